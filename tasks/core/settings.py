@@ -1,0 +1,290 @@
+"""The one settings tree: typed sections with their defaults; profiles and overrides hold only differences.
+
+Reads deployments/profiles/PROFILE.yaml. Defaults are those of the 7B run on one 24 GB card.
+"""
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.core.errors import RequestError
+
+BESIDE = "beside"
+"""Marks a field that changes how the work is done but not its result: such fields are left out of artifact keys."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def result_settings(self) -> dict[str, Any]:
+        """The fields that can change a result, for an artifact's key."""
+        fields = type(self).model_fields
+        return {name: value for name, value in self.model_dump(mode="json").items() if BESIDE not in fields[name].metadata}
+
+
+class Model(Section):
+    base: str = "Qwen/Qwen2.5-7B-Instruct"
+    """Base model: a hub id, with @REVISION if wanted, a local folder, or `demo` for the small packaged SmolLM2-135M."""
+
+
+class Data(Section):
+    rows: Count = 200_000
+    """Rows for Stage 1, over all sources."""
+    finance_instruct: str = "Josephgflowers/Finance-Instruct-500k"
+    """Source with columns system, user, assistant: hub id[@REVISION], local file, or `demo` for the packaged rows."""
+    sujet_finance: str = "sujet-ai/Sujet-Finance-Instruct-177k"
+    """Source with columns system_prompt, user_prompt (else inputs), answer."""
+    krx_won: str = "KRX-Data/Won-Instruct"
+    """Source with columns prompt, original_response."""
+    trading_signals: str = "darkknight25/trading_dataset_v2"
+    """Source with columns instruction, input, output; its user message is instruction and input."""
+    fin_sentiment: str = "FinGPT/fingpt-sentiment-train"
+    """Source with columns input, output, instruction."""
+    finance_instruct_share: Share = 0.40
+    """Share of the rows taken from finance_instruct."""
+    sujet_finance_share: Share = 0.25
+    """Share of the rows taken from sujet_finance."""
+    krx_won_share: Share = 0.20
+    """Share of the rows taken from krx_won."""
+    trading_signals_share: Share = 0.10
+    """Share of the rows taken from trading_signals."""
+    fin_sentiment_share: Share = 0.05
+    """Share of the rows taken from fin_sentiment."""
+    top_up: bool = False
+    """Fill a short source's missing rows from the others; otherwise the report shows the shortfall."""
+    seed: int = 42
+    """Seed of sampling and of the final shuffle; each source has its own generator."""
+
+
+class Market(Section):
+    dir: str = "data/market_daily"
+    """Folder of daily parquet (year=YYYY/month=M/data.parquet), or `demo` for the generated demo market."""
+    train_until: str = "month"
+    """Last training day: a date, `latest-N` trading days, or `month`: the last month end with 60 trading days after it."""
+
+
+class Synthesis(Section):
+    rows: Count = 5_000
+    """Synthetic strategy rows for Stage 2."""
+    korean_share: Share = 0.5
+    """Share of rows whose prompt and rationale are Korean; the others are English."""
+    real_share: Share = 0.7
+    """Share of rows whose market numbers are a real day's; the others are simulated to cover rare regimes."""
+    token_budget: Count = 1_600
+    """Most tokens of a row, prompt and answer, by the base model's tokenizer: fewer stocks, never cut answers."""
+    seed: int = 42
+    """Seed of the generator; each kind draws from its own."""
+
+
+class Pairs(Section):
+    rows: Count = 2_000
+    """Preference pairs for Stage 3."""
+    seed: int = 42
+    """Seed of the pair builder."""
+
+
+class Stages(Section):
+    skip: list[Literal["stage1", "stage2", "stage3"]] = []
+    """Stages to leave out; a stage starts from the newest earlier stage that ran, else from the base model."""
+
+
+class Training(Section):
+    backend: Literal["auto", "trl", "unsloth"] = "auto"
+    """Training engine; auto looks at the machine. trl is TRL, PEFT and bitsandbytes, on a GPU or a CPU."""
+    max_length: Count = 2_048
+    """Longest row in tokens. Longer rows are left out and counted, never cut."""
+    lora_rank: Count = 32
+    """Rank r of the LoRA matrices."""
+    lora_alpha: Count = 16
+    """LoRA scaling numerator; the update is scaled by alpha / r."""
+    lora_dropout: Share = 0.0
+    """Dropout on the LoRA input."""
+    target_modules: list[str] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    """Linear layers that get an adapter."""
+    warmup_ratio: Share = 0.1
+    """Share of the optimizer steps over which the learning rate rises to its peak; cosine decay follows."""
+    assistant_only_loss: bool = True
+    """Train on the assistant's tokens only; false trains on the whole text."""
+    gradient_checkpointing: Annotated[bool, BESIDE] = True
+    """Recompute activations in the backward pass: less memory, more time."""
+    seed: int = 42
+    """Seed of adapter initialization and row order."""
+
+
+class Stage(Section):
+    """One supervised stage (SFT)."""
+
+    epochs: Annotated[float, Field(gt=0)]
+    """Passes over the rows."""
+    effective_batch: Count
+    """Rows per optimizer step."""
+    micro_batch: Annotated[Count, BESIDE]
+    """Rows per forward pass; accumulation makes up the effective batch."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of AdamW."""
+    token_budget: Annotated[int, Field(ge=0)] = 0
+    """Most sequence positions trained in the stage, all epochs together; 0 is no limit. Rows beyond it are left out."""
+    log_every: Annotated[Count, BESIDE]
+    """Optimizer steps between two telemetry lines."""
+    save_every: Annotated[Count, BESIDE]
+    """Optimizer steps between two checkpoints."""
+    keep: Annotated[Count, BESIDE]
+    """Checkpoints kept."""
+
+
+class Stage1(Stage):
+    epochs: Annotated[float, Field(gt=0)] = 2
+    effective_batch: Count = 16
+    micro_batch: Annotated[Count, BESIDE] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    log_every: Annotated[Count, BESIDE] = 25
+    save_every: Annotated[Count, BESIDE] = 500
+    keep: Annotated[Count, BESIDE] = 3
+
+
+class Stage2(Stage):
+    epochs: Annotated[float, Field(gt=0)] = 3
+    effective_batch: Count = 8
+    micro_batch: Annotated[Count, BESIDE] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    log_every: Annotated[Count, BESIDE] = 10
+    save_every: Annotated[Count, BESIDE] = 200
+    keep: Annotated[Count, BESIDE] = 3
+
+
+class Stage3(Stage):
+    """The preference stage (DPO, sigmoid loss)."""
+
+    epochs: Annotated[float, Field(gt=0)] = 1
+    effective_batch: Count = 8
+    micro_batch: Annotated[Count, BESIDE] = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-7
+    log_every: Annotated[Count, BESIDE] = 10
+    save_every: Annotated[Count, BESIDE] = 200
+    keep: Annotated[Count, BESIDE] = 2
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    """Strength of the pull towards the reference policy."""
+
+
+class Release(Section):
+    name: str = "qwen2.5-kospi-ft"
+    """Model name in Ollama; Stage 2 and 3 releases get -s2 and -s3."""
+    quantization: Literal["Q4_K_M", "Q8_0", "Q5_K_M", "Q4_K_S", "Q3_K_M", "Q2_K"] = "Q4_K_M"
+    """llama.cpp quantization of the released GGUF."""
+    system_language: Literal["ko", "en"] = "ko"
+    """Language of the strategy prompt that is the model's SYSTEM."""
+    num_ctx: Count = 8_192
+    """Context length in tokens served by default."""
+    num_predict: Count = 4_096
+    """Most tokens of one reply."""
+    keep_intermediates: Annotated[bool, BESIDE] = False
+    """Keep merged shards and the F16 GGUF after the release passed; they are rebuilt on demand otherwise."""
+
+
+class Evaluation(Section):
+    questions: Count = 200
+    """Questions in the frozen set, from held-out days and unseen templates."""
+    baseline: bool = True
+    """Ask the base model the same questions and show it beside the release."""
+    seed: int = 42
+    """Seed of the question set."""
+
+
+class Settings(BaseModel):
+    """Every section. `section.name=value` changes one field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Model = Model()
+    data: Data = Data()
+    market: Market = Market()
+    synthesis: Synthesis = Synthesis()
+    pairs: Pairs = Pairs()
+    stages: Stages = Stages()
+    training: Training = Training()
+    stage1: Stage1 = Stage1()
+    stage2: Stage2 = Stage2()
+    stage3: Stage3 = Stage3()
+    release: Release = Release()
+    evaluation: Evaluation = Evaluation()
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings with the origin of every value: `default`, `profile NAME` or `override`."""
+
+    profile: str
+    settings: Settings
+    origins: dict[str, str]  # "section.name" -> origin
+
+
+@cache
+def profile_names() -> tuple[str, ...]:
+    folder = files("deployments") / "profiles"
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def load(profile: str, overrides: tuple[str, ...] | list[str] = ()) -> Resolved:
+    """Defaults, then the profile's differences, then `section.name=value` overrides.
+
+    Raises RequestError with every mistake at once: unknown names with the nearest known one, wrong values, wrong form.
+    """
+    if profile not in profile_names():
+        raise RequestError(f"There is no profile {profile!r}.{_nearest(profile, profile_names())} Profiles: {', '.join(profile_names())}.")
+    mistakes: list[str] = []
+    values: dict[str, dict[str, Any]] = {}
+    origins = {f"{section}.{name}": "default" for section, field in Settings.model_fields.items() for name in field.annotation.model_fields}
+    text = (files("deployments") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
+    for section, fields in (yaml.safe_load(text) or {}).items():
+        for name, value in (fields or {}).items():
+            _put(values, origins, mistakes, f"{section}.{name}", value, f"profile {profile}")
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        if not equals:
+            mistakes.append(f"{override!r} is not section.name=value.")
+            continue
+        _put(values, origins, mistakes, path.strip(), _parse(value), "override")
+    settings = _validate(values, mistakes)
+    if mistakes:
+        raise RequestError("\n".join(mistakes))
+    return Resolved(profile, settings, origins)
+
+
+def _parse(text: str) -> Any:
+    """An override's value as YAML reads it, except 2e-4, which YAML takes for text."""
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+    except ValueError:
+        return yaml.safe_load(text)
+
+
+def _put(values: dict, origins: dict, mistakes: list[str], path: str, value: Any, origin: str) -> None:
+    if path not in origins:
+        mistakes.append(f"There is no setting {path!r}.{_nearest(path, origins)}")
+        return
+    section, name = path.split(".", 1)
+    values.setdefault(section, {})[name] = value
+    origins[path] = origin
+
+
+def _nearest(word: str, known) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _validate(values: dict, mistakes: list[str]) -> Settings | None:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        for problem in error.errors():
+            path = ".".join(str(part) for part in problem["loc"])
+            mistakes.append(f"{path}={problem['input']!r}: {problem['msg']}.")
+        return None
