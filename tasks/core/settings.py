@@ -27,7 +27,9 @@ class Section(BaseModel):
     def result_settings(self) -> dict[str, Any]:
         """The fields that can change a result, for an artifact's key."""
         fields = type(self).model_fields
-        return {name: value for name, value in self.model_dump(mode="json").items() if BESIDE not in fields[name].metadata}
+        return {
+            name: value for name, value in self.model_dump(mode="json").items() if BESIDE not in fields[name].metadata
+        }
 
 
 class Model(Section):
@@ -97,7 +99,7 @@ class Stages(Section):
 
 
 class Training(Section):
-    backend: Literal["auto", "trl", "unsloth"] = "auto"
+    backend: Literal["auto", "trl"] = "auto"
     """Training engine; auto looks at the machine. trl is TRL, PEFT and bitsandbytes, on a GPU or a CPU."""
     max_length: Count = 2_048
     """Longest row in tokens. Longer rows are left out and counted, never cut."""
@@ -238,10 +240,16 @@ def load(profile: str, overrides: tuple[str, ...] | list[str] = ()) -> Resolved:
     Raises RequestError with every mistake at once: unknown names with the nearest known one, wrong values, wrong form.
     """
     if profile not in profile_names():
-        raise RequestError(f"There is no profile {profile!r}.{_nearest(profile, profile_names())} Profiles: {', '.join(profile_names())}.")
+        raise RequestError(
+            f"There is no profile {profile!r}.{_nearest(profile, profile_names())} Profiles: {', '.join(profile_names())}."
+        )
     mistakes: list[str] = []
     values: dict[str, dict[str, Any]] = {}
-    origins = {f"{section}.{name}": "default" for section, field in Settings.model_fields.items() for name in field.annotation.model_fields}
+    origins = {
+        f"{section}.{name}": "default"
+        for section, field in Settings.model_fields.items()
+        for name in field.annotation.model_fields
+    }
     text = (files("deployments") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
     for section, fields in (yaml.safe_load(text) or {}).items():
         for name, value in (fields or {}).items():

@@ -1,0 +1,84 @@
+"""Child processes that never outlive us: their output is relayed line by line, and they end when we end.
+
+A child that inherited our stdout would keep it open after our death and hide it from whoever watches us, so output
+goes through a pipe; the kernel's parent-death signal ends the child even when we are killed outright (Linux).
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tasks.core.errors import WorkError
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def start_child(
+    command: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None, **streams
+) -> subprocess.Popen:
+    """Starts a command in a session of its own; it gets SIGTERM when the thread that started it dies."""
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it died before the signal was set
+                os._exit(1)
+
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **streams}
+    return subprocess.Popen(
+        [str(part) for part in command],
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        cwd=cwd,
+        text=True,
+        errors="replace",
+        bufsize=1,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+        **streams,
+    )
+
+
+def stop_child(process: subprocess.Popen, patience_s: float = 20.0) -> None:
+    """Ends a child and its own children: SIGTERM, then SIGKILL when patience is over. Does nothing to an ended one."""
+    for sign, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, None)):
+        if process.poll() is not None:
+            return
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def run_child(
+    command: Sequence[str | Path],
+    on_line: Callable[[str], None] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> list[str]:
+    """Runs a command to its end and returns its last 40 lines. Raises WorkError with them if it fails."""
+    process = start_child(command, env, cwd)
+    tail: deque[str] = deque(maxlen=40)
+    try:
+        for line in process.stdout:
+            line = line.rstrip("\n").rsplit("\r", 1)[-1]  # the last frame of a progress bar
+            if line:
+                tail.append(line)
+                if on_line:
+                    on_line(line)
+        code = process.wait()
+    finally:
+        stop_child(process)
+    if code:
+        raise WorkError(f"{Path(str(command[0])).name} exited with {code}:\n" + "\n".join(tail))
+    return list(tail)
