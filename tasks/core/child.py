@@ -4,6 +4,7 @@ A child that inherited our stdout would keep it open after our death and hide it
 goes through a pipe; the kernel's parent-death signal ends the child even when we are killed outright (Linux).
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -50,10 +51,8 @@ def stop_child(process: subprocess.Popen, patience_s: float = 20.0) -> None:
     for sign, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, None)):
         if process.poll() is not None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            pass
         try:
             process.wait(wait_s)
         except subprocess.TimeoutExpired:

@@ -70,7 +70,7 @@ class Market(Section):
     dir: str = "data/market_daily"
     """Folder of daily parquet (year=YYYY/month=M/data.parquet), or `demo` for the generated demo market."""
     train_until: str = "month"
-    """Last training day: a date, `latest-N` trading days, or `month`: the last month end with 60 trading days after it."""
+    """Last training day: a date, `latest-N` trading days, or `month`: the last month end with 60 days after it."""
 
 
 class Synthesis(Section):
@@ -241,7 +241,8 @@ def load(profile: str, overrides: tuple[str, ...] | list[str] = ()) -> Resolved:
     """
     if profile not in profile_names():
         raise RequestError(
-            f"There is no profile {profile!r}.{_nearest(profile, profile_names())} Profiles: {', '.join(profile_names())}."
+            f"There is no profile {profile!r}.{_nearest(profile, profile_names())}"
+            f" Profiles: {', '.join(profile_names())}."
         )
     mistakes: list[str] = []
     values: dict[str, dict[str, Any]] = {}

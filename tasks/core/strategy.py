@@ -1,4 +1,4 @@
-"""The strategy's rules, written once: regimes, exposure bands, stops. Prompts, answers, graders and evaluation import them."""
+"""The strategy's rules, written once: regimes and exposure bands. Prompts, answers, graders, evaluation import them."""
 
 from dataclasses import dataclass
 
