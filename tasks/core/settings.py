@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.core.errors import RequestError
 
 BESIDE = "beside"
-"""Marks a field that changes how the work is done but not its result: such fields are left out of artifact keys."""
+"""Marks a field that is left out of artifact keys: it changes how the work is done but not its result, or it says where
+something lies, and the key holds the digest of what lies there."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -33,22 +34,22 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    base: str = "Qwen/Qwen2.5-7B-Instruct"
+    base: Annotated[str, BESIDE] = "Qwen/Qwen2.5-7B-Instruct"
     """Base model: a hub id, with @REVISION if wanted, a local folder, or `demo` for the small packaged SmolLM2-135M."""
 
 
 class Data(Section):
     rows: Count = 200_000
     """Rows for Stage 1, over all sources."""
-    finance_instruct: str = "Josephgflowers/Finance-Instruct-500k"
+    finance_instruct: Annotated[str, BESIDE] = "Josephgflowers/Finance-Instruct-500k"
     """Source with columns system, user, assistant: hub id[@REVISION], local file, or `demo` for the packaged rows."""
-    sujet_finance: str = "sujet-ai/Sujet-Finance-Instruct-177k"
+    sujet_finance: Annotated[str, BESIDE] = "sujet-ai/Sujet-Finance-Instruct-177k"
     """Source with columns system_prompt, user_prompt (else inputs), answer."""
-    krx_won: str = "KRX-Data/Won-Instruct"
+    krx_won: Annotated[str, BESIDE] = "KRX-Data/Won-Instruct"
     """Source with columns prompt, original_response."""
-    trading_signals: str = "darkknight25/trading_dataset_v2"
+    trading_signals: Annotated[str, BESIDE] = "darkknight25/trading_dataset_v2"
     """Source with columns instruction, input, output; its user message is instruction and input."""
-    fin_sentiment: str = "FinGPT/fingpt-sentiment-train"
+    fin_sentiment: Annotated[str, BESIDE] = "FinGPT/fingpt-sentiment-train"
     """Source with columns input, output, instruction."""
     finance_instruct_share: Share = 0.40
     """Share of the rows taken from finance_instruct."""
@@ -67,7 +68,7 @@ class Data(Section):
 
 
 class Market(Section):
-    dir: str = "data/market_daily"
+    dir: Annotated[str, BESIDE] = "data/market_daily"
     """Folder of daily parquet (year=YYYY/month=M/data.parquet), or `demo` for the generated demo market."""
     train_until: str = "month"
     """Last training day: a date, `latest-N` trading days, or `month`: the last month end with 60 days after it."""
