@@ -1,0 +1,84 @@
+"""The universe is KRX's: codes, names and tiers agree with a listing, and the tables agree with each other."""
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tasks.core import universe
+
+LISTING = Path(__file__).parents[2] / "../shared/data/market/krx_listing_2026-03-20.csv"
+
+
+@pytest.fixture(scope="module")
+def listing() -> dict[str, dict[str, str]]:
+    if not LISTING.exists():
+        pytest.skip(f"{LISTING.name} is not there: codes and names were not compared with KRX's")
+    with LISTING.open(encoding="utf-8-sig", newline="") as file:
+        return {row["Code"]: row for row in csv.DictReader(file)}
+
+
+def test_every_code_and_name_is_krx_own(listing):
+    wrong = [
+        (stock.ticker, stock.name_ko, listing.get(stock.ticker, {}).get("Name"))
+        for stock in universe.stocks()
+        if listing.get(stock.ticker, {}).get("Name") != stock.name_ko
+    ]
+    assert wrong == []
+
+
+def test_every_tier_holds_the_market_cap(listing):
+    wrong = []
+    for stock in universe.stocks():
+        low, high = universe.TIERS[stock.tier]
+        if not low <= float(listing[stock.ticker]["Marcap"]) < high:
+            wrong.append((stock.ticker, stock.tier))
+    assert wrong == []
+
+
+def test_an_etf_code_is_no_listed_company(listing):
+    assert [etf.ticker for etf in universe.etfs() if etf.ticker in listing] == []
+
+
+def test_about_a_hundred_stocks_over_four_tiers():
+    tiers = Counter(stock.tier for stock in universe.stocks())
+    assert 95 <= len(universe.stocks()) <= 110
+    assert set(tiers) == set(universe.TIERS) and min(tiers.values()) >= 10
+
+
+def test_codes_and_names_are_unique():
+    entries = [*universe.stocks(), *universe.etfs()]
+    owners: dict[str, str] = {}
+    for entry in entries:
+        assert re.fullmatch(r"[0-9A-Z]{6}", entry.ticker)
+        for name in universe.names(entry.ticker):
+            assert name == name.strip() and owners.setdefault(name.casefold(), entry.ticker) == entry.ticker
+    assert len({entry.ticker for entry in entries}) == len(entries)
+
+
+def test_every_sector_is_used_and_its_ranges_rise():
+    assert {stock.sector for stock in universe.stocks()} == {sector.name for sector in universe.sectors()}
+    for sector in universe.sectors():
+        for low, high in (sector.per, sector.pbr, sector.ev_ebitda, sector.roe):
+            assert 0 < low < high
+        assert re.search("[가-힣]", sector.name_ko)
+
+
+def test_values_of_the_columns():
+    for stock in universe.stocks():
+        assert stock.us_correlation in ("high", "medium", "low")
+        assert 0.1 < stock.beta < 2.5
+    exporters = Counter(stock.exporter for stock in universe.stocks())
+    assert exporters[True] >= 20 and exporters[False] >= 20
+    assert {etf.group for etf in universe.etfs()} == {"long_us", "inverse_us", "short_kospi", "leveraged_kospi"}
+
+
+def test_lookup():
+    samsung = universe.stock("005930")
+    assert samsung is not None and samsung.name_ko == "삼성전자" and samsung.tier == "large"
+    assert universe.names("005930") == ("삼성전자", "Samsung Electronics")
+    assert universe.names("035420") == ("NAVER",)
+    assert universe.names("114800") == ("KODEX 인버스",)
+    assert universe.stock("999999") is None and universe.names("999999") == ()
