@@ -1,1 +1,64 @@
-def main(): ...
+"""The `kospilot` command. Its modules import light things at the top and the rest inside: --help answers at once.
+
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong and nothing was changed, 130 interrupted.
+"""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from flows.commands import artifacts, machine, market, models, run
+from flows.console import say
+from tasks.core.errors import RequestError, WorkError
+
+app = typer.Typer(
+    name="kospilot",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Turn an open model into a Korean-equity strategy analyst that answers in Ollama.",
+)
+run.add_to(app)
+models.add_to(app)
+machine.add_to(app)
+app.add_typer(artifacts.app)
+app.add_typer(market.app)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False) -> None:
+    if debug:
+        os.environ["KOSPILOT_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Entry point: errors become one short paragraph and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = typer.main.get_command(app).main(standalone_mode=False)
+    except click.exceptions.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        say("Interrupted. Finished steps are kept; the same command goes on from there.")
+        code = 130
+    except RequestError as error:
+        code = _tell(error, 2)
+    except (WorkError, OSError) as error:
+        code = _tell(error, 1)
+    sys.exit(code or 0)
+
+
+def _tell(error: Exception, code: int) -> int:
+    if os.environ.get("KOSPILOT_DEBUG"):
+        raise error
+    say(f"error: {error}")
+    return code
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

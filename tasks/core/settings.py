@@ -1,18 +1,11 @@
-"""The one settings tree: typed sections with their defaults; profiles and overrides hold only differences.
+"""The one settings tree: typed sections with their defaults, those of the 7B run on one 24 GB card.
 
-Reads deployments/profiles/PROFILE.yaml. Defaults are those of the 7B run on one 24 GB card.
+Profiles and overrides hold only differences; profiles.py puts them together.
 """
 
-import difflib
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from tasks.core.errors import RequestError
+from pydantic import BaseModel, ConfigDict, Field
 
 BESIDE = "beside"
 """Marks a field that is left out of artifact keys: it changes how the work is done but not its result, or it says where
@@ -218,83 +211,3 @@ class Settings(BaseModel):
     stage3: Stage3 = Stage3()
     release: Release = Release()
     evaluation: Evaluation = Evaluation()
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """Settings with the origin of every value: `default`, `profile NAME` or `override`."""
-
-    profile: str
-    settings: Settings
-    origins: dict[str, str]  # "section.name" -> origin
-
-
-@cache
-def profile_names() -> tuple[str, ...]:
-    folder = files("deployments") / "profiles"
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
-
-
-def load(profile: str, overrides: tuple[str, ...] | list[str] = ()) -> Resolved:
-    """Defaults, then the profile's differences, then `section.name=value` overrides.
-
-    Raises RequestError with every mistake at once: unknown names with the nearest known one, wrong values, wrong form.
-    """
-    if profile not in profile_names():
-        raise RequestError(
-            f"There is no profile {profile!r}.{_nearest(profile, profile_names())}"
-            f" Profiles: {', '.join(profile_names())}."
-        )
-    mistakes: list[str] = []
-    values: dict[str, dict[str, Any]] = {}
-    origins = {
-        f"{section}.{name}": "default"
-        for section, field in Settings.model_fields.items()
-        for name in field.annotation.model_fields
-    }
-    text = (files("deployments") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
-    for section, fields in (yaml.safe_load(text) or {}).items():
-        for name, value in (fields or {}).items():
-            _put(values, origins, mistakes, f"{section}.{name}", value, f"profile {profile}")
-    for override in overrides:
-        path, equals, value = override.partition("=")
-        if not equals:
-            mistakes.append(f"{override!r} is not section.name=value.")
-            continue
-        _put(values, origins, mistakes, path.strip(), _parse(value), "override")
-    settings = _validate(values, mistakes)
-    if mistakes:
-        raise RequestError("\n".join(mistakes))
-    return Resolved(profile, settings, origins)
-
-
-def _parse(text: str) -> Any:
-    """An override's value as YAML reads it, except 2e-4, which YAML takes for text."""
-    try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
-    except ValueError:
-        return yaml.safe_load(text)
-
-
-def _put(values: dict, origins: dict, mistakes: list[str], path: str, value: Any, origin: str) -> None:
-    if path not in origins:
-        mistakes.append(f"There is no setting {path!r}.{_nearest(path, origins)}")
-        return
-    section, name = path.split(".", 1)
-    values.setdefault(section, {})[name] = value
-    origins[path] = origin
-
-
-def _nearest(word: str, known) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""
-
-
-def _validate(values: dict, mistakes: list[str]) -> Settings | None:
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        for problem in error.errors():
-            path = ".".join(str(part) for part in problem["loc"])
-            mistakes.append(f"{path}={problem['input']!r}: {problem['msg']}.")
-        return None

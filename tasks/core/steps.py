@@ -82,11 +82,12 @@ def chain(settings: Settings) -> dict[str, Step]:
                 **({"baseline": ("model.gguf",)} if settings.evaluation.baseline else {}),
             },
             settings=("evaluation",),
+            resumes=True,
         ),
         Step(
             "promote",
             content=("promotion.json",),
-            reads={"evaluate": ("scores.json",), "register": ("registration.json",)},
+            reads={"evaluate": ("questions.jsonl", "scores.json"), "register": ("registration.json",)},
             live=True,
         ),
     ]

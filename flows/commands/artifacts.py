@@ -1,0 +1,123 @@
+"""kospilot artifacts: what the store holds, whether it is intact, why it is there, and what may go."""
+
+from typing import Annotated
+
+import typer
+
+from flows.console import print_json, say, size, stdout, table
+
+app = typer.Typer(name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc.")
+Key = Annotated[str, typer.Argument(help="An artifact's key, or its beginning.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command("list")
+def list_artifacts(as_json: Json = False) -> None:
+    """Every artifact: step, key, size, when it was made."""
+    store = _store()
+    rows = [
+        (manifest.recipe.step, manifest.key, size(manifest.size), manifest.made["finished"], _state(store, manifest))
+        for manifest in store.manifests()
+    ]
+    names = ("step", "key", "size", "made", "state")
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        table("", names, rows)
+
+
+@app.command()
+def show(key: Key, as_json: Json = False) -> None:
+    """One artifact's manifest: inputs, settings, files, metrics."""
+    from dataclasses import asdict
+
+    from tasks.core.housekeeping import resolve
+
+    store = _store()
+    manifest = resolve(store, key)
+    if as_json:
+        print_json(asdict(manifest))
+        return
+    stdout.print(f"{manifest.recipe.step} {manifest.key}  ({_state(store, manifest)})", markup=False)
+    stdout.print(f"folder: {store.path(manifest.recipe.step, manifest.key)}", markup=False, soft_wrap=True)
+    stdout.print(f"made: {manifest.made['finished']} in {manifest.made['seconds']} s", markup=False)
+    table("from", ("step", "key"), list(manifest.lineage.items()))
+    table("settings", ("setting", "value"), list(manifest.recipe.settings.items()))
+    table("files", ("file", "size", "sha256"), [(path, size(n), sha[:16]) for path, (n, sha) in manifest.files.items()])
+    table("metrics", ("name", "value"), list(manifest.metrics.items()))
+
+
+@app.command()
+def verify(
+    key: Annotated[str | None, typer.Argument(help="An artifact's key; all of them by default.")] = None,
+) -> None:
+    """Reads every file again and compares its digest."""
+    from tasks.core.housekeeping import resolve, unreadable
+
+    store = _store()
+    manifests = [resolve(store, key)] if key else store.manifests()
+    broken = 0
+    for manifest in manifests:
+        problem = store.problem(manifest.recipe.step, manifest.key, deep=True)
+        broken += problem is not None
+        stdout.print(f"{manifest.recipe.step} {manifest.key}: {problem or 'intact'}", markup=False, soft_wrap=True)
+    lost = unreadable(store)
+    for folder in lost:
+        stdout.print(f"{folder}: its manifest.json is missing or damaged", markup=False, soft_wrap=True)
+    if broken or lost:
+        say("The next run makes what is damaged again, and what depends on changed content.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def why(key: Key) -> None:
+    """What this artifact was made from, and what changed since the one before it."""
+    from tasks.core.housekeeping import resolve
+    from tasks.core.plan import difference
+
+    store = _store()
+    manifest = resolve(store, key)
+    earlier = [other for other in store.manifests(manifest.recipe.step) if other.key != manifest.key]
+    earlier = [other for other in earlier if other.made["finished"] <= manifest.made["finished"]]
+    step = manifest.recipe.step
+    if earlier:
+        reason = difference(earlier[-1].recipe, manifest.recipe)
+        stdout.print(f"{step} {manifest.key} was made after {earlier[-1].key} because {reason}.", markup=False)
+    else:
+        stdout.print(f"{step} {manifest.key} was the first of its step.", markup=False)
+    for name, upstream in manifest.lineage.items():
+        stdout.print(f"  read {name} {upstream}", markup=False)
+    for name, digest in manifest.recipe.outside.items():
+        stdout.print(f"  looked at {name}: {digest[:48]}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed.")] = False) -> None:
+    """Lists what no newest artifact is made from, and interrupted attempts; removes it with --yes."""
+    from tasks.core.housekeeping import garbage
+
+    store = _store()
+    folders = garbage(store)
+    total = sum(amount for _, amount in folders)
+    table("", ("folder", "size"), [(folder.relative_to(store.root), size(amount)) for folder, amount in folders])
+    if not folders:
+        say("Nothing to remove.")
+    elif not yes:
+        say(f"{size(total)} would be freed. Remove them with `kospilot artifacts gc --yes`.")
+    else:
+        for folder, _ in folders:
+            store.discard(folder)
+        say(f"{size(total)} freed.")
+
+
+def _store():
+    from tasks.core.run import kospilot_home
+    from tasks.core.store import Store
+
+    return Store(kospilot_home() / "artifacts")
+
+
+def _state(store, manifest) -> str:
+    if problem := store.problem(manifest.recipe.step, manifest.key):
+        return problem
+    return "expended" if store.expended(manifest) else "intact"

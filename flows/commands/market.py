@@ -1,0 +1,107 @@
+"""kospilot market: import, check and describe the daily market parquet; generate the labelled demo market."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.console import print_json, say, stdout, table
+from tasks.core.errors import WorkError
+
+app = typer.Typer(name="market", no_args_is_help=True, help="Market parquet: import, regimes, check, demo.")
+Folder = Annotated[Path, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")]
+Market = Annotated[Path, typer.Option("--market", help="The market folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command("import")
+def import_files(
+    files: Annotated[list[Path], typer.Argument(help="OHLCV or market-cap tables: parquet, CSV, CSV.gz.")],
+    market: Market,
+    listing: Annotated[Path | None, typer.Option(help="A KRX listing CSV: shares for market caps.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tables into a market folder; says what it dropped and what it derived."""
+    from tasks.core.market.importer import import_tables
+
+    report = import_tables(files, market, listing)
+    if as_json:
+        print_json(report)
+    else:
+        _show_report(report)
+    if _tell_server(market):
+        say("The server was told: kospilot.market.updated.")
+
+
+@app.command()
+def regimes(
+    market: Market,
+    start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD.")] = None,
+    days: Annotated[bool, typer.Option("--days", help="Also every day's snapshot.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How many days of each regime."""
+    from tasks.core.market.regimes import regimes_report
+
+    report = regimes_report(market, start, end, days)
+    if as_json:
+        print_json(report)
+        return
+    stdout.print(f"{report['days']:,} days, {report['first']} to {report['last']}", markup=False)
+    share = 100 / max(report["days"], 1)
+    table("", ("regime", "days", "share"), [(name, n, f"{n * share:.1f} %") for name, n in report["counts"].items()])
+    if days:
+        rows = [list(day.values()) for day in report["snapshots"]]
+        table("", list(report["snapshots"][0]), rows)
+
+
+@app.command()
+def check(folder: Folder) -> None:
+    """Reads every partition and names what is wrong."""
+    from tasks.core.market.check import check_market
+
+    problems = check_market(folder)
+    for problem in problems:
+        stdout.print(f"- {problem}", markup=False, soft_wrap=True)
+    if problems:
+        raise WorkError(f"{folder}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
+    say(f"{folder}: nothing wrong.")
+
+
+@app.command()
+def demo(folder: Folder) -> None:
+    """Generates the demo market: real codes, invented prices, marked as generated."""
+    from tasks.core.market.demo import generate_demo_market
+
+    generate_demo_market(folder)
+    say(f"{folder}: two years of invented prices for real KRX codes; GENERATED.json says so.")
+
+
+def _show_report(report: dict) -> None:
+    for name, value in report.items():
+        if isinstance(value, dict):
+            table(name, ("what", "value"), list(value.items()))
+        else:
+            stdout.print(f"{name}: {value}", markup=False, soft_wrap=True)
+
+
+def _tell_server(market: Path) -> bool:
+    """Emits kospilot.market.updated if a kospilot server is there, so that `refresh` looks at the folder."""
+    import os
+
+    from flows.server import environment, recorded_server
+    from tasks.core.run import kospilot_home
+
+    home = kospilot_home()
+    url = recorded_server(home)
+    if url is None:
+        return False
+    os.environ.update(environment(home, url))
+    from prefect.events import emit_event
+
+    name = market.resolve().name
+    resource = {"prefect.resource.id": f"kospilot.market.{name}", "prefect.resource.name": name}
+    return (
+        emit_event("kospilot.market.updated", resource=resource, payload={"folder": str(market.resolve())}) is not None
+    )

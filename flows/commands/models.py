@@ -1,0 +1,155 @@
+"""kospilot evaluate, promote, rollback, ask, chat: the models on the server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.console import print_json, say, stderr, stdout, table
+from tasks.core.errors import RequestError, WorkError
+
+Tag = Annotated[str | None, typer.Argument(help="A model on the server; by default the only promoted one.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (ask, chat, evaluate, promote, rollback):
+        app.command()(command)
+
+
+def ask(
+    tag: Tag = None,
+    text: Annotated[str | None, typer.Argument(help="Your own question; else one is made from the market.")] = None,
+    kind: Annotated[str, typer.Option(help="The kind of answer.")] = "regime_classification",
+    market: Annotated[Path | None, typer.Option("--market", help="A market folder to ask about.")] = None,
+    date: Annotated[str | None, typer.Option(help="The day to ask about, YYYY-MM-DD.")] = None,
+    as_json: Json = False,
+) -> None:
+    """One schema-bound answer, graded where the question is ours."""
+    from tasks.core.run import kospilot_home
+
+    home = kospilot_home()
+    tag = tag or _only_promoted(home)
+    ask_and_show(home, tag, kind, market or home / "market" / "demo", date, text, as_json)
+
+
+def ask_and_show(home, tag, kind, market, date=None, text=None, as_json=False) -> None:
+    """Asks the model and prints the answer with its grade. `market` is a market folder or a part of a market artifact."""
+    from tasks.core.evaluation.graded import graded_answer, make_question, own_question, show
+    from tasks.core.serving.servers import open_server
+
+    question = own_question(kind, text) if text else make_question(kind, _days(market), date)
+    with open_server(home) as server:
+        if server.digest(tag) is None:
+            raise RequestError(
+                f"There is no model {tag!r} on {server.name}. There are: {', '.join(server.tags()) or 'none'}."
+            )
+        answer = graded_answer(server.openai_url, tag, question)
+    if as_json:
+        print_json(answer)
+    else:
+        stdout.print(show(answer))
+
+
+def chat(tag: Tag = None) -> None:
+    """Talk with the model; an empty line or Ctrl-D ends it."""
+    from tasks.core.evaluation.answer import ask as ask_model
+    from tasks.core.run import kospilot_home
+    from tasks.core.serving.servers import open_server
+
+    home = kospilot_home()
+    tag = tag or _only_promoted(home)
+    messages: list[dict] = []
+    with open_server(home) as server:
+        say(f"{tag} on {server.name}. An empty line ends it.")
+        while text := _read_line():
+            messages.append({"role": "user", "content": text})
+            reply = ask_model(server.openai_url, tag, messages)
+            messages.append({"role": "assistant", "content": reply.text})
+            stdout.print(reply.text, markup=False)
+
+
+def evaluate(
+    models: Annotated[list[str], typer.Argument(help="Models on the server.")],
+    questions: Annotated[
+        Path | None, typer.Option("--set", help="A questions.jsonl; by default the newest evaluation's.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where table, chart and replies go.")] = Path("evaluation"),
+    as_json: Json = False,
+) -> None:
+    """The frozen questions to models side by side."""
+    from tasks.core.evaluation.answer import ask_all
+    from tasks.core.evaluation.questions import read_questions
+    from tasks.core.evaluation.report import write_report
+    from tasks.core.evaluation.score import score
+    from tasks.core.run import kospilot_home
+    from tasks.core.serving.servers import open_server
+
+    home = kospilot_home()
+    asked = read_questions(questions or _newest_questions(home))
+    out.mkdir(parents=True, exist_ok=True)
+    scores = {}
+    with open_server(home) as server, stderr.status("") as status:
+        for model in models:
+            replies = out / f"replies-{model.replace(':', '-').replace('/', '-')}.jsonl"
+            answers = ask_all(server.openai_url, model, asked, replies, lambda part, text: status.update(text))
+            scores[model] = score(asked, answers)
+    write_report(scores, out, toy=False)
+    if as_json:
+        print_json(scores)
+    else:
+        stdout.print((out / "table.md").read_text(encoding="utf-8"), markup=False)
+        say(f"Table, chart and replies are in {out}.")
+
+
+def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered model.")]) -> None:
+    """Makes a registered model its name's `latest`; the one before stays as `previous`."""
+    from tasks.core.run import kospilot_home
+    from tasks.core.serving.registration import promote as move_tag
+    from tasks.core.serving.servers import open_server
+
+    with open_server(kospilot_home()) as server:
+        name = tag.partition(":")[0]
+        if server.digest(tag) is None:
+            raise RequestError(
+                f"There is no model {tag!r} on {server.name}. There are: {', '.join(server.tags()) or 'none'}."
+            )
+        move_tag(server, tag, name)
+    say(f"{name}:latest is {tag} now; `kospilot rollback {name}` undoes it.")
+
+
+def rollback(name: Annotated[str, typer.Argument(help="The model's name, without a tag.")]) -> None:
+    """Gives the name back to the model that held it before."""
+    from tasks.core.run import kospilot_home
+    from tasks.core.serving.registration import rollback as move_back
+    from tasks.core.serving.servers import open_server
+
+    with open_server(kospilot_home()) as server:
+        move_back(server, name)
+    say(f"{name}:latest is the previous model again.")
+
+
+def _only_promoted(home: Path) -> str:
+    from tasks.core.store import Store
+
+    promoted = Store(home / "artifacts").manifests("promote")
+    if not promoted:
+        raise RequestError("No model was promoted yet. Run `kospilot demo`, or name a model.")
+    return f"{promoted[-1].metrics['name']}:latest"
+
+
+def _newest_questions(home: Path) -> Path:
+    from tasks.core.store import Store
+
+    store = Store(home / "artifacts")
+    evaluated = store.manifests("evaluate")
+    if not evaluated:
+        raise RequestError("No evaluation was made yet. Name a question file with --set FILE.")
+    return store.path("evaluate", evaluated[-1].key) / "questions.jsonl"
+
+
+def _read_line() -> str:
+    try:
+        return stderr.input("> ").strip()
+    except EOFError:
+        return ""

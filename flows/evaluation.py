@@ -1,0 +1,29 @@
+"""evaluate and promote: how good the released model is, and whether its users get it."""
+
+from prefect import flow
+
+from flows.chain import carry_out
+
+
+@flow
+def evaluate(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Asks the frozen questions to the release and to the base model, which is quantized for it if needed.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force, ["baseline", "evaluate"])
+
+
+@flow
+def promote(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Moves the model's name to the new release unless it answers worse.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force, ["promote"])

@@ -1,0 +1,23 @@
+"""The whole chain: download → normalize → market → synthesize → pairs → stage1 → stage2 → stage3 → release."""
+
+from prefect import flow
+
+from flows.chain import carry_out
+
+
+@flow
+def full(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Everything from the data to the promoted model. What is there and intact is skipped.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force)
+
+
+@flow
+def part(profile: str, overrides: list[str], force: list[str], steps: list[str]) -> None:
+    """Some steps of the chain, for the command's --only and --until."""
+    carry_out(profile, overrides, force, steps)

@@ -1,0 +1,53 @@
+"""merge, gguf, quantize and register, each alone: to retry one failed step of a release."""
+
+from prefect import flow
+
+from flows.chain import carry_out
+
+
+@flow
+def merge(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Folds the released stage's adapter into the base model. Trains nothing: the adapter must be there.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force, ["merge"])
+
+
+@flow
+def gguf(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Converts the merged model to F16 GGUF.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force, ["gguf"])
+
+
+@flow
+def quantize(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Quantizes the GGUF; merged shards and F16 that were cleaned up are rebuilt first.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force, ["quantize"])
+
+
+@flow
+def register(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """Puts the quantized model on the server and proves its prompt.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    carry_out(profile, overrides, force, ["register"])

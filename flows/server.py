@@ -1,0 +1,130 @@
+"""The Prefect server, worker and deployments of this machine, under KOSPILOT_HOME/prefect.
+
+`kospilot run` uses the server that `kospilot serve` recorded there if it answers, else a private one while it runs.
+Importing this module does not import Prefect: the environment has to be set before that happens.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+import flows
+from tasks.core.child import run_child, start_child, stop_child
+from tasks.core.digests import write_json
+from tasks.core.errors import WorkError
+
+CODE = Path(flows.__file__).resolve().parent.parent
+POOL = "kospilot"
+_START_PATIENCE_S = 120  # the first start migrates the database: 14 s on two idle cores
+
+
+def environment(home: Path, url: str | None = None) -> dict[str, str]:
+    """Prefect's environment: all state under our home, nothing sent out, slots that survive a restart of the server."""
+    settings = {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
+        "KOSPILOT_HOME": str(home),
+        "KOSPILOT_CODE": str(CODE),
+    }
+    return {**settings, "PREFECT_API_URL": url} if url else settings
+
+
+def recorded_server(home: Path) -> str | None:
+    """The API address of the server that `kospilot serve` started, if it answers."""
+    try:
+        url = json.loads((home / "prefect" / "server.json").read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return url if _healthy(url) else None
+
+
+@contextlib.contextmanager
+def server(home: Path) -> Iterator[str]:
+    """The address of a server: the recorded one, else a private one that ends with this block."""
+    if url := recorded_server(home):
+        yield url
+        return
+    with _started(home, _free_port()) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(home: Path, port: int) -> Iterator[str]:
+    """Server, worker and deployments; all of them end with this block."""
+    with _started(home, port) as url:
+        record = home / "prefect" / "server.json"
+        write_json(record, {"url": url, "pid": os.getpid()})
+        env = environment(home, url)
+        prefect = [sys.executable, "-m", "prefect"]
+        run_child([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env)
+        run_child([*prefect, "--no-prompt", "deploy", "--all"], env=env, cwd=CODE)
+        run_child([sys.executable, "-m", "deployments.automations"], env=env)
+        command = [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
+        worker = _logged(command, env, home / "logs" / "prefect-worker.log")
+        try:
+            yield url
+        finally:
+            stop_child(worker)
+            _end_runs(url)
+            record.unlink(missing_ok=True)
+
+
+def _end_runs(url: str) -> None:
+    """A stopped worker leaves its run `Running` for ever: says what happened to it while the server still listens."""
+    running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
+    crashed = {"state": {"type": "CRASHED", "message": "kospilot serve was stopped. Retry resumes it."}, "force": True}
+    with contextlib.suppress(httpx.HTTPError):
+        for run in httpx.post(f"{url}/flow_runs/filter", json=running, timeout=10).json():
+            httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=crashed, timeout=10)
+
+
+@contextlib.contextmanager
+def _started(home: Path, port: int) -> Iterator[str]:
+    url, log_file = f"http://127.0.0.1:{port}/api", home / "logs" / "prefect-server.log"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    process = _logged(command, environment(home), log_file)
+    try:
+        _wait_for(url, process, log_file)
+        yield url
+    finally:
+        stop_child(process)
+
+
+def _wait_for(url: str, process: subprocess.Popen, log_file: Path) -> None:
+    deadline = time.monotonic() + _START_PATIENCE_S
+    while not _healthy(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            last = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+            raise WorkError(f"The Prefect server did not start. Last lines of {log_file}:\n" + "\n".join(last))
+        time.sleep(0.3)
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _logged(command: list[str], env: dict[str, str], log_file: Path) -> subprocess.Popen:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("a", encoding="utf-8") as log:
+        return start_child(command, env, stdout=log, stderr=log)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

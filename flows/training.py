@@ -1,0 +1,20 @@
+"""stage1 → stage2 → stage3, on data that is there."""
+
+from prefect import flow
+
+from flows.chain import carry_out
+from tasks.core.profiles import load
+from tasks.core.steps import STAGES
+
+
+@flow
+def train(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+    """The three stages, each in a process of its own; the data must be there.
+
+    Args:
+        profile: The profile's name, e.g. demo or kospi-7b.
+        overrides: Settings as section.name=value.
+        force: Steps to make again even if nothing changed.
+    """
+    skip = load(profile, list(overrides)).settings.stages.skip
+    carry_out(profile, overrides, force, [stage for stage in STAGES if stage not in skip])

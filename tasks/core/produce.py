@@ -1,0 +1,121 @@
+"""Making one artifact: lock, look, build in staging, publish. Knows no step and no Prefect."""
+
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.plan import recipe_of, why_run
+from tasks.core.records import Progress, Ref
+from tasks.core.run import Run
+from tasks.core.steps import Step, chain
+from tasks.core.store import Draft, Manifest
+
+log = logging.getLogger(__name__)
+
+_VERSIONS_RECORDED = ("kospilot", "torch", "transformers", "trl", "peft", "bitsandbytes", "gguf", "duckdb", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step's build function is given."""
+
+    run: Run
+    step: Step
+    key: str
+    reads: dict[str, Ref]
+    out: Path
+    progress: Progress
+    rebuild: Mapping[str, "Build"] = field(default_factory=dict)
+
+    def folder(self, step: str) -> Path:
+        """An upstream artifact's folder; expended content is rebuilt first."""
+        store, ref = self.run.store, self.reads[step]
+        manifest = store.manifest(ref.step, ref.key)
+        if store.expended(manifest):
+            self._restore(manifest)
+        return store.path(ref.step, ref.key)
+
+    def _restore(self, manifest: Manifest) -> None:
+        step = manifest.recipe.step
+        log.info("%s: its content was expended and %s needs it; rebuilding it", step, self.step.name)
+        store = self.run.store
+        inputs = {name: store.manifest(name, key).ref for name, key in manifest.lineage.items()}
+        with store.locked(f"{step}-{manifest.key}"):
+            if store.expended(manifest):
+                job = replace(self, step=chain(self.run.settings)[step], key=manifest.key, reads=inputs)
+                store.restore(manifest, lambda out: self.rebuild[step](replace(job, out=out)))
+
+
+Build = Callable[[Job], dict[str, Any]]
+"""Writes a step's files into job.out and returns its metrics."""
+
+
+def produce(
+    run: Run,
+    name: str,
+    reads: dict[str, Ref],
+    build: Build,
+    progress: Progress,
+    rebuild: Mapping[str, Build] | None = None,
+) -> Ref:
+    """The step's artifact: the intact one if there is one, else a new one."""
+    step = chain(run.settings)[name]
+    world = run.world()
+    recipe = recipe_of(step, world, reads)
+    with run.store.locked(f"{name}-{recipe.key}"):
+        reason = why_run(recipe, world)
+        if reason is None:
+            return run.store.manifest(name, recipe.key).ref
+        log.info("%s: %s", name, reason)
+        started = time.time()
+        try:
+            with run.store.staging(recipe, step.resumes) as out:
+                metrics = build(Job(run, step, recipe.key, reads, out, progress, rebuild or {}))
+                lineage = {upstream: ref.key for upstream, ref in reads.items()}
+                draft = Draft(recipe, step.content, lineage, step.expendable, metrics, _made(run, started))
+                return run.store.publish(out, draft).ref
+        except OSError as error:
+            raise _explain(error, name) from error
+
+
+def find(run: Run, name: str) -> Ref:
+    """The intact artifact of a step whose inputs are all there; otherwise says what to run first."""
+    lines = {line.step: line for line in run.plan([name])}
+    if lines[name].action == "skip":
+        return run.store.manifest(name, lines[name].key).ref
+    raise RequestError(
+        f"{name} is not there: {lines[name].reason}. Run `kospilot run {run.resolved.profile} --until {name}` first."
+    )
+
+
+def _explain(error: OSError, name: str) -> Exception:
+    if error.errno == 28:  # ENOSPC
+        return WorkError(
+            f"{name} stopped: no space left on the disk of {error.filename or 'KOSPILOT_HOME'}. Free some"
+            " (`kospilot artifacts gc`) and run the same command again: finished steps are kept."
+        )
+    return error
+
+
+def _made(run: Run, started: float) -> dict[str, Any]:
+    versions = {name: importlib.metadata.version(name) for name in _VERSIONS_RECORDED}
+    return {
+        "profile": run.resolved.profile,
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "seconds": round(time.time() - started, 2),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": versions,
+    }
+
+
+def read_metrics(out: Path) -> dict[str, Any]:
+    return json.loads((out / "metrics.json").read_text(encoding="utf-8"))

@@ -1,0 +1,113 @@
+"""One run: its settings, the folder everything lies under, and what the outside world looks like now.
+
+Above the stages: the only place in core that asks several of them. Reads KOSPILOT_HOME (default ~/.kospilot).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tasks.core.data.download import fingerprints
+from tasks.core.digests import DigestMemory, digest_value
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.kinds.base import system_prompt
+from tasks.core.market.demo import ensure_demo_market
+from tasks.core.market.files import described_by, market_files
+from tasks.core.plan import Live, Outside, Planned, World, plan
+from tasks.core.profiles import Resolved, load, nearest
+from tasks.core.serving.servers import live_reason, server_name
+from tasks.core.settings import Market, Settings
+from tasks.core.steps import chain
+from tasks.core.store import Store
+
+
+def kospilot_home() -> Path:
+    """The folder of artifacts, tools, markets, servers and logs."""
+    return Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot").expanduser().resolve()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of a run is given."""
+
+    resolved: Resolved
+    home: Path
+    outside: Outside
+    force: tuple[str, ...]
+
+    @property
+    def settings(self) -> Settings:
+        return self.resolved.settings
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.home / "artifacts")
+
+    @property
+    def market_folder(self) -> Path:
+        return market_folder(self.settings.market, self.home)
+
+    def world(self, live: Live | None = None) -> World:
+        return World(self.settings, self.outside, self.store, live or live_reason(self.home), self.force)
+
+    def plan(self, targets: Iterable[str]) -> list[Planned]:
+        return plan(self.world(), tuple(targets))
+
+
+def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = ()) -> Run:
+    """Resolves the settings and looks at the outside world. Raises RequestError before anything was changed."""
+    resolved = load(profile, tuple(overrides))
+    check_steps(resolved.settings, force)
+    home = kospilot_home()
+    return Run(resolved, home, survey(resolved.settings, home), tuple(force))
+
+
+def check_steps(settings: Settings, names: Iterable[str]) -> None:
+    """Refuses a step that the chain does not have, with the nearest one it has."""
+    steps = chain(settings)
+    unknown = [name for name in names if name not in steps]
+    if unknown:
+        raise RequestError(f"There is no step {unknown[0]!r}.{nearest(unknown[0], steps)} Steps: {', '.join(steps)}.")
+
+
+def market_folder(market: Market, home: Path) -> Path:
+    return home / "market" / "demo" if market.dir == "demo" else Path(market.dir).expanduser()
+
+
+def survey(settings: Settings, home: Path) -> Outside:
+    """Digests and identities of all that the chain reads from outside the store. Generates the demo market if asked."""
+    memory = DigestMemory(home / "artifacts" / ".digests.json")
+    folder = market_folder(settings.market, home)
+    if settings.market.dir == "demo":
+        ensure_demo_market(folder)
+    prompts = digest_value([system_prompt("ko"), system_prompt("en")])
+    outside = {
+        "download": fingerprints(settings.model, settings.data, home / "downloads", memory.digest_of),
+        "normalize": {"strategy prompt": prompts},
+        "market": {
+            str(file.relative_to(folder)): memory.digest_of(file)
+            for file in [*market_files(folder), *described_by(folder)]
+        },
+        "synthesize": {"strategy prompt": prompts},
+        "register": {"server": server_name(home), "strategy prompt": prompts},
+        "evaluate": {"strategy prompt": prompts},
+        "promote": {"server": server_name(home)},
+    }
+    with contextlib.suppress(OSError):  # a full disk costs a second reading of the files, not the plan
+        memory.save()
+    return outside
+
+
+def check_space(home: Path, needed_gib: float) -> None:
+    """Refuses to start what the disk cannot hold."""
+    home.mkdir(parents=True, exist_ok=True)
+    stat = os.statvfs(home)
+    free_gib = stat.f_bavail * stat.f_frsize / 2**30
+    if free_gib < needed_gib:
+        raise WorkError(
+            f"{home} has {free_gib:.1f} GiB free and this run needs about {needed_gib:.1f} GiB."
+            " Free some (`kospilot artifacts gc`), or set KOSPILOT_HOME to a larger disk."
+        )

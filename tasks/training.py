@@ -1,0 +1,92 @@
+"""stage1, stage2 and stage3, as Prefect sees them: each trains in a process of its own."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from prefect import task
+
+from tasks.artifacts import cached, make, show_files
+from tasks.core.child import run_child
+from tasks.core.digests import write_json
+from tasks.core.errors import WorkError
+from tasks.core.produce import Job, read_metrics
+from tasks.core.records import Progress, Ref, TrainingSpec
+from tasks.core.run import Run
+from tasks.core.steps import STAGES
+
+_ROWS = {"normalize": "rows.parquet", "synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
+
+
+@task(**cached("stage1"))
+def stage1(run: Run, reads: dict[str, Ref]) -> Ref:
+    """SFT on the five finance data sets."""
+    return _trained(run, "stage1", reads)
+
+
+@task(**cached("stage2"))
+def stage2(run: Run, reads: dict[str, Ref]) -> Ref:
+    """SFT on the synthetic strategy rows."""
+    return _trained(run, "stage2", reads)
+
+
+@task(**cached("stage3"))
+def stage3(run: Run, reads: dict[str, Ref]) -> Ref:
+    """DPO on the preference pairs, against the policy it starts from."""
+    return _trained(run, "stage3", reads)
+
+
+def _trained(run: Run, stage: str, reads: dict[str, Ref]) -> Ref:
+    ref = make(run, stage, reads, _train)
+    show_files(run, ref, f"{stage}: loss over the optimizer steps")
+    return ref
+
+
+def _train(job: Job) -> dict[str, Any]:
+    spec_file = job.out.with_suffix(".json")  # beside the adapter, which holds no path of this machine
+    write_json(spec_file, asdict(_spec(job)))
+    command = [sys.executable, "-m", "tasks.core.training", spec_file]
+    with job.run.store.locked("accelerator"):  # one training at a time on a machine, inside Prefect or out of it
+        try:
+            run_child(command, on_line=lambda line: _relay(line, job.progress))
+        except WorkError as error:
+            raise WorkError(_last_error(str(error))) from None
+    spec_file.unlink()
+    return read_metrics(job.out)
+
+
+def _spec(job: Job) -> TrainingSpec:
+    settings, stage = job.run.settings, job.step.name
+    rows = next(job.folder(name) / file for name, file in _ROWS.items() if name in job.reads)
+    start = next((job.folder(name) for name in reversed(STAGES) if name in job.reads), None)
+    return TrainingSpec(
+        stage=stage,
+        method="dpo" if stage == "stage3" else "sft",
+        base=str(job.folder("download") / "base"),
+        start=str(start) if start else None,
+        rows=str(rows),
+        out=str(job.out),
+        training=settings.training.model_dump(mode="json"),
+        schedule=getattr(settings, stage).model_dump(mode="json"),
+    )
+
+
+def _relay(line: str, progress: Progress) -> None:
+    """Turns a telemetry line of the child into progress; its other lines are in the error if it fails."""
+    if not line.startswith("{"):
+        return
+    told = json.loads(line)
+    parts = [
+        f"step {told['step']}/{told['steps']}",
+        f"loss {told['loss']:.3f}",
+        f"{told['tokens_per_s']:.0f} tokens/s",
+        f"{told['memory_gib']:.1f} GiB",
+        f"{told['eta_s']:.0f} s left",
+    ]
+    progress(told["step"] / told["steps"], ", ".join(parts))
+
+
+def _last_error(text: str) -> str:
+    """The child's own error message, if it got to write one; else its last lines."""
+    return text.rsplit("error: ", 1)[-1] if "\nerror: " in text else text

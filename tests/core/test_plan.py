@@ -1,0 +1,138 @@
+"""The plan: skip, run or depends, with the reason; keys follow content, not history."""
+
+import time
+
+import pytest
+
+from tasks.core.plan import World, plan, recipe_of
+from tasks.core.profiles import load
+from tasks.core.steps import chain
+from tasks.core.store import Draft, Store
+
+OUTSIDE = {"download": {"base": "abc"}, "market": {"year=2024/month=1/data.parquet": "d1"}}
+
+FILES = {
+    "download": ["base/model.safetensors", "base/tokenizer.json", "sources/krx_won.csv"],
+    "normalize": ["rows.parquet"],
+    "market": ["train/snapshots.parquet", "holdout/snapshots.parquet"],
+    "synthesize": ["rows.jsonl"],
+    "pairs": ["pairs.jsonl"],
+    **dict.fromkeys(("stage1", "stage2", "stage3"), ["adapter_config.json", "adapter_model.safetensors"]),
+    "merge": ["model.safetensors", "config.json"],
+    "gguf": ["model-f16.gguf"],
+    "quantize": ["model.gguf"],
+    "register": ["registration.json"],
+    "baseline": ["model.gguf"],
+    "evaluate": ["questions.jsonl", "scores.json"],
+    "promote": ["promotion.json"],
+}
+
+
+def world(store, *overrides, outside=None, force=(), live=lambda manifest: None):
+    return World(load("demo", overrides).settings, outside or OUTSIDE, store, live, force)
+
+
+def build(world_now, contents=None):
+    """Makes every step that the plan does not skip, with files whose bytes are given per step."""
+    refs, made = {}, []
+    for name, step in chain(world_now.settings).items():
+        recipe = recipe_of(step, world_now, {other: refs[other] for other in step.reads})
+        found = world_now.store.find(recipe)
+        if found is None:
+            made.append(name)
+            with world_now.store.staging(recipe, resumes=False) as out:
+                for file in FILES[name]:
+                    (out / file).parent.mkdir(parents=True, exist_ok=True)
+                    (out / file).write_text((contents or {}).get(f"{name}/{file}", f"{name} {file}"))
+                lineage = {other: refs[other].key for other in step.reads}
+                how = {"profile": "demo", "finished": f"{time.time():.6f}", "seconds": 0}
+                found = world_now.store.publish(out, Draft(recipe, step.content, lineage, step.expendable, {}, how))
+        refs[name] = found.ref
+    return made
+
+
+def actions(world_now, targets=("promote",)):
+    return {line.step: line.action for line in plan(world_now, targets)}
+
+
+def reasons(world_now):
+    return {line.step: line.reason for line in plan(world_now, ["promote"])}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def test_an_empty_store_runs_everything_and_a_full_one_nothing(store):
+    assert set(actions(world(store)).values()) == {"run"}
+    assert build(world(store)) == list(FILES)
+    assert set(actions(world(store)).values()) == {"skip"}
+
+
+def test_more_synthetic_rows_run_synthesis_and_the_rest_depends(store):
+    build(world(store))
+    found = actions(world(store, "synthesis.rows=130"))
+    assert [name for name, action in found.items() if action == "skip"] == [
+        "download", "normalize", "market", "stage1", "baseline"
+    ]  # fmt: skip
+    assert found["synthesize"] == "run"
+    assert found["stage2"] == found["pairs"] == found["promote"] == "depends"
+    assert reasons(world(store, "synthesis.rows=130"))["synthesize"] == "synthesis.rows changed from 120 to 130"
+
+
+def test_the_same_bytes_again_make_nothing_downstream_run(store):
+    build(world(store))
+    assert build(world(store, "synthesis.seed=7")) == ["synthesize"]
+
+
+def test_how_the_work_is_done_makes_nothing_run(store):
+    build(world(store))
+    changed = world(store, "stage1.log_every=7", "stage2.micro_batch=2", "stage3.save_every=9", "stage1.keep=1")
+    assert set(actions(changed).values()) == {"skip"}
+
+
+def test_new_days_in_the_holdout_change_the_evaluation_and_nothing_else(store):
+    build(world(store))
+    longer = {**OUTSIDE, "market": {"year=2024/month=1/data.parquet": "d2"}}
+    contents = {"market/holdout/snapshots.parquet": "one more day"}
+    # the toy scores come out equal here, so promote has nothing new to weigh
+    assert build(world(store, outside=longer), contents) == ["market", "evaluate"]
+    assert (
+        "data.parquet changed"
+        in reasons(world(store, outside={**OUTSIDE, "market": {"x/data.parquet": "3"}}))["market"]
+    )
+
+
+def test_damage_runs_the_step_and_says_what_is_damaged(store):
+    build(world(store))
+    manifest = store.manifests("stage2")[0]
+    (store.path("stage2", manifest.key) / "adapter_model.safetensors").write_text("cut")
+    assert "its artifact is damaged: adapter_model.safetensors has 3 bytes" in reasons(world(store))["stage2"]
+    assert actions(world(store))["merge"] == "depends"
+
+
+def test_expended_content_is_rebuilt_only_for_a_step_that_needs_it(store):
+    build(world(store))
+    for step in ("merge", "gguf"):
+        store.expend(store.manifests(step)[0].ref)
+    assert set(actions(world(store)).values()) == {"skip"}
+    (store.path("quantize", store.manifests("quantize")[0].key) / "model.gguf").unlink()
+    found = reasons(world(store))
+    assert "gguf needs it" in found["merge"]
+    assert "quantize needs it" in found["gguf"]
+    assert found["stage3"] == "intact"
+
+
+def test_force_and_the_live_server(store):
+    build(world(store))
+    assert reasons(world(store, force=("gguf",)))["gguf"] == "forced"
+    gone = world(store, live=lambda made: "the server has it no more" if made.recipe.step == "register" else None)
+    assert reasons(gone)["register"] == "the server has it no more"
+
+
+def test_a_skipped_stage_is_left_out_and_the_next_starts_from_the_newest_earlier_one():
+    steps = chain(load("demo", ["stages.skip=[stage2]"]).settings)
+    assert "stage2" not in steps
+    assert "stage1" in steps["stage3"].reads
+    assert "stage3" in steps["merge"].reads
