@@ -41,6 +41,15 @@ def environment(home: Path, url: str | None = None) -> dict[str, str]:
     return {**settings, "PREFECT_API_URL": url} if url else settings
 
 
+def deliver_logs() -> None:
+    """Sends Prefect's queued logs and events while its server still listens; later they would be lost, with noise."""
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415 - Prefect must not be imported with this module
+    from prefect.logging.handlers import APILogWorker  # noqa: PLC0415
+
+    APILogWorker.drain_all(timeout=20)
+    EventsWorker.drain_all(timeout=20)
+
+
 def recorded_server(home: Path) -> str | None:
     """The API address of the server that `kospilot serve` started, if it answers."""
     try:

@@ -114,7 +114,7 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
     """Starts or finds the server, then runs the flow. Prefect must see the environment before it is imported."""
     import time
 
-    from flows.server import environment, server
+    from flows.server import deliver_logs, environment, server
     from tasks.core.status import write_status
 
     started, handler = time.time(), follow_run()
@@ -126,7 +126,10 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
             from flows.pipeline import full, part
 
             arguments = (resolved.profile, list(resolved.overrides), list(prepared.force))
-            full(*arguments) if steps is None else part(*arguments, steps)
+            try:
+                full(*arguments) if steps is None else part(*arguments, steps)
+            finally:
+                deliver_logs()
             outcome = "done"
     finally:
         handler.close_status()

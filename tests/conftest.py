@@ -1,0 +1,22 @@
+"""Fixtures of all tests: the user's KOSPILOT_HOME stays untouched, but its tools and downloads are shared."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+USERS_HOME = Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot")
+
+
+def new_home(folder: Path) -> Path:
+    """An empty KOSPILOT_HOME that shares tools and downloads with the user's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for shared in ("tools", "downloads"):
+        (USERS_HOME / shared).mkdir(parents=True, exist_ok=True)
+        (folder / shared).symlink_to(USERS_HOME / shared)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KOSPILOT_HOME", str(tmp_path / "home"))

@@ -1,0 +1,85 @@
+"""The demo profile, shrunk, run once for all pipeline tests with the real parts: Prefect, llama.cpp, any Ollama."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.core.store import Manifest, Store
+from tests.conftest import new_home
+
+SMALL = (
+    "synthesis.rows=24",
+    "pairs.rows=12",
+    "stage1.token_budget=2500",
+    "stage2.token_budget=9000",
+    "stage3.token_budget=9000",
+    "evaluation.questions=3",
+)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A KOSPILOT_HOME and the command run in it."""
+
+    folder: Path
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder / "artifacts")
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "KOSPILOT_HOME": str(self.folder)}
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        command = [sys.executable, "-m", "flows", *arguments]
+        return subprocess.Popen(
+            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+        )
+
+    def kospilot(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "flows", *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def run(self, *overrides: str, code: int = 0) -> subprocess.CompletedProcess:
+        return self.kospilot("run", "demo", *SMALL, *overrides, code=code)
+
+    def plan(self, *overrides: str) -> dict[str, dict]:
+        told = json.loads(self.kospilot("plan", "demo", *SMALL, *overrides, "--json").stdout)
+        return {line["step"]: line for line in told["steps"]}
+
+    def newest(self, step: str) -> Manifest:
+        return self.store.manifests(step)[-1]
+
+    def made(self) -> dict[str, str]:
+        """When each step's newest artifact was made: what did not run again keeps its time."""
+        return {manifest.recipe.step: manifest.made["finished"] for manifest in self.store.manifests()}
+
+    def path(self, step: str) -> Path:
+        return self.store.path(step, self.newest(step).key)
+
+    def copy(self, folder: Path, *without: str) -> "Home":
+        """A home of its own with the same artifacts, hard-linked, less those of some steps."""
+        new_home(folder)
+        for part in ("artifacts", "market", "ollama", "serving"):
+            if (self.folder / part).exists():
+                shutil.copytree(self.folder / part, folder / part, copy_function=os.link)
+        for step in without:
+            shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
+        return Home(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Home:
+    """A home in which the whole chain has run once. Tests leave it as they found it, or copy it."""
+    home = Home(new_home(tmp_path_factory.mktemp("kospilot") / "home"))
+    home.run()
+    return home

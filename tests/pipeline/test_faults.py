@@ -1,0 +1,86 @@
+"""Kills and broken tools: nothing finished is lost, and the next run goes on from there to the same result."""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.pipeline.conftest import SMALL
+
+SAVED = {"stage2": 2, "stage3": 2}  # save_every of the demo profile
+
+
+def wait_for_checkpoint(home, stage, process):
+    """The training child, once its first checkpoint is whole."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        if list((home.folder / "artifacts" / ".staging").glob(f"{stage}-*/checkpoints/checkpoint-*")):
+            children = psutil.Process(process.pid).children(recursive=True)
+            return next(child for child in children if "tasks.core.training" in " ".join(child.cmdline()))
+        time.sleep(0.2)
+    raise AssertionError(f"{stage} wrote no checkpoint in 5 minutes")
+
+
+def wait_until_gone(pid):
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, f"process {pid} outlived its parent"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("stage", ["stage2", "stage3"])
+@pytest.mark.parametrize("victim", ["training", "command"])
+def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage, victim):
+    home = finished.copy(tmp_path / "home", stage)
+    process = home.start("run", "demo", *SMALL, "--until", stage, start_new_session=True)
+    child = wait_for_checkpoint(home, stage, process)
+    (child if victim == "training" else psutil.Process(process.pid)).send_signal(signal.SIGKILL)
+    told = process.communicate()[0]
+    wait_until_gone(child.pid)
+    if victim == "training":
+        assert process.returncode == 1
+        assert "exited with -9" in told
+    before, done = home.made(), home.run("--until", stage)
+    after = home.made()
+    assert {step for step in after if after[step] != before.get(step)} == {stage}
+    assert home.newest(stage).digest == finished.newest(stage).digest
+    telemetry = (home.path(stage) / "telemetry.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in telemetry]
+    assert steps == sorted(steps), "a resumed run goes on; it does not start again"
+    assert "resum" in (home.path(stage) / "telemetry.jsonl").read_text() or done.returncode == 0
+
+
+def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
+    home = finished.copy(tmp_path / "home", "stage2")
+    process = home.start("run", "demo", *SMALL, "--until", "stage2", start_new_session=True)
+    wait_for_checkpoint(home, "stage2", process)
+    started = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert "Interrupted" in told
+    for child in started:
+        wait_until_gone(child.pid)
+
+
+def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(finished, tmp_path):
+    home = finished.copy(tmp_path / "home", "quantize", "register", "evaluate", "promote", "baseline")
+    tool = tmp_path / "broken"
+    tool.mkdir()
+    (tool / "llama-quantize").write_text("#!/bin/sh\necho 'cannot read tensor 7' >&2\nexit 1\n")
+    (tool / "llama-quantize").chmod(0o755)
+    before = home.made()
+    os.environ["KOSPILOT_LLAMA_QUANTIZE"] = str(tool / "llama-quantize")
+    try:
+        done = home.run("--until", "promote", code=1)
+    finally:
+        del os.environ["KOSPILOT_LLAMA_QUANTIZE"]
+    assert "cannot read tensor 7" in done.stderr
+    assert "Traceback" not in done.stderr
+    home.kospilot("run", "demo", *SMALL, "--only", "quantize")
+    after = home.made()
+    assert {step for step in after if after[step] != before.get(step)} == {"quantize"}

@@ -1,0 +1,130 @@
+"""`kospilot serve`: a real server, worker and deployments, driven through the API as the UI drives them."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.pipeline.conftest import SMALL
+
+DEPLOYMENTS = {"full", "refresh", "data", "train", "merge", "gguf", "quantize", "register", "evaluate", "promote"}
+
+
+class Api:
+    """The few calls that the UI makes."""
+
+    def __init__(self, url):
+        self.client = httpx.Client(base_url=url, timeout=60)
+
+    def post(self, path, body):
+        for _ in range(10):  # SQLite answers 503 now and then; the UI and Prefect's own client try again too
+            answer = self.client.post(path, json=body)
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
+        answer.raise_for_status()
+        return answer.json()
+
+    def deployments(self):
+        return {deployment["name"]: deployment for deployment in self.post("/deployments/filter", {})}
+
+    def start(self, name, overrides=SMALL):
+        parameters = {"profile": "demo", "overrides": list(overrides), "force": []}
+        identity = self.deployments()[name]["id"]
+        return self.post(f"/deployments/{identity}/create_flow_run", {"parameters": parameters})["id"]
+
+    def wait(self, run, limit_s=300):
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            state = self.client.get(f"/flow_runs/{run}").json()["state"]
+            if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return state
+            time.sleep(1)
+        raise AssertionError(f"run {run} did not end in {limit_s} s")
+
+    def task_runs(self, run):
+        return self.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+
+
+@pytest.fixture(scope="module")
+def served(finished, tmp_path_factory):
+    home = finished.copy(tmp_path_factory.mktemp("served") / "home")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = home.start("serve", "--port", str(port), start_new_session=True)
+    record = home.folder / "prefect" / "server.json"
+    deadline = time.monotonic() + 180
+    while not record.exists() or len(Api(json.loads(record.read_text())["url"]).deployments()) < len(DEPLOYMENTS):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "serve was not ready in 3 minutes"
+        time.sleep(1)
+    yield home, Api(json.loads(record.read_text())["url"])
+    started = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=90)[0].count("Stopping") == 1
+    gone, alive = psutil.wait_procs(started, timeout=30)
+    assert not alive, "serve left processes behind"
+    assert not record.exists()
+
+
+def test_every_deployment_takes_profile_overrides_and_force_only(served):
+    _, api = served
+    deployments = api.deployments()
+    assert set(deployments) == DEPLOYMENTS
+    for deployment in deployments.values():
+        assert set(deployment["parameter_openapi_schema"]["properties"]) == {"profile", "overrides", "force"}
+    schedule = deployments["refresh"]["schedules"][0]["schedule"]
+    assert (schedule["cron"], schedule["timezone"]) == ("30 18 * * 1-5", "Asia/Seoul")
+
+
+def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):
+    home, api = served
+    before, run = home.made(), api.start("full")
+    assert api.wait(run)["type"] == "COMPLETED"
+    assert home.made() == before
+    names = {task["name"].rsplit("-", 1)[0] for task in api.task_runs(run)}
+    assert {"download", "stage1", "stage3", "quantize", "promote"} <= names
+    artifacts = {artifact["key"] for artifact in api.post("/artifacts/filter", {})}
+    assert {"steps", "normalize-report", "stage1-report", "evaluate-report"} <= artifacts
+
+
+def test_quantize_alone_after_its_tool_failed(served):
+    home, api = served
+    shutil.rmtree(home.folder / "artifacts" / "quantize")
+    before, run = home.made(), api.start("quantize")
+    assert api.wait(run)["type"] == "COMPLETED"
+    after = home.made()
+    assert {step for step in after if after[step] != before.get(step)} == {"quantize"}
+    assert {task["name"].rsplit("-", 1)[0] for task in api.task_runs(run)} == {"quantize"}
+
+
+def test_a_wrong_setting_fails_with_its_message(served):
+    _, api = served
+    state = api.wait(api.start("data", ["synthesis.rowz=3"]))
+    assert state["type"] == "FAILED"
+    assert "There is no setting 'synthesis.rowz'. Did you mean synthesis.rows?" in state["message"]
+
+
+def test_a_market_update_starts_refresh(served, tmp_path):
+    home, api = served
+    identity = api.deployments()["refresh"]["id"]
+    table = tmp_path / "prices.csv"
+    rows = [f"2024-01-{day:02d},005930,삼성전자,100,110,90,{100 + day},1000" for day in range(2, 12)]
+    table.write_text("Date,Code,Name,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
+    done = home.kospilot("market", "import", str(table), "--market", str(tmp_path / "market"))
+    assert "kospilot.market.updated" in done.stderr
+    deadline = time.monotonic() + 60
+    while True:
+        runs = api.post("/flow_runs/filter", {"deployments": {"id": {"any_": [identity]}}})
+        started = [run for run in runs if (run["created_by"] or {}).get("type") == "AUTOMATION"]
+        if started:
+            break
+        assert time.monotonic() < deadline, "the event started no refresh run"
+        time.sleep(1)
