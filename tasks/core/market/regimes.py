@@ -1,0 +1,26 @@
+"""How often each regime held: the table of `kospilot market regimes`. Reads a market folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tasks.core.market.files import marks
+from tasks.core.market.snapshots import count_regimes, regime_of_day, snapshots
+
+
+def regimes_report(folder: Path, start: str | None, end: str | None, with_days: bool) -> dict[str, Any]:
+    """{"days", "first", "last", "counts": {regime: n}} and the folder's marks; with_days adds "snapshots".
+
+    A snapshot is its date, its four numbers in % and its regime. Raises RequestError as `snapshots` does.
+    """
+    days = snapshots(folder, start, end)
+    report = {
+        "days": len(days),
+        "first": days[0].date,
+        "last": days[-1].date,
+        "counts": count_regimes(days),
+        **marks(folder),
+    }
+    if with_days:
+        report["snapshots"] = [{**asdict(day), "regime": regime_of_day(day)} for day in days]
+    return report

@@ -1,0 +1,143 @@
+"""The market's days: return, breadth, momentum and volatility of each, split into training and held-out days.
+
+Reads a market folder (see files.py) with DuckDB; writes the market artifact (see market_days.py) and market.json.
+A day's numbers depend on that day and the days before it, never on later ones.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.core.digests import write_json
+from tasks.core.errors import RequestError
+from tasks.core.market.files import check_columns, market_files, marks
+from tasks.core.market.rows import EVER, database, sql
+from tasks.core.market_days import SNAPSHOT_SCHEMA, STOCK_SCHEMA, write_part
+from tasks.core.records import Snapshot
+from tasks.core.settings import Market
+from tasks.core.strategy import REGIMES, regime_of
+from tasks.core.universe import stocks
+
+DAYS_AFTER_MONTH_END = 60
+"""Trading days that the rule `month` leaves for evaluation, at the least."""
+ALWAYS = "0001-01-01"
+
+
+def snapshots(folder: Path, start: str | None = None, end: str | None = None) -> list[Snapshot]:
+    """The days from start to end (YYYY-MM-DD, both included), oldest first; days before start warm the windows up.
+
+    The first five trading days of a folder have no momentum or volatility and are no snapshots. Raises RequestError
+    for a folder that cannot be read (naming the file), for a malformed date, and where no day is left.
+    """
+    since, until = check_date(start or ALWAYS), check_date(end or EVER)
+    partitions = market_files(folder)
+    check_columns(partitions)
+    with database(partitions) as connection:
+        values = {"files": [str(file) for file in partitions], "since": since, "until": until}
+        rows = connection.execute(sql("snapshots.sql"), values).fetchall()
+    if not rows:
+        span = f" from {since} to {until}" if start or end else ""
+        raise RequestError(
+            f"{folder} has no trading day{span} that can be judged: a day needs at least five market returns up to it."
+            " Import more days, or ask for others; `kospilot market check DIR` says what is there."
+        )
+    if rows[0][-1]:
+        raise RequestError(
+            f"{folder} holds {rows[0][-1]} rows that repeat a ticker's day. Which one is right cannot be known:"
+            " `kospilot market check DIR` lists them; delete those months and import them again."
+        )
+    return [Snapshot(*row[:-1]) for row in rows]
+
+
+def check_date(text: str) -> str:
+    """The date, if it is one. Raises RequestError otherwise."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise RequestError(f"{text!r} is not a date. Write it as YYYY-MM-DD, e.g. 2024-06-28.") from error
+
+
+def train_until(days: list[str], rule: str) -> str:
+    """The last training day T among the snapshot days, by a rule: a date, `latest-N` or `month` (see settings.Market).
+
+    Raises RequestError for another rule, and for one that leaves no training or no evaluation day. A market too short
+    for `month` is split at its last fifth.
+    """
+    if rule == "month":
+        before = _last_month_end(days)
+    elif rule.startswith("latest-") and rule[7:].isdecimal():
+        before = len(days) - int(rule[7:])
+    elif rule[:1].isdecimal():
+        before = sum(day <= check_date(rule) for day in days)
+    else:
+        raise RequestError(f"market.train_until={rule!r} is neither a date (YYYY-MM-DD), `latest-N` nor `month`.")
+    if not 0 < before < len(days):
+        raise RequestError(
+            f"market.train_until={rule} leaves {'no training' if before <= 0 else 'no evaluation'} day:"
+            f" the market's {len(days)} days run from {days[0]} to {days[-1]}. Choose a T between them, or `month`."
+        )
+    return days[before - 1]
+
+
+def _last_month_end(days: list[str]) -> int:
+    """How many days lie before the last month end that leaves enough after it, else before the last fifth."""
+    for before in range(len(days) - DAYS_AFTER_MONTH_END, 0, -1):
+        if days[before - 1][:7] != days[before][:7]:
+            return before
+    return len(days) - max(1, len(days) // 5)
+
+
+def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
+    """Writes out/train, out/holdout and out/market.json; returns what market.json says.
+
+    Raises RequestError as `snapshots` and `train_until` do.
+    """
+    found = snapshots(folder)
+    days = [snapshot.date for snapshot in found]
+    last = train_until(days, market.train_until)
+    facts, said = _stock_table(folder, days), marks(folder)
+    cut, facts_cut = bisect_right(days, last), bisect_right(facts["date"].to_pylist(), last)
+    parts = {"train": (found[:cut], facts[:facts_cut]), "holdout": (found[cut:], facts[facts_cut:])}
+    for name, (part, part_facts) in parts.items():
+        write_part(out / name, _snapshot_table(part), part_facts, said)
+    report = {
+        "days": len(days),
+        "first": days[0],
+        "last": days[-1],
+        "train_until": last,
+        **{name: {"days": len(part), "regimes": count_regimes(part)} for name, (part, _) in parts.items()},
+        "universe_stocks": len(facts["ticker"].unique()),
+        **said,
+    }
+    write_json(out / "market.json", report)
+    return report
+
+
+def count_regimes(days: list[Snapshot]) -> dict[str, int]:
+    """How many days each regime has, in the order of strategy.REGIMES."""
+    counts = Counter(regime_of_day(day) for day in days)
+    return {regime: counts[regime] for regime in REGIMES}
+
+
+def regime_of_day(day: Snapshot) -> str:
+    return regime_of(day.return_pct, day.breadth_pct, day.momentum_pct, day.volatility_pct)
+
+
+def _snapshot_table(days: list[Snapshot]) -> pa.Table:
+    return pa.Table.from_pylist([vars(day) for day in days], schema=SNAPSHOT_SCHEMA)
+
+
+def _stock_table(folder: Path, days: list[str]) -> pa.Table:
+    partitions = market_files(folder)
+    values = {
+        "files": [str(file) for file in partitions],
+        "until": days[-1],
+        "tickers": [stock.ticker for stock in stocks()],
+        "days": days,
+    }
+    with database(partitions) as connection:
+        return connection.sql(sql("stocks.sql"), params=values).to_arrow_table().cast(STOCK_SCHEMA)
