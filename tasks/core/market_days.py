@@ -54,7 +54,7 @@ def read_stocks(part: Path) -> dict[str, list[StockDay]]:
 
 
 def read_marks(part: Path) -> dict[str, Any]:
-    """{"generated": bool, "market_cap_listings": [{"listing", "listing_date"}]}: said of all that is made from it."""
+    """{"generated": bool, "market_cap_listings": [date, ...]}: said of all that is made from it."""
     return json.loads((part / "marks.json").read_text(encoding="utf-8"))
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from random import Random
 
 import pyarrow as pa
-import pyarrow.parquet as parquet
 
 from tasks.core.digests import write_json
 from tasks.core.errors import RequestError
-from tasks.core.market.files import GENERATED, partition_file
+from tasks.core.market.files import GENERATED, partition_file, write_partition
 from tasks.core.universe import TIERS, Stock, sectors, stocks
 
 VERSION = 1
@@ -161,6 +160,4 @@ def _write_partitions(folder: Path, rows: pa.Table) -> None:
     for position, day in enumerate(rows["date"].to_pylist()):
         months.setdefault((day.year, day.month), []).append(position)
     for (year, month), positions in months.items():
-        file = partition_file(folder, year, month)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(rows[positions[0] : positions[-1] + 1].combine_chunks(), file, compression="zstd")
+        write_partition(partition_file(folder, year, month), rows[positions[0] : positions[-1] + 1])

@@ -4,15 +4,18 @@ Reads year=YYYY/month=M/data.parquet, and at the folder's root GENERATED.json (t
 (market caps that come from a later listing's share count). Every other file is ignored.
 """
 
+import contextlib
+import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as parquet
-from pyarrow import ArrowException
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 
 GENERATED = "GENERATED.json"
 DESCRIPTION = "MARKET.json"
@@ -53,7 +56,7 @@ def read_columns(file: Path) -> list[str]:
     """A partition's column names, in lower case. Raises RequestError naming a file that is not whole parquet."""
     try:
         return [name.lower() for name in parquet.read_schema(file).names]
-    except (ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
             f"{file} cannot be read as parquet ({reason}). It was cut short or is something else:"
@@ -76,6 +79,30 @@ def check_columns(files: list[Path]) -> None:
                 f"{file} has no column {', '.join(missing)}. A partition needs {', '.join(REQUIRED)};"
                 " `kospilot market import` writes them, market_cap with `--listing CSV` where the source has none."
             )
+
+
+def write_partition(file: Path, rows: pa.Table) -> bool:
+    """Writes a partition whole or not at all; False where these very bytes are there already.
+
+    Raises WorkError where the disk does not take it.
+    """
+    sink = io.BytesIO()
+    parquet.write_table(rows.combine_chunks(), sink, compression="zstd")
+    neighbour = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        if file.exists() and file.read_bytes() == sink.getvalue():
+            return False
+        file.parent.mkdir(parents=True, exist_ok=True)
+        neighbour.write_bytes(sink.getvalue())
+        os.replace(neighbour, file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            neighbour.unlink()
+        raise WorkError(
+            f"{file} cannot be written ({error.strerror})."
+            " What was written before it stays: make room or give access, then do the same again."
+        ) from error
+    return True
 
 
 def is_generated(folder: Path) -> bool:

@@ -42,8 +42,9 @@ def snapshots(folder: Path, start: str | None = None, end: str | None = None) ->
     if not rows:
         span = f" from {since} to {until}" if start or end else ""
         raise RequestError(
-            f"{folder} has no trading day{span} that can be judged: a day needs at least five market returns up to it."
-            " Import more days, or ask for others; `kospilot market check DIR` says what is there."
+            f"{folder} has no trading day{span} that can be judged: a day needs at least five market returns up to it,"
+            " of stocks with a market cap. Import more days, or ask for others;"
+            " `kospilot market check DIR` says what is there."
         )
     if rows[0][-1]:
         raise RequestError(

@@ -1,0 +1,258 @@
+"""The import: what it reads, drops, derives and refuses; and `market check` on what lies there."""
+
+import gzip
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from tasks.core.errors import RequestError
+from tasks.core.market.check import check_market, summarize_market
+from tasks.core.market.demo import generate_demo_market
+from tasks.core.market.files import DESCRIPTION, market_files
+from tasks.core.market.importer import import_tables
+from tasks.core.market.regimes import regimes_report
+from tasks.core.market.snapshots import build_market
+from tasks.core.market_days import read_marks, read_stocks
+from tasks.core.settings import Market
+
+DATA = Path(__file__).parents[2] / "../shared/data/market"
+
+
+def real(name: str) -> Path:
+    if not (DATA / name).exists():
+        pytest.skip(f"{name} is not there: the import of real data was not tried")
+    return DATA / name
+
+
+def write(file: Path, text: str, encoding: str = "utf-8") -> Path:
+    file.write_bytes(text.encode(encoding))
+    return file
+
+
+def rows_of(folder: Path) -> list[dict]:
+    return [row for file in market_files(folder) for row in parquet.read_table(file).to_pylist()]
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_english_headers_raw_prices_and_market_caps(tmp_path):
+    text = "Date,Code,Name,Open,High,Low,Close,Volume,Marcap\n2024-01-02,005930,삼성전자,1,3,1,2,9,475194690980000\n"
+    packed = tmp_path / "marcap.csv.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    report = import_tables([packed], tmp_path / "m")
+    (row,) = rows_of(tmp_path / "m")
+    assert row["ticker"] == "005930" and row["date"] == date(2024, 1, 2)
+    assert [row[name] for name in ("open", "high", "low", "close", "volume")] == [1, 3, 1, 2, 9]
+    assert row["market_cap"] == 475194690980000 and row["pe_ratio"] is None
+    assert (report["rows"], report["dropped"], report["derived"], report["missing"]) == (1, {}, {}, {})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_korean_headers_and_numbers_as_downloaded(tmp_path, encoding):
+    text = (
+        '"","종목코드","종목명","현재가.종가.","시가총액.원.","일자","관리여부","PER","PBR"\n'
+        '"1","005930","삼성전자","59,000",352217170450000,"2020-01-15","-","9.13","1.67"\n'
+        '"2","000660","SK하이닉스","98,200","-","20200115","-","-","1.53"\n'
+    )
+    report = import_tables([write(tmp_path / "dirty.csv", text, encoding)], tmp_path / "m")
+    second, first = rows_of(tmp_path / "m")
+    assert (first["close"], first["market_cap"], first["pe_ratio"], first["pb_ratio"]) == (
+        59000,
+        352217170450000,
+        9.13,
+        1.67,
+    )
+    assert (second["close"], second["market_cap"], second["pe_ratio"]) == (98200, None, None)
+    assert second["date"] == date(2020, 1, 15)
+    assert report["missing"] == {"market cap, of 1 tickers: no weight in the market's return": 1}
+
+
+def test_what_is_dropped_is_counted_by_reason(tmp_path):
+    text = (
+        "Date,Code,Close,Marcap\n2024-01-02,005930,10,5\n2024-01-02,005930,11,5\nsoon,005930,12,5\n"
+        "2024-01-03,KOSPI,12,5\n2024-01-03,005930,-,5\n2024-01-03,000660,0,5\n2024-01-03,5380,7,5\n"
+    )
+    report = import_tables([write(tmp_path / "a.csv", text)], tmp_path / "m")
+    assert report["dropped"] == {
+        "a.csv: no date": 1,
+        "a.csv: no six-character code": 1,
+        "a.csv: no price": 2,
+        "a.csv: repeated: the last row counts": 1,
+    }
+    assert report["derived"] == {"a.csv: leading zeros of the code restored": 1}
+    assert (report["rows_read"], report["rows"]) == (7, 2)
+    assert [(row["ticker"], row["close"]) for row in rows_of(tmp_path / "m")] == [("005930", 11), ("005380", 7)]
+
+
+def test_a_listing_gives_market_caps_and_its_date_marks_them(tmp_path):
+    listing = write(tmp_path / "listing_2026-03-20.csv", "Code,Name,Stocks\n005930,삼성전자,100\n")
+    prices = write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n2024-01-02,000660,10\n")
+    folder = tmp_path / "m"
+    report = import_tables([prices], folder, listing)
+    assert report["derived"] == {"market cap = close x the shares of a listing (2026-03-20)": 1}
+    assert report["missing"] == {"market cap, of 1 tickers: no weight in the market's return": 1}
+    assert {row["ticker"]: row["market_cap"] for row in rows_of(folder)} == {"005930": 1000, "000660": None}
+    assert '"2026-03-20"' in (folder / DESCRIPTION).read_text(encoding="utf-8")
+    given = write(tmp_path / "given.csv", "Date,Code,Close,Marcap\n2024-01-02,005930,10,1234\n")
+    assert import_tables([given], folder)["derived"] == {}
+    assert import_tables([prices], folder, listing)["derived"] == {}, (
+        "a given market cap is never replaced by a derived one"
+    )
+    assert {row["ticker"]: row["market_cap"] for row in rows_of(folder)}["005930"] == 1234
+
+
+def test_shares_in_the_row_itself_give_the_market_cap(tmp_path):
+    prices = write(tmp_path / "p.csv", "Date,Code,Close,Stocks\n2024-01-02,005930,10,7\n")
+    assert import_tables([prices], tmp_path / "m")["derived"] == {
+        "p.csv: market cap = close x the shares of the same row": 1
+    }
+    assert rows_of(tmp_path / "m")[0]["market_cap"] == 70
+
+
+def test_a_second_table_joins_by_ticker_and_day(tmp_path):
+    folder = tmp_path / "m"
+    prices = "date,ticker,open,close,market_cap\n2024-01-02,005930 KP,1,2,3\n2024-02-01,005930 KP,1,2,3\n"
+    import_tables([write(tmp_path / "p.csv", prices)], folder)
+    values = "날짜,종목코드,PER,PBR\n2024-02-01,005930,8.5,1.1\n2024-02-02,005930,8.6,1.1\n"
+    report = import_tables([write(tmp_path / "v.csv", values)], folder)
+    assert report["dropped"] == {"v.csv: valuation without a price that day": 1}
+    assert (report["months_written"], report["months_unchanged"]) == (1, 0)
+    assert [(row["close"], row["pe_ratio"], row["market_cap"]) for row in rows_of(folder)] == [
+        (2, None, 3),
+        (2, 8.5, 3),
+    ]
+    later = write(tmp_path / "later.csv", "Date,Code,Close\n2024-02-01,005930,4\n2024-02-05,005930,5\n")
+    import_tables([later], folder)
+    assert [(row["close"], row["pe_ratio"]) for row in rows_of(folder)] == [(2, None), (4, 8.5), (5, None)]
+
+
+def test_the_same_import_again_changes_no_byte(tmp_path):
+    listing = write(tmp_path / "listing.csv", "Code,Stocks\n005930,100\n")
+    prices = write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10.5\n2024-03-02,005930,11\n")
+    import_tables([prices], tmp_path / "m", listing)
+    before = contents(tmp_path / "m")
+    report = import_tables([prices], tmp_path / "m", listing)
+    assert contents(tmp_path / "m") == before
+    assert (report["months_written"], report["months_unchanged"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.xlsx", b"PK", "is neither .parquet, .csv nor .csv.gz"),
+        ("a.parquet", b"PAR1 but no", "cannot be read"),
+        ("a.csv", b"", "cannot be read"),
+        ("a.csv", b"Date,Close\n2024-01-02,1\n", "has no column for ticker: its headers are Date, Close"),
+        ("a.csv", b"Date,Code,Open\n2024-01-02,005930,1\n", "neither a close nor PER or PBR"),
+        ("a.csv", b"Date,Code,Close\n2024-01-02,005930\n", "cannot be read"),
+        ("a.csv", b"Date,Code,Close\nsoon,005930,1\n", "Nothing to import into .*no date"),
+        ("a.csv", "Date,Code,Close\n2024-01-02,005930,1\n".encode("utf-16"), "a.csv"),
+        ("a.csv.gz", b"not gzip", "cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, name, content, text):
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(RequestError, match=text):
+        import_tables([file], tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_absent_files_and_generated_markets(tmp_path):
+    with pytest.raises(RequestError, match="There is no file .*/none.csv"):
+        import_tables([tmp_path / "none.csv"], tmp_path / "m")
+    generate_demo_market(tmp_path / "demo")
+    prices = write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n")
+    with pytest.raises(RequestError, match="is a generated market"):
+        import_tables([prices], tmp_path / "demo")
+
+
+def test_a_month_that_would_lose_columns_or_is_damaged_stays(tmp_path):
+    folder, prices = tmp_path / "m", write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n")
+    import_tables([prices], folder)
+    (file,) = market_files(folder)
+    whole = file.read_bytes()
+    table = parquet.read_table(file)
+    parquet.write_table(table.append_column("analyst_note", pa.array(["buy"])), file)
+    with pytest.raises(RequestError, match="columns that an import would lose: analyst_note"):
+        import_tables([prices], folder)
+    file.write_bytes(whole[:-20])
+    with pytest.raises(RequestError, match="month=1/data.parquet cannot be read as parquet"):
+        import_tables([prices], folder)
+
+
+def test_check_names_what_is_wrong(tmp_path):
+    text = "Date,Code,Open,High,Low,Close,Volume,Marcap\n"
+    good = "".join(f"2024-01-{day:02},005930,10,12,9,11,5,100\n" for day in (2, 3, 4))
+    folder = tmp_path / "m"
+    import_tables([write(tmp_path / "p.csv", text + good)], folder)
+    assert check_market(folder) == []
+    assert summarize_market(folder)["rows"] == 3
+    bad = "2024-01-06,005930,10,5,9,50,5,100\n2024-02-01,000660,10,12,9,11,5,100\n"
+    import_tables([write(tmp_path / "q.csv", text + bad)], folder)
+    cut = folder / "year=2024" / "month=2" / "data.parquet"
+    cut.write_bytes(cut.read_bytes()[:-9])
+    problems = "\n".join(check_market(folder))
+    assert "month=2/data.parquet cannot be read as parquet" in problems
+    assert "1 rows have a high below their low, open or close, e.g. 005930 on 2024-01-06" in problems
+    assert "1 rows fall on a weekend" in problems
+    assert "1 returns are beyond KRX's daily limit of 30 %, e.g. 005930 on 2024-01-06 (354.5 %)" in problems
+
+
+def test_check_finds_misplaced_and_repeated_rows(tmp_path):
+    file = tmp_path / "year=2024" / "month=1" / "data.parquet"
+    file.parent.mkdir(parents=True)
+    row = {"date": date(2024, 1, 2), "ticker": "005930", "close": 10.0, "market_cap": 5.0}
+    strange = {**row, "date": date(2024, 2, 1), "ticker": "GOLD", "close": 0.0, "market_cap": -1.0}
+    parquet.write_table(pa.Table.from_pylist([row, row, strange]), file)
+    problems = "\n".join(check_market(tmp_path))
+    for text in (
+        "in another month than",
+        "repeat a ticker's day, e.g. 005930 on 2024-01-02",
+        "no six-character code, e.g. GOLD",
+    ):
+        assert text in problems
+    assert "no close above 0" in problems and "market cap that is not above 0" in problems
+
+
+def test_six_real_years(tmp_path):
+    prices, listing = real("ohlcv_top200_2020_2025.parquet"), real("krx_listing_2026-03-20.csv")
+    report = import_tables([prices], tmp_path / "m", listing)
+    assert (report["rows"], report["days"], report["tickers"]) == (275_618, 1_473, 198)
+    assert report["derived"] == {"market cap = close x the shares of a listing (2026-03-20)": 275_618}
+    assert report["dropped"] == {} == report["missing"]
+    counts = regimes_report(tmp_path / "m", None, None, with_days=False)
+    assert counts["days"] == 1_468 and min(counts["counts"].values()) >= 20
+    built = build_market(tmp_path / "m", Market(), tmp_path / "out")
+    assert built["train_until"] == "2025-08-29" and built["universe_stocks"] >= 70
+    assert read_marks(tmp_path / "out" / "train") == {"generated": False, "market_cap_listings": ["2026-03-20"]}
+
+
+def test_a_real_month_and_a_half_is_split_at_its_last_fifth(tmp_path):
+    report = import_tables([real("marcap_2024-01_2024-02.csv.gz")], tmp_path / "m")
+    assert (report["rows"], report["days"], report["derived"]) == (80_828, 29, {})
+    built = build_market(tmp_path / "m", Market(), tmp_path / "out")
+    assert (built["train"]["days"], built["holdout"]["days"]) == (20, 4)
+    stocks = read_stocks(tmp_path / "out" / "train")["2024-01-09"]
+    samsung = next(stock for stock in stocks if stock.ticker == "005930")
+    assert samsung.market_cap > 4e14 and -5 < samsung.return_pct < 5
+
+
+def test_a_real_snapshot_as_downloaded(tmp_path):
+    report = import_tables([real("krx_snapshot_2020-01-15_dirty.csv")], tmp_path / "m")
+    assert (report["rows"], report["days"], report["dropped"]) == (2_105, 1, {})
+    samsung = next(row for row in rows_of(tmp_path / "m") if row["ticker"] == "005930")
+    assert (samsung["close"], samsung["pe_ratio"], samsung["pb_ratio"]) == (59_000, 9.13, 1.67)
+
+
+def test_real_valuations_join_real_prices(tmp_path):
+    prices, values = real("ohlcv_top200_2020_2025.parquet"), real("kospi_per_pbr_2024-07_2025-07.parquet")
+    report = import_tables([prices, values], tmp_path / "m", real("krx_listing_2026-03-20.csv"))
+    assert report["rows"] == 275_618
+    assert list(report["dropped"]) == [f"{values.name}: valuation without a price that day"]
+    assert 10 < summarize_market(tmp_path / "m")["with_per_pct"] < 20
