@@ -1,0 +1,12 @@
+"""Won-Instruct: Korean questions on finance, accounting and KRX's markets, with the original response as answer."""
+
+from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
+
+SYSTEM = "당신은 한국거래소(KRX) 시장과 금융·회계에 밝은 애널리스트입니다. 한국어로 정확하고 간결하게 답하십시오."
+
+
+def to_chat(row: Row) -> Chat | Drop:
+    return make_chat(row, None, "prompt", "original_response")
+
+
+KRX_WON = Source("krx_won", (("prompt",), ("original_response",)), SYSTEM, to_chat)
