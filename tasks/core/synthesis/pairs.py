@@ -1,0 +1,92 @@
+"""Stage 3 pairs: the right answer beside one that fails for a known reason.
+
+Reads rows.jsonl; writes pairs.jsonl and, beside it, report.json.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tasks.core.digests import write_json
+from tasks.core.errors import WorkError
+from tasks.core.kinds import kind
+from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
+from tasks.core.settings import Pairs
+
+FLAW_SHARES: dict[Flaw, float] = {
+    "strategy_violation": 0.30,
+    "quality_degradation": 0.30,
+    "schema_violation": 0.20,
+    "hallucination": 0.20,
+}
+_DRAWS = 20  # attempts at a rejected answer that is new and fails for its own reason
+
+
+def build_pairs(rows_file: Path, pairs: Pairs, out: Path) -> dict[str, Any]:
+    """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
+
+    Each row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError where no rejected answer can be
+    made that grades below the chosen one for its own reason.
+    """
+    with rows_file.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    rng, seen, built = Random(pairs.seed), set(), []
+    for place, flaw in enumerate(_flaws(pairs.rows, rng)):
+        row = rows[place % len(rows)]
+        built.append(_pair(row, flaw, rng, seen))
+    with (out / "pairs.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in built)
+    report = _report(built)
+    write_json(out / "report.json", report)
+    return report
+
+
+def _flaws(number: int, rng: Random) -> list[Flaw]:
+    """Each flaw in its share, in random order."""
+    flaws: list[Flaw] = []
+    for flaw in FLAWS[1:]:
+        flaws += [flaw] * round(number * FLAW_SHARES[flaw])
+    flaws = [FLAWS[0]] * (number - len(flaws)) + flaws
+    rng.shuffle(flaws)
+    return flaws
+
+
+def _pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
+    messages, metadata = row["messages"], row["metadata"]
+    known, scene = kind(metadata["kind"]), scene_from_dict(metadata["scene"])
+    right = json.loads(messages[2]["content"])
+    for _ in range(_DRAWS):
+        wrong = known.spoil(scene, right, flaw, rng)
+        identity = messages[1]["content"] + wrong
+        if known.grade(scene, wrong).flaws == {flaw} and identity not in seen:
+            seen.add(identity)
+            kept = ("kind", "language", "regime", "date", "simulated", "market_generated")
+            return {
+                "prompt": messages[:2],
+                "chosen": [messages[2]],
+                "rejected": [{"role": "assistant", "content": wrong}],
+                "metadata": {"flaw": flaw, **{name: metadata[name] for name in kept}},
+            }
+    raise WorkError(
+        f"No new answer with {flaw} could be made for a {known.name} row after {_DRAWS} attempts."
+        " Lower pairs.rows or raise synthesis.rows."
+    )
+
+
+def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    report: dict[str, Any] = {"pairs": len(pairs)}
+    for name in ("flaw", "kind", "language", "regime"):
+        report[name] = dict(sorted(Counter(pair["metadata"][name] for pair in pairs).items()))
+    report["length_auc"] = {flaw: _length_auc([p for p in pairs if p["metadata"]["flaw"] == flaw]) for flaw in FLAWS}
+    return report
+
+
+def _length_auc(pairs: list[dict[str, Any]]) -> float | None:
+    """How well length alone tells chosen from rejected: 0.5 is not at all, 1 is always; None without pairs."""
+    if not pairs:
+        return None
+    chosen, rejected = (sorted(len(pair[side][0]["content"]) for pair in pairs) for side in ("chosen", "rejected"))
+    wins = sum((c > r) + 0.5 * (c == r) for c in chosen for r in rejected) / (len(chosen) * len(rejected))
+    return round(max(wins, 1 - wins), 3)
