@@ -1,0 +1,103 @@
+"""The server that is always there: llama.cpp inside a child process, for machines without Ollama.
+
+Models are registered under KOSPILOT_HOME/serving; the process starts with the first question.
+"""
+
+import sys
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import httpx
+
+from tasks.core.child import stop_child
+from tasks.core.errors import WorkError
+from tasks.core.records import Progress
+from tasks.core.serving import registry
+from tasks.core.serving.modelfile import Messages, Modelfile
+from tasks.core.serving.process import free_port, log_end, start_server
+
+_TIMEOUT = httpx.Timeout(10.0, read=600.0)
+
+
+class EmbeddedServer:
+    """The same methods as an Ollama server's."""
+
+    name = "embedded"
+
+    def __init__(self, home: Path):
+        self._folder = home / "serving"
+        self._log_file = home / "logs" / "embedded.log"
+        self._process: Popen | None = None
+        self._url = ""
+
+    @property
+    def openai_url(self) -> str:
+        """The endpoint's address; starts the process."""
+        return f"{self._start()}/v1"
+
+    def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
+        """Registers a model and returns its digest."""
+        progress(0.0, f"registering {tag}")
+        return registry.put(self._folder, tag, gguf, modelfile).digest
+
+    def tags(self) -> dict[str, str]:
+        """Digest of every registered model whose weights are whole, by its full name."""
+        return {entry.tag: entry.digest for entry in registry.entries(self._folder)}
+
+    def digest(self, tag: str) -> str | None:
+        entry = registry.get(self._folder, tag)
+        return entry.digest if entry else None
+
+    def render(self, tag: str, messages: Messages) -> str:
+        """The prompt text that the model would get for a conversation."""
+        return self._post("/apply-template", {"model": tag, "messages": messages})["prompt"]
+
+    def count_tokens(self, tag: str, messages: Messages) -> int:
+        """Tokens of the prompt as the server counts them."""
+        body = {"model": tag, "messages": messages, "max_tokens": 1}
+        return self._post("/v1/chat/completions", body)["usage"]["prompt_tokens"]
+
+    def copy(self, source: str, target: str) -> None:
+        """Gives a model a second name; the digest stays."""
+        entry = registry.get(self._folder, source)
+        if entry is None:
+            raise WorkError(f"There is no model {source!r} on the embedded server.")
+        registry.copy(self._folder, entry, target)
+
+    def delete(self, tag: str) -> None:
+        """Removes a name, and the weights when no other name needs them. Nothing happens if it is not there."""
+        registry.delete(self._folder, tag)
+
+    def unload(self, tag: str) -> None:
+        """Frees the memory that a loaded model holds."""
+        if self._process:
+            self._post("/unload", {"model": tag})
+
+    def close(self) -> None:
+        if self._process:
+            stop_child(self._process)
+            self._process = None
+
+    def _start(self) -> str:
+        if self._process is None:
+            self._url = f"http://127.0.0.1:{free_port()}"
+            command = [sys.executable, "-m", "tasks.core.serving.endpoint", self._folder, self._url.rpartition(":")[2]]
+            self._process = start_server(command, {}, self._log_file, self._answers)
+        return self._url
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self._url}/health", timeout=5, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        url = self._start()
+        try:
+            answer = httpx.post(f"{url}{path}", json=body, timeout=_TIMEOUT, trust_env=False)
+        except httpx.TransportError as error:
+            raise WorkError(f"The embedded server ended ({error}). {log_end(self._log_file)}") from None
+        if answer.is_error:
+            raise WorkError(f"The embedded server refused {path} for {body.get('model')}: {answer.text[:300]}")
+        return answer.json()

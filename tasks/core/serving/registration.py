@@ -1,0 +1,135 @@
+"""Putting a model on a server and proving that it is asked as it was trained; moving a name from model to model.
+
+Reads registration.json of a register artifact.
+"""
+
+import json
+import logging
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.records import Progress
+from tasks.core.serving.modelfile import Messages, Modelfile, bos_token, render_training_prompt
+from tasks.core.serving.servers import Server
+
+log = logging.getLogger(__name__)
+
+CONVERSATIONS: tuple[Messages, ...] = (
+    [{"role": "user", "content": "오늘 코스피는 -1.53% 하락, 상승 종목 비율은 38.4%입니다. 국면을 판단해 주세요."}],
+    [
+        {"role": "system", "content": 'You are an analyst.\n\nAnswer in JSON: {"regime": "BEAR"}.'},
+        {
+            "role": "user",
+            "content": "Breadth 27.1 %, momentum -6.20 %; 005930 & 000660 <b>fell</b> 2,345 won.\n\n| a | b |",
+        },
+    ],
+    [
+        {"role": "user", "content": "삼성전자(005930) 비중은?"},
+        {"role": "assistant", "content": '{"weight_pct": 12, "reason": "저평가·배당"}'},
+        {"role": "user", "content": "And 'SK하이닉스'?\tWhy \\ how?"},
+    ],
+)
+"""What trips templates and tokenizers: no system message, Hangul, digits, JSON, HTML, line ends, several turns."""
+
+
+def register(
+    server: Server, tag: str, gguf: Path, modelfile: Modelfile, tokenizer_dir: Path, progress: Progress
+) -> dict[str, Any]:
+    """Puts the model on the server under `tag` and proves its prompts; otherwise the tag is removed again.
+
+    Returns tag, digest, server and what was proven. Raises WorkError.
+    """
+    digest = server.create(tag, gguf, modelfile, progress)
+    progress(0.95, "proving the prompts")
+    try:
+        proof = prove_prompts(server, tag, modelfile, tokenizer_dir)
+    except WorkError:
+        server.delete(tag)
+        raise
+    progress(1.0, f"{tag} is on {server.name}")
+    return {"tag": tag, "digest": digest, "server": server.name, **proof}
+
+
+def prove_prompts(
+    server: Server,
+    tag: str,
+    modelfile: Modelfile,
+    tokenizer_dir: Path,
+    conversations: tuple[Messages, ...] = CONVERSATIONS,
+) -> dict[str, Any]:
+    """The server's prompt equals the training template's text, and is as many tokens, for every conversation.
+
+    A BOS in front, from the template or from the server, is left aside. A conversation without a system message is
+    compared with SYSTEM put first. Raises WorkError with the difference.
+    """
+    tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
+    bos, counted, extra = bos_token(tokenizer_dir), 0, set()
+    for messages in conversations:
+        expected = render_training_prompt(tokenizer_dir, _with_system(messages, modelfile.system))
+        rendered = server.render(tag, messages)
+        if rendered not in (expected, bos + expected) and expected != bos + rendered:
+            raise WorkError(
+                f"{server.name} asks {tag} otherwise than it was trained, and its answers would be worth nothing:\n"
+                + _difference(expected, rendered)
+            )
+        tokens = len(tokenizer.encode(expected, add_special_tokens=False).ids)
+        served = server.count_tokens(tag, messages)
+        counted += tokens
+        extra.add(served - tokens)
+        if extra not in ({0}, {1}):
+            raise WorkError(
+                f"{server.name} reads a prompt of {tag} as {served} tokens and the training tokenizer as {tokens}:"
+                f" the GGUF's tokenizer is not that of {tokenizer_dir}. The prompt was {expected[:200]!r}."
+            )
+    return {"prompts_proven": len(conversations), "prompt_tokens_proven": counted}
+
+
+def promote(server: Server, candidate: str, name: str) -> None:
+    """Makes a registered model NAME:latest; what held the name before is kept as NAME:previous."""
+    latest, new = server.digest(f"{name}:latest"), server.digest(candidate)
+    if new is None:
+        raise RequestError(f"There is no model {candidate!r} on {server.name}: it cannot be promoted.")
+    if latest == new:
+        return
+    if latest:
+        server.copy(f"{name}:latest", f"{name}:previous")
+    server.copy(candidate, f"{name}:latest")
+    log.info("%s:latest is %s now", name, candidate)
+
+
+def rollback(server: Server, name: str) -> None:
+    """Gives NAME:latest back to the model that held it before; the two change places."""
+    latest, previous = server.digest(f"{name}:latest"), server.digest(f"{name}:previous")
+    if previous is None:
+        raise RequestError(f"{name} has no previous model on {server.name}: nothing was promoted over it yet.")
+    if latest:
+        server.copy(f"{name}:latest", f"{name}:rolled-back")
+    server.copy(f"{name}:previous", f"{name}:latest")
+    if latest:
+        server.copy(f"{name}:rolled-back", f"{name}:previous")
+        server.delete(f"{name}:rolled-back")
+
+
+def read_registration(folder: Path) -> dict[str, str]:
+    """Tag, digest and server of a register artifact."""
+    return json.loads((folder / "registration.json").read_text(encoding="utf-8"))
+
+
+def _with_system(messages: Messages, system: str) -> Messages:
+    return messages if messages[0]["role"] == "system" else [{"role": "system", "content": system}, *messages]
+
+
+def _difference(expected: str, rendered: str) -> str:
+    lines = unified_diff(
+        [repr(line) for line in expected.splitlines(keepends=True)],
+        [repr(line) for line in rendered.splitlines(keepends=True)],
+        "the training template",
+        "the server",
+        n=1,
+        lineterm="",
+    )
+    return "\n".join(list(lines)[:20])
