@@ -1,7 +1,7 @@
-"""The parts of fetching a base model that need torch and transformers, run as a child process by base.py.
+"""The parts of fetching a base model that need torch and transformers, run as a child process by base_folder.py.
 
-    python -m tasks.core.data.checkpoint convert MODEL.gguf FOLDER   writes a Hugging Face folder, then checks it
-    python -m tasks.core.data.checkpoint check FOLDER                prints the faults found as one line of JSON
+    python -m tasks.core.data.base convert MODEL.gguf FOLDER   writes a Hugging Face folder, then checks it
+    python -m tasks.core.data.base check FOLDER                prints the faults found as one line of JSON
 
 Reads a GGUF file or a model folder; writes config.json, generation_config.json, model.safetensors (bf16),
 tokenizer.json, tokenizer_config.json and chat_template.jinja.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from gguf import GGUFReader
+from jinja2 import TemplateError
 from safetensors import SafetensorError, safe_open
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
@@ -105,7 +106,10 @@ def _weight_faults(folder: Path) -> list[str]:
             faults.append(f"{file.name} cannot be read: {error}")
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        try:
+            named = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        except (ValueError, KeyError) as error:
+            return [*faults, f"{index.name} cannot be read: {error}"]
         gone = sorted(name for name, file in named.items() if name not in found.get(file, ()))
         if gone:
             faults.append(
@@ -119,7 +123,10 @@ def _template_faults(tokenizer: PreTrainedTokenizerFast) -> list[str]:
         return ["the tokenizer has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json)"]
     if not tokenizer.eos_token:
         return ["the tokenizer names no eos_token"]
-    text = tokenizer.apply_chat_template(_PROBE, tokenize=False)
+    try:
+        text = tokenizer.apply_chat_template(_PROBE, tokenize=False)
+    except TemplateError as error:
+        return [f"the chat template does not render a question and its answer: {error}"]
     after = text.rpartition("REPLY")[2].strip()
     if not after.startswith(tokenizer.eos_token):
         return [f"the chat template ends an answer with {after!r} and the tokenizer's EOS is {tokenizer.eos_token!r}"]

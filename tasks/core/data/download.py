@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tasks.core.data.base import fetch_base, fingerprint_base, repo_of
+from tasks.core.data.base_folder import fetch_base, fingerprint_base, repo_of
 from tasks.core.data.chat import Source
 from tasks.core.data.files import bring
 from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_commit, pinned_commit
@@ -54,7 +54,7 @@ def download(model: Model, data: Data, cache: Path, out: Path, progress: Progres
     origins = {"base": fetch_base(model.base, out / "base", lambda s, text: progress(_BASE_SHARE * s, text), cache)}
     for number, source in enumerate(sources):
         start, width = _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources), (1 - _BASE_SHARE) / len(sources)
-        origins[source.name] = _fetch_source(
+        origins[source.name] = fetch_source(
             source, _location(source, data), out, cache, lambda s, text, a=start, w=width: progress(a + w * s, text)
         )
     record = {name: {**origin, "files": _described(out, name)} for name, origin in origins.items()}
@@ -77,7 +77,8 @@ def choose_data_files(paths: Iterable[str]) -> list[str]:
     return []
 
 
-def _fetch_source(source: Source, location: str, out: Path, cache: Path, progress: Progress) -> dict[str, str]:
+def fetch_source(source: Source, location: str, out: Path, cache: Path, progress: Progress) -> dict[str, str]:
+    """Writes a source's files into out/sources, checks their columns, and returns where they came from."""
     repo = _repo_of(location)
     if repo:
         commit = pin_commit(repo, cache)

@@ -2,7 +2,7 @@
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 
-SYSTEM = "당신은 한국거래소(KRX) 시장과 금융·회계에 밝은 애널리스트입니다. 한국어로 정확하고 간결하게 답하십시오."
+SYSTEM = "당신은 한국 시장을 다루는 금융 애널리스트입니다. 정확하고 간결하게 답하십시오."
 
 
 def to_chat(row: Row) -> Chat | Drop:
