@@ -104,6 +104,11 @@ def test_a_file_that_holds_no_questions_is_named(tmp_path):
         read_questions(file)
 
 
+def test_a_reply_may_be_longer_than_the_right_answer_but_not_endless(questions):
+    for question in questions:
+        assert len(question.reference) <= question.max_tokens <= 4 * len(question.reference) + 256
+
+
 # one reply
 
 

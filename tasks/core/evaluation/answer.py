@@ -32,7 +32,7 @@ class Options:
 
     temperature: float | None = 0.0  # None: the model's own
     seed: int = 42
-    max_tokens: int = 1024  # twice the longest right answer
+    max_tokens: int = 1024
     timeout_s: float = 600.0
     context: int | None = None  # tokens; None asks the server where it can tell
 
@@ -96,7 +96,8 @@ def ask_all(url: str, model: str, questions: list[Question], out_file: Path, pro
     with out_file.open("a", encoding="utf-8") as file:
         for number, (key, question) in enumerate(zip(keys, questions, strict=True)):
             if key not in done:
-                done[key] = ask(url, model, question.messages, question.schema, options)
+                limited = replace(options, max_tokens=question.max_tokens)
+                done[key] = ask(url, model, question.messages, question.schema, limited)
                 line = {"key": key, "id": question.id, "model": model, **asdict(done[key])}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 file.flush()

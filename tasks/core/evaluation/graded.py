@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tasks.core.errors import RequestError
-from tasks.core.evaluation.answer import ask
+from tasks.core.evaluation.answer import Options, ask
 from tasks.core.evaluation.questions import Question, question_of
 from tasks.core.evaluation.score import judge, parse
 from tasks.core.kinds import kind as kind_named
@@ -52,7 +52,8 @@ def graded_answer(url: str, model: str, question: Question) -> dict[str, Any]:
     `reply` is the parsed JSON, None where the text is none; `grade`, `measures` (of score.judge) and `reference` are
     None for a user's own question.
     """
-    reply = ask(url, model, question.messages, question.schema)
+    options = Options(max_tokens=question.max_tokens) if question.reference else Options()
+    reply = ask(url, model, question.messages, question.schema, options)
     found: dict[str, Any] = {
         "model": model,
         "kind": question.kind,
