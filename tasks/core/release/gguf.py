@@ -6,6 +6,7 @@ Writes model-f16.gguf. What ruins most releases is checked here: the end-of-answ
 import json
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,27 @@ from tasks.core.errors import WorkError
 from tasks.core.records import Progress
 from tasks.core.tools import LlamaCpp
 
-_NAME = "kospilot"  # else the folder's name gets into the bytes
+_NAME = "kospilot"
+"""Name in the metadata. The converter also guesses size and version from the folder, so this is all it sees of it."""
 
 
 def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict[str, Any]:
     """Writes out/model-f16.gguf. Raises WorkError if the converter fails or the file is not what was asked for."""
     target = out / "model-f16.gguf"
-    command = [sys.executable, llama.converter, model, "--outfile", target, "--outtype", "f16", "--model-name", _NAME]
+    options = ["--outfile", target, "--outtype", "f16", "--model-name", _NAME]
 
     def show(line: str) -> None:
         if found := re.search(r"Writing:\s+(\d+)%.*?([\d.]+\w?/[\d.]+\w)", line):
             progress(int(found.group(1)) / 100, f"{found.group(2)}B written")
 
     progress(0.0, "reading the weights")
-    try:
-        run_child(command, on_line=show)
-    except WorkError as error:
-        raise WorkError(f"llama.cpp's converter refused {model}: {_reason(str(error))}") from None
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / _NAME
+        named.symlink_to(model.resolve(), target_is_directory=True)
+        try:
+            run_child([sys.executable, llama.converter, named, *options], on_line=show)
+        except WorkError as error:
+            raise WorkError(f"llama.cpp's converter refused {model}: {_reason(str(error))}") from None
     return {**check_gguf(target, model), "llama_cpp": llama.version, "bytes": target.stat().st_size}
 
 

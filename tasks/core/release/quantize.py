@@ -35,5 +35,5 @@ def quantize(gguf: Path, quantization: str, llama: LlamaCpp, out: Path, progress
 
 def _reason(text: str) -> str:
     """llama-quantize's own message; its warnings about fallbacks come first and fill the tail."""
-    said = [line for line in text.splitlines() if "failed" in line or "error" in line.lower()]
+    said = [line for line in text.splitlines() if re.search("failed|invalid|error:", line)]
     return "; ".join(said) or text
