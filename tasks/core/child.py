@@ -78,6 +78,7 @@ def run_child(
         code = process.wait()
     finally:
         stop_child(process)
+        process.stdout.close()
     if code:
         raise WorkError(f"{Path(str(command[0])).name} exited with {code}:\n" + "\n".join(tail))
     return list(tail)

@@ -1,0 +1,105 @@
+"""What has to be true before the first step and after the last one; a failure stops the stage and says by how much.
+
+Every figure goes into checks.json. Each check raises WorkError.
+"""
+
+import math
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedTokenizerFast
+
+from tasks.core.errors import WorkError
+from tasks.core.training.model import lora_weights
+from tasks.core.training.rows import IGNORED
+
+LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
+LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
+MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
+
+
+def check_masks(tokenizer: PreTrainedTokenizerFast, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """EOS is trained, something is trained in every row, and what is trained decodes to the answer and its EOS."""
+    answers = [_answers(row) for row in rows]
+    empty = sum(not answer for answer in answers)
+    if empty:
+        raise WorkError(f"{empty} of {len(rows)} rows have no trained token; their assistant turn is empty.")
+    eos = tokenizer.eos_token_id
+    without = sum(answer[-1] != eos for row in answers for answer in row)
+    if without:
+        raise WorkError(f"{without} answers do not end in a trained {tokenizer.eos_token}: the model would never stop.")
+    trained = sum(len(answer) for row in answers for answer in row)
+    positions = sum(row["positions"] for row in rows)
+    return {
+        "rows": len(rows),
+        "positions": positions,
+        "trained_share": round(trained / positions, 4),
+        "eos_trained": True,
+    }
+
+
+def _answers(row: dict[str, Any]) -> list[list[int]]:
+    """The runs of trained tokens of a row."""
+    if "chosen_ids" in row:
+        return [answer for answer in (row["chosen_ids"], row["rejected_ids"]) if answer]
+    runs: list[list[int]] = [[]]
+    for label in row["labels"]:
+        if label == IGNORED:
+            runs.append([])
+        else:
+            runs[-1].append(label)
+    return [run for run in runs if run]
+
+
+def check_float32(policy: PeftModel) -> dict[str, Any]:
+    """Every LoRA weight is float32: in bf16 small updates vanish, and a resumed run differs."""
+    wrong = [name for name, weight in lora_weights(policy) if weight.dtype != torch.float32]
+    if wrong:
+        raise WorkError(f"{len(wrong)} LoRA weights are not float32, the first is {wrong[0]}.")
+    return {"lora_dtype": "float32", "lora_parameters": sum(weight.numel() for _, weight in lora_weights(policy))}
+
+
+def check_same_weights(policy: PeftModel, expected: dict[str, torch.Tensor], whose: str) -> None:
+    """The policy's LoRA weights are exactly these."""
+    for name, weight in lora_weights(policy):
+        key = name.removeprefix("base_model.model.").join(("base_model.model.", "")) if name not in expected else name
+        if key not in expected or not torch.equal(weight.detach().cpu().float(), expected[key].float()):
+            raise WorkError(f"The policy's {name} is not {whose}'s.")
+
+
+def check_gradients(policy: PeftModel, loss: torch.Tensor) -> dict[str, Any]:
+    """A backward pass reaches every LoRA matrix. B starts at zero, so A's gradient may be zero, but it is there."""
+    loss.backward()
+    without = [name for name, weight in lora_weights(policy) if weight.grad is None]
+    silent = [name for name, weight in lora_weights(policy) if "lora_B" in name and not weight.grad.any()]
+    policy.zero_grad(set_to_none=True)
+    if without or silent:
+        raise WorkError(f"{len(without) + len(silent)} LoRA matrices get no gradient, e.g. {(without + silent)[0]}.")
+    return {"matrices_with_gradient": sum(1 for _ in lora_weights(policy))}
+
+
+def check_reference(told: dict[str, float]) -> dict[str, Any]:
+    """On the starting policy's weights DPO's loss is ln 2, its rewards 0, and both sides' log-probs the reference's.
+
+    told: loss, reward (largest absolute), log_prob_gap (largest, nats per sequence).
+    """
+    if abs(told["loss"] - math.log(2)) > LN2_TOLERANCE:
+        raise WorkError(f"Before the first step the DPO loss is {told['loss']:.6f}, not ln 2 = {math.log(2):.6f}.")
+    if told["reward"] > LN2_TOLERANCE:
+        raise WorkError(f"Before the first step a reward is {told['reward']:.6f}, not 0.")
+    if told["log_prob_gap"] > LOG_PROB_TOLERANCE:
+        raise WorkError(f"The policy's log-probs differ from its reference's by {told['log_prob_gap']:.4f} nats.")
+    return {"dpo_at_start": told}
+
+
+def check_moved(policy: PeftModel, before: dict[str, torch.Tensor], strict: bool) -> dict[str, Any]:
+    """Share of the LoRA elements that changed. Strict: at least MOVED_SHARE of them."""
+    total = moved = 0
+    for name, weight in lora_weights(policy):
+        total += weight.numel()
+        moved += int((weight.detach().cpu() != before[name]).sum())
+    share = moved / total
+    if share == 0 or (strict and share < MOVED_SHARE):
+        raise WorkError(f"Only {100 * share:.1f} % of the LoRA elements moved: part of the adapter was not trained.")
+    return {"elements_moved_share": round(share, 4)}

@@ -1,0 +1,141 @@
+"""The policy: an NF4 base with a LoRA adapter whose weights are float32. The only place where the backend matters."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Linear4bit
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerFast
+
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.settings import Training
+from tasks.core.training.machine import Machine
+
+ADAPTER_FILE = "adapter_model.safetensors"
+
+
+def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
+    """The base's tokenizer. Raises RequestError if it, its chat template or its EOS is missing."""
+    if not (base / "tokenizer.json").exists():
+        there = ", ".join(sorted(file.name for file in base.iterdir())) if base.is_dir() else "no such folder"
+        raise RequestError(
+            f"The base model {base} has no tokenizer.json (it has: {there}). Use a complete model folder."
+        )
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if not tokenizer.chat_template:
+        raise RequestError(f"The base model {base} has no chat template; use an instruction-tuned model.")
+    probe = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    if not tokenizer.eos_token or tokenizer.eos_token not in tokenizer.apply_chat_template(probe, tokenize=False):
+        raise RequestError(f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}.")
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        # the EOS as padding would be masked out of the loss, and the model would never learn to stop
+        tokenizer.pad_token = next(t for t in ("<|endoftext|>", "<pad>", "<unk>") if t in tokenizer.get_vocab())
+    return tokenizer
+
+
+def load_policy(base: Path, start: Path | None, training: Training, machine: Machine) -> PeftModel:
+    """The NF4 base with a new adapter, or with the one of `start`, all of whose weights are trained."""
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=machine.compute,
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        base,
+        quantization_config=quantization,
+        dtype=machine.compute,
+        device_map={"": 0} if machine.device == "cuda" else {"": "cpu"},
+        attn_implementation="sdpa",
+    )
+    if machine.device == "cpu":
+        keep_dequantized(model)
+    model.config.use_cache = False
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    torch.manual_seed(training.seed)
+    if start is None:
+        policy = get_peft_model(model, _lora(training))
+    else:
+        _check_start(start, training)
+        policy = PeftModel.from_pretrained(model, start, is_trainable=True)
+    for _, weight in lora_weights(policy):
+        weight.data = weight.data.float()
+    return policy
+
+
+def keep_dequantized(model: torch.nn.Module) -> None:
+    """Replaces every 4-bit layer by a plain one that holds the very values NF4 computes with.
+
+    bitsandbytes dequantizes a layer each time it is used, forward and backward; on a CPU that takes most of the time.
+    """
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, Linear4bit):
+            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+            plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+            plain.weight = torch.nn.Parameter(weight.to(layer.compute_dtype), requires_grad=False)
+            plain.bias = layer.bias
+            model.set_submodule(name, plain)
+    # to transformers, PEFT and TRL it is a plain model now
+    del model.config.quantization_config
+    model.hf_quantizer, model.is_quantized, model.is_loaded_in_4bit = None, False, False
+
+
+def lora_weights(policy: PeftModel) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """The trained matrices, by name."""
+    return ((name, weight) for name, weight in policy.named_parameters() if weight.requires_grad)
+
+
+def saved_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """An adapter file's tensors under the names that `lora_weights` uses."""
+    tensors = load_file(folder / ADAPTER_FILE)
+    return {name.replace(".weight", ".default.weight"): tensor for name, tensor in tensors.items()}
+
+
+def _lora(training: Training) -> LoraConfig:
+    return LoraConfig(
+        r=training.lora_rank,
+        lora_alpha=training.lora_alpha,
+        lora_dropout=training.lora_dropout,
+        bias="none",
+        target_modules=list(training.target_modules),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _check_start(start: Path, training: Training) -> None:
+    """Refuses an adapter of another shape than the settings ask for."""
+    try:
+        config = json.loads((start / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{start} is no adapter folder: {error}.") from error
+    wanted = {"r": training.lora_rank, "lora_alpha": training.lora_alpha}
+    wrong = [
+        f"{name} {config.get(name)} (settings: {value})" for name, value in wanted.items() if config.get(name) != value
+    ]
+    if set(config["target_modules"]) != set(training.target_modules):
+        wrong.append(f"target_modules {sorted(config['target_modules'])} (settings: {sorted(training.target_modules)})")
+    if wrong:
+        raise RequestError(f"The adapter {start} has {'; '.join(wrong)}. Train the earlier stage with these settings.")
+
+
+def save_adapter(policy: PeftModel, tokenizer: PreTrainedTokenizerFast, base: Path, out: Path) -> None:
+    """Writes the adapter and the base's tokenizer and template. The bytes depend on the weights only."""
+    policy.peft_config["default"].base_model_name_or_path = ""  # a folder of this machine would get into the bytes
+    policy.save_pretrained(out, safe_serialization=True)
+    (out / "README.md").unlink(missing_ok=True)  # PEFT's; ours says more
+    file = out / "adapter_config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    config["inference_mode"] = True
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tokenizer.save_pretrained(out)
+    template = base / "chat_template.jinja"
+    text = template.read_text(encoding="utf-8") if template.exists() else tokenizer.chat_template
+    (out / "chat_template.jinja").write_text(text, encoding="utf-8")
+    if not (out / ADAPTER_FILE).exists():
+        raise WorkError(f"PEFT wrote no {ADAPTER_FILE} into {out}.")
