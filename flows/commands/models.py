@@ -1,12 +1,13 @@
 """kospilot evaluate, promote, rollback, ask, chat: the models on the server."""
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.console import print_json, say, stderr, stdout, table
-from tasks.core.errors import RequestError, WorkError
+from flows.console import print_json, say, stderr, stdout
+from tasks.core.errors import RequestError
 
 Tag = Annotated[str | None, typer.Argument(help="A model on the server; by default the only promoted one.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -26,24 +27,31 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """One schema-bound answer, graded where the question is ours."""
+    from tasks.core.evaluation.graded import make_question, own_question
+    from tasks.core.market.demo import ensure_demo_market
+    from tasks.core.market.snapshots import write_days
     from tasks.core.run import kospilot_home
 
     home = kospilot_home()
     tag = tag or _only_promoted(home)
-    ask_and_show(home, tag, kind, market or home / "market" / "demo", date, text, as_json)
+    if text:
+        question = own_question(kind, text)
+    else:
+        if market is None:
+            ensure_demo_market(home / "market" / "demo")
+        with tempfile.TemporaryDirectory() as scratch:
+            write_days(market or home / "market" / "demo", Path(scratch))
+            question = make_question(kind, Path(scratch), date)
+    ask_and_show(home, tag, question, as_json)
 
 
-def ask_and_show(home, tag, kind, market, date=None, text=None, as_json=False) -> None:
-    """Asks the model and prints the answer with its grade. `market` is a market folder or a part of a market artifact."""
-    from tasks.core.evaluation.graded import graded_answer, make_question, own_question, show
+def ask_and_show(home: Path, tag: str, question, as_json: bool = False) -> None:
+    """Asks the model and prints question, answer and grade."""
+    from tasks.core.evaluation.graded import graded_answer, show
     from tasks.core.serving.servers import open_server
 
-    question = own_question(kind, text) if text else make_question(kind, _days(market), date)
     with open_server(home) as server:
-        if server.digest(tag) is None:
-            raise RequestError(
-                f"There is no model {tag!r} on {server.name}. There are: {', '.join(server.tags()) or 'none'}."
-            )
+        _check_tag(server, tag)
         answer = graded_answer(server.openai_url, tag, question)
     if as_json:
         print_json(answer)
@@ -110,10 +118,7 @@ def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered mo
 
     with open_server(kospilot_home()) as server:
         name = tag.partition(":")[0]
-        if server.digest(tag) is None:
-            raise RequestError(
-                f"There is no model {tag!r} on {server.name}. There are: {', '.join(server.tags()) or 'none'}."
-            )
+        _check_tag(server, tag)
         move_tag(server, tag, name)
     say(f"{name}:latest is {tag} now; `kospilot rollback {name}` undoes it.")
 
@@ -127,6 +132,12 @@ def rollback(name: Annotated[str, typer.Argument(help="The model's name, without
     with open_server(kospilot_home()) as server:
         move_back(server, name)
     say(f"{name}:latest is the previous model again.")
+
+
+def _check_tag(server, tag: str) -> None:
+    if server.digest(tag) is None:
+        there = ", ".join(server.tags()) or "none; run `kospilot demo` first"
+        raise RequestError(f"There is no model {tag!r} on {server.name}. There are: {there}.")
 
 
 def _only_promoted(home: Path) -> str:

@@ -141,14 +141,15 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
 
 def ask_released(prepared) -> None:
     """One question about a held-out day to the promoted model, schema-bound and graded."""
+    from flows.commands.models import ask_and_show
+    from tasks.core.evaluation.graded import make_question
     from tasks.core.produce import find
     from tasks.core.steps import release_tag
 
-    from flows.commands.models import ask_and_show
-
     ref = find(prepared, "market")
     holdout = prepared.store.path("market", ref.key) / "holdout"
-    ask_and_show(prepared.home, f"{release_tag(prepared.settings)}:latest", "regime_classification", holdout)
+    question = make_question("regime_classification", holdout)
+    ask_and_show(prepared.home, f"{release_tag(prepared.settings)}:latest", question)
     if prepared.settings.model.base == "demo":
         say("The demo's model is a toy of 135 million parameters: this proves the chain, not the skill.")
 

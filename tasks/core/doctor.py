@@ -1,4 +1,4 @@
-"""What this machine has against what a profile needs; every shortfall with its remedy. Loads neither torch nor Prefect."""
+"""What this machine has against what a profile needs; every shortfall with its remedy. Loads no torch, no Prefect."""
 
 import importlib.metadata
 import os

@@ -35,7 +35,7 @@ def profile_names() -> tuple[str, ...]:
 
 @cache
 def meanings() -> dict[str, str]:
-    """Every setting, section.name, with its meaning and unit. A field that a subclass overrides keeps its base's words."""
+    """Every setting, section.name, with its meaning and unit. An overridden field keeps its base's words."""
     found = {}
     for section, field in Settings.model_fields.items():
         for name in field.annotation.model_fields:

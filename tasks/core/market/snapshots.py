@@ -118,6 +118,12 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
     return report
 
 
+def write_days(folder: Path, out: Path) -> None:
+    """Writes all of the market's days as one part (see market_days.py), for a question about any of them."""
+    found = snapshots(folder)
+    write_part(out, _snapshot_table(found), _stock_table(folder, [day.date for day in found]), marks(folder))
+
+
 def count_regimes(days: list[Snapshot]) -> dict[str, int]:
     """How many days each regime has, in the order of strategy.REGIMES."""
     counts = Counter(regime_of_day(day) for day in days)

@@ -10,13 +10,13 @@ from tasks.core.records import TrainingSpec
 def write_card(out: Path, spec: TrainingSpec, base: dict[str, Any], told: dict, metrics: dict) -> None:
     """Writes out/README.md."""
     method = "DPO on preference pairs" if spec.method == "dpo" else "supervised fine-tuning (SFT)"
-    shape = f"{base.get('architectures', ['?'])[0]}, hidden {base.get('hidden_size')}, {base.get('num_hidden_layers')} layers"
+    shape = f"{base['architectures'][0]}, hidden {base['hidden_size']}, {base['num_hidden_layers']} layers"
     settings = {**spec.training, **spec.schedule}
     lines = [
         f"# Adapter of {spec.stage}",
         "",
-        f"LoRA adapter (rank {spec.training['lora_rank']}, alpha {spec.training['lora_alpha']}) for an NF4 base, made by",
-        f"kospilot with {method}. Base: {shape}.",
+        f"LoRA adapter (rank {spec.training['lora_rank']}, alpha {spec.training['lora_alpha']}) for an NF4 base,",
+        f"made by kospilot with {method}. Base: {shape}.",
         f"Rows: {metrics['rows']}, {metrics['positions_per_epoch']:,} positions an epoch,"
         f" file sha256 `{digest_file(Path(spec.rows))[:16]}`.",
         "",

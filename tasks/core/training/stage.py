@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, set_seed
+from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.integrations import TensorBoardCallback
 
 from tasks.core.digests import digest_file, write_json
@@ -53,6 +53,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
 
     positions_per_step = rows.positions * schedule.epochs / max(1, _steps(trainer))
+    trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
     trainer.add_callback(Telemetry(out, spec.stage, machine, positions_per_step))
     trainer.add_callback(_tensorboard(out))
     checkpoint = newest_intact(out / "checkpoints")

@@ -157,9 +157,10 @@ def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | 
 def _arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
     """What both trainers are told. The effective batch counts rows."""
     if stage.effective_batch % stage.micro_batch:
+        fitting = [str(n) for n in range(1, stage.effective_batch + 1) if stage.effective_batch % n == 0]
         raise RequestError(
-            f"micro_batch={stage.micro_batch} does not divide effective_batch={stage.effective_batch};"
-            f" choose one of {', '.join(str(n) for n in range(1, stage.effective_batch + 1) if stage.effective_batch % n == 0)}."
+            f"micro_batch={stage.micro_batch} does not divide effective_batch={stage.effective_batch}:"
+            f" choose {', '.join(fitting)}."
         )
     steps = math.ceil(rows / stage.effective_batch * stage.epochs)
     return {
