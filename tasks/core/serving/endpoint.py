@@ -36,7 +36,11 @@ class Models:
         """Where the model answers, loaded if it is not."""
         if self._digest != entry.digest:
             self.unload()
-            self._server = xllamacpp.Server(_params(registry.blob_of(self.folder, entry), entry.modelfile))
+            blob = registry.blob_of(self.folder, entry)
+            try:
+                self._server = xllamacpp.Server(_params(blob, entry.modelfile))
+            except RuntimeError as error:
+                raise ValueError(f"llama.cpp cannot load {blob}, it may be cut or damaged ({error})") from None
             self._digest = entry.digest
         return self._server.listening_address
 
@@ -89,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 request = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}")
                 self._post(request)
-            except (ValueError, RuntimeError) as error:  # not JSON; weights that llama.cpp cannot load
+            except ValueError as error:  # not JSON, or weights that cannot be loaded
                 self._answer(500, _error(str(error)))
 
     def _post(self, request: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tasks.core.errors import RequestError
@@ -138,7 +139,6 @@ class _GenerationMarks(Extension):
 
     tags = {"generation"}
 
-    def parse(self, parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.ScopedEvalContextModifier(lineno=line, options=[], body=body)
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)

@@ -1,7 +1,7 @@
 """Models on an Ollama server, through its HTTP API. One request at a time: several at once are not repeatable.
 
-Ollama says 200 even where it fails and takes misspelt parameters without a word; so what was created is read back and
-compared.
+Ollama says 200 even where it fails, so what was created is read back and compared. It takes a misspelt parameter
+without a word and even shows it, so names are checked before.
 """
 
 import json
@@ -15,11 +15,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from tasks.core.digests import digest_file
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.records import Progress
 from tasks.core.serving.modelfile import Messages, Modelfile
 
 _DEFAULT_PORT = 11434
+_SAMPLING = ("seed", "top_k", "top_p", "min_p", "typical_p", "temperature", "stop")
+_PENALTIES = ("repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty")
+_RUNNER = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "num_keep", "num_predict")
+_PARAMETERS = frozenset((*_SAMPLING, *_PENALTIES, *_RUNNER))
+"""What a Modelfile may set: api.Options and api.Runner of Ollama 0.17."""
 _CHUNK = 1 << 20
 _TIMEOUT = httpx.Timeout(10.0, read=600.0, write=600.0)
 
@@ -37,6 +42,11 @@ class OllamaServer:
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
         """Registers a model and returns its digest. Raises WorkError if the server then holds anything else."""
+        unknown = sorted(modelfile.parameters.keys() - _PARAMETERS)
+        if unknown:
+            raise RequestError(
+                f"Ollama knows no parameter {', '.join(unknown)}. Known: {', '.join(sorted(_PARAMETERS))}."
+            )
         blob = f"sha256:{digest_file(gguf)}"
         self._upload(blob, gguf, progress)
         body = {
@@ -46,8 +56,11 @@ class OllamaServer:
             "system": modelfile.system,
             "parameters": modelfile.parameters,
         }
-        for line in self._stream("/api/create", body):
-            progress(0.9, str(line.get("status", ""))[:60])
+        try:
+            for line in self._stream("/api/create", body):
+                progress(0.9, str(line.get("status", ""))[:60])
+        except WorkError as error:
+            raise WorkError(f"{tag} was not made of {gguf} ({gguf.stat().st_size / 1e6:.0f} MB). {error}") from None
         differences = self._differences(tag, blob, modelfile)
         if differences:
             self.delete(tag)

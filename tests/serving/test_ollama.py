@@ -1,0 +1,117 @@
+"""What can go wrong between us and a real Ollama."""
+
+import subprocess
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from tasks.core.child import stop_child
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.serving.ollama import OllamaServer, answers, host_url, read_parameters
+from tasks.core.serving.process import free_port, start_server
+from tests.serving.conftest import silent
+
+
+@contextmanager
+def running(binary, folder, shell="exec"):
+    """A server of the user's own; `shell` goes before its command."""
+    url = f"http://127.0.0.1:{free_port()}"
+    env = {"HOME": str(folder), "OLLAMA_MODELS": str(folder / "models"), "OLLAMA_HOST": url.removeprefix("http://")}
+    command = ["bash", "-c", f"{shell} '{binary}' serve"]
+    process = start_server(command, env, folder / "ollama.log", lambda: answers(url))
+    server = OllamaServer(url, f"ollama {url}")
+    try:
+        yield server, process
+    finally:
+        server.close()
+        stop_child(process)
+
+
+def test_a_misspelt_parameter_is_refused_before_anything_is_sent(ollama, demo_gguf, modelfile, tmp_path):
+    misspelt = replace(modelfile, parameters={**modelfile.parameters, "repeat_penality": 1.0})
+    with running(ollama.binary, tmp_path) as (server, _):
+        with pytest.raises(RequestError, match=r"knows no parameter repeat_penality\. Known: .*repeat_penalty"):
+            server.create("m:one", demo_gguf, misspelt, silent)
+        assert server.tags() == {}
+        assert not list((tmp_path / "models" / "blobs").glob("sha256-*"))
+
+
+def test_what_is_registered_otherwise_is_named_and_removed(ollama, demo_gguf, modelfile, tmp_path):
+    other = replace(modelfile, system="Be brief.", parameters={**modelfile.parameters, "temperature": 1.5})
+    with running(ollama.binary, tmp_path) as (server, _):
+
+        def overwrite(share, text):
+            if text == "success":
+                with closing(OllamaServer(server.url, "somebody else's")) as theirs:
+                    theirs.create("m:one", demo_gguf, other, silent)
+
+        with pytest.raises(
+            WorkError, match=r"its system is 'Be brief\.', not .*its parameter temperature is 1\.5, not 0\.3"
+        ):
+            server.create("m:one", demo_gguf, modelfile, overwrite)
+        assert server.tags() == {}
+
+
+def test_the_text_form_makes_the_same_model(ollama, demo_gguf, modelfile, tmp_path):
+    (tmp_path / "Modelfile").write_text(modelfile.text(str(demo_gguf)), encoding="utf-8")
+    with running(ollama.binary, tmp_path) as (server, _):
+        command = [str(ollama.binary), "create", "m:file", "-f", str(tmp_path / "Modelfile")]
+        env = {"HOME": str(tmp_path), "OLLAMA_HOST": server.url}
+        subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
+        server.create("m:api", demo_gguf, modelfile, silent)
+        assert server.digest("m:file") == server.digest("m:api")
+
+
+def test_a_server_gone_between_upload_and_create(ollama, demo_gguf, modelfile, tmp_path):
+    with running(ollama.binary, tmp_path) as (server, process):
+
+        def kill_after_upload(share, text):
+            if share >= 0.8:
+                stop_child(process)
+
+        with pytest.raises(WorkError, match=f"Ollama at {server.url} does not answer .*ollama serve"):
+            server.create("m:one", demo_gguf, modelfile, kill_after_upload)
+    with running(ollama.binary, tmp_path) as (server, _):
+        assert server.tags() == {}
+        digest = server.create("m:one", demo_gguf, modelfile, silent)
+        assert server.tags() == {"m:one": digest}
+
+
+def test_a_disk_that_takes_no_more(ollama, demo_gguf, modelfile, tmp_path):
+    with running(ollama.binary, tmp_path, shell="ulimit -f 20000; exec") as (server, _):
+        with pytest.raises(WorkError, match="file too large|does not answer"):
+            server.create("m:one", demo_gguf, modelfile, silent)
+        assert server.tags() == {}
+
+
+def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):
+    with running(ollama.binary, tmp_path) as (server, _):
+        server.create("m:one", demo_gguf, modelfile, silent)
+        seen = []
+        server.create("m:two", demo_gguf, modelfile, lambda share, text: seen.append(text))
+        assert not any("uploaded" in text for text in seen)
+        assert server.digest("m:one") == server.digest("m:two")
+
+
+@pytest.mark.parametrize(
+    ("named", "url"),
+    [
+        ("", None),
+        ("localhost", "http://localhost:11434"),
+        ("10.0.0.5:8080", "http://10.0.0.5:8080"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        (":1234", "http://127.0.0.1:1234"),
+        ("https://models.example.com", "https://models.example.com:443"),
+        ("[::1]:11434", "http://[::1]:11434"),
+    ],
+)
+def test_ollama_host_is_read_as_ollama_reads_it(monkeypatch, named, url):
+    monkeypatch.setenv("OLLAMA_HOST", named)
+    assert host_url() == url
+
+
+def test_parameters_are_read_from_what_show_prints():
+    text = 'num_ctx                        1024\nstop     "<|im_end|>"\nstop     "<|im_start|>"\ntemperature   0.3'
+    expected = {"num_ctx": 1024, "stop": ["<|im_end|>", "<|im_start|>"], "temperature": 0.3}
+    assert read_parameters(text) == expected

@@ -1,0 +1,66 @@
+"""The embedded server's models outlive the artifacts they came from, and a damaged one is not a model."""
+
+import pytest
+
+from tasks.core.serving import registry
+from tasks.core.serving.endpoint import prepare
+from tasks.core.serving.modelfile import Modelfile
+
+MODELFILE = Modelfile("T", "S", {"temperature": 0.3, "num_predict": 64, "num_ctx": 512, "stop": ["<e>"]})
+
+
+@pytest.fixture
+def gguf(tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"GGUF" + bytes(100))
+    return tmp_path / "model.gguf"
+
+
+def test_a_model_outlives_its_artifact(tmp_path, gguf):
+    entry = registry.put(tmp_path, "m/x:one", gguf, MODELFILE)
+    gguf.unlink()
+    assert registry.get(tmp_path, "m/x:one") == entry
+    assert registry.blob_of(tmp_path, entry).read_bytes()[:4] == b"GGUF"
+
+
+def test_weights_go_with_their_last_name(tmp_path, gguf):
+    entry = registry.put(tmp_path, "m:one", gguf, MODELFILE)
+    registry.copy(tmp_path, entry, "m")
+    registry.delete(tmp_path, "m:one")
+    assert [found.tag for found in registry.entries(tmp_path)] == ["m:latest"]
+    assert registry.get(tmp_path, "m").digest == entry.digest
+    registry.delete(tmp_path, "m:latest")
+    assert not registry.blob_of(tmp_path, entry).exists()
+
+
+def test_a_cut_blob_is_no_model_until_it_is_put_again(tmp_path, gguf):
+    entry = registry.put(tmp_path / "r", "m:one", gguf, MODELFILE)
+    blob = registry.blob_of(tmp_path / "r", entry)
+    blob.unlink()
+    blob.write_bytes(b"GGUF")
+    assert registry.get(tmp_path / "r", "m:one") is None
+    assert registry.entries(tmp_path / "r") == []
+    registry.put(tmp_path / "r", "m:one", gguf, MODELFILE)
+    assert registry.get(tmp_path / "r", "m:one") == entry
+
+
+def test_the_digest_is_of_weights_and_modelfile(tmp_path, gguf):
+    one = registry.put(tmp_path, "m:one", gguf, MODELFILE)
+    assert registry.put(tmp_path, "m:two", gguf, MODELFILE).digest == one.digest
+    assert registry.put(tmp_path, "m:two", gguf, Modelfile("T", "S2", MODELFILE.parameters)).digest != one.digest
+
+
+def test_a_request_wins_over_the_modelfile():
+    user = {"role": "user", "content": "U"}
+    asked = prepare({"model": "m", "messages": [user], "temperature": 0, "seed": None}, MODELFILE)
+    assert asked == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "S"}, user],
+        "temperature": 0,
+        "max_tokens": 64,
+        "stop": ["<e>"],
+        "cache_prompt": False,
+    }
+    own = [{"role": "system", "content": "mine"}, user]
+    asked = prepare({"messages": own, "max_completion_tokens": 5}, MODELFILE)
+    assert asked["messages"] == own
+    assert "max_tokens" not in asked
