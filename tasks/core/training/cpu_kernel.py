@@ -1,45 +1,52 @@
 """TRL's chunked log-prob kernel for machines without Triton: TRL 1.15 knows only the Triton one and dies on a CPU.
 
-Same contract as trl.kernels.ChunkedLogProbFunction: log-probs of the target tokens, with gradient; entropy, mean logit
-and whether the target is the likeliest token, without.
+Same contract as trl.kernels.ChunkedLogProbFunction, whose logits are never held whole. Of its metrics only "is the
+target the likeliest token" is computed; entropy and mean logit, which nothing here reads, come back as zeros.
 """
 
 import torch
 import torch.nn.functional as functional
 import trl.trainer.utils as trl_utils
-from torch.utils.checkpoint import checkpoint
 
 _TOKENS = 256  # rows of float32 logits held at a time: 256 x 49,152 x 4 bytes = 50 MB
 
 
-class TorchLogProbs:
-    """Stands in for the autograd function: only `apply` is called."""
+class TorchLogProbs(torch.autograd.Function):
+    """Log-probs of target tokens, float32, with the gradient to the hidden states; the head itself is frozen.
+
+    d log p(target) / d hidden = (one_hot(target) - softmax(logits)) · weight.
+    """
 
     @staticmethod
-    def apply(hidden, weight, bias, targets, temperature, chunk_size, softcap, logit_scale, outputs):
-        """hidden (n, width), weight (vocabulary, width), targets (n,) -> five tensors of (n,), float32 or None."""
-        if not len(targets):
-            empty = hidden.sum() * 0 + torch.zeros(0)
-            return empty, empty.detach(), None, empty.detach(), empty.detach().bool()
+    def forward(ctx, hidden, weight, bias, targets, temperature, chunk_size, softcap, logit_scale, outputs):
+        """hidden (n, width), weight (vocabulary, width), targets (n,) -> five tensors of (n,) or None."""
+        assert softcap is None and not (weight.requires_grad), "neither soft-capped nor trained heads occur here"
+        scale = logit_scale / temperature
+        totals = torch.empty(len(targets))
+        log_probs = torch.empty(len(targets))
+        top = torch.empty(len(targets), dtype=torch.bool)
+        for part in torch.arange(len(targets)).split(_TOKENS):
+            logits = functional.linear(hidden[part], weight, bias).float().mul_(scale)
+            totals[part] = torch.logsumexp(logits, dim=-1)
+            log_probs[part] = logits.gather(1, targets[part, None])[:, 0] - totals[part]
+            top[part] = logits.argmax(-1) == targets[part]
+        ctx.save_for_backward(hidden, weight, bias, targets, totals)
+        ctx.scale = scale
+        ctx.mark_non_differentiable(top)
+        nothing = torch.zeros(len(targets))
+        return log_probs, nothing, None, nothing.clone(), top
 
-        def chunk(rows: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            logits = functional.linear(rows, weight, bias).float() * logit_scale
-            if softcap is not None:
-                logits = softcap * torch.tanh(logits / softcap)
-            logits = logits / temperature
-            total = torch.logsumexp(logits, dim=-1)
-            log_probs = logits.gather(1, wanted[:, None])[:, 0] - total
-            with torch.no_grad():
-                entropy = total - (torch.softmax(logits, dim=-1) * logits).sum(-1)
-                top = logits.argmax(-1) == wanted
-            return log_probs, entropy, logits.detach().mean(-1), top
-
-        parts = [
-            checkpoint(chunk, rows, wanted, use_reentrant=False)
-            for rows, wanted in zip(hidden.split(_TOKENS), targets.split(_TOKENS), strict=True)
-        ]
-        log_probs, entropy, mean, top = (torch.cat(part) for part in zip(*parts, strict=True))
-        return log_probs, entropy.detach(), None, mean.detach(), top
+    @staticmethod
+    def backward(ctx, grad, *unused):
+        hidden, weight, bias, targets, totals = ctx.saved_tensors
+        grad_hidden = torch.empty_like(hidden)
+        for part in torch.arange(len(targets)).split(_TOKENS):
+            logits = functional.linear(hidden[part], weight, bias).float().mul_(ctx.scale)
+            slope = logits.sub_(totals[part, None]).exp_().neg_()  # -softmax
+            slope[torch.arange(len(part)), targets[part]] += 1
+            slope.mul_(grad[part, None] * ctx.scale)
+            grad_hidden[part] = slope.to(weight.dtype) @ weight
+        return grad_hidden, *(None,) * 8
 
 
 def use_on_cpu() -> None:
