@@ -112,25 +112,33 @@ def evaluate(
 
 def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered model.")]) -> None:
     """Makes a registered model its name's `latest`; the one before stays as `previous`."""
+    from tasks.core.housekeeping import mark_promotions
     from tasks.core.run import kospilot_home
     from tasks.core.serving.registration import promote as move_tag
     from tasks.core.serving.servers import open_server
+    from tasks.core.store import Store
 
-    with open_server(kospilot_home()) as server:
-        name = tag.partition(":")[0]
+    home, name = kospilot_home(), tag.partition(":")[0]
+    with open_server(home) as server:
         _check_tag(server, tag)
         move_tag(server, tag, name)
+        mark_promotions(Store(home / "artifacts"), name, server.digest(tag), rolled=False)
     say(f"{name}:latest is {tag} now; `kospilot rollback {name}` undoes it.")
 
 
 def rollback(name: Annotated[str, typer.Argument(help="The model's name, without a tag.")]) -> None:
     """Gives the name back to the model that held it before."""
+    from tasks.core.housekeeping import mark_promotions
     from tasks.core.run import kospilot_home
     from tasks.core.serving.registration import rollback as move_back
     from tasks.core.serving.servers import open_server
+    from tasks.core.store import Store
 
-    with open_server(kospilot_home()) as server:
+    home = kospilot_home()
+    with open_server(home) as server:
+        taken_back = server.digest(f"{name}:latest")
         move_back(server, name)
+    mark_promotions(Store(home / "artifacts"), name, taken_back, rolled=True)
     say(f"{name}:latest is the previous model again.")
 
 

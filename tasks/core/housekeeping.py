@@ -5,6 +5,8 @@ from pathlib import Path
 from tasks.core.errors import RequestError
 from tasks.core.store import Manifest, Store
 
+_ROLLED_BACK = "rolled-back"
+
 
 def resolve(store: Store, key: str) -> Manifest:
     """The artifact whose key begins with `key`. Raises RequestError unless there is exactly one."""
@@ -21,6 +23,19 @@ def unreadable(store: Store) -> list[Path]:
     """Artifact folders without a readable manifest."""
     folders = (folder for folder in store.root.glob("[!.]*/*") if folder.is_dir())
     return sorted(folder for folder in folders if store.manifest(folder.parent.name, folder.name) is None)
+
+
+def rolled_back(store: Store, manifest: Manifest) -> bool:
+    """Whether a promotion was taken back by `kospilot rollback`."""
+    return manifest.recipe.step == "promote" and (store.path("promote", manifest.key) / _ROLLED_BACK).exists()
+
+
+def mark_promotions(store: Store, name: str, digest: str, rolled: bool) -> None:
+    """Remembers for every promotion of this model (name, digest on the server) whether it was taken back."""
+    for manifest in store.manifests("promote"):
+        if manifest.metrics["name"] == name and manifest.metrics["digest"] == digest:
+            mark = store.path("promote", manifest.key) / _ROLLED_BACK
+            mark.touch() if rolled else mark.unlink(missing_ok=True)
 
 
 def garbage(store: Store) -> list[tuple[Path, int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tasks.core.data.download import fingerprints
 from tasks.core.digests import DigestMemory, digest_value
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.housekeeping import rolled_back
 from tasks.core.kinds.base import system_prompt
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.market.files import described_by, market_files
@@ -21,7 +22,7 @@ from tasks.core.profiles import Resolved, load, nearest
 from tasks.core.serving.servers import live_reason, server_name
 from tasks.core.settings import Market, Settings
 from tasks.core.steps import chain
-from tasks.core.store import Store
+from tasks.core.store import Manifest, Store
 
 
 def kospilot_home() -> Path:
@@ -50,8 +51,17 @@ class Run:
     def market_folder(self) -> Path:
         return market_folder(self.settings.market, self.home)
 
-    def world(self, live: Live | None = None) -> World:
-        return World(self.settings, self.outside, self.store, live or live_reason(self.home), self.force)
+    def world(self) -> World:
+        return World(self.settings, self.outside, self.store, self._live(), self.force)
+
+    def _live(self) -> Live:
+        """Asks the model server; a promotion that its user rolled back stays so until another model comes."""
+        ask = live_reason(self.home)
+
+        def reason(manifest: Manifest) -> str | None:
+            return None if rolled_back(self.store, manifest) else ask(manifest)
+
+        return reason
 
     def plan(self, targets: Iterable[str]) -> list[Planned]:
         return plan(self.world(), tuple(targets))
