@@ -1,5 +1,6 @@
 """kospilot artifacts: what the store holds, whether it is intact, why it is there, and what may go."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ def list_artifacts(as_json: Json = False) -> None:
     """Every artifact: step, key, size, when it was made."""
     store = _store()
     rows = [
-        (manifest.recipe.step, manifest.key, size(manifest.size), manifest.made["finished"], _state(store, manifest))
+        (manifest.recipe.step, manifest.key, size(manifest.size), _when(manifest), _state(store, manifest))
         for manifest in store.manifests()
     ]
     names = ("step", "key", "size", "made", "state")
@@ -115,6 +116,11 @@ def _store():
     from tasks.core.store import Store
 
     return Store(kospilot_home() / "artifacts")
+
+
+def _when(manifest) -> str:
+    """Local time, to the minute."""
+    return datetime.fromisoformat(manifest.made["finished"]).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _state(store, manifest) -> str:

@@ -148,7 +148,7 @@ def ask_released(prepared) -> None:
 
     ref = find(prepared, "market")
     holdout = prepared.store.path("market", ref.key) / "holdout"
-    question = make_question("regime_classification", holdout)
+    question = make_question("regime_classification", holdout, language="en")  # half the tokens of Korean here
     ask_and_show(prepared.home, f"{release_tag(prepared.settings)}:latest", question)
     if prepared.settings.model.base == "demo":
         say("The demo's model is a toy of 135 million parameters: this proves the chain, not the skill.")

@@ -52,8 +52,7 @@ def graded_answer(url: str, model: str, question: Question) -> dict[str, Any]:
     `reply` is the parsed JSON, None where the text is none; `grade`, `measures` (of score.judge) and `reference` are
     None for a user's own question.
     """
-    options = Options(max_tokens=question.max_tokens) if question.reference else Options()
-    reply = ask(url, model, question.messages, question.schema, options)
+    reply = ask(url, model, question.messages, question.schema, Options())
     found: dict[str, Any] = {
         "model": model,
         "kind": question.kind,

@@ -21,7 +21,7 @@ schema: dict[str, Any] = {
     "properties": {
         "regime": {"type": "string", "enum": list(REGIMES)},
         "confidence_pct": {"type": "integer", "minimum": 0, "maximum": 100},
-        "reasoning": {"type": "string", "minLength": 10, "maxLength": 400},
+        "reasoning": {"type": "string", "minLength": 10, "maxLength": 320},
         "recommended_net_exposure_pct": {"type": "integer", "minimum": -80, "maximum": 130},
         "missing_inputs": {"type": "array", "items": {"type": "string", "enum": list(LABELS["en"])}, "maxItems": 3},
     },
@@ -87,10 +87,11 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         other = rng.choice([regime for regime in REGIMES if _excludes(regime, right)])
         return to_text({**_answer_for(scene, other), "reasoning": right["reasoning"]})
     if how == "quality_degradation":
-        worse = rng.choice((generic(scene.language, rng), f"{right['reasoning']} {right['reasoning']}"))
-        return to_text({**right, "reasoning": worse[:400]})
+        first = right["reasoning"].split(". ")[0].rstrip(".")
+        worse = rng.choice((generic(scene.language, rng), f"{first}. {first}."))
+        return to_text({**right, "reasoning": worse})
     if how == "hallucination":
-        return to_text({**right, "reasoning": f"{right['reasoning']} {invented(scene.language, rng)}"[-400:]})
+        return to_text({**right, "reasoning": f"{right['reasoning']} {invented(scene.language, rng)}"[-320:]})
     return break_form(right, schema["required"], rng)
 
 
