@@ -49,6 +49,8 @@ def regimes(
         print_json(report)
         return
     stdout.print(f"{report['days']:,} days, {report['first']} to {report['last']}", markup=False)
+    if report.get("generated"):
+        stdout.print("The prices are invented: a generated demo market.", markup=False)
     share = 100 / max(report["days"], 1)
     table("", ("regime", "days", "share"), [(name, n, f"{n * share:.1f} %") for name, n in report["counts"].items()])
     if days:
@@ -59,13 +61,15 @@ def regimes(
 @app.command()
 def check(folder: Folder) -> None:
     """Reads every partition and names what is wrong."""
-    from tasks.core.market.check import check_market
+    from tasks.core.market.check import check_market, summarize_market
 
     problems = check_market(folder)
     for problem in problems:
         stdout.print(f"- {problem}", markup=False, soft_wrap=True)
     if problems:
         raise WorkError(f"{folder}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
+    for name, value in summarize_market(folder).items():
+        stdout.print(f"{name}: {value}", markup=False)
     say(f"{folder}: nothing wrong.")
 
 

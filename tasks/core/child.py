@@ -70,7 +70,7 @@ def run_child(
     tail: deque[str] = deque(maxlen=40)
     try:
         for line in process.stdout:
-            line = line.rstrip("\n").rsplit("\r", 1)[-1]  # the last frame of a progress bar
+            line = line.rstrip("\n")  # a progress bar's frames, parted by \r, come as lines too
             if line:
                 tail.append(line)
                 if on_line:

@@ -8,9 +8,8 @@ import time
 import psutil
 import pytest
 
+from tasks.core.tools import find_llama_cpp
 from tests.pipeline.conftest import SMALL
-
-SAVED = {"stage2": 2, "stage3": 2}  # save_every of the demo profile
 
 
 def wait_for_checkpoint(home, stage, process):
@@ -18,7 +17,7 @@ def wait_for_checkpoint(home, stage, process):
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read()
-        if list((home.folder / "artifacts" / ".staging").glob(f"{stage}-*/checkpoints/checkpoint-*")):
+        if list((home.folder / "artifacts" / ".staging").glob(f"{stage}-*/checkpoints/checkpoint-*/kospilot.json")):
             children = psutil.Process(process.pid).children(recursive=True)
             return next(child for child in children if "tasks.core.training" in " ".join(child.cmdline()))
         time.sleep(0.2)
@@ -44,14 +43,15 @@ def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage, victim):
     if victim == "training":
         assert process.returncode == 1
         assert "exited with -9" in told
-    before, done = home.made(), home.run("--until", stage)
+    before = home.made()
+    home.run("--until", stage)
     after = home.made()
     assert {step for step in after if after[step] != before.get(step)} == {stage}
     assert home.newest(stage).digest == finished.newest(stage).digest
+    assert home.newest(stage).metrics["resumed_from"].startswith("checkpoint-")
     telemetry = (home.path(stage) / "telemetry.jsonl").read_text().splitlines()
-    steps = [json.loads(line)["step"] for line in telemetry]
-    assert steps == sorted(steps), "a resumed run goes on; it does not start again"
-    assert "resum" in (home.path(stage) / "telemetry.jsonl").read_text() or done.returncode == 0
+    steps = [line["step"] for line in map(json.loads, telemetry) if "loss" in line]
+    assert steps == list(range(1, steps[-1] + 1)), "every step once: a resumed run goes on where its checkpoint was"
 
 
 def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
@@ -67,20 +67,21 @@ def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
         wait_until_gone(child.pid)
 
 
-def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(finished, tmp_path):
+def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(finished, tmp_path, monkeypatch):
     home = finished.copy(tmp_path / "home", "quantize", "register", "evaluate", "promote", "baseline")
-    tool = tmp_path / "broken"
-    tool.mkdir()
-    (tool / "llama-quantize").write_text("#!/bin/sh\necho 'cannot read tensor 7' >&2\nexit 1\n")
-    (tool / "llama-quantize").chmod(0o755)
+    broken = tmp_path / "llama.cpp"
+    broken.mkdir()
+    for file in find_llama_cpp(home.folder).converter.parent.iterdir():
+        (broken / file.name).symlink_to(file)
+    (broken / "llama-quantize").unlink()
+    (broken / "llama-quantize").write_text("#!/bin/sh\necho 'cannot read tensor 7' >&2\nexit 1\n")
+    (broken / "llama-quantize").chmod(0o755)
     before = home.made()
-    os.environ["KOSPILOT_LLAMA_QUANTIZE"] = str(tool / "llama-quantize")
-    try:
-        done = home.run("--until", "promote", code=1)
-    finally:
-        del os.environ["KOSPILOT_LLAMA_QUANTIZE"]
+    monkeypatch.setenv("KOSPILOT_LLAMA_CPP", str(broken))
+    done = home.run(code=1)
     assert "cannot read tensor 7" in done.stderr
     assert "Traceback" not in done.stderr
-    home.kospilot("run", "demo", *SMALL, "--only", "quantize")
+    monkeypatch.delenv("KOSPILOT_LLAMA_CPP")
+    home.run("--only", "quantize")
     after = home.made()
     assert {step for step in after if after[step] != before.get(step)} == {"quantize"}

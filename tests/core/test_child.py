@@ -1,0 +1,60 @@
+"""Children end with us, relay what they print, and say what went wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tasks.core.child import run_child, start_child, stop_child
+from tasks.core.errors import WorkError
+
+
+def test_lines_are_relayed_and_a_bars_frames_are_lines():
+    lines = []
+    run_child([sys.executable, "-c", "print('one'); print('10%\\r50%\\r100%')"], lines.append)
+    assert lines == ["one", "10%", "50%", "100%"]
+
+
+def test_a_failure_tells_the_code_and_the_last_lines():
+    with pytest.raises(WorkError, match=r"exited with 3:\ncannot open it"):
+        run_child([sys.executable, "-c", "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)"])
+
+
+def test_an_error_in_the_relay_ends_the_child():
+    def broken(line):
+        raise ValueError(line)
+
+    with pytest.raises(ValueError, match="started"):
+        run_child([sys.executable, "-c", "import time; print('started', flush=True); time.sleep(60)"], broken)
+
+
+def test_stopping_ends_grandchildren_too():
+    code = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+    child = start_child([sys.executable, "-c", code])
+    grandchild = psutil.Process(int(child.stdout.readline()))
+    stop_child(child)
+    child.stdout.close()
+    gone, alive = psutil.wait_procs([grandchild], timeout=10)
+    assert not alive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_a_killed_parent_takes_its_child_along():
+    code = (
+        "from tasks.core.child import start_child; import time\n"
+        "child = start_child(['sleep', '60'])\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(parent.stdout.readline()))
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
