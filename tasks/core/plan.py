@@ -33,6 +33,7 @@ class Planned:
 class World:
     """All a plan looks at."""
 
+    profile: str  # whose earlier artifacts a changed one is compared with
     settings: Settings
     outside: Outside
     store: Store
@@ -82,7 +83,7 @@ def why_run(recipe: Recipe, world: World) -> str | None:
     store = world.store
     problem = store.problem(recipe.step, recipe.key)
     if problem == "not there":
-        earlier = store.manifests(recipe.step)
+        earlier = [other for other in store.manifests(recipe.step) if other.made["profile"] == world.profile]
         return difference(earlier[-1].recipe, recipe) if earlier else "not built yet"
     if problem:
         return f"its artifact is damaged: {problem}"

@@ -52,7 +52,7 @@ class Run:
         return market_folder(self.settings.market, self.home)
 
     def world(self) -> World:
-        return World(self.settings, self.outside, self.store, self._live(), self.force)
+        return World(self.resolved.profile, self.settings, self.outside, self.store, self._live(), self.force)
 
     def _live(self) -> Live:
         """Asks the model server; a promotion that its user rolled back stays so until another model comes."""

@@ -29,7 +29,7 @@ FILES = {
 
 
 def world(store, *overrides, outside=None, force=(), live=lambda manifest: None):
-    return World(load("demo", overrides).settings, outside or OUTSIDE, store, live, force)
+    return World("demo", load("demo", overrides).settings, outside or OUTSIDE, store, live, force)
 
 
 def build(world_now, contents=None):
