@@ -105,9 +105,21 @@ def execute(
     if all(line.action == "skip" for line in lines):
         say("Nothing to do: every step is there and intact.")
         return
+    _check_start(prepared, [line.step for line in lines if line.action != "skip"])
     if not yes and profile != "demo" and stderr.is_terminal:
         typer.confirm("This can take long. Go on?", abort=True, err=True)
     _carry_out(prepared, steps if (only or until) else None)
+
+
+def _check_start(prepared, steps: list[str]) -> None:
+    """What would stop the run hours later stops it now: a full disk, a model server that does not answer."""
+    from tasks.core.doctor import disk_needed_gib
+    from tasks.core.run import check_space
+    from tasks.core.serving.servers import check_reachable
+
+    check_space(prepared.home, disk_needed_gib(prepared.settings) if "download" in steps else 1.0)
+    if set(steps) & {"register", "evaluate", "promote"}:
+        check_reachable()
 
 
 def _carry_out(prepared, steps: list[str] | None) -> None:

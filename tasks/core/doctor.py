@@ -22,7 +22,7 @@ _PACKAGES = ("prefect", "torch", "transformers", "trl", "peft", "bitsandbytes", 
 
 def examine(settings: Settings, home: Path) -> list[dict[str, Any]]:
     """One line per check: name, status (ok, warn, fail), detail, remedy."""
-    need = "demo" if settings.model.base == "demo" else "hub"
+    need = _size(settings)
     return [
         _python(),
         _disk(home, _DISK[need]),
@@ -33,6 +33,15 @@ def examine(settings: Settings, home: Path) -> list[dict[str, Any]]:
         *_tools(home),
         _base(settings.model.base),
     ]
+
+
+def disk_needed_gib(settings: Settings) -> float:
+    """What a whole run of these settings writes."""
+    return _DISK[_size(settings)]
+
+
+def _size(settings: Settings) -> str:
+    return "demo" if settings.model.base == "demo" else "hub"
 
 
 def _line(name: str, status: str, detail: str, remedy: str = "") -> dict[str, Any]:

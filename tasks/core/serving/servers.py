@@ -85,13 +85,19 @@ def live_reason(home: Path) -> Callable[[Any], str | None]:
     return reason
 
 
+def check_reachable() -> None:
+    """Raises WorkError if OLLAMA_HOST names a server that does not answer: better known before hours of training."""
+    url = host_url()
+    if url and not answers(url):
+        raise WorkError(
+            f"OLLAMA_HOST names {url} and no Ollama answers there. Start it (`ollama serve`), correct OLLAMA_HOST,"
+            " or unset it to let kospilot start a server of its own."
+        )
+
+
 def _open(home: Path) -> Server:
     if url := host_url():
-        if not answers(url):
-            raise WorkError(
-                f"OLLAMA_HOST names {url} and no Ollama answers there. Start it (`ollama serve`), correct OLLAMA_HOST,"
-                " or unset it to let kospilot start a server of its own."
-            )
+        check_reachable()
         return OllamaServer(url, f"ollama {url}")
     if ollama := find_ollama(home):
         return _open_private(ollama, home)
