@@ -85,9 +85,8 @@ def demo(folder: Folder) -> None:
 def _show_report(report: dict) -> None:
     for name, value in report.items():
         if isinstance(value, dict):
-            table(name, ("what", "value"), list(value.items()))
-        else:
-            stdout.print(f"{name}: {value}", markup=False, soft_wrap=True)
+            value = "; ".join(f"{what}: {number}" for what, number in value.items()) or "none"
+        stdout.print(f"{name}: {value}", markup=False, soft_wrap=True)
 
 
 def _tell_server(market: Path) -> bool:

@@ -14,6 +14,9 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything was fetched before: nothing here may wait for a network
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where another program runs too
+
+import torch  # noqa: E402
 
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
@@ -24,16 +27,30 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("tasks").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    if len(sys.argv) != 2:
-        print("error: usage: python -m tasks.core.training SPEC.json", file=sys.stderr)
-        return 2
     try:
-        spec = TrainingSpec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-        train(spec)
+        train(_read_spec(sys.argv[1:]))
     except (RequestError, WorkError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, RequestError) else 1
+        return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
+    except torch.OutOfMemoryError as error:
+        first = str(error).partition(". ")[0]
+        return _fail(f"The GPU's memory is full: {first}. Lower the stage's micro_batch or training.max_length.", 1)
+    except KeyboardInterrupt:
+        return _fail("Interrupted; the next run goes on from the last checkpoint.", 130)
     return 0
+
+
+def _read_spec(arguments: list[str]) -> TrainingSpec:
+    if len(arguments) != 1:
+        raise RequestError("Usage: python -m tasks.core.training SPEC.json")
+    try:
+        return TrainingSpec(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RequestError(f"{arguments[0]} is no training specification: {error}.") from error
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -17,16 +17,25 @@ def seal(checkpoint: Path) -> None:
     write_json(checkpoint / _SEAL, {str(file.relative_to(checkpoint)): digest_file(file) for file in files})
 
 
+def remove_oldest(folder: Path, keep: int) -> None:
+    """Removes all but the newest `keep` checkpoints."""
+    for checkpoint in _newest_first(folder)[keep:]:
+        shutil.rmtree(checkpoint)
+
+
 def newest_intact(folder: Path) -> Path | None:
     """The newest checkpoint whose files are what its seal says; newer damaged ones are reported and removed."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda entry: int(entry.name.partition("-")[2]), reverse=True)
-    for checkpoint in found:
+    for checkpoint in _newest_first(folder):
         problem = _problem(checkpoint)
         if problem is None:
             return checkpoint
         log.warning("%s is not used: %s", checkpoint.name, problem)
         shutil.rmtree(checkpoint)
     return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=lambda entry: int(entry.name.partition("-")[2]), reverse=True)
 
 
 def _problem(checkpoint: Path) -> str | None:

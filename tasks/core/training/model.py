@@ -8,6 +8,7 @@ import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerFast
 
@@ -33,7 +34,13 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
         raise RequestError(f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}.")
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         # the EOS as padding would be masked out of the loss, and the model would never learn to stop
-        tokenizer.pad_token = next(t for t in ("<|endoftext|>", "<pad>", "<unk>") if t in tokenizer.get_vocab())
+        spare = [token for token in ("<|endoftext|>", "<pad>", "<unk>") if token in tokenizer.get_vocab()]
+        if not spare:
+            raise RequestError(
+                f"The tokenizer of {base} pads with its EOS {tokenizer.eos_token!r}, which would never be learnt, and"
+                " has no other padding token. Set pad_token in its tokenizer_config.json to an unused token."
+            )
+        tokenizer.pad_token = spare[0]
     return tokenizer
 
 
@@ -45,13 +52,16 @@ def load_policy(base: Path, start: Path | None, training: Training, machine: Mac
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=machine.compute,
     )
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        quantization_config=quantization,
-        dtype=machine.compute,
-        device_map={"": 0} if machine.device == "cuda" else {"": "cpu"},
-        attn_implementation="sdpa",
-    )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base,
+            quantization_config=quantization,
+            dtype=machine.compute,
+            device_map={"": 0} if machine.device == "cuda" else {"": "cpu"},
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
     if machine.device == "cpu":
         keep_dequantized(model)
     model.config.use_cache = False
@@ -59,10 +69,11 @@ def load_policy(base: Path, start: Path | None, training: Training, machine: Mac
         parameter.requires_grad_(False)
     torch.manual_seed(training.seed)
     if start is None:
+        _check_targets(model, training)
         policy = get_peft_model(model, _lora(training))
     else:
         _check_start(start, training)
-        policy = PeftModel.from_pretrained(model, start, is_trainable=True)
+        policy = _continued(model, start)
     for _, weight in lora_weights(policy):
         weight.data = weight.data.float()
     return policy
@@ -86,8 +97,8 @@ def keep_dequantized(model: torch.nn.Module) -> None:
 
 
 def lora_weights(policy: PeftModel) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The trained matrices, by name."""
-    return ((name, weight) for name, weight in policy.named_parameters() if weight.requires_grad)
+    """The adapter's matrices, by name."""
+    return ((name, weight) for name, weight in policy.named_parameters() if ".lora_" in name)
 
 
 def saved_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -105,6 +116,31 @@ def _lora(training: Training) -> LoraConfig:
         target_modules=list(training.target_modules),
         task_type="CAUSAL_LM",
     )
+
+
+def _check_targets(model: torch.nn.Module, training: Training) -> None:
+    """Refuses a target that the model does not have: PEFT leaves it out in silence as long as another one is there."""
+    there = {name.rpartition(".")[2] for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
+    unknown = [target for target in training.target_modules if target not in there]
+    if unknown:
+        raise RequestError(
+            f"training.target_modules names {', '.join(unknown)}, which the base model does not have;"
+            f" its linear layers are {', '.join(sorted(there))}."
+        )
+
+
+def _continued(model: torch.nn.Module, start: Path) -> PeftModel:
+    """The model with the adapter of `start`, all of whose matrices found their place."""
+    another = f"The adapter {start} was made for another base model"
+    try:
+        policy = PeftModel.from_pretrained(model, start, is_trainable=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise RequestError(f"{another}, or is damaged: {str(error).strip().splitlines()[-1].strip()}") from error
+    there, saved = {name for name, _ in lora_weights(policy)}, saved_weights(start).keys()
+    if there != saved:
+        odd = min(there ^ saved)
+        raise RequestError(f"{another}: {len(there ^ saved)} matrices have no counterpart, the first is {odd}.")
+    return policy
 
 
 def _check_start(start: Path, training: Training) -> None:

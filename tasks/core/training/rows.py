@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pyarrow.parquet as parquet
+from pyarrow import ArrowInvalid
 from transformers import PreTrainedTokenizerFast
 
 from tasks.core.errors import RequestError, WorkError
@@ -34,10 +35,26 @@ class Rows:
         return sum(row["positions"] for row in self.train)
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The file's rows. Raises WorkError naming the line that is not JSON."""
-    if file.suffix == ".parquet":
+def read_rows(file: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The file's rows. Raises WorkError naming the line that is not JSON, or the row that lacks what it must have."""
+    rows = _read_parquet(file) if file.suffix == ".parquet" else _read_jsonl(file)
+    if not rows:
+        raise WorkError(f"{file} has no rows. Make the file again.")
+    for number, row in enumerate(rows, 1):
+        for name in columns:
+            if not isinstance(row, dict) or not row.get(name):
+                raise WorkError(f"{file}, row {number} has no {name}. Make the file again.")
+    return rows
+
+
+def _read_parquet(file: Path) -> list[dict[str, Any]]:
+    try:
         return parquet.read_table(file).to_pylist()
+    except (OSError, ArrowInvalid) as error:
+        raise WorkError(f"{file} cannot be read: {error}. Make the file again.") from error
+
+
+def _read_jsonl(file: Path) -> list[dict[str, Any]]:
     rows = []
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -79,13 +96,15 @@ def _span(tokenizer, messages: list[dict[str, str]], turn: int, text: str) -> tu
 
 
 def encode_sft(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any], whole_text: bool) -> dict[str, Any]:
-    """{"input_ids", "labels", "positions"} of one conversation."""
+    """{"input_ids", "labels", "positions", "answers"} of one conversation; answers are its assistant texts."""
     ids, labels = encode_turns(tokenizer, row["messages"])
-    return {"input_ids": ids, "labels": list(ids) if whole_text else labels, "positions": len(ids)}
+    answers = [message["content"] for message in row["messages"] if message["role"] == "assistant"]
+    labels = list(ids) if whole_text else labels
+    return {"input_ids": ids, "labels": labels, "positions": len(ids), "answers": answers}
 
 
 def encode_pair(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any]) -> dict[str, Any]:
-    """{"prompt_ids", "chosen_ids", "rejected_ids", "positions"}: both answers behind the very same prompt tokens."""
+    """{"prompt_ids", "chosen_ids", "rejected_ids", …} as for `encode_sft`: two answers behind the very same prompt."""
     sides = {}
     for side in ("chosen", "rejected"):
         ids, labels = encode_turns(tokenizer, [*row["prompt"], *row[side]])
@@ -97,8 +116,10 @@ def encode_pair(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any]) -> dict
         raise WorkError(
             "A pair's two answers change the tokens of their prompt: the template merges across its border."
         )
-    answers = {f"{side}_ids": answer for side, (_, answer) in sides.items()}
-    return {"prompt_ids": prompts[0], **answers, "positions": sum(len(p) + len(a) for p, a in sides.values())}
+    ids = {f"{side}_ids": answer for side, (_, answer) in sides.items()}
+    positions = sum(len(prompt) + len(answer) for prompt, answer in sides.values())
+    answers = [row[side][-1]["content"] for side in sides]
+    return {"prompt_ids": prompts[0], **ids, "positions": positions, "answers": answers}
 
 
 def select(encoded: list[dict[str, Any]], max_length: int, budget: float, seed: int) -> Rows:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from transformers import PrinterCallback, TrainerCallback, set_seed
-from transformers.integrations import TensorBoardCallback
 
 from tasks.core.digests import digest_file, write_json
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Stage3, Training
 from tasks.core.training import checks
@@ -23,53 +23,67 @@ from tasks.core.training.machine import Machine, look, peak_memory_gib
 from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, save_adapter, saved_weights
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
-from tasks.core.training.trainers import dpo_at_start, dpo_trainer, sft_trainer
+from tasks.core.training.trainers import SealedDPO, dpo_at_start, dpo_trainer, sft_trainer, steps_of
 
 log = logging.getLogger(__name__)
+_STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the warm-up are small
 
 
 def train(spec: TrainingSpec) -> dict[str, Any]:
     """Trains a stage into spec.out and returns its metrics; goes on from the newest intact checkpoint there."""
     started, machine, out = time.monotonic(), look(), Path(spec.out)
-    training = Training(**spec.training)
-    schedule = (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
+    training, schedule = _settings(spec)
     if machine.device == "cpu":
         use_on_cpu()
     set_seed(training.seed)
     tokenizer = load_tokenizer(Path(spec.base))
     rows = _encode(spec, tokenizer, training, schedule)
-    told = checks.check_masks(tokenizer, rows.train + rows.evaluation)
+    told = checks.check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss)
     log.info("%d rows, %d positions an epoch, left out: %s", len(rows.train), rows.positions, rows.left_out)
 
-    policy = load_policy(Path(spec.base), Path(spec.start) if spec.start else None, training, machine)
+    start = Path(spec.start) if spec.start else None
+    policy = load_policy(Path(spec.base), start, training, machine)
     make = dpo_trainer if spec.method == "dpo" else sft_trainer
     trainer = make(policy, tokenizer, rows, (training, schedule, out), machine)
-    told |= checks.check_float32(policy)
-    if spec.start:
-        checks.check_same_weights(policy, saved_weights(Path(spec.start)), "the earlier stage")
-    if spec.method == "dpo":
-        told |= checks.check_reference(dpo_at_start(trainer))
-    told |= checks.check_gradients(policy, _first_loss(trainer))
-    before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
-
-    positions_per_step = rows.positions * schedule.epochs / max(1, _steps(trainer))
+    told |= _check_start(trainer, start)
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
-    trainer.add_callback(Telemetry(out, spec.stage, machine, positions_per_step))
-    trainer.add_callback(_tensorboard(out))
+    trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
+    resumed, moved = _run(trainer, out)
+    told |= moved
+    if rows.evaluation:
+        trainer.evaluate()
+
+    save_adapter(policy, tokenizer, Path(spec.base), out)
+    metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
+    metrics |= {"seconds": round(time.monotonic() - started, 1)}
+    _write_beside(spec, out, told, metrics)
+    return metrics
+
+
+def _check_start(trainer, start: Path | None) -> dict[str, Any]:
+    """All that has to be true of the policy and its reference before the first step."""
+    policy = trainer.model
+    told = checks.check_float32(policy)
+    if start:
+        checks.check_same_weights(policy, saved_weights(start), "the earlier stage")
+    if isinstance(trainer, SealedDPO):
+        trainer.use_reference(start)
+        told |= checks.check_reference(dpo_at_start(trainer))
+    return told | checks.check_gradients(policy, _first_loss(trainer))
+
+
+def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
+    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what moved."""
+    policy = trainer.model
+    before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
     checkpoint = newest_intact(out / "checkpoints")
     if checkpoint:
         log.info("resuming from %s", checkpoint.name)
         trainer.add_callback(_ResumedPolicy(checkpoint))
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    told |= checks.check_float32(policy)
-    told |= checks.check_moved(policy, before, strict=_steps(trainer) >= 20)
-    evaluation = trainer.evaluate() if rows.evaluation else {}
-
-    save_adapter(policy, tokenizer, Path(spec.base), out)
-    metrics = _metrics(out, rows, machine, result.metrics, evaluation) | {"resumed": bool(checkpoint)}
-    metrics |= {"seconds": round(time.monotonic() - started, 1), "left_out": rows.left_out}
-    _write_beside(spec, out, told, metrics)
-    return metrics
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    checks.check_float32(policy)
+    moved = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
+    return checkpoint.name if checkpoint else None, moved
 
 
 class _ResumedPolicy(TrainerCallback):
@@ -83,10 +97,15 @@ class _ResumedPolicy(TrainerCallback):
         checks.check_same_weights(model, saved_weights(self._checkpoint), f"{self._checkpoint.name}")
 
 
+def _settings(spec: TrainingSpec) -> tuple[Training, Stage]:
+    try:
+        return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
+    except ValidationError as error:
+        raise RequestError(f"The settings of {spec.stage} cannot be used: {error}") from error
+
+
 def _encode(spec: TrainingSpec, tokenizer, training: Training, schedule: Stage) -> Rows:
-    raw = read_rows(Path(spec.rows))
-    if not raw:
-        raise WorkError(f"{spec.rows} has no rows.")
+    raw = read_rows(Path(spec.rows), ("prompt", "chosen", "rejected") if spec.method == "dpo" else ("messages",))
     if spec.method == "dpo":
         encoded = [encode_pair(tokenizer, row) for row in raw]
     else:
@@ -105,30 +124,19 @@ def _first_loss(trainer) -> torch.Tensor:
     return loss
 
 
-def _steps(trainer) -> int:
-    """Optimizer steps of the whole stage."""
-    args = trainer.args
-    rows_per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps
-    return max(1, round(len(trainer.train_dataset) / rows_per_step * args.num_train_epochs))
-
-
-def _tensorboard(out: Path) -> TensorBoardCallback:
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - pulls in tensorboard only where it is wanted
-
-    return TensorBoardCallback(SummaryWriter(log_dir=str(out / "tensorboard")))
-
-
-def _metrics(out: Path, rows: Rows, machine: Machine, trained: dict, evaluation: dict) -> dict[str, Any]:
-    lines = [line for line in read_telemetry(out / "telemetry.jsonl") if "loss" in line]
-    last = lines[-1] if lines else {}
+def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[str, Any]:
+    """Figures of the whole stage; tokens_per_s and the memory are those of the last process that worked on it."""
+    told = read_telemetry(out / "telemetry.jsonl")
+    lines = [line for line in told if "loss" in line]
+    first, last = (lines[0], lines[-1]) if lines else ({}, {})  # none where the stage is shorter than log_every
     return {
         "rows": len(rows.train),
         "positions_per_epoch": rows.positions,
-        "steps": last.get("steps"),
-        "first_loss": lines[0]["loss"] if lines else None,
+        "positions_trained": round(rows.positions * schedule.epochs),
+        "steps": steps_of(schedule, len(rows.train)),
+        "first_loss": first.get("loss"),
         "final_loss": last.get("loss"),
-        "mean_loss": round(trained["train_loss"], 5),
-        "eval_loss": evaluation.get("eval_loss"),
+        "eval_loss": next((line["eval_loss"] for line in reversed(told) if "eval_loss" in line), None),
         "tokens_per_s": last.get("tokens_per_s"),
         "peak_memory_gib": round(peak_memory_gib(machine), 2),
         "device": machine.name,

@@ -1,11 +1,15 @@
-"""What a training tells while it runs: JSON lines on stdout and in telemetry.jsonl, and a picture of the loss."""
+"""What a training tells while it runs: JSON lines on stdout and in telemetry.jsonl, in tensorboard/ and loss.png."""
 
 import json
+import math
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback
 
 from tasks.core.errors import WorkError
@@ -15,28 +19,34 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 - the backend has to be chosen first
 
 _COLUMNS = {"loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate", "eval_loss": "eval_loss"}
+_PICTURE_EVERY_S = 60
 _PREFERENCE = {"rewards/margins": "reward_margin", "rewards/accuracies": "reward_accuracy"}
 
 
 class Telemetry(TrainerCallback):
-    """Writes a line per log step and stops a training whose loss is no number."""
+    """Writes a line per log step and stops a training whose loss is no number.
 
-    def __init__(self, out: Path, stage: str, machine: Machine, positions_per_step: float):
-        self._file, self._picture = out / "telemetry.jsonl", out / "loss.png"
-        self._stage, self._machine, self._positions = stage, machine, positions_per_step
-        self._started = self._first_step = 0
+    positions: tells how many sequence positions this process has trained so far.
+    """
+
+    def __init__(self, out: Path, stage: str, machine: Machine, positions: Callable[[], int]):
+        self._file, self._picture, self._board_folder = out / "telemetry.jsonl", out / "loss.png", out / "tensorboard"
+        self._stage, self._machine, self._positions = stage, machine, positions
+        self._started = self._drawn = self._first_step = 0
 
     def on_train_begin(self, args, state, control, **kwargs):
         """A resumed run goes on behind the lines that its checkpoint knows."""
-        self._started, self._first_step = time.monotonic(), state.global_step
+        self._started = self._drawn = time.monotonic()
+        self._first_step = state.global_step
         kept = [line for line in read_telemetry(self._file) if line["step"] <= state.global_step]
         self._file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._board = SummaryWriter(log_dir=str(self._board_folder), purge_step=state.global_step + 1)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         told = {new: logs[old] for old, new in {**_COLUMNS, **_PREFERENCE}.items() if old in logs}
         if not told.keys() & {"loss", "eval_loss"}:
             return
-        done, seconds = state.global_step - self._first_step, time.monotonic() - self._started
+        done, seconds = state.global_step - self._first_step, max(time.monotonic() - self._started, 1e-3)
         line = {
             "time": round(time.time(), 3),
             "stage": self._stage,
@@ -44,21 +54,33 @@ class Telemetry(TrainerCallback):
             "steps": state.max_steps,
             "epoch": round(state.epoch or 0.0, 4),
             **told,
-            "tokens_per_s": round(self._positions * done / seconds, 1) if seconds else 0.0,
+            "tokens_per_s": round(self._positions() / seconds, 1),
             "memory_gib": round(memory_gib(self._machine), 3),
             "eta_s": round(seconds / done * (state.max_steps - state.global_step), 1) if done else 0.0,
         }
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        for name, value in {**told, **{name: line[name] for name in ("tokens_per_s", "memory_gib")}}.items():
+            self._board.add_scalar(name, value, state.global_step)
+        self._board.flush()
         if "loss" in told:
             print(json.dumps(line), flush=True)
-            if not told["loss"] < float("inf"):  # also true of NaN
+        for name in told.keys() & {"loss", "grad_norm", "eval_loss"}:
+            if not math.isfinite(told[name]):
                 raise WorkError(
-                    f"The loss of {self._stage} is {told['loss']} at step {state.global_step}; lower its rate."
+                    f"{name} of {self._stage} is {told[name]} at step {state.global_step} of {state.max_steps}."
+                    f" Lower {self._stage}.learning_rate (it is {args.learning_rate:g}) and run it again."
                 )
+        if time.monotonic() - self._drawn > _PICTURE_EVERY_S or "eval_loss" in told:
+            self.draw()
 
     def on_train_end(self, args, state, control, **kwargs):
+        self.draw()
+
+    def draw(self) -> None:
+        """Draws loss.png from all lines so far."""
         draw_loss(read_telemetry(self._file), self._picture, self._stage)
+        self._drawn = time.monotonic()
 
 
 def read_telemetry(file: Path) -> list[dict[str, Any]]:
@@ -92,5 +114,8 @@ def draw_loss(lines: list[dict[str, Any]], picture: Path, stage: str) -> None:
     axes.set(xlabel="optimizer step", ylabel="loss (nats per token)", title=f"{stage}: loss")
     if any("reward_margin" in line for line in trained):
         axes.set_ylabel("DPO loss (ln 2 = no preference yet)")
-    figure.savefig(picture)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    neighbour = picture.with_suffix(".part.png")  # whoever watches never reads half a picture
+    figure.savefig(neighbour)
+    os.replace(neighbour, picture)
     plt.close(figure)

@@ -1,6 +1,8 @@
 """TRL's two trainers as this project uses them: our tokens, float32 LoRA weights, sealed checkpoints."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,32 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
-from tasks.core.training.checkpoints import seal
+from tasks.core.training.checkpoints import remove_oldest, seal
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.rows import Rows
 
 
 class _Sealed:
-    """Trainer mixin: a checkpoint counts once its files' digests are written."""
+    """Trainer mixin: a checkpoint counts once its files' digests are written, and only then an older one goes."""
+
+    positions = 0
+    """Sequence positions trained by this process, padding not counted."""
 
     def create_model_card(self, *args, **kwargs):
         """None: the stage writes its own."""
 
     def _save_checkpoint(self, model, trial):
+        folder, limit = Path(self._get_output_dir(trial)), self.args.save_total_limit
+        self.args.save_total_limit = None  # else the last sealed one would go before this one is sealed
         super()._save_checkpoint(model, trial)
-        seal(Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}")
+        self.args.save_total_limit = limit
+        seal(folder / f"checkpoint-{self.state.global_step}")
+        remove_oldest(folder, limit)
+
+    def training_step(self, model, inputs, *arguments, **named):
+        self.positions += int(inputs["attention_mask"].sum())
+        return super().training_step(model, inputs, *arguments, **named)
 
 
 class SealedSFT(_Sealed, SFTTrainer):
@@ -34,6 +47,16 @@ class SealedSFT(_Sealed, SFTTrainer):
 
 
 class SealedDPO(_Sealed, DPOTrainer):
+    """Its reference is not a second model but log-probs, computed once before anything can move."""
+
+    def use_reference(self, start: Path | None) -> None:
+        """Gives every pair the log-probs (nats per answer) of the adapter in `start`, read anew, or of the base."""
+        self.precompute_ref_logps = True
+        with _reference(self.model, start):
+            self.train_dataset = _with_log_probs(self, self.train_dataset)
+            if self.eval_dataset is not None:
+                self.eval_dataset = _with_log_probs(self, self.eval_dataset)
+
     def _prepare_dataset(self, dataset, *args, **kwargs):
         """The rows come as tokens."""
         return dataset
@@ -73,7 +96,7 @@ def dpo_trainer(
     stage: tuple[Training, Stage, Path],
     machine: Machine,
 ) -> SealedDPO:
-    """A DPO trainer over encoded pairs that carry their reference log-probs (see `reference_log_probs`)."""
+    """A DPO trainer over encoded pairs, which waits for its reference."""
     columns = ("prompt_ids", "chosen_ids", "rejected_ids")
     arguments = DPOConfig(
         **_arguments(*stage, machine, len(rows.train)),
@@ -91,13 +114,7 @@ def dpo_trainer(
             processing_class=tokenizer,
         ),
     )
-    # TRL made a copy of the adapter for the reference. The reference is the starting policy, whose log-probs are
-    # computed once, before anything can move it; a single adapter is also what checkpoints restore right.
-    policy.delete_adapter("ref")
-    trainer.precompute_ref_logps = True
-    trainer.train_dataset = _with_reference(trainer, trainer.train_dataset)
-    if trainer.eval_dataset is not None:
-        trainer.eval_dataset = _with_reference(trainer, trainer.eval_dataset)
+    policy.delete_adapter("ref")  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
     return trainer
 
 
@@ -114,8 +131,24 @@ def dpo_at_start(trainer: SealedDPO) -> dict[str, float]:
     return {"loss": loss.item(), "reward": (trainer.beta * gaps).max().item(), "log_prob_gap": gaps.max().item()}
 
 
-def _with_reference(trainer: SealedDPO, dataset: Dataset) -> Dataset:
-    """The pairs with the log-probs (nats per answer) that the policy gives them now."""
+@contextmanager
+def _reference(policy: PeftModel, start: Path | None) -> Iterator[None]:
+    """The policy as it starts: with the adapter of `start`, or without any."""
+    if start is None:
+        with policy.disable_adapter():
+            yield
+        return
+    policy.load_adapter(start, "reference")
+    policy.set_adapter("reference")
+    try:
+        yield
+    finally:
+        policy.set_adapter("default")
+        policy.delete_adapter("reference")
+
+
+def _with_log_probs(trainer: SealedDPO, dataset: Dataset) -> Dataset:
+    """The pairs with the log-probs (nats per answer) that the active adapter gives them."""
     trainer.model.eval()
     told: dict[str, list[float]] = {"ref_chosen_logps": [], "ref_rejected_logps": []}
     with torch.no_grad():
@@ -154,6 +187,11 @@ def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | 
     return Dataset.from_list([{name: row[name] for name in columns} for row in rows]) if rows else None
 
 
+def steps_of(stage: Stage, rows: int) -> int:
+    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
+    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
+
+
 def _arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
     """What both trainers are told. The effective batch counts rows."""
     if stage.effective_batch % stage.micro_batch:
@@ -162,7 +200,6 @@ def _arguments(training: Training, stage: Stage, out: Path, machine: Machine, ro
             f"micro_batch={stage.micro_batch} does not divide effective_batch={stage.effective_batch}:"
             f" choose {', '.join(fitting)}."
         )
-    steps = math.ceil(rows / stage.effective_batch * stage.epochs)
     return {
         "output_dir": str(out / "checkpoints"),
         "per_device_train_batch_size": stage.micro_batch,
@@ -171,13 +208,13 @@ def _arguments(training: Training, stage: Stage, out: Path, machine: Machine, ro
         "num_train_epochs": stage.epochs,
         "learning_rate": stage.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": math.ceil(training.warmup_ratio * steps),
+        "warmup_steps": math.ceil(training.warmup_ratio * steps_of(stage, rows)),
         "optim": machine.optimizer,
         "bf16": False,  # the model is in its compute type already, and autocast would round the LoRA products
         "fp16": machine.compute == torch.float16,
         "gradient_checkpointing": training.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        "logging_steps": stage.log_every,
+        "logging_steps": min(stage.log_every, steps_of(stage, rows)),  # a short stage tells its last step at least
         "logging_nan_inf_filter": False,
         "save_strategy": "steps",
         "save_steps": stage.save_every,

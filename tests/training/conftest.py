@@ -1,0 +1,59 @@
+"""The tiny base model and one finished Stage 2 on it, shared by the tests of training."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.core.records import TrainingSpec
+from tasks.core.settings import Stage2, Stage3, Training
+from tasks.core.training.stage import train
+from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
+
+TRAINING = {"max_length": 512, "lora_rank": 4, "lora_alpha": 8, "gradient_checkpointing": False}
+SCHEDULE = {"epochs": 1, "effective_batch": 4, "micro_batch": 2, "log_every": 1, "save_every": 2, "keep": 2}
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    return make_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture
+def sft(base, tmp_path) -> TrainingSpec:
+    """Seven steps of SFT on 29 rows (one of them is kept for the eval loss)."""
+    rows = write_jsonl(tmp_path / "rows.jsonl", chat_rows(29))
+    return _spec(base, rows, tmp_path / "sft", Stage2(**SCHEDULE, learning_rate=2e-3))
+
+
+@pytest.fixture(scope="session")
+def stage2(base, tmp_path_factory) -> Path:
+    """A finished Stage 2 adapter."""
+    folder = tmp_path_factory.mktemp("stage2")
+    rows = write_jsonl(folder / "rows.jsonl", chat_rows(29))
+    spec = _spec(base, rows, folder / "adapter", Stage2(**SCHEDULE, learning_rate=2e-3))
+    train(spec)
+    return Path(spec.out)
+
+
+@pytest.fixture
+def dpo(base, stage2, tmp_path) -> TrainingSpec:
+    """Five steps of DPO on 20 pairs that continue the Stage 2 adapter."""
+    rows = write_jsonl(tmp_path / "pairs.jsonl", preference_pairs(20))
+    spec = _spec(base, rows, tmp_path / "dpo", Stage3(**SCHEDULE, learning_rate=1e-3))
+    return replace(spec, stage="stage3", method="dpo", start=str(stage2))
+
+
+def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:
+    out.mkdir()
+    training: dict[str, Any] = Training(**TRAINING).model_dump(mode="json")
+    return TrainingSpec("stage2", "sft", str(base), None, str(rows), str(out), training, schedule.model_dump())
+
+
+def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
+    """The spec with other settings; a name of both sections is the schedule's."""
+    schedule = spec.schedule | {name: value for name, value in fields.items() if name in spec.schedule}
+    training = spec.training | {name: value for name, value in fields.items() if name in spec.training}
+    rest = {name: value for name, value in fields.items() if name not in schedule and name not in training}
+    return replace(spec, training=training, schedule=schedule, **rest)

@@ -1,0 +1,158 @@
+"""A stage killed outright goes on from its newest intact checkpoint and ends as if nothing had happened."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.core.digests import digest_file
+from tasks.core.errors import WorkError
+from tasks.core.records import TrainingSpec
+from tasks.core.settings import Training
+from tasks.core.training import stage as stage_module
+from tasks.core.training.checkpoints import newest_intact, remove_oldest, seal
+from tasks.core.training.machine import look
+from tasks.core.training.model import load_policy, lora_weights
+from tasks.core.training.stage import train
+from tests.training.conftest import changed
+
+
+def adapter_digest(out: Path) -> str:
+    return digest_file(out / "adapter_model.safetensors")
+
+
+def killed_after(spec: TrainingSpec, step: int, sign: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
+    """Runs the stage in a process of its own and signals it once it has told of a step; its exit code and stderr."""
+    spec_file = Path(spec.out).with_suffix(".json")
+    spec_file.write_text(json.dumps(asdict(spec)))
+    command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("{") and json.loads(line)["step"] >= step:
+                break
+        process.send_signal(sign)
+        told = process.communicate(timeout=30)[1]
+    return process.returncode, told
+
+
+@pytest.mark.parametrize(("method", "step"), [("sft", 5), ("dpo", 3)])
+def test_a_killed_stage_ends_with_the_same_adapter(method, step, request, tmp_path, caplog):
+    spec = changed(request.getfixturevalue(method), save_every=1, epochs=2)
+    (tmp_path / "whole").mkdir()
+    train(replace(spec, out=str(tmp_path / "whole")))
+    out = Path(spec.out)
+    assert killed_after(spec, step)[0] == -signal.SIGKILL
+    assert not (out / "adapter_model.safetensors").exists()
+    checkpoint = newest_intact(out / "checkpoints")
+    assert checkpoint is not None
+    with caplog.at_level("INFO", logger="tasks"):
+        metrics = train(spec)
+    assert metrics["resumed_from"] == checkpoint.name
+    assert f"resuming from {checkpoint.name}" in caplog.text
+    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
+    steps = [json.loads(line)["step"] for line in (out / "telemetry.jsonl").read_text().splitlines()]
+    assert sorted(set(steps)) == list(range(1, metrics["steps"] + 1))
+    assert not (out / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_stage_ends_at_once_when_asked_to(sft, sign):
+    code, told = killed_after(changed(sft, epochs=100), 3, sign)
+    assert code == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[sign]
+    if sign == signal.SIGINT:
+        assert told.rstrip().endswith("error: Interrupted; the next run goes on from the last checkpoint.")
+        assert "Traceback" not in told
+
+
+@pytest.fixture
+def interrupted(sft, tmp_path, monkeypatch) -> TrainingSpec:
+    """A stage that trained to its end but was stopped before its adapter was written; two checkpoints are there."""
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stage_module, "save_adapter", stop)
+        train(sft)
+    return sft
+
+
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(interrupted, tmp_path, caplog):
+    folder = Path(interrupted.out) / "checkpoints"
+    assert sorted(entry.name for entry in folder.iterdir()) == ["checkpoint-6", "checkpoint-7"]
+    (tmp_path / "whole").mkdir()
+    train(replace(interrupted, out=str(tmp_path / "whole")))
+    file = folder / "checkpoint-7" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-9] + b"\0" * 9)
+    metrics = train(interrupted)
+    assert "checkpoint-7 is not used: adapter_model.safetensors is missing or damaged" in caplog.text
+    assert metrics["resumed_from"] == "checkpoint-6"
+    assert adapter_digest(Path(interrupted.out)) == adapter_digest(tmp_path / "whole")
+
+
+def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(interrupted, tmp_path):
+    (tmp_path / "whole").mkdir()
+    train(replace(interrupted, out=str(tmp_path / "whole")))
+    metrics = train(interrupted)
+    assert metrics["resumed_from"] == "checkpoint-7"
+    assert metrics["steps"] == 7
+    assert adapter_digest(Path(interrupted.out)) == adapter_digest(tmp_path / "whole")
+
+
+def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypatch):
+    """As if transformers had loaded another adapter than the policy's."""
+    monkeypatch.setattr("tasks.core.training.trainers.SealedSFT._load_from_checkpoint", lambda *arguments: None)
+    with pytest.raises(WorkError, match=r"The policy's .*lora_A.* is not checkpoint-7's"):
+        train(interrupted)
+
+
+def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch):
+    """The log-probs that the resumed run compares with are those of Stage 2's adapter, not of the checkpoint's."""
+    seen = []
+    kept = stage_module.dpo_at_start
+
+    def look(trainer):
+        seen.append((trainer.train_dataset["ref_chosen_logps"][:], kept(trainer)))
+        return seen[-1][1]
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage_module, "dpo_at_start", look)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stage_module, "save_adapter", stop)
+        train(dpo)
+    metrics = train(dpo)
+    assert metrics["resumed_from"] == "checkpoint-5"
+    assert seen[0] == seen[1]
+
+
+def test_checkpoints_count_only_when_sealed_and_the_oldest_go(tmp_path):
+    for step in (2, 10, 9):
+        checkpoint = tmp_path / f"checkpoint-{step}"
+        checkpoint.mkdir()
+        (checkpoint / "state").write_text(str(step))
+        if step != 10:
+            seal(checkpoint)
+    assert newest_intact(tmp_path).name == "checkpoint-9"
+    assert not (tmp_path / "checkpoint-10").exists()
+    remove_oldest(tmp_path, 1)
+    assert os.listdir(tmp_path) == ["checkpoint-9"]
+    shutil.rmtree(tmp_path / "checkpoint-9")
+    assert newest_intact(tmp_path) is None
+
+
+def test_the_policy_that_is_loaded_does_not_depend_on_what_ran_before(base, stage2):
+    """A resumed process draws other random numbers than a fresh one before the policy is made."""
+    training = Training(lora_rank=4, lora_alpha=8)
+    first = dict(lora_weights(load_policy(base, None, training, look())))
+    torch.rand(3)
+    second = dict(lora_weights(load_policy(base, None, training, look())))
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,148 @@
+"""Whole stages on the tiny model: what they train, what they leave behind, and that they repeat to the byte."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoTokenizer
+
+from tasks.core.digests import digest_file
+from tasks.core.training.stage import train
+from tests.tiny import chat_rows, write_jsonl
+from tests.training.conftest import changed
+
+
+def adapter(out: str | Path) -> dict[str, torch.Tensor]:
+    return load_file(Path(out) / "adapter_model.safetensors")
+
+
+def digests(out: str | Path) -> tuple[str, str]:
+    """Of the files that are an adapter's content."""
+    return tuple(digest_file(Path(out) / name) for name in ("adapter_config.json", "adapter_model.safetensors"))
+
+
+def lines(out: str | Path) -> list[dict]:
+    return [json.loads(line) for line in (Path(out) / "telemetry.jsonl").read_text().splitlines()]
+
+
+def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
+    metrics = train(changed(sft, epochs=3, learning_rate=2e-2))
+    told = json.loads((Path(sft.out) / "checks.json").read_text())
+    assert told["matrices_with_gradient"] == 2 * 7 * 2  # layers x modules x (A, B)
+    assert told["lora_dtype"] == "float32"
+    assert told["elements_moved_share"] > 0.9
+    assert all(tensor.dtype == torch.float32 for tensor in adapter(sft.out).values())
+    assert all(tensor.any() for tensor in adapter(sft.out).values())
+    assert metrics["steps"] == 21
+    assert metrics["final_loss"] < metrics["first_loss"] - 0.25
+    assert math.isfinite(metrics["eval_loss"])
+
+
+def test_an_adapter_folder_is_complete_and_names_no_place_of_this_machine(sft):
+    train(sft)
+    out = Path(sft.out)
+    names = {file.name for file in out.iterdir()}
+    assert names >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "training_config.json",
+        "README.md",
+        "loss.png",
+        "telemetry.jsonl",
+        "checks.json",
+        "metrics.json",
+        "tensorboard",
+    }
+    assert "checkpoints" not in names
+    assert (out / "chat_template.jinja").read_bytes() == (Path(sft.base) / "chat_template.jinja").read_bytes()
+    for name in ("adapter_config.json", "training_config.json", "README.md", "tokenizer_config.json"):
+        assert str(Path(sft.base).parent) not in (out / name).read_text()
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert AutoTokenizer.from_pretrained(out).eos_token == "<|im_end|>"
+
+
+def test_telemetry_tells_each_step(sft, capsys):
+    train(sft)
+    told = [line for line in lines(sft.out) if "loss" in line]
+    assert [line["step"] for line in told] == [1, 2, 3, 4, 5, 6, 7]
+    needed = {"time", "stage", "steps", "epoch", "loss", "grad_norm", "learning_rate", "tokens_per_s", "eta_s"}
+    assert all(line.keys() >= needed and line["memory_gib"] > 0 and line["tokens_per_s"] > 0 for line in told)
+    assert told[-1]["eta_s"] == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == told
+    assert "eval_loss" in lines(sft.out)[-1]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(sft, tmp_path):
+    train(sft)
+    first = digests(sft.out)
+    for folder, seed in (("again", 42), ("other", 43)):
+        (tmp_path / folder).mkdir()
+        train(changed(sft, out=str(tmp_path / folder), seed=seed))
+    assert digests(tmp_path / "again") == first
+    assert digests(tmp_path / "other")[1] != first[1]
+
+
+def test_the_split_into_micro_batches_changes_neither_loss_nor_steps(sft, tmp_path):
+    """Losses are means over the step's trained tokens, not means of the micro-batches' means."""
+    told = {}
+    for micro in (1, 4):
+        out = tmp_path / f"micro{micro}"
+        out.mkdir()
+        train(changed(sft, out=str(out), micro_batch=micro))
+        told[micro] = [(line["loss"], line["grad_norm"]) for line in lines(out) if "loss" in line]
+    assert torch.tensor(told[1]) == pytest.approx(torch.tensor(told[4]), rel=2e-2)
+
+
+def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
+    train(sft)
+    (tmp_path / "checkpointed").mkdir()
+    train(changed(sft, out=str(tmp_path / "checkpointed"), gradient_checkpointing=True))
+    assert digests(tmp_path / "checkpointed") == digests(sft.out)
+
+
+def test_dpo_starts_at_ln_2_and_learns_the_preference(dpo, stage2):
+    train(changed(dpo, epochs=3))
+    start = json.loads((Path(dpo.out) / "checks.json").read_text())["dpo_at_start"]
+    assert start["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert start["reward"] == 0
+    assert start["log_prob_gap"] == 0
+    told = [line for line in lines(dpo.out) if "loss" in line]
+    assert told[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)  # the first step of the warm-up has rate 0
+    assert told[-1]["reward_margin"] > 0.05 > abs(told[0]["reward_margin"])
+    assert told[-1]["loss"] < math.log(2)
+    moved = [not torch.equal(tensor, adapter(stage2)[name]) for name, tensor in adapter(dpo.out).items()]
+    assert all(moved)
+
+
+def test_dpo_without_an_earlier_stage_starts_from_the_base(dpo):
+    train(changed(dpo, start=None))
+    start = json.loads((Path(dpo.out) / "checks.json").read_text())["dpo_at_start"]
+    assert start["loss"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_a_stage_continues_the_earlier_adapter(sft, stage2):
+    train(changed(sft, start=str(stage2), learning_rate=1e-9))
+    for name, tensor in adapter(sft.out).items():
+        assert torch.allclose(tensor, adapter(stage2)[name], atol=1e-6)
+
+
+def test_whole_text_loss_trains_the_prompts_too(sft):
+    metrics = train(changed(sft, assistant_only_loss=False))
+    assert json.loads((Path(sft.out) / "checks.json").read_text())["trained_share"] == 1
+    assert metrics["steps"] == 7
+
+
+def test_rows_beyond_the_length_and_the_budget_are_left_out_and_counted(sft):
+    long = {"messages": [{"role": "user", "content": "x " * 600}, {"role": "assistant", "content": "y"}]}
+    write_jsonl(Path(sft.rows), [*chat_rows(29), long])
+    metrics = train(changed(sft, token_budget=1_000, epochs=2))
+    assert metrics["left_out"]["longer than max_length"] == 1
+    assert metrics["left_out"]["beyond the token budget"] == 29 - 1 - metrics["rows"] > 0
+    assert 500 < metrics["positions_trained"] <= 1_000
