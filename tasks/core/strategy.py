@@ -71,6 +71,19 @@ def exposure_for(regime: str, breadth_pct: float) -> tuple[int, int, int]:
     return long_gross, index_short, long_gross - index_short
 
 
+def book_for(regime: str, breadth_pct: float, stocks: int) -> tuple[int, int, int]:
+    """exposure_for, with no more long than this many stocks can carry at MAX_LONG_WEIGHT_PCT each."""
+    long_gross, index_short, _ = exposure_for(regime, breadth_pct)
+    long_gross = min(long_gross, MAX_LONG_WEIGHT_PCT * stocks)
+    return long_gross, index_short, long_gross - index_short
+
+
+def long_weights(long_gross: int) -> list[int]:
+    """Even weights in % that sum to the long gross, over as few stocks as MAX_LONG_WEIGHT_PCT allows."""
+    count = -(-long_gross // MAX_LONG_WEIGHT_PCT)
+    return [long_gross // count + (place < long_gross % count) for place in range(count)]
+
+
 def stop_action(pnl_pct: float, regime: str) -> str:
     """What to do with a position of this profit or loss, in %."""
     if pnl_pct <= STOP_LOSS_PCT:

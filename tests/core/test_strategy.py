@@ -3,7 +3,16 @@
 import pytest
 
 from tasks.core.kinds.korean import with_particle
-from tasks.core.strategy import EXPOSURES, REGIMES, confidence_pct, exposure_for, regime_of, stop_action
+from tasks.core.strategy import (
+    EXPOSURES,
+    REGIMES,
+    book_for,
+    confidence_pct,
+    exposure_for,
+    long_weights,
+    regime_of,
+    stop_action,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,20 @@ def test_exposure_is_inside_every_band(regime, breadth):
     assert band.long_gross[0] <= long_gross <= band.long_gross[1]
     assert band.index_short[0] <= index_short <= band.index_short[1]
     assert band.net[0] <= net <= band.net[1]
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_six_stocks_carry_a_book_of_every_regime(regime):
+    for breadth in range(101):
+        long_gross, index_short, net = book_for(regime, breadth, stocks=6)
+        band = EXPOSURES[regime]
+        assert band.long_gross[0] <= long_gross <= min(band.long_gross[1], 108)
+        assert band.net[0] <= net == long_gross - index_short <= band.net[1]
+
+
+@pytest.mark.parametrize(("gross", "weights"), [(0, []), (18, [18]), (19, [10, 9]), (60, [15] * 4), (108, [18] * 6)])
+def test_weights_are_even_and_sum_to_the_gross(gross, weights):
+    assert long_weights(gross) == weights
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Synthetic rows and pairs: exact shares, same seed same bytes, nothing untrue is published."""
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -66,6 +67,26 @@ def test_a_budget_that_no_row_fits_is_refused(train, tokenizer, tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_tight_budget_means_fewer_stocks_of_every_regime(train, tokenizer, tmp_path):
+    _, rows = made(train, tokenizer, tmp_path / "wide")
+    wide = [row["metadata"] for row in rows if row["metadata"]["kind"] == "full_analysis"]
+    budget = round(0.85 * max(metadata["tokens"] for metadata in wide))
+    _, rows = made(train, tokenizer, tmp_path / "tight", token_budget=budget)
+    tight = [row["metadata"] for row in rows if row["metadata"]["kind"] == "full_analysis"]
+    assert max(metadata["tokens"] for metadata in tight) <= budget
+    offered = [sum(len(metadata["scene"]["stocks"]) for metadata in books) for books in (wide, tight)]
+    assert offered[1] < offered[0]
+    assert {metadata["regime"] for metadata in tight} == {metadata["regime"] for metadata in wide}
+
+
+def test_no_text_has_hanja_in_it_and_every_language_keeps_to_itself(train, tokenizer, tmp_path):
+    _, rows = made(train, tokenizer, tmp_path / "rows")
+    for row in rows:
+        question, reply = (message["content"] for message in row["messages"][1:])
+        assert not re.search("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]", question + reply)
+        assert bool(re.search("[\uac00-\ud7a3]", question)) == (row["metadata"]["language"] == "ko")
+
+
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
@@ -85,10 +106,10 @@ def test_an_untrue_row_is_seen(train, tokenizer, tmp_path, harm, told):
 
 
 def test_pairs_have_their_shares_and_length_tells_little(train, tokenizer, tmp_path):
-    made(train, tokenizer, tmp_path / "rows")
-    report = build_pairs(tmp_path / "rows" / "rows.jsonl", Pairs(rows=100), tmp_path / "rows")
+    made(train, tokenizer, tmp_path / "rows", rows=200)
+    report = build_pairs(tmp_path / "rows" / "rows.jsonl", Pairs(rows=500), tmp_path / "rows")
     assert report["flaw"] == {
-        "strategy_violation": 30, "quality_degradation": 30, "schema_violation": 20, "hallucination": 20
+        "strategy_violation": 150, "quality_degradation": 150, "schema_violation": 100, "hallucination": 100
     }  # fmt: skip
     assert all(auc <= 0.75 for flaw, auc in report["length_auc"].items() if flaw != "quality_degradation")
     pairs = [json.loads(line) for line in (tmp_path / "rows" / "pairs.jsonl").read_text().splitlines()]

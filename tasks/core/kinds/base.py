@@ -1,6 +1,6 @@
 """What a kind is: one skill of the model, stated once and used for training, preference pairs and evaluation."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 from typing import Any, Literal, Protocol
@@ -72,7 +72,8 @@ class Kind(Protocol):
 
 
 def scene_to_dict(scene: Scene) -> dict[str, Any]:
-    return asdict(scene)
+    """The scene as JSON can hold it. vars, not asdict: that copies every value, a tenth of the time of a row."""
+    return {**vars(scene), "snapshot": vars(scene.snapshot), "stocks": [vars(day) for day in scene.stocks]}
 
 
 def scene_from_dict(raw: dict[str, Any]) -> Scene:

@@ -65,7 +65,7 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "정기 점검({day}).\n{market}\n포지션:\n{positions}\n손절 규칙을 적용하라.",
     ),
     "en": (
-        "The market on {day}:\n{market}\nOpen positions:\n{positions}\nWhat should we do with each?",
+        "The market, {day}:\n{market}\nOpen positions:\n{positions}\nWhat should we do with each?",
         "Run the stop-loss review. As of {day}.\n{market}\n{positions}",
         "Position check, {day}.\n{market}\nHoldings\n{positions}\nDecide by the rules.",
         "Is there anything to cut in this portfolio? ({day})\n{market}\n{positions}",
@@ -79,13 +79,13 @@ _REASONS = {
     "ko": {
         "STOP_LOSS": "손익 {pnl}%로 손절 기준 {stop:g}% 이하다.",
         "TAKE_PROFIT": "손익 {pnl}%로 익절 기준 {take:g}% 이상이다.",
-        "REDUCE": "손익 {pnl}%이고 국면이 약해 비중을 줄인다.",
+        "REDUCE": "손익 {pnl}%로 {reduce:g}% 이하이고 국면이 약해 비중을 줄인다.",
         "HOLD": "손익 {pnl}%로 조치 기준에 닿지 않는다.",
     },
     "en": {
         "STOP_LOSS": "At {pnl}% it is at or below the {stop:g}% stop.",
         "TAKE_PROFIT": "At {pnl}% it is at or above the {take:g}% target.",
-        "REDUCE": "At {pnl}% in a weak regime it is cut back.",
+        "REDUCE": "At {pnl}%, at or below {reduce:g}% in a weak regime, it is cut back.",
         "HOLD": "At {pnl}% it touches no limit.",
     },
 }
@@ -120,7 +120,7 @@ def _review(scene: Scene, regime: str) -> list[dict[str, Any]]:
 
 
 def _line(language: Language, ticker: str, pnl: float, action: str) -> dict[str, Any]:
-    reason = _REASONS[language][action].format(pnl=pnl, stop=STOP_LOSS_PCT, take=TAKE_PROFIT_PCT)
+    reason = _REASONS[language][action].format(pnl=pnl, stop=STOP_LOSS_PCT, reduce=REDUCE_PCT, take=TAKE_PROFIT_PCT)
     return {"ticker": ticker, "name": name_of(ticker, language), "action": action, "reason": reason}
 
 
@@ -153,7 +153,8 @@ def grade(scene: Scene, reply: str) -> Grade:
     limits = (STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT)
     parts["regime"] = told["regime"] == regime
     parts["actions"] = all(line["action"] == stop_action(results[line["ticker"]], regime) for line in known)
-    parts["tickers"] = pairs_exist((line["ticker"], line["name"]) for line in review)
+    held = len(known) == len(review)  # a stock that is not in the portfolio is made up, whether or not it exists
+    parts["tickers"] = held and pairs_exist((line["ticker"], line["name"]) for line in review)
     parts["grounded"] = grounded([line["reason"] for line in review], scene, [*results.values(), *limits])
     parts["argued"] = all(results[line["ticker"]] in numbers_in([line["reason"]]) for line in known)
     parts["book"] = len(review) == len(results) and len({line["ticker"] for line in review}) == len(review)

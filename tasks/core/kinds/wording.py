@@ -1,5 +1,7 @@
 """The words that all kinds share: labels of the market's numbers, their four layouts, and the argument for a regime."""
 
+from dataclasses import dataclass
+
 from tasks.core.kinds.base import NUMBERS, Language, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.records import StockDay
@@ -24,24 +26,30 @@ _SCALE = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatili
 
 _BECAUSE = {
     "ko": {
-        1: "{return_pct}, {breadth_pct}, {momentum_pct} 모두 약세장 기준을 밑돈다.",
-        2: "{return_pct} 하락에 {volatility_pct}까지 25%를 넘어 단기 스트레스로 본다.",
-        3: "{return_pct}, {breadth_pct}, {momentum_pct} 모두 강세 기준을 웃돈다.",
-        4: "{return_pct} 하락에 {breadth_pct} 수준이 35%와 50% 사이라 시장이 약해지고 있다.",
-        5: "{return_pct} 상승에 {breadth_pct} 수준이 절반을 넘어 완만한 상승세다.",
-        "SHORT_TERM_STRESS": "{return_pct} 하락은 -1%보다 깊어 단기 스트레스로 본다.",
-        "WEAKENING": "{return_pct} 하락이지만 -1%보다는 얕아 약화 국면으로 본다.",
-        "MILD_BULL": "{return_pct} 수준은 하락이 아니지만 {breadth_pct} 탓에 강세라고 하기는 어렵다.",
+        "BEAR": "시장 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}가 모두 약세장 기준을 밑돈다.",
+        "volatile": "시장 수익률이 {r}로 밀리고 연율 변동성이 {v}로 25%를 넘어 단기 스트레스로 본다.",
+        "STRONG_BULL": "시장 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}가 모두 강세장 기준을 웃돈다.",
+        "WEAKENING": "시장 수익률이 {r}로 밀리고 상승 종목 비중이 {b}로 35%와 50% 사이라 시장이 약해지고 있다.",
+        "MILD_BULL": "시장 수익률이 {r}로 오르고 상승 종목 비중이 {b}로 절반을 넘어 완만한 상승세다.",
+        "SHORT_TERM_STRESS": "시장 수익률이 {r}로 -1%보다 깊게 밀려 단기 스트레스로 본다.",
+        "shallow": "시장 수익률이 {r}로 밀렸지만 낙폭이 1%를 넘지 않아 약화 국면으로 본다.",
+        "narrow": "시장 수익률이 {r}로 올랐지만 상승 종목 비중이 {b}에 그쳐 완만한 상승으로만 본다.",
+        "flat": "시장 수익률이 {r}로 밀리지 않아 완만한 상승 국면으로 본다.",
+        "down": "시장 수익률이 {r}로 밀렸지만 상승 종목 비중을 모르니 약화 국면으로만 본다.",
+        "up": "시장 수익률이 {r}로 올랐지만 상승 종목 비중을 모르니 완만한 상승으로만 본다.",
     },
     "en": {
-        1: "A {return_pct}, an {breadth_pct} and a {momentum_pct} are all below the bear-market limits.",
-        2: "A {return_pct} with an {volatility_pct}, above 25%, is short-term stress.",
-        3: "A {return_pct}, an {breadth_pct} and a {momentum_pct} all clear the strong-bull limits.",
-        4: "A {return_pct} with an {breadth_pct}, between 35% and 50%, is a weakening market.",
-        5: "A {return_pct} with an {breadth_pct}, more than half, is a mild uptrend.",
-        "SHORT_TERM_STRESS": "A {return_pct} is deeper than -1%, so this is short-term stress.",
-        "WEAKENING": "A {return_pct} is a loss, but shallower than -1%: the market is weakening.",
-        "MILD_BULL": "A {return_pct} is no loss, but an {breadth_pct} is too little to call it strong.",
+        "BEAR": "Market return {r}, breadth {b} and 10-day momentum {m} are all below the bear-market limits.",
+        "volatile": "A market return of {r} with annualized volatility of {v}, above 25%, is short-term stress.",
+        "STRONG_BULL": "Market return {r}, breadth {b} and 10-day momentum {m} all clear the strong-bull limits.",
+        "WEAKENING": "A market return of {r} with breadth of {b}, between 35% and 50%, is a weakening market.",
+        "MILD_BULL": "A market return of {r} with breadth of {b}, more than half, is a mild uptrend.",
+        "SHORT_TERM_STRESS": "A market return of {r} is deeper than -1%, so this is short-term stress.",
+        "shallow": "A market return of {r} is a loss of no more than 1%: the market is weakening.",
+        "narrow": "The market return is {r}, but breadth of only {b} makes it no more than a mild uptrend.",
+        "flat": "A market return of {r} is no loss, which makes it a mild uptrend.",
+        "down": "A market return of {r} is a loss, but without the breadth it counts as no more than weakening.",
+        "up": "A market return of {r} is a gain, but without the breadth it counts as no more than a mild uptrend.",
     },
 }
 
@@ -84,21 +92,36 @@ def ratios_of(day: StockDay) -> dict[str, float]:
     return found
 
 
-def argue(scene: Scene) -> str:
-    """Why the regime is what it is, what would change it, and what was taken for neutral."""
+def argue(scene: Scene, claimed: str | None = None) -> str:
+    """Why the regime is what it is, what would change it, and what was taken for neutral.
+
+    With another regime claimed, the same argument for that one, which the numbers contradict.
+    """
     numbers = known_numbers(scene)
-    rule, regime = rule_of(**numbers)
-    labels = LABELS[scene.language]
-    between = " of " if scene.language == "en" else " "
-    said = {name: f"{labels[name]}{between}{printed(name, value)}" for name, value in numbers.items()}
-    sentences = [_BECAUSE[scene.language][regime if rule == 6 else rule].format(**said)]
+    regime = regime_of(**numbers)
+    wrong = claimed not in (None, regime)
+    said = {name[0]: printed(name, value) for name, value in numbers.items()}  # r, b, m, v
+    sentences = [_BECAUSE[scene.language][claimed if wrong else _ground(scene, numbers)].format(**said)]
     missing = [name for name in NUMBERS if name not in scene.given]
     if missing:
         sentences.append(_neutral(missing, scene.language))
     elif turn := nearest_turn(numbers):
-        name, limit, other = turn
-        sentences.append(_turning(name, numbers[name], limit, other, scene.language))
+        sentences.append(_turning(turn, regime if wrong else turn.regime, scene.language))
     return " ".join(sentences)
+
+
+def _ground(scene: Scene, numbers: dict[str, float]) -> str:
+    """Which argument of _BECAUSE the rule's own reason is. A breadth that nobody gave decides, but is no evidence."""
+    rule, regime = rule_of(**numbers)
+    if "breadth_pct" not in scene.given and (rule == 4 or rule == 6 and numbers["return_pct"] > 0):
+        return "down" if rule == 4 else "up"
+    if rule == 2:
+        return "volatile"
+    if rule < 6 or regime == "SHORT_TERM_STRESS":
+        return regime
+    if regime == "WEAKENING":
+        return "shallow"
+    return "narrow" if numbers["return_pct"] > 0 else "flat"
 
 
 def known_numbers(scene: Scene) -> dict[str, float]:
@@ -106,23 +129,34 @@ def known_numbers(scene: Scene) -> dict[str, float]:
     return {name: getattr(scene.snapshot, name) if name in scene.given else NEUTRAL[name] for name in NUMBERS}
 
 
-def nearest_turn(numbers: dict[str, float]) -> tuple[str, float, str] | None:
-    """The number nearest to a limit whose crossing changes the regime: (name, limit, new regime)."""
+@dataclass(frozen=True)
+class Turn:
+    """A limit whose crossing by one number changes the regime."""
+
+    name: str
+    limit: float
+    falls: bool  # the number crosses it downwards
+    regime: str  # the regime beyond
+
+
+def nearest_turn(numbers: dict[str, float]) -> Turn | None:
+    """The turn of the number nearest to its limit. A number on its limit can cross it either way."""
     regime, turns = regime_of(**numbers), []
     for name, limit in THRESHOLDS:
-        beyond = limit + (0.1 if numbers[name] <= limit else -0.1)
-        other = regime_of(**{**numbers, name: beyond})
-        if other != regime:
-            turns.append((abs(numbers[name] - limit) / _SCALE[name], name, limit, other))
-    return min(turns)[1:] if turns else None
+        away = numbers[name] - limit
+        for falls in (True, False):
+            beyond = regime_of(**{**numbers, name: limit - 0.1 if falls else limit + 0.1})
+            if beyond != regime and (away == 0 or falls == (away > 0)):
+                turns.append((abs(away) / _SCALE[name], Turn(name, limit, falls, beyond)))
+    return min(turns, key=lambda found: found[0])[1] if turns else None
 
 
-def _turning(name: str, value: float, limit: float, other: str, language: Language) -> str:
-    label, falls = LABELS[language][name], value > limit
+def _turning(turn: Turn, regime: str, language: Language) -> str:
+    label = LABELS[language][turn.name]
     if language == "ko":
-        moves = "밑으로 내려가면" if falls else "위로 올라서면"
-        return f"{with_particle(label, '이/가')} {limit:g}% {moves} {with_particle(other, '으로/로')} 바뀐다."
-    return f"It turns to {other} if the {label} {'falls below' if falls else 'rises above'} {limit:g}%."
+        moves = "밑으로 내려가면" if turn.falls else "위로 올라서면"
+        return f"{with_particle(label, '이/가')} {turn.limit:g}% {moves} {with_particle(regime, '으로/로')} 바뀐다."
+    return f"It turns to {regime} if the {label} {'falls below' if turn.falls else 'rises above'} {turn.limit:g}%."
 
 
 def _neutral(missing: list[str], language: Language) -> str:

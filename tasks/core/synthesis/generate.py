@@ -7,6 +7,8 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +17,7 @@ from tokenizers import Tokenizer
 
 from tasks.core.errors import WorkError
 from tasks.core.kinds import KINDS
-from tasks.core.kinds.base import Kind, Language, scene_to_dict, system_prompt
+from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import to_text
 from tasks.core.kinds.scenes import Days, draw_scene
 from tasks.core.kinds.wording import known_numbers
@@ -40,6 +42,7 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
     days, tokenizer = Days.read(train), Tokenizer.from_file(str(tokenizer_file))
     generated = read_marks(train)["generated"]
 
+    @lru_cache(8)  # the strategy prompt is in every row
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False).ids)
 
@@ -82,20 +85,32 @@ def _spread(number: int, share: float, rng: Random) -> list[bool]:
 
 
 def _row(kind: Kind, days: Days, language: Language, real: bool, making: tuple) -> dict[str, Any]:
-    """One row within the token budget: another scene is drawn where a row is too long or was there already."""
+    """One row within the token budget: fewer stocks where it is too long, another scene where that does not help."""
     synthesis, count, seen, rng = making
     for _ in range(_DRAWS):
-        scene = draw_scene(kind, days, language, rng, "train", real)
-        texts = (system_prompt(language), kind.ask(scene, rng), to_text(kind.answer(scene, rng)))
-        tokens = sum(map(count, texts)) + _TEMPLATE_TOKENS
-        if tokens > synthesis.token_budget or texts[1] in seen:
-            continue
-        seen.add(texts[1])
-        roles = ("system", "user", "assistant")
-        messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
-        metadata = {
-            "kind": kind.name,
-            "language": language,
+        drawn = draw_scene(kind, days, language, rng, "train", real)
+        for stocks in range(len(drawn.stocks), min(kind.stocks[0], len(drawn.stocks)) - 1, -1):
+            scene = replace(drawn, stocks=drawn.stocks[:stocks])
+            texts = (system_prompt(language), kind.ask(scene, rng), to_text(kind.answer(scene, rng)))
+            tokens = sum(map(count, texts)) + _TEMPLATE_TOKENS
+            if texts[1] in seen:
+                break
+            if tokens <= synthesis.token_budget:
+                seen.add(texts[1])
+                return _published(scene, texts, tokens)
+    raise WorkError(
+        f"No new {kind.name} row in {language} fits synthesis.token_budget={synthesis.token_budget} after {_DRAWS}"
+        " scenes. Raise the budget, or lower synthesis.rows."
+    )
+
+
+def _published(scene: Scene, texts: tuple[str, ...], tokens: int) -> dict[str, Any]:
+    roles = ("system", "user", "assistant")
+    return {
+        "messages": [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)],
+        "metadata": {
+            "kind": scene.kind,
+            "language": scene.language,
             "template": scene.template,
             "layout": scene.layout,
             "regime": regime_of(**known_numbers(scene)),
@@ -103,12 +118,8 @@ def _row(kind: Kind, days: Days, language: Language, real: bool, making: tuple) 
             "simulated": list(scene.simulated),
             "tokens": tokens,
             "scene": scene_to_dict(scene),
-        }
-        return {"messages": messages, "metadata": metadata}
-    raise WorkError(
-        f"No new {kind.name} row in {language} fits synthesis.token_budget={synthesis.token_budget} after {_DRAWS}"
-        " scenes. Raise the budget, or lower synthesis.rows."
-    )
+        },
+    }
 
 
 def _check(rows: list[dict[str, Any]]) -> None:
