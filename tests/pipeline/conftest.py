@@ -20,6 +20,8 @@ SMALL = (
     "stage2.token_budget=9000",
     "stage3.token_budget=9000",
     "evaluation.questions=3",
+    "stage2.save_every=1",  # so that a kill finds a checkpoint while there is still work to do
+    "stage3.save_every=1",
 )
 
 
