@@ -74,6 +74,8 @@ class Home:
         for part in ("artifacts", "market", "ollama", "serving"):
             if (self.folder / part).exists():
                 shutil.copytree(self.folder / part, folder / part, copy_function=os.link)
+        if (self.folder / "prefect").exists():  # a database of its own: a new one takes 10 s of migrations
+            shutil.copytree(self.folder / "prefect", folder / "prefect")
         for step in without:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
         return Home(folder)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_a_truncated_adapter_is_trained_again_to_the_same_bytes(finished, tmp_pa
 
 
 def test_without_prefects_database_nothing_runs(finished, tmp_path):
-    home = finished.copy(tmp_path / "home")  # which has no prefect folder at all
+    home = finished.copy(tmp_path / "home")
+    shutil.rmtree(home.folder / "prefect")
     assert "Nothing to do" in home.run().stderr
     assert not (home.folder / "prefect").exists()
 
