@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,7 +43,13 @@ class Home:
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         command = [sys.executable, "-m", "flows", *arguments]
         return subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+            command,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=_hear_ctrl_c,
+            **options,
         )
 
     def kospilot(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
@@ -79,6 +86,11 @@ class Home:
         for step in without:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
         return Home(folder)
+
+
+def _hear_ctrl_c() -> None:
+    """A job in the background of a shell is born deaf to SIGINT; a person's terminal is not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
