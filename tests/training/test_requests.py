@@ -12,6 +12,7 @@ import pytest
 
 from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.training.__main__ import main
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
@@ -95,30 +96,27 @@ def test_rows_that_are_pairs_where_conversations_are_wanted(sft, dpo):
     refused(changed(sft, rows=dpo.rows), "row 1 has no messages", WorkError)
 
 
-def run(spec_file: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def run(spec_file: Path, monkeypatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["training", str(spec_file)])
+    return main()
 
 
 @pytest.mark.parametrize(
     ("change", "code", "told"),
     [({"micro_batch": 3}, 2, "error: micro_batch=3"), ({"learning_rate": 1e30}, 1, "Lower stage2.learning_rate")],
 )
-def test_the_process_ends_with_the_code_and_the_message(sft, tmp_path, change, code, told):
-    spec = changed(sft, **change)
+def test_the_command_ends_with_the_code_and_the_message(sft, tmp_path, monkeypatch, capsys, change, code, told):
     spec_file = tmp_path / "spec.json"
-    spec_file.write_text(json.dumps(asdict(spec)))
-    done = run(spec_file)
-    assert done.returncode == code
-    assert told in done.stderr.splitlines()[-1]
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert "Traceback" not in done.stderr
+    spec_file.write_text(json.dumps(asdict(changed(sft, **change))))
+    assert run(spec_file, monkeypatch) == code
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert told in last
 
 
-def test_a_specification_that_is_none(tmp_path):
-    done = run(tmp_path / "nowhere.json")
-    assert done.returncode == 2
-    assert "nowhere.json is no training specification" in done.stderr.splitlines()[-1]
+def test_a_specification_that_is_none(tmp_path, monkeypatch, capsys):
+    assert run(tmp_path / "nowhere.json", monkeypatch) == 2
+    assert "nowhere.json is no training specification" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp_path):

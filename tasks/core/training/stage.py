@@ -45,7 +45,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     policy = load_policy(Path(spec.base), start, training, machine)
     make = dpo_trainer if spec.method == "dpo" else sft_trainer
     trainer = make(policy, tokenizer, rows, (training, schedule, out), machine)
-    told |= _check_start(trainer, start)
+    told |= _check_start(trainer, start, rows)
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
     trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
     resumed, moved = _run(trainer, out)
@@ -60,7 +60,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     return metrics
 
 
-def _check_start(trainer, start: Path | None) -> dict[str, Any]:
+def _check_start(trainer, start: Path | None, rows: Rows) -> dict[str, Any]:
     """All that has to be true of the policy and its reference before the first step."""
     policy = trainer.model
     told = checks.check_float32(policy)
@@ -69,7 +69,9 @@ def _check_start(trainer, start: Path | None) -> dict[str, Any]:
     if isinstance(trainer, SealedDPO):
         trainer.use_reference(start)
         told |= checks.check_reference(dpo_at_start(trainer))
-    return told | checks.check_gradients(policy, _first_loss(trainer))
+    # the shortest row, because activations are not checkpointed yet: a long one would set the stage's peak of memory
+    shortest = min(range(len(rows.train)), key=lambda place: rows.train[place]["positions"])
+    return told | checks.check_gradients(policy, _loss_of(trainer, shortest))
 
 
 def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
@@ -113,10 +115,10 @@ def _encode(spec: TrainingSpec, tokenizer, training: Training, schedule: Stage) 
     return select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
 
 
-def _first_loss(trainer) -> torch.Tensor:
-    """The loss of the first training row, with its graph."""
+def _loss_of(trainer, row: int) -> torch.Tensor:
+    """The loss of one training row, with its graph."""
     trainer.model.train()
-    batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[0]]))
+    batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[row]]))
     with trainer.compute_loss_context_manager():
         loss = trainer.compute_loss(trainer.model, batch)
     trainer._metrics["train"].clear()
