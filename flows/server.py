@@ -103,7 +103,8 @@ def _end_runs(url: str) -> None:
 def _started(home: Path, port: int) -> Iterator[str]:
     url, log_file = f"http://127.0.0.1:{port}/api", home / "logs" / "prefect-server.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    process = _logged(command, environment(home), log_file)
+    # the UI in the browser asks this address, whatever the port
+    process = _logged(command, {**environment(home), "PREFECT_SERVER_UI_API_URL": url}, log_file)
     try:
         _wait_for(url, process, log_file)
         yield url

@@ -105,6 +105,12 @@ def test_quantize_alone_after_its_tool_failed(served):
     assert {task["name"].rsplit("-", 1)[0] for task in api.task_runs(run)} == {"quantize"}
 
 
+def test_the_ui_asks_this_server(served):
+    _, api = served
+    settings = httpx.get(api.url.removesuffix("/api") + "/ui-settings", timeout=60).json()
+    assert settings["api_url"] == api.url
+
+
 def test_a_wrong_setting_fails_with_its_message(served):
     _, api = served
     state = api.wait(api.start("data", ["synthesis.rowz=3"]))
