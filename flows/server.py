@@ -74,7 +74,6 @@ def serving(home: Path, port: int) -> Iterator[str]:
     """Server, worker and deployments; all of them end with this block."""
     with _started(home, port) as url:
         record = home / "prefect" / "server.json"
-        write_json(record, {"url": url, "pid": os.getpid()})
         env = environment(home, url)
         prefect = [sys.executable, "-m", "prefect"]
         run_child([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env)
@@ -82,6 +81,7 @@ def serving(home: Path, port: int) -> Iterator[str]:
         run_child([sys.executable, "-m", "deployments.automations"], env=env)
         command = [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
         worker = _logged(command, env, home / "logs" / "prefect-worker.log")
+        write_json(record, {"url": url, "pid": os.getpid()})  # last: who finds it finds everything ready
         try:
             yield url
         finally:

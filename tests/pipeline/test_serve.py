@@ -84,6 +84,16 @@ def test_every_deployment_takes_profile_overrides_and_force_only(served):
     assert (schedule["cron"], schedule["timezone"]) == ("30 18 * * 1-5", "Asia/Seoul")
 
 
+def test_refresh_is_scheduled(served):
+    """Seen to fail in silence: a library that Prefect's scheduler does not get along with."""
+    _, api = served
+    wanted = {"deployments": {"name": {"any_": ["refresh"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    deadline = time.monotonic() + 120
+    while not any(run["auto_scheduled"] for run in api.post("/flow_runs/filter", wanted)):
+        assert time.monotonic() < deadline, "no run was scheduled in 2 minutes"
+        time.sleep(2)
+
+
 def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):
     home, api = served
     before, run = home.made(), api.start("full")
