@@ -61,7 +61,7 @@ def test_readme_command(place, command, monkeypatch):
 
 def test_chat(finished):
     process = finished.start("chat", stdin=-1)
-    told = process.communicate("오늘 시장은?\n\n", timeout=300)[0]
+    told = process.communicate("오늘 시장은?\n\n", timeout=600)[0]
     assert process.returncode == 0
     assert len(told.splitlines()) > 1
 
