@@ -8,12 +8,13 @@ import signal
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from flows.commands import artifacts, machine, market, models, run
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError
+
+UsageError = typer.BadParameter.__base__  # typer carries a click of its own and does not name this class
 
 app = typer.Typer(
     name="kospilot",
@@ -40,16 +41,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
-    except click.exceptions.ClickException as error:
+    except UsageError as error:
         error.show()
         code = error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        say("Interrupted. Finished steps are kept; the same command goes on from there.")
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
+    except SystemExit as stop:  # typer leaves with 130 by itself when it sees Ctrl-C
+        code = stop.code
     except RequestError as error:
         code = _tell(error, 2)
     except (WorkError, OSError) as error:
         code = _tell(error, 1)
+    if code == 130:
+        say("Interrupted. Finished steps are kept; the same command goes on from there.")
     sys.exit(code or 0)
 
 

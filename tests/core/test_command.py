@@ -1,0 +1,32 @@
+"""The command's manners: a wrong request is one short paragraph and exit code 2, and never a traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "dmo"], "There is no profile 'dmo'. Did you mean demo?"),
+        (["plan"], "Missing"),
+        (["plan", "demo", "--forc", "x"], "No such option"),
+        (["frobnicate"], "No such command"),
+        (
+            ["settings", "demo", "synthesis.rowz=1"],
+            "There is no setting 'synthesis.rowz'. Did you mean synthesis.rows?",
+        ),
+        (["run", "demo", "--only", "quantise"], "There is no step 'quantise'. Did you mean quantize?"),
+        (["run", "demo", "market.dir=/nowhere"], "There is no market folder /nowhere"),
+        (["artifacts", "show", "abc"], "No artifact's key begins with 'abc'"),
+        (["tools", "install", "llama"], "There is no tool 'llama'"),
+        (["ask"], "No model was promoted yet"),
+    ],
+)
+def test_a_wrong_request(arguments, told):
+    done = subprocess.run([sys.executable, "-m", "flows", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
