@@ -80,7 +80,8 @@ class Home:
         new_home(folder)
         for part in ("artifacts", "market", "ollama", "serving"):
             if (self.folder / part).exists():
-                shutil.copytree(self.folder / part, folder / part, copy_function=os.link)
+                own = shutil.ignore_patterns(".locks", ".staging")  # a shared lock file is a shared lock
+                shutil.copytree(self.folder / part, folder / part, copy_function=os.link, ignore=own)
         if (self.folder / "prefect").exists():  # a database of its own: a new one takes 10 s of migrations
             shutil.copytree(self.folder / "prefect", folder / "prefect")
         for step in without:

@@ -134,3 +134,10 @@ def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp
     (tmp_path / "here").mkdir()
     train(changed(sft, out=str(tmp_path / "here")))
     assert digest_file(tmp_path / "here" / "adapter_model.safetensors") == digest
+
+
+def test_importing_the_training_program_leaves_the_importer_its_network():
+    told = "import os, tasks.core.training.__main__; print(os.environ.get('HF_HUB_OFFLINE'))"
+    clean = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    done = subprocess.run([sys.executable, "-c", told], env=clean, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None"]
