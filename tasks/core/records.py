@@ -1,7 +1,7 @@
 """Frozen records that cross the borders between stages: what one stage hands to the next."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Progress = Callable[[float, str], None]
@@ -38,6 +38,24 @@ class StockDay:
     per: float | None
     pbr: float | None
     market_cap: float | None  # won
+
+
+@dataclass(frozen=True)
+class StockFacts:
+    """What a question says of one stock or ETF: numbers and words by their names in kinds.lexicon."""
+
+    ticker: str
+    numbers: dict[str, float] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a question says: all that its right answer may depend on, each number as printed."""
+
+    numbers: dict[str, float]
+    stocks: tuple[StockFacts, ...] = ()
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

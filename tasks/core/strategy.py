@@ -1,9 +1,11 @@
 """The strategy's rules, written once: regimes and exposure bands. Prompts, answers, graders, evaluation import them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 REGIMES = ("STRONG_BULL", "MILD_BULL", "WEAKENING", "SHORT_TERM_STRESS", "BEAR")
-
+NUMBERS = ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")
+"""The market's numbers of a day, in % (records.Snapshot)."""
 
 NEUTRAL = {"return_pct": 0.0, "breadth_pct": 50.0, "momentum_pct": 0.0, "volatility_pct": 15.0}
 """What a market number counts as where nobody gave it, in %."""
@@ -71,13 +73,6 @@ def exposure_for(regime: str, breadth_pct: float) -> tuple[int, int, int]:
     return long_gross, index_short, long_gross - index_short
 
 
-def book_for(regime: str, breadth_pct: float, stocks: int) -> tuple[int, int, int]:
-    """exposure_for, with no more long than this many stocks can carry at MAX_LONG_WEIGHT_PCT each."""
-    long_gross, index_short, _ = exposure_for(regime, breadth_pct)
-    long_gross = min(long_gross, MAX_LONG_WEIGHT_PCT * stocks)
-    return long_gross, index_short, long_gross - index_short
-
-
 def long_weights(long_gross: int) -> list[int]:
     """Even weights in % that sum to the long gross, over as few stocks as MAX_LONG_WEIGHT_PCT allows."""
     count = -(-long_gross // MAX_LONG_WEIGHT_PCT)
@@ -102,3 +97,134 @@ def confidence_pct(return_pct: float, breadth_pct: float, momentum_pct: float, v
     steps = {"return_pct": 0.4, "breadth_pct": 4.0, "momentum_pct": 1.0, "volatility_pct": 3.0}
     moved = [{**numbers, name: numbers[name] + sign * step} for name, step in steps.items() for sign in (-1, 1)]
     return 50 + 5 * sum(regime_of(**other) == regime_of(**numbers) for other in moved)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A limit whose crossing by one number changes the regime."""
+
+    name: str
+    limit: float
+    falls: bool  # the number crosses it downwards
+    regime: str  # the regime beyond
+
+
+_NEAR = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatility_pct": 5.0}  # what counts as near
+
+
+def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
+    """The turn of the number nearest to its limit. A number on its limit can cross it either way."""
+    regime, turns = regime_of(**numbers), []
+    for name, limit in THRESHOLDS:
+        away = numbers[name] - limit
+        for falls in (True, False):
+            beyond = regime_of(**{**numbers, name: limit - 0.1 if falls else limit + 0.1})
+            if beyond != regime and (away == 0 or falls == (away > 0)):
+                turns.append((abs(away) / _NEAR[name], Turn(name, limit, falls, beyond)))
+    return min(turns, key=lambda found: found[0])[1] if turns else None
+
+
+MAX_LEVERAGE = 2.0
+RISK_LEVELS = ((10.0, "LOW"), (20.0, "ELEVATED"), (35.0, "HIGH"), (float("inf"), "CRITICAL"))
+"""Drawdown in % below which a level holds."""
+
+
+def max_leverage_x100(drawdown_pct: float) -> int:
+    """Most leverage in hundredths, rounded down: min(2.0, 100 / MDD %)."""
+    return int(100 * MAX_LEVERAGE) if drawdown_pct <= 0 else min(int(100 * MAX_LEVERAGE), int(10_000 / drawdown_pct))
+
+
+def risk_level(drawdown_pct: float) -> str:
+    return next(level for limit, level in RISK_LEVELS if drawdown_pct < limit)
+
+
+OVERNIGHT_PCT, OVERNIGHT_STEP_PCT = (10, 20), 5
+LARGE_US_MOVE_PCT, HIGH_VIX = 1.0, 25.0
+
+
+def overnight_pct(us_return_pct: float, vix: float) -> int:
+    """Overnight overlay in % of NAV: 10, and 5 more for each of a large US move and a high VIX."""
+    return OVERNIGHT_PCT[0] + OVERNIGHT_STEP_PCT * ((abs(us_return_pct) >= LARGE_US_MOVE_PCT) + (vix >= HIGH_VIX))
+
+
+GAP_PCT, VOLUME_RATIO, F_SCORE = 3.0, 3.0, 7
+STRONG_SCORE, MODERATE_SCORE = 3, 2
+OPENING_WEIGHTS = {0: 0, 1: 0, 2: 3, 3: 5, 4: 7, 5: 8}
+"""Weight in % of NAV by opening score: nothing for WEAK, 3 to 8 for the others."""
+
+
+def opening_score(gap_pct: float, volume_ratio: float, f_score: float, us_correlation: str, tier: str) -> int:
+    """One point each: gap > 3 %, volume > 3 times, F-Score of 7 or more, high US correlation, mid cap."""
+    return sum(
+        (gap_pct > GAP_PCT, volume_ratio > VOLUME_RATIO, f_score >= F_SCORE, us_correlation == "high", tier == "mid")
+    )
+
+
+def opening_signal(score: int) -> str:
+    return "STRONG" if score >= STRONG_SCORE else "MODERATE" if score >= MODERATE_SCORE else "WEAK"
+
+
+WON_MOVE_PCT = 0.5
+"""Change of USD/KRW in % from which the won counts as weak (up) or strong (down)."""
+
+
+def won_direction(usdkrw_change_pct: float) -> str:
+    if usdkrw_change_pct >= WON_MOVE_PCT:
+        return "WON_WEAK"
+    return "WON_STRONG" if usdkrw_change_pct <= -WON_MOVE_PCT else "NEUTRAL"
+
+
+SMALL_STEP_PCT = 10
+"""A change of net exposure up to this many points of NAV is made in one day."""
+
+
+def first_day_net(net_now: int, target: int, regime: str) -> int:
+    """Net exposure after day 1 of a transition: all of a small step, 70 % into stress or a bear market, else half."""
+    if abs(target - net_now) <= SMALL_STEP_PCT:
+        return target
+    return net_now + round((target - net_now) * (0.7 if regime in ("SHORT_TERM_STRESS", "BEAR") else 0.5))
+
+
+SHOCKS = {  # what one point (%) of the shock does to return, breadth, momentum and volatility
+    "index_drop": (-1.0, -6.0, -1.0, 2.0),
+    "index_rally": (1.0, 6.0, 1.0, 0.0),
+    "us_selloff": (-0.6, -5.0, -0.6, 1.5),
+    "won_slump": (-0.4, -4.0, -0.5, 1.0),
+    "oil_spike": (-0.1, -1.5, -0.2, 0.5),
+    "rate_hike": (-1.5, -12.0, -1.0, 4.0),
+    "foreign_exodus": (-0.5, -7.0, -1.2, 2.0),
+}
+
+
+def shocked(numbers: Mapping[str, float], shock: str, size_pct: float) -> dict[str, float]:
+    """The market's four numbers after a shock of this size, rounded as printed; breadth stays in 0..100 %."""
+    after = {name: numbers[name] + effect * size_pct for name, effect in zip(NUMBERS, SHOCKS[shock], strict=True)}
+    breadth = min(max(after["breadth_pct"], 0.0), 100.0)
+    return {name: round(value, 2) for name, value in after.items()} | {"breadth_pct": round(breadth, 1)}
+
+
+def rebalanced(weights: Sequence[int], pnls: Sequence[float], regime: str, limit_pct: int) -> list[int]:
+    """Target weights in %: a stopped position goes, none stays above the limit, the sum comes down to the band."""
+    kept = [0 if pnl <= STOP_LOSS_PCT else min(weight, limit_pct) for weight, pnl in zip(weights, pnls, strict=True)]
+    most, gross = EXPOSURES[regime].long_gross[1], sum(kept)
+    return [weight * most // gross for weight in kept] if gross > most else kept
+
+
+RULE_NUMBERS = frozenset(
+    abs(number)
+    for numbers in (
+        (limit for _, limit in THRESHOLDS),
+        (STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT, MAX_LONG_WEIGHT_PCT, MAX_LEVERAGE, SMALL_STEP_PCT, WON_MOVE_PCT),
+        (*OVERNIGHT_PCT, OVERNIGHT_STEP_PCT, LARGE_US_MOVE_PCT, HIGH_VIX),
+        (GAP_PCT, VOLUME_RATIO, F_SCORE, STRONG_SCORE, MODERATE_SCORE),
+        (limit for limit, _ in RISK_LEVELS[:-1]),
+        (100,),  # leverage is at most 100 / MDD %
+    )
+    for number in numbers
+)
+"""Every limit of the rules, without its sign: what a rationale may quote of them."""
+
+BAND_NUMBERS = frozenset(
+    abs(end) for band in EXPOSURES.values() for span in (band.long_gross, band.index_short, band.net) for end in span
+)
+"""The ends of all exposure bands, without their sign."""

@@ -90,12 +90,17 @@ def stock(ticker: str) -> Stock | None:
     return _stocks_by_ticker().get(ticker)
 
 
+def etf(ticker: str) -> Etf | None:
+    """The ETF with this six-character code, or None."""
+    return next((found for found in etfs() if found.ticker == ticker), None)
+
+
 def names(ticker: str) -> tuple[str, ...]:
     """Every accepted name of a stock or an ETF, KRX's Korean one first; empty for a code outside the universe."""
     found = stock(ticker)
     if found is not None:
         return tuple(dict.fromkeys((found.name_ko, found.name_en)))
-    return tuple(etf.name_ko for etf in etfs() if etf.ticker == ticker)
+    return (fund.name_ko,) if (fund := etf(ticker)) else ()
 
 
 @cache

@@ -21,7 +21,7 @@ from tasks.core.evaluation.questions import Question, question_of
 from tasks.core.evaluation.score import judge, parse
 from tasks.core.kinds import kind as kind_named
 from tasks.core.kinds.base import Language, scene_from_dict, system_prompt
-from tasks.core.kinds.scenes import Days, draw_scene
+from tasks.core.kinds.scenes import Days, Draw, draw_scene
 
 
 def make_question(
@@ -35,7 +35,8 @@ def make_question(
     day = next((day for day in traded if day.date == date), None) if date else traded[-1]
     if day is None:
         raise RequestError(f"{date} is no trading day of {part}. It runs from {traded[0].date} to {traded[-1].date}.")
-    scene = draw_scene(subject, replace(days, snapshots=(day,)), language, Random(f"{seed} {kind}"), "evaluate")
+    draw = Draw(language, "evaluate")
+    scene = draw_scene(subject, replace(days, snapshots=(day,)), draw, Random(f"{seed} {kind}"))
     return question_of(scene, subject, f"{kind}-{day.date}")
 
 

@@ -14,7 +14,7 @@ from tasks.core.errors import RequestError
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import to_text
-from tasks.core.kinds.scenes import Days, draw_scene
+from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.settings import Evaluation
 
 MIN_REPLY_TOKENS = 256
@@ -77,7 +77,7 @@ def question_of(scene: Scene, kind: Kind, name: str) -> Question:
         id=name,
         kind=kind.name,
         language=scene.language,
-        date=scene.snapshot.date or None,
+        date=scene.date,
         messages=[
             {"role": "system", "content": system_prompt(scene.language)},
             {"role": "user", "content": kind.ask(scene, Random(scene.seed))},
@@ -93,7 +93,7 @@ def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Quest
     for number in range(count):
         language = ("ko", "en")[number % 2]
         for _ in range(DRAWS):
-            scene = draw_scene(kind, days, language, rng, "evaluate")
+            scene = draw_scene(kind, days, Draw(language, "evaluate"), rng)
             question = question_of(scene, kind, f"{kind.name}-{number + 1:03}")
             if question.messages[-1]["content"] not in asked:
                 break

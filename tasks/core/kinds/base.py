@@ -5,13 +5,12 @@ from functools import cache
 from random import Random
 from typing import Any, Literal, Protocol
 
-from tasks.core.records import Snapshot, StockDay
-from tasks.core.strategy import EXPOSURES
+from tasks.core.records import Facts, StockFacts
+from tasks.core.strategy import EXPOSURES, NEUTRAL, NUMBERS, regime_of
 
 Language = Literal["ko", "en"]
 Flaw = Literal["strategy_violation", "quality_degradation", "schema_violation", "hallucination"]
 FLAWS: tuple[Flaw, ...] = ("strategy_violation", "quality_degradation", "schema_violation", "hallucination")
-NUMBERS = ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")
 
 FLAW_OF_PART: dict[str, Flaw] = {
     "json": "schema_violation",
@@ -29,17 +28,26 @@ FLAW_OF_PART: dict[str, Flaw] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything a prompt may say."""
+    """Everything a prompt may say, and in which words."""
 
     kind: str
     language: Language
     template: int
     layout: Literal["bullets", "sentence", "compact", "table"]
-    snapshot: Snapshot
-    given: tuple[str, ...] = NUMBERS  # the snapshot's numbers that the prompt states
-    stocks: tuple[StockDay, ...] = ()
-    simulated: tuple[str, ...] = ()  # fields that come from no real day
-    seed: int = 0  # what a kind draws of its own, e.g. a portfolio, comes from Random(seed)
+    date: str | None  # YYYY-MM-DD; None where the numbers belong to no real day
+    facts: Facts
+    simulated: tuple[str, ...] = ()  # names of the facts that come from no data
+    seed: int = 0  # of the wording
+
+    @property
+    def regime(self) -> str:
+        """The rule's regime of the numbers that the question states."""
+        return regime_of(**{name: self.facts.numbers.get(name, neutral) for name, neutral in NEUTRAL.items()})
+
+    @property
+    def partial(self) -> bool:
+        """Whether the question states only some of the market's numbers."""
+        return not set(NUMBERS) <= set(self.facts.numbers)
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,26 @@ class Grade:
         return {FLAW_OF_PART[part] for part, passed in self.parts.items() if not passed}
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a kind's question must say, beside the market's four numbers. Names are the lexicon's."""
+
+    stocks: tuple[int, int] = (0, 0)  # fewest and most
+    stock_numbers: tuple[str, ...] = ()
+    stock_words: tuple[str, ...] = ()
+    funds: tuple[str, ...] = ()  # groups of ETFs, of each of which one or two are offered
+    numbers: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # of previous_regime, event, shock
+    asides: tuple[str, ...] = ()  # numbers that some questions mention and others do not
+    partial_share: float = 0.0  # share of questions that state only some of the market's numbers
+
+
 class Kind(Protocol):
     """One skill. The generator, the pair builder and the evaluator know nothing but this."""
 
     name: str
-    share: float  # of the synthetic rows, before the shares of the kinds at hand are scaled to 1
-    stocks: tuple[int, int]  # fewest and most stocks a scene must offer
-    partial_share: float  # share of scenes that state only some of the market's numbers
+    share: float  # of the synthetic rows; the twelve sum to 1
+    needs: Needs
     schema: dict[str, Any]
 
     def templates(self, language: Language) -> tuple[str, ...]: ...
@@ -73,12 +94,13 @@ class Kind(Protocol):
 
 def scene_to_dict(scene: Scene) -> dict[str, Any]:
     """The scene as JSON can hold it. vars, not asdict: that copies every value, a tenth of the time of a row."""
-    return {**vars(scene), "snapshot": vars(scene.snapshot), "stocks": [vars(day) for day in scene.stocks]}
+    stocks = [vars(line) for line in scene.facts.stocks]
+    return {**vars(scene), "facts": {**vars(scene.facts), "stocks": stocks}}
 
 
 def scene_from_dict(raw: dict[str, Any]) -> Scene:
-    values = {**raw, "snapshot": Snapshot(**raw["snapshot"]), "stocks": tuple(StockDay(**day) for day in raw["stocks"])}
-    return Scene(**{**values, "given": tuple(raw["given"]), "simulated": tuple(raw["simulated"])})
+    facts = Facts(**{**raw["facts"], "stocks": tuple(StockFacts(**line) for line in raw["facts"]["stocks"])})
+    return Scene(**{**raw, "facts": facts, "simulated": tuple(raw["simulated"])})
 
 
 @cache

@@ -3,61 +3,48 @@
 from random import Random
 from typing import Any
 
-from tasks.core.kinds.base import Flaw, Grade, Language, Scene
-from tasks.core.kinds.grading import argued, break_form, generic, graded, grounded, invented, pairs_exist, read, to_text
-from tasks.core.kinds.wording import argue, day_of, known_numbers, market_block, name_of, ratios_of
-from tasks.core.records import StockDay
-from tasks.core.strategy import (
-    EXPOSURES,
-    MAX_LONG_WEIGHT_PCT,
-    REGIMES,
-    book_for,
-    confidence_pct,
-    long_weights,
-    regime_of,
+from tasks.core import decisions
+from tasks.core.kinds import grading, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.schemas import (
+    CONFIDENCE,
+    NET,
+    REGIME,
+    Schema,
+    arranged,
+    closed,
+    integer,
+    listed,
+    optional,
+    stock_entry,
+    text,
 )
-from tasks.core.universe import etfs, sectors, stock
+from tasks.core.records import StockFacts
+from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES
+from tasks.core.universe import names, sectors, stock
 
 name = "full_analysis"
 share = 0.22
-stocks = (6, 8)  # six carry the 100 % that STRONG_BULL asks for at no more than 18 % each, eight its 130 %
-partial_share = 0.0
+needs = Needs(
+    stocks=(6, 8),  # six carry the 100 % that STRONG_BULL asks for at no more than 18 % each, eight its 130 %
+    stock_numbers=("per", "pbr", "beta"),
+    asides=("nav_100m_krw", "foreign_net_buy_100m_krw"),
+)
 
-_PARTS = ("json", "schema", "regime", "exposure", "tickers", "grounded", "argued", "book")
-_HEDGES = tuple(etf.ticker for etf in etfs() if etf.group == "short_kospi")
-_DEFENSIVE = ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
-
-_POSITION = {
-    "type": "object",
-    "properties": {
-        "ticker": {"type": "string", "minLength": 6, "maxLength": 6},
-        "name": {"type": "string", "minLength": 1, "maxLength": 60},
-        "weight_pct": {"type": "integer", "minimum": 1, "maximum": 130},
-        "per": {"type": "number"},
-        "pbr": {"type": "number"},
-        "reason": {"type": "string", "minLength": 4, "maxLength": 120},
-    },
-    "required": ["ticker", "name", "weight_pct", "reason"],
-    "additionalProperties": False,
-}
-_BOOK = {"type": "array", "items": _POSITION, "maxItems": 10}
-schema: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "regime": {"type": "string", "enum": list(REGIMES)},
-        "confidence_pct": {"type": "integer", "minimum": 0, "maximum": 100},
-        "reasoning": {"type": "string", "minLength": 10, "maxLength": 400},
-        "net_exposure_pct": {"type": "integer", "minimum": -80, "maximum": 130},
-        "positions": {
-            "type": "object",
-            "properties": {"long": _BOOK, "short": _BOOK},
-            "required": ["long", "short"],
-            "additionalProperties": False,
-        },
-    },
-    "required": ["regime", "confidence_pct", "reasoning", "net_exposure_pct", "positions"],
-    "additionalProperties": False,
-}
+_LONG = optional(
+    stock_entry(weight_pct=integer(1, MAX_LONG_WEIGHT_PCT), reason=text(120)),
+    per_x10=integer(6, 1999),
+    pbr_x100=integer(2, 4999),
+)
+_SHORT = stock_entry(weight_pct=integer(1, 80), reason=text(120))
+schema: Schema = closed(
+    regime=REGIME,
+    confidence_pct=CONFIDENCE,
+    reasoning=text(),
+    net_exposure_pct=NET,
+    positions=closed(long=listed(_LONG, 10), short=listed(_SHORT, 3)),
+)
 
 # The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
@@ -70,6 +57,8 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "신규 펀드를 설정한다({day}).\n{market}\n후보군:\n{stocks}\n국면에 맞는 포트폴리오를 짜 줘.",
         "{day} 마감 후 점검이다. 시장은\n{market}\n종목은\n{stocks}\n전체 분석을 부탁한다.",
         "분석 요청, 기준일 {day}.\n{market}\n대상 종목:\n{stocks}\n국면과 포지션을 규칙대로 답하라.",
+        "{day} 자금 집행 전 마지막 확인이다.\n{market}\n{stocks}\n롱과 헤지를 나눠 비중을 제시해 줘.",
+        "위원회에 올릴 안을 만들어 달라. 기준일은 {day}.\n{market}\n검토 종목\n{stocks}\n국면 판단부터 편입 비중까지.",
     ),
     "en": (
         "Market, {day}:\n{market}\nCandidates:\n{stocks}\nCall the regime and build the portfolio.",
@@ -80,21 +69,57 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "We are funding a new mandate ({day}).\n{market}\nUniverse:\n{stocks}\nMake a book that fits the regime.",
         "After the close of {day}. The market:\n{market}\nThe stocks:\n{stocks}\nA full analysis, please.",
         "Analysis request, {day}.\n{market}\nNames at hand:\n{stocks}\nAnswer by the rules: regime and positions.",
+        "Last check before we deploy cash on {day}.\n{market}\n{stocks}\nLongs and a hedge, with weights.",
+        "Draft the committee's proposal as of {day}.\n{market}\nUnder review\n{stocks}\nFrom regime to weights.",
     ),
 }
-
-
-_ROLES = {
-    "ko": {"steady": "후보 중 베타가 낮아 방어 축", "lively": "후보 중 베타가 높아 상승 탄력", "balance": "업종 분산"},
-    "en": {
-        "steady": "one of the lower betas here",
-        "lively": "one of the higher betas here",
-        "balance": "spreads the risk",
-    },
+_STEADY = {
+    "ko": (
+        "{sector}, 베타 {beta_ro} 방어 축",
+        "베타 {beta}의 낮은 변동, {sector} 방어주",
+        "{sector} 가운데 지킬 몫, 베타 {beta}",
+    ),
+    "en": (
+        "{sector}, a defensive beta of {beta}",
+        "low beta of {beta} in {sector}",
+        "steady {sector} name, beta {beta}",
+    ),
+}
+_LIVELY = {
+    "ko": (
+        "{sector}, 베타 {beta_ro} 상승 탄력",
+        "베타 {beta}의 탄력, {sector} 주도주 후보",
+        "{sector} 상승 몫, 베타 {beta}",
+    ),
+    "en": (
+        "{sector}, a lively beta of {beta}",
+        "beta of {beta} to ride the rise in {sector}",
+        "upside in {sector}, beta {beta}",
+    ),
+}
+_BALANCE = {
+    "ko": ("{sector_ro} 업종 분산, 베타 {beta}", "업종이 겹치지 않게 {sector}, 베타 {beta}"),
+    "en": ("{sector} spreads the risk, beta {beta}", "balances the book with {sector}, beta {beta}"),
 }
 _VALUATIONS = {  # below the sector's usual range, above it
     "ko": ("업종 대비 싼 {ratio} {value}", "업종 대비 비싼 {ratio} {value}"),
     "en": ("cheap for the sector at {ratio} {value}", "dear for the sector at {ratio} {value}"),
+}
+_HEDGES = {
+    "ko": (
+        "지수 하락에 대비한 {weight}% 헤지",
+        "롱을 남긴 채 지수 위험만 {weight}% 덜어 낸다",
+        "국면 밴드 안의 인덱스 숏 {weight}%",
+    ),
+    "en": (
+        "a {weight}% hedge against the index",
+        "takes {weight}% of index risk off the book",
+        "an index short of {weight}%, inside the band",
+    ),
+}
+_SHORT_ONLY = {
+    "ko": ("개별 롱 없이 인덱스 숏 {weight}%만 든다", "하락장에 남기는 것은 인덱스 숏 {weight}%뿐이다"),
+    "en": ("no single longs, only this index short of {weight}%", "all that is held is an index short of {weight}%"),
 }
 
 
@@ -103,126 +128,86 @@ def templates(language: Language) -> tuple[str, ...]:
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    lines = "\n".join(_stock_line(day, scene.language) for day in scene.stocks)
-    template = _TEMPLATES[scene.language][scene.template]
-    return template.format(day=day_of(scene), market=market_block(scene), stocks=lines)
-
-
-def _stock_line(day: StockDay, language: Language) -> str:
-    ratios = " ".join(f"{label.upper()} {value}" for label, value in ratios_of(day).items())
-    return f"{name_of(day.ticker, language)}({day.ticker}) {ratios}".rstrip()
+    return wording.ask(scene, _TEMPLATES[scene.language])
 
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer_for(scene, regime_of(**known_numbers(scene)), argue(scene))
+    return _answer(scene, rng)
 
 
-def _answer_for(scene: Scene, regime: str, reasoning: str) -> dict[str, Any]:
-    numbers = known_numbers(scene)
-    long_gross, index_short, net = book_for(regime, numbers["breadth_pct"], len(scene.stocks))
-    return {
-        "regime": regime,
-        "confidence_pct": confidence_pct(**numbers),
-        "reasoning": reasoning,
-        "net_exposure_pct": net,
-        "positions": {"long": _longs(scene, regime, long_gross), "short": _hedge(scene.language, index_short)},
-    }
+def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    told = decisions.settled(decisions.full_analysis(scene.facts, regime))
+    told = wording.named(told, scene.language)
+    told["reasoning"] = wording.argue(scene, rng, claimed=regime)
+    longs, lines = told["positions"]["long"], {line.ticker: line for line in scene.facts.stocks}
+    for place, entry in enumerate(longs):
+        lead = 2 * place < len(longs)
+        entry["reason"] = _reason(lines[entry["ticker"]], lead, told["regime"], scene.language, rng)
+    for entry in told["positions"]["short"]:
+        bank = _HEDGES if EXPOSURES[told["regime"]].long_gross[1] else _SHORT_ONLY
+        entry["reason"] = rng.choice(bank[scene.language]).format(weight=entry["weight_pct"])
+    return arranged(told, schema)
 
 
-def _longs(scene: Scene, regime: str, gross: int) -> list[dict[str, Any]]:
-    """As few names as the weight limit allows, in even weights: steady ones in weak regimes, lively ones in strong."""
-    weights, sign = long_weights(gross), 1 if regime in _DEFENSIVE else -1
-    chosen = sorted(scene.stocks, key=lambda day: (sign * stock(day.ticker).beta, day.ticker))
-    return [
-        {
-            "ticker": day.ticker,
-            "name": name_of(day.ticker, scene.language),
-            "weight_pct": weight,
-            **ratios_of(day),
-            "reason": _reason(day, 2 * place < len(weights), regime, scene.language),
-        }
-        for place, (day, weight) in enumerate(zip(chosen, weights, strict=False))
-    ]
-
-
-def _reason(day: StockDay, lead: bool, regime: str, language: Language) -> str:
+def _reason(line: StockFacts, lead: bool, regime: str, language: Language, rng: Random) -> str:
     """What the name is there for: the leading half carry the regime's stance, the others spread the risk."""
-    sector = next(sector for sector in sectors() if sector.name == stock(day.ticker).sector)
-    role = ("steady" if regime in _DEFENSIVE else "lively") if lead else "balance"
-    said = [sector.name_ko if language == "ko" else sector.name, _ROLES[language][role]]
-    for label, (low, high) in (("per", sector.per), ("pbr", sector.pbr)):
-        value = ratios_of(day).get(label)
+    sector = next(sector for sector in sectors() if sector.name == stock(line.ticker).sector)
+    bank = _BALANCE if not lead else _STEADY if regime in WEAK_REGIMES else _LIVELY
+    called = sector.name_ko if language == "ko" else sector.name
+    beta = f"{line.numbers['beta']:.2f}"
+    role = rng.choice(bank[language])
+    said = [
+        role.format(
+            sector=called, sector_ro=with_particle(called, "으로/로"), beta=beta, beta_ro=with_particle(beta, "으로/로")
+        )
+    ]
+    for label, (low, high), decimals in (("per", sector.per, 1), ("pbr", sector.pbr, 2)):
+        value = line.numbers.get(label)
         if value is not None and not low <= value <= high:
-            said.append(_VALUATIONS[language][value > high].format(ratio=label.upper(), value=value))
+            text = _VALUATIONS[language][value > high]
+            said.append(text.format(ratio=label.upper(), value=f"{value:.{decimals}f}"))
             break
     return ", ".join(said)
 
 
-def _within(weight: int, band: tuple[int, int]) -> bool:
-    return band[0] - 1 <= weight <= band[1] + 1
-
-
-def _hedge(language: Language, weight: int) -> list[dict[str, Any]]:
-    if not weight:
-        return []
-    etf = next(etf for etf in etfs() if etf.ticker in _HEDGES)
-    reason = {"ko": "지수 하락 헤지", "en": "hedges the index"}[language]
-    return [{"ticker": etf.ticker, "name": etf.name_ko, "weight_pct": weight, "reason": reason}]
-
-
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    longs = right["positions"]["long"]
-    if how == "strategy_violation":
-        other = rng.choice([regime for regime in REGIMES if _excludes(regime, right)])
-        reasoning = rng.choice((right["reasoning"], argue(scene, claimed=other)))
-        return to_text(_answer_for(scene, other, reasoning))
-    if how == "quality_degradation":
-        if longs and rng.random() < 0.5:
-            return to_text({**right, "positions": {**right["positions"], "long": longs[: len(longs) // 2]}})
-        return to_text({**right, "reasoning": generic(scene.language, rng)})
-    if how == "hallucination":
-        if not longs:
-            return to_text({**right, "reasoning": f"{right['reasoning']} {invented(scene.language, rng)}"[-400:]})
-        spoiled = dict(rng.choice(longs))
-        place = next(index for index, position in enumerate(longs) if position["ticker"] == spoiled["ticker"])
-        spoiled |= rng.choice(({"ticker": f"99{rng.randint(1000, 9999)}"}, {"per": float(rng.randint(1500, 2500))}))
-        books = {**right["positions"], "long": [*longs[:place], spoiled, *longs[place + 1 :]]}
-        return to_text({**right, "positions": books})
-    return break_form(right, schema["required"], rng)
+    def mistake() -> dict[str, Any]:
+        return _answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
-
-def _excludes(regime: str, right: dict[str, Any]) -> bool:
-    low, high = EXPOSURES[regime].net
-    return regime != right["regime"] and not low <= right["net_exposure_pct"] <= high
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    told, parts = read(reply, schema)
+    """Any book of the offered stocks that keeps the regime's bands and the weight limit is right, not only ours."""
+    regime = decisions.regime_of(scene.facts)
+    right = decisions.full_analysis(scene.facts)
+    told, _ = grading.read(reply, schema)
+    free = {key: value for key, value in right.items() if key != "positions"}
+    parts = ("tickers", "book", "exposure")
+    found = grading.judge(scene, reply, schema, free, parts)
     if told is None:
-        return graded(parts, _PARTS)
+        return found
     longs, shorts = told["positions"]["long"], told["positions"]["short"]
-    positions, regime = [*longs, *shorts], regime_of(**known_numbers(scene))
-    gross, short = (sum(position["weight_pct"] for position in book) for book in (longs, shorts))
-    band, net = EXPOSURES[regime], told["net_exposure_pct"]
-    tickers, offered = [position["ticker"] for position in positions], {day.ticker for day in scene.stocks}
-    parts["regime"] = told["regime"] == regime
-    even = len(set(tickers)) == len(tickers) and all(p["weight_pct"] <= MAX_LONG_WEIGHT_PCT for p in longs)
-    parts["book"] = abs(gross - short - net) <= 1 and even
+    gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
+    band, tickers = EXPOSURES[regime], [entry["ticker"] for entry in (*longs, *shorts)]
+    adds_up = abs(gross - short - told["net_exposure_pct"]) <= 1 and len(set(tickers)) == len(tickers)
     # A book that does not add up to its own net is a flaw of quality; its gross says nothing about the exposure meant.
-    meant = _within(gross, band.long_gross) and bool(longs) <= bool(band.long_gross[1]) or not parts["book"]
-    hedged = _within(short, band.index_short) and all(position["ticker"] in _HEDGES for position in shorts)
-    parts["exposure"] = band.net[0] <= net <= band.net[1] and meant and hedged
-    named = pairs_exist((position["ticker"], position["name"]) for position in positions)
-    parts["tickers"] = named and all(position["ticker"] in offered for position in longs)
-    ratios = {day.ticker: ratios_of(day) for day in scene.stocks}
-    weights = [position["weight_pct"] for position in positions]
-    quoted = all(
-        position[label] == ratios.get(position["ticker"], {}).get(label)
-        for position in longs
-        for label in ("per", "pbr")
-        if label in position
+    meant = not adds_up or (_within(gross, band.long_gross) and bool(longs) <= bool(band.long_gross[1]))
+    hedged = all(entry["ticker"] in decisions.hedges() or not names(entry["ticker"]) for entry in shorts) and _within(
+        short, band.index_short
     )
-    texts = [told["reasoning"], *(position["reason"] for position in positions)]
-    parts["grounded"] = quoted and grounded(texts, scene, [net, *weights])
-    parts["argued"] = argued(told["reasoning"], scene)
-    return graded(parts, _PARTS)
+    offered = {line.ticker: decisions.ratios(line) for line in scene.facts.stocks}
+    quoted = all(
+        entry.get(key) == offered[entry["ticker"]].get(key)
+        for entry in longs
+        if entry["ticker"] in offered
+        for key in ("per_x10", "pbr_x100")
+        if key in entry
+    )
+    held = all(entry["ticker"] in offered for entry in longs) and grading.pairs_exist([*longs, *shorts])
+    more = {"tickers": held, "book": adds_up, "exposure": found.parts["exposure"] and meant and hedged}
+    return grading.graded({**found.parts, **more, "grounded": found.parts["grounded"] and quoted}, list(found.parts))
+
+
+def _within(weight: int, band: tuple[int, int]) -> bool:
+    return band[0] - 1 <= weight <= band[1] + 1

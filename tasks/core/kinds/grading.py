@@ -1,34 +1,63 @@
-"""What the graders and spoilers of all kinds share: reading a reply, judging its words, breaking its form."""
+"""How any reply is graded against what the strategy decides. Knows no kind by name."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
-from random import Random
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 
+from tasks.core.decisions import Choice, Decision, known_numbers
 from tasks.core.kinds.base import Grade, Language, Scene
-from tasks.core.kinds.wording import known_numbers, ratios_of
-from tasks.core.strategy import EXPOSURES, THRESHOLDS
-from tasks.core.universe import names
+from tasks.core.kinds.lexicon import CONTEXT, MARKET
+from tasks.core.strategy import BAND_NUMBERS, REGIMES, RULE_NUMBERS, THRESHOLDS, shocked
+from tasks.core.universe import etfs, names
 
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
-_GENERIC = {
-    "ko": ("시장 상황을 종합적으로 고려하여 판단했다.", "여러 지표를 살펴본 결과 적절한 대응이 필요하다."),
-    "en": ("This follows from an overall look at market conditions.", "Several indicators suggest an apt response."),
-}
-_INVENTED = {
-    "ko": ("외국인 순매수는 {n}억 원이다.", "VIX는 {n}까지 올랐다.", "거래대금은 평균의 {n}배다."),
-    "en": ("Foreigners bought {n} billion won.", "The VIX rose to {n}.", "Turnover was {n} times its average."),
-}
+def _names_with_digits() -> list[str]:
+    """Labels and fund names that hold digits: these are no numbers. Longest first, for the pattern's sake."""
+    labels = [label.of(language) for label in {**MARKET, **CONTEXT}.values() for language in ("ko", "en")]
+    found = [name for name in [*labels, *(fund.name_ko for fund in etfs())] if re.search(r"\d", name)]
+    return sorted(found, key=len, reverse=True)
+
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
+_NAMED = re.compile("|".join(re.escape(name) for name in _names_with_digits()))
+PROSE_KEYS = ("reasoning", "reason", "recommendation", "contingency", "note")
+"""Keys of an answer under which text is written freely."""
+_PART_OF_KEY = {
+    "regime": ("regime", "from", "to", "regime_now", "regime_after", "missing_inputs", "confidence_pct"),
+    "exposure": (
+        "net_exposure_pct", "recommended_net_exposure_pct", "target_net_exposure_pct", "long_gross_pct",
+        "index_short_pct", "max_overnight_nav_pct", "max_leverage_x100",
+    ),
+}  # fmt: skip
+"""Which part of the grade a key of the answer belongs to; every other one belongs to the actions."""
+_PART = {key: part for part, keys in _PART_OF_KEY.items() for key in keys}
 
 
 def to_text(answer: dict[str, Any]) -> str:
     """An answer as the model writes it: one line of JSON."""
     return json.dumps(answer, ensure_ascii=False, separators=(", ", ": "))
+
+
+def judge(scene: Scene, reply: str, schema: dict[str, Any], right: Decision, more: tuple[str, ...] = ()) -> Grade:
+    """The share of named parts that hold: json, schema, those of the decision, grounded, argued.
+
+    `more` are parts that the kind judges itself: here they pass where there is a reply to judge.
+    """
+    wanted = ["json", "schema", *_parts_of(right), "grounded", "argued", *more]
+    told, parts = read(reply, schema)
+    if told is not None:
+        offered = {line.ticker for line in scene.facts.stocks}
+        for part, holds in _compared(told, right, offered):
+            parts[part] = parts.get(part, True) and holds
+        parts = {**dict.fromkeys(more, True), **parts}
+        texts = [text for _, text in prose(told)]
+        parts["grounded"] = grounded(texts, scene, told)
+        parts["argued"] = all(argued(text) and _agrees(text, told, scene) for text in texts)
+    return graded(parts, wanted)
 
 
 def read(reply: str, schema: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, bool]]:
@@ -37,65 +66,171 @@ def read(reply: str, schema: dict[str, Any]) -> tuple[dict[str, Any] | None, dic
         answer = json.loads(reply.strip())
     except ValueError:
         return None, {"json": False}
-    valid = _validator(json.dumps(schema, sort_keys=True)).is_valid(answer)
+    valid = validator(json.dumps(schema, sort_keys=True)).is_valid(answer)
     return (answer if valid else None), {"json": True, "schema": valid}
 
 
 @cache
-def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(schema))
+def validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(json.loads(schema))
 
 
-def graded(parts: dict[str, bool], all_parts: tuple[str, ...]) -> Grade:
-    """The share of the kind's parts that passed; a part that could not be judged counts as failed."""
-    failed = [part for part in all_parts if not parts.get(part, False)]
-    return Grade(1 - len(failed) / len(all_parts), parts, f"failed: {', '.join(failed)}" if failed else "")
+def graded(parts: dict[str, bool], wanted: Iterable[str]) -> Grade:
+    """A wanted part that could not be judged counts as failed."""
+    wanted = list(dict.fromkeys(wanted))
+    failed = [part for part in wanted if not parts.get(part, False)]
+    return Grade(1 - len(failed) / len(wanted), parts, f"failed: {', '.join(failed)}" if failed else "")
 
 
-def pairs_exist(pairs: Iterable[tuple[str, str]]) -> bool:
-    """Whether every (ticker, name) is the universe's."""
-    return all(name in names(ticker) for ticker, name in pairs)
+def _parts_of(right: Any, key: str = "") -> Iterator[str]:
+    """The parts that a decision has, in its order."""
+    if isinstance(right, dict):
+        for name, value in right.items():
+            yield from _parts_of(value, name)
+    elif isinstance(right, list) and key != "missing_inputs":
+        yield from ("tickers", "actions", "book")
+        for entry in right:
+            yield from _parts_of(entry)
+    else:
+        yield "tickers" if key == "ticker" else _PART.get(key, "actions")
 
 
-def argued(text: str, scene: Scene) -> bool:
-    """Whether a rationale says something of its own: a number of the prompt in it, and no sentence twice."""
+def _compared(told: Any, right: Any, offered: set[str], key: str = "") -> Iterator[tuple[str, bool]]:
+    """Each leaf of the decision against what was told, as (part, holds)."""
+    if isinstance(right, dict):
+        if "ticker" in told and "name" in told:
+            yield "tickers", told["name"] in names(told["ticker"])
+        for name, value in right.items():
+            yield from _compared(told.get(name), value, offered, name)
+    elif isinstance(right, list) and key != "missing_inputs":
+        yield from _compared_lists(told, right, offered)
+    else:
+        holds = right.allows(told) if isinstance(right, Choice) else told == right
+        if key == "ticker" and not names(told):
+            yield "tickers", False
+        else:
+            yield _PART.get(key, "actions"), holds
+
+
+def _compared_lists(told: list[dict[str, Any]], right: list[Decision], offered: set[str]) -> Iterator[tuple[str, bool]]:
+    """Entries matched by ticker: one that the question does not offer is made up, too few or one twice a bad book.
+
+    Another choice among the offered stocks is a decision, and so is an empty list.
+    """
+    wanted, found = {entry["ticker"]: entry for entry in right}, {entry["ticker"]: entry for entry in told}
+    yield "tickers", set(found) <= offered
+    yield "actions", (set(found) & offered) <= set(wanted) and bool(told) >= bool(right)
+    yield "book", len(found) == len(told) and (not told or len(found) >= len(wanted))
+    for ticker in found:
+        yield "tickers", found[ticker].get("name") in names(ticker)
+        if ticker in wanted:
+            decided = {key: value for key, value in wanted[ticker].items() if key != "ticker"}
+            yield from _compared(found[ticker], decided, offered)
+
+
+def pairs_exist(entries: Iterable[dict[str, Any]]) -> bool:
+    """Whether every entry's ticker and name belong together in the universe."""
+    return all(entry["name"] in names(entry["ticker"]) for entry in entries)
+
+
+def prose(answer: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of an answer that is written freely, with its key."""
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            yield from prose(value, name)
+    elif isinstance(answer, list):
+        for entry in answer:
+            yield from prose(entry, key)
+    elif isinstance(answer, str) and key in PROSE_KEYS:
+        yield key, answer
+
+
+def argued(text: str) -> bool:
+    """Whether a text says something of its own: a number in it, and no sentence twice."""
     sentences = [sentence.strip() for sentence in re.split(r"(?<=[.!?])\s+", text) if sentence.strip()]
-    given = {getattr(scene.snapshot, name) for name in scene.given}
-    return len(set(sentences)) == len(sentences) and bool(given & set(numbers_in([text])))
+    return len(set(sentences)) == len(sentences) and bool(numbers_in([text]))
 
 
-def grounded(texts: Iterable[str], scene: Scene, more: Iterable[float] = ()) -> bool:
-    """Whether every number stands in the prompt, in the strategy's table, or among `more`."""
-    known = {*known_numbers(scene).values(), *(limit for _, limit in THRESHOLDS), *more}
-    known.update(value for day in scene.stocks for value in ratios_of(day).values())
-    for band in EXPOSURES.values():
-        known.update((*band.long_gross, *band.index_short, *band.net))
-    return set(numbers_in(texts)) <= known | {-value for value in known}
+def _agrees(text: str, told: dict[str, Any], scene: Scene) -> bool:
+    """Whether a text argues for a regime that the answer gives: the ground of another one is no argument for it."""
+    claims = grounds_claimed(text, scene.language)
+    regimes = set(regimes_told(told))
+    return not claims or not regimes or bool(claims & regimes)
+
+
+def grounds_claimed(text: str, language: Language) -> set[str]:
+    """The regimes that a text says, by name or in words, that the market is in."""
+    return {regime for regime, words in _SAID[language].items() if re.search(words, text)}
+
+
+_SAID = {
+    "ko": {
+        "BEAR": "약세장", "SHORT_TERM_STRESS": "스트레스", "WEAKENING": "약화|약해지", "MILD_BULL": "완만",
+        "STRONG_BULL": "강세장",
+    },
+    "en": {
+        "BEAR": "bear", "SHORT_TERM_STRESS": "stress", "WEAKENING": "weakening", "MILD_BULL": "mild",
+        "STRONG_BULL": "strong.bull",
+    },
+}  # fmt: skip
+"""How a text calls each regime, as a pattern."""
+
+
+def regimes_told(told: Any) -> Iterator[str]:
+    if isinstance(told, dict):
+        for value in told.values():
+            yield from regimes_told(value)
+    elif isinstance(told, str) and told in REGIMES:
+        yield told
+
+
+def grounded(texts: Iterable[str], scene: Scene, told: Any) -> bool:
+    """Whether every number of the texts stands in the prompt, the strategy's tables or the answer, or follows."""
+    said = {abs(number) for number in numbers_in(texts)}
+    return not said or said <= _known_values(scene, told)
+
+
+def _known_values(scene: Scene, told: Any) -> set[float]:
+    """Sizes of all numbers that a rationale may quote; a distance to a limit of the regime's rule follows from both."""
+    facts = scene.facts
+    integers = list(_integers(told))
+    known = {*facts.numbers.values(), *RULE_NUMBERS, *BAND_NUMBERS, *integers, *_sums_of_weights(told)}
+    known.update(one - other for one in integers for other in integers)  # what is left to move
+    known.update(value for line in facts.stocks for value in line.numbers.values())
+    market = known_numbers(facts)
+    known.update(round(market[name] - limit, MARKET[name].decimals) for name, limit in THRESHOLDS)
+    if "shock" in facts.words:
+        known.update(shocked(market, facts.words["shock"], facts.numbers["shock_pct"]).values())
+    return {abs(value) for value in known}
+
+
+def _integers(told: Any) -> Iterator[float]:
+    """An answer's integers, also in the unit that prose has: hundredths, tenths and basis points."""
+    if isinstance(told, dict):
+        for key, value in told.items():
+            scale = 100 if key.endswith(("_x100", "_bp")) else 10 if key.endswith("_x10") else 1
+            yield from (number / scale for number in _integers(value))
+    elif isinstance(told, list):
+        for entry in told:
+            yield from _integers(entry)
+    elif isinstance(told, int):
+        yield told
+
+
+def _sums_of_weights(told: Any) -> Iterator[int]:
+    """The total weight of each list of an answer."""
+    if isinstance(told, dict):
+        for value in told.values():
+            yield from _sums_of_weights(value)
+    elif isinstance(told, list):
+        yield sum(entry.get("weight_pct", 0) for entry in told if isinstance(entry, dict))
 
 
 def numbers_in(texts: Iterable[str]) -> list[float]:
-    return [float(number) for text in texts for number in _NUMBER.findall(text)]
+    """The numbers of texts, those in a label or a fund's name aside."""
+    return [float(number.replace(",", "")) for text in texts for number in _NUMBER.findall(without_names(text))]
 
 
-def generic(language: Language, rng: Random) -> str:
-    """A rationale that could stand under any answer."""
-    return rng.choice(_GENERIC[language])
-
-
-def invented(language: Language, rng: Random) -> str:
-    """A sentence with a number from nowhere."""
-    return rng.choice(_INVENTED[language]).format(n=f"{rng.randint(3001, 9899) / 10:.1f}")
-
-
-def break_form(answer: dict[str, Any], required: Iterable[str], rng: Random) -> str:
-    """The same answer in a form that no program can use: a missing key, a wrong type, flattened, or broken JSON."""
-    how = rng.choice(("missing", "type", "flattened", "malformed"))
-    key = rng.choice(sorted(required))
-    if how == "missing":
-        return to_text({name: value for name, value in answer.items() if name != key})
-    if how == "type":
-        return to_text({**answer, key: [answer[key]]})
-    if how == "flattened":
-        return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in answer.items())
-    text = to_text(answer)
-    return text[: rng.randint(len(text) // 2, len(text) - 1)]
+def without_names(text: str) -> str:
+    """The text without labels and fund names that hold digits."""
+    return _NAMED.sub(" ", text)

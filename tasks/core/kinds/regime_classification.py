@@ -3,31 +3,19 @@
 from random import Random
 from typing import Any
 
-from tasks.core.kinds.base import NUMBERS, Flaw, Grade, Language, Scene
-from tasks.core.kinds.grading import argued, break_form, generic, graded, grounded, invented, read, to_text
-from tasks.core.kinds.wording import LABELS, argue, day_of, known_numbers, market_block
-from tasks.core.strategy import EXPOSURES, REGIMES, confidence_pct, exposure_for, regime_of
+from tasks.core import decisions
+from tasks.core.kinds import grading, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.schemas import CONFIDENCE, NET, REGIME, arranged, closed, listed, one_of, optional, text
+from tasks.core.strategy import NUMBERS
 
 name = "regime_classification"
 share = 0.10
-stocks = (0, 0)
-partial_share = 0.15
-
-_PARTIAL_CONFIDENCE_PCT = 50  # the most that a judgement on incomplete numbers may claim
-_PARTS = ("json", "schema", "regime", "exposure", "grounded", "argued")
-
-schema: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "regime": {"type": "string", "enum": list(REGIMES)},
-        "confidence_pct": {"type": "integer", "minimum": 0, "maximum": 100},
-        "reasoning": {"type": "string", "minLength": 10, "maxLength": 320},
-        "recommended_net_exposure_pct": {"type": "integer", "minimum": -80, "maximum": 130},
-        "missing_inputs": {"type": "array", "items": {"type": "string", "enum": list(LABELS["en"])}, "maxItems": 3},
-    },
-    "required": ["regime", "confidence_pct", "reasoning", "recommended_net_exposure_pct"],
-    "additionalProperties": False,
-}
+needs = Needs(partial_share=0.15, asides=("foreign_net_buy_100m_krw", "sentiment_points"))
+schema: dict[str, Any] = optional(
+    closed(regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text(), recommended_net_exposure_pct=NET),
+    missing_inputs=listed(one_of(*NUMBERS), 3),
+)
 
 # The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
@@ -40,6 +28,8 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "{market}\n{day}의 이 수치라면 어느 국면으로 봐야 하는가?",
         "펀드 비중을 정하려고 한다. {day} 지표는 이렇다.\n{market}\n국면을 분류하고 근거를 밝혀라.",
         "{day} 마감 기준 시장 요약이다.\n{market}\n규칙대로 국면을 정하고 순노출을 제시하라.",
+        "{day} 자료로 국면표를 갱신하려 한다.\n{market}\n어느 칸에 넣을지와 이유를 적어 줘.",
+        "운용 일지에 적을 판단이 필요하다({day}).\n{market}\n국면과 순노출, 근거 순으로 답해 달라.",
     ),
     "en": (
         "Market figures for {day}:\n{market}\nWhich regime is this, and what net exposure fits?",
@@ -50,9 +40,11 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "{market}\nThose are the numbers of {day}. Which regime do they mean?",
         "We are setting the fund's exposure. Indicators for {day}:\n{market}\nClassify the regime and argue it.",
         "Market summary at the close of {day}.\n{market}\nApply the rule: regime and net exposure, please.",
+        "I am updating our regime log with {day}.\n{market}\nWhich entry does it get, and for what reason?",
+        "The committee wants one line on {day}.\n{market}\nState the regime, the net exposure and the ground for both.",
     ),
 }
-# The same numbers of templates: a scene's template means one of these where it gives only some of the numbers.
+# As many again: a scene's template means one of these where it gives only some of the numbers.
 _HURRIED: dict[Language, tuple[str, ...]] = {
     "ko": (
         "급한데 {day} {market}, 이것만 보면 어떤 국면이야?",
@@ -63,6 +55,8 @@ _HURRIED: dict[Language, tuple[str, ...]] = {
         "통화 중이라 짧게 물을게, {day} {market}, 순노출 얼마로 가?",
         "나머지는 아직 못 봤고 {day} {market}, 국면 판정 부탁해.",
         "일단 {day} {market}, 국면부터 말해 줘.",
+        "자리 비운 사이 {day} {market}라는데 국면 좀 봐 줘.",
+        "주문 넣기 전에 하나만, {day} {market}, 지금 무슨 국면이야?",
     ),
     "en": (
         "Quick one, {day}: {market}, which regime?",
@@ -73,6 +67,8 @@ _HURRIED: dict[Language, tuple[str, ...]] = {
         "On the phone, {day}, {market}, what net do we run?",
         "No time for the rest, {day}, {market}, your regime call?",
         "Just {market} for {day} so far, where does that put us?",
+        "Back at my desk, {day}, they say {market}, so which regime?",
+        "One thing before the order goes in, {day}, {market}, what regime are we in?",
     ),
 }
 
@@ -82,58 +78,25 @@ def templates(language: Language) -> tuple[str, ...]:
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    partial = len(scene.given) < len(NUMBERS)
-    template = (_HURRIED if partial else _TEMPLATES)[scene.language][scene.template]
-    market = market_block(scene).rstrip(".") if partial else market_block(scene)
-    return template.format(day=day_of(scene), market=market)
+    return wording.ask(scene, (_HURRIED if scene.partial else _TEMPLATES)[scene.language])
 
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer_for(scene, regime_of(**known_numbers(scene)), argue(scene))
+    return _answer(scene, rng)
 
 
-def _answer_for(scene: Scene, regime: str, reasoning: str) -> dict[str, Any]:
-    numbers = known_numbers(scene)
-    confidence = confidence_pct(**numbers)
-    missing = [number for number in LABELS["en"] if number not in scene.given]
-    told = {
-        "regime": regime,
-        "confidence_pct": min(_PARTIAL_CONFIDENCE_PCT, confidence // 2) if missing else confidence,
-        "reasoning": reasoning,
-        "recommended_net_exposure_pct": exposure_for(regime, numbers["breadth_pct"])[2],
-    }
-    return {**told, "missing_inputs": missing} if missing else told
+def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    told = decisions.settled(decisions.regime_classification(scene.facts, regime))
+    told["reasoning"] = wording.argue(scene, rng, claimed=regime, exposure=rng.random() < 0.5)
+    return arranged(told, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    if how == "strategy_violation":
-        other = rng.choice([regime for regime in REGIMES if _excludes(regime, right)])
-        reasoning = rng.choice((right["reasoning"], argue(scene, claimed=other)))
-        return to_text(_answer_for(scene, other, reasoning))
-    if how == "quality_degradation":
-        first = right["reasoning"].split(". ")[0].rstrip(".")
-        worse = rng.choice((generic(scene.language, rng), f"{first}. {first}."))
-        return to_text({**right, "reasoning": worse})
-    if how == "hallucination":
-        return to_text({**right, "reasoning": f"{right['reasoning']} {invented(scene.language, rng)}"[-320:]})
-    return break_form(right, schema["required"], rng)
+    def mistake() -> dict[str, Any]:
+        return _answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
-
-def _excludes(regime: str, right: dict[str, Any]) -> bool:
-    low, high = EXPOSURES[regime].net
-    return regime != right["regime"] and not low <= right["recommended_net_exposure_pct"] <= high
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    told, parts = read(reply, schema)
-    if told is None:
-        return graded(parts, _PARTS)
-    regime = regime_of(**known_numbers(scene))
-    low, high = EXPOSURES[regime].net
-    missing = [number for number in LABELS["en"] if number not in scene.given]
-    modest = not missing or told["confidence_pct"] <= _PARTIAL_CONFIDENCE_PCT
-    parts["regime"] = told["regime"] == regime and told.get("missing_inputs", []) == missing and modest
-    parts["exposure"] = low <= told["recommended_net_exposure_pct"] <= high
-    parts["grounded"] = grounded([told["reasoning"]], scene, [told["recommended_net_exposure_pct"]])
-    parts["argued"] = argued(told["reasoning"], scene)
-    return graded(parts, _PARTS)
+    return grading.judge(scene, reply, schema, decisions.regime_classification(scene.facts))

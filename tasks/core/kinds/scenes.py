@@ -7,23 +7,21 @@ from random import Random
 from typing import Literal
 
 from tasks.core.errors import WorkError
-from tasks.core.kinds.base import NUMBERS, Kind, Language, Scene
+from tasks.core.events import event, events
+from tasks.core.kinds.base import Kind, Language, Scene
+from tasks.core.kinds.simulate import simulate_market, simulate_number, simulate_stock_number
 from tasks.core.market_days import read_snapshots, read_stocks
-from tasks.core.records import Snapshot, StockDay
-from tasks.core.strategy import REGIMES, regime_of
+from tasks.core.records import Facts, Snapshot, StockDay, StockFacts
+from tasks.core.strategy import NUMBERS, REGIMES, SHOCKS, regime_of
+from tasks.core.universe import etfs, stock
 
 Split = Literal["train", "evaluate"]
 HELD_TEMPLATES = 2
 """The last templates of each kind and language: evaluation asks with them, training never does."""
 
 _LAYOUTS, _LAYOUT_WEIGHTS = ("bullets", "sentence", "compact", "table"), (40, 20, 20, 20)
-_SIMULATED = {  # return, breadth, momentum, volatility: ranges in % around each regime's corner of the rule
-    "BEAR": ((-5.0, -2.01), (8.0, 29.9), (-14.0, -5.01), (18.0, 48.0)),
-    "SHORT_TERM_STRESS": ((-3.8, -1.01), (12.0, 34.9), (-7.0, 2.0), (14.0, 42.0)),
-    "WEAKENING": ((-0.99, -0.01), (22.0, 50.0), (-4.0, 3.0), (9.0, 24.0)),
-    "MILD_BULL": ((0.01, 1.4), (45.0, 70.0), (-3.0, 5.0), (8.0, 22.0)),
-    "STRONG_BULL": ((1.01, 3.8), (65.1, 90.0), (3.01, 12.0), (10.0, 30.0)),
-}
+_ASIDE_SHARE = 0.3
+"""Share of questions that mention each of their kind's asides."""
 
 
 @dataclass(frozen=True)
@@ -43,51 +41,115 @@ class Days:
         found: dict[str, list[Snapshot]] = {}
         for day in self.snapshots:
             if self.stocks.get(day.date):
-                found.setdefault(regime_of(*(getattr(day, name) for name in NUMBERS)), []).append(day)
+                found.setdefault(regime_of(**_market(day)), []).append(day)
         return {regime: found[regime] for regime in REGIMES if regime in found}
 
 
-def draw_scene(kind: Kind, days: Days, language: Language, rng: Random, split: Split, real: bool = True) -> Scene:
+@dataclass(frozen=True)
+class Draw:
+    """What the one who draws decides, and not chance."""
+
+    language: Language
+    split: Split = "train"
+    real: bool = True  # a real day's numbers, else simulated ones
+    partial: bool = False  # state only some of the market's numbers
+
+
+def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     """One scene. Regimes come up equally often, however rare their days; a simulated day has no date."""
     if not days.by_regime:
         raise WorkError("The market has no day on which a stock of the universe traded; import more of it.")
     day = rng.choice(days.by_regime[rng.choice(list(days.by_regime))])
-    snapshot = day if real else simulate(rng)
-    partial = rng.random() < kind.partial_share
-    templates = range(len(kind.templates(language)))
-    held = list(templates)[-HELD_TEMPLATES:]
+    market = _market(day) if draw.real else simulate_market(rng)
+    regime = regime_of(**market)
+    words = {name: _word(name, rng) for name in kind.needs.words}
+    extra = [*kind.needs.numbers, *(name for name in kind.needs.asides if rng.random() < _ASIDE_SHARE)]
+    numbers = dict(market)
+    for name in extra:
+        numbers[name] = simulate_number(name, regime, numbers, words, rng)
+    for name in _hidden(rng) if draw.partial else ():
+        del numbers[name]
+    lines, drawn = _lines(kind, days.stocks[day.date], words, rng)
+    invented = (*(() if draw.real else NUMBERS), *extra, *drawn)
     return Scene(
         kind=kind.name,
-        language=language,
-        template=rng.choice(held if split == "evaluate" else [number for number in templates if number not in held]),
-        layout="sentence" if partial else rng.choices(_LAYOUTS, _LAYOUT_WEIGHTS)[0],
-        snapshot=snapshot,
-        given=_some(rng) if partial else NUMBERS,
-        stocks=_stocks(kind, days.stocks[day.date], rng),
-        simulated=() if real else NUMBERS,
+        language=draw.language,
+        template=rng.choice(_templates(kind, draw)),
+        layout="sentence" if draw.partial else rng.choices(_LAYOUTS, _LAYOUT_WEIGHTS)[0],
+        date=day.date if draw.real else None,
+        facts=Facts(numbers, lines, words),
+        simulated=tuple(dict.fromkeys(invented)),
         seed=rng.getrandbits(32),
     )
 
 
-def simulate(rng: Random) -> Snapshot:
-    """A day that could be, of a regime drawn evenly: numbers as prompts print them. Its date is empty."""
-    regime = rng.choice(REGIMES)
-    while True:
-        r, b, m, v = (rng.uniform(*span) for span in _SIMULATED[regime])
-        snapshot = Snapshot("", round(r, 2), round(b, 1), round(m, 2), round(v, 2))
-        if regime_of(*(getattr(snapshot, name) for name in NUMBERS)) == regime:
-            return snapshot
+def _market(day: Snapshot) -> dict[str, float]:
+    return {name: getattr(day, name) for name in NUMBERS}
 
 
-def _some(rng: Random) -> tuple[str, ...]:
-    chosen = rng.sample(NUMBERS[1:], rng.randint(0, 2))
-    return tuple(name for name in NUMBERS if name == "return_pct" or name in chosen)
+def _templates(kind: Kind, draw: Draw) -> range:
+    number = len(kind.templates(draw.language))
+    held = number - HELD_TEMPLATES
+    return range(held, number) if draw.split == "evaluate" else range(held)
 
 
-def _stocks(kind: Kind, traded: list[StockDay], rng: Random) -> tuple[StockDay, ...]:
-    fewest, most = kind.stocks
+def _hidden(rng: Random) -> list[str]:
+    """One to three of the market's numbers, never its return: what a hurried trader leaves out."""
+    return rng.sample(NUMBERS[1:], rng.randint(1, 3))
+
+
+def _word(name: str, rng: Random) -> str:
+    choices = {"previous_regime": REGIMES, "shock": tuple(SHOCKS), "event": tuple(found.name for found in events())}
+    return rng.choice(choices[name])
+
+
+def _lines(kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Random) -> tuple[tuple, set[str]]:
+    """The offered stocks and ETFs with their numbers, and which of these numbers no data gave."""
+    fewest, most = kind.needs.stocks
     if len(traded) < fewest:
         raise WorkError(
             f"{kind.name} needs {fewest} stocks of the universe on a day, and the market has {len(traded)}."
         )
-    return tuple(rng.sample(traded, min(rng.randint(fewest, most), len(traded))))
+    chosen = _chosen(traded, min(rng.randint(fewest, most), len(traded)), words, rng)
+    drawn: set[str] = set()
+    lines = [_line(day, kind, drawn, rng) for day in chosen]
+    for group in kind.needs.funds:
+        offered = [found.ticker for found in etfs() if found.group == group]
+        lines += [StockFacts(ticker) for ticker in rng.sample(offered, rng.randint(1, 2))]
+    return tuple(lines), drawn
+
+
+def _chosen(traded: list[StockDay], number: int, words: dict[str, str], rng: Random) -> list[StockDay]:
+    """Stocks at random; about an event, at least one that it moves where any traded, and half of them if possible."""
+    if "event" not in words:
+        return rng.sample(traded, number)
+    moves = event(words["event"]).impact_on
+    moved = [day for day in traded if moves(stock(day.ticker).sector)]
+    picked = rng.sample(moved, min(len(moved), max(1, number // 2)))
+    rest = [day for day in traded if day not in picked]
+    picked += rng.sample(rest, number - len(picked))
+    rng.shuffle(picked)
+    return picked
+
+
+def _line(day: StockDay, kind: Kind, drawn: set[str], rng: Random) -> StockFacts:
+    known, numbers = stock(day.ticker), {}
+    data = {**ratios_of(day), "beta": known.beta}
+    for name in kind.needs.stock_numbers:
+        if name in data:
+            numbers[name] = data[name]
+        elif name not in ("per", "pbr"):  # a valuation that the data lacks is not made up
+            numbers[name] = simulate_stock_number(name, rng)
+            drawn.add(name)
+    words = {"us_correlation": known.us_correlation, "tier": known.tier}
+    return StockFacts(day.ticker, numbers, {name: words[name] for name in kind.needs.stock_words})
+
+
+def ratios_of(day: StockDay) -> dict[str, float]:
+    """PER and PBR as printed, where they mean something (0.5 < PER < 200, 0.01 < PBR < 50)."""
+    found = {}
+    if day.per is not None and 0.5 < day.per < 200:
+        found["per"] = round(day.per, 1)
+    if day.pbr is not None and 0.01 < day.pbr < 50:
+        found["pbr"] = round(day.pbr, 2)
+    return found

@@ -1,166 +1,162 @@
-"""The words that all kinds share: labels of the market's numbers, their four layouts, and the argument for a regime."""
+"""The words that all kinds share: the market's numbers in four layouts, stock lines, and the argument for a regime."""
 
-from dataclasses import dataclass
+from random import Random
+from typing import Any
 
-from tasks.core.kinds.base import NUMBERS, Language, Scene
+from tasks.core.decisions import known_numbers
+from tasks.core.events import event
+from tasks.core.kinds import lexicon, phrases
+from tasks.core.kinds.base import Language, Scene
 from tasks.core.kinds.korean import with_particle
-from tasks.core.records import StockDay
-from tasks.core.strategy import NEUTRAL, THRESHOLDS, regime_of, rule_of
-from tasks.core.universe import stock
+from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
+from tasks.core.records import Facts, StockFacts
+from tasks.core.strategy import EXPOSURES, NUMBERS, Turn, exposure_for, nearest_turn, regime_of, rule_of
+from tasks.core.universe import names
 
-LABELS: dict[Language, dict[str, str]] = {
-    "ko": {
-        "return_pct": "시장 수익률",
-        "breadth_pct": "상승 종목 비중",
-        "momentum_pct": "10일 모멘텀",
-        "volatility_pct": "연율 변동성",
-    },
-    "en": {
-        "return_pct": "market return",
-        "breadth_pct": "advancing breadth",
-        "momentum_pct": "10-day momentum",
-        "volatility_pct": "annualized volatility",
-    },
-}
-_SCALE = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatility_pct": 5.0}  # what counts as near
-
-_BECAUSE = {
-    "ko": {
-        "BEAR": "시장 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}가 모두 약세장 기준을 밑돈다.",
-        "volatile": "시장 수익률이 {r}로 밀리고 연율 변동성이 {v}로 25%를 넘어 단기 스트레스로 본다.",
-        "STRONG_BULL": "시장 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}가 모두 강세장 기준을 웃돈다.",
-        "WEAKENING": "시장 수익률이 {r}로 밀리고 상승 종목 비중이 {b}로 35%와 50% 사이라 시장이 약해지고 있다.",
-        "MILD_BULL": "시장 수익률이 {r}로 오르고 상승 종목 비중이 {b}로 절반을 넘어 완만한 상승세다.",
-        "SHORT_TERM_STRESS": "시장 수익률이 {r}로 -1%보다 깊게 밀려 단기 스트레스로 본다.",
-        "shallow": "시장 수익률이 {r}로 밀렸지만 낙폭이 1%를 넘지 않아 약화 국면으로 본다.",
-        "narrow": "시장 수익률이 {r}로 올랐지만 상승 종목 비중이 {b}에 그쳐 완만한 상승으로만 본다.",
-        "flat": "시장 수익률이 {r}로 밀리지 않아 완만한 상승 국면으로 본다.",
-        "down": "시장 수익률이 {r}로 밀렸지만 상승 종목 비중을 모르니 약화 국면으로만 본다.",
-        "up": "시장 수익률이 {r}로 올랐지만 상승 종목 비중을 모르니 완만한 상승으로만 본다.",
-    },
-    "en": {
-        "BEAR": "Market return {r}, breadth {b} and 10-day momentum {m} are all below the bear-market limits.",
-        "volatile": "A market return of {r} with annualized volatility of {v}, above 25%, is short-term stress.",
-        "STRONG_BULL": "Market return {r}, breadth {b} and 10-day momentum {m} all clear the strong-bull limits.",
-        "WEAKENING": "A market return of {r} with breadth of {b}, between 35% and 50%, is a weakening market.",
-        "MILD_BULL": "A market return of {r} with breadth of {b}, more than half, is a mild uptrend.",
-        "SHORT_TERM_STRESS": "A market return of {r} is deeper than -1%, so this is short-term stress.",
-        "shallow": "A market return of {r} is a loss of no more than 1%: the market is weakening.",
-        "narrow": "The market return is {r}, but breadth of only {b} makes it no more than a mild uptrend.",
-        "flat": "A market return of {r} is no loss, which makes it a mild uptrend.",
-        "down": "A market return of {r} is a loss, but without the breadth it counts as no more than weakening.",
-        "up": "A market return of {r} is a gain, but without the breadth it counts as no more than a mild uptrend.",
-    },
-}
+TEXT_LIMIT = 400
+"""Most characters of a rationale, by every kind's schema."""
 
 
-def printed(name: str, value: float) -> str:
-    """A market number as prompts and rationales print it."""
-    return f"{value:.1f}%" if name == "breadth_pct" else f"{value:.2f}%"
+def ask(scene: Scene, templates: tuple[str, ...]) -> str:
+    """The scene's template with its blanks filled: {day}, {market}, {stocks}, {event}, {shock}."""
+    words = scene.facts.words
+    found = event(words["event"]) if "event" in words else None
+    return templates[scene.template].format(
+        day=scene.date or {"ko": "오늘", "en": "today"}[scene.language],
+        market=market_block(scene),
+        stocks="\n".join(stock_line(line, scene) for line in scene.facts.stocks),
+        event=(found.ko if scene.language == "ko" else found.en) if found else "",
+        shock=lexicon.SHOCKS[words["shock"]].of(scene.language) if "shock" in words else "",
+    )
 
 
 def market_block(scene: Scene) -> str:
-    """The given numbers in the scene's layout."""
-    labels = LABELS[scene.language]
-    pairs = [(labels[name], printed(name, getattr(scene.snapshot, name))) for name in NUMBERS if name in scene.given]
+    """Every number of the market and its context in the scene's layout; a hurried sentence ends without a full stop."""
+    labels, numbers = {**MARKET, **CONTEXT}, scene.facts.numbers
+    pairs = [
+        (label.of(scene.language), lexicon.printed(name, numbers[name], scene.language))
+        for name, label in labels.items()
+        if name in numbers
+    ]
+    if "previous_regime" in scene.facts.words:
+        pairs.append((REGIME_WORD.of(scene.language), scene.facts.words["previous_regime"]))
     if scene.layout == "bullets":
         return "\n".join(f"- {label}: {value}" for label, value in pairs)
     if scene.layout == "table":
         return "\n".join(f"| {label} | {value} |" for label, value in pairs)
     if scene.layout == "compact":
         return " / ".join(f"{label} {value}" for label, value in pairs)
-    return ", ".join(f"{label} {value}" for label, value in pairs) + "."
+    return ", ".join(f"{label} {value}" for label, value in pairs) + "." * (not scene.partial)
 
 
-def day_of(scene: Scene) -> str:
-    """The date, or today where the numbers belong to no real day."""
-    return scene.snapshot.date or {"ko": "오늘", "en": "today"}[scene.language]
+def stock_line(line: StockFacts, scene: Scene) -> str:
+    """One stock with its numbers and words on one line."""
+    language = scene.language
+    told = [
+        f"{label.of(language)} {lexicon.printed(name, line.numbers[name], language)}"
+        for name, label in STOCK.items()
+        if name in line.numbers
+    ]
+    for name, (label, values) in STOCK_WORDS.items():
+        if name in line.words:
+            told.append(f"{label.of(language)} {values[line.words[name]].of(language)}")
+    named = f"{name_of(line.ticker, language)}({line.ticker})"
+    if scene.layout == "table":
+        return "| " + " | ".join([named, *told]) + " |"
+    return ("- " if scene.layout == "bullets" else "") + f"{named} {', '.join(told)}".rstrip()
 
 
 def name_of(ticker: str, language: Language) -> str:
-    found = stock(ticker)
-    return found.name_ko if language == "ko" else found.name_en
+    """The name that texts of this language use; ETFs keep their brand name."""
+    known = names(ticker)
+    return known[0] if language == "ko" else known[-1]
 
 
-def ratios_of(day: StockDay) -> dict[str, float]:
-    """PER and PBR as printed, where they mean something (0.5 < PER < 200, 0.01 < PBR < 50)."""
-    found = {}
-    if day.per is not None and 0.5 < day.per < 200:
-        found["per"] = round(day.per, 1)
-    if day.pbr is not None and 0.01 < day.pbr < 50:
-        found["pbr"] = round(day.pbr, 2)
-    return found
+def named(decision: Any, language: Language) -> Any:
+    """The decision with a `name` behind each `ticker`, at any depth."""
+    if isinstance(decision, list):
+        return [named(entry, language) for entry in decision]
+    if not isinstance(decision, dict):
+        return decision
+    told = {}
+    for key, value in decision.items():
+        told[key] = named(value, language)
+        if key == "ticker":
+            told["name"] = name_of(value, language)
+    return told
 
 
-def argue(scene: Scene, claimed: str | None = None) -> str:
+def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool = False) -> str:
     """Why the regime is what it is, what would change it, and what was taken for neutral.
 
     With another regime claimed, the same argument for that one, which the numbers contradict.
     """
-    numbers = known_numbers(scene)
+    numbers, language = known_numbers(scene.facts), scene.language
     regime = regime_of(**numbers)
     wrong = claimed not in (None, regime)
-    said = {name[0]: printed(name, value) for name, value in numbers.items()}  # r, b, m, v
-    sentences = [_BECAUSE[scene.language][claimed if wrong else _ground(scene, numbers)].format(**said)]
-    missing = [name for name in NUMBERS if name not in scene.given]
+    said = {name[0]: lexicon.printed(name, value, language) for name, value in numbers.items()}  # r, b, m, v
+    ground = claimed if wrong else ground_of(scene.facts)
+    sentences = [rng.choice(phrases.GROUNDS[language][ground]).format(**said)]
+    missing = [name for name in NUMBERS if name not in scene.facts.numbers]
     if missing:
-        sentences.append(_neutral(missing, scene.language))
+        sentences.append(_neutral(missing, language, rng))
     elif turn := nearest_turn(numbers):
-        sentences.append(_turning(turn, regime if wrong else turn.regime, scene.language))
+        sentences.append(_turning(turn, regime if wrong else turn.regime, numbers, language, rng))
+    if not missing and rng.random() < 0.35:
+        sentences.reverse()
+    if exposure:
+        sentences.append(_exposure(claimed or regime, numbers["breadth_pct"], language, rng))
     return " ".join(sentences)
 
 
-def _ground(scene: Scene, numbers: dict[str, float]) -> str:
-    """Which argument of _BECAUSE the rule's own reason is. A breadth that nobody gave decides, but is no evidence."""
+def ground_of(facts: Facts) -> str:
+    """Which of phrases.GROUNDS the rule's own reason is. A breadth that nobody gave decides, but is no evidence."""
+    numbers = known_numbers(facts)
     rule, regime = rule_of(**numbers)
-    if "breadth_pct" not in scene.given and (rule == 4 or rule == 6 and numbers["return_pct"] > 0):
+    if "breadth_pct" not in facts.numbers and (rule == 4 or rule == 6 and numbers["return_pct"] > 0):
         return "down" if rule == 4 else "up"
     if rule == 2:
         return "volatile"
-    if rule < 6 or regime == "SHORT_TERM_STRESS":
+    if rule < 6:
+        return regime
+    if regime == "SHORT_TERM_STRESS":
         return regime
     if regime == "WEAKENING":
         return "shallow"
     return "narrow" if numbers["return_pct"] > 0 else "flat"
 
 
-def known_numbers(scene: Scene) -> dict[str, float]:
-    """The four numbers as the rule sees them: given ones as printed, missing ones neutral."""
-    return {name: getattr(scene.snapshot, name) if name in scene.given else NEUTRAL[name] for name in NUMBERS}
+def turn_gap(turn: Turn, numbers: dict[str, float]) -> float:
+    """How far the number is from the limit, in points, rounded as the number is printed."""
+    return round(abs(numbers[turn.name] - turn.limit), MARKET[turn.name].decimals)
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A limit whose crossing by one number changes the regime."""
-
-    name: str
-    limit: float
-    falls: bool  # the number crosses it downwards
-    regime: str  # the regime beyond
-
-
-def nearest_turn(numbers: dict[str, float]) -> Turn | None:
-    """The turn of the number nearest to its limit. A number on its limit can cross it either way."""
-    regime, turns = regime_of(**numbers), []
-    for name, limit in THRESHOLDS:
-        away = numbers[name] - limit
-        for falls in (True, False):
-            beyond = regime_of(**{**numbers, name: limit - 0.1 if falls else limit + 0.1})
-            if beyond != regime and (away == 0 or falls == (away > 0)):
-                turns.append((abs(away) / _SCALE[name], Turn(name, limit, falls, beyond)))
-    return min(turns, key=lambda found: found[0])[1] if turns else None
+def _turning(turn: Turn, regime: str, numbers: dict[str, float], language: Language, rng: Random) -> str:
+    label, limit = MARKET[turn.name].of(language), f"{turn.limit:g}%"
+    gap = f"{turn_gap(turn, numbers):.{MARKET[turn.name].decimals}f}%"
+    text = rng.choice(phrases.TURNS[language])
+    if language == "en":
+        moves = "falls below" if turn.falls else "rises above"
+        return text.format(label=label, limit=limit, gap=gap, moves=moves, regime=regime)
+    return text.format(
+        label=label,
+        label_i=with_particle(label, "이/가"),
+        limit=limit,
+        gap=gap,
+        moves_if="밑으로 내려가면" if turn.falls else "위로 올라서면",
+        regime_ro=with_particle(regime, "으로/로"),
+        regime_da=with_particle(regime, "이다/다"),
+    )
 
 
-def _turning(turn: Turn, regime: str, language: Language) -> str:
-    label = LABELS[language][turn.name]
-    if language == "ko":
-        moves = "밑으로 내려가면" if turn.falls else "위로 올라서면"
-        return f"{with_particle(label, '이/가')} {turn.limit:g}% {moves} {with_particle(regime, '으로/로')} 바뀐다."
-    return f"It turns to {regime} if the {label} {'falls below' if turn.falls else 'rises above'} {turn.limit:g}%."
+def _exposure(regime: str, breadth_pct: float, language: Language, rng: Random) -> str:
+    low, high = EXPOSURES[regime].net
+    net = exposure_for(regime, breadth_pct)[2]
+    return rng.choice(phrases.EXPOSURES[language]).format(low=low, high=high, net=net)
 
 
-def _neutral(missing: list[str], language: Language) -> str:
-    labels = [LABELS[language][name] for name in missing]
-    if language == "ko":
-        return f"주어지지 않은 {with_particle(', '.join(labels), '은/는')} 중립으로 두었다."
-    return f"Not given and taken as neutral: {', '.join(labels)}."
+def _neutral(missing: list[str], language: Language, rng: Random) -> str:
+    labels = ", ".join(MARKET[name].of(language) for name in missing)
+    return rng.choice(phrases.NEUTRAL[language]).format(
+        labels=labels, labels_eun=with_particle(labels, "은/는") if language == "ko" else ""
+    )

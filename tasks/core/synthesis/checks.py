@@ -1,49 +1,212 @@
-"""What every synthetic row must satisfy before it is published: read from its own text, not from how it was made."""
+"""The proof of synthetic rows, pairs and questions: each is read from its own text and judged by the strategy.
 
+Nothing of how a row was made is used: not its scene, not its generator. The question is read (reading.py), the right
+decision follows from it (tasks.core.decisions), and answer, names, numbers and words are held against that.
+"""
+
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.kinds import kind
-from tasks.core.kinds.base import scene_from_dict, system_prompt
+from tasks.core.decisions import DECISIONS, known_numbers, settled
+from tasks.core.kinds import KINDS, kind
+from tasks.core.kinds.base import Kind, Scene, system_prompt
+from tasks.core.kinds.grading import PROSE_KEYS
 from tasks.core.kinds.scenes import HELD_TEMPLATES
-from tasks.core.kinds.wording import LABELS
-from tasks.core.strategy import NEUTRAL, regime_of
+from tasks.core.records import Facts
+from tasks.core.strategy import NUMBERS, regime_of
+from tasks.core.synthesis.prose import prose_problems
+from tasks.core.synthesis.reading import Reading, read_question
 from tasks.core.universe import names
 
-_TICKER = re.compile(r"\((\d[0-9A-Z]{5})\)")
-_HANJA = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_HANJA = re.compile("[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+Problem = tuple[str, str]
+"""(rule, detail)"""
 
 
-def check_row(row: dict[str, Any]) -> Iterator[str]:
+@dataclass(frozen=True)
+class Failure:
+    """One rule that one row breaks. Rows are counted from 1."""
+
+    row: int
+    rule: str
+    detail: str
+
+
+def check_rows(rows: Iterable[dict[str, Any]]) -> list[Failure]:
+    """All failures of rows (`messages`), pairs (`prompt`, `chosen`, `rejected`) or questions (with `reference`)."""
+    return [
+        Failure(number, rule, detail)
+        for number, row in enumerate(rows, 1)
+        for rule, detail in dict.fromkeys(check_row(row))
+    ]
+
+
+def check_row(row: dict[str, Any]) -> Iterator[Problem]:
     """The row's problems; none if it is true."""
-    messages, metadata = row["messages"], row["metadata"]
-    system, question, reply = (message["content"] for message in messages)
-    if system != system_prompt(metadata["language"]):
-        yield "its system message is not the strategy prompt"
-    regime = regime_of(
-        **{name: numbers_of(question, metadata["language"]).get(name, NEUTRAL[name]) for name in NEUTRAL}
-    )
-    if regime != metadata["regime"]:
-        yield f"the numbers in its prompt say {regime}, its answer {metadata['regime']}"
-    unknown = [ticker for ticker in _TICKER.findall(question) if not names(ticker)]
-    if unknown:
-        yield f"the universe does not know {', '.join(unknown)}"
+    texts, metadata = _texts(row), row.get("metadata") or {}
+    if texts is None:
+        yield "form", "it is neither messages with system, user and assistant nor prompt, chosen and rejected"
+        return
+    system, question, reply = texts
+    reading = read_question(question)
+    if system != system_prompt(reading.language):
+        yield "system", "its system message is not the strategy prompt of the question's language"
     if _HANJA.search(question + reply):
-        yield "it has Hanja in it"
-    known = kind(metadata["kind"])
-    if metadata["template"] >= len(known.templates(metadata["language"])) - HELD_TEMPLATES:
-        yield f"its template {metadata['template']} is kept for evaluation"
-    grade = known.grade(scene_from_dict(metadata["scene"]), reply)
+        yield "hanja", "it has Hanja in it"
+    subject = _subject(reply, metadata.get("kind", row.get("kind")))
+    if subject is None:
+        yield "schema", "its answer is of no kind: its keys are no kind's"
+        return
+    yield from _question_problems(reading, subject)
+    yield from _metadata_problems(reading, subject, metadata)
+    if missing := _missing(reading.facts, subject):
+        yield "prompt", f"the question does not say {', '.join(missing)}"
+        return
+    yield from _answer_problems(reply, reading, subject)
+    if "rejected" in row:
+        yield from _rejected_problems(row["rejected"][-1]["content"], reading, subject, metadata.get("flaw"))
+
+
+def _texts(row: dict[str, Any]) -> tuple[str, str, str] | None:
+    """System message, question and answer."""
+    try:
+        if "reference" in row:
+            told = [*row["messages"], {"role": "assistant", "content": row["reference"]}]
+        else:
+            told = row["messages"] if "messages" in row else [*row["prompt"], *row["chosen"]]
+        if [message["role"] for message in told] != ["system", "user", "assistant"]:
+            return None
+        return tuple(str(message["content"]) for message in told)  # type: ignore[return-value]
+    except (KeyError, TypeError):
+        return None
+
+
+def _subject(reply: str, name: str | None) -> Kind | None:
+    """The kind that the row says, else the one whose keys the answer has."""
+    if name in DECISIONS:
+        return kind(name)
+    try:
+        keys = set(json.loads(reply))
+    except (ValueError, TypeError):
+        return None
+    return next((found for found in KINDS if set(found.schema["required"]) <= keys), None)
+
+
+def _question_problems(reading: Reading, subject: Kind) -> Iterator[Problem]:
+    for ticker, name in reading.names:
+        if name not in names(ticker):
+            yield "names", f"{name}({ticker}) is not the universe's: {' / '.join(names(ticker)) or 'no such code'}"
+    tickers = [ticker for ticker, _ in reading.names]
+    if len(set(tickers)) < len(tickers):
+        yield "prompt", "a stock is offered twice"
+    if reading.unread:
+        yield "prompt", f"{reading.unread[0]} is a number without a label, or a label that stands twice"
+    if len(set(reading.dates)) > 1:
+        yield "date", f"the question names several days: {', '.join(reading.dates)}"
+    if not 0 <= reading.facts.numbers.get("breadth_pct", 50) <= 100:
+        yield "prompt", f"a breadth of {reading.facts.numbers['breadth_pct']}% cannot be"
+
+
+def _metadata_problems(reading: Reading, subject: Kind, metadata: dict[str, Any]) -> Iterator[Problem]:
+    """What the row says of itself must be what its text says."""
+    said = {
+        "language": reading.language,
+        "regime": regime_of(**known_numbers(reading.facts)),
+        "date": reading.dates[0] if reading.dates else None,
+    }
+    for name, found in said.items():
+        if name in metadata and metadata[name] != found:
+            rule = name if name in ("regime", "date", "language") else "metadata"
+            yield rule, f"the row says {name} {metadata[name]}, its question {found}"
+    if "template" in metadata and metadata["template"] >= len(subject.templates(reading.language)) - HELD_TEMPLATES:
+        yield "held_out", f"its template {metadata['template']} is kept for evaluation"
+
+
+def _missing(facts: Facts, subject: Kind) -> list[str]:
+    """What the kind's decision needs and the question does not say."""
+    needs = subject.needs
+    market = NUMBERS[:1] if needs.partial_share else NUMBERS
+    missing = [name for name in (*market, *needs.numbers) if name not in facts.numbers]
+    missing += [name for name in needs.words if name not in facts.words]
+    missing += [
+        f"{name} of {line.ticker}"
+        for line in facts.stocks[: needs.stocks[1]]
+        for name in (*needs.stock_numbers, *needs.stock_words)
+        if name not in line.numbers and name not in line.words and name not in ("per", "pbr")
+    ]
+    fewest = needs.stocks[0] + len(needs.funds)
+    if len(facts.stocks) < fewest:
+        missing.append(f"{fewest} stocks")
+    return missing
+
+
+def _answer_problems(reply: str, reading: Reading, subject: Kind) -> Iterator[Problem]:
+    scene = Scene(subject.name, reading.language, 0, "bullets", None, reading.facts)
+    try:
+        right = settled(DECISIONS[subject.name](reading.facts))
+        grade = subject.grade(scene, reply)
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        yield "prompt", f"the question allows no decision ({type(error).__name__}: {error})"
+        return
+    if not grade.parts.get("schema"):
+        yield "schema", "its answer is no JSON of the kind's schema"
+        return
+    told = json.loads(reply)
+    yield from _differences(told, right)
+    for entry in _named(told):
+        if entry["name"] not in names(entry["ticker"]):
+            yield "names", f"{entry['name']}({entry['ticker']}) is not the universe's"
+    yield from prose_problems(told, right, reading)
     if grade.score < 1:
-        yield f"its answer grades {grade.score:.2f} ({grade.reason})"
+        yield "grade", f"its answer grades {grade.score:.2f} ({grade.reason})"
 
 
-def numbers_of(question: str, language: str) -> dict[str, float]:
-    """The market numbers that a prompt states, in %, found by their labels."""
-    found = {}
-    for name, label in LABELS[language].items():
-        match = re.search(re.escape(label) + r"[^\d-]{0,4}(-?\d+\.\d+)%", question)
-        if match:
-            found[name] = float(match[1])
-    return found
+def _differences(told: Any, right: Any, path: str = "") -> Iterator[Problem]:
+    """Where the answer's decisions are not the strategy's; prose and names are judged elsewhere."""
+    if isinstance(right, dict) and isinstance(told, dict):
+        extra = [key for key in told if key not in right and key not in (*PROSE_KEYS, "name")]
+        for key in extra:
+            yield "decision", f"{path}{key} has no ground in the question"
+        for key, value in right.items():
+            yield from _differences(told.get(key), value, f"{path}{key}.")
+    elif isinstance(right, list) and isinstance(told, list) and len(right) == len(told):
+        for place, (one, other) in enumerate(zip(told, right, strict=True)):
+            yield from _differences(one, other, f"{path}{place}.")
+    elif told != right or type(told) is not type(right):
+        yield _rule(path), f"{path.rstrip('.')} is {_short(told)}, the strategy says {_short(right)}"
+
+
+def _rule(path: str) -> str:
+    """The rule that a decision breaks, by its key."""
+    key = path.rstrip(".").split(".")[-1]
+    if key in ("regime", "from", "to", "regime_now", "regime_after"):
+        return "regime"
+    return "tickers" if key == "ticker" else "decision"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def _named(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if "ticker" in value and "name" in value:
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for entry in value:
+            yield from _named(entry)
+
+
+def _rejected_problems(reply: str, reading: Reading, subject: Kind, flaw: str | None) -> Iterator[Problem]:
+    """A rejected answer must grade below 1, and fail for the reason that its pair names, and for no other."""
+    scene = Scene(subject.name, reading.language, 0, "bullets", None, reading.facts)
+    grade = subject.grade(scene, reply)
+    if grade.score >= 1:
+        yield "rejected", "its rejected answer is right"
+    elif flaw is not None and grade.flaws != {flaw}:
+        yield "flaw", f"its rejected answer shows {', '.join(sorted(grade.flaws))}, the pair says {flaw}"

@@ -14,6 +14,7 @@ from tasks.core.errors import WorkError
 from tasks.core.kinds import kind
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings import Pairs
+from tasks.core.synthesis.checks import check_rows
 
 FLAW_SHARES: dict[Flaw, float] = {
     "strategy_violation": 0.30,
@@ -27,8 +28,8 @@ _DRAWS = 20  # attempts at a rejected answer that is new and fails for its own r
 def build_pairs(rows_file: Path, pairs: Pairs, out: Path) -> dict[str, Any]:
     """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
 
-    Each row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError where no rejected answer can be
-    made that grades below the chosen one for its own reason.
+    Each row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError, and publishes nothing, where no
+    rejected answer can be made that grades below the chosen one for its own reason, or a pair cannot be proven.
     """
     with rows_file.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
@@ -36,6 +37,9 @@ def build_pairs(rows_file: Path, pairs: Pairs, out: Path) -> dict[str, Any]:
     for place, flaw in enumerate(_flaws(pairs.rows, rng)):
         row = rows[place % len(rows)]
         built.append(_pair(row, flaw, rng, seen))
+    if failures := check_rows(built):
+        first = failures[0]
+        raise WorkError(f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}: {first.detail}")
     with (out / "pairs.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in built)
     report = _report(built)

@@ -1,0 +1,168 @@
+"""fx_impact: whom a move of the won helps and whom it hurts."""
+
+from random import Random
+from typing import Any
+
+from tasks.core import decisions
+from tasks.core.kinds import grading, lexicon, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
+from tasks.core.strategy import WON_MOVE_PCT
+
+name = "fx_impact"
+share = 0.06
+needs = Needs(
+    stocks=(3, 6),
+    stock_numbers=("per",),
+    numbers=("usdkrw", "usdkrw_change_pct"),
+    asides=("foreign_net_buy_100m_krw", "us_return_pct"),
+)
+
+_NAMED = listed(stock_entry(reason=text(140)), 10)
+schema: Schema = closed(
+    fx_analysis=closed(direction=one_of("WON_WEAK", "WON_STRONG", "NEUTRAL"), reasoning=text()),
+    beneficiaries=_NAMED,
+    negatively_affected=_NAMED,
+    portfolio_action=one_of("TILT_TO_EXPORTERS", "TILT_TO_DOMESTIC", "KEEP"),
+)
+
+# The last two of each language are kept for evaluation.
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 환율이 움직였다.\n{market}\n보유 종목:\n{stocks}\n누가 득을 보고 누가 손해인가?",
+        "환율 영향을 분석해 줘. 기준일 {day}.\n{market}\n{stocks}",
+        "{market}\n{day} 외환 시장이 이렇다. 아래 종목의 득실을 가려 달라.\n{stocks}",
+        "수출주와 내수주 비중을 고민한다({day}).\n{market}\n{stocks}\n어느 쪽으로 기울여야 하나?",
+        "{stocks}\n{day} 원화 움직임이 이 종목들에 주는 영향은?\n{market}",
+        "외환 데스크 메모, {day}.\n{market}\n점검 대상\n{stocks}\n수혜와 피해를 정리하라.",
+        "{day} 환율 변동에 포트폴리오를 맞추려 한다.\n{market}\n종목은\n{stocks}\n규칙대로 답해 달라.",
+        "원화 방향을 판정하고 종목별 영향을 적어 줘({day}).\n{market}\n{stocks}",
+        "{day} 아침 환율을 보고 놀랐다.\n{market}\n우리가 든 것은\n{stocks}\n손볼 데가 있나?",
+        "분기 점검에 넣을 환율 민감도가 필요하다. {day} 기준\n{market}\n{stocks}",
+    ),
+    "en": (
+        "The exchange rate moved on {day}.\n{market}\nHoldings:\n{stocks}\nWho gains and who loses?",
+        "Analyse the currency effect. As of {day}.\n{market}\n{stocks}",
+        "{market}\nSuch is the currency market on {day}. Sort out gains and losses among these names.\n{stocks}",
+        "We weigh exporters against domestic names ({day}).\n{market}\n{stocks}\nWhich way should we tilt?",
+        "{stocks}\nWhat does the won's move of {day} mean for these?\n{market}",
+        "Currency desk memo, {day}.\n{market}\nUnder review\n{stocks}\nList winners and losers.",
+        "We fit the portfolio to the currency move of {day}.\n{market}\nThe names:\n{stocks}\nAnswer by the rules.",
+        "Judge the won's direction and its effect on each name ({day}).\n{market}\n{stocks}",
+        "This morning's rate was a surprise ({day}).\n{market}\nWe hold\n{stocks}\nDoes anything need changing?",
+        "The quarterly review needs our currency exposure. As of {day}\n{market}\n{stocks}",
+    ),
+}
+_DIRECTIONS = {
+    "ko": {
+        "WON_WEAK": (
+            "원/달러가 {change} 올라 {limit:g}% 기준을 넘은 원화 약세다.",
+            "환율 {rate}, 하루 {change} 변동이면 원화가 약하다.",
+            "원화가 {change}만큼 밀렸다. {limit:g}%를 넘는 약세다.",
+            "{change} 오른 환율은 수출 기업의 원화 매출을 키운다.",
+            "달러 값이 {rate}까지 {change} 뛰어 원화 약세로 본다.",
+        ),
+        "WON_STRONG": (
+            "원/달러가 {change} 움직여 {limit:g}% 기준을 넘은 원화 강세다.",
+            "환율 {rate}, 하루 {change} 변동이면 원화가 강하다.",
+            "원화가 올랐다. 환율 등락 {change}는 {limit:g}%를 넘는 강세다.",
+            "{change} 내린 환율은 수입 원가를 낮춰 내수에 유리하다.",
+            "달러 값이 {rate_ro} {change} 내려 원화 강세로 본다.",
+        ),
+        "NEUTRAL": (
+            "원/달러 등락 {change}는 ±{limit:g}%에 못 미쳐 중립이다.",
+            "환율 {rate}의 하루 변동이 {change}에 그쳐 영향이 없다.",
+            "{change}면 {limit:g}% 기준 안이라 환율을 이유로 움직이지 않는다.",
+            "환율은 {rate_ro} 잠잠하다. 등락 {change}는 중립이다.",
+            "이 정도({change}) 움직임으로 업종의 득실을 가를 수 없다.",
+        ),
+    },
+    "en": {
+        "WON_WEAK": (
+            "USD/KRW moved {change}, beyond {limit:g}%: the won is weak.",
+            "A rate of {rate} after {change} in a day means a weak won.",
+            "The won lost ground by {change}, more than the {limit:g}% that counts.",
+            "At {change} on the day exporters' won revenue grows.",
+            "The dollar climbed to {rate}, {change} in a day, and the won is weak.",
+        ),
+        "WON_STRONG": (
+            "USD/KRW moved {change}, beyond {limit:g}%: the won is strong.",
+            "A rate of {rate} after {change} in a day means a strong won.",
+            "The won gained, with USD/KRW at {change}, more than the {limit:g}% that counts.",
+            "At {change} on the day imports get cheaper and domestic names gain.",
+            "The dollar fell to {rate}, {change} in a day, and the won is strong.",
+        ),
+        "NEUTRAL": (
+            "A USD/KRW move of {change} stays within {limit:g}% and is neutral.",
+            "At {rate}, and {change} on the day, the currency decides nothing.",
+            "With {change} inside the {limit:g}% limit there is no currency call.",
+            "The rate is calm at {rate}; {change} is neutral.",
+            "No winners or losers follow from a move of {change}.",
+        ),
+    },
+}
+_EXPORTER = {
+    "ko": (
+        "해외 매출이 많은 수출주로 환율 {change}의 영향을 받는다.",
+        "달러 매출이 커서 {change} 변동이 실적에 닿는다.",
+    ),
+    "en": ("An exporter with dollar sales, moved by {change}.", "Earns mostly abroad, so {change} reaches its profit."),
+}
+_DOMESTIC = {
+    "ko": ("국내 매출 위주라 환율 {change}는 원가와 수요로 온다.", "내수 종목으로 {change} 변동이 비용에 닿는다."),
+    "en": ("Sells at home; {change} comes through costs and demand.", "A domestic name whose costs feel {change}."),
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+def answer(scene: Scene, rng: Random) -> dict[str, Any]:
+    return _written(scene, rng, decisions.fx_impact(scene.facts))
+
+
+def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[str, Any]:
+    language, numbers = scene.language, scene.facts.numbers
+    told = wording.named(decisions.settled(decision), language)
+    direction = told["fx_analysis"]["direction"]
+    said = {key: lexicon.printed(name, numbers[name], language) for key, name in _QUOTED.items()}
+    said["rate_ro"] = with_particle(said["rate"], "으로/로")
+    lead = rng.choice(_DIRECTIONS[language][direction]).format(**said, limit=WON_MOVE_PCT)
+    parts = [lead, wording.argue(scene, rng)]
+    if rng.random() < 0.4:
+        parts.reverse()
+    told["fx_analysis"]["reasoning"] = " ".join(parts)
+    for key, exporters in (
+        ("beneficiaries", direction == "WON_WEAK"),
+        ("negatively_affected", direction != "WON_WEAK"),
+    ):
+        for entry in told[key]:
+            entry["reason"] = rng.choice((_EXPORTER if exporters else _DOMESTIC)[language]).format(**said)
+    return arranged(told, schema)
+
+
+_QUOTED = {"rate": "usdkrw", "change": "usdkrw_change_pct"}
+
+
+def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    def mistake() -> dict[str, Any]:
+        """The won read the wrong way: winners and losers change places."""
+        wrong = decisions.fx_impact(scene.facts)
+        turned = {"WON_WEAK": "WON_STRONG", "WON_STRONG": "WON_WEAK"}
+        tilts = {"WON_WEAK": "TILT_TO_EXPORTERS", "WON_STRONG": "TILT_TO_DOMESTIC"}
+        direction = turned.get(wrong["fx_analysis"]["direction"]) or rng.choice(tuple(tilts))
+        wrong["fx_analysis"]["direction"] = direction
+        wrong["portfolio_action"] = tilts[direction]
+        return _written(scene, rng, wrong)
+
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+
+
+def grade(scene: Scene, reply: str) -> Grade:
+    return grading.judge(scene, reply, schema, decisions.fx_impact(scene.facts))

@@ -1,0 +1,129 @@
+"""intraday_rebalancing: bring a book's weights back inside the stop, the limit per stock and the regime's band."""
+
+from random import Random
+from typing import Any
+
+from tasks.core import decisions
+from tasks.core.kinds import grading, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, listed, one_of, stock_entry, text
+from tasks.core.records import StockFacts
+from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
+
+name = "intraday_rebalancing"
+share = 0.06
+needs = Needs(stocks=(3, 6), stock_numbers=("weight_pct", "pnl_pct"), asides=("max_weight_pct", "nav_100m_krw"))
+
+schema: Schema = closed(
+    rebalancing_decision=listed(
+        stock_entry(action=one_of("EXIT", "TRIM", "HOLD"), target_weight_pct=integer(0, 18), reason=text(160)), 10, 1
+    ),
+    overall_assessment=one_of("OVER_EXPOSED", "IN_BAND", "UNDER_EXPOSED"),
+    regime=REGIME,
+)
+
+# The last two of each language are kept for evaluation.
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 장중 상황이다.\n{market}\n현재 편입 비중:\n{stocks}\n어떻게 조정할까?",
+        "장중 리밸런싱을 점검해 줘. {day} 기준.\n{market}\n{stocks}",
+        "{market}\n{day} 장중 수치가 위와 같다. 아래 비중을 규칙에 맞춰 달라.\n{stocks}",
+        "오후 주문 전 확인({day}).\n{market}\n보유 비중과 손익\n{stocks}\n종목별 목표 비중을 정하라.",
+        "{stocks}\n이 비중을 {day} 국면에 맞게 고쳐 줘.\n{market}",
+        "{day} 장이 출렁인다.\n{market}\n포트폴리오는\n{stocks}\n줄일 것과 둘 것을 가려 달라.",
+        "비중 한도 점검이다. 기준일 {day}.\n{market}\n{stocks}\n넘친 종목은 얼마까지 줄이나?",
+        "운용역 요청: {day} 장중 지표로 비중을 다시 맞춘다.\n{market}\n현황\n{stocks}",
+        "{day} 점심 무렵 수치다.\n{market}\n지금 담긴 비중은\n{stocks}\n목표 비중과 이유를 달라.",
+        "마감 동시호가 전에 정리하려 한다({day}).\n{market}\n{stocks}\n종목마다 매도 여부를 정해 줘.",
+    ),
+    "en": (
+        "Intraday, {day}:\n{market}\nCurrent weights:\n{stocks}\nHow should we adjust?",
+        "Check the intraday rebalancing as of {day}.\n{market}\n{stocks}",
+        "{market}\nThat is the market during {day}. Bring these weights in line with the rules.\n{stocks}",
+        "Before the afternoon orders ({day}).\n{market}\nWeights and results\n{stocks}\nSet a target for each name.",
+        "{stocks}\nFit this book to the regime of {day}.\n{market}",
+        "A choppy session on {day}.\n{market}\nThe portfolio is\n{stocks}\nWhat gets cut and what stays?",
+        "Weight limit review, {day}.\n{market}\n{stocks}\nHow far must the large positions come down?",
+        "The manager wants the weights reset to the figures of {day}.\n{market}\nHeld now\n{stocks}",
+        "Midday numbers of {day}.\n{market}\nWe hold\n{stocks}\nTarget weights, with reasons.",
+        "Tidying up before the closing auction ({day}).\n{market}\n{stocks}\nDecide for each name whether to sell.",
+    ),
+}
+_REASONS = {
+    "ko": {
+        "stopped": ("손익 {pnl}%가 손절 기준 {stop:g}% 이하라 전량 판다.", "{pnl}%로 손절선 {stop:g}%에 걸려 비운다."),
+        "no_longs": ("이 국면은 개별 롱 밴드가 {high}%라 {weight}%를 모두 정리한다.",
+                     "롱 밴드 상한이 {high}%인 국면이라 {weight}% 비중을 비운다."),
+        "scaled": ("롱 합계를 밴드 상한 {high}%에 맞추려 {weight}%에서 {target}%로 낮춘다.",
+                   "롱이 밴드 {high}%를 넘어 {weight}%를 {target}%로 줄인다."),
+        "capped": ("비중 {weight}%가 종목당 한도 {limit}%를 넘어 {target}%로 줄인다.",
+                   "한도 {limit}%를 넘긴 {weight}%라 {target}%까지 판다."),
+        "kept": ("비중 {weight}%는 한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.",
+                 "{weight}% 비중에 손익 {pnl}%면 건드릴 이유가 없다."),
+    },
+    "en": {
+        "stopped": ("A result of {pnl}% is at or below the {stop:g}% stop, so all of it goes.",
+                    "The {stop:g}% stop is hit at {pnl}%: sell the position."),
+        "no_longs": ("The regime's long band ends at {high}%, so the {weight}% goes entirely.",
+                     "With a long band of {high}% in this regime, {weight}% is sold out."),
+        "scaled": ("Longs come down to the band's {high}%: from {weight}% to {target}% here.",
+                   "The book is above its {high}% band, so {weight}% becomes {target}%."),
+        "capped": ("A weight of {weight}% is above the {limit}% limit per stock and comes down to {target}%.",
+                   "It exceeds the {limit}% limit at {weight}%, so it is cut to {target}%."),
+        "kept": ("The {weight}% is within the {limit}% limit and {pnl}% is above the stop.",
+                 "Nothing forces a trade at {weight}% with a result of {pnl}%."),
+    },
+}  # fmt: skip
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+def answer(scene: Scene, rng: Random) -> dict[str, Any]:
+    return _answer(scene, rng)
+
+
+def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    told = decisions.settled(decisions.intraday_rebalancing(scene.facts, regime))
+    told = wording.named(told, scene.language)
+    limit = int(scene.facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
+    high = EXPOSURES[told["regime"]].long_gross[1]
+    for entry, line in zip(told["rebalancing_decision"], scene.facts.stocks, strict=True):
+        why = _why(line, entry["target_weight_pct"], limit, high)
+        entry["reason"] = rng.choice(_REASONS[scene.language][why]).format(
+            pnl=f"{line.numbers['pnl_pct']:.1f}",
+            weight=int(line.numbers["weight_pct"]),
+            target=entry["target_weight_pct"],
+            stop=STOP_LOSS_PCT,
+            limit=limit,
+            high=high,
+        )
+    return arranged(told, schema)
+
+
+def _why(line: StockFacts, target: int, limit: int, high: int) -> str:
+    """Which rule set the target: the stop before the band, the band before the limit."""
+    weight = int(line.numbers["weight_pct"])
+    if line.numbers["pnl_pct"] <= STOP_LOSS_PCT:
+        return "stopped"
+    if not high:
+        return "no_longs"
+    if target < min(weight, limit):
+        return "scaled"
+    return "capped" if target < weight else "kept"
+
+
+def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    def mistake() -> dict[str, Any]:
+        return _answer(scene, rng, spoiling.other_regime(right["regime"], rng))
+
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+
+
+def grade(scene: Scene, reply: str) -> Grade:
+    return grading.judge(scene, reply, schema, decisions.intraday_rebalancing(scene.facts))

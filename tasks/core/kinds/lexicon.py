@@ -1,0 +1,108 @@
+"""What numbers and words are called in prompts, in both languages, and how they are printed.
+
+One lexicon for the prompts and for whoever reads them: a number's label stands before it, once, and no prompt holds a
+number without one (dates and ticker codes aside).
+"""
+
+from dataclasses import dataclass
+
+from tasks.core.kinds.base import Language
+
+
+@dataclass(frozen=True)
+class Label:
+    """A number's name in prompts. `decimals` are the digits printed; what is printed is what counts."""
+
+    ko: str
+    en: str
+    decimals: int = 0
+    unit: str = "%"
+    signed: bool = False
+
+    def of(self, language: Language) -> str:
+        return self.ko if language == "ko" else self.en
+
+
+MARKET = {
+    "return_pct": Label("시장 수익률", "market return", 2),
+    "breadth_pct": Label("상승 종목 비중", "advancing breadth", 1),
+    "momentum_pct": Label("10일 모멘텀", "10-day momentum", 2),
+    "volatility_pct": Label("연율 변동성", "annualized volatility", 2),
+}
+"""The four numbers of the regime rule."""
+
+CONTEXT = {
+    "us_return_pct": Label("S&P 500 등락률", "S&P 500 move", 2, signed=True),
+    "vix": Label("VIX", "VIX", 1, unit=""),
+    "usdkrw": Label("원/달러 환율", "USD/KRW rate", 1, unit=""),
+    "usdkrw_change_pct": Label("원/달러 등락률", "USD/KRW move", 2, signed=True),
+    "foreign_net_buy_100m_krw": Label("외국인 순매수", "net foreign buying", 0, unit="won", signed=True),
+    "sentiment_points": Label("투자 심리 지수", "sentiment index", 0, unit=""),
+    "nav_100m_krw": Label("운용자산", "fund NAV", 0, unit="won"),
+    "drawdown_pct": Label("최대 낙폭(MDD)", "maximum drawdown (MDD)", 1),
+    "leverage_x": Label("현재 레버리지", "current leverage", 2, unit="x"),
+    "net_now_pct": Label("현재 순노출", "current net exposure", 0),
+    "max_weight_pct": Label("종목당 한도", "limit per stock", 0),
+    "shock_pct": Label("충격 크기", "size of the shock", 1),
+}
+"""Other numbers of a question, after the market's."""
+
+STOCK = {
+    "per": Label("PER", "PER", 1, unit=""),
+    "pbr": Label("PBR", "PBR", 2, unit=""),
+    "beta": Label("베타", "beta", 2, unit=""),
+    "weight_pct": Label("비중", "weight", 0),
+    "pnl_pct": Label("손익", "P&L", 1, signed=True),
+    "gap_pct": Label("시가 갭", "opening gap", 1, signed=True),
+    "volume_x": Label("거래량 배율", "volume ratio", 1, unit="x"),
+    "f_score": Label("F-Score", "F-Score", 0, unit=""),
+}
+"""Numbers of one stock, on its line."""
+
+REGIME_WORD = Label("직전 국면", "previous regime")
+"""Stands before a regime's name; Facts.words["previous_regime"]."""
+
+STOCK_WORDS: dict[str, tuple[Label, dict[str, Label]]] = {
+    "us_correlation": (
+        Label("미국 상관", "US correlation"),
+        {"high": Label("높음", "high"), "medium": Label("중간", "medium"), "low": Label("낮음", "low")},
+    ),
+    "tier": (
+        Label("시총", "cap tier"),
+        {
+            "large": Label("초대형", "large"),
+            "mid_large": Label("대형", "mid-large"),
+            "mid": Label("중형", "mid"),
+            "small_mid": Label("중소형", "small-mid"),
+        },
+    ),
+}
+"""Words of one stock, on its line: the label, then one of the values."""
+
+SHOCKS = {
+    "index_drop": Label("코스피가 하루에 그만큼 급락한다면", "KOSPI drops by that much in a day"),
+    "index_rally": Label("코스피가 하루에 그만큼 급등한다면", "KOSPI jumps by that much in a day"),
+    "us_selloff": Label("미국 증시가 밤사이 그만큼 급락한다면", "US shares sell off by that much overnight"),
+    "won_slump": Label("원화 가치가 그만큼 급락한다면", "the won slumps by that much"),
+    "oil_spike": Label("국제 유가가 그만큼 급등한다면", "crude oil jumps by that much"),
+    "rate_hike": Label("금리가 그만큼(%p) 오른다면", "interest rates rise by that many points"),
+    "foreign_exodus": Label("외국인이 보유 주식의 그만큼을 판다면", "foreigners sell that share of their holdings"),
+}
+"""strategy.SHOCKS in words; `that much` is the number labelled shock_pct."""
+
+
+def printed(name: str, value: float, language: Language) -> str:
+    """A number as prompts and rationales print it, with its unit."""
+    label = MARKET.get(name) or CONTEXT.get(name) or STOCK[name]
+    if label.unit == "won":
+        return won(int(value), language)
+    return f"{value:{'+' if label.signed else ''}.{label.decimals}f}{label.unit}"
+
+
+def won(hundred_millions: int, language: Language) -> str:
+    """An amount of 억 won: 1조 2,300억원, or KRW 1,230.0 bn."""
+    sign, amount = "-" if hundred_millions < 0 else "", abs(hundred_millions)
+    if language == "en":
+        return f"{sign}KRW {amount / 10:,.1f} bn"
+    trillions, rest = divmod(amount, 10_000)
+    return sign + " ".join([f"{trillions}조"] * bool(trillions) + [f"{rest:,}억"] * bool(rest or not trillions)) + "원"

@@ -1,0 +1,147 @@
+"""regime_transition: from yesterday's regime to today's, in one or two days."""
+
+from random import Random
+from typing import Any
+
+from tasks.core import decisions
+from tasks.core.kinds import grading, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.schemas import NET, REGIME, Schema, arranged, closed, one_of, text
+
+name = "regime_transition"
+share = 0.07
+needs = Needs(numbers=("net_now_pct",), words=("previous_regime",), asides=("nav_100m_krw", "sentiment_points"))
+
+_DAY = closed(net_exposure_pct=NET, note=text(160))
+schema: Schema = closed(
+    transition=closed(**{"from": REGIME, "to": REGIME, "reasoning": text()}),
+    urgency=one_of("IMMEDIATE", "GRADUAL", "NONE"),
+    execution_plan=closed(day_1=_DAY, day_2=_DAY),
+    target_net_exposure_pct=NET,
+)
+
+# The last two of each language are kept for evaluation.
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 국면이 바뀌었는지 보려 한다.\n{market}\n순노출을 어떻게 옮길까?",
+        "국면 전환 계획을 세워 줘. 기준일 {day}.\n{market}",
+        "{market}\n{day} 수치다. 직전 국면에서 벗어났다면 실행 계획을 달라.",
+        "포트폴리오 전환 회의({day}).\n{market}\n목표 순노출과 이틀 계획을 제시하라.",
+        "{day} 마감 뒤 점검한다.\n{market}\n전환이 급한가, 천천히 해도 되는가?",
+        "아래 지표로 국면 전환 여부와 속도를 판단해 달라({day}).\n{market}",
+        "{day} 시장을 보고 순노출을 조정하려 한다.\n{market}\n첫날과 둘째 날에 얼마씩 움직일까?",
+        "운용 지시서를 준비한다. {day} 상황:\n{market}\n어디에서 어디로 옮기는지 적어라.",
+        "{day} 현재 비중이 새 국면에 맞는지 묻는다.\n{market}\n맞추는 순서를 정해 줘.",
+        "트레이딩 데스크에 보낼 전환 일정이 필요하다({day}).\n{market}",
+    ),
+    "en": (
+        "Has the regime changed on {day}?\n{market}\nHow do we move the net exposure?",
+        "Plan the regime transition. As of {day}.\n{market}",
+        "{market}\nFigures of {day}. If the previous regime no longer holds, give a plan of execution.",
+        "Portfolio transition meeting ({day}).\n{market}\nState the target net exposure and a two-day plan.",
+        "Review after the close of {day}.\n{market}\nIs the switch urgent or can it be gradual?",
+        "Judge from these indicators whether the regime turns, and how fast to act ({day}).\n{market}",
+        "The net exposure is to fit the market of {day}.\n{market}\nHow much on the first day and on the second?",
+        "Preparing the order sheet. The state of {day}:\n{market}\nWrite from where to where we move.",
+        "Does the present exposure fit the new regime on {day}?\n{market}\nSet the order in which we align it.",
+        "The trading desk needs a schedule for the switch ({day}).\n{market}",
+    ),
+}
+_FIRST = {
+    "ko": {
+        "once": ("{now}%에서 {first}%로 하루에 옮긴다. 폭이 작다.", "움직일 폭이 작아 첫날 {first}%까지 마친다."),
+        "fast": (
+            "급한 국면이라 {now}%에서 {first}%까지 대부분을 첫날에 옮긴다.",
+            "첫날에 열에 일곱을 옮겨 {first}%로 만든다. 출발은 {now}%다.",
+        ),
+        "half": (
+            "{now}%와 {target}% 사이의 절반인 {first}%까지 옮긴다.",
+            "절반만 먼저 움직여 {now}%를 {first}%로 바꾼다.",
+        ),
+    },
+    "en": {
+        "once": (
+            "From {now}% to {first}% in one day, the step is small.",
+            "A small step, so {first}% is reached on day one.",
+        ),
+        "fast": (
+            "An urgent regime: most of the way from {now}%, to {first}%, on the first day.",
+            "Seven tenths of the move come first, which takes {now}% to {first}%.",
+        ),
+        "half": (
+            "Half of the way from {now}% to {target}%, which is {first}%.",
+            "Half goes first and turns {now}% into {first}%.",
+        ),
+    },
+}
+_SECOND = {
+    "ko": {
+        "done": ("{target}%를 유지하며 수치를 다시 본다.", "이미 {target}%라 손대지 않는다."),
+        "rest": ("남은 {rest}%p를 옮겨 목표 {target}%에 맞춘다.", "나머지 {rest}%p로 {target}%를 채운다."),
+    },
+    "en": {
+        "done": ("Hold {target}% and look at the figures again.", "Already at {target}%, nothing to do."),
+        "rest": (
+            "The remaining {rest} points take it to the target of {target}%.",
+            "Another {rest} points complete {target}%.",
+        ),
+    },
+}
+_MOVES = {
+    "ko": {
+        True: ("{before}에서 벗어나지 않았다.", "직전과 같은 {before}다."),
+        False: ("{before}에서 {to_ro} 넘어간다.", "직전의 {before_eun} 더는 맞지 않고 {to_i} 자리를 잇는다."),
+    },
+    "en": {
+        True: ("It has not left {before}.", "The regime is {before} as before."),
+        False: ("It moves from {before} to {to}.", "The {before} of the day before gives way to {to}."),
+    },
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+def answer(scene: Scene, rng: Random) -> dict[str, Any]:
+    return _answer(scene, rng)
+
+
+def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    told = decisions.settled(decisions.regime_transition(scene.facts, regime))
+    language, plan, target = scene.language, told["execution_plan"], told["target_net_exposure_pct"]
+    before, to = told["transition"]["from"], told["transition"]["to"]
+    moves = rng.choice(_MOVES[language][before == to])
+    parts = [
+        moves.format(
+            before=before, to=to, to_ro=with_particle(to, "으로/로"), to_i=with_particle(to, "이/가"),
+            before_eun=with_particle(before, "은/는"),
+        ),
+        wording.argue(scene, rng, claimed=regime),
+    ]  # fmt: skip
+    if rng.random() < 0.7:
+        parts.reverse()
+    told["transition"]["reasoning"] = " ".join(parts)
+    first, now = plan["day_1"]["net_exposure_pct"], int(scene.facts.numbers["net_now_pct"])
+    pace = "once" if first == target else "fast" if to in ("SHORT_TERM_STRESS", "BEAR") else "half"
+    said = {"now": now, "first": first, "target": target, "rest": abs(target - first)}
+    plan["day_1"]["note"] = rng.choice(_FIRST[language][pace]).format(**said)
+    plan["day_2"]["note"] = rng.choice(_SECOND[language]["done" if pace == "once" else "rest"]).format(**said)
+    return arranged(told, schema)
+
+
+def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    def mistake() -> dict[str, Any]:
+        return _answer(scene, rng, spoiling.other_regime(right["transition"]["to"], rng))
+
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+
+
+def grade(scene: Scene, reply: str) -> Grade:
+    """Day 1 may lie anywhere between the taught step and the target, day 2 anywhere in the target regime's band."""
+    return grading.judge(scene, reply, schema, decisions.regime_transition(scene.facts))

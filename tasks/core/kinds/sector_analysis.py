@@ -1,0 +1,173 @@
+"""sector_analysis: which Korean names an event in the US or the world moves, which way, and what to do about it."""
+
+from random import Random
+from typing import Any
+
+from tasks.core import decisions
+from tasks.core.events import event, events
+from tasks.core.kinds import grading, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
+from tasks.core.universe import sectors, stock
+
+name = "sector_analysis"
+share = 0.08
+needs = Needs(stocks=(3, 6), stock_numbers=("beta",), words=("event",), asides=("us_return_pct", "usdkrw"))
+
+_WAYS = ("POSITIVE", "NEGATIVE")
+schema: Schema = closed(
+    event=one_of(*(found.name for found in events())),
+    primary_sector=one_of(*(sector.name for sector in sectors())),
+    direction=one_of(*_WAYS),
+    affected_stocks=listed(stock_entry(impact=one_of(*_WAYS), reason=text(160)), 10),
+    reasoning=text(),
+    action=one_of("ADD", "REDUCE", "HOLD"),
+)
+
+# The last two of each language are kept for evaluation.
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 소식: {event}.\n{market}\n관심 종목:\n{stocks}\n어느 종목이 영향을 받고 어떻게 대응할까?",
+        "{event}. 아래 종목에 미칠 영향을 분석해 줘. 기준일 {day}.\n{stocks}\n시장은\n{market}",
+        "{day} 장 전 브리핑이다. {event}.\n{stocks}\n{market}\n업종과 종목 영향, 조치를 달라.",
+        "간밤 뉴스에 따르면 {event}. {day} 지표는\n{market}\n보유 후보는\n{stocks}\n무엇이 움직이나?",
+        "{stocks}\n위 종목을 보고 있는데 {event}. {day} 시장은 이렇다.\n{market}\n영향을 정리해 달라.",
+        "섹터 팀 질문({day}): {event}. 수혜와 피해를 가려 줘.\n{market}\n{stocks}",
+        "{market}\n{day} 이런 장에서 {event}. 목록에서 관련 종목을 골라라.\n{stocks}",
+        "속보다. {event}. 기준일 {day}.\n{market}\n대상\n{stocks}\n주도 업종과 방향, 매매 판단을 적어라.",
+        "{day} 회의에서 나온 이야기다. {event}.\n{market}\n점검할 종목\n{stocks}\n득실을 따져 달라.",
+        "고객이 묻는다. {event}, 그러면 이 종목들은 어떻게 되나? ({day})\n{stocks}\n{market}",
+    ),
+    "en": (
+        "News of {day}: {event}.\n{market}\nNames we follow:\n{stocks}\nWhich are affected, and what do we do?",
+        "It is reported that {event}. What does it mean for these names? As of {day}.\n{stocks}\nThe market:\n{market}",
+        "Pre-market briefing, {day}: {event}.\n{stocks}\n{market}\nSector, stocks affected and action, please.",
+        "Overnight {event}. The figures of {day}:\n{market}\nCandidates:\n{stocks}\nWhat moves?",
+        "{stocks}\nWe watch these, and now {event}. The market of {day}:\n{market}\nSort out the effects.",
+        "From the sector team ({day}): {event}. Who gains and who loses?\n{market}\n{stocks}",
+        "{market}\nIn the market of {day}, {event}. Pick the names concerned from the list.\n{stocks}",
+        "Breaking: {event}. As of {day}.\n{market}\nUnder review\n{stocks}\nName the sector, direction and trade.",
+        "It came up in the meeting of {day} that {event}.\n{market}\nNames to check\n{stocks}\nWeigh the effects.",
+        "A client asks what happens to these names now that {event} ({day}).\n{stocks}\n{market}",
+    ),
+}
+_IMPACTS = {
+    "ko": {
+        "POSITIVE": (
+            "{sector} 업종이라 수혜를 받으며 베타 {beta_da}.",
+            "{sector} 실적에 도움이 된다. 베타는 {beta_da}.",
+            "베타 {beta}의 {sector} 종목으로 득을 본다.",
+        ),
+        "NEGATIVE": (
+            "{sector} 업종이라 타격을 받으며 베타 {beta_da}.",
+            "{sector} 실적에 부담이다. 베타는 {beta_da}.",
+            "베타 {beta}의 {sector} 종목으로 손해를 본다.",
+        ),
+    },
+    "en": {
+        "POSITIVE": (
+            "In {sector}, which gains; beta {beta}.",
+            "Helps {sector} earnings; its beta is {beta}.",
+            "A {sector} name with a beta of {beta} that benefits.",
+        ),
+        "NEGATIVE": (
+            "In {sector}, which suffers; beta {beta}.",
+            "Weighs on {sector} earnings; its beta is {beta}.",
+            "A {sector} name with a beta of {beta} that loses.",
+        ),
+    },
+}
+_LEADS = {
+    "ko": {
+        "POSITIVE": (
+            "{sector_ro} 먼저 온기가 돈다.",
+            "가장 크게 얻는 업종은 {sector_da}.",
+            "{sector_eun} 이익 전망이 올라간다.",
+        ),
+        "NEGATIVE": (
+            "{sector_ro} 먼저 부담이 간다.",
+            "가장 크게 잃는 업종은 {sector_da}.",
+            "{sector_eun} 이익 전망이 깎인다.",
+        ),
+    },
+    "en": {
+        "POSITIVE": (
+            "{sector} gains first.",
+            "The sector with most to win is {sector}.",
+            "Earnings estimates rise in {sector}.",
+        ),
+        "NEGATIVE": (
+            "{sector} is hit first.",
+            "The sector with most to lose is {sector}.",
+            "Earnings estimates fall in {sector}.",
+        ),
+    },
+}
+_ACTIONS = {
+    "ko": {
+        "ADD": "국면이 받쳐 주므로 수혜주를 더 담는다.",
+        "HOLD": "호재라도 국면이 약해 새로 사지 않고 지켜본다.",
+        "REDUCE": "악재이므로 피해 종목의 비중을 줄인다.",
+    },
+    "en": {
+        "ADD": "The regime supports it, so the winners are bought.",
+        "HOLD": "Good news, but in a weak regime nothing new is bought.",
+        "REDUCE": "Bad news: the losers' weights come down.",
+    },
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+def answer(scene: Scene, rng: Random) -> dict[str, Any]:
+    return _written(scene, rng, decisions.sector_analysis(scene.facts))
+
+
+def _written(scene: Scene, rng: Random, decision: decisions.Decision, regime: str | None = None) -> dict[str, Any]:
+    language = scene.language
+    told = wording.named(decisions.settled(decision), language)
+    betas = {line.ticker: line.numbers["beta"] for line in scene.facts.stocks}
+    for entry in told["affected_stocks"]:
+        called = _called(stock(entry["ticker"]).sector, language)
+        beta = f"{betas[entry['ticker']]:.2f}"
+        text_of = rng.choice(_IMPACTS[language][entry["impact"]])
+        entry["reason"] = text_of.format(sector=called, beta=beta, beta_da=with_particle(beta, "이다/다"))
+    called = _called(told["primary_sector"], language)
+    lead = rng.choice(_LEADS[language][told["direction"]])
+    if language == "ko":
+        said = {"sector_ro": "으로/로", "sector_da": "이다/다", "sector_eun": "은/는"}
+        lead = lead.format(**{key: with_particle(called, pair) for key, pair in said.items()})
+    parts = [lead.format(sector=called), wording.argue(scene, rng, claimed=regime)]
+    if rng.random() < 0.6:
+        parts.reverse()
+    told["reasoning"] = " ".join([*parts, _ACTIONS[language][told["action"]]])
+    return arranged(told, schema)
+
+
+def _called(sector: str, language: Language) -> str:
+    return next(found.name_ko for found in sectors() if found.name == sector) if language == "ko" else sector
+
+
+def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    def mistake() -> dict[str, Any]:
+        """The event read the wrong way round, in the sector, its stocks and the trade."""
+        wrong = decisions.sector_analysis(scene.facts)
+        turned = {"POSITIVE": "NEGATIVE", "NEGATIVE": "POSITIVE"}
+        wrong["direction"] = turned[wrong["direction"]]
+        for entry in wrong["affected_stocks"]:
+            entry["impact"] = turned[entry["impact"]]
+        wrong["action"] = "ADD" if event(scene.facts.words["event"]).direction == "NEGATIVE" else "REDUCE"
+        return _written(scene, rng, wrong)
+
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+
+
+def grade(scene: Scene, reply: str) -> Grade:
+    return grading.judge(scene, reply, schema, decisions.sector_analysis(scene.facts))

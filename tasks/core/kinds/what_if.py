@@ -1,0 +1,136 @@
+"""what_if: the regime after a shock, and the book that fits it."""
+
+from random import Random
+from typing import Any
+
+from tasks.core import decisions
+from tasks.core.decisions import known_numbers
+from tasks.core.kinds import grading, lexicon, spoiling, wording
+from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.schemas import INDEX_SHORT, LONG_GROSS, NET, REGIME, Schema, arranged, closed, one_of, text
+from tasks.core.strategy import EXPOSURES, SHOCKS, shocked
+
+name = "what_if"
+share = 0.06
+needs = Needs(numbers=("shock_pct",), words=("shock",), asides=("vix", "usdkrw", "nav_100m_krw"))
+
+schema: Schema = closed(
+    scenario_analysis=closed(shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()),
+    recommended_action=closed(action=one_of("CUT", "ADD", "KEEP"), net_exposure_pct=NET),
+    positions=closed(long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT),
+    contingency=text(200),
+)
+
+# The last two of each language are kept for evaluation.
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 시장이다.\n{market}\n{shock} 어떻게 해야 하나?",
+        "시나리오 분석. 기준일 {day}.\n{market}\n{shock} 국면과 순노출은?",
+        "{market}\n{day} 위 상태에서 {shock} 포트폴리오를 어떻게 바꿀까?",
+        "스트레스 테스트를 해 줘({day}). {shock} 어떤 일이 생기나?\n{market}",
+        "리스크 회의에서 나온 질문이다. {shock} 대응은? {day} 지표\n{market}",
+        "{day} 수치를 놓고 가정해 보자.\n{market}\n만약 {shock} 롱과 숏을 얼마로 두나?",
+        "{shock} 우리 펀드는 어디에 서 있어야 하나?\n{market}\n기준일: {day}",
+        "비상 계획을 미리 세운다. {day} 현재\n{market}\n{shock} 그다음 행동을 규칙대로 적어라.",
+        "{day} 종가를 바탕으로 묻는다. {shock} 판단이 달라지나?\n{market}",
+        "고객 설명용 가정이다({day}).\n{market}\n{shock} 국면이 어떻게 옮겨 가는지 보여 달라.",
+    ),
+    "en": (
+        "The market of {day}:\n{market}\nWhat do we do if {shock}?",
+        "Scenario analysis as of {day}.\n{market}\nSuppose {shock}. Which regime, and what net exposure?",
+        "{market}\nFrom this state on {day}, how does the portfolio change if {shock}?",
+        "Run a stress test ({day}): what happens if {shock}?\n{market}",
+        "Asked in the risk meeting: our response if {shock}? The figures of {day}:\n{market}",
+        "Take the numbers of {day}.\n{market}\nAssume that {shock}. How much long and short do we run?",
+        "Where should the fund stand if {shock}?\n{market}\nDate: {day}",
+        "We plan ahead. As of {day}\n{market}\nIf {shock}, what comes next by the rules?",
+        "On the closing figures of {day}: does the view change if {shock}?\n{market}",
+        "An assumption for a client talk ({day}).\n{market}\nShow how the regime shifts if {shock}.",
+    ),
+}
+_AFTER = {
+    "ko": (
+        "충격 뒤 시장 수익률은 {r}, 상승 종목 비중은 {b}가 된다.",
+        "규칙의 민감도로 보면 수익률 {r}, 폭 {b}까지 간다.",
+        "{size} 충격은 시장 수익률을 {r}, 상승 종목 비중을 {b}로 만든다.",
+        "충격 {size}를 반영한 수치는 수익률 {r}, 모멘텀 {m}, 변동성 {v}다.",
+        "모멘텀은 {m}, 변동성은 {v}로 옮겨 가고 수익률은 {r}다.",
+    ),
+    "en": (
+        "After the shock the market return is {r} and breadth {b}.",
+        "By the rule's sensitivities it comes to a return of {r} and breadth of {b}.",
+        "A shock of {size} takes the return to {r} and breadth to {b}.",
+        "With {size} worked in, return is {r}, momentum {m} and volatility {v}.",
+        "Momentum shifts to {m} and volatility to {v}, with a return of {r}.",
+    ),
+}
+_SHIFT = {
+    "ko": {
+        True: ("그래도 국면은 {before} 그대로다.", "국면은 {before}에서 바뀌지 않는다."),
+        False: ("국면은 {before}에서 {after_ro} 바뀐다.", "그러면 {after_i} 되어 {before_eun} 끝난다."),
+    },
+    "en": {
+        True: ("The regime stays {before}.", "That still is {before}."),
+        False: ("The regime goes from {before} to {after}.", "That ends {before} and means {after}."),
+    },
+}
+_CONTINGENCY = {
+    "ko": (
+        "예상과 달리 수치가 돌아오면 순노출 밴드 {low}~{high}% 안에서 다시 맞춘다.",
+        "충격이 더 커지면 인덱스 숏 {short}%부터 다시 본다.",
+        "하루 뒤 수치를 다시 넣어 {low}~{high}% 밴드를 벗어나는지 확인한다.",
+    ),
+    "en": (
+        "If the figures recover, realign within the {low} to {high}% net band.",
+        "Should the shock grow, the index short of {short}% is reviewed first.",
+        "A day later run the figures again and check the {low} to {high}% band.",
+    ),
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+def answer(scene: Scene, rng: Random) -> dict[str, Any]:
+    return _answer(scene, rng)
+
+
+def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    told = decisions.settled(decisions.what_if(scene.facts, regime))
+    language, found, size = scene.language, told["scenario_analysis"], scene.facts.numbers["shock_pct"]
+    before, after = found["regime_now"], found["regime_after"]
+    numbers = shocked(known_numbers(scene.facts), found["shock"], size)
+    said = {name[0]: lexicon.printed(name, value, language) for name, value in numbers.items()}
+    shift = rng.choice(_SHIFT[language][before == after])
+    parts = [
+        rng.choice(_AFTER[language]).format(**said, size=lexicon.printed("shock_pct", size, language)),
+        shift.format(
+            before=before, after=after, after_ro=with_particle(after, "으로/로"), after_i=with_particle(after, "이/가"),
+            before_eun=with_particle(before, "은/는"),
+        ),
+    ]  # fmt: skip
+    now = wording.argue(scene, rng).split(". ")[0].rstrip(".") + "."
+    parts.insert(rng.choice((0, 2)), now)
+    found["reasoning"] = " ".join(parts)
+    low, high = EXPOSURES[after].net
+    told["contingency"] = rng.choice(_CONTINGENCY[language]).format(
+        low=low, high=high, short=told["positions"]["index_short_pct"]
+    )
+    return arranged(told, schema)
+
+
+def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    def mistake() -> dict[str, Any]:
+        return _answer(scene, rng, spoiling.other_regime(right["scenario_analysis"]["regime_after"], rng))
+
+    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+
+
+def grade(scene: Scene, reply: str) -> Grade:
+    return grading.judge(scene, reply, schema, decisions.what_if(scene.facts))

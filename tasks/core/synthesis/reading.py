@@ -1,0 +1,126 @@
+"""What a question says, read back from its text alone, as a person would: labels, numbers, names, dates, events.
+
+Shares the lexicon, the events and the universe with the prompts' writer, and nothing else.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from tasks.core.events import events
+from tasks.core.kinds import lexicon
+from tasks.core.kinds.base import Language
+from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS, Label
+from tasks.core.records import Facts, StockFacts
+from tasks.core.strategy import REGIMES
+
+_HANGUL = re.compile("[가-힣]")
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+_STOCK_LINE = re.compile(r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M)
+_BETWEEN = r"(?:: | \| | )"
+_WON = {
+    "ko": r"-?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)원",
+    "en": r"-?KRW [\d,]+\.\d bn",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A question's facts, and what in it is no fact."""
+
+    language: Language
+    facts: Facts
+    dates: tuple[str, ...]
+    names: tuple[tuple[str, str], ...]  # (ticker, name) as printed
+    unread: tuple[str, ...]  # numbers without a label, and labels that stand twice
+
+
+def read_question(text: str) -> Reading:
+    """Reads a prompt. Never fails: what cannot be read is missing in the facts or listed as unread."""
+    lines = list(_STOCK_LINE.finditer(text))
+    around = _STOCK_LINE.sub("", text)
+    language: Language = "ko" if _HANGUL.search(around) else "en"
+    numbers, rest, twice = _numbers(around, language, {**MARKET, **CONTEXT})
+    stocks, odd = [], list(twice)
+    for line in lines:
+        found, left = _stock(line, language)
+        stocks.append(found)
+        odd += left
+    words, rest = _words(rest, language)
+    dates = tuple(_DATE.findall(rest))
+    odd += re.findall(r"\S*\d\S*", _DATE.sub("", rest))
+    names = tuple((line["ticker"], line["name"].strip()) for line in lines)
+    return Reading(language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd))
+
+
+def _stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
+    numbers, rest, twice = _numbers(line["rest"], language, STOCK)
+    words = {}
+    for name, (label, values) in STOCK_WORDS.items():
+        for value, called in values.items():
+            told = rf"{re.escape(label.of(language))} {re.escape(called.of(language))}(?![\w-])"
+            if re.search(told, rest):
+                words[name] = value
+    return StockFacts(line["ticker"], numbers, words), [*twice, *re.findall(r"\S*\d\S*", rest)]
+
+
+def _words(text: str, language: Language) -> tuple[dict[str, str], str]:
+    """The regime of the day before, the event and the shock, and the text without the first."""
+    words = {}
+    pattern = re.compile(re.escape(REGIME_WORD.of(language)) + _BETWEEN + f"({'|'.join(REGIMES)})")
+    if found := pattern.search(text):
+        words["previous_regime"] = found[1]
+        text = pattern.sub("", text)
+    for event in events():
+        if (event.ko if language == "ko" else event.en) in text:
+            words["event"] = event.name
+    for name, label in lexicon.SHOCKS.items():
+        if label.of(language) in text:
+            words["shock"] = name
+    return words, text
+
+
+def _numbers(text: str, language: Language, labels: dict[str, Label]) -> tuple[dict[str, float], str, list[str]]:
+    """The labelled numbers, the text without them, and labels that were found twice."""
+    numbers: dict[str, float] = {}
+    twice: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        name = next(name for name, value in match.groupdict().items() if value is not None)
+        if name in numbers:
+            twice.append(match[0])
+        numbers[name] = _value(match[name], labels[name])
+        return " "
+
+    rest = _pattern(language, tuple(labels.items())).sub(take, text)
+    return numbers, rest, twice
+
+
+@cache
+def _pattern(language: Language, labels: tuple[tuple[str, Label], ...]) -> re.Pattern[str]:
+    """One pattern for all labels, longest first, each with its number in the digits that it is printed with."""
+    parts = []
+    for name, label in sorted(labels, key=lambda entry: -len(entry[1].of(language))):
+        if label.unit == "won":
+            value = _WON[language]
+        else:
+            decimals = rf"\.\d{{{label.decimals}}}" if label.decimals else ""
+            sign = "[+-]" if label.signed else "-?"
+            value = rf"{sign}\d+{decimals}(?![\d.]\d|\d)(?={re.escape(label.unit)})"
+        parts.append(rf"{re.escape(label.of(language))}{_BETWEEN}(?P<{name}>{value}){re.escape(_unit(label))}")
+    return re.compile("|".join(parts))
+
+
+def _unit(label: Label) -> str:
+    return "" if label.unit == "won" else label.unit
+
+
+def _value(text: str, label: Label) -> float:
+    if label.unit != "won":
+        return float(text)
+    sign = -1.0 if text.startswith("-") else 1.0
+    if "KRW" in text:
+        return sign * round(10 * float(re.sub(r"[^\d.]", "", text)), 1)
+    trillions, hundred_millions = (re.search(rf"([\d,]+){unit}", text) for unit in ("조", "억"))
+    amounts = (trillions, 10_000), (hundred_millions, 1)
+    return sign * sum(scale * float(found[1].replace(",", "")) for found, scale in amounts if found)
