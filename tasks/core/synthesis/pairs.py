@@ -28,7 +28,7 @@ _DRAWS = 20  # attempts at a rejected answer that is new and fails for its own r
 def build_pairs(rows_file: Path, pairs: Pairs, out: Path) -> dict[str, Any]:
     """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
 
-    Each row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError, and publishes nothing, where no
+    Each row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError and publishes nothing where no
     rejected answer can be made that grades below the chosen one for its own reason, or a pair cannot be proven.
     """
     with rows_file.open(encoding="utf-8") as file:
