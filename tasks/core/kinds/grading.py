@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -66,13 +65,18 @@ def read(reply: str, schema: dict[str, Any]) -> tuple[dict[str, Any] | None, dic
         answer = json.loads(reply.strip())
     except ValueError:
         return None, {"json": False}
-    valid = validator(json.dumps(schema, sort_keys=True)).is_valid(answer)
+    valid = _validator(schema).is_valid(answer)
     return (answer if valid else None), {"json": True, "schema": valid}
 
 
-@cache
-def validator(schema: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(json.loads(schema))
+def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """A schema's validator, made once: the kinds' schemas are constants of their modules."""
+    if id(schema) not in _VALIDATORS:
+        _VALIDATORS[id(schema)] = (schema, jsonschema_rs.Draft202012Validator(schema))
+    return _VALIDATORS[id(schema)][1]
+
+
+_VALIDATORS: dict[int, tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]] = {}
 
 
 def graded(parts: dict[str, bool], wanted: Iterable[str]) -> Grade:
@@ -160,20 +164,29 @@ def _agrees(text: str, told: dict[str, Any], scene: Scene) -> bool:
 
 def grounds_claimed(text: str, language: Language) -> set[str]:
     """The regimes that a text says, by name or in words, that the market is in."""
-    return {regime for regime, words in _SAID[language].items() if re.search(words, text)}
+    return {_CLAIMED[language][word] for word in _CLAIMS[language].findall(text)}
 
 
-_SAID = {
+_CLAIMED = {
     "ko": {
-        "BEAR": "약세장", "SHORT_TERM_STRESS": "스트레스", "WEAKENING": "약화|약해지", "MILD_BULL": "완만",
-        "STRONG_BULL": "강세장",
+        "약세장": "BEAR",
+        "스트레스": "SHORT_TERM_STRESS",
+        "약화": "WEAKENING",
+        "약해지": "WEAKENING",
+        "완만": "MILD_BULL",
+        "강세장": "STRONG_BULL",
     },
     "en": {
-        "BEAR": "bear", "SHORT_TERM_STRESS": "stress", "WEAKENING": "weakening", "MILD_BULL": "mild",
-        "STRONG_BULL": "strong.bull",
+        "bear": "BEAR",
+        "stress": "SHORT_TERM_STRESS",
+        "weakening": "WEAKENING",
+        "mild": "MILD_BULL",
+        "strong bull": "STRONG_BULL",
+        "strong-bull": "STRONG_BULL",
     },
-}  # fmt: skip
-"""How a text calls each regime, as a pattern."""
+}
+"""How a text calls each regime."""
+_CLAIMS = {language: re.compile("|".join(words)) for language, words in _CLAIMED.items()}
 
 
 def regimes_told(told: Any) -> Iterator[str]:
@@ -182,6 +195,9 @@ def regimes_told(told: Any) -> Iterator[str]:
             yield from regimes_told(value)
     elif isinstance(told, str) and told in REGIMES:
         yield told
+
+
+_RULES = RULE_NUMBERS | BAND_NUMBERS
 
 
 def grounded(texts: Iterable[str], scene: Scene, told: Any) -> bool:
@@ -194,14 +210,15 @@ def _known_values(scene: Scene, told: Any) -> set[float]:
     """Sizes of all numbers that a rationale may quote; a distance to a limit of the regime's rule follows from both."""
     facts = scene.facts
     integers = list(_integers(told))
-    known = {*facts.numbers.values(), *RULE_NUMBERS, *BAND_NUMBERS, *integers, *_sums_of_weights(told)}
-    known.update(one - other for one in integers for other in integers)  # what is left to move
+    known = {*facts.numbers.values(), *integers, *_sums_of_weights(told)}
+    if "execution_plan" in told:
+        known.update(one - other for one in integers for other in integers)  # what is left to move
     known.update(value for line in facts.stocks for value in line.numbers.values())
     market = known_numbers(facts)
     known.update(round(market[name] - limit, MARKET[name].decimals) for name, limit in THRESHOLDS)
     if "shock" in facts.words:
         known.update(shocked(market, facts.words["shock"], facts.numbers["shock_pct"]).values())
-    return {abs(value) for value in known}
+    return {abs(value) for value in known} | _RULES
 
 
 def _integers(told: Any) -> Iterator[float]:

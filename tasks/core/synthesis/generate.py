@@ -6,9 +6,8 @@ Reads the market artifact's train part and the base model's tokenizer.json; writ
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +28,14 @@ log = logging.getLogger(__name__)
 _TEMPLATE_TOKENS = 24  # what a chat template puts around three messages: roles and turn marks, generously
 _DRAWS = 60  # scenes drawn for one row before its token budget counts as impossible
 
-Count = Callable[[str], int]
+
+@dataclass(frozen=True)
+class _Draft:
+    """A row whose tokens are still to be counted."""
+
+    scene: Scene
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,13 @@ class _Making:
 
     days: Days
     budget: int  # tokens
-    count: Count
+    tokenizer: Tokenizer
     rng: Random
-    seen: set[str]  # questions asked so far
+    asked: set[str] = field(default_factory=set)  # questions so far
+
+    def count(self, texts: list[str]) -> list[int]:
+        """Tokens of each text; many at a time, because the tokenizer then uses every core."""
+        return [len(found.ids) for found in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Path) -> dict[str, Any]:
@@ -48,13 +58,12 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
 
     Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token budget.
     """
-    days, count = Days.read(train), _counter(tokenizer_file)
-    generated = read_marks(train)["generated"]
-    rows: list[dict[str, Any]] = []
+    days, generated = Days.read(train), read_marks(train)["generated"]
+    tokenizer, rows = Tokenizer.from_file(str(tokenizer_file)), []
     for kind, languages in shares(KINDS, synthesis.rows, synthesis.korean_share):
         rng = Random(f"{synthesis.seed} {kind.name}")
-        making = _Making(days, synthesis.token_budget, count, rng, set())
-        rows += [_row(kind, draw, making) for draw in _draws(kind, languages, synthesis.real_share, rng)]
+        draws = _draws(kind, languages, synthesis.real_share, rng)
+        rows += _rows(kind, draws, _Making(days, synthesis.token_budget, tokenizer, rng))
     for row in rows:
         row["metadata"]["market_generated"] = generated
     Random(synthesis.seed).shuffle(rows)
@@ -78,16 +87,6 @@ def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[tuple
     ]
 
 
-def _counter(tokenizer_file: Path) -> Count:
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-
-    @lru_cache(8)  # the strategy prompt is in every row
-    def count(text: str) -> int:
-        return len(tokenizer.encode(text, add_special_tokens=False).ids)
-
-    return count
-
-
 def _draws(kind: Kind, languages: dict[Language, int], real_share: float, rng: Random) -> list[Draw]:
     """What each row of a kind is to be: exact shares of languages, of real days and of incomplete questions."""
     order = [language for language, number in languages.items() for _ in range(number)]
@@ -106,43 +105,70 @@ def _spread(number: int, share: float, rng: Random) -> list[bool]:
     return flags
 
 
-def _row(kind: Kind, draw: Draw, making: _Making) -> dict[str, Any]:
-    """One row within the token budget: fewer stocks where it is too long, another scene where that does not help."""
+def _rows(kind: Kind, draws: list[Draw], making: _Making) -> list[dict[str, Any]]:
+    """One row for each draw: too long ones are made shorter, all at a time, until every row is in the budget."""
+    drafts = [_new_draft(kind, draw, making) for draw in draws]
+    tokens = _count(drafts, making)
     for _ in range(_DRAWS):
-        scene = draw_scene(kind, making.days, draw, making.rng)
-        while scene:
-            texts = _texts(kind, scene)
-            if texts[1] in making.seen:
-                break
-            tokens = sum(map(making.count, texts)) + _TEMPLATE_TOKENS
-            if tokens <= making.budget:
-                making.seen.add(texts[1])
-                return _published(scene, texts, tokens)
-            scene = _fewer(scene, kind)
+        long = [place for place, count in enumerate(tokens) if count > making.budget]
+        if not long:
+            return [_published(draft, count) for draft, count in zip(drafts, tokens, strict=True)]
+        for place in long:
+            drafts[place] = _shorter(drafts[place], kind, draws[place], making)
+        for place, count in zip(long, _count([drafts[place] for place in long], making), strict=True):
+            tokens[place] = count
     raise WorkError(
-        f"No new {kind.name} row in {draw.language} fits synthesis.token_budget={making.budget} after {_DRAWS}"
-        " scenes. Raise the budget, or lower synthesis.rows."
+        f"No {kind.name} row in {draws[long[0]].language} fits synthesis.token_budget={making.budget} after {_DRAWS}"
+        " attempts. Raise the budget, or lower synthesis.rows."
     )
 
 
-def _texts(kind: Kind, scene: Scene) -> tuple[str, str, str]:
-    """System prompt, question and answer."""
+def _new_draft(kind: Kind, draw: Draw, making: _Making) -> _Draft:
+    """A scene whose question was not asked yet."""
+    for _ in range(_DRAWS):
+        draft = _drafted(draw_scene(kind, making.days, draw, making.rng), kind, making)
+        if draft:
+            return draft
+    raise WorkError(
+        f"No new {kind.name} question in {draw.language} after {_DRAWS} scenes. Lower synthesis.rows, or import more"
+        " of the market."
+    )
+
+
+def _shorter(draft: _Draft, kind: Kind, draw: Draw, making: _Making) -> _Draft:
+    """The scene with one stock less; another scene where the kind needs them all or that was asked before."""
+    facts = draft.scene.facts
+    if len(facts.stocks) > kind.needs.stocks[0] and not kind.needs.funds and "event" not in facts.words:
+        fewer = replace(draft.scene, facts=replace(facts, stocks=facts.stocks[:-1]))
+        if found := _drafted(fewer, kind, making):
+            return found
+    return _new_draft(kind, draw, making)
+
+
+def _drafted(scene: Scene, kind: Kind, making: _Making) -> _Draft | None:
     rng = Random(scene.seed)
-    return system_prompt(scene.language), kind.ask(scene, rng), to_text(kind.answer(scene, rng))
-
-
-def _fewer(scene: Scene, kind: Kind) -> Scene | None:
-    """The scene with one stock less; None where the kind needs them all."""
-    stocks = scene.facts.stocks
-    if len(stocks) <= kind.needs.stocks[0] or kind.needs.funds or "event" in scene.facts.words:
+    question = kind.ask(scene, rng)
+    if question in making.asked:
         return None
-    return replace(scene, facts=replace(scene.facts, stocks=stocks[:-1]))
+    making.asked.add(question)
+    return _Draft(scene, question, to_text(kind.answer(scene, rng)))
 
 
-def _published(scene: Scene, texts: tuple[str, ...], tokens: int) -> dict[str, Any]:
-    roles = ("system", "user", "assistant")
+def _count(drafts: list[_Draft], making: _Making) -> list[int]:
+    """Tokens of each row: the system prompt's, its question's, its answer's and the template's."""
+    counts = making.count([text for draft in drafts for text in (draft.question, draft.answer)])
+    systems = {language: making.count([system_prompt(language)])[0] for language in ("ko", "en")}
+    return [
+        systems[draft.scene.language] + counts[2 * place] + counts[2 * place + 1] + _TEMPLATE_TOKENS
+        for place, draft in enumerate(drafts)
+    ]
+
+
+def _published(draft: _Draft, tokens: int) -> dict[str, Any]:
+    scene = draft.scene
+    texts = {"system": system_prompt(scene.language), "user": draft.question, "assistant": draft.answer}
     return {
-        "messages": [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)],
+        "messages": [{"role": role, "content": text} for role, text in texts.items()],
         "metadata": {
             "kind": scene.kind,
             "language": scene.language,

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from tasks.core.decisions import known_numbers
+from tasks.core.kinds.base import Language
 from tasks.core.kinds.grading import grounds_claimed, prose, regimes_told, without_names
 from tasks.core.kinds.lexicon import MARKET, printed
 from tasks.core.strategy import (
@@ -18,6 +19,7 @@ from tasks.core.strategy import (
     RULE_NUMBERS,
     STOP_LOSS_PCT,
     THRESHOLDS,
+    Turn,
     nearest_turn,
     regime_of,
     shocked,
@@ -28,12 +30,20 @@ from tasks.core.universe import etfs, names, stocks
 _HANGUL = re.compile("[가-힣]")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?")
 _REGIMES = re.compile("|".join(REGIMES))
+_LIMITS = frozenset(
+    f"{limit:g}"
+    for limits in ((limit for _, limit in THRESHOLDS), RULE_NUMBERS, (STOP_LOSS_PCT, REDUCE_PCT))
+    for limit in limits
+)
+"""The rules' limits as texts quote them, those of the regime rule and of stops with their sign."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading) -> Iterator[tuple[str, str]]:
     """What is untrue in the answer's texts, as (rule, detail)."""
-    known = _known(right, reading)
+    known, market = _known(right, reading), known_numbers(reading.facts)
+    regimes, turn = set(regimes_told(right)) | {regime_of(**market)}, nearest_turn(market)
+    offered = {name for ticker, _ in reading.names for name in names(ticker)}
     for _, text in prose(told):
         plain = _without_stocks(text)
         if bool(_HANGUL.search(plain)) != (reading.language == "ko"):
@@ -41,8 +51,8 @@ def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading
         strange = [number for number in _NUMBER.findall(without_names(plain)) if number not in known]
         if strange:
             yield "grounded", f"{strange[0]} stands neither in the question nor in the rules: {text[:60]}"
-        yield from _regime_problems(text, right, reading)
-        yield from _name_problems(text, reading)
+        yield from _regime_problems(text, regimes, turn, reading.language)
+        yield from _name_problems(text, offered)
 
 
 def _known(right: dict[str, Any], reading: Reading) -> set[str]:
@@ -51,9 +61,7 @@ def _known(right: dict[str, Any], reading: Reading) -> set[str]:
     values = [printed(name, value, language) for name, value in {**reading.facts.numbers, **numbers}.items()]
     values += [printed(name, value, language) for line in reading.facts.stocks for name, value in line.numbers.items()]
     values += [_distance(name, numbers[name] - limit) for name, limit in THRESHOLDS]
-    values += [f"{limit:g}" for _, limit in THRESHOLDS] + [f"{number:g}" for number in RULE_NUMBERS]
-    values += [f"{STOP_LOSS_PCT:g}", f"{REDUCE_PCT:g}"]  # these have a sign
-    for regime in set(regimes_told(right)) or {_regime(reading)}:
+    for regime in set(regimes_told(right)) or {regime_of(**numbers)}:
         band = EXPOSURES[regime]
         values += [str(end) for span in (band.long_gross, band.index_short, band.net) for end in span]
     values += list(_integers(right))
@@ -61,15 +69,11 @@ def _known(right: dict[str, Any], reading: Reading) -> set[str]:
         after = shocked(numbers, reading.facts.words["shock"], reading.facts.numbers["shock_pct"])
         values += [printed(name, value, language) for name, value in after.items()]
     found = {number for value in values for number in _NUMBER.findall(value)}
-    return found | {number.removeprefix("+") for number in found}
+    return found | {number.removeprefix("+") for number in found} | _LIMITS
 
 
 def _distance(name: str, value: float) -> str:
     return f"{abs(value):.{MARKET[name].decimals}f}"
-
-
-def _regime(reading: Reading) -> str:
-    return regime_of(**known_numbers(reading.facts))
 
 
 def _integers(right: Any) -> Iterator[str]:
@@ -90,25 +94,22 @@ def _integers(right: Any) -> Iterator[str]:
         yield str(right)
 
 
-def _regime_problems(text: str, right: dict[str, Any], reading: Reading) -> Iterator[tuple[str, str]]:
+def _regime_problems(text: str, regimes: set[str], turn: Turn | None, language: Language) -> Iterator[tuple[str, str]]:
     """A regime named in a text is the decision's, or the one beyond the nearest limit of the rule."""
-    numbers = known_numbers(reading.facts)
-    own, turn = set(regimes_told(right)) or {_regime(reading)}, nearest_turn(numbers)
-    claims = grounds_claimed(text, reading.language)
-    if claims and not claims & (own | {_regime(reading)}):
+    claims = grounds_claimed(text, language)
+    if claims and not claims & regimes:
         yield "argued", f"a text argues for {', '.join(sorted(claims))}: {text[:60]}"
     for sentence in _SENTENCE.split(text):
         said = set(_REGIMES.findall(sentence))
-        turning = turn and f"{turn.limit:g}%" in sentence and MARKET[turn.name].of(reading.language) in sentence
+        turning = turn and f"{turn.limit:g}%" in sentence and MARKET[turn.name].of(language) in sentence
         if turning and said and said != {turn.regime}:
             yield "argued", f"beyond {turn.limit:g}% lies {turn.regime}: {sentence[:60]}"
-        elif not turning and said - own - {_regime(reading)}:
-            yield "argued", f"{', '.join(sorted(said - own))} is not what the numbers say: {sentence[:60]}"
+        elif not turning and said - regimes:
+            yield "argued", f"{', '.join(sorted(said - regimes))} is not what the numbers say: {sentence[:60]}"
 
 
-def _name_problems(text: str, reading: Reading) -> Iterator[tuple[str, str]]:
+def _name_problems(text: str, offered: set[str]) -> Iterator[tuple[str, str]]:
     """Stocks named in a text are the question's."""
-    offered = {name for ticker, _ in reading.names for name in names(ticker)}
     strange = [name for name in _names_pattern().findall(text) if name not in offered]
     if strange:
         yield "names", f"{strange[0]} is not in the question: {text[:60]}"

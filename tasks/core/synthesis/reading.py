@@ -15,6 +15,7 @@ from tasks.core.records import Facts, StockFacts
 from tasks.core.strategy import REGIMES
 
 _HANGUL = re.compile("[가-힣]")
+_DIGITS = re.compile(r"\S*\d\S*")
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _STOCK_LINE = re.compile(r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M)
 _BETWEEN = r"(?:: | \| | )"
@@ -22,6 +23,9 @@ _WON = {
     "ko": r"-?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)원",
     "en": r"-?KRW [\d,]+\.\d bn",
 }
+
+
+_AROUND = {**MARKET, **CONTEXT}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def read_question(text: str) -> Reading:
     lines = list(_STOCK_LINE.finditer(text))
     around = _STOCK_LINE.sub("", text)
     language: Language = "ko" if _HANGUL.search(around) else "en"
-    numbers, rest, twice = _numbers(around, language, {**MARKET, **CONTEXT})
+    numbers, rest, twice = _numbers(around, language, _AROUND)
     stocks, odd = [], list(twice)
     for line in lines:
         found, left = _stock(line, language)
@@ -48,20 +52,24 @@ def read_question(text: str) -> Reading:
         odd += left
     words, rest = _words(rest, language)
     dates = tuple(_DATE.findall(rest))
-    odd += re.findall(r"\S*\d\S*", _DATE.sub("", rest))
+    odd += _DIGITS.findall(_DATE.sub("", rest))
     names = tuple((line["ticker"], line["name"].strip()) for line in lines)
     return Reading(language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd))
 
 
 def _stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
     numbers, rest, twice = _numbers(line["rest"], language, STOCK)
-    words = {}
-    for name, (label, values) in STOCK_WORDS.items():
-        for value, called in values.items():
-            told = rf"{re.escape(label.of(language))} {re.escape(called.of(language))}(?![\w-])"
-            if re.search(told, rest):
-                words[name] = value
-    return StockFacts(line["ticker"], numbers, words), [*twice, *re.findall(r"\S*\d\S*", rest)]
+    words = {name: value for name, value, told in _stock_words(language) if told.search(rest)}
+    return StockFacts(line["ticker"], numbers, words), [*twice, *_DIGITS.findall(rest)]
+
+
+@cache
+def _stock_words(language: Language) -> list[tuple[str, str, re.Pattern[str]]]:
+    return [
+        (name, value, re.compile(rf"{re.escape(label.of(language))} {re.escape(called.of(language))}(?![\w-])"))
+        for name, (label, values) in STOCK_WORDS.items()
+        for value, called in values.items()
+    ]
 
 
 def _words(text: str, language: Language) -> tuple[dict[str, str], str]:
@@ -86,21 +94,21 @@ def _numbers(text: str, language: Language, labels: dict[str, Label]) -> tuple[d
     twice: list[str] = []
 
     def take(match: re.Match[str]) -> str:
-        name = next(name for name, value in match.groupdict().items() if value is not None)
+        name = str(match.lastgroup)
         if name in numbers:
             twice.append(match[0])
         numbers[name] = _value(match[name], labels[name])
         return " "
 
-    rest = _pattern(language, tuple(labels.items())).sub(take, text)
+    rest = _pattern(language, labels is STOCK).sub(take, text)
     return numbers, rest, twice
 
 
 @cache
-def _pattern(language: Language, labels: tuple[tuple[str, Label], ...]) -> re.Pattern[str]:
+def _pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
     """One pattern for all labels, longest first, each with its number in the digits that it is printed with."""
     parts = []
-    for name, label in sorted(labels, key=lambda entry: -len(entry[1].of(language))):
+    for name, label in sorted((STOCK if of_stock else _AROUND).items(), key=lambda entry: -len(entry[1].of(language))):
         if label.unit == "won":
             value = _WON[language]
         else:
