@@ -75,9 +75,12 @@ def _spec(job: Job) -> TrainingSpec:
 
 def _relay(line: str, progress: Progress) -> None:
     """Turns a telemetry line of the child into progress; its other lines are in the error if it fails."""
-    if not line.startswith("{"):
+    try:
+        told = json.loads(line)
+    except ValueError:
         return
-    told = json.loads(line)
+    if not (isinstance(told, dict) and {"loss", "eta_s"} <= told.keys()):  # a library's own JSON
+        return
     parts = [
         f"step {told['step']}/{told['steps']}",
         f"loss {told['loss']:.3f}",
