@@ -1,11 +1,15 @@
-"""The automation every kospilot server should have: a run whose process died silently is marked Crashed.
+"""What a kospilot server does by itself: marks a run whose process died silently, and refreshes a profile's chain.
 
-Run as `python -m deployments.automations` with PREFECT_API_URL set. Runs beat every 30 s (flows/server.py).
+Run as `python -m deployments.automations PROFILE [section.name=value ...]` with PREFECT_API_URL set, once prefect.yaml
+is deployed. Runs beat every 30 s (flows/server.py).
 """
 
+import sys
 from datetime import timedelta
 
 from prefect.automations import Automation
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
@@ -37,5 +41,14 @@ def create() -> None:
     ).create()
 
 
+def refresh(profile: str, overrides: list[str]) -> None:
+    """Gives the scheduled and triggered refresh its parameters; runs scheduled with others are scheduled anew."""
+    parameters = {"profile": profile, "overrides": overrides, "force": []}
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("refresh/refresh")
+        client.update_deployment(deployment.id, DeploymentUpdate(parameters=parameters))
+
+
 if __name__ == "__main__":
     create()
+    refresh(sys.argv[1], sys.argv[2:])

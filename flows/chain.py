@@ -1,6 +1,7 @@
 """Carries out steps of the chain as Prefect tasks, in order, and leaves their table in the UI."""
 
 import logging
+import os
 import time
 from collections.abc import Iterable
 
@@ -8,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
 from tasks import data, evaluation, market, release, serving, synthesis, training
+from tasks.core.housekeeping import run_lock
 from tasks.core.produce import find
 from tasks.core.records import Ref
 from tasks.core.run import Run, prepare
@@ -42,9 +44,10 @@ def carry_out(profile: str, overrides: Iterable[str], force: Iterable[str], only
     refs: dict[str, Ref] = {}
     lines: list[str] = []
     try:
-        for name in names:
-            reads = {other: refs.get(other) or find(run, other) for other in steps[name].reads}
-            refs[name] = _call(run, name, reads, lines)
+        with run.store.locked(run_lock(os.getpid())):  # `artifacts gc` spares what this run may read
+            for name in names:
+                reads = {other: refs.get(other) or find(run, other) for other in steps[name].reads}
+                refs[name] = _call(run, name, reads, lines)
     finally:
         table = "\n".join(["| step | state | time | artifact |", "|---|---|---|---|", *lines])
         create_markdown_artifact(table, "steps", f"Steps of {profile}")

@@ -55,6 +55,7 @@ class RunHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self._status: Status | None = None
+        self._warned: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         if hasattr(record, "fraction"):
@@ -67,8 +68,11 @@ class RunHandler(logging.Handler):
         if record.name == "tasks.artifacts" and record.levelno <= logging.INFO:
             return  # the same progress, on its way to Prefect
         self.close_status()
-        mark = "! " if record.levelno >= logging.WARNING else ""
-        say(f"  {mark}{record.getMessage()}")
+        warning, text = record.levelno >= logging.WARNING, record.getMessage()
+        if text not in self._warned:  # three steps open a model server: that there is no Ollama is said once
+            say(f"  {'! ' if warning else ''}{text}")
+        if warning:
+            self._warned.add(text)
 
     def _show(self, text: str) -> None:
         if not stderr.is_terminal:

@@ -21,6 +21,7 @@ def refresh(profile: str = "demo", overrides: list[str] = (), force: list[str] =
         force: Steps to make again even if nothing changed.
     """
     market = next(line for line in prepare(profile, overrides, force).plan(["market"]) if line.step == "market")
-    log.info("market: %s (%s)", market.action, market.reason)
+    of = " ".join([profile, *overrides])
+    log.info("refreshing %s; market: %s (%s)", of, market.action, market.reason)
     carry_out(profile, overrides, force)
-    return Completed(message=f"market: {market.reason}")
+    return Completed(message=f"{of}; market: {market.reason}")

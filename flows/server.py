@@ -8,9 +8,7 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +17,9 @@ import httpx
 import flows
 from tasks.core.child import run_child, start_child, stop_child
 from tasks.core.digests import write_json
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError
+from tasks.core.process import free_port, start_server
+from tasks.core.profiles import Resolved
 
 CODE = Path(flows.__file__).resolve().parent.parent
 POOL = "kospilot"
@@ -35,8 +35,9 @@ def environment(home: Path, url: str | None = None) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # the demo's last question belongs to no run
         "KOSPILOT_HOME": str(home),
-        "KOSPILOT_CODE": str(CODE),
+        "KOSPILOT_FOLDER": os.getcwd(),  # where a worker's runs look for a relative path: where the person stands
     }
     return {**settings, "PREFECT_API_URL": url} if url else settings
 
@@ -65,22 +66,28 @@ def server(home: Path) -> Iterator[str]:
     if url := recorded_server(home):
         yield url
         return
-    with _started(home, _free_port()) as url:
+    with _started(home, free_port()) as url:
         yield url
 
 
 @contextlib.contextmanager
-def serving(home: Path, port: int) -> Iterator[str]:
-    """Server, worker and deployments; all of them end with this block."""
+def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
+    """Server, worker and deployments; all of them end with this block. The scheduled refresh is of this profile.
+
+    Raises RequestError where the port is taken: whoever answers there would be taken for ours.
+    """
+    _refuse_taken(port)
     with _started(home, port) as url:
         record = home / "prefect" / "server.json"
         env = environment(home, url)
         prefect = [sys.executable, "-m", "prefect"]
         run_child([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env)
         run_child([*prefect, "--no-prompt", "deploy", "--all"], env=env, cwd=CODE)
-        run_child([sys.executable, "-m", "deployments.automations"], env=env)
+        of_refresh = [refreshed.profile, *refreshed.overrides]
+        run_child([sys.executable, "-m", "deployments.automations", *of_refresh], env=env)
         command = [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
-        worker = _logged(command, env, home / "logs" / "prefect-worker.log")
+        with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
+            worker = start_child(command, env, stdout=log)
         write_json(record, {"url": url, "pid": os.getpid()})  # last: who finds it finds everything ready
         try:
             yield url
@@ -90,12 +97,27 @@ def serving(home: Path, port: int) -> Iterator[str]:
             record.unlink(missing_ok=True)
 
 
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that just ended does not hold it
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise RequestError(
+                f"Port {port} is taken ({error.strerror}). Give another: kospilot serve --port {port + 1}."
+            ) from error
+
+
 def _end_runs(url: str) -> None:
-    """A stopped worker leaves its run `Running` for ever: says what happened to it while the server still listens."""
+    """A stopped worker leaves its run `Running` for ever: says what happened to it while the server still listens.
+
+    Only the worker's: a `kospilot run` in another terminal reports to this server too and is not ours to end.
+    """
+    of_worker = {"work_pools": {"name": {"any_": [POOL]}}}
     running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
     crashed = {"state": {"type": "CRASHED", "message": "kospilot serve was stopped. Retry resumes it."}, "force": True}
     with contextlib.suppress(httpx.HTTPError):
-        for run in httpx.post(f"{url}/flow_runs/filter", json=running, timeout=10).json():
+        for run in httpx.post(f"{url}/flow_runs/filter", json={**running, **of_worker}, timeout=10).json():
             httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=crashed, timeout=10)
 
 
@@ -104,21 +126,12 @@ def _started(home: Path, port: int) -> Iterator[str]:
     url, log_file = f"http://127.0.0.1:{port}/api", home / "logs" / "prefect-server.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     # the UI in the browser asks this address, whatever the port
-    process = _logged(command, {**environment(home), "PREFECT_SERVER_UI_API_URL": url}, log_file)
+    env = {**environment(home), "PREFECT_SERVER_UI_API_URL": url}
+    process = start_server(command, env, log_file, lambda: _healthy(url), _START_PATIENCE_S)
     try:
-        _wait_for(url, process, log_file)
         yield url
     finally:
         stop_child(process)
-
-
-def _wait_for(url: str, process: subprocess.Popen, log_file: Path) -> None:
-    deadline = time.monotonic() + _START_PATIENCE_S
-    while not _healthy(url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            last = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-            raise WorkError(f"The Prefect server did not start. Last lines of {log_file}:\n" + "\n".join(last))
-        time.sleep(0.3)
 
 
 def _healthy(url: str) -> bool:
@@ -126,15 +139,3 @@ def _healthy(url: str) -> bool:
         return httpx.get(f"{url}/health", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _logged(command: list[str], env: dict[str, str], log_file: Path) -> subprocess.Popen:
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("a", encoding="utf-8") as log:
-        return start_child(command, env, stdout=log, stderr=log)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

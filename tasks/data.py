@@ -11,6 +11,7 @@ from tasks.core.kinds.base import system_prompt
 from tasks.core.produce import Job
 from tasks.core.records import Ref
 from tasks.core.run import Run
+from tasks.core.serving.modelfile import build_modelfile
 
 
 @task(**cached("download"), retries=2, retry_delay_seconds=[5, 30])
@@ -29,7 +30,11 @@ def normalize(run: Run, reads: dict[str, Ref]) -> Ref:
 
 def _download(job: Job) -> dict[str, Any]:
     settings = job.run.settings
-    return fetch(settings.model, settings.data, job.run.home / "downloads", job.out, job.progress)
+    found = fetch(settings.model, settings.data, job.run.home / "downloads", job.out, job.progress)
+    build_modelfile(
+        job.out / "base", settings.release, ""
+    )  # a template that cannot be served is refused before training
+    return found
 
 
 def _normalize(job: Job) -> dict[str, Any]:

@@ -18,4 +18,6 @@ def market(run: Run, reads: dict[str, Ref]) -> Ref:
 
 
 def _market(job: Job) -> dict[str, Any]:
-    return build_market(job.run.market_folder, job.run.settings.market, job.out)
+    found = build_market(job.run.market_folder, job.run.settings.market, job.out)
+    job.run.check_market()
+    return found

@@ -47,7 +47,8 @@ def _train(job: Job) -> dict[str, Any]:
     spec_file = job.out.with_suffix(".json")  # beside the adapter, which holds no path of this machine
     write_json(spec_file, asdict(_spec(job)))
     command = [sys.executable, "-m", "tasks.core.training", spec_file]
-    with job.run.store.locked("accelerator"):  # one training at a time on a machine, inside Prefect or out of it
+    # one training at a time on a machine, inside Prefect or out of it
+    with job.run.store.locked("accelerator", "is taken by another run's training"):
         try:
             run_child(command, on_line=lambda line: _relay(line, job.progress))
         except WorkError as error:
@@ -74,9 +75,12 @@ def _spec(job: Job) -> TrainingSpec:
 
 def _relay(line: str, progress: Progress) -> None:
     """Turns a telemetry line of the child into progress; its other lines are in the error if it fails."""
-    if not line.startswith("{"):
+    try:
+        told = json.loads(line)
+    except ValueError:
         return
-    told = json.loads(line)
+    if not (isinstance(told, dict) and {"loss", "eta_s"} <= told.keys()):  # a library's own JSON
+        return
     parts = [
         f"step {told['step']}/{told['steps']}",
         f"loss {told['loss']:.3f}",

@@ -93,22 +93,34 @@ def why(key: Key) -> None:
 
 
 @app.command()
-def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed.")] = False) -> None:
-    """Lists what no newest artifact is made from, and interrupted attempts; removes it with --yes."""
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed.")] = False,
+    attempts: Annotated[bool, typer.Option(help="Also interrupted work that would be resumed.")] = False,
+) -> None:
+    """Lists what no newest artifact is made from; removes it with --yes. Interrupted work stays unless --attempts."""
     from tasks.core.housekeeping import garbage
 
     store = _store()
-    folders = garbage(store)
-    total = sum(amount for _, amount in folders)
-    table("", ("folder", "size"), [(folder.relative_to(store.root), size(amount)) for folder, amount in folders])
-    if not folders:
+    found = garbage(store)
+    if found.working:
+        say("A run is at work: artifacts that it may read are not listed. Try again when it is done.")
+    entries = found.unneeded + (found.attempts if attempts else [])
+    total = sum(amount for _, amount in entries)
+    _show_entries(store, "", entries)
+    if found.attempts and not attempts:
+        _show_entries(store, "interrupted, and resumed by the same command (--attempts removes them)", found.attempts)
+    if not entries:
         say("Nothing to remove.")
     elif not yes:
-        say(f"{size(total)} would be freed. Remove them with `kospilot artifacts gc --yes`.")
+        say(f"{size(total)} would be freed. Remove them with `kospilot artifacts gc {'--attempts ' * attempts}--yes`.")
     else:
-        for folder, _ in folders:
-            store.discard(folder)
+        for entry, _ in entries:
+            store.discard(entry)
         say(f"{size(total)} freed.")
+
+
+def _show_entries(store, title: str, entries: list) -> None:
+    table(title, ("folder", "size"), [(entry.relative_to(store.root), size(amount)) for entry, amount in entries])
 
 
 def _store():

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from flows.console import follow_run, print_json, say, stderr, stdout, table
+from flows.console import print_json, say, stderr, stdout, table
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")]
 
 tools = typer.Typer(name="tools", no_args_is_help=True, help="llama.cpp and Ollama: list, install.")
 
@@ -63,24 +64,28 @@ def install(name: Annotated[str, typer.Argument(help="llama.cpp or ollama")]) ->
     stdout.print(str(tool), markup=False, soft_wrap=True)
 
 
-def serve(port: Annotated[int, typer.Option(help="Port of the server and its UI.")] = 4200) -> None:
+def serve(
+    profile: Annotated[str, typer.Argument(help="The profile that the scheduled refresh runs.")] = "demo",
+    overrides: Overrides = None,
+    port: Annotated[int, typer.Option(help="Port of the server and its UI.")] = 4200,
+) -> None:
     """Prefect server, worker and deployments on this machine; Ctrl-C stops all it started."""
     import signal
+    from contextlib import ExitStack
 
     from flows.server import recorded_server, serving
+    from tasks.core.profiles import load
     from tasks.core.run import kospilot_home
 
-    home = kospilot_home()
+    home, refreshed = kospilot_home(), load(profile, overrides or [])
     if url := recorded_server(home):
         say(f"A server is already there: {url.removesuffix('/api')}")
         return
-    follow_run()
-    with stderr.status("starting server, worker and deployments"):
-        context = serving(home, port)
-        url = context.__enter__()
-    try:
+    with ExitStack() as stack:
+        with stderr.status("starting server, worker and deployments"):
+            url = stack.enter_context(serving(home, port, refreshed))
+        stack.callback(say, "Stopping.")
+        said = " ".join([profile, *refreshed.overrides])
+        say(f"`refresh` runs the chain of {said}: on weekdays at 18:30 in Seoul, and after `kospilot market import`.")
         say(f"Open {url.removesuffix('/api')} and start `full`. Logs: {home / 'logs'}. Ctrl-C stops everything.")
         signal.pause()
-    finally:
-        say("Stopping.")
-        context.__exit__(None, None, None)

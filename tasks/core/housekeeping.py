@@ -1,11 +1,24 @@
 """Questions about the whole store: which artifact a key means, which are unreadable, and what may go."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.core.errors import RequestError
+from tasks.core.settings import Settings
+from tasks.core.steps import chain
 from tasks.core.store import Manifest, Store
 
 _ROLLED_BACK = "rolled-back"
+_RUN = "run"  # how the names of the locks of whole runs begin
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Folders and files that may go, with their bytes."""
+
+    unneeded: list[tuple[Path, int]]  # nothing is made from them: `gc --yes`
+    attempts: list[tuple[Path, int]]  # interrupted work that the same command would go on with: `--attempts` too
+    working: bool  # a run is at work, so that no artifact may go: it may be read
 
 
 def resolve(store: Store, key: str) -> Manifest:
@@ -38,9 +51,26 @@ def mark_promotions(store: Store, name: str, digest: str, rolled: bool) -> None:
             mark.touch() if rolled else mark.unlink(missing_ok=True)
 
 
-def garbage(store: Store) -> list[tuple[Path, int]]:
-    """Folders that nothing needs, with their bytes: unreadable artifacts, interrupted attempts, trash, and artifacts
-    that neither are a profile's newest of their step nor went into one that is."""
+def run_lock(process: int) -> str:
+    """The name of the lock that a run holds from its first step to its last."""
+    return f"{_RUN}-{process}"
+
+
+def garbage(store: Store) -> Garbage:
+    """What nothing needs: trash, attempts that nobody works at, unreadable artifacts, and artifacts that neither are a
+    profile's newest of their step nor went into one that is. While a run is at work no artifact is called unneeded."""
+    held = store.held()
+    working = any(name.partition("-")[0] == _RUN for name in held)
+    idle = [entry for entry in store.root.glob(".staging/*") if entry.stem not in held]  # STEP-KEY and STEP-KEY.json
+    resumable = {step.name for step in chain(Settings()).values() if step.resumes}
+    attempts = [entry for entry in idle if entry.name.partition("-")[0] in resumable]
+    unneeded = [entry for entry in idle if entry not in attempts] + list(store.root.glob(".trash/*"))
+    if not working:
+        unneeded += _superseded(store) + unreadable(store)
+    return Garbage(_weighed(unneeded), _weighed(attempts), working)
+
+
+def _superseded(store: Store) -> list[Path]:
     manifests = {(manifest.recipe.step, manifest.key): manifest for manifest in store.manifests()}
     newest = {(manifest.made["profile"], manifest.recipe.step): manifest for manifest in manifests.values()}
     kept: set[tuple[str, str]] = set()
@@ -50,9 +80,11 @@ def garbage(store: Store) -> list[tuple[Path, int]]:
         if (manifest.recipe.step, manifest.key) not in kept:
             kept.add((manifest.recipe.step, manifest.key))
             pending += [manifests[link] for link in manifest.lineage.items() if link in manifests]
-    folders = [store.path(*name) for name in manifests if name not in kept] + unreadable(store)
-    folders += [*store.root.glob(".staging/*"), *store.root.glob(".trash/*")]
-    return [(folder, _bytes(folder)) for folder in sorted(folders)]
+    return [store.path(*name) for name in manifests if name not in kept]
+
+
+def _weighed(entries: list[Path]) -> list[tuple[Path, int]]:
+    return [(entry, _bytes(entry)) for entry in sorted(entries)]
 
 
 def _bytes(folder: Path) -> int:

@@ -6,6 +6,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,14 +34,20 @@ class Job:
     reads: dict[str, Ref]
     out: Path
     progress: Progress
+    held: ExitStack  # the locks of what is read, until the step is made
     rebuild: Mapping[str, "Build"] = field(default_factory=dict)
 
     def folder(self, step: str) -> Path:
-        """An upstream artifact's folder; expended content is rebuilt first."""
+        """An upstream artifact's folder, once in a job. Expendable content is held, and rebuilt first if it is gone.
+
+        Locks are taken upstream after one's own, by all, so nobody waits in a circle.
+        """
         store, ref = self.run.store, self.reads[step]
         manifest = store.manifest(ref.step, ref.key)
-        if store.expended(manifest):
-            self._restore(manifest)
+        if manifest.expendable:
+            self.held.enter_context(store.locked(f"{step}-{ref.key}", "is made or read by another run"))
+            if store.expended(manifest):
+                self._restore(manifest)
         return store.path(ref.step, ref.key)
 
     def _restore(self, manifest: Manifest) -> None:
@@ -48,10 +55,9 @@ class Job:
         log.info("%s: its content was expended and %s needs it; rebuilding it", step, self.step.name)
         store = self.run.store
         inputs = {name: store.manifest(name, key).ref for name, key in manifest.lineage.items()}
-        with store.locked(f"{step}-{manifest.key}"):
-            if store.expended(manifest):
-                job = replace(self, step=chain(self.run.settings)[step], key=manifest.key, reads=inputs)
-                store.restore(manifest, lambda out: self.rebuild[step](replace(job, out=out)))
+        with ExitStack() as held:
+            job = replace(self, step=chain(self.run.settings)[step], key=manifest.key, reads=inputs, held=held)
+            store.restore(manifest, lambda out: self.rebuild[step](replace(job, out=out)))
 
 
 Build = Callable[[Job], dict[str, Any]]
@@ -77,8 +83,8 @@ def produce(
         log.info("%s: %s", name, reason)
         started = time.time()
         try:
-            with run.store.staging(recipe, step.resumes) as out:
-                metrics = build(Job(run, step, recipe.key, reads, out, progress, rebuild or {}))
+            with run.store.staging(recipe, step.resumes) as out, ExitStack() as held:
+                metrics = build(Job(run, step, recipe.key, reads, out, progress, held, rebuild or {}))
                 lineage = {upstream: ref.key for upstream, ref in reads.items()}
                 draft = Draft(recipe, step.content, lineage, step.expendable, metrics, _made(run, started))
                 return run.store.publish(out, draft).ref

@@ -4,8 +4,10 @@ Reads deployments/profiles/PROFILE.yaml.
 """
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,6 +17,7 @@ from pydantic import ValidationError
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Settings
+from tasks.core.steps import STAGES
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
     values: dict[str, dict[str, Any]] = {}
     origins = dict.fromkeys(meanings(), "default")
     text = (files("deployments") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
-    for section, fields in (yaml.safe_load(text) or {}).items():
+    for section, fields in (_read(text) or {}).items():
         for name, value in (fields or {}).items():
             _put(values, origins, mistakes, f"{section}.{name}", value, f"profile {profile}")
     for override in overrides:
@@ -73,19 +76,20 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
         if not equals:
             mistakes.append(f"{override!r} is not section.name=value.")
             continue
-        _put(values, origins, mistakes, path.strip(), _parse(value), "override")
+        try:
+            _put(values, origins, mistakes, path.strip(), _read(value), "override")
+        except yaml.YAMLError:
+            mistakes.append(f"{override} is not YAML; a list is [a, b], and text with : or [ in it is quoted.")
     settings = _validate(values, mistakes)
+    mistakes += _contradictions(settings) if settings else []
     if mistakes:
         raise RequestError("\n".join(mistakes))
     return Resolved(profile, overrides, settings, origins)
 
 
-def _parse(text: str) -> Any:
-    """An override's value as YAML reads it, except 2e-4, which YAML takes for text."""
-    try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
-    except ValueError:
-        return yaml.safe_load(text)
+def _read(text: str) -> Any:
+    """YAML whose scalars stay text: the setting's type decides, else 2025-06-30 is a date and 123 no name."""
+    return yaml.load(text, Loader=yaml.BaseLoader)
 
 
 def _put(values: dict, origins: dict, mistakes: list[str], path: str, value: Any, origin: str) -> None:
@@ -109,5 +113,40 @@ def _validate(values: dict, mistakes: list[str]) -> Settings | None:
     except ValidationError as error:
         for problem in error.errors():
             path = ".".join(str(part) for part in problem["loc"])
-            mistakes.append(f"{path}={problem['input']!r}: {problem['msg']}.")
+            mistakes.append(f"{path}={problem['input']}: {problem['msg']}.")
         return None
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What each value allows alone and all together do not: found now, not after hours of training."""
+    for name in STAGES:
+        stage = getattr(settings, name)
+        if stage.effective_batch % stage.micro_batch:
+            fitting = [str(n) for n in range(1, stage.effective_batch + 1) if stage.effective_batch % n == 0]
+            yield (
+                f"{name}.micro_batch={stage.micro_batch} does not divide"
+                f" {name}.effective_batch={stage.effective_batch}: choose {', '.join(fitting)}."
+            )
+    budget, longest, release = settings.synthesis.token_budget, settings.training.max_length, settings.release
+    if budget > longest:
+        yield (
+            f"synthesis.token_budget={budget} makes rows that training.max_length={longest} leaves out."
+            f" Lower the budget, e.g. synthesis.token_budget={longest}, or raise max_length."
+        )
+    if release.num_predict >= release.num_ctx:
+        yield (
+            f"release.num_predict={release.num_predict} leaves no room for a prompt in release.num_ctx="
+            f"{release.num_ctx} tokens. Raise num_ctx, e.g. release.num_ctx={2 * release.num_predict}."
+        )
+    if not _is_split_rule(settings.market.train_until):
+        yield (
+            f"market.train_until={settings.market.train_until} is neither a date (YYYY-MM-DD), `latest-N` (N trading"
+            " days) nor `month`."
+        )
+
+
+def _is_split_rule(rule: str) -> bool:
+    try:
+        return rule == "month" or bool(re.fullmatch(r"latest-\d+", rule)) or bool(date.fromisoformat(rule))
+    except ValueError:
+        return False

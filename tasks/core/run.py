@@ -7,11 +7,12 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
+from tasks.core import universe
 from tasks.core.data.download import fingerprints
-from tasks.core.digests import DigestMemory, digest_value
+from tasks.core.digests import DigestMemory, digest_file, digest_value
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.housekeeping import rolled_back
 from tasks.core.kinds.base import system_prompt
@@ -51,6 +52,11 @@ class Run:
     def market_folder(self) -> Path:
         return market_folder(self.settings.market, self.home)
 
+    def check_market(self) -> None:
+        """Raises WorkError if the market changed since the run began: what was read would get the key of other days."""
+        if market_inputs(self.market_folder, _memory(self.home)) != self.outside["market"]:
+            raise WorkError(f"{self.market_folder} changed while this run read it. Run the same command again.")
+
     def world(self) -> World:
         return World(self.resolved.profile, self.settings, self.outside, self.store, self._live(), self.force)
 
@@ -89,7 +95,7 @@ def market_folder(market: Market, home: Path) -> Path:
 
 def survey(settings: Settings, home: Path) -> Outside:
     """Digests and identities of all that the chain reads from outside the store. Generates the demo market if asked."""
-    memory = DigestMemory(home / "artifacts" / ".digests.json")
+    memory, tables = _memory(home), shipped_tables()
     folder = market_folder(settings.market, home)
     if settings.market.dir == "demo":
         ensure_demo_market(folder)
@@ -97,18 +103,31 @@ def survey(settings: Settings, home: Path) -> Outside:
     outside = {
         "download": fingerprints(settings.model, settings.data, home / "downloads", memory.digest_of),
         "normalize": {"strategy prompt": prompts},
-        "market": {
-            str(file.relative_to(folder)): memory.digest_of(file)
-            for file in [*market_files(folder), *described_by(folder)]
-        },
-        "synthesize": {"strategy prompt": prompts},
+        "market": market_inputs(folder, memory),
+        "synthesize": {"strategy prompt": prompts, **tables},
         "register": {"server": server_name(home), "strategy prompt": prompts},
-        "evaluate": {"strategy prompt": prompts},
+        "evaluate": {"strategy prompt": prompts, **tables},
         "promote": {"server": server_name(home)},
     }
     with contextlib.suppress(OSError):  # a full disk costs a second reading of the files, not the plan
         memory.save()
     return outside
+
+
+def market_inputs(folder: Path, memory: DigestMemory) -> dict[str, str]:
+    """Digests of all that the market artifact is made from: the folder's files, and the tables that name its stocks."""
+    files = [*market_files(folder), *described_by(folder)]
+    return {str(file.relative_to(folder)): memory.digest_of(file) for file in files} | shipped_tables()
+
+
+@cache
+def shipped_tables() -> dict[str, str]:
+    """Digests of the tables beside universe.py: stocks, names and ranges that rows quote and graders judge by."""
+    return {table.name: digest_file(table) for table in sorted(Path(universe.__file__).parent.glob("*.csv"))}
+
+
+def _memory(home: Path) -> DigestMemory:
+    return DigestMemory(home / "artifacts" / ".digests.json")
 
 
 def check_space(home: Path, needed_gib: float) -> None:

@@ -93,8 +93,9 @@ class Stages(Section):
 
 
 class Training(Section):
-    backend: Literal["auto", "trl"] = "auto"
-    """Training engine; auto looks at the machine. trl is TRL, PEFT and bitsandbytes, on a GPU or a CPU."""
+    backend: Annotated[Literal["auto", "trl"], BESIDE] = "auto"
+    """Training engine; all train the same thing. auto takes the best one here; trl forces TRL, PEFT and bitsandbytes,
+    which train on a GPU or a CPU and are so far the only one."""
     max_length: Count = 2_048
     """Longest row in tokens. Longer rows are left out and counted, never cut."""
     lora_rank: Count = 32

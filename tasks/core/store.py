@@ -133,20 +133,34 @@ class Store:
         return self.manifest(recipe.step, recipe.key)
 
     @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """One holder at a time; a second one waits and says so."""
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
+    def locked(self, name: str, taken: str = "is being made by another run") -> Iterator[None]:
+        """One holder at a time; a second one waits and says why: the name and what became of it."""
+        lock = self._lock(name)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            log.info("%s is being made by another run; waiting for it", name)
+            log.info("%s %s; waiting for it", name, taken)
             lock.acquire()
         try:
             yield
         finally:
             lock.release()
+
+    def held(self) -> set[str]:
+        """The names that somebody holds the lock of: what is being made or read at this moment."""
+        return {name for file in self.root.glob(".locks/*.lock") if self._is_held(name := file.stem)}
+
+    def _is_held(self, name: str) -> bool:
+        try:
+            with self._lock(name).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _lock(self, name: str) -> FileLock:
+        folder = self.root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock")
 
     @contextlib.contextmanager
     def staging(self, recipe: Recipe, resumes: bool) -> Iterator[Path]:
@@ -188,10 +202,11 @@ class Store:
         manifest = self.manifest(ref.step, ref.key)
         if manifest is None or not manifest.expendable or self.expended(manifest):
             return 0
-        folder = self.path(ref.step, ref.key)
-        write_json(folder / "expended.json", {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": manifest.content})
-        for path in manifest.content:
-            (folder / path).unlink(missing_ok=True)
+        folder, said = self.path(ref.step, ref.key), {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        with self.locked(f"{ref.step}-{ref.key}", "is being read by another run"):
+            write_json(folder / "expended.json", {**said, "files": manifest.content})
+            for path in manifest.content:
+                (folder / path).unlink(missing_ok=True)
         return sum(manifest.files[path][0] for path in manifest.content)
 
     def restore(self, manifest: Manifest, build: Callable[[Path], Any]) -> None:
@@ -212,12 +227,12 @@ class Store:
         shutil.rmtree(folder, ignore_errors=True)
 
     def discard(self, folder: Path) -> None:
-        """Removes a folder that may be large without ever showing it half-removed."""
+        """Removes a folder that may be large, or a file, without ever showing it half-removed."""
         if folder.exists():
             trash = self.root / ".trash" / uuid.uuid4().hex
             trash.parent.mkdir(parents=True, exist_ok=True)
             os.replace(folder, trash)
-            shutil.rmtree(trash, ignore_errors=True)
+            shutil.rmtree(trash, ignore_errors=True) if trash.is_dir() else trash.unlink()
 
 
 @dataclass(frozen=True)

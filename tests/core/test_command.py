@@ -1,5 +1,6 @@
 """The command's manners: a wrong request is one short paragraph and exit code 2, and never a traceback."""
 
+import socket
 import subprocess
 import sys
 
@@ -30,3 +31,23 @@ def test_a_wrong_request(arguments, told):
     assert told in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_serve_refuses_a_port_where_another_server_would_be_taken_for_ours():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        arguments = [sys.executable, "-m", "flows", "serve", "--port", str(port)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    told = " ".join(done.stderr.split())
+    assert f"Port {port} is taken" in told
+    assert f"kospilot serve --port {port + 1}." in told
+
+
+def test_serve_refuses_a_wrong_profile_before_it_starts_anything():
+    arguments = [sys.executable, "-m", "flows", "serve", "kospi7b", "market.dirr=x"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "There is no profile 'kospi7b'. Did you mean kospi-7b?" in " ".join(done.stderr.split())

@@ -85,3 +85,12 @@ def test_a_day_without_trading_and_an_unknown_kind_are_named(part):
         make_question("full_analysis", part, "2025-12-25")
     with pytest.raises(RequestError, match="no kind 'horoscope'"):
         make_question("horoscope", part)
+
+
+def test_a_long_rationale_is_shown_to_its_end():
+    words = " ".join(f"word{number}" for number in range(60))
+    told = {"question": "?", "model": "m", "kind": "k", "date": None, "reply": {"reasoning": words}, "grade": None}
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(show({**told, "text": "", "latency_s": 1.0, "completion_tokens": 3, "finish_reason": "stop"}))
+    shown = console.export_text()
+    assert "word0" in shown and "word59" in shown

@@ -88,7 +88,14 @@ def test_the_same_bytes_again_make_nothing_downstream_run(store):
 
 def test_how_the_work_is_done_makes_nothing_run(store):
     build(world(store))
-    changed = world(store, "stage1.log_every=7", "stage2.micro_batch=2", "stage3.save_every=9", "stage1.keep=1")
+    changed = world(
+        store,
+        "stage1.log_every=7",
+        "stage2.micro_batch=2",
+        "stage3.save_every=9",
+        "stage1.keep=1",
+        "training.backend=trl",
+    )
     assert set(actions(changed).values()) == {"skip"}
 
 

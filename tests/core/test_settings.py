@@ -38,9 +38,47 @@ def test_all_mistakes_are_shown_at_once():
         load("demo", ["synthsis.rows=3", "training.lora_rank=x", "rows", "data.rows=0"])
     text = str(caught.value)
     assert "There is no setting 'synthsis.rows'. Did you mean synthesis.rows?" in text
-    assert "training.lora_rank='x'" in text
+    assert "training.lora_rank=x: Input should be a valid integer" in text
     assert "'rows' is not section.name=value." in text
     assert "data.rows=0: Input should be greater than or equal to 1." in text
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("market.train_until=2025-06-30", "2025-06-30"),
+        ("market.train_until=latest-250", "latest-250"),
+        ("market.train_until=month", "month"),
+        ("release.name=123", "123"),
+        ("model.base=yes", "yes"),
+        ("stage1.learning_rate=2e-4", 2e-4),
+        ("stage1.learning_rate=1", 1.0),
+        ("data.top_up=true", True),
+        ("evaluation.baseline=false", False),
+        ("stages.skip=[stage1, stage2]", ["stage1", "stage2"]),
+    ],
+)
+def test_a_value_is_read_as_its_setting_wants_it(override, value):
+    section, name = override.partition("=")[0].split(".")
+    assert getattr(getattr(load("demo", [override]).settings, section), name) == value
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["training.backend=unsloth"], "training.backend=unsloth: Input should be 'auto' or 'trl'"),
+        (["data.rows=[1"], "data.rows=[1 is not YAML; a list is [a, b]"),
+        (["market.train_until=soon"], "market.train_until=soon is neither a date (YYYY-MM-DD), `latest-N`"),
+        (["market.train_until=2025-13-01"], "market.train_until=2025-13-01 is neither a date"),
+        (["stage3.micro_batch=3"], "stage3.micro_batch=3 does not divide stage3.effective_batch=2: choose 1, 2."),
+        (["release.num_ctx=1024"], "release.num_predict=1024 leaves no room for a prompt in release.num_ctx=1024"),
+        (["training.max_length=1024"], "synthesis.token_budget=1500 makes rows that training.max_length=1024 leaves"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_runs(overrides, told):
+    with pytest.raises(RequestError) as caught:
+        load("demo", [*overrides])
+    assert told in str(caught.value)
 
 
 def test_an_unknown_profile_names_the_nearest():
@@ -57,4 +95,5 @@ def test_how_is_left_out_of_keys_and_what_is_in():
     assert "log_every" not in settings.stage2.result_settings()
     assert "micro_batch" not in settings.stage2.result_settings()
     assert "dir" not in settings.market.result_settings()
+    assert "backend" not in settings.training.result_settings()
     assert settings.stage2.result_settings()["effective_batch"] == 8

@@ -4,12 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
+from flows.commands.artifacts import gc
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.housekeeping import garbage, resolve, unreadable
+from tasks.core.housekeeping import garbage, resolve, run_lock, unreadable
+from tasks.core.produce import Job
 from tasks.core.store import Draft, Recipe, Store, digest_content
 
 
@@ -122,4 +127,66 @@ def test_garbage_spares_each_profiles_newest_and_what_they_are_made_from(store):
     broken = store.path("merge", "broken")
     broken.mkdir()
     assert unreadable(store) == [broken]
-    assert {folder for folder, _ in garbage(store)} == {store.path("stage1", old.key), broken}
+    assert {folder for folder, _ in garbage(store).unneeded} == {store.path("stage1", old.key), broken}
+    with store.locked(run_lock(1)):
+        assert garbage(store).unneeded == []
+        assert garbage(store).working
+
+
+def interrupted(store, name):
+    """What a killed attempt leaves."""
+    folder = store.root / ".staging" / name
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_text("30 hours")
+    return folder
+
+
+def test_garbage_spares_attempts_that_are_worked_at_and_keeps_resumable_ones_apart(store):
+    stage, gguf = interrupted(store, "stage2-aa"), interrupted(store, "gguf-bb")
+    spec = stage.with_suffix(".json")
+    spec.write_text("{}")
+    with store.locked("stage2-aa"), store.locked("gguf-bb"):
+        found = garbage(store)
+        assert (found.unneeded, found.attempts) == ([], [])
+    found = garbage(store)
+    assert [entry for entry, _ in found.unneeded] == [gguf]
+    assert [entry for entry, _ in found.attempts] == [stage, spec]
+
+
+def test_gc_removes_interrupted_training_only_when_told_to(store, monkeypatch):
+    monkeypatch.setattr("flows.commands.artifacts._store", lambda: store)
+    stage, gguf = interrupted(store, "stage2-aa"), interrupted(store, "gguf-bb")
+    gc(yes=True)
+    assert stage.exists()
+    assert not gguf.exists()
+    stage.with_suffix(".json").write_text("{}")
+    gc(yes=True, attempts=True)
+    assert not list(store.root.glob(".staging/*"))
+    assert not list(store.root.glob(".trash/*"))
+
+
+def in_a_thread(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_content_that_is_being_read_is_not_expended(store):
+    manifest = publish(store, recipe("merge"), {"model.bin": "weights"}, expendable=True)
+    with store.locked(f"merge-{manifest.key}"):
+        expending = in_a_thread(lambda: store.expend(manifest.ref))
+        expending.join(0.3)
+        assert expending.is_alive()
+        assert not store.expended(manifest)
+    expending.join()
+    assert store.expended(manifest)
+
+
+def test_a_job_holds_the_expendable_content_it_reads(store):
+    manifest = publish(store, recipe("merge"), {"model.bin": "weights"}, expendable=True)
+    with ExitStack() as held:
+        run = SimpleNamespace(store=store)
+        job = Job(run, None, "k", {"merge": manifest.ref}, store.root, lambda part, text: None, held)
+        assert (job.folder("merge") / "model.bin").read_text() == "weights"
+        assert store.held() == {f"merge-{manifest.key}"}
+    assert store.held() == set()

@@ -16,7 +16,7 @@ README = Path(flows.__file__).resolve().parent.parent / "README.md"
 ELSEWHERE = {
     "pip install uv": "what runs these tests",
     "uv run pytest": "what runs these tests",
-    "uv run kospilot serve": "tests/pipeline/test_serve.py",
+    "uv run kospilot serve kospi-7b market.dir=data/market_daily": "tests/pipeline/test_serve.py",
     "uv run kospilot tools install ollama": ".ci/run",
     "uv run kospilot chat": "test_chat below",
 }

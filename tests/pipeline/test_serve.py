@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from flows.server import _end_runs
 from tests.pipeline.conftest import SMALL
 
 DEPLOYMENTS = {"full", "refresh", "data", "train", "merge", "gguf", "quantize", "register", "evaluate", "promote"}
@@ -58,7 +59,7 @@ def served(finished, tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = home.start("serve", "--port", str(port), start_new_session=True)
+    process = home.start("serve", "demo", *SMALL, "--port", str(port), start_new_session=True)
     record = home.folder / "prefect" / "server.json"
     deadline = time.monotonic() + 180
     while not record.exists() or len(Api(json.loads(record.read_text())["url"]).deployments()) < len(DEPLOYMENTS):
@@ -89,9 +90,20 @@ def test_refresh_is_scheduled(served):
     _, api = served
     wanted = {"deployments": {"name": {"any_": ["refresh"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
     deadline = time.monotonic() + 120
-    while not any(run["auto_scheduled"] for run in api.post("/flow_runs/filter", wanted)):
+    while not (scheduled := [run for run in api.post("/flow_runs/filter", wanted) if run["auto_scheduled"]]):
         assert time.monotonic() < deadline, "no run was scheduled in 2 minutes"
         time.sleep(2)
+    given = {"profile": "demo", "overrides": list(SMALL), "force": []}  # to `kospilot serve`
+    assert [run["parameters"] for run in scheduled] == [given] * len(scheduled)
+
+
+def test_a_stopped_serve_ends_its_workers_runs_only(served):
+    """Another terminal's `kospilot run` reports to the same server."""
+    _, api = served
+    flow = api.post("/flows/", {"name": "from another terminal"})["id"]
+    other = api.post("/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING"}})["id"]
+    _end_runs(api.url)
+    assert httpx.get(f"{api.url}/flow_runs/{other}", timeout=60).json()["state"]["type"] == "RUNNING"
 
 
 def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):

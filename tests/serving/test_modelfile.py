@@ -87,12 +87,6 @@ def test_another_template_is_refused(tmp_path):
         build_modelfile(folder, Release(), "S")
 
 
-def test_a_context_without_room_for_a_prompt_is_refused(tmp_path):
-    folder, _ = tokenizer_dir(tmp_path, CHATML)
-    with pytest.raises(RequestError, match=r"release\.num_predict=4096 leaves no room.*release\.num_ctx=8192"):
-        build_modelfile(folder, Release(num_ctx=4096, num_predict=4096), "S")
-
-
 def test_a_folder_without_tokenizer_or_template_is_named(tmp_path):
     with pytest.raises(RequestError, match=r"has no tokenizer_config\.json"):
         build_modelfile(tmp_path, Release(), "S")

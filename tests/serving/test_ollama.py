@@ -8,8 +8,8 @@ import pytest
 
 from tasks.core.child import stop_child
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.process import free_port, start_server
 from tasks.core.serving.ollama import OllamaServer, answers, host_url, read_parameters
-from tasks.core.serving.process import free_port, start_server
 from tests.serving.conftest import silent
 
 

@@ -95,7 +95,9 @@ def _about(answer: dict[str, Any]) -> str:
 
 def _shown_reply(answer: dict[str, Any]) -> RenderableType:
     if answer["reply"] is not None:
-        return JSON(json.dumps(answer["reply"], ensure_ascii=False), ensure_ascii=False)
+        shown = JSON(json.dumps(answer["reply"], ensure_ascii=False), ensure_ascii=False).text
+        shown.no_wrap, shown.overflow = False, "fold"  # a rationale is longer than a line
+        return shown
     cut = answer["finish_reason"] == "length"
     why = "cut at the token limit, hence no JSON" if cut else "no JSON"
     return Group(Text(answer["text"]), Text(f"({why})", style="red"))

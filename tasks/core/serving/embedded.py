@@ -12,10 +12,10 @@ import httpx
 
 from tasks.core.child import stop_child
 from tasks.core.errors import WorkError
+from tasks.core.process import free_port, log_end, start_server
 from tasks.core.records import Progress
 from tasks.core.serving import registry
 from tasks.core.serving.modelfile import Messages, Modelfile
-from tasks.core.serving.process import free_port, log_end, start_server
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
 

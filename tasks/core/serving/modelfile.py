@@ -49,7 +49,7 @@ class Modelfile:
 
 
 def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Modelfile:
-    """Raises RequestError if the model's chat template is not ChatML, or the context cannot hold a reply.
+    """Raises RequestError if the model's chat template is not ChatML.
 
     Sampling is cool because answers are facts and JSON, and repeats are not punished because tickers and numbers are
     copied from the prompt. Every parameter is named: the server's own defaults would hold for those left out.
@@ -59,11 +59,6 @@ def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Model
         raise RequestError(
             f"The chat template of {tokenizer_dir} is not ChatML, and ChatML is what kospilot serves: it renders"
             f" {rendered!r} where ChatML is {chatml!r}. Take a base model with ChatML, e.g. Qwen2.5 or SmolLM2."
-        )
-    if release.num_predict >= release.num_ctx:
-        raise RequestError(
-            f"release.num_predict={release.num_predict} leaves no room for a prompt in"
-            f" release.num_ctx={release.num_ctx} tokens. Raise num_ctx, e.g. release.num_ctx={2 * release.num_predict}."
         )
     parameters = {
         "temperature": 0.3,

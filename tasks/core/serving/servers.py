@@ -14,11 +14,11 @@ from filelock import FileLock, Timeout
 
 from tasks.core.child import stop_child
 from tasks.core.errors import WorkError
+from tasks.core.process import free_port, start_server
 from tasks.core.records import Progress
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Messages, Modelfile
 from tasks.core.serving.ollama import OllamaServer, answers, host_url
-from tasks.core.serving.process import free_port, start_server
 from tasks.core.tools import Ollama, find_ollama
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The policy: an NF4 base with a LoRA adapter whose weights are float32. The only place where the backend matters."""
+"""The policy: an NF4 base with a LoRA adapter whose weights are float32."""
 
 import json
 from collections.abc import Iterator

@@ -142,6 +142,7 @@ def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[s
         "tokens_per_s": last.get("tokens_per_s"),
         "peak_memory_gib": round(peak_memory_gib(machine), 2),
         "device": machine.name,
+        "backend": "trl",  # whatever training.backend was: see settings.py
     }
 
 

@@ -1,4 +1,4 @@
-"""A model server as a child process on a free loopback port: started, waited for, stopped."""
+"""A server as a child process on a loopback port: started, waited for, stopped."""
 
 import socket
 import time
@@ -9,8 +9,6 @@ from subprocess import Popen
 from tasks.core.child import start_child, stop_child
 from tasks.core.errors import WorkError
 
-_PATIENCE_S = 60
-
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -19,22 +17,29 @@ def free_port() -> int:
 
 
 def start_server(
-    command: Sequence[str | Path], env: Mapping[str, str], log_file: Path, answers: Callable[[], bool]
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log_file: Path,
+    answers: Callable[[], bool],
+    patience_s: float = 60,
 ) -> Popen:
-    """Starts the server and returns when it answers. Raises WorkError with the end of its log if it does not."""
+    """Starts the server and returns when it answers. Raises WorkError with the end of its log if it does not.
+
+    The log file is named as the server is.
+    """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("w", encoding="utf-8") as log:
         process = start_child(command, env, stdout=log)
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + patience_s
     try:
-        while not answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise WorkError(f"{Path(command[0]).name} did not start.\n{log_end(log_file)}")
+        while process.poll() is None and time.monotonic() < deadline:
+            if answers():
+                return process
             time.sleep(0.05)
+        raise WorkError(f"{log_file.stem} did not start.\n{log_end(log_file)}")
     except BaseException:
         stop_child(process)
         raise
-    return process
 
 
 def log_end(log_file: Path, lines: int = 5) -> str:

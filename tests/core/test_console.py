@@ -1,0 +1,23 @@
+"""What a run prints: steps as they end, a warning once."""
+
+import logging
+
+from flows.console import RunHandler
+
+
+def record(text, level=logging.WARNING, **extra):
+    made = logging.LogRecord("tasks.core", level, __file__, 1, text, None, None)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_warning_that_several_steps_raise_is_printed_once(capsys):
+    handler = RunHandler()
+    for _ in range(3):
+        handler.emit(record("No Ollama on this machine."))
+        handler.emit(record("a plain word", logging.INFO))
+    handler.emit(record("ran", logging.INFO, outcome="ran", step="quantize", seconds=6.4))
+    told = capsys.readouterr().err
+    assert told.count("! No Ollama on this machine.") == 1
+    assert told.count("a plain word") == 3
+    assert "quantize    ran             6.4 s" in told
