@@ -1,6 +1,6 @@
 -- Rows that repeat a ticker's day: how many, an example, and the files that hold it.
 WITH twice AS (
-    SELECT date, ticker, count(*) - 1 AS rows, string_agg(DISTINCT partition_file, ' and ') AS held_by
+    SELECT date, ticker, count(*) - 1 AS rows, string_agg(DISTINCT partition_file, ' and ' ORDER BY partition_file) AS held_by
     FROM market_rows($files, $until)
     GROUP BY date, ticker
     HAVING count(*) > 1

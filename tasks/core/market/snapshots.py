@@ -56,7 +56,7 @@ def _judge(
     if connection.execute("SELECT bool_or(repeated > 0) FROM market_days").fetchone()[0]:
         count, example, held_by = connection.execute(sql("repeated.sql"), values).fetchone()
         raise RequestError(
-            f"{held_by} holds {example} more than once; {count:,} rows in all repeat a ticker's day. Which one is right"
+            f"{example} is more than once in {held_by}; {count:,} rows in all repeat a ticker's day. Which one is right"
             " cannot be known: `kospilot market check DIR` lists them; delete those months and import them again."
         )
     rows = connection.execute(sql("snapshots.sql"), {"since": since}).fetchall()
