@@ -1,4 +1,4 @@
-"""kospilot market: import, check and describe the daily market parquet; generate the labelled demo market."""
+"""kospilot market: import, check, describe and draw the daily market parquet; generate the labelled demo market."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from flows.console import print_json, say, stdout, table
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 
-app = typer.Typer(name="market", no_args_is_help=True, help="Market parquet: import, regimes, check, demo.")
+app = typer.Typer(name="market", no_args_is_help=True, help="Market parquet: import, regimes, plot, check, demo.")
 Folder = Annotated[Path, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")]
 Market = Annotated[Path, typer.Option("--market", help="The market folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -49,13 +49,36 @@ def regimes(
         print_json(report)
         return
     stdout.print(f"{report['days']:,} days, {report['first']} to {report['last']}", markup=False)
-    if report.get("generated"):
+    if report["generated"]:
         stdout.print("The prices are invented: a generated demo market.", markup=False)
+    if report["market_cap_listings"]:
+        stdout.print(f"Weights from share counts of {', '.join(report['market_cap_listings'])}.", markup=False)
     share = 100 / max(report["days"], 1)
     table("", ("regime", "days", "share"), [(name, n, f"{n * share:.1f} %") for name, n in report["counts"].items()])
+    if report["beyond_limit"]:
+        say(f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it: `kospilot market check {market}`.")
     if days:
         rows = [list(day.values()) for day in report["snapshots"]]
         table("", list(report["snapshots"][0]), rows)
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path | None, typer.Argument(help="A market folder; or name it with --market.")] = None,
+    market: Annotated[Path | None, typer.Option("--market", help="The market folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The PNG to write; else FOLDER-regimes.png here.")] = None,
+    start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD.")] = None,
+) -> None:
+    """Draws the index over bands of regime, with breadth and volatility."""
+    from tasks.core.market.plot import draw_market
+
+    chosen = market or folder
+    if chosen is None or (market and folder):
+        raise RequestError("Name one market folder: kospilot market plot --market DIR")
+    file = out or Path(f"{chosen.resolve().name}-regimes.png")
+    draw_market(chosen, file, start, end)
+    stdout.print(str(file), markup=False, soft_wrap=True)
 
 
 @app.command()

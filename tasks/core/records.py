@@ -37,7 +37,12 @@ class StockDay:
     return_pct: float | None
     per: float | None
     pbr: float | None
-    market_cap: float | None  # won
+    market_cap: float | None  # won, as given; one derived from a later listing is a weight only, and None here
+    sma_20: float | None = None  # won, mean of the last 20 closes
+    sma_60: float | None = None  # won, mean of the last 60 closes
+    volatility_pct: float | None = None  # annualized, of the last 20 daily log returns
+    beta: float | None = None  # against the market's own return, over its last 250 days
+    us_correlation: float | None = None  # -1..1, with the US return of the session before, over the last 250 days
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def chain(settings: Settings) -> dict[str, Step]:
     steps = [
         Step("download", content=("base/*", "sources/*")),
         Step("normalize", content=("rows.parquet",), reads={"download": ("sources/*",)}, settings=("data",)),
-        Step("market", content=("train/*", "holdout/*"), settings=("market",)),
+        Step("market", content=("train/*", "holdout/*"), settings=("market",), version=2),
         Step(
             "synthesize",
             content=("rows.jsonl",),

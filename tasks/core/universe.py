@@ -4,7 +4,8 @@ Reads universe.csv, etfs.csv and sectors.csv beside this file, on first use. Cod
 
 Where the columns come from: tier is the market cap of 2026-03-20; beta is the slope of daily returns against the KOSPI,
 2020-2025, and for names without that history the mean of their sector's measured betas; US correlation, exporter and
-the sectors' ranges are judgements about the business, to be overruled by measured values where there are any.
+the sectors' ranges are judgements about the business. What a market folder measures on a day overrules tier, beta and
+US correlation: tier_of, beta_of and us_correlation_of give the value and which of the two it is.
 """
 
 import csv
@@ -13,8 +14,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from tasks.core.records import StockDay
+
 Tier = Literal["large", "mid_large", "mid", "small_mid"]
 Group = Literal["long_us", "inverse_us", "short_kospi", "leveraged_kospi"]
+Level = Literal["high", "medium", "low"]
+Origin = Literal["measured", "table"]
+"""Whether a value comes from the market folder's own data up to the day, or from the shipped table."""
 
 TIERS: dict[Tier, tuple[float, float]] = {
     "large": (10e12, float("inf")),
@@ -23,6 +29,8 @@ TIERS: dict[Tier, tuple[float, float]] = {
     "small_mid": (0.1e12, 0.3e12),
 }
 """Market cap in won: from the first value, below the second."""
+US_LEVELS: dict[Level, float] = {"high": 0.45, "medium": 0.25, "low": -1.0}
+"""The least correlation of a stock's daily return with the US return of the session before it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Stock:
     sector: str  # Sector.name
     tier: Tier
     beta: float
-    us_correlation: Literal["high", "medium", "low"]
+    us_correlation: Level
     exporter: bool  # earns mostly abroad: a weak won helps it
 
 
@@ -101,6 +109,37 @@ def names(ticker: str) -> tuple[str, ...]:
     if found is not None:
         return tuple(dict.fromkeys((found.name_ko, found.name_en)))
     return (fund.name_ko,) if (fund := etf(ticker)) else ()
+
+
+def tier_of(day: StockDay) -> tuple[Tier, Origin] | None:
+    """The cap tier by that day's market cap, else the table's; below the lowest tier is still small_mid.
+
+    None for a ticker outside the universe whose market cap is unknown.
+    """
+    if day.market_cap is not None:
+        return next((tier for tier, (low, _) in TIERS.items() if day.market_cap >= low), "small_mid"), "measured"
+    shipped = stock(day.ticker)
+    return (shipped.tier, "table") if shipped else None
+
+
+def beta_of(day: StockDay) -> tuple[float, Origin] | None:
+    """The beta measured up to that day, else the table's; None where neither knows it."""
+    if day.beta is not None:
+        return day.beta, "measured"
+    shipped = stock(day.ticker)
+    return (shipped.beta, "table") if shipped else None
+
+
+def us_correlation_of(day: StockDay) -> tuple[Level, Origin] | None:
+    """How closely the stock follows the US market, measured up to that day, else the table's; None where unknown.
+
+    Measured where the market folder's macro.parquet has us_return_pct: the correlation of the stock's daily return with
+    the US return of the session before it, over the last 250 days with 120 pairs at least (see US_LEVELS).
+    """
+    if day.us_correlation is not None:
+        return next(level for level, least in US_LEVELS.items() if day.us_correlation >= least), "measured"
+    shipped = stock(day.ticker)
+    return (shipped.us_correlation, "table") if shipped else None
 
 
 @cache

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from tasks.core import universe
 from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market, summarize_market
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.market.files import DESCRIPTION, market_files
 from tasks.core.market.importer import import_tables
+from tasks.core.market.index import read_index
 from tasks.core.market.regimes import regimes_report
 from tasks.core.market.snapshots import build_market
 from tasks.core.market_days import read_marks, read_stocks
@@ -147,7 +149,12 @@ def test_the_same_import_again_changes_no_byte(tmp_path):
         ("a.xlsx", b"PK", "is neither .parquet, .csv nor .csv.gz"),
         ("a.parquet", b"PAR1 but no", "cannot be read"),
         ("a.csv", b"", "cannot be read"),
-        ("a.csv", b"Date,Close\n2024-01-02,1\n", "has no column for ticker: its headers are Date, Close"),
+        ("a.csv", b"Date,Close\n2024-01-02,1\n", "has no column for ticker: .*put `index` into its file name"),
+        (
+            "listing.csv",
+            b"Code,Name,Stocks\n005930,x,1\n",
+            "no column for date.*listing of share counts goes with --list",
+        ),
         ("a.csv", b"Date,Code,Open\n2024-01-02,005930,1\n", "neither a close nor PER or PBR"),
         ("a.csv", b"Date,Code,Close\n2024-01-02,005930\n", "cannot be read"),
         ("a.csv", b"Date,Code,Close\nsoon,005930,1\n", "Nothing to import into .*no date"),
@@ -161,6 +168,25 @@ def test_files_that_cannot_be_used(tmp_path, name, content, text):
     with pytest.raises(RequestError, match=text):
         import_tables([file], tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+def test_an_index_table_is_kept_for_the_plot(tmp_path):
+    folder = tmp_path / "m"
+    first = write(
+        tmp_path / "kospi_index.csv", "Date,Close,Change\n2024-01-02,2600.5,0.1\n2024-01-03,2590,-\nsoon,1,-\n"
+    )
+    report = import_tables([first], folder)
+    assert report["derived"] == {"kospi_index.csv: no tickers, kept as the index for `market plot`": 2}
+    assert report["dropped"] == {"kospi_index.csv: index without a date or a close": 1}
+    assert report["unused_columns"] == {"kospi_index.csv": "Change"} and report["index_days"] == 2
+    later = write(tmp_path / "지수.csv", '일자,종가\n2024-01-03,"2,591.5"\n2024-01-04,2580\n')
+    prices = write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n")
+    assert import_tables([later, prices], folder)["index_days"] == 3
+    closes = [(row["close"], row["source"]) for row in read_index(folder).to_pylist()]
+    assert closes == [(2600.5, "kospi_index.csv"), (2591.5, "지수.csv"), (2580.0, "지수.csv")]
+    before = contents(folder)
+    import_tables([later], folder)
+    assert contents(folder) == before
 
 
 def test_absent_files_and_generated_markets(tmp_path):
@@ -227,7 +253,9 @@ def test_six_real_years(tmp_path):
     assert report["derived"] == {"market cap = close x the shares of a listing (2026-03-20)": 275_618}
     assert report["dropped"] == {} == report["missing"]
     counts = regimes_report(tmp_path / "m", None, None, with_days=False)
-    assert counts["days"] == 1_468 and min(counts["counts"].values()) >= 20
+    print(counts)
+    assert (counts["days"], counts["first"], counts["last"]) == (1_468, "2020-01-09", "2025-12-30")
+    assert min(counts["counts"].values()) >= 20
     built = build_market(tmp_path / "m", Market(), tmp_path / "out")
     assert built["train_until"] == "2025-08-29" and built["universe_stocks"] >= 70
     assert read_marks(tmp_path / "out" / "train") == {"generated": False, "market_cap_listings": ["2026-03-20"]}
@@ -241,6 +269,7 @@ def test_a_real_month_and_a_half_is_split_at_its_last_fifth(tmp_path):
     stocks = read_stocks(tmp_path / "out" / "train")["2024-01-09"]
     samsung = next(stock for stock in stocks if stock.ticker == "005930")
     assert samsung.market_cap > 4e14 and -5 < samsung.return_pct < 5
+    assert universe.tier_of(samsung) == ("large", "measured") and universe.beta_of(samsung)[1] == "table"
 
 
 def test_a_real_snapshot_as_downloaded(tmp_path):
@@ -256,3 +285,15 @@ def test_real_valuations_join_real_prices(tmp_path):
     assert report["rows"] == 275_618
     assert list(report["dropped"]) == [f"{values.name}: valuation without a price that day"]
     assert 10 < summarize_market(tmp_path / "m")["with_per_pct"] < 20
+
+
+def test_real_valuations_alone_are_refused(tmp_path):
+    with pytest.raises(RequestError, match=r"Nothing to import.*valuation without a price that day \(224413\)"):
+        import_tables([real("kospi_per_pbr_2024-07_2025-07.parquet")], tmp_path / "m")
+
+
+def test_the_real_index_is_kept_for_the_plot(tmp_path):
+    report = import_tables([real("kospi_index_2015_2026.csv")], tmp_path / "m")
+    assert (report["rows"], report["index_days"]) == (0, 2_752)
+    first = read_index(tmp_path / "m").to_pylist()[0]
+    assert (first["date"], first["close"]) == (date(2015, 1, 2), 1926.44)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core import universe
+from tasks.core.records import StockDay
 
 LISTING = Path(__file__).parents[2] / "../shared/data/market/krx_listing_2026-03-20.csv"
 
@@ -82,3 +83,38 @@ def test_lookup():
     assert universe.names("035420") == ("NAVER",)
     assert universe.names("114800") == ("KODEX 인버스",)
     assert universe.stock("999999") is None and universe.names("999999") == ()
+
+
+def day(ticker: str, **facts) -> StockDay:
+    return StockDay(ticker, 1000.0, 0.1, None, None, facts.pop("market_cap", None), **facts)
+
+
+@pytest.mark.parametrize(
+    ("cap", "tier"),
+    [
+        (10e12, "large"),
+        (9.99e12, "mid_large"),
+        (1e12, "mid_large"),
+        (0.99e12, "mid"),
+        (0.3e12, "mid"),
+        (0.29e12, "small_mid"),
+        (0.05e12, "small_mid"),
+    ],
+)
+def test_the_days_market_cap_decides_the_tier(cap, tier):
+    assert universe.tier_of(day("005930", market_cap=cap)) == (tier, "measured")
+
+
+def test_without_measured_values_the_table_answers():
+    samsung = universe.stock("005930")
+    assert universe.tier_of(day("005930")) == ("large", "table")
+    assert universe.beta_of(day("005930")) == (samsung.beta, "table")
+    assert universe.us_correlation_of(day("005930")) == (samsung.us_correlation, "table")
+    unknown = day("999990")
+    assert (universe.tier_of(unknown), universe.beta_of(unknown), universe.us_correlation_of(unknown)) == (None,) * 3
+
+
+def test_measured_values_overrule_the_table():
+    assert universe.beta_of(day("005930", beta=0.0)) == (0.0, "measured")
+    levels = [universe.us_correlation_of(day("005930", us_correlation=r)) for r in (0.45, 0.44, 0.25, 0.24, -0.9)]
+    assert levels == [(level, "measured") for level in ("high", "medium", "medium", "low", "low")]

@@ -10,6 +10,7 @@ import duckdb
 
 from tasks.core.errors import RequestError
 from tasks.core.market.files import market_files, marks, missing_columns, partition_month
+from tasks.core.market.macro import load_macro
 from tasks.core.market.rows import EVER, database, sql, why_unreadable
 
 
@@ -28,7 +29,7 @@ def check_market(folder: Path) -> list[str]:
             values = {"files": [str(file)], "year": year, "month": month}
             for problem, count, example in connection.execute(sql("check.sql"), values).fetchall():
                 problems.append(f"{file}: {count:,} rows {problem}, e.g. {example}.")
-        return [*problems, *(_leaps(connection, sound) if sound else [])]
+        return [*problems, *_macro_problem(connection, folder), *(_leaps(connection, sound) if sound else [])]
 
 
 def summarize_market(folder: Path) -> dict[str, Any]:
@@ -49,6 +50,14 @@ def _why_unusable(file: Path) -> str | None:
     except RequestError as error:
         return str(error)
     return f"{file} has no column {', '.join(missing)}." if missing else why_unreadable(file)
+
+
+def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:
+    try:
+        load_macro(connection, folder)
+    except RequestError as error:
+        return [str(error)]
+    return []
 
 
 def _leaps(connection: duckdb.DuckDBPyConnection, partitions: list[Path]) -> list[str]:

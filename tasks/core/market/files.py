@@ -1,7 +1,8 @@
 """A market folder: its daily partitions and what it says about itself.
 
-Reads year=YYYY/month=M/data.parquet, and at the folder's root GENERATED.json (the prices are invented) and MARKET.json
-(market caps that come from a later listing's share count). Every other file is ignored.
+Reads year=YYYY/month=M/data.parquet, and at the folder's root GENERATED.json (the prices are invented), MARKET.json
+(market caps that come from a later listing's share count), macro.parquet (see macro.py) and index.parquet (an imported
+index, for the plot). Every other file is ignored.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from tasks.core.errors import RequestError, WorkError
 
 GENERATED = "GENERATED.json"
 DESCRIPTION = "MARKET.json"
+MACRO = "macro.parquet"
+INDEX = "index.parquet"
 REQUIRED = ("date", "ticker", "close", "market_cap")
 """Without these there is no cap-weighted return; every other column may be missing."""
 
@@ -70,8 +73,14 @@ def missing_columns(file: Path) -> list[str]:
     return [name for name in REQUIRED if name not in columns]
 
 
-def check_columns(files: list[Path]) -> None:
-    """Raises RequestError for the first partition that cannot be read or lacks a required column."""
+def sound_partitions(folder: Path, until: str) -> list[Path]:
+    """The partitions of the months up to that of `until` (YYYY-MM-DD): a later one cannot matter, broken or not.
+
+    Raises RequestError as market_files does, and for the first partition that cannot be read or lacks a column.
+    """
+    month = (int(until[:4]), int(until[5:7]))
+    everything = market_files(folder)
+    files = [file for file in everything if partition_month(file, folder) <= month] or everything[:1]
     for file in files:
         missing = missing_columns(file)
         if missing:
@@ -79,6 +88,7 @@ def check_columns(files: list[Path]) -> None:
                 f"{file} has no column {', '.join(missing)}. A partition needs {', '.join(REQUIRED)};"
                 " `kospilot market import` writes them, market_cap with `--listing CSV` where the source has none."
             )
+    return files
 
 
 def write_partition(file: Path, rows: pa.Table) -> bool:
@@ -111,8 +121,8 @@ def is_generated(folder: Path) -> bool:
 
 
 def described_by(folder: Path) -> list[Path]:
-    """The files at the folder's root that say what its rows are."""
-    return [file for name in (GENERATED, DESCRIPTION) if (file := folder / name).is_file()]
+    """The files at the folder's root that shape the market artifact beside the partitions."""
+    return [file for name in (GENERATED, DESCRIPTION, MACRO) if (file := folder / name).is_file()]
 
 
 def read_description(folder: Path) -> dict[str, Any]:

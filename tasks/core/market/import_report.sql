@@ -16,4 +16,10 @@ FROM merged WHERE close IS NOT NULL AND market_cap_listing IS NOT NULL GROUP BY 
 UNION ALL
 SELECT 'missing', 'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return', count(*)
 FROM merged WHERE close IS NOT NULL AND market_cap IS NULL HAVING count(*) > 0
+UNION ALL
+SELECT 'dropped', $names[file + 1] || ': index without a date or a close', count(*)
+FROM index_rows WHERE date IS NULL OR close IS NULL GROUP BY ALL
+UNION ALL
+SELECT 'derived', $names[file + 1] || ': no tickers, kept as the index for `market plot`', count(*)
+FROM index_rows WHERE date IS NOT NULL AND close IS NOT NULL GROUP BY ALL
 ORDER BY part, what;

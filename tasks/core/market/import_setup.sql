@@ -20,3 +20,4 @@ CREATE TEMP TABLE incoming (
     reason VARCHAR                -- why the row is dropped, or NULL
 );
 CREATE TEMP TABLE shares_listed (ticker VARCHAR, shares DOUBLE);
+CREATE TEMP TABLE index_rows (date DATE, close DOUBLE, file INTEGER, row BIGINT);

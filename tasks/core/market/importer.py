@@ -1,8 +1,9 @@
 """`kospilot market import`: price and market-cap tables into a market folder, month by month.
 
 Reads tables (see tables.py), a listing's share counts and the months already there; writes year=Y/month=M/data.parquet,
-each whole or not at all, and MARKET.json where market caps come from a listing. Rows are joined by ticker and day: a
-new value replaces an old one, an empty one does not. The same import again changes no byte.
+each whole or not at all, MARKET.json where market caps come from a listing, and index.parquet where a table is an
+index. Rows are joined by ticker and day: a new value replaces an old one, an empty one does not. The same import again
+changes no byte.
 """
 
 import re
@@ -24,7 +25,8 @@ from tasks.core.market.files import (
     read_description,
     write_partition,
 )
-from tasks.core.market.rows import MEMORY, THREADS, sql, why_unreadable
+from tasks.core.market.index import is_index, write_index
+from tasks.core.market.rows import MEMORY, SEOUL, THREADS, sql, why_unreadable
 from tasks.core.market.tables import read_table
 
 FIXED = ("date", "ticker", "open", "high", "low", "close", "volume", "market_cap", "pe_ratio", "pb_ratio")
@@ -43,32 +45,48 @@ def import_tables(files: list[Path], folder: Path, listing: Path | None = None) 
     if is_generated(folder):
         raise RequestError(f"{folder} is a generated market ({GENERATED}): import into another folder.")
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
-        connection.execute(sql("import_setup.sql"))
-        for place, file in enumerate(files):
-            _read_rows(connection, file, place)
+        connection.execute(SEOUL).execute(sql("import_setup.sql"))
+        names = [file.name for file in files]
+        unused = {file.name: _read_rows(connection, file, place) for place, file in enumerate(files)}
         listing_date = _read_listing(connection, listing) if listing else None
         _merge(connection, folder, listing_date)
-        report = _report(connection, [file.name for file in files])
-        if not report["rows"]:
+        report = _report(connection, names) | {
+            "unused_columns": {name: ", ".join(unused[name]) for name in unused if unused[name]}
+        }
+        indices = connection.execute(
+            "SELECT 1 FROM index_rows WHERE date IS NOT NULL AND close IS NOT NULL LIMIT 1"
+        ).fetchall()
+        if not report["rows"] and not indices:
             dropped = "; ".join(f"{what} ({rows})" for what, rows in report["dropped"].items()) or "the files are empty"
             raise RequestError(f"Nothing to import into {folder}: {dropped}. Give tables of prices.")
+        if indices:
+            report["index_days"] = write_index(connection, folder, names)
         _describe(connection, folder)
         written, unchanged = _write_months(connection, folder)
     return {"folder": str(folder), **report, "months_written": written, "months_unchanged": unchanged}
 
 
-def _read_rows(connection: duckdb.DuckDBPyConnection, file: Path, place: int) -> None:
-    table = read_table(file, needed=("date", "ticker"))
-    if not {"close", "pe_ratio", "pb_ratio"} & set(table.column_names):
+def _read_rows(connection: duckdb.DuckDBPyConnection, file: Path, place: int) -> list[str]:
+    """Fills incoming, or index_rows from an index; returns the headers that were of no use."""
+    table, unused = read_table(file, needed=("date",))
+    columns = table.column_names
+    if "ticker" not in columns and not is_index(file, columns):
+        raise RequestError(
+            f"{file} has no column for ticker: its headers are {', '.join([*columns, *unused])[:300]}."
+            " Rename one to ticker; if it is an index, put `index` into its file name."
+        )
+    if not {"close", "pe_ratio", "pb_ratio"} & set(columns):
         raise RequestError(f"{file} has neither a close nor PER or PBR: there is nothing to import in it.")
+    query = "import_index_rows.sql" if is_index(file, columns) else "import_rows.sql"
     connection.register("source", table.append_column("row", pa.array(range(table.num_rows), pa.int64())))
-    connection.execute(sql("import_rows.sql"), {"file": place})
+    connection.execute(sql(query), {"file": place})
     connection.unregister("source")
+    return unused
 
 
 def _read_listing(connection: duckdb.DuckDBPyConnection, listing: Path) -> str:
     """Fills shares_listed; returns the day the listing is of, by its file name."""
-    connection.register("source", read_table(listing, needed=("ticker", "shares")))
+    connection.register("source", read_table(listing, needed=("ticker", "shares"))[0])
     connection.execute(sql("import_listing.sql"))
     connection.unregister("source")
     match = re.search(r"(20\d\d)-?([01]\d)-?([0-3]\d)", listing.name)

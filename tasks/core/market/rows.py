@@ -14,6 +14,8 @@ import duckdb
 from tasks.core.errors import RequestError
 
 THREADS, MEMORY = 2, "2GB"
+SEOUL = "SET TimeZone = 'Asia/Seoul'"
+"""A timestamp with a zone is a day in Seoul: midnight there is still the day before in UTC."""
 EVER = "9999-12-31"
 
 
@@ -27,7 +29,7 @@ def sql(name: str) -> str:
 def database(partitions: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that knows market_rows. Where it fails on a partition's content, RequestError names that file."""
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
-        connection.execute(sql("rows.sql"))
+        connection.execute(SEOUL).execute(sql("rows.sql"))
         try:
             yield connection
         except duckdb.Error:
@@ -41,7 +43,7 @@ def database(partitions: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
 def why_unreadable(file: Path) -> str | None:
     """What is wrong with a partition's rows and what to do about it, or None where they can be read."""
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
-        connection.execute(sql("rows.sql"))
+        connection.execute(SEOUL).execute(sql("rows.sql"))
         try:
             connection.execute(sql("readable.sql"), {"files": [str(file)], "until": EVER}).fetchall()
         except duckdb.Error as error:

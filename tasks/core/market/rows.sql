@@ -1,23 +1,45 @@
 -- The partitions' rows in one shape: one per ticker and day, halts and rows without a price left out.
--- The empty relation gives every optional column a name and a type where no partition has it.
+CREATE OR REPLACE TEMP MACRO positive(value) AS
+    CASE WHEN value::DOUBLE > 0 AND isfinite(value::DOUBLE) THEN value::DOUBLE END;
+CREATE OR REPLACE TEMP MACRO given_ratio(value) AS
+    CASE WHEN isfinite(value::DOUBLE) THEN nullif(value::DOUBLE, 0) END;                -- 0 is KRX's "no value"
 CREATE OR REPLACE TEMP MACRO market_rows(files, until) AS TABLE
-SELECT
-    date::DATE AS date,
-    upper(split_part(trim(ticker::VARCHAR), ' ', 1)) AS ticker,     -- `005930 KP` and `005930` are one name
-    close::DOUBLE AS close,
-    CASE WHEN market_cap::DOUBLE > 0 AND isfinite(market_cap::DOUBLE) THEN market_cap::DOUBLE END AS market_cap,
-    nullif(pe_ratio::DOUBLE, 0) AS per,                             -- 0 is KRX's "no value"
-    nullif(pb_ratio::DOUBLE, 0) AS pbr
-FROM (
+WITH codes AS MATERIALIZED (
+    -- A few hundred codes are read once, not a million times: `005930 KP`, `005930` and a number's 5930 are one ticker.
+    SELECT code, ticker, dense_rank() OVER (ORDER BY ticker) AS place
+    FROM (
+        SELECT code, CASE WHEN length(plain) < 6 THEN lpad(plain, 6, '0') ELSE plain END AS ticker
+        FROM (
+            SELECT DISTINCT ticker::VARCHAR AS code, upper(split_part(trim(ticker::VARCHAR), ' ', 1)) AS plain
+            FROM read_parquet(files, union_by_name = true, hive_partitioning = false)
+        )
+    )
+),
+every_column AS (
+    -- The empty relation gives every optional column a name and a type where no partition has it.
     FROM (
         SELECT
             NULL::DATE AS date, NULL::VARCHAR AS ticker, NULL::DOUBLE AS open, NULL::DOUBLE AS close,
-            NULL::DOUBLE AS volume, NULL::DOUBLE AS market_cap, NULL::DOUBLE AS pe_ratio, NULL::DOUBLE AS pb_ratio
+            NULL::DOUBLE AS volume, NULL::DOUBLE AS market_cap, NULL::VARCHAR AS market_cap_listing,
+            NULL::DOUBLE AS pe_ratio, NULL::DOUBLE AS pb_ratio, NULL::DOUBLE AS sma_20, NULL::DOUBLE AS sma_60
         WHERE false
     )
     UNION ALL BY NAME
-    FROM read_parquet(files, union_by_name = true, hive_partitioning = false)
+    FROM read_parquet(files, union_by_name = true, hive_partitioning = false, filename = 'partition_file')
 )
+SELECT
+    date::DATE AS date,
+    codes.ticker,
+    codes.place,                                                                        -- of the ticker among all
+    close::DOUBLE AS close,
+    positive(market_cap) AS market_cap,
+    CASE WHEN market_cap_listing IS NULL THEN positive(market_cap) END AS given_cap,    -- not from a later share count
+    given_ratio(pe_ratio) AS per,
+    given_ratio(pb_ratio) AS pbr,
+    positive(sma_20) AS sma_20,
+    positive(sma_60) AS sma_60,
+    partition_file
+FROM every_column JOIN codes ON every_column.ticker::VARCHAR = codes.code
 WHERE date::DATE <= until::DATE
   AND close::DOUBLE > 0 AND isfinite(close::DOUBLE)
-  AND NOT (coalesce(open::DOUBLE, 1) = 0 AND coalesce(volume::DOUBLE, 1) = 0);      -- a trading halt: the close is only carried on
+  AND (open::DOUBLE = 0 AND volume::DOUBLE = 0) IS NOT TRUE;                            -- a trading halt: the close is only carried on

@@ -10,13 +10,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from tasks.core.digests import write_json
 from tasks.core.errors import RequestError
-from tasks.core.market.files import check_columns, market_files, marks
+from tasks.core.market.files import marks, sound_partitions
+from tasks.core.market.macro import load_macro, macro_of_days
 from tasks.core.market.rows import EVER, database, sql
-from tasks.core.market_days import SNAPSHOT_SCHEMA, STOCK_SCHEMA, write_part
+from tasks.core.market_days import MACRO_MEASURES, SNAPSHOT_SCHEMA, STOCK_SCHEMA, Part, write_part
 from tasks.core.records import Snapshot
 from tasks.core.settings import Market
 from tasks.core.strategy import REGIMES, regime_of
@@ -33,25 +35,39 @@ def snapshots(folder: Path, start: str | None = None, end: str | None = None) ->
     The first five trading days of a folder have no momentum or volatility and are no snapshots. Raises RequestError
     for a folder that cannot be read (naming the file), for a malformed date, and where no day is left.
     """
+    return judged_days(folder, start, end)[0]
+
+
+def judged_days(folder: Path, start: str | None, end: str | None) -> tuple[list[Snapshot], int]:
+    """As `snapshots`, and how many of their stocks' returns lie beyond KRX's daily limit: splits in raw prices."""
     since, until = check_date(start or ALWAYS), check_date(end or EVER)
-    partitions = market_files(folder)
-    check_columns(partitions)
+    partitions = sound_partitions(folder, until)
     with database(partitions) as connection:
-        values = {"files": [str(file) for file in partitions], "since": since, "until": until}
-        rows = connection.execute(sql("snapshots.sql"), values).fetchall()
-    if not rows:
-        span = f" from {since} to {until}" if start or end else ""
+        return _judge(connection, folder, partitions, (since, until))
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection, folder: Path, partitions: list[Path], span: tuple[str, str]
+) -> tuple[list[Snapshot], int]:
+    """Leaves the unrounded days in the connection's table market_days."""
+    since, until = span
+    values = {"files": [str(file) for file in partitions], "until": until}
+    connection.execute(sql("days.sql"), values)
+    if connection.execute("SELECT bool_or(repeated > 0) FROM market_days").fetchone()[0]:
+        count, example, held_by = connection.execute(sql("repeated.sql"), values).fetchone()
         raise RequestError(
-            f"{folder} has no trading day{span} that can be judged: a day needs at least five market returns up to it,"
+            f"{example} is more than once in {held_by}; {count:,} rows in all repeat a ticker's day. Which one is right"
+            " cannot be known: `kospilot market check DIR` lists them; delete those months and import them again."
+        )
+    rows = connection.execute(sql("snapshots.sql"), {"since": since}).fetchall()
+    if not rows:
+        asked = "" if (since, until) == (ALWAYS, EVER) else f" from {since} to {until}"
+        raise RequestError(
+            f"{folder} has no trading day{asked} that can be judged: a day needs at least five market returns up to it,"
             " of stocks with a market cap. Import more days, or ask for others;"
             " `kospilot market check DIR` says what is there."
         )
-    if rows[0][-1]:
-        raise RequestError(
-            f"{folder} holds {rows[0][-1]} rows that repeat a ticker's day. Which one is right cannot be known:"
-            " `kospilot market check DIR` lists them; delete those months and import them again."
-        )
-    return [Snapshot(*row[:-1]) for row in rows]
+    return [Snapshot(*row[:-1]) for row in rows], sum(row[-1] for row in rows)
 
 
 def check_date(text: str) -> str:
@@ -95,24 +111,24 @@ def _last_month_end(days: list[str]) -> int:
 def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
     """Writes out/train, out/holdout and out/market.json; returns what market.json says.
 
-    Raises RequestError as `snapshots` and `train_until` do.
+    Raises RequestError as `snapshots`, `train_until` and macro.load_macro do.
     """
-    found = snapshots(folder)
+    found, entire = _read_market(folder)
     days = [snapshot.date for snapshot in found]
     last = train_until(days, market.train_until)
-    facts, said = _stock_table(folder, days), marks(folder)
-    cut, facts_cut = bisect_right(days, last), bisect_right(facts["date"].to_pylist(), last)
-    parts = {"train": (found[:cut], facts[:facts_cut]), "holdout": (found[cut:], facts[facts_cut:])}
-    for name, (part, part_facts) in parts.items():
-        write_part(out / name, _snapshot_table(part), part_facts, said)
+    cut = bisect_right(days, last)
+    for name, part_days in (("train", days[:cut]), ("holdout", days[cut:])):
+        write_part(out / name, entire.between(part_days[0], part_days[-1]))
     report = {
         "days": len(days),
         "first": days[0],
         "last": days[-1],
         "train_until": last,
-        **{name: {"days": len(part), "regimes": count_regimes(part)} for name, (part, _) in parts.items()},
-        "universe_stocks": len(facts["ticker"].unique()),
-        **said,
+        "train": {"days": cut, "regimes": count_regimes(found[:cut])},
+        "holdout": {"days": len(days) - cut, "regimes": count_regimes(found[cut:])},
+        "universe_stocks": len(entire.stocks["ticker"].unique()),
+        "macro": [name for name in MACRO_MEASURES if entire.macro[name].null_count < entire.macro.num_rows],
+        **entire.marks,
     }
     write_json(out / "market.json", report)
     return report
@@ -120,8 +136,24 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
 
 def write_days(folder: Path, out: Path) -> None:
     """Writes all of the market's days as one part (see market_days.py), for a question about any of them."""
-    found = snapshots(folder)
-    write_part(out, _snapshot_table(found), _stock_table(folder, [day.date for day in found]), marks(folder))
+    write_part(out, _read_market(folder)[1])
+
+
+def _read_market(folder: Path) -> tuple[list[Snapshot], Part]:
+    partitions = sound_partitions(folder, EVER)
+    with database(partitions) as connection:
+        load_macro(connection, folder)
+        found, _ = _judge(connection, folder, partitions, (ALWAYS, EVER))
+        days = [snapshot.date for snapshot in found]
+        values = {
+            "files": [str(file) for file in partitions],
+            "until": days[-1],
+            "tickers": [stock.ticker for stock in stocks()],
+            "days": days,
+        }
+        facts = connection.sql(sql("stocks.sql"), params=values).to_arrow_table().cast(STOCK_SCHEMA)
+        table = pa.Table.from_pylist([vars(day) for day in found], schema=SNAPSHOT_SCHEMA)
+        return found, Part(table, facts, macro_of_days(connection, days), marks(folder))
 
 
 def count_regimes(days: list[Snapshot]) -> dict[str, int]:
@@ -132,19 +164,3 @@ def count_regimes(days: list[Snapshot]) -> dict[str, int]:
 
 def regime_of_day(day: Snapshot) -> str:
     return regime_of(day.return_pct, day.breadth_pct, day.momentum_pct, day.volatility_pct)
-
-
-def _snapshot_table(days: list[Snapshot]) -> pa.Table:
-    return pa.Table.from_pylist([vars(day) for day in days], schema=SNAPSHOT_SCHEMA)
-
-
-def _stock_table(folder: Path, days: list[str]) -> pa.Table:
-    partitions = market_files(folder)
-    values = {
-        "files": [str(file) for file in partitions],
-        "until": days[-1],
-        "tickers": [stock.ticker for stock in stocks()],
-        "days": days,
-    }
-    with database(partitions) as connection:
-        return connection.sql(sql("stocks.sql"), params=values).to_arrow_table().cast(STOCK_SCHEMA)

@@ -35,8 +35,8 @@ HEADERS: dict[str, tuple[str, ...]] = {
 _BROKEN = (pa.ArrowException, OSError, UnicodeError)
 
 
-def read_table(file: Path, needed: tuple[str, ...]) -> pa.Table:
-    """The known columns of a table under our names.
+def read_table(file: Path, needed: tuple[str, ...]) -> tuple[pa.Table, list[str]]:
+    """The known columns of a table under our names, and the headers of those that are not used.
 
     Raises RequestError for a file that is absent, of another kind, damaged, or without a needed column.
     """
@@ -49,13 +49,20 @@ def read_table(file: Path, needed: tuple[str, ...]) -> pa.Table:
         if missing:
             raise RequestError(
                 f"{file} has no column for {', '.join(missing)}: its headers are {', '.join(headers)[:300]}."
-                f" Rename one to {' or '.join(missing)}."
+                f" Rename one to {' or '.join(missing)}.{_hint(missing, found)}"
             )
         table = _read(file, list(found.values()))
     except _BROKEN as error:
         reason = str(error).splitlines()[0]
         raise RequestError(f"{file} cannot be read ({reason}). It is damaged or another kind of file.") from error
-    return table.select(list(found.values())).rename_columns(list(found))
+    unused = [header for header in headers if header and header not in found.values()]
+    return table.select(list(found.values())).rename_columns(list(found)), unused
+
+
+def _hint(missing: list[str], found: dict[str, str]) -> str:
+    if "date" in missing and "shares" in found:
+        return " A listing of share counts goes with --listing."
+    return ""
 
 
 def _headers(file: Path) -> list[str]:
