@@ -36,7 +36,13 @@ def chain(settings: Settings) -> dict[str, Step]:
     ran = [stage for stage in STAGES if stage not in skip]
     steps = [
         Step("download", content=("base/*", "sources/*")),
-        Step("normalize", content=("rows.parquet",), reads={"download": ("sources/*",)}, settings=("data",)),
+        Step(
+            "normalize",
+            content=("rows.parquet",),
+            reads={"download": ("sources/*",)},
+            settings=("data",),
+            version=2,
+        ),
         Step("market", content=("train/*", "holdout/*"), settings=("market",)),
         Step(
             "synthesize",
