@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 COLORS = ("#1261a0", "#e08e0b", "#2d8a5f", "#b0413e")
 INK, FAINT, GRID = "#1f2933", "#616e7c", "#e4e7eb"
@@ -21,11 +22,14 @@ def draw_lengths(lengths: Mapping[str, np.ndarray], file: Path, limit: int | Non
     figure = _figure(6.5 * len(lengths), 3.6)
     for place, (unit, values) in enumerate(lengths.items()):
         axes = figure.add_subplot(1, len(lengths), place + 1)
-        low, high = max(1, int(values.min(initial=1))), max(2, int(values.max(initial=2)))
-        axes.hist(values, bins=np.geomspace(low, high + 1, _BINS), color=COLORS[place % len(COLORS)], alpha=0.85)
+        ends = (max(1, int(values.min())), int(values.max()) + 1) if len(values) else (1, 2)
+        axes.hist(values, bins=np.geomspace(*ends, _BINS), color=COLORS[place % len(COLORS)], alpha=0.85)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         if limit and unit == "tokens":
             over = float(np.mean(values > limit)) if len(values) else 0.0
             axes.axvline(limit, color=COLORS[3], linewidth=1.6)
