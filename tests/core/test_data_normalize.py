@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.core.data import shuffle
 from tasks.core.data.normalize import allocate_rows, normalize, split_rows
 from tasks.core.data.sources import SOURCES
 from tasks.core.errors import RequestError
@@ -156,6 +157,21 @@ def test_counts_add_up_and_the_shares_are_exact(tmp_path):
     for entry in report["sources"].values():
         assert entry["rows_in"] == 60 == entry["taken"] + entry["left_over"] + sum(entry["dropped"].values())
     assert metrics["rows_in"] == 300 and metrics["dropped"] == {"duplicate": 10} and metrics["shortfall"] == 0
+    assert report["rows"] + report["left_over"] + 10 == 300 and sum(report["languages"].values()) == 100
+    assert {file.name for file in tmp_path.iterdir()} == {"in", "rows.parquet", *REPORTS}
+
+
+REPORTS = ("report.json", "report.md", "report.html", "counts.png", "lengths.png")
+
+
+def test_many_rows_are_dealt_over_the_disk_and_come_back_in_their_order(tmp_path, monkeypatch):
+    folder = five_sources(tmp_path / "in")
+    whole, _, _ = run(folder, Data(rows=100), tmp_path / "whole")
+    monkeypatch.setattr(shuffle, "_GROUP_ROWS", 7)
+    monkeypatch.setattr(shuffle, "_MOST_FILES", 4)
+    monkeypatch.setattr(shuffle, "_BATCH_ROWS", 3)
+    dealt, _, _ = run(folder, Data(rows=100), tmp_path / "dealt")
+    assert dealt == whole and pq.read_metadata(tmp_path / "dealt/rows.parquet").num_row_groups == 16
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_rows(tmp_path):

@@ -92,7 +92,7 @@ def write_file_reports(reports: Sequence[FileReport], out: Path) -> None:
     }
     draw_lengths(lengths, out / "lengths.png", reports[0].limit)
     counts = {name: sum((report.counts[name] for report in reports), Counter()) for name in COUNTED}
-    draw_counts({f"Rows, by {name}": counter for name, counter in counts.items() if counter}, out / "counts.png")
+    draw_counts({name.capitalize(): counter for name, counter in counts.items() if counter}, out / "counts.png")
     rows = sum(report.rows for report in reports)
     document = {"files": [report.to_dict() for report in reports]}
     write_pages("Rows", f"{rows:,} rows in {len(reports)} files.", tables_of(reports), document, out)
