@@ -169,7 +169,7 @@ def test_many_rows_are_dealt_over_the_disk_and_come_back_in_their_order(tmp_path
     whole, _, _ = run(folder, Data(rows=100), tmp_path / "whole")
     monkeypatch.setattr(shuffle, "_GROUP_ROWS", 7)
     monkeypatch.setattr(shuffle, "_MOST_FILES", 4)
-    monkeypatch.setattr(shuffle, "_BATCH_ROWS", 3)
+    monkeypatch.setattr(shuffle, "_BATCH_CHARS", 100)
     dealt, _, _ = run(folder, Data(rows=100), tmp_path / "dealt")
     assert dealt == whole and pq.read_metadata(tmp_path / "dealt/rows.parquet").num_row_groups == 15
 
@@ -204,6 +204,18 @@ def test_a_short_source_is_reported_and_topped_up_only_if_asked(tmp_path):
     rows, report, _ = run(folder, Data(rows=100, top_up=True), tmp_path / "full")
     assert len(rows) == 100 and report["shortfall"] == 0
     assert sum(entry["topped_up"] for entry in report["sources"].values()) == 39
+
+
+def test_a_source_without_a_usable_row_is_a_reported_shortfall(tmp_path):
+    folder = five_sources(tmp_path / "in")
+    write_lines(folder, "krx_won", [{"prompt": "q", "original_response": "\n"}])
+    (folder / "sujet_finance.jsonl").unlink()
+    (folder / "sujet_finance.csv").write_text("system_prompt,user_prompt,answer\n", encoding="utf-8")
+    rows, report, _ = run(folder, Data(rows=100), tmp_path)
+    assert len(rows) == 55 and report["shortfall"] == 45
+    assert [report["sources"][name]["shortfall"] for name in ("krx_won", "sujet_finance")] == [20, 25]
+    assert report["sources"]["krx_won"]["dropped"] == {"blank in original_response": 1}
+    assert report["sources"]["sujet_finance"]["rows_in"] == 0
 
 
 def test_top_up_spends_what_is_there_and_no_more():

@@ -39,7 +39,7 @@ def own_source(data: Data) -> Source:
         system=None,
         to_chat=to_chat,
         optional=(system, *data.own_keep),
-        carried=tuple(data.own_keep),
+        carried=tuple(dict.fromkeys(data.own_keep)),
     )
 
 

@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 from tasks.core.data.chat import Chat
 
 _BATCH_ROWS = 2_000
+_BATCH_CHARS = 8_000_000  # held at once, however long the rows are
 _GROUP_ROWS = 10_000  # of rows.parquet
 _MOST_FILES = 64  # open at once while rows are dealt out; each holds whole row groups of the result
+_RANK = "__rank__"  # the column of a row's place while rows are dealt out
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -35,6 +37,7 @@ class Scratch:
         self.file = file
         self._schema, self._source, self._prompt = schema, source, prompt
         self._chats: list[Chat] = []
+        self._held = 0  # characters
 
     def __enter__(self) -> "Scratch":
         self._writer = pa.ipc.new_stream(self.file, self._schema, options=_LZ4)
@@ -47,10 +50,12 @@ class Scratch:
     def add(self, chat: Chat) -> int:
         """Takes a row, with the source's prompt where it has none; returns its characters, all messages."""
         chat = chat if chat.system else chat._replace(system=self._prompt)
+        length = len(chat.system) + sum([len(text) for _, text in chat.turns])
         self._chats.append(chat)
-        if len(self._chats) == _BATCH_ROWS:
+        self._held += length
+        if len(self._chats) == _BATCH_ROWS or self._held > _BATCH_CHARS:
             self._flush()
-        return len(chat.system) + sum([len(text) for _, text in chat.turns])
+        return length
 
     def _flush(self) -> None:
         roles, texts, ends = [], [], array("i", [0])
@@ -69,6 +74,7 @@ class Scratch:
         arrays = [messages, *(pa.array(values, pa.string()) for values in columns.values())]
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         self._chats.clear()
+        self._held = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def write_shuffled(parts: Sequence[Chosen], schema: pa.Schema, scratch: Path, ou
     rows = max(-(-rows // _GROUP_ROWS), 1) * _GROUP_ROWS
     files = [scratch / f"dealt-{number}" for number in range(-(-len(order) // rows))]
     with ExitStack() as open_files:
-        ranked = schema.append(pa.field("rank", pa.int64()))
+        ranked = schema.append(pa.field(_RANK, pa.int64()))
         writers = [open_files.enter_context(pa.ipc.new_stream(file, ranked, options=_LZ4)) for file in files]
         start = 0
         for part in parts:
@@ -98,7 +104,7 @@ def write_shuffled(parts: Sequence[Chosen], schema: pa.Schema, scratch: Path, ou
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for file in files:
             table = pa.Table.from_batches(read_stream(file), ranked)
-            table = table.take(np.argsort(table["rank"].to_numpy())).select(schema.names)
+            table = table.take(np.argsort(table[_RANK].to_numpy())).select(schema.names)
             for first in range(0, len(table), _GROUP_ROWS):
                 writer.write_table(table.slice(first, _GROUP_ROWS))
             file.unlink()
@@ -113,7 +119,7 @@ def _deal(part: Chosen, ranks: np.ndarray, writers: Sequence[pa.ipc.RecordBatchS
         start += len(batch)
         for file in np.unique(rank // rows):
             mine = rank // rows == file
-            taken = batch.take(pa.array(numbers[mine])).append_column("rank", pa.array(rank[mine]))
+            taken = batch.take(pa.array(numbers[mine])).append_column(_RANK, pa.array(rank[mine]))
             writers[file].write_batch(taken)
 
 
