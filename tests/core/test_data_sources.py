@@ -106,9 +106,10 @@ def test_own_columns_that_are_not_there_are_refused_with_the_settings(tmp_path):
 
 
 @pytest.mark.skipif(not TOOLS.exists(), reason="needs ../shared/data/tool_calling")
-def test_real_tool_calling_rows_are_all_counted(tmp_path):
-    _, report = run(tmp_path, Data(rows=50, own=str(TOOLS / "gennx_tool_calling_samples.jsonl"), own_share=1))
-    assert report["rows_in"] == report["rows"] + report["left_over"] + sum(report["dropped"].values()) > 0
+def test_real_tool_calling_rows_are_refused_with_their_reason(tmp_path):
+    """Stage 1 trains text; a row whose answer is a call would be trained as an empty one."""
+    with pytest.raises(RequestError, match=r"own: 10 read, 10 tool call in messages"):
+        run(tmp_path, Data(own=str(TOOLS / "gennx_tool_calling_samples.jsonl"), own_share=1))
 
 
 LOG = {
