@@ -137,10 +137,11 @@ def test_mojibake_is_undone_and_honest_text_is_left_alone(tmp_path):
         {"prompt": honest, "original_response": "c"},
     ]
     rows.append({"prompt": "pays €10".encode("cp1252").decode("latin-1"), "original_response": "d"})
+    rows.append({"prompt": "\xa0ahead".encode().decode("latin-1"), "original_response": "e"})
     taken, report, _ = run(write_lines(tmp_path / "in", "krx_won", rows), only("krx_won"), tmp_path)
     asked = {chat["assistant"]: chat["user"] for chat in chats(taken)}
-    assert asked == {"a": "삼성전자", "b": "It’s up", "c": honest, "d": "pays €10"}
-    assert report["sources"]["krx_won"]["repaired"] == 3
+    assert asked == {"a": "삼성전자", "b": "It’s up", "c": honest, "d": "pays €10", "e": "ahead"}
+    assert report["sources"]["krx_won"]["repaired"] == 4
 
 
 def test_counts_add_up_and_the_shares_are_exact(tmp_path):

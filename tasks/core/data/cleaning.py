@@ -103,4 +103,6 @@ def clean_row(source: Source, row: Row | Drop) -> tuple[Chat, bool] | Drop:
 
 def repair(text: str) -> str:
     """The text as it was before a wrong decoding, where ftfy can prove that there was one; else the text itself."""
-    return text if text.isascii() or not _SUSPECT.search(text) else ftfy.fix_encoding(text)
+    if text.isascii() or not _SUSPECT.search(text):
+        return text
+    return ftfy.fix_encoding(text).strip() or text  # a mended no-break space may stand at an end
