@@ -54,6 +54,31 @@ class Data(Section):
     """Share of the rows taken from trading_signals."""
     fin_sentiment_share: Share = 0.05
     """Share of the rows taken from fin_sentiment."""
+    own: Annotated[str, BESIDE] = ""
+    """Your own rows: a local parquet, JSONL or CSV file, a folder of them, or a hub id; empty is none."""
+    own_share: Share = 0.10
+    """Share of the rows taken from own, where it is given; the five sources divide what is left by their shares."""
+    own_user: str = "user"
+    """Column of own that holds the question; a file with a column `messages` needs no such names."""
+    own_assistant: str = "assistant"
+    """Column of own that holds the answer."""
+    own_system: str = ""
+    """Column of own that holds the system prompt; empty: `system` where there is one, else the strategy prompt."""
+    own_keep: list[str] = ["tools", "dialogue"]
+    """Columns of own that are carried along as they are, where there are any: data.own_keep=[tools,topic]."""
+    reasoning_logs: Annotated[str, BESIDE] = ""
+    """Folder of a live system's reasoning logs, DATE/*.json; empty is none."""
+    reasoning_logs_share: Share = 0.05
+    """Share of the rows taken from reasoning_logs, where it is given; as for own."""
+    reasoning_min_confidence: Share = 0.7
+    """Least confidence (0 to 1) of a log that is taken."""
+    reasoning_min_signals: Annotated[int, Field(ge=0)] = 1
+    """Fewest signals of a log that is taken."""
+    reasoning_max_latency_ms: Annotated[int, Field(ge=0)] = 30_000
+    """Longest latency, in milliseconds, of a log that is taken; 0 is no limit. A log that names none is taken."""
+    near_duplicates: Share = 0.0
+    """Overlap of word runs (Jaccard, 0 to 1, by MinHash) from which a row is dropped as a near duplicate of an earlier
+    one of its source, e.g. 0.8; 0 keeps near duplicates. Exact ones are always dropped."""
     top_up: bool = False
     """Fill a short source's missing rows from the others; otherwise the report shows the shortfall."""
     seed: int = 42

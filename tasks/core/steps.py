@@ -36,15 +36,28 @@ def chain(settings: Settings) -> dict[str, Step]:
     ran = [stage for stage in STAGES if stage not in skip]
     steps = [
         Step("download", content=("base/*", "sources/*")),
-        Step("normalize", content=("rows.parquet",), reads={"download": ("sources/*",)}, settings=("data",)),
+        Step(
+            "normalize",
+            content=("rows.parquet",),
+            reads={"download": ("sources/*",)},
+            settings=("data",),
+            version=2,
+        ),
         Step("market", content=("train/*", "holdout/*"), settings=("market",), version=2),
         Step(
             "synthesize",
             content=("rows.jsonl",),
             reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
             settings=("synthesis",),
+            version=2,
         ),
-        Step("pairs", content=("pairs.jsonl",), reads={"synthesize": ("rows.jsonl",)}, settings=("pairs",)),
+        Step(
+            "pairs",
+            content=("pairs.jsonl",),
+            reads={"synthesize": ("rows.jsonl",)},
+            settings=("pairs",),
+            version=2,
+        ),
         *(_training_step(stage, ran) for stage in ran),
         Step(
             "merge",
@@ -83,6 +96,7 @@ def chain(settings: Settings) -> dict[str, Step]:
             },
             settings=("evaluation",),
             resumes=True,
+            version=2,
         ),
         Step(
             "promote",

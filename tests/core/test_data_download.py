@@ -161,8 +161,8 @@ cache, out = Path(sys.argv[3]), Path(sys.argv[4])
 try:
     print(json.dumps(step.fingerprints(model, data, cache, digest_file)))
     if data.rows == 2:
-        source = next(source for source in step.wanted_sources(data))
-        print(json.dumps(step.fetch_source(source, data.krx_won, out, cache, lambda share, text: None)))
+        source = next(iter(step.shares_of(data)))
+        print(json.dumps(step.fetch_source(source, data, out, cache, lambda share, text: None)))
 except (RequestError, WorkError) as error:
     print(type(error).__name__, error)
 """
@@ -192,7 +192,7 @@ def test_an_unreachable_hub_leaves_the_id_unpinned_and_fetching_says_what_to_do(
     found, error = ask(tmp_path, "http://127.0.0.1:9", krx_only("some/rows"))
     assert json.loads(found)["krx_won"] == "some/rows@main (not pinned yet)"
     assert error.startswith("WorkError The Hugging Face hub could not be reached for the dataset some/rows")
-    assert error.endswith("name the copy: data.SOURCE=FILE.")
+    assert error.endswith("name the copy: data.krx_won=FILE.")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.core.data import shuffle
 from tasks.core.data.normalize import allocate_rows, normalize, split_rows
 from tasks.core.data.sources import SOURCES
 from tasks.core.errors import RequestError
@@ -136,10 +137,11 @@ def test_mojibake_is_undone_and_honest_text_is_left_alone(tmp_path):
         {"prompt": honest, "original_response": "c"},
     ]
     rows.append({"prompt": "pays €10".encode("cp1252").decode("latin-1"), "original_response": "d"})
+    rows.append({"prompt": "\xa0ahead".encode().decode("latin-1"), "original_response": "e"})
     taken, report, _ = run(write_lines(tmp_path / "in", "krx_won", rows), only("krx_won"), tmp_path)
     asked = {chat["assistant"]: chat["user"] for chat in chats(taken)}
-    assert asked == {"a": "삼성전자", "b": "It’s up", "c": honest, "d": "pays €10"}
-    assert report["sources"]["krx_won"]["repaired"] == 3
+    assert asked == {"a": "삼성전자", "b": "It’s up", "c": honest, "d": "pays €10", "e": "ahead"}
+    assert report["sources"]["krx_won"]["repaired"] == 4
 
 
 def test_counts_add_up_and_the_shares_are_exact(tmp_path):
@@ -156,6 +158,21 @@ def test_counts_add_up_and_the_shares_are_exact(tmp_path):
     for entry in report["sources"].values():
         assert entry["rows_in"] == 60 == entry["taken"] + entry["left_over"] + sum(entry["dropped"].values())
     assert metrics["rows_in"] == 300 and metrics["dropped"] == {"duplicate": 10} and metrics["shortfall"] == 0
+    assert report["rows"] + report["left_over"] + 10 == 300 and sum(report["languages"].values()) == 100
+    assert {file.name for file in tmp_path.iterdir()} == {"in", "rows.parquet", *REPORTS}
+
+
+REPORTS = ("report.json", "report.md", "report.html", "counts.png", "lengths.png")
+
+
+def test_many_rows_are_dealt_over_the_disk_and_come_back_in_their_order(tmp_path, monkeypatch):
+    folder = five_sources(tmp_path / "in")
+    whole, _, _ = run(folder, Data(rows=100), tmp_path / "whole")
+    monkeypatch.setattr(shuffle, "_GROUP_ROWS", 7)
+    monkeypatch.setattr(shuffle, "_MOST_FILES", 4)
+    monkeypatch.setattr(shuffle, "_BATCH_CHARS", 100)
+    dealt, _, _ = run(folder, Data(rows=100), tmp_path / "dealt")
+    assert dealt == whole and pq.read_metadata(tmp_path / "dealt/rows.parquet").num_row_groups == 15
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_rows(tmp_path):
@@ -188,6 +205,18 @@ def test_a_short_source_is_reported_and_topped_up_only_if_asked(tmp_path):
     rows, report, _ = run(folder, Data(rows=100, top_up=True), tmp_path / "full")
     assert len(rows) == 100 and report["shortfall"] == 0
     assert sum(entry["topped_up"] for entry in report["sources"].values()) == 39
+
+
+def test_a_source_without_a_usable_row_is_a_reported_shortfall(tmp_path):
+    folder = five_sources(tmp_path / "in")
+    write_lines(folder, "krx_won", [{"prompt": "q", "original_response": "\n"}])
+    (folder / "sujet_finance.jsonl").unlink()
+    (folder / "sujet_finance.csv").write_text("system_prompt,user_prompt,answer\n", encoding="utf-8")
+    rows, report, _ = run(folder, Data(rows=100), tmp_path)
+    assert len(rows) == 55 and report["shortfall"] == 45
+    assert [report["sources"][name]["shortfall"] for name in ("krx_won", "sujet_finance")] == [20, 25]
+    assert report["sources"]["krx_won"]["dropped"] == {"blank in original_response": 1}
+    assert report["sources"]["sujet_finance"]["rows_in"] == 0
 
 
 def test_top_up_spends_what_is_there_and_no_more():

@@ -1,11 +1,13 @@
 """Reading local files: what is broken is refused with the file, and the line where there is one."""
 
 import json
+import tracemalloc
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.core.data import tables
 from tasks.core.data.krx_won import KRX_WON
 from tasks.core.data.sources import require_columns
 from tasks.core.data.sujet_finance import SUJET_FINANCE
@@ -56,7 +58,13 @@ def test_a_json_file_may_hold_lines_and_an_array_may_be_longer_than_a_chunk(tmp_
         ("a.jsonl", b'{"prompt": 1}\n\xff\n', r"a\.jsonl, line 2, is not UTF-8"),
         ("a.json", b'[{"prompt": 1}, {"prompt": ', r"a\.json, row 2, is not JSON"),
         ("a.csv", b'prompt,b\n"open,1\n', r"a\.csv, line 2, is not CSV \(unexpected end of data\): quote fields"),
-        ("a.csv", "prompt\nq\n".encode("utf-16"), r"a\.csv is not UTF-8 .*save it as UTF-8"),
+        ("a.csv", "prompt\nq\n".encode("cp949") + b"\xff", r"a\.csv is not UTF-8 \(invalid start byte at byte 9\)"),
+        ("a.csv", "prompt\nq\n".encode("utf-16"), r"a\.csv is not UTF-8 but looks like UTF-16"),
+        ("a.jsonl", '{"prompt": 1}'.encode("utf-16-le"), r"a\.jsonl is not UTF-8 but looks like UTF-16"),
+        ("a.json", bytes(4_096), r"a\.json is not UTF-8 but .* was never written out"),
+        ("a.jsonl", b"", r"a\.jsonl is empty \(0 bytes\): write or fetch it again"),
+        ("a.parquet", b"", r"a\.parquet is empty"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl, line 1, is not JSON"),
         ("a.parquet", b"PAR1 cut", r"a\.parquet is not a whole parquet file"),
         ("a.xlsx", b"", r"a\.xlsx is none of \.parquet, \.jsonl, \.json, \.csv"),
     ],
@@ -90,3 +98,39 @@ def test_either_name_of_a_column_will_do(tmp_path):
     file.write_text("system_prompt,answer\n", encoding="utf-8")
     with pytest.raises(RequestError, match="no column user_prompt or inputs"):
         require_columns(SUJET_FINANCE, [file])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RequestError, match=r"gone\.jsonl is not there: name a file"):
+        list(read_rows(tmp_path / "gone.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [(".jsonl", b'{"prompt": 1}\n{"prompt": "'), (".csv", b'prompt\n"'), (".json", b'[{"prompt": "')],
+)
+def test_a_gigabyte_without_a_line_end_is_refused_before_it_is_read(tmp_path, ending, start):
+    """NULs fill the sparse file: read whole, it would take several GB."""
+    file = tmp_path / f"rows{ending}"
+    with file.open("wb") as sparse:
+        sparse.write(start)
+        sparse.truncate(1 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError, match=r"(line|row) [12],? .*longer than 16 MiB"):
+            list(read_rows(file))
+        assert tracemalloc.get_traced_memory()[1] < 150 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_field_over_many_lines_is_refused_at_the_limit_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LONGEST_ROW", 1_000)
+    (tmp_path / "rows.csv").write_text('prompt\n"' + "open\n" * 1_000, encoding="utf-8")
+    with pytest.raises(RequestError, match=r"rows\.csv, line \d+, is not CSV \(field larger than field limit"):
+        list(read_rows(tmp_path / "rows.csv"))
+
+
+def test_a_nul_inside_a_field_is_left_to_the_sources(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(b"prompt\na\0b\n")
+    assert list(read_rows(tmp_path / "rows.csv")) == [{"prompt": "a\0b"}]

@@ -74,7 +74,7 @@ def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str
 
 def repo_of(location: str) -> Repo | None:
     """The hub repository a location names; None for a path. A folder that exists wins over a hub id spelt alike."""
-    return None if Path(location).expanduser().exists() else parse_repo(location, "model")
+    return None if Path(location).expanduser().exists() else parse_repo(location, "model", "model.base")
 
 
 def _fetch_demo(out: Path, cache: Path, progress: Progress) -> dict[str, Any]:

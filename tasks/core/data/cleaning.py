@@ -1,11 +1,13 @@
-"""One source's rows read through: which can be used, which are dropped and why, which are drawn.
+"""One source's rows read through once: which can be used, which are dropped and why, and each usable row's lots.
 
 Each source draws from its own generator, so a change to one share or one file moves no row of another source.
+Writes the usable rows, cleaned, to a scratch file (shuffle.py), so that no file is read or cleaned twice.
 """
 
 import hashlib
 import random
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,11 @@ from pathlib import Path
 import ftfy
 
 from tasks.core.data.chat import Chat, Drop, Row, Source
+from tasks.core.data.languages import LANGUAGES, language_of
+from tasks.core.data.near_duplicates import NearDuplicates
+from tasks.core.data.shuffle import Scratch
 from tasks.core.data.tables import read_rows
+from tasks.core.settings import Data
 
 # The traces of UTF-8 read as Latin-1 or Windows-1252, a lead byte's character followed by a continuation byte's, and of
 # Windows-1252 read as Latin-1, a control character. ftfy takes 0.4 ms a row: it looks only at texts that hold one.
@@ -24,31 +30,32 @@ _SUSPECT = re.compile(
 _REPORT_EVERY = 5_000
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A usable row: its number in the source, and its lots in the draw and in the final order."""
-
-    number: int
-    draw: float
-    place: float
-
-
 @dataclass
 class Survey:
-    """What a source holds: rows_in = len(kept) + all dropped."""
+    """What a source holds: rows_in = usable + all dropped. The arrays hold one value a usable row, 21 bytes in all."""
 
     rows_in: int = 0
-    kept: list[Kept] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
-    repaired: int = 0  # of the kept: mojibake undone
-    unprompted: int = 0  # of the kept: no system prompt of their own
+    repaired: int = 0  # of the usable: mojibake undone
+    unprompted: int = 0  # of the usable: no system prompt of their own
+    draws: array = field(default_factory=lambda: array("d"))  # lots in the draw: the lowest are taken
+    places: array = field(default_factory=lambda: array("d"))  # lots in the final order
+    lengths: array = field(default_factory=lambda: array("I"))  # characters, all messages
+    languages: array = field(default_factory=lambda: array("B"))  # index in LANGUAGES
+
+    @property
+    def usable(self) -> int:
+        return len(self.draws)
 
 
-def survey_source(source: Source, files: Sequence[Path], seed: int, on_rows: Callable[[int], None]) -> Survey:
-    """Reads a source once and counts; on_rows is told now and then how many rows were read."""
+def survey_source(
+    source: Source, files: Sequence[Path], data: Data, scratch: Scratch, on_rows: Callable[[int], None]
+) -> Survey:
+    """Reads a source, counts, and writes the usable rows to scratch; on_rows hears now and then how many were read."""
     found, seen = Survey(), set()
-    generator = random.Random(f"{seed} {source.name}")
-    for number, row in enumerate(iterate_rows(source, files)):
+    near = NearDuplicates(data.near_duplicates) if data.near_duplicates else None
+    generator = random.Random(f"{data.seed} {source.name}")
+    for row in iterate_rows(source, files):
         found.rows_in += 1
         if found.rows_in % _REPORT_EVERY == 0:
             on_rows(found.rows_in)
@@ -62,15 +69,22 @@ def survey_source(source: Source, files: Sequence[Path], seed: int, on_rows: Cal
             found.dropped["duplicate"] += 1
             continue
         seen.add(digest)
+        text = "\n".join([text for _, text in chat.turns])
+        if near and near.seen(text):
+            found.dropped["near duplicate"] += 1
+            continue
         found.repaired += repaired
         found.unprompted += chat.system is None
-        found.kept.append(Kept(number, generator.random(), generator.random()))
+        found.draws.append(generator.random())
+        found.places.append(generator.random())
+        found.lengths.append(scratch.add(chat))
+        found.languages.append(LANGUAGES.index(language_of(text)))
     return found
 
 
 def iterate_rows(source: Source, files: Sequence[Path]) -> Iterator[Row | Drop]:
     """The source's rows over all its files, only the columns it needs, in order."""
-    columns = {name for names in source.columns for name in names}
+    columns = {name for names in source.columns for name in names} | set(source.optional)
     for file in files:
         yield from read_rows(file, columns)
 
@@ -82,10 +96,13 @@ def clean_row(source: Source, row: Row | Drop) -> tuple[Chat, bool] | Drop:
     chat = source.to_chat(row)
     if isinstance(chat, str):
         return chat
-    mended = Chat(repair(chat.system) if chat.system else None, repair(chat.user), repair(chat.assistant))
+    turns = tuple([(role, repair(text)) for role, text in chat.turns])
+    mended = chat._replace(system=repair(chat.system) if chat.system else None, turns=turns)
     return mended, mended != chat
 
 
 def repair(text: str) -> str:
     """The text as it was before a wrong decoding, where ftfy can prove that there was one; else the text itself."""
-    return ftfy.fix_encoding(text) if _SUSPECT.search(text) else text
+    if text.isascii() or not _SUSPECT.search(text):
+        return text
+    return ftfy.fix_encoding(text).strip() or text  # a mended no-break space may stand at an end

@@ -1,4 +1,4 @@
-"""The first step: the base model and the five sources of Stage 1, each pinned, fetched once, checked and recorded.
+"""The first step: the base model and the sources of Stage 1, each pinned, fetched once, checked and recorded.
 
 Reads the package's demo rows, local files, or the hub; writes base/…, sources/NAME.EXT (NAME.00000.EXT and on where a
 source has several files) and download.json, which says where each came from, at which revision, its bytes and sha256.
@@ -15,7 +15,8 @@ from tasks.core.data.base_folder import fetch_base, fingerprint_base, repo_of
 from tasks.core.data.chat import Source
 from tasks.core.data.files import bring
 from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_commit, pinned_commit
-from tasks.core.data.sources import require_columns, wanted_sources
+from tasks.core.data.reasoning_logs import LOGS, find_logs, gather_logs
+from tasks.core.data.sources import SOURCES, location_of, require_columns, shares_of
 from tasks.core.data.tables import FORMATS
 from tasks.core.digests import digest_file, digest_value, write_json
 from tasks.core.errors import RequestError, WorkError
@@ -34,28 +35,28 @@ def fingerprints(model: Model, data: Data, cache: Path, digest_of: Callable[[Pat
     A hub id is its commit; one that is not pinned yet is asked for, and if the hub does not answer it reads
     `OWNER/NAME@REVISION (not pinned yet)`. Raises RequestError for what cannot be used: paths, columns, shares, ids.
     """
-    sources = wanted_sources(data)
-    _pin([repo_of(model.base), *(_repo_of(_location(source, data)) for source in sources)], cache)
+    sources = list(shares_of(data))
+    _pin([repo_of(model.base), *(_repo_of(source, data) for source in sources)], cache)
     found = {"base": fingerprint_base(model.base, cache, digest_of)}
     for source in sources:
-        location = _location(source, data)
-        if repo := _repo_of(location):
+        if repo := _repo_of(source, data):
             found[source.name] = f"{repo.id}@{pinned_commit(repo, cache) or f'{repo.revision} (not pinned yet)'}"
         else:
-            local = _local_files(source, location)
-            require_columns(source, local)
+            local = _local_files(source, location_of(source, data))
+            if source.name != LOGS:
+                require_columns(source, local)
             found[source.name] = digest_value([[file.suffix, digest_of(file)] for file in local])
     return found
 
 
 def download(model: Model, data: Data, cache: Path, out: Path, progress: Progress) -> dict[str, Any]:
     """Fetches everything into out and returns where each part came from and its size in bytes."""
-    sources = wanted_sources(data)
+    sources = list(shares_of(data))
     origins = {"base": fetch_base(model.base, out / "base", lambda s, text: progress(_BASE_SHARE * s, text), cache)}
     for number, source in enumerate(sources):
         start, width = _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources), (1 - _BASE_SHARE) / len(sources)
         origins[source.name] = fetch_source(
-            source, _location(source, data), out, cache, lambda s, text, a=start, w=width: progress(a + w * s, text)
+            source, data, out, cache, lambda s, text, a=start, w=width: progress(a + w * s, text)
         )
     record = {name: {**origin, "files": _described(out, name)} for name, origin in origins.items()}
     write_json(out / "download.json", record)
@@ -77,9 +78,9 @@ def choose_data_files(paths: Iterable[str]) -> list[str]:
     return []
 
 
-def fetch_source(source: Source, location: str, out: Path, cache: Path, progress: Progress) -> dict[str, str]:
+def fetch_source(source: Source, data: Data, out: Path, cache: Path, progress: Progress) -> dict[str, str]:
     """Writes a source's files into out/sources, checks their columns, and returns where they came from."""
-    repo = _repo_of(location)
+    repo, location = _repo_of(source, data), location_of(source, data)
     if repo:
         commit = pin_commit(repo, cache)
         sizes = list_files(repo, commit)
@@ -92,6 +93,9 @@ def fetch_source(source: Source, location: str, out: Path, cache: Path, progress
         files_there = _local_files(source, location)
         where = "packaged demo rows" if location == "demo" else str(Path(location).expanduser().resolve())
         origin = {"from": where, "revision": "local"}
+    if source.name == LOGS:
+        gather_logs(files_there, out / "sources" / f"{LOGS}.jsonl")
+        return origin
     for number, file in enumerate(files_there):
         part = f".{number:05}" if len(files_there) > 1 else ""
         target = out / "sources" / f"{source.name}{part}{file.suffix.lower()}"
@@ -101,20 +105,19 @@ def fetch_source(source: Source, location: str, out: Path, cache: Path, progress
     return origin
 
 
-def _location(source: Source, data: Data) -> str:
-    return getattr(data, source.name)
-
-
-def _repo_of(location: str) -> Repo | None:
-    """The hub data set that a location names; None for `demo` and for a path, which a data file's ending gives away."""
+def _repo_of(source: Source, data: Data) -> Repo | None:
+    """The hub data set of a source; None for `demo`, logs and a path, which a data file's ending gives away."""
+    location = location_of(source, data)
     path = Path(location).expanduser()
-    if location == "demo" or path.exists() or path.suffix.lower() in FORMATS:
+    if location == "demo" or source.name == LOGS or path.exists() or path.suffix.lower() in FORMATS:
         return None
-    return parse_repo(location, "dataset")
+    return parse_repo(location, "dataset", f"data.{source.name}")
 
 
 def _local_files(source: Source, location: str) -> list[Path]:
-    if location == "demo":
+    if source.name == LOGS:
+        return find_logs(Path(location).expanduser())
+    if location == "demo" and source in SOURCES:
         folder = Path(str(files("tasks.core.data"))) / "demo"
         return [next(file for file in folder.iterdir() if file.stem == source.name)]
     path = Path(location).expanduser()

@@ -46,18 +46,19 @@ class Repo:
     id: str
     revision: str
     type: RepoType
+    setting: str  # that names it, e.g. data.krx_won
 
     @property
     def name(self) -> str:
         return f"{self.id}@{self.revision}"
 
 
-def parse_repo(location: str, kind: RepoType) -> Repo | None:
-    """The repository that the location names, or None if it cannot be a hub id."""
+def parse_repo(location: str, kind: RepoType, setting: str) -> Repo | None:
+    """The repository that the setting's location names, or None if it cannot be a hub id."""
     if not _ID.match(location):
         return None
     name, _, revision = location.partition("@")
-    return Repo(name, revision or "main", kind)
+    return Repo(name, revision or "main", kind, setting)
 
 
 def pinned_commit(repo: Repo, cache: Path) -> str | None:
@@ -107,18 +108,18 @@ def fetch_files(repo: Repo, commit: str, files: dict[str, int], progress: Progre
 @contextlib.contextmanager
 def explained(repo: Repo) -> Iterator[None]:
     """Says what a failure of the hub means for the user, and the way without the hub."""
-    setting, local = ("model.base", "FOLDER") if repo.type == "model" else ("data.SOURCE", "FILE")
+    local = f"{repo.setting}={'FOLDER' if repo.type == 'model' else 'FILE'}"
     try:
         yield
     except GatedRepoError as error:
         raise RequestError(
             f"The {repo.type} {repo.id} is gated: accept its terms on the hub and set HF_TOKEN, or use a local copy:"
-            f" {setting}={local}."
+            f" {local}."
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise RequestError(
             f"The hub has no {repo.type} {repo.id} that you may read. Check the spelling, set HF_TOKEN if it is"
-            f" private, or use a local copy: {setting}={local}."
+            f" private, or use a local copy: {local}."
         ) from error
     except RevisionNotFoundError as error:
         raise RequestError(f"The {repo.type} {repo.id} has no revision {repo.revision!r}.") from error
@@ -126,7 +127,7 @@ def explained(repo: Repo) -> Iterator[None]:
         raise WorkError(
             f"The Hugging Face hub could not be reached for the {repo.type} {repo.id}"
             f" ({error or type(error).__name__}). Try again later, or fetch it elsewhere and name the copy:"
-            f" {setting}={local}."
+            f" {local}."
         ) from error
 
 

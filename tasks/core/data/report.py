@@ -1,104 +1,82 @@
-"""What came in, what was left out and why, what the rows are like: report.json for programs, report.md for people."""
+"""Reports on rows: what they are like in figures, as tables in Markdown, and as one HTML page that needs no other file.
 
-import re
-import statistics
-from collections import Counter
+Writes report.json, report.md, report.html and the pictures that charts.py draws.
+"""
+
+import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from tasks.core.data.chat import Chat
+import numpy as np
+
 from tasks.core.digests import write_json
 
-_HANGUL = re.compile("[\uac00-\ud7a3\u3131-\u318e]")
-_OTHER_CJK = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
-_LATIN = re.compile("[A-Za-z]")
-_LANGUAGE_SAMPLE = 2_000  # characters looked at
+FIGURES = ("min", "mean", "median", "p95", "max")
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1f2933}"
+    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.25rem .75rem;border-bottom:1px solid #e4e7eb;"
+    "text-align:right}th:first-child,td:first-child{text-align:left}img{max-width:100%}"
+)
 
 
-@dataclass
-class Texts:
-    """Languages and lengths of the rows taken from one source."""
+@dataclass(frozen=True)
+class Table:
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
 
-    languages: Counter[str] = field(default_factory=Counter)
-    lengths: list[int] = field(default_factory=list)  # characters of a row, all messages
-
-    def add(self, system: str, chat: Chat) -> None:
-        self.languages[language_of(chat.user + "\n" + chat.assistant)] += 1
-        self.lengths.append(len(system) + len(chat.user) + len(chat.assistant))
-
-
-def language_of(text: str) -> str:
-    """ko, en (Latin letters), or other. A Korean text full of English terms still counts as Korean: a fifth decides."""
-    sample = text[:_LANGUAGE_SAMPLE]
-    hangul, cjk, latin = (len(found.findall(sample)) for found in (_HANGUL, _OTHER_CJK, _LATIN))
-    letters = hangul + cjk + latin
-    if letters and hangul >= 0.2 * letters:
-        return "ko"
-    return "en" if letters and latin >= 0.5 * letters else "other"
+    @property
+    def cells(self) -> list[list[str]]:
+        """The rows as text, thousands marked."""
+        return [[f"{cell:,}" if isinstance(cell, int | float) else str(cell) for cell in row] for row in self.rows]
 
 
-def describe_lengths(lengths: Sequence[int]) -> dict[str, float]:
+def describe_lengths(lengths: Sequence[int] | np.ndarray) -> dict[str, float]:
     """Least, mean, median, 95th percentile (nearest rank) and most; empty for no rows."""
-    if not lengths:
+    ordered = np.sort(np.asarray(lengths, dtype=np.int64))
+    if not ordered.size:
         return {}
-    ordered = sorted(lengths)
     return {
-        "min": ordered[0],
-        "mean": round(statistics.fmean(ordered), 1),
-        "median": statistics.median(ordered),
-        "p95": ordered[-(-95 * len(ordered) // 100) - 1],
-        "max": ordered[-1],
+        "min": int(ordered[0]),
+        "mean": round(float(ordered.mean()), 1),
+        "median": float(np.median(ordered)),
+        "p95": int(ordered[-(-95 * len(ordered) // 100) - 1]),
+        "max": int(ordered[-1]),
     }
 
 
-def write_report(report: Mapping[str, Any], out: Path) -> None:
+def write_pages(title: str, summary: str, tables: Sequence[Table], report: Mapping[str, Any], out: Path) -> None:
+    """report.json, report.md and report.html into out; the page holds the pictures that lie there."""
     write_json(out / "report.json", report)
-    (out / "report.md").write_text(render_report(report), encoding="utf-8")
+    (out / "report.md").write_text(_render_markdown(title, summary, tables), encoding="utf-8")
+    page = _render_html(title, summary, tables, sorted(out.glob("*.png")))
+    (out / "report.html").write_text(page, encoding="utf-8")
 
 
-def render_report(report: Mapping[str, Any]) -> str:
-    """The report as Markdown tables."""
-    sources = report["sources"]
-    lines = [
-        "# Stage 1 rows",
-        "",
-        f"{report['rows_in']:,} rows read, {report['rows']:,} taken of {report['asked']:,} asked for"
-        + (f": {report['shortfall']:,} short." if report["shortfall"] else "."),
-        "",
-        *_table(
-            ("source", "read", "dropped", "usable", "asked", "taken", "short", "topped up", "mended", "no own prompt"),
-            [
-                (name, entry["rows_in"], sum(entry["dropped"].values()), entry["usable"], entry["asked"])
-                + (entry["taken"], entry["shortfall"], entry["topped_up"], entry["repaired"], entry["unprompted"])
-                for name, entry in sources.items()
-            ],
-        ),
-        "",
-        "Dropped:",
-        "",
-        *_table(
-            ("source", "reason", "rows"),
-            [(name, reason, n) for name, entry in sources.items() for reason, n in entry["dropped"].items()],
-        ),
-        "",
-        "Taken, in characters a row:",
-        "",
-        *_table(
-            ("source", "languages", "min", "mean", "median", "p95", "max"),
-            [
-                (name, ", ".join(f"{n:,} {language}" for language, n in entry["languages"].items()))
-                + tuple(entry["characters"].get(column, "") for column in ("min", "mean", "median", "p95", "max"))
-                for name, entry in [*sources.items(), ("all", report)]
-            ],
-        ),
-    ]
+def _render_markdown(title: str, summary: str, tables: Sequence[Table]) -> str:
+    lines = [f"# {title}", "", summary]
+    for table in tables:
+        lines += ["", f"{table.title}:", ""]
+        rows = [list(table.header), ["---"] * len(table.header), *table.cells]
+        lines += [f"| {' | '.join(row)} |" for row in rows] if table.rows else ["none"]
     return "\n".join(lines) + "\n"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    if not rows:
-        return ["none"]
-    cells = [[f"{cell:,}" if isinstance(cell, int | float) else str(cell) for cell in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in [list(header), ["---"] * len(header), *cells]]
+def _render_html(title: str, summary: str, tables: Sequence[Table], pictures: Sequence[Path]) -> str:
+    parts = [f"<h1>{escape(title)}</h1><p>{escape(summary)}</p>"]
+    for picture in pictures:
+        data = base64.b64encode(picture.read_bytes()).decode()
+        parts.append(f'<img alt="{escape(picture.stem)}" src="data:image/png;base64,{data}">')
+    for table in tables:
+        parts.append(f"<h2>{escape(table.title)}</h2>")
+        body = [_html_row("th", table.header), *(_html_row("td", row) for row in table.cells)]
+        parts.append(f"<table>{''.join(body)}</table>" if table.rows else "<p>none</p>")
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    return head + "\n".join(parts) + "</html>\n"
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, AnyStr
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,12 @@ from tasks.core.errors import RequestError
 FORMATS = (".parquet", ".jsonl", ".json", ".csv")
 """Endings of the files that can be read, the preferred one first."""
 
-_BATCH_ROWS = 2_000
+LONGEST_ROW = 16 << 20
+"""Bytes of a line (characters of a CSV's or a JSON array's row) above which a file is refused: a file without line ends
+would have to be held whole in memory, several times over."""
+
+_BATCH_ROWS = 1_000
+_BUFFER_BYTES = 1 << 20  # of a parquet column, so that a row group is never held whole
 _CHUNK_CHARS = 1 << 20
 _BETWEEN_ROWS = re.compile(r"[\s,]*")
 _PEEK_ROWS = 100  # rows of a JSON file whose keys are its columns
@@ -35,6 +40,7 @@ def read_rows(file: Path, columns: Collection[str] | None = None) -> Rows:
     readers = {".parquet": _read_parquet, ".jsonl": _read_lines, ".json": _read_json, ".csv": _read_csv}
     if file.suffix.lower() not in readers:
         raise RequestError(f"{file} is none of {', '.join(FORMATS)}: convert it, or give it its true ending.")
+    _refuse_hollow(file)
     try:
         yield from readers[file.suffix.lower()](file, columns)
     except UnicodeDecodeError as error:
@@ -43,6 +49,7 @@ def read_rows(file: Path, columns: Collection[str] | None = None) -> Rows:
 
 def read_columns(file: Path) -> list[str]:
     """The file's column names; of a JSON file, the keys of its first rows."""
+    _refuse_hollow(file)
     if file.suffix.lower() == ".parquet":
         return _open_parquet(file).schema_arrow.names
     if file.suffix.lower() == ".csv":
@@ -53,19 +60,31 @@ def read_columns(file: Path) -> list[str]:
     return list(names)
 
 
+def _refuse_hollow(file: Path) -> None:
+    """Refuses what holds no text at all, before a reader says something less clear about it."""
+    if not file.is_file():
+        raise RequestError(f"{file} is {'a folder' if file.is_dir() else 'not there'}: name a file.")
+    with file.open("rb") as start:
+        head = start.read(4)
+    if not head:
+        raise RequestError(f"{file} is empty (0 bytes): write or fetch it again, or name another file.")
+    if file.suffix.lower() != ".parquet" and (head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head):
+        raise RequestError(f"{file} is not UTF-8 but looks like UTF-16, or was never written out: save it as UTF-8.")
+
+
 def _read_parquet(file: Path, columns: Collection[str] | None) -> Rows:
-    parquet = _open_parquet(file)
-    chosen = [name for name in parquet.schema_arrow.names if columns is None or name in columns]
-    try:
-        for batch in parquet.iter_batches(_BATCH_ROWS, columns=chosen):
-            yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise _broken(file, error) from error
+    with _open_parquet(file) as parquet:
+        chosen = [name for name in parquet.schema_arrow.names if columns is None or name in columns]
+        try:
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=chosen, use_threads=False):
+                yield from batch.to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise _broken(file, error) from error
 
 
 def _open_parquet(file: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file)
+        return pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _broken(file, error) from error
 
@@ -75,8 +94,8 @@ def _broken(file: Path, error: Exception) -> RequestError:
 
 
 def _read_lines(file: Path, columns: Collection[str] | None) -> Rows:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+    with file.open("rb") as text:
+        for number, line in enumerate(_lines_of(text, file), start=1):
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if not line.strip():
@@ -85,12 +104,30 @@ def _read_lines(file: Path, columns: Collection[str] | None) -> Rows:
                 row = json.loads(line.decode("utf-8"))
             except UnicodeDecodeError as error:
                 raise RequestError(f"{file}, line {number}, is not UTF-8: save the file as UTF-8.") from error
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RequestError(
                     f"{file}, line {number}, is not JSON ({error}): {_excerpt(line)}. Mend or remove the line;"
                     " a last line cut short is the mark of an interrupted writer."
                 ) from error
             yield _pick(row, columns)
+
+
+def _lines_of(text: IO[AnyStr], file: Path) -> Iterator[AnyStr]:
+    """The lines of an open file; one that is too long is refused before it is read to its end."""
+    for number in itertools.count(1):
+        line = text.readline(LONGEST_ROW + 1)
+        if not line:
+            return
+        if len(line) > LONGEST_ROW:
+            raise _too_long(f"{file}, line {number},")
+        yield line
+
+
+def _too_long(where: str) -> RequestError:
+    return RequestError(
+        f"{where} is longer than {LONGEST_ROW >> 20} MiB, which no row of text is: end every row with a line break,"
+        " or remove it."
+    )
 
 
 def _read_json(file: Path, columns: Collection[str] | None) -> Rows:
@@ -112,11 +149,16 @@ def _read_array(file: Path, columns: Collection[str] | None) -> Rows:
                 return
             try:
                 row, place = decode(buffer, place)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 more = text.read(_CHUNK_CHARS)
                 if not more:
                     raise RequestError(f"{file}, row {number + 1}, is not JSON ({error}): mend the file.") from error
                 buffer, place = buffer[place:] + more, 0
+                if len(buffer) > LONGEST_ROW:
+                    raise RequestError(
+                        f"{file}, row {number + 1}, is not JSON ({error}), or is longer than {LONGEST_ROW >> 20} MiB:"
+                        " mend or remove it."
+                    ) from error
                 continue
             number += 1
             yield _pick(row, columns)
@@ -124,9 +166,9 @@ def _read_array(file: Path, columns: Collection[str] | None) -> Rows:
 
 def _read_csv(file: Path, columns: Collection[str] | None) -> Rows:
     """CSV as RFC 4180 has it. An open quote is refused: read leniently it would swallow the rest of the file."""
-    csv.field_size_limit(1 << 30)
+    csv.field_size_limit(LONGEST_ROW)
     with file.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True)
+        reader = csv.reader(_lines_of(text, file), strict=True)
         try:
             header = next(reader, [])
             for fields in reader:
@@ -146,7 +188,9 @@ def _read_csv(file: Path, columns: Collection[str] | None) -> Rows:
 def _csv_header(file: Path) -> list[str]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            return next(csv.reader(text), [])
+            return next(csv.reader(_lines_of(text, file)), [])
+    except csv.Error as error:
+        raise RequestError(f"{file}, line 1, is not a CSV header ({error}).") from error
     except UnicodeDecodeError as error:
         raise _not_utf8(file, error) from error
 

@@ -37,6 +37,7 @@ class Scene:
     date: str | None  # YYYY-MM-DD; None where the numbers belong to no real day
     facts: Facts
     simulated: tuple[str, ...] = ()  # names of the facts that come from no data
+    origins: dict[str, str] = field(default_factory=dict)  # of tier, beta, US correlation: measured, table or both
     seed: int = 0  # of the wording
 
     @property

@@ -1,6 +1,6 @@
 """Scenes: what a question is about, drawn from a part of the market artifact or simulated. Knows no kind by name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from random import Random
@@ -9,11 +9,12 @@ from typing import Literal
 from tasks.core.errors import WorkError
 from tasks.core.events import event, events
 from tasks.core.kinds.base import Kind, Language, Scene
-from tasks.core.kinds.simulate import simulate_market, simulate_number, simulate_stock_number
-from tasks.core.market_days import read_snapshots, read_stocks
+from tasks.core.kinds.lexicon import CONTEXT
+from tasks.core.kinds.simulate import SIMULATED_STOCK_NUMBERS, simulate_market, simulate_number, simulate_stock_number
+from tasks.core.market_days import read_macro, read_snapshots, read_stocks
 from tasks.core.records import Facts, Snapshot, StockDay, StockFacts
 from tasks.core.strategy import NUMBERS, REGIMES, SHOCKS, regime_of
-from tasks.core.universe import etfs, stock
+from tasks.core.universe import beta_of, etfs, stock, tier_of, us_correlation_of
 
 Split = Literal["train", "evaluate"]
 HELD_TEMPLATES = 2
@@ -30,10 +31,11 @@ class Days:
 
     snapshots: tuple[Snapshot, ...]
     stocks: dict[str, list[StockDay]]
+    macro: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, part: Path) -> "Days":
-        return cls(tuple(read_snapshots(part)), read_stocks(part))
+        return cls(tuple(read_snapshots(part)), read_stocks(part), read_macro(part))
 
     @cached_property
     def by_regime(self) -> dict[str, list[Snapshot]]:
@@ -65,12 +67,15 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     words = {name: _word(name, rng) for name in kind.needs.words}
     extra = [*kind.needs.numbers, *(name for name in kind.needs.asides if rng.random() < _ASIDE_SHARE)]
     numbers = dict(market)
+    known = _macro(days, day.date) if draw.real else {}
     for name in extra:
-        numbers[name] = simulate_number(name, regime, numbers, words, rng)
+        drawn = simulate_number(name, regime, numbers, words, rng)
+        numbers[name] = known.get(name, drawn)
     for name in _hidden(rng) if draw.partial else ():
         del numbers[name]
-    lines, drawn = _lines(kind, days.stocks[day.date], words, rng)
-    invented = (*(() if draw.real else NUMBERS), *extra, *drawn)
+    lines, origins = _lines(kind, days.stocks[day.date], words, rng)
+    drawn_up = [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
+    invented = (*(() if draw.real else NUMBERS), *(name for name in extra if name not in known), *drawn_up)
     return Scene(
         kind=kind.name,
         language=draw.language,
@@ -78,7 +83,8 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
         layout="sentence" if draw.partial else rng.choices(_LAYOUTS, _LAYOUT_WEIGHTS)[0],
         date=day.date if draw.real else None,
         facts=Facts(numbers, lines, words),
-        simulated=tuple(dict.fromkeys(invented)),
+        simulated=invented,
+        origins=origins,
         seed=rng.getrandbits(32),
     )
 
@@ -103,20 +109,31 @@ def _word(name: str, rng: Random) -> str:
     return rng.choice(choices[name])
 
 
-def _lines(kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Random) -> tuple[tuple, set[str]]:
-    """The offered stocks and ETFs with their numbers, and which of these numbers no data gave."""
+def _macro(days: Days, date: str) -> dict[str, float]:
+    """What that day's macro.parquet says, rounded as printed."""
+    found = {CALLED.get(name, name): value for name, value in days.macro.get(date, {}).items()}
+    return {name: round(value, CONTEXT[name].decimals) + 0.0 for name, value in found.items() if name in CONTEXT}
+
+
+CALLED = {"sentiment_pct": "sentiment_points"}
+"""What the lexicon calls a measure of macro.parquet otherwise."""
+
+
+def _lines(kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Random) -> tuple[tuple, dict[str, str]]:
+    """The offered stocks and ETFs with their numbers, and where tier, beta and US correlation come from."""
     fewest, most = kind.needs.stocks
     if len(traded) < fewest:
         raise WorkError(
             f"{kind.name} needs {fewest} stocks of the universe on a day, and the market has {len(traded)}."
         )
     chosen = _chosen(traded, min(rng.randint(fewest, most), len(traded)), words, rng)
-    drawn: set[str] = set()
-    lines = [_line(day, kind, drawn, rng) for day in chosen]
+    found = [_line(day, kind, rng) for day in chosen]
+    lines = [line for line, _ in found]
     for group in kind.needs.funds:
         offered = [found.ticker for found in etfs() if found.group == group]
         lines += [StockFacts(ticker) for ticker in rng.sample(offered, rng.randint(1, 2))]
-    return tuple(lines), drawn
+    origins = {name: {told[name] for _, told in found} for name in (found[0][1] if found else ())}
+    return tuple(lines), {name: " and ".join(sorted(told)) for name, told in origins.items()}
 
 
 def _chosen(traded: list[StockDay], number: int, words: dict[str, str], rng: Random) -> list[StockDay]:
@@ -132,17 +149,22 @@ def _chosen(traded: list[StockDay], number: int, words: dict[str, str], rng: Ran
     return picked
 
 
-def _line(day: StockDay, kind: Kind, drawn: set[str], rng: Random) -> StockFacts:
-    known, numbers = stock(day.ticker), {}
-    data = {**ratios_of(day), "beta": known.beta}
-    for name in kind.needs.stock_numbers:
-        if name in data:
-            numbers[name] = data[name]
-        elif name not in ("per", "pbr"):  # a valuation that the data lacks is not made up
+def _line(day: StockDay, kind: Kind, rng: Random) -> tuple[StockFacts, dict[str, str]]:
+    """One stock's facts, and for what data or the shipped table may give which of the two it was."""
+    needs, numbers = kind.needs, dict(ratios_of(day))
+    measured = {"beta": beta_of(day), "us_correlation": us_correlation_of(day), "tier": tier_of(day)}
+    told = {name: found for name, found in measured.items() if name in (*needs.stock_numbers, *needs.stock_words)}
+    if "beta" in told:
+        numbers["beta"] = round(told["beta"][0], 2)
+    for name in needs.stock_numbers:
+        if name in SIMULATED_STOCK_NUMBERS:
             numbers[name] = simulate_stock_number(name, rng)
-            drawn.add(name)
-    words = {"us_correlation": known.us_correlation, "tier": known.tier}
-    return StockFacts(day.ticker, numbers, {name: words[name] for name in kind.needs.stock_words})
+    facts = StockFacts(
+        day.ticker,
+        {name: numbers[name] for name in needs.stock_numbers if name in numbers},
+        {name: told[name][0] for name in needs.stock_words},
+    )
+    return facts, {name: found[1] for name, found in told.items()}
 
 
 def ratios_of(day: StockDay) -> dict[str, float]:

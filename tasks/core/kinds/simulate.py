@@ -69,8 +69,12 @@ def simulate_number(
     raise ValueError(f"no such number: {name}")
 
 
+SIMULATED_STOCK_NUMBERS = ("pnl_pct", "weight_pct", "gap_pct", "volume_x", "f_score")
+"""Numbers of lexicon.STOCK that belong to a portfolio or an opening, not to the market's data."""
+
+
 def simulate_stock_number(name: str, rng: Random) -> float:
-    """A number of lexicon.STOCK that belongs to a portfolio or an opening, not to the market's data."""
+    """One of SIMULATED_STOCK_NUMBERS."""
     edge = rng.random() < 0.25
     if name == "pnl_pct":
         return rng.choice(_PNL_EDGES) if edge else round(rng.uniform(-14, 22), 1) + 0.0

@@ -177,6 +177,7 @@ def _published(draft: _Draft, tokens: int) -> dict[str, Any]:
             "regime": scene.regime,
             "date": scene.date,
             "simulated": list(scene.simulated),
+            "origins": scene.origins,
             "tokens": tokens,
             "scene": scene_to_dict(scene),
         },
