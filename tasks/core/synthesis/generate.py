@@ -199,5 +199,12 @@ def _counts(rows: list[dict[str, Any]]) -> dict[str, Any]:
     counts: dict[str, Any] = {name: dict(sorted(counter.items())) for name, counter in found.items()}
     counts["real"] = sum(row["metadata"]["date"] is not None for row in rows)
     counts["days"] = len({row["metadata"]["date"] for row in rows} - {None})
+    counts["rows_per_day"] = {regime: _reuse(rows, regime) for regime in counts["regime"]}
     counts["tokens"] = sum(row["metadata"]["tokens"] for row in rows)
     return counts
+
+
+def _reuse(rows: list[dict[str, Any]], regime: str) -> float | None:
+    """How many rows each real day of a regime serves, on average: days of a rare regime serve often."""
+    dates = [row["metadata"]["date"] for row in rows if row["metadata"]["regime"] == regime and row["metadata"]["date"]]
+    return round(len(dates) / len(set(dates)), 1) if dates else None
