@@ -7,6 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -59,15 +60,21 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
     Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token budget.
     """
     days, generated = Days.read(train), read_marks(train)["generated"]
-    tokenizer, rows = Tokenizer.from_file(str(tokenizer_file)), []
-    for kind, languages in shares(KINDS, synthesis.rows, synthesis.korean_share):
-        rng = Random(f"{synthesis.seed} {kind.name}")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+
+    def make(share: tuple[Kind, dict[Language, int]]) -> list[dict[str, Any]]:
+        kind, languages = share
+        rng = Random(f"{synthesis.seed} {kind.name}")  # each kind its own: another kind changes none of its rows
         draws = _draws(kind, languages, synthesis.real_share, rng)
-        rows += _rows(kind, draws, _Making(days, synthesis.token_budget, tokenizer, rng))
+        made = _rows(kind, draws, _Making(days, synthesis.token_budget, tokenizer, rng))
+        _prove(made, kind)
+        return made
+
+    with ThreadPoolExecutor(2) as pool:  # one kind's tokens are counted, without Python, while another is written
+        rows = [row for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)) for row in made]
     for row in rows:
         row["metadata"]["market_generated"] = generated
     Random(synthesis.seed).shuffle(rows)
-    _prove(rows)
     with (out / "rows.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return {"rows": len(rows), **_counts(rows), "market_generated": generated}
@@ -184,13 +191,13 @@ def _published(draft: _Draft, tokens: int) -> dict[str, Any]:
     }
 
 
-def _prove(rows: list[dict[str, Any]]) -> None:
+def _prove(rows: list[dict[str, Any]], kind: Kind) -> None:
     failures = check_rows(rows)
     if failures:
         first = failures[0]
         raise WorkError(
-            f"{len({failure.row for failure in failures})} synthetic rows are not true; the first is row {first.row},"
-            f" {first.rule}: {first.detail}"
+            f"{len({failure.row for failure in failures})} synthetic {kind.name} rows are not true; the first,"
+            f" {first.rule}: {first.detail}. Its question: {rows[first.row - 1]['messages'][1]['content']}"
         )
 
 
