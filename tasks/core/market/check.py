@@ -12,6 +12,7 @@ from tasks.core.errors import RequestError
 from tasks.core.market.files import market_files, marks, missing_columns, partition_month
 from tasks.core.market.macro import load_macro
 from tasks.core.market.rows import EVER, database, sql, why_unreadable
+from tasks.core.universe import etfs, stocks
 
 
 def check_market(folder: Path) -> list[str]:
@@ -42,6 +43,18 @@ def summarize_market(folder: Path) -> dict[str, Any]:
         cursor = connection.execute(sql("summary.sql"), {"files": [str(file) for file in partitions], "until": EVER})
         names = [column[0] for column in cursor.description]
         return {"partitions": len(partitions), **dict(zip(names, cursor.fetchone(), strict=True)), **marks(folder)}
+
+
+def check_names(listed: dict[str, str]) -> list[str]:
+    """Where the universe differs from KRX: codes that are not listed, and names that are not KRX's own."""
+    problems = []
+    for entry in (*stocks(), *etfs()):
+        name = listed.get(entry.ticker)
+        if name is None:
+            problems.append(f"{entry.ticker} {entry.name_ko}: KRX lists no such code.")
+        elif "".join(name.split()) != "".join(entry.name_ko.split()):
+            problems.append(f"{entry.ticker} {entry.name_ko}: KRX calls it {name}.")
+    return problems
 
 
 def _why_unusable(file: Path) -> str | None:
