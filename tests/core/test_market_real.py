@@ -1,4 +1,4 @@
-"""Real files of KRX's market, where they lie beside the repository: what the import makes of each, and what it shows."""
+"""Real files of KRX's market, where they lie beside the repository: what the import makes of each, what it shows."""
 
 from datetime import date
 from pathlib import Path
