@@ -23,6 +23,9 @@ def check_market(folder: Path) -> list[str]:
     partitions = market_files(folder)
     unusable = {file: reason for file in partitions if (reason := _why_unusable(file))}
     sound = [file for file in partitions if file not in unusable]
+    if sound and why_unreadable(*sound):  # all at once first: one by one takes seconds
+        unusable |= {file: reason for file in sound if (reason := why_unreadable(file))}
+        sound = [file for file in sound if file not in unusable]
     problems = list(unusable.values())
     with database(sound) as connection:
         for file in sound:
@@ -62,7 +65,7 @@ def _why_unusable(file: Path) -> str | None:
         missing = missing_columns(file)
     except RequestError as error:
         return str(error)
-    return f"{file} has no column {', '.join(missing)}." if missing else why_unreadable(file)
+    return f"{file} has no column {', '.join(missing)}." if missing else None
 
 
 def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:
