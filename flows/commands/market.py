@@ -1,14 +1,16 @@
-"""kospilot market: import, check, describe and draw the daily market parquet; generate the labelled demo market."""
+"""kospilot market: import, update, check, describe and draw daily market parquet; generate the demo market."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.console import print_json, say, stdout, table
+from flows.console import print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError, WorkError
 
-app = typer.Typer(name="market", no_args_is_help=True, help="Market parquet: import, regimes, plot, check, demo.")
+app = typer.Typer(
+    name="market", no_args_is_help=True, help="Market parquet: import, regimes, plot, check, update, demo."
+)
 Folder = Annotated[Path, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")]
 Market = Annotated[Path, typer.Option("--market", help="The market folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -24,13 +26,7 @@ def import_files(
     """Tables into a market folder; says what it dropped and what it derived."""
     from tasks.core.market.importer import import_tables
 
-    report = import_tables(files, market, listing)
-    if as_json:
-        print_json(report)
-    else:
-        _show_report(report)
-    if _tell_server(market):
-        say("The server was told: kospilot.market.updated.")
+    _show_and_tell(import_tables(files, market, listing), market, as_json)
 
 
 @app.command()
@@ -82,18 +78,42 @@ def plot(
 
 
 @app.command()
-def check(folder: Folder) -> None:
-    """Reads every partition and names what is wrong."""
-    from tasks.core.market.check import check_market, summarize_market
+def check(
+    folder: Annotated[Path | None, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")] = None,
+    names: Annotated[bool, typer.Option("--names", help="Compare the universe's codes and names with KRX's.")] = False,
+) -> None:
+    """Reads every partition and names what is wrong; with --names also looks at KRX's listing."""
+    from tasks.core.market.check import check_market, check_names, summarize_market
 
-    problems = check_market(folder)
+    if folder is None and not names:
+        raise RequestError("Name a market folder, or compare the universe with KRX: --names.")
+    problems = check_market(folder) if folder else []
+    if names:
+        from tasks.core.market.krx import fetch_names
+
+        problems += check_names(fetch_names())
     for problem in problems:
         stdout.print(f"- {problem}", markup=False, soft_wrap=True)
     if problems:
-        raise WorkError(f"{folder}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
-    for name, value in summarize_market(folder).items():
+        raise WorkError(f"{folder or 'the universe'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
+    for name, value in (summarize_market(folder) if folder else {}).items():
         stdout.print(f"{name}: {value}", markup=False)
-    say(f"{folder}: nothing wrong.")
+    say(f"{folder or 'the universe'}: nothing wrong.")
+
+
+@app.command()
+def update(folder: Folder, as_json: Json = False) -> None:
+    """Adds the days that the folder lacks, from KRX; fills a new folder with the universe since 2020."""
+    from datetime import UTC, datetime
+
+    from tasks.core.market.krx import fetch_listing, fetch_prices
+    from tasks.core.market.update import last_closed_day, update_market
+
+    listing = fetch_listing()
+    with stderr.status("KRX") as shown:
+        last = last_closed_day(datetime.now(UTC))
+        report = update_market(folder, fetch_prices, listing, last, lambda _, text: shown.update(f"KRX: {text}"))
+    _show_and_tell(report, folder, as_json)
 
 
 @app.command()
@@ -103,6 +123,16 @@ def demo(folder: Folder) -> None:
 
     generate_demo_market(folder)
     say(f"{folder}: two years of invented prices for real KRX codes; GENERATED.json says so.")
+
+
+def _show_and_tell(report: dict, market: Path, as_json: bool) -> None:
+    """An import's report, and word of it to a running server."""
+    if as_json:
+        print_json(report)
+    else:
+        _show_report(report)
+    if _tell_server(market):
+        say("The server was told: kospilot.market.updated.")
 
 
 def _show_report(report: dict) -> None:

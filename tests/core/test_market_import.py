@@ -8,25 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from tasks.core import universe
 from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market, summarize_market
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.market.files import DESCRIPTION, market_files
 from tasks.core.market.importer import import_tables
 from tasks.core.market.index import read_index
-from tasks.core.market.regimes import regimes_report
-from tasks.core.market.snapshots import build_market
-from tasks.core.market_days import read_marks, read_stocks
-from tasks.core.settings import Market
-
-DATA = Path(__file__).parents[2] / "../shared/data/market"
-
-
-def real(name: str) -> Path:
-    if not (DATA / name).exists():
-        pytest.skip(f"{name} is not there: the import of real data was not tried")
-    return DATA / name
 
 
 def write(file: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -244,56 +231,3 @@ def test_check_finds_misplaced_and_repeated_rows(tmp_path):
     ):
         assert text in problems
     assert "no close above 0" in problems and "market cap that is not above 0" in problems
-
-
-def test_six_real_years(tmp_path):
-    prices, listing = real("ohlcv_top200_2020_2025.parquet"), real("krx_listing_2026-03-20.csv")
-    report = import_tables([prices], tmp_path / "m", listing)
-    assert (report["rows"], report["days"], report["tickers"]) == (275_618, 1_473, 198)
-    assert report["derived"] == {"market cap = close x the shares of a listing (2026-03-20)": 275_618}
-    assert report["dropped"] == {} == report["missing"]
-    counts = regimes_report(tmp_path / "m", None, None, with_days=False)
-    print(counts)
-    assert (counts["days"], counts["first"], counts["last"]) == (1_468, "2020-01-09", "2025-12-30")
-    assert min(counts["counts"].values()) >= 20
-    built = build_market(tmp_path / "m", Market(), tmp_path / "out")
-    assert built["train_until"] == "2025-08-29" and built["universe_stocks"] >= 70
-    assert read_marks(tmp_path / "out" / "train") == {"generated": False, "market_cap_listings": ["2026-03-20"]}
-
-
-def test_a_real_month_and_a_half_is_split_at_its_last_fifth(tmp_path):
-    report = import_tables([real("marcap_2024-01_2024-02.csv.gz")], tmp_path / "m")
-    assert (report["rows"], report["days"], report["derived"]) == (80_828, 29, {})
-    built = build_market(tmp_path / "m", Market(), tmp_path / "out")
-    assert (built["train"]["days"], built["holdout"]["days"]) == (20, 4)
-    stocks = read_stocks(tmp_path / "out" / "train")["2024-01-09"]
-    samsung = next(stock for stock in stocks if stock.ticker == "005930")
-    assert samsung.market_cap > 4e14 and -5 < samsung.return_pct < 5
-    assert universe.tier_of(samsung) == ("large", "measured") and universe.beta_of(samsung)[1] == "table"
-
-
-def test_a_real_snapshot_as_downloaded(tmp_path):
-    report = import_tables([real("krx_snapshot_2020-01-15_dirty.csv")], tmp_path / "m")
-    assert (report["rows"], report["days"], report["dropped"]) == (2_105, 1, {})
-    samsung = next(row for row in rows_of(tmp_path / "m") if row["ticker"] == "005930")
-    assert (samsung["close"], samsung["pe_ratio"], samsung["pb_ratio"]) == (59_000, 9.13, 1.67)
-
-
-def test_real_valuations_join_real_prices(tmp_path):
-    prices, values = real("ohlcv_top200_2020_2025.parquet"), real("kospi_per_pbr_2024-07_2025-07.parquet")
-    report = import_tables([prices, values], tmp_path / "m", real("krx_listing_2026-03-20.csv"))
-    assert report["rows"] == 275_618
-    assert list(report["dropped"]) == [f"{values.name}: valuation without a price that day"]
-    assert 10 < summarize_market(tmp_path / "m")["with_per_pct"] < 20
-
-
-def test_real_valuations_alone_are_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"Nothing to import.*valuation without a price that day \(224413\)"):
-        import_tables([real("kospi_per_pbr_2024-07_2025-07.parquet")], tmp_path / "m")
-
-
-def test_the_real_index_is_kept_for_the_plot(tmp_path):
-    report = import_tables([real("kospi_index_2015_2026.csv")], tmp_path / "m")
-    assert (report["rows"], report["index_days"]) == (0, 2_752)
-    first = read_index(tmp_path / "m").to_pylist()[0]
-    assert (first["date"], first["close"]) == (date(2015, 1, 2), 1926.44)

@@ -253,7 +253,7 @@ def test_values_of_another_kind_are_refused(tmp_path):
 
 def test_a_repeated_day_is_refused(tmp_path):
     rows = random_rows(weekdays("2024-01-02", 10))
-    with pytest.raises(RequestError, match="005380 on 2024-01-04 is more than once in .*month=1/data.parquet; 1 rows"):
+    with pytest.raises(RequestError, match="005930 on 2024-01-09 is more than once in .*month=1/data.parquet; 1 rows"):
         snapshots(write_market(tmp_path, [*rows, {**rows[5], "close": 1.0}]))
 
 

@@ -12,6 +12,7 @@ from tasks.core.errors import RequestError
 from tasks.core.market.files import market_files, marks, missing_columns, partition_month
 from tasks.core.market.macro import load_macro
 from tasks.core.market.rows import EVER, database, sql, why_unreadable
+from tasks.core.universe import etfs, stocks
 
 
 def check_market(folder: Path) -> list[str]:
@@ -22,6 +23,9 @@ def check_market(folder: Path) -> list[str]:
     partitions = market_files(folder)
     unusable = {file: reason for file in partitions if (reason := _why_unusable(file))}
     sound = [file for file in partitions if file not in unusable]
+    if sound and why_unreadable(*sound):  # all at once first: one by one takes seconds
+        unusable |= {file: reason for file in sound if (reason := why_unreadable(file))}
+        sound = [file for file in sound if file not in unusable]
     problems = list(unusable.values())
     with database(sound) as connection:
         for file in sound:
@@ -44,12 +48,24 @@ def summarize_market(folder: Path) -> dict[str, Any]:
         return {"partitions": len(partitions), **dict(zip(names, cursor.fetchone(), strict=True)), **marks(folder)}
 
 
+def check_names(listed: dict[str, str]) -> list[str]:
+    """Where the universe differs from KRX: codes that are not listed, and names that are not KRX's own."""
+    problems = []
+    for entry in (*stocks(), *etfs()):
+        name = listed.get(entry.ticker)
+        if name is None:
+            problems.append(f"{entry.ticker} {entry.name_ko}: KRX lists no such code.")
+        elif "".join(name.split()) != "".join(entry.name_ko.split()):
+            problems.append(f"{entry.ticker} {entry.name_ko}: KRX calls it {name}.")
+    return problems
+
+
 def _why_unusable(file: Path) -> str | None:
     try:
         missing = missing_columns(file)
     except RequestError as error:
         return str(error)
-    return f"{file} has no column {', '.join(missing)}." if missing else why_unreadable(file)
+    return f"{file} has no column {', '.join(missing)}." if missing else None
 
 
 def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:

@@ -40,16 +40,17 @@ def database(partitions: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
             raise
 
 
-def why_unreadable(file: Path) -> str | None:
-    """What is wrong with a partition's rows and what to do about it, or None where they can be read."""
+def why_unreadable(*partitions: Path) -> str | None:
+    """What is wrong with the rows of some partitions and what to do about it, or None where they can be read."""
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
         connection.execute(SEOUL).execute(sql("rows.sql"))
+        names = [str(file) for file in partitions]
         try:
-            connection.execute(sql("readable.sql"), {"files": [str(file)], "until": EVER}).fetchall()
+            connection.execute(sql("readable.sql"), {"files": names, "until": EVER}).fetchall()
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             return (
-                f"The rows of {file} cannot be read ({reason})."
+                f"The rows of {', '.join(names)} cannot be read ({reason})."
                 " Delete it and import its month again with `kospilot market import`."
             )
     return None
