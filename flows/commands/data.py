@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from flows.console import print_json, say, stderr, table
 
@@ -30,7 +31,7 @@ def report(
     from tasks.core.data.file_report import report_files, tables_of, write_file_reports
 
     with stderr.status("reading") as status:
-        reports = report_files(files, tokenizer, limit, status.update)
+        reports = report_files(files, tokenizer, limit, lambda text: status.update(escape(text)))
     if out:
         write_file_reports(reports, out)
         say(f"{out / 'report.html'} holds tables and pictures.")
