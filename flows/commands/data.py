@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from flows.console import print_json, say, table
+from flows.console import print_json, say, stderr, table
 
 app = typer.Typer(name="data", no_args_is_help=True, help="Training, synthetic and pair files: report.")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -29,7 +30,8 @@ def report(
     """Rows, languages, kinds, regimes, duplicates, lengths and tokens."""
     from tasks.core.data.file_report import report_files, tables_of, write_file_reports
 
-    reports = report_files(files, tokenizer, limit)
+    with stderr.status("reading") as status:
+        reports = report_files(files, tokenizer, limit, lambda text: status.update(escape(text)))
     if out:
         write_file_reports(reports, out)
         say(f"{out / 'report.html'} holds tables and pictures.")

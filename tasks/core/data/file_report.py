@@ -8,7 +8,7 @@ import hashlib
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,13 @@ class FileReport:
         return found
 
 
-def report_files(files: Sequence[Path], tokenizer: Path | None, limit: int) -> list[FileReport]:
-    """The report of every file. Raises RequestError for what cannot be read, and where no row is a training row."""
+def report_files(
+    files: Sequence[Path], tokenizer: Path | None, limit: int, tell: Callable[[str], None] = lambda text: None
+) -> list[FileReport]:
+    """The report of every file; tell hears how far it is. limit: tokens that a row should not pass.
+
+    Raises RequestError for what cannot be read, and where no row is a training row.
+    """
     counter = TokenCounter(tokenizer) if tokenizer else None
     earlier: set[bytes] = set()
     reports = []
@@ -71,6 +76,7 @@ def report_files(files: Sequence[Path], tokenizer: Path | None, limit: int) -> l
                 lengths = iter(sides)
                 for chat in conversations:
                     _add_length(report, "tokens", max(next(lengths) for _ in chat))
+            tell(f"{file}: {report.rows:,} rows read")
         if report.rows == report.counts["unreadable"].total():
             raise RequestError(
                 f"{file}: none of its {report.rows} rows has `messages`, or `prompt`, `chosen` and `rejected`"
