@@ -20,6 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 def doctor(
     profile: Annotated[str, typer.Argument(help="The profile to judge the machine for.")] = "demo",
+    overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
     """The machine, tools, versions, disk and memory against what the profile needs."""
@@ -27,7 +28,7 @@ def doctor(
     from tasks.core.profiles import load
     from tasks.core.run import kospilot_home
 
-    checks = examine(load(profile).settings, kospilot_home())
+    checks = examine(load(profile, overrides or []).settings, kospilot_home())
     if as_json:
         print_json({"checks": checks})
     else:

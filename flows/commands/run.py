@@ -113,11 +113,10 @@ def execute(
 
 def _check_start(prepared, steps: list[str]) -> None:
     """What would stop the run hours later stops it now: a full disk, a model server that does not answer."""
-    from tasks.core.doctor import disk_needed_gib
-    from tasks.core.run import check_space
+    from tasks.core.disk import base_bytes, check_space, needed_gib
     from tasks.core.serving.servers import check_reachable
 
-    check_space(prepared.home, disk_needed_gib(prepared.settings) if "download" in steps else 1.0)
+    check_space(prepared.home, needed_gib(base_bytes(prepared.settings, prepared.home), steps))
     if set(steps) & {"register", "evaluate", "promote"}:
         check_reachable()
 

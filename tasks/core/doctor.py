@@ -11,37 +11,34 @@ from typing import Any
 
 import psutil
 
+from tasks.core.disk import base_bytes, free_gib, needed_gib
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.market.files import market_files
+from tasks.core.run import market_folder
+from tasks.core.serving.servers import check_reachable, server_name
 from tasks.core.settings import Settings
+from tasks.core.steps import chain
 from tasks.core.tools import tool_list
 
-# GiB. Demo: measured. 7B: 15 hub download + 15 merged + 15 F16 + 5 quantized + adapters and checkpoints.
-_DISK = {"demo": 4.0, "hub": 60.0}
-_MEMORY = {"demo": 6.0, "hub": 24.0}
+_CPU_BASE_GIB = 2.0  # a larger base model is not trained on a CPU in a lifetime
 _PACKAGES = ("prefect", "torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "duckdb", "xllamacpp")
 
 
 def examine(settings: Settings, home: Path) -> list[dict[str, Any]]:
     """One line per check: name, status (ok, warn, fail), detail, remedy."""
-    need = _size(settings)
+    base = base_bytes(settings, home)
     return [
         _python(),
-        _disk(home, _DISK[need]),
-        _memory(_MEMORY[need]),
-        _gpu(required=need != "demo"),
+        _disk(home, needed_gib(base, chain(settings))),
+        _memory(6 + 1.25 * base / 2**30),  # measured: the demo 6 GiB; a 7B wants 24
+        _gpu(required=base / 2**30 > _CPU_BASE_GIB),
         _packages(),
         _compiler(),
         *_tools(home),
-        _base(settings.model.base),
+        _server(home),
+        _base(settings.model.base, base),
+        _market(settings, home),
     ]
-
-
-def disk_needed_gib(settings: Settings) -> float:
-    """What a whole run of these settings writes."""
-    return _DISK[_size(settings)]
-
-
-def _size(settings: Settings) -> str:
-    return "demo" if settings.model.base == "demo" else "hub"
 
 
 def _line(name: str, status: str, detail: str, remedy: str = "") -> dict[str, Any]:
@@ -54,11 +51,10 @@ def _python() -> dict[str, Any]:
     return _line("python", "ok" if good else "fail", f"{platform.python_version()} on {platform.platform()}", remedy)
 
 
-def _disk(home: Path, needed_gib: float) -> dict[str, Any]:
-    existing = next(folder for folder in [home, *home.parents] if folder.exists())
-    free_gib = shutil.disk_usage(existing).free / 2**30
-    detail = f"{free_gib:.0f} GiB free under {existing}, {needed_gib:.0f} GiB needed"
-    if free_gib >= needed_gib:
+def _disk(home: Path, needed: float) -> dict[str, Any]:
+    free = free_gib(home)
+    detail = f"{free:.0f} GiB free for {home}, {needed:.0f} GiB needed by a whole run"
+    if free >= needed:
         return _line("disk", "ok", detail)
     return _line("disk", "fail", detail, "Free some (`kospilot artifacts gc`) or set KOSPILOT_HOME to a larger disk.")
 
@@ -79,7 +75,7 @@ def _gpu(required: bool) -> dict[str, Any]:
             return _line("gpu", "ok", "; ".join(answer.stdout.strip().splitlines()))
     if required:
         return _line("gpu", "fail", "no NVIDIA GPU found", "Train on a machine with one, or run `kospilot demo`.")
-    return _line("gpu", "ok", "none; the demo trains on the CPU")
+    return _line("gpu", "ok", "none; a base model as small as this trains on the CPU")
 
 
 def _packages() -> dict[str, Any]:
@@ -111,8 +107,28 @@ def _tools(home: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _base(location: str) -> dict[str, Any]:
+def _server(home: Path) -> dict[str, Any]:
+    try:
+        check_reachable()
+    except WorkError as error:
+        return _line("model server", "fail", server_name(home), str(error))
+    return _line("model server", "ok", server_name(home))
+
+
+def _market(settings: Settings, home: Path) -> dict[str, Any]:
+    folder = market_folder(settings.market, home)
+    if settings.market.dir == "demo":
+        return _line("market", "ok", "demo: generated, invented prices")
+    try:
+        return _line("market", "ok", f"{folder}, {len(market_files(folder))} months")
+    except RequestError as error:
+        return _line("market", "fail", str(folder), str(error))
+
+
+def _base(location: str, size: int) -> dict[str, Any]:
     folder = Path(location).expanduser()
+    if not size:
+        return _line("base model", "fail", f"{folder} holds no *.safetensors", "Name a model: model.base=FOLDER.")
     if location == "demo" or folder.is_dir():
         return _line("base model", "ok", location)
     token = "with HF_TOKEN" if os.environ.get("HF_TOKEN") else "without HF_TOKEN"

@@ -128,15 +128,3 @@ def shipped_tables() -> dict[str, str]:
 
 def _memory(home: Path) -> DigestMemory:
     return DigestMemory(home / "artifacts" / ".digests.json")
-
-
-def check_space(home: Path, needed_gib: float) -> None:
-    """Refuses to start what the disk cannot hold."""
-    home.mkdir(parents=True, exist_ok=True)
-    stat = os.statvfs(home)
-    free_gib = stat.f_bavail * stat.f_frsize / 2**30
-    if free_gib < needed_gib:
-        raise WorkError(
-            f"{home} has {free_gib:.1f} GiB free and this run needs about {needed_gib:.1f} GiB."
-            " Free some (`kospilot artifacts gc`), or set KOSPILOT_HOME to a larger disk."
-        )

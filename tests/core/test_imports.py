@@ -12,7 +12,7 @@ import flows
 
 CODE = Path(flows.__file__).resolve().parent.parent
 STAGES = {"data", "market", "synthesis", "training", "release", "serving", "evaluation"}
-COMPOSERS = {"tasks/core/run.py"}  # above the stages: looks at the outside world for all of them
+COMPOSERS = {f"tasks/core/{name}.py" for name in ("run", "disk", "doctor")}  # above the stages: look at them all
 HEAVY_AT = ("tasks/core/training/", "tasks/core/release/", "tasks/core/data/base.py")
 HEAVY = {"torch", "trl", "peft", "transformers", "bitsandbytes", "unsloth"}
 
