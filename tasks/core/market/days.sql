@@ -1,19 +1,19 @@
 -- Every day's market return in % (move) and breadth, with their windows, up to $until; snapshots.sql rounds them.
 -- Money is summed as integers (1e-6 won): sums of doubles depend on the order in which threads finish.
 CREATE OR REPLACE TEMP TABLE market_days AS
-WITH keyed AS (
-    -- One number for ticker and day: DuckDB sorts it in two thirds of the time that PARTITION BY ticker takes.
-    SELECT date, close, market_cap, place, place * 1_000_000 + (date - DATE '1900-01-01') AS key
-    FROM market_rows($files, $until)
+WITH hashed AS (
+    -- Sorted by a number, not by text, and all at once: a third less time than PARTITION BY ticker. That two of a few
+    -- thousand tickers share 64 bits will not happen.
+    SELECT date, close, market_cap, hash(ticker) AS name FROM market_rows($files, $until)
 ),
 moves AS (
     SELECT
         date,
         market_cap,
-        CASE WHEN lag(place) OVER by_key = place THEN close / lag(close) OVER by_key - 1 END AS change,
-        coalesce(lag(key) OVER by_key = key, false) AS repeated
-    FROM keyed
-    WINDOW by_key AS (ORDER BY key)
+        CASE WHEN lag(name) OVER by_name = name THEN close / lag(close) OVER by_name - 1 END AS change,
+        coalesce(lag(name) OVER by_name = name AND lag(date) OVER by_name = date, false) AS repeated
+    FROM hashed
+    WINDOW by_name AS (ORDER BY name, date)
 ),
 days AS (
     SELECT

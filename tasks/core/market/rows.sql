@@ -3,19 +3,9 @@ CREATE OR REPLACE TEMP MACRO positive(value) AS
     CASE WHEN value::DOUBLE > 0 AND isfinite(value::DOUBLE) THEN value::DOUBLE END;
 CREATE OR REPLACE TEMP MACRO given_ratio(value) AS
     CASE WHEN isfinite(value::DOUBLE) THEN nullif(value::DOUBLE, 0) END;                -- 0 is KRX's "no value"
+CREATE OR REPLACE TEMP MACRO plain_code(code) AS upper(regexp_extract(code::VARCHAR, '[^ ]+'));
 CREATE OR REPLACE TEMP MACRO market_rows(files, until) AS TABLE
-WITH codes AS MATERIALIZED (
-    -- A few hundred codes are read once, not a million times: `005930 KP`, `005930` and a number's 5930 are one ticker.
-    SELECT code, ticker, dense_rank() OVER (ORDER BY ticker) AS place
-    FROM (
-        SELECT code, CASE WHEN length(plain) < 6 THEN lpad(plain, 6, '0') ELSE plain END AS ticker
-        FROM (
-            SELECT DISTINCT ticker::VARCHAR AS code, upper(split_part(trim(ticker::VARCHAR), ' ', 1)) AS plain
-            FROM read_parquet(files, union_by_name = true, hive_partitioning = false)
-        )
-    )
-),
-every_column AS (
+WITH every_column AS (
     -- The empty relation gives every optional column a name and a type where no partition has it.
     FROM (
         SELECT
@@ -29,8 +19,8 @@ every_column AS (
 )
 SELECT
     date::DATE AS date,
-    codes.ticker,
-    codes.place,                                                                        -- of the ticker among all
+    -- `005930 KP`, `005930` and a number's 5930 are one ticker
+    CASE WHEN length(plain_code(ticker)) < 6 THEN lpad(plain_code(ticker), 6, '0') ELSE plain_code(ticker) END AS ticker,
     close::DOUBLE AS close,
     positive(market_cap) AS market_cap,
     CASE WHEN market_cap_listing IS NULL THEN positive(market_cap) END AS given_cap,    -- not from a later share count
@@ -39,7 +29,7 @@ SELECT
     positive(sma_20) AS sma_20,
     positive(sma_60) AS sma_60,
     partition_file
-FROM every_column JOIN codes ON every_column.ticker::VARCHAR = codes.code
+FROM every_column
 WHERE date::DATE <= until::DATE
   AND close::DOUBLE > 0 AND isfinite(close::DOUBLE)
   AND (open::DOUBLE = 0 AND volume::DOUBLE = 0) IS NOT TRUE;                            -- a trading halt: the close is only carried on
