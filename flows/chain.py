@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_UI_URL
 
 from tasks import data, evaluation, market, release, serving, synthesis, training
 from tasks.core.housekeeping import run_lock
-from tasks.core.produce import find
+from tasks.core.produce import find_inputs
 from tasks.core.records import Ref
 from tasks.core.run import Run, prepare
 from tasks.core.steps import chain
@@ -41,13 +41,12 @@ def carry_out(profile: str, overrides: Iterable[str], force: Iterable[str], only
     run = prepare(profile, overrides, force)
     steps = chain(run.settings)
     names = list(steps) if only is None else [name for name in steps if name in only]
-    refs: dict[str, Ref] = {}
+    refs = find_inputs(run, names)
     lines: list[str] = []
     try:
         with run.store.locked(run_lock(os.getpid())):  # `artifacts gc` spares what this run may read
             for name in names:
-                reads = {other: refs.get(other) or find(run, other) for other in steps[name].reads}
-                refs[name] = _call(run, name, reads, lines)
+                refs[name] = _call(run, name, {other: refs[other] for other in steps[name].reads}, lines)
     finally:
         table = "\n".join(["| step | state | time | artifact |", "|---|---|---|---|", *lines])
         create_markdown_artifact(table, "steps", f"Steps of {profile}")

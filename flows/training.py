@@ -3,7 +3,6 @@
 from prefect import flow
 
 from flows.chain import carry_out
-from tasks.core.profiles import load
 from tasks.core.steps import STAGES
 
 
@@ -16,5 +15,4 @@ def train(profile: str = "demo", overrides: list[str] = (), force: list[str] = (
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    skip = load(profile, list(overrides)).settings.stages.skip
-    carry_out(profile, overrides, force, [stage for stage in STAGES if stage not in skip])
+    carry_out(profile, overrides, force, STAGES)

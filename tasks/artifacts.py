@@ -14,11 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from prefect import Task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.serializers import JSONSerializer, Serializer
 
+from tasks.core.errors import RequestError
 from tasks.core.plan import recipe_of
 from tasks.core.produce import Build, produce
 from tasks.core.records import Ref
@@ -72,7 +75,13 @@ def cached(step: str) -> dict[str, Any]:
         "cache_policy": ArtifactPolicy(step=step),
         "result_serializer": RefSerializer(),
         "persist_result": True,
+        "retry_condition_fn": _may_succeed_later,
     }
+
+
+def _may_succeed_later(task: Task, run: TaskRun, state: State) -> bool:
+    """Trying a wrong request again only delays its answer."""
+    return not isinstance(state.data, RequestError)
 
 
 def make(run: Run, step: str, reads: dict[str, Ref], build: Build, rebuild: Mapping[str, Build] | None = None) -> Ref:

@@ -14,6 +14,7 @@ from tasks.core.errors import WorkError
 from tasks.core.produce import Job, read_metrics
 from tasks.core.records import Progress, Ref, TrainingSpec
 from tasks.core.run import Run
+from tasks.core.serving.servers import free_card
 from tasks.core.steps import STAGES
 
 _ROWS = {"normalize": "rows.parquet", "synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
@@ -49,6 +50,7 @@ def _train(job: Job) -> dict[str, Any]:
     command = [sys.executable, "-m", "tasks.core.training", spec_file]
     # one training at a time on a machine, inside Prefect or out of it
     with job.run.store.locked("accelerator", "is taken by another run's training"):
+        free_card(job.run.settings.release.name)
         try:
             run_child(command, on_line=lambda line: _relay(line, job.progress))
         except WorkError as error:

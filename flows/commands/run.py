@@ -92,6 +92,7 @@ def execute(
     yes: bool = True,
 ) -> None:
     """Plans, and if anything is to do carries it out as a Prefect flow in this process."""
+    from tasks.core.produce import find_inputs
     from tasks.core.run import check_steps, prepare
     from tasks.core.steps import chain
 
@@ -99,6 +100,7 @@ def execute(
     names = list(chain(prepared.settings))
     check_steps(prepared.settings, [name for name in (only, until) if name])
     steps = [only] if only else names[: names.index(until) + 1] if until else names
+    find_inputs(prepared, steps)
     _show_origins(prepared.resolved)
     lines = prepared.plan(steps)
     _show_plan([line for line in lines if line.step in steps], stderr)

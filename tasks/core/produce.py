@@ -4,8 +4,9 @@ import importlib.metadata
 import json
 import logging
 import platform
+import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -93,13 +94,23 @@ def produce(
 
 
 def find(run: Run, name: str) -> Ref:
-    """The intact artifact of a step whose inputs are all there; otherwise says what to run first."""
+    """The intact artifact of a step whose inputs are all there; otherwise says why not, and what to run first."""
     lines = {line.step: line for line in run.plan([name])}
     if lines[name].action == "skip":
         return run.store.manifest(name, lines[name].key).ref
-    raise RequestError(
-        f"{name} is not there: {lines[name].reason}. Run `kospilot run {run.resolved.profile} --until {name}` first."
-    )
+    cause = next(line for line in lines.values() if line.action == "run")
+    whose = "" if cause.step == name else f"{cause.step}: "
+    command = shlex.join(["kospilot", "run", run.resolved.profile, *run.resolved.overrides, "--until", name])
+    raise RequestError(f"{name} is not there for these settings ({whose}{cause.reason}). Run `{command}` first.")
+
+
+def find_inputs(run: Run, names: Collection[str]) -> dict[str, Ref]:
+    """What a part of the chain reads and does not make itself. Raises RequestError where it is not there."""
+    if idle := [name for name in run.force if name not in names]:
+        raise RequestError(f"Forcing {idle[0]} does nothing here: only {', '.join(names)} would run. Leave it out.")
+    steps = chain(run.settings)
+    read = {other for name in names for other in steps[name].reads}
+    return {name: find(run, name) for name in steps if name in read and name not in names}
 
 
 def _explain(error: OSError, name: str) -> Exception:

@@ -20,6 +20,7 @@ import pytest
         ),
         (["run", "demo", "--only", "quantise"], "There is no step 'quantise'. Did you mean quantize?"),
         (["run", "demo", "market.dir=/nowhere"], "There is no market folder /nowhere"),
+        (["run", "demo", "--only", "pairs"], "`kospilot run demo --until synthesize` first"),
         (["artifacts", "show", "abc"], "No artifact's key begins with 'abc'"),
         (["tools", "install", "llama"], "There is no tool 'llama'"),
         (["ask"], "No model was promoted yet"),

@@ -7,10 +7,10 @@ import pytest
 
 import tasks.core.run
 from tasks.core import universe
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.plan import recipe_of
-from tasks.core.produce import Job
+from tasks.core.produce import Job, find_inputs
 from tasks.core.run import prepare, shipped_tables
 from tasks.core.steps import chain
 from tasks.market import _market
@@ -46,3 +46,18 @@ def test_the_shipped_tables_are_in_the_keys_of_what_is_made_from_them(market, mo
     assert changed == {"market", "synthesize", "evaluate"}
     step = chain(run.settings)["market"]
     assert recipe_of(step, run.world(), {}).key != recipe_of(step, other.world(), {}).key
+
+
+def test_a_part_whose_inputs_are_not_there_is_refused_with_the_command_that_makes_them(market, tmp_path):
+    given = [f"market.dir={market}", "stages.skip=[stage1, stage2]"]
+    with pytest.raises(RequestError) as caught:
+        find_inputs(prepare("demo", given), ["pairs"])
+    told = str(caught.value)
+    assert told.startswith("synthesize is not there for these settings (download: not built yet).")
+    assert f"`kospilot run demo market.dir={market} 'stages.skip=[stage1, stage2]' --until synthesize`" in told
+
+
+def test_a_forced_step_that_would_not_run_is_refused(market):
+    run = prepare("demo", [f"market.dir={market}"], ["merge"])
+    with pytest.raises(RequestError, match="Forcing merge does nothing here: only gguf would run"):
+        find_inputs(run, ["gguf"])

@@ -1,6 +1,7 @@
 """What can go wrong between us and a real Ollama."""
 
 import subprocess
+import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from tasks.core.child import stop_child
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.process import free_port, start_server
 from tasks.core.serving.ollama import OllamaServer, answers, host_url, read_parameters
+from tasks.core.serving.servers import free_card
 from tests.serving.conftest import silent
 
 
@@ -83,6 +85,22 @@ def test_a_disk_that_takes_no_more(ollama, demo_gguf, modelfile, tmp_path):
         with pytest.raises(WorkError, match="file too large|does not answer"):
             server.create("m:one", demo_gguf, modelfile, silent)
         assert server.tags() == {}
+
+
+def test_a_training_gets_the_card_back_from_our_models_only(ollama, demo_gguf, modelfile, tmp_path, monkeypatch):
+    with running(ollama.binary, tmp_path) as (server, _):
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        server.create("kospi-s3:latest", demo_gguf, modelfile, silent)
+        server.count_tokens("kospi-s3:latest", [{"role": "user", "content": "1"}])
+        free_card("kosp")
+        time.sleep(1)
+        assert server.loaded() == ["kospi-s3:latest"]
+        free_card("kospi")
+        deadline = time.monotonic() + 20
+        while server.loaded():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    free_card("kospi")  # and a server that is gone holds nothing
 
 
 def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):

@@ -68,7 +68,6 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
     rollback(server, "m")
     assert (server.digest("m:latest"), server.digest("m:previous")) == (told["digest"], second)
     assert set(server.tags()) == {"m:one", "m:two", "m:latest", "m:previous"}
-    server.unload("m:one")
     server.delete("m:one")
     server.delete("m:one")
     assert server.digest("m:one") is None

@@ -69,11 +69,6 @@ class EmbeddedServer:
         """Removes a name, and the weights when no other name needs them. Nothing happens if it is not there."""
         registry.delete(self._folder, tag)
 
-    def unload(self, tag: str) -> None:
-        """Frees the memory that a loaded model holds."""
-        if self._process:
-            self._post("/unload", {"model": tag})
-
     def close(self) -> None:
         if self._process:
             stop_child(self._process)

@@ -35,7 +35,7 @@ class Models:
     def address(self, entry: registry.Entry) -> str:
         """Where the model answers, loaded if it is not."""
         if self._digest != entry.digest:
-            self.unload()
+            self._unload()
             blob = registry.blob_of(self.folder, entry)
             try:
                 self._server = xllamacpp.Server(_params(blob, entry.modelfile))
@@ -44,7 +44,7 @@ class Models:
             self._digest = entry.digest
         return self._server.listening_address
 
-    def unload(self) -> None:
+    def _unload(self) -> None:
         self._digest = self._server = None
         gc.collect()  # the server's memory goes with its last reference
 
@@ -98,10 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _post(self, request: dict[str, Any]) -> None:
         entry = registry.get(self.models.folder, str(request.get("model", "")))
-        if self.path == "/unload":
-            self.models.unload()
-            self._answer(200, {})
-        elif self.path not in _FORWARDED:
+        if self.path not in _FORWARDED:
             self._answer(404, _error(f"there is no {self.path}"))
         elif entry is None:
             self._answer(404, _error(f"model {request.get('model')!r} not found"))

@@ -102,6 +102,10 @@ class OllamaServer:
         """Removes a name, and the weights when no other name needs them. Nothing happens if it is not there."""
         self._call("DELETE", "/api/delete", {"model": tag}, allowed=(404,))
 
+    def loaded(self) -> list[str]:
+        """The models in memory now, by full name."""
+        return [model["name"] for model in self._call("GET", "/api/ps").json()["models"]]
+
     def unload(self, tag: str) -> None:
         """Frees the memory that a loaded model holds."""
         self._call("POST", "/api/generate", {"model": tag, "keep_alive": 0}, allowed=(404,))

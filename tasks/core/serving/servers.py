@@ -5,8 +5,9 @@ block that opened it.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,7 +39,6 @@ class Server(Protocol):
     def count_tokens(self, tag: str, messages: Messages) -> int: ...
     def copy(self, source: str, target: str) -> None: ...
     def delete(self, tag: str) -> None: ...
-    def unload(self, tag: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -93,6 +93,21 @@ def check_reachable() -> None:
             f"OLLAMA_HOST names {url} and no Ollama answers there. Start it (`ollama serve`), correct OLLAMA_HOST,"
             " or unset it to let kospilot start a server of its own."
         )
+
+
+def free_card(name: str) -> None:
+    """Unloads the models of this name from OLLAMA_HOST's server, which keeps a model for minutes after a question.
+
+    The other servers end with the block that opened them. One that does not answer holds nothing of ours.
+    """
+    url = host_url()
+    if url is None or not answers(url):
+        return
+    with closing(OllamaServer(url, f"ollama {url}")) as server:
+        for tag in server.loaded():
+            if re.fullmatch(rf"{re.escape(name)}(-s2|-s3|-base)?:.*", tag):
+                log.info("%s is unloaded from %s: a training needs the memory", tag, url)
+                server.unload(tag)
 
 
 def _open(home: Path) -> Server:
