@@ -48,7 +48,7 @@ def test_the_right_answer_grades_one(of_kind, language, days):
 @each_language
 @each_kind
 def test_a_spoiled_answer_fails_for_its_own_reason(of_kind, language, how, days):
-    """Rarely for a second reason too, as where a text quotes the total of a list that was cut: pairs draw again then."""
+    """Rarely for a second one too, as where a text quotes the total of a list that was cut: pairs draw again then."""
     failed = Counter()
     for scene in scenes_of(of_kind, days, language):
         rng = Random(scene.seed)
