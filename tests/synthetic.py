@@ -1,14 +1,23 @@
-"""Made-up market days and scenes on them, for the tests of kinds and of synthetic rows: no file is read."""
+"""Made-up market days and scenes on them, and rows from the demo market, for the tests of kinds and of their proof."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from random import Random
+from typing import Any
+
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tasks.core.kinds.base import Kind, Language, Scene
 from tasks.core.kinds.scenes import Days, Draw, Split, draw_scene
 from tasks.core.kinds.simulate import simulate_market
+from tasks.core.market.demo import ensure_demo_market
+from tasks.core.market.snapshots import build_market
 from tasks.core.records import Facts, Snapshot, StockDay, StockFacts
+from tasks.core.settings import Market, Synthesis
 from tasks.core.strategy import NUMBERS
+from tasks.core.synthesis.generate import synthesize
 from tasks.core.universe import etfs, stocks
 
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
@@ -73,3 +82,30 @@ def scene_on(
 
 
 _WORDS = {"previous_regime": "MILD_BULL", "shock": "index_drop", "event": "memory_price_up"}
+
+
+def demo_market(folder: Path) -> Path:
+    """The generated market's artifact: a folder with train/ and holdout/."""
+    ensure_demo_market(folder / "daily")
+    (folder / "market").mkdir()
+    build_market(folder / "daily", Market(), folder / "market")
+    return folder / "market"
+
+
+def whitespace_tokenizer(folder: Path) -> Path:
+    """A tokenizer.json with a token for every run of letters: enough to count with."""
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.save(str(folder / "tokenizer.json"))
+    return folder / "tokenizer.json"
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def synthetic_rows(train: Path, out: Path, **settings: Any) -> list[dict[str, Any]]:
+    """Rows of the synthesize step from a market part, written into a new folder `out`."""
+    out.mkdir()
+    synthesize(train, whitespace_tokenizer(out), Synthesis(**{"rows": 200, **settings}), out)
+    return read_lines(out / "rows.jsonl")
