@@ -1,102 +1,169 @@
 """Every kind keeps the protocol: right answers grade 1.0, each spoiled one grades lower, for its own reason."""
 
 import json
+import re
+from collections import Counter
+from dataclasses import replace
 from random import Random
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
-from tasks.core.kinds import KINDS, kind
-from tasks.core.kinds.base import FLAWS, NUMBERS, scene_from_dict, scene_to_dict, system_prompt
-from tasks.core.kinds.grading import to_text
-from tasks.core.kinds.scenes import HELD_TEMPLATES, Days, draw_scene, simulate
-from tasks.core.records import Snapshot, StockDay
-from tasks.core.strategy import EXPOSURES, regime_of
-from tasks.core.universe import stocks
+from tasks.core.decisions import DECISIONS
+from tasks.core.kinds import KINDS, kind, regime_classification
+from tasks.core.kinds.base import FLAWS, scene_from_dict, scene_to_dict, system_prompt
+from tasks.core.kinds.grading import PROSE_KEYS, to_text
+from tasks.core.kinds.scenes import HELD_TEMPLATES
+from tasks.core.kinds.simulate import simulate_market
+from tasks.core.strategy import EXPOSURES, NUMBERS, regime_of
+from tasks.core.synthesis.reading import read_question
+from tasks.core.universe import names
+from tests.synthetic import LANGUAGES, in_every_layout, made_up_days, scenes_of
 
-LANGUAGES = ("ko", "en")
-SCENES = 60
+each_kind = pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
+each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 
 @pytest.fixture(scope="module")
 def days():
-    rng = Random(3)
-    snapshots = []
-    for number in range(40):
-        day = simulate(rng)
-        snapshots.append(Snapshot(f"2024-03-{number + 1:02d}", *(getattr(day, name) for name in NUMBERS)))
-    traded = [
-        StockDay(stock.ticker, 50_000.0, 0.5, rng.choice([None, 0.0, rng.uniform(3, 40)]), rng.uniform(0.3, 5), 1e12)
-        for stock in stocks()[:12]
-    ]
-    return Days(tuple(snapshots), {day.date: traded for day in snapshots})
+    return made_up_days()
 
 
-def scenes(of_kind, days, language, split="train"):
-    rng = Random(11)
-    return [(draw_scene(of_kind, days, language, rng, split, real=rng.random() < 0.7), rng) for _ in range(SCENES)]
+def test_the_shares_of_the_twelve_kinds_sum_to_one():
+    assert len(KINDS) == 12 == len(DECISIONS)
+    assert sum(known.share for known in KINDS) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
+@each_language
+@each_kind
 def test_the_right_answer_grades_one(of_kind, language, days):
-    for scene, rng in scenes(of_kind, days, language):
-        right = of_kind.answer(scene, rng)
-        jsonschema.validate(right, of_kind.schema)
+    for scene in scenes_of(of_kind, days, language):
+        right = of_kind.answer(scene, Random(scene.seed))
+        jsonschema_rs.validate(of_kind.schema, right)
         assert of_kind.grade(scene, to_text(right)).score == 1.0
         assert of_kind.grade(scene_from_dict(json.loads(json.dumps(scene_to_dict(scene)))), to_text(right)).score == 1.0
 
 
 @pytest.mark.parametrize("how", FLAWS)
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
+@each_language
+@each_kind
 def test_a_spoiled_answer_fails_for_its_own_reason(of_kind, language, how, days):
-    for scene, rng in scenes(of_kind, days, language):
+    """Rarely for a second one too, as where a text quotes the total of a list that was cut: pairs draw again then."""
+    failed = Counter()
+    for scene in scenes_of(of_kind, days, language):
+        rng = Random(scene.seed)
         spoiled = of_kind.spoil(scene, of_kind.answer(scene, rng), how, rng)
         grade = of_kind.grade(scene, spoiled)
-        assert grade.score < 1.0
-        assert grade.flaws == {how}, f"{grade.reason}\n{spoiled}"
+        assert grade.score < 1.0 and how in grade.flaws, f"{grade.reason}\n{spoiled}"
+        failed[frozenset(grade.flaws)] += 1
+    assert failed[frozenset({how})] >= 0.8 * failed.total(), failed
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
-def test_templates_are_many_distinct_and_the_held_ones_are_never_trained_on(of_kind, language, days):
-    templates = of_kind.templates(language)
-    assert len(set(templates)) == len(templates) >= 8
-    trained = {scene.template for scene, _ in scenes(of_kind, days, language)}
-    asked = {scene.template for scene, _ in scenes(of_kind, days, language, "evaluate")}
-    assert max(trained) < len(templates) - HELD_TEMPLATES <= min(asked)
+@each_kind
+def test_templates_are_many_and_distinct_and_hold_every_blank(of_kind):
+    blanks = {"day", "market"} | ({"stocks"} if of_kind.needs.stocks[1] or of_kind.needs.funds else set())
+    blanks |= {"event", "shock"} & set(of_kind.needs.words)
+    for language in LANGUAGES:
+        templates = of_kind.templates(language)
+        assert len(set(templates)) == len(templates) >= 8 + HELD_TEMPLATES
+        for template in templates:
+            found = re.findall(r"{(\w+)}", template)
+            assert sorted(found) == sorted(blanks), template
+            assert not re.search(r"\d", template)
+            assert bool(re.search("[가-힣]", template)) == (language == "ko")
 
 
-@pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
-def test_the_prompt_shows_what_decides(of_kind, days):
-    for scene, rng in scenes(of_kind, days, "en"):
-        question = of_kind.ask(scene, rng)
-        for name in scene.given:
-            assert f"{getattr(scene.snapshot, name):.{1 if name == 'breadth_pct' else 2}f}%" in question
+@each_language
+@each_kind
+def test_the_held_templates_are_never_trained_on(of_kind, language, days):
+    held = len(of_kind.templates(language)) - HELD_TEMPLATES
+    trained = {scene.template for scene in scenes_of(of_kind, days, language, 200)}
+    asked = {scene.template for scene in scenes_of(of_kind, days, language, 200, "evaluate")}
+    assert trained == set(range(held)) and asked == {held, held + 1}
+
+
+@each_language
+@each_kind
+def test_a_question_says_its_scene_and_nothing_else(of_kind, language, days):
+    for drawn in scenes_of(of_kind, days, language):
+        for scene in in_every_layout(drawn):
+            reading = read_question(of_kind.ask(scene, Random(scene.seed)))
+            assert reading.facts == scene.facts
+            assert reading.language == language
+            assert reading.dates == ((scene.date,) if scene.date else ())
+            assert [ticker for ticker, _ in reading.names] == [line.ticker for line in scene.facts.stocks]
+            assert all(name in names(ticker) for ticker, name in reading.names)
+            assert reading.unread == ()
+
+
+@each_language
+@each_kind
+def test_every_template_can_be_read_back(of_kind, language, days):
+    for scene in scenes_of(of_kind, days, language, 3):
+        asked = [of_kind.ask(replace(scene, template=n), Random(1)) for n in range(len(of_kind.templates(language)))]
+        assert len(set(asked)) == len(asked)
+        assert all(read_question(question).facts == scene.facts for question in asked)
+
+
+@each_kind
+def test_a_scene_says_what_its_kind_needs(of_kind, days):
+    needs = of_kind.needs
+    for scene in scenes_of(of_kind, days, "en"):
+        facts = scene.facts
+        assert set(needs.numbers) <= set(facts.numbers) - set(NUMBERS) <= {*needs.numbers, *needs.asides}
+        assert set(facts.words) == set(needs.words)
+        stocks = [line for line in facts.stocks if line.numbers or line.words or not needs.funds]
+        assert needs.stocks[0] <= len(stocks) <= needs.stocks[1]
+        for line in stocks:
+            assert set(needs.stock_numbers) - {"per", "pbr"} <= set(line.numbers) <= set(needs.stock_numbers)
+            assert set(line.words) == set(needs.stock_words)
+
+
+def _numeric(schema, path=""):
+    if schema.get("type") == "object":
+        assert schema["additionalProperties"] is False, path
+        for key, entry in schema["properties"].items():
+            yield from _numeric(entry, f"{path}.{key}")
+    elif schema.get("type") == "array":
+        assert {"minItems", "maxItems"} <= set(schema), path
+        yield from _numeric(schema["items"], path)
+    elif "enum" not in schema:
+        yield path, schema
+
+
+@each_kind
+def test_a_schema_bounds_every_number_and_text_and_names_units(of_kind):
+    """A grammar holds integers to their bounds, and no other numbers."""
+    for path, entry in _numeric(of_kind.schema):
+        if entry["type"] == "integer":
+            assert {"minimum", "maximum"} <= set(entry), path
+            assert path.endswith(("_pct", "_points", "_bp", "_x10", "_x100")), path
+        else:
+            assert entry["type"] == "string" and {"minLength", "maxLength"} <= set(entry), path
+            assert path.endswith((*PROSE_KEYS, "ticker", "name")), path
 
 
 @pytest.mark.parametrize("reply", ["", "{", "[]", "null", "42", '{"regime": "BULL"}', "```json\n{}\n```", "안녕하세요"])
-@pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
+@each_kind
 def test_a_reply_that_is_no_answer_grades_low(of_kind, reply, days):
-    scene, _ = scenes(of_kind, days, "ko")[0]
+    scene = next(scenes_of(of_kind, days, "ko"))
     grade = of_kind.grade(scene, reply)
     assert grade.score < 0.3
     assert grade.flaws == {"schema_violation"}
 
 
 def test_a_hurried_question_claims_little_and_names_what_is_missing(days):
-    hurried = kind("regime_classification")
-    partial = [pair for pair in scenes(hurried, days, "ko") if len(pair[0].given) < 4]
+    partial = [scene for scene in scenes_of(regime_classification, days, "ko") if scene.partial]
     assert partial
-    for scene, rng in partial:
-        answer = hurried.answer(scene, rng)
+    for scene in partial:
+        answer = regime_classification.answer(scene, Random(1))
         assert answer["confidence_pct"] <= 50
-        assert set(answer["missing_inputs"]) == set(NUMBERS) - set(scene.given)
-        assert not hurried.grade(scene, to_text({**answer, "confidence_pct": 51})).parts["regime"]
+        assert answer["missing_inputs"] == [name for name in NUMBERS if name not in scene.facts.numbers]
+        grade = regime_classification.grade(scene, to_text({**answer, "confidence_pct": 51}))
+        assert not grade.parts["regime"]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_language
 def test_the_system_prompt_states_every_band(language):
     text = system_prompt(language)
     for regime, exposure in EXPOSURES.items():
@@ -106,5 +173,9 @@ def test_the_system_prompt_states_every_band(language):
 
 def test_simulated_days_are_of_every_regime():
     rng = Random(5)
-    found = {regime_of(*(getattr(simulate(rng), name) for name in NUMBERS)) for _ in range(200)}
-    assert len(found) == 5
+    assert len({regime_of(**simulate_market(rng)) for _ in range(100)}) == 5
+
+
+def test_real_days_of_every_regime_come_up_equally_often(days):
+    found = Counter(scene.regime for scene in scenes_of(kind("risk_management"), days, "en", 400) if scene.date)
+    assert set(found) == set(days.by_regime) and max(found.values()) < 2 * min(found.values())

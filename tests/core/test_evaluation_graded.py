@@ -42,8 +42,8 @@ def test_the_right_answer_is_shown_with_full_marks(endpoint, part, name):  # noq
     assert answer["grade"]["score"] == 1 and answer["measures"]["schema_valid"] == 1
     assert endpoint.asked[0]["response_format"]["json_schema"]["schema"] == kind(name).schema
     text = printed(answer)
-    assert "grade 1.00" in text and "✓ regime" in text and "✗" not in text
-    assert f"{name}, {question.date}" in text and '"regime"' in text
+    assert "grade 1.00" in text and "✓ schema" in text and "✓ grounded" in text and "✗" not in text
+    assert f"{name}, {question.date}" in text and all(f'"{key}"' in text for key in kind(name).schema["required"])
 
 
 def test_a_wrong_answer_says_what_is_wrong(endpoint, part):  # noqa: F811

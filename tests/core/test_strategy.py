@@ -5,13 +5,26 @@ import pytest
 from tasks.core.kinds.korean import with_particle
 from tasks.core.strategy import (
     EXPOSURES,
+    MAX_LONG_WEIGHT_PCT,
+    NUMBERS,
+    OPENING_WEIGHTS,
     REGIMES,
-    book_for,
+    SHOCKS,
     confidence_pct,
     exposure_for,
+    first_day_net,
     long_weights,
+    max_leverage_x100,
+    nearest_turn,
+    opening_score,
+    opening_signal,
+    overnight_pct,
+    rebalanced,
     regime_of,
+    risk_level,
+    shocked,
     stop_action,
+    won_direction,
 )
 
 
@@ -56,17 +69,24 @@ def test_exposure_is_inside_every_band(regime, breadth):
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_six_stocks_carry_a_book_of_every_regime(regime):
-    for breadth in range(101):
-        long_gross, index_short, net = book_for(regime, breadth, stocks=6)
-        band = EXPOSURES[regime]
-        assert band.long_gross[0] <= long_gross <= min(band.long_gross[1], 108)
-        assert band.net[0] <= net == long_gross - index_short <= band.net[1]
+def test_the_breadths_ends_are_the_bands_ends(regime):
+    band = EXPOSURES[regime]
+    assert exposure_for(regime, 0)[:2] == (band.long_gross[0], band.index_short[1])
+    assert exposure_for(regime, 100)[:2] == (band.long_gross[1], band.index_short[0])
+    assert exposure_for(regime, -3) == exposure_for(regime, 0) and exposure_for(regime, 120) == exposure_for(
+        regime, 100
+    )
 
 
 @pytest.mark.parametrize(("gross", "weights"), [(0, []), (18, [18]), (19, [10, 9]), (60, [15] * 4), (108, [18] * 6)])
 def test_weights_are_even_and_sum_to_the_gross(gross, weights):
     assert long_weights(gross) == weights
+
+
+def test_weights_of_every_gross_sum_to_it_and_keep_the_limit():
+    for gross in range(131):
+        weights = long_weights(gross)
+        assert sum(weights) == gross and all(0 < weight <= MAX_LONG_WEIGHT_PCT for weight in weights)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +109,117 @@ def test_stop(pnl, regime, action):
 def test_confidence_falls_near_a_border():
     assert confidence_pct(0.7, 58, 0, 15) == 90
     assert confidence_pct(-1.55, 40, 0, 25.5) <= 80
+
+
+@pytest.mark.parametrize(
+    ("drawdown", "most"),
+    [(0.0, 200), (49.9, 200), (50.0, 200), (50.1, 199), (62.5, 160), (30.0, 200), (99.9, 100), (100.0, 100)],
+)
+def test_leverage_is_at_most_two_or_a_hundred_over_the_drawdown(drawdown, most):
+    assert max_leverage_x100(drawdown) == most
+
+
+@pytest.mark.parametrize(
+    ("drawdown", "level"),
+    [(0.0, "LOW"), (9.9, "LOW"), (10.0, "ELEVATED"), (19.9, "ELEVATED"), (20.0, "HIGH"), (34.9, "HIGH"),
+     (35.0, "CRITICAL"), (90.0, "CRITICAL")],
+)  # fmt: skip
+def test_risk_level(drawdown, level):
+    assert risk_level(drawdown) == level
+
+
+@pytest.mark.parametrize(
+    ("us_return", "vix", "size"),
+    [(0.99, 24.9, 10), (1.0, 24.9, 15), (-0.99, 24.9, 10), (-1.0, 24.9, 15), (0.0, 25.0, 15), (-1.0, 25.0, 20)],
+)
+def test_the_overnight_overlay_grows_with_a_large_move_and_a_high_vix(us_return, vix, size):
+    assert overnight_pct(us_return, vix) == size
+
+
+@pytest.mark.parametrize(
+    ("facts", "score", "signal"),
+    [
+        ((3.0, 3.0, 6, "medium", "large"), 0, "WEAK"),
+        ((3.1, 3.0, 6, "medium", "large"), 1, "WEAK"),
+        ((3.0, 3.1, 6, "medium", "large"), 1, "WEAK"),
+        ((3.0, 3.0, 7, "medium", "large"), 1, "WEAK"),
+        ((3.0, 3.0, 6, "high", "large"), 1, "WEAK"),
+        ((3.0, 3.0, 6, "low", "mid"), 1, "WEAK"),
+        ((3.0, 3.0, 6, "low", "mid_large"), 0, "WEAK"),
+        ((3.1, 3.1, 6, "low", "small_mid"), 2, "MODERATE"),
+        ((3.1, 3.1, 7, "low", "large"), 3, "STRONG"),
+        ((9.0, 7.0, 9, "high", "mid"), 5, "STRONG"),
+    ],
+)
+def test_an_opening_gap_scores_one_point_for_each_rule(facts, score, signal):
+    assert opening_score(*facts) == score and opening_signal(score) == signal
+    assert OPENING_WEIGHTS[score] == 0 if signal == "WEAK" else 3 <= OPENING_WEIGHTS[score] <= 8
+
+
+@pytest.mark.parametrize(
+    ("change", "direction"),
+    [(0.5, "WON_WEAK"), (0.49, "NEUTRAL"), (0.0, "NEUTRAL"), (-0.49, "NEUTRAL"), (-0.5, "WON_STRONG")],
+)
+def test_a_dollar_that_rises_is_a_weak_won(change, direction):
+    assert won_direction(change) == direction
+
+
+@pytest.mark.parametrize(
+    ("now", "target", "regime", "first"),
+    [
+        (90, 90, "MILD_BULL", 90),
+        (80, 90, "MILD_BULL", 90),  # a small step at once
+        (79, 90, "MILD_BULL", 85),  # 5.5 is rounded to 6
+        (100, 60, "WEAKENING", 80),
+        (100, 20, "SHORT_TERM_STRESS", 44),  # most of it
+        (90, -60, "BEAR", -15),
+        (-60, -70, "BEAR", -70),
+        (-80, 100, "STRONG_BULL", 10),
+    ],
+)
+def test_the_first_day_of_a_transition(now, target, regime, first):
+    assert first_day_net(now, target, regime) == first
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_transition_never_leaves_the_way_and_does_most_of_an_urgent_one_on_day_one(regime):
+    for now in range(-80, 131):
+        for target in range(EXPOSURES[regime].net[0], EXPOSURES[regime].net[1] + 1):
+            first = first_day_net(now, target, regime)
+            assert min(now, target) <= first <= max(now, target)
+            if regime in ("SHORT_TERM_STRESS", "BEAR") and now != target:
+                assert abs(first - now) > abs(target - first)
+
+
+@pytest.mark.parametrize(
+    ("weights", "pnls", "regime", "limit", "targets"),
+    [
+        ([18, 18], [0.0, 0.0], "MILD_BULL", 18, [18, 18]),
+        ([19, 18], [0.0, 0.0], "MILD_BULL", 18, [18, 18]),
+        ([18, 18], [-8.0, -7.9], "MILD_BULL", 18, [0, 18]),
+        ([15, 15], [0.0, 0.0], "STRONG_BULL", 12, [12, 12]),
+        ([18, 18, 18, 18, 18], [0.0] * 5, "WEAKENING", 18, [16] * 5),  # 90 comes down to 80
+        ([18, 10], [9.0, 9.0], "BEAR", 18, [0, 0]),
+        ([20, 20], [-9.0, -9.0], "BEAR", 18, [0, 0]),
+    ],
+)
+def test_rebalancing(weights, pnls, regime, limit, targets):
+    assert rebalanced(weights, pnls, regime, limit) == targets
+
+
+def test_a_shock_moves_each_number_by_its_sensitivity_and_breadth_stays_a_share():
+    calm = dict(zip(NUMBERS, (0.4, 55.0, 1.0, 14.0), strict=True))
+    assert shocked(calm, "index_drop", 3.0) == dict(zip(NUMBERS, (-2.6, 37.0, -2.0, 20.0), strict=True))
+    assert shocked(calm, "index_drop", 9.9)["breadth_pct"] == 0.0
+    assert shocked(calm, "index_rally", 8.0)["breadth_pct"] == 100.0
+    assert regime_of(**shocked(calm, "index_drop", 7.0)) == "BEAR"
+    assert len(SHOCKS) == 7 and all(shocked(calm, shock, 0.0) == calm for shock in SHOCKS)
+
+
+def test_a_day_far_from_every_limit_still_has_a_turn_and_a_number_on_its_limit_can_cross_it():
+    assert nearest_turn(dict(zip(NUMBERS, (2.5, 80.0, 8.0, 12.0), strict=True))) is not None
+    turn = nearest_turn(dict(zip(NUMBERS, (-1.0, 60.0, 0.0, 15.0), strict=True)))
+    assert (turn.name, turn.limit, turn.falls, turn.regime) == ("return_pct", -1.0, True, "SHORT_TERM_STRESS")
 
 
 @pytest.mark.parametrize(

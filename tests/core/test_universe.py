@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core import universe
+from tasks.core.events import events
 from tasks.core.records import StockDay
 
 LISTING = Path(__file__).parents[2] / "../shared/data/market/krx_listing_2026-03-20.csv"
@@ -118,3 +119,21 @@ def test_measured_values_overrule_the_table():
     assert universe.beta_of(day("005930", beta=0.0)) == (0.0, "measured")
     levels = [universe.us_correlation_of(day("005930", us_correlation=r)) for r in (0.45, 0.44, 0.25, 0.24, -0.9)]
     assert levels == [(level, "measured") for level in ("high", "medium", "medium", "low", "low")]
+
+
+def test_events_are_of_the_universes_sectors_and_say_no_number():
+    known = {sector.name for sector in universe.sectors()}
+    assert len(events()) >= 25 and len({event.name for event in events()}) == len(events())
+    for event in events():
+        assert event.gains | event.loses <= known and not event.gains & event.loses
+        moved = event.gains if event.direction == "POSITIVE" else event.loses
+        assert event.primary_sector in moved, event.name
+        for text, korean in ((event.ko, True), (event.en, False)):
+            assert not re.search(r"\d", text) and not text.endswith(".")
+            assert bool(re.search("[가-힣]", text)) == korean
+
+
+def test_no_events_text_is_part_of_anothers():
+    """A question is read by finding an event's text in it."""
+    for texts in ([event.ko for event in events()], [event.en for event in events()]):
+        assert not [(one, other) for one in texts for other in texts if one is not other and one in other]

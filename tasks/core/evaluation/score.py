@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema import Draft202012Validator
+import jsonschema_rs
 
 from tasks.core import universe
 from tasks.core.digests import digest_value
@@ -65,7 +65,7 @@ def judge(question: Question, text: str) -> dict[str, float | None]:
     grade, best = subject.grade(scene, text), subject.grade(scene, question.reference)
     return {
         "valid_json": float(reply is not None),
-        "schema_valid": float(reply is not None and Draft202012Validator(question.schema).is_valid(reply)),
+        "schema_valid": float(reply is not None and jsonschema_rs.is_valid(question.schema, reply)),
         "regime_accuracy": _part("regime", grade, best),
         "exposure_in_band": _part("exposure", grade, best),
         "valid_tickers": float(_tickers_hold(reply, question)) if any(_named(reference)) else None,

@@ -11,13 +11,14 @@ from tasks.core.decisions import Choice, Decision, known_numbers
 from tasks.core.kinds.base import Grade, Language, Scene
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
 from tasks.core.strategy import BAND_NUMBERS, REGIMES, RULE_NUMBERS, THRESHOLDS, shocked
-from tasks.core.universe import etfs, names
+from tasks.core.universe import etfs, names, sectors
 
 
 def _names_with_digits() -> list[str]:
-    """Labels and fund names that hold digits: these are no numbers. Longest first, for the pattern's sake."""
+    """Labels, fund and sector names that hold digits: these are no numbers. Longest first, for the pattern's sake."""
     labels = [label.of(language) for label in {**MARKET, **CONTEXT}.values() for language in ("ko", "en")]
-    found = [name for name in [*labels, *(fund.name_ko for fund in etfs())] if re.search(r"\d", name)]
+    called = [*labels, *(fund.name_ko for fund in etfs()), *(sector.name_ko for sector in sectors())]
+    found = [name for name in called if re.search(r"\d", name)]
     return sorted(found, key=len, reverse=True)
 
 

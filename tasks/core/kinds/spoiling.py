@@ -25,6 +25,9 @@ _INVENTED = {
            "Turnover was {n} times its average.", "The futures basis widened to {n}."),
 }  # fmt: skip
 
+_TWICE_LIMIT = {"reasoning": 200, "reason": 120}
+"""The least that any kind's schema allows such a text: a longer one would break the form, which is another flaw."""
+
 
 def spoil(
     scene: Scene, right: dict[str, Any], how: Flaw, rng: Random, mistake: Callable[[], dict], schema: dict[str, Any]
@@ -69,7 +72,9 @@ def _degrade(worse: dict[str, Any], places: list[tuple[Any, Any]], scene: Scene,
         return
     box, key = rng.choice(places)
     first = re.split(r"(?<=[.!?])\s", box[key])[0].rstrip(".")
-    ways = [rng.choice(_GENERIC[scene.language]), f"{first}. {first}."]
+    ways, twice = [rng.choice(_GENERIC[scene.language])], f"{first}. {first}."
+    if len(twice) <= _TWICE_LIMIT.get(key, _TWICE_LIMIT["reason"]):
+        ways.append(twice)
     if key == "reasoning" and (told := set(regimes_told(worse))):
         other = rng.choice([regime for regime in REGIMES if regime not in told])
         ways.append(argue(scene, rng, claimed=other))

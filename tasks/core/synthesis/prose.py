@@ -1,24 +1,39 @@
 """Whether an answer's texts are true: every number stands in the question, the rules or the answer, in these digits.
 
-A number with its sign and digits is compared as text: -1.80 is the return that the question prints, 1.8 is not.
+A number is compared as text, with its sign, digits and unit: -1.80% is the return that the question prints, 1.8% is
+not. A reason given for a stock may quote that stock's numbers, not its neighbour's.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 from tasks.core.decisions import known_numbers
 from tasks.core.kinds.base import Language
-from tasks.core.kinds.grading import grounds_claimed, prose, regimes_told, without_names
+from tasks.core.kinds.grading import PROSE_KEYS, grounds_claimed, regimes_told, without_names
 from tasks.core.kinds.lexicon import MARKET, printed
+from tasks.core.records import StockFacts
 from tasks.core.strategy import (
     EXPOSURES,
+    F_SCORE,
+    GAP_PCT,
+    HIGH_VIX,
+    LARGE_US_MOVE_PCT,
+    MAX_LEVERAGE,
+    MAX_LONG_WEIGHT_PCT,
+    MODERATE_SCORE,
+    OVERNIGHT_PCT,
+    OVERNIGHT_STEP_PCT,
     REDUCE_PCT,
     REGIMES,
-    RULE_NUMBERS,
+    RISK_LEVELS,
     STOP_LOSS_PCT,
+    STRONG_SCORE,
+    TAKE_PROFIT_PCT,
     THRESHOLDS,
+    VOLUME_RATIO,
+    WON_MOVE_PCT,
     Turn,
     nearest_turn,
     regime_of,
@@ -28,70 +43,145 @@ from tasks.core.synthesis.reading import Reading
 from tasks.core.universe import etfs, names, stocks
 
 _HANGUL = re.compile("[가-힣]")
-_NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:%|x(?![a-z]))?")
 _REGIMES = re.compile("|".join(REGIMES))
-_LIMITS = frozenset(
-    f"{limit:g}"
-    for limits in ((limit for _, limit in THRESHOLDS), RULE_NUMBERS, (STOP_LOSS_PCT, REDUCE_PCT))
-    for limit in limits
-)
-"""The rules' limits as texts quote them, those of the regime rule and of stops with their sign."""
+_THRESHOLDS = frozenset(f"{limit:g}%" for _, limit in THRESHOLDS)
+_LIMITS = {
+    "us_return_pct": (f"{LARGE_US_MOVE_PCT:g}%", str(OVERNIGHT_STEP_PCT), f"{OVERNIGHT_STEP_PCT}%",
+                      *(f"{size}%" for size in OVERNIGHT_PCT)),
+    "vix": (f"{HIGH_VIX:g}",),
+    "usdkrw_change_pct": (f"{WON_MOVE_PCT:g}%", f"-{WON_MOVE_PCT:g}%"),
+    "drawdown_pct": ("100", f"{MAX_LEVERAGE:g}", *(f"{limit:g}%" for limit, _ in RISK_LEVELS[:-1])),
+    "opening": (str(MODERATE_SCORE), str(STRONG_SCORE)),
+    "gap_pct": (f"{GAP_PCT:g}%",),
+    "volume_x": (f"{VOLUME_RATIO:g}x",),
+    "f_score": (str(F_SCORE),),
+    "pnl_pct": (f"{STOP_LOSS_PCT:g}%", f"{REDUCE_PCT:g}%", f"{TAKE_PROFIT_PCT:g}%"),
+    "weight_pct": (f"{MAX_LONG_WEIGHT_PCT}%",),
+}  # fmt: skip
+"""The limits of the rules as texts quote them, by the number that they limit."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading) -> Iterator[tuple[str, str]]:
     """What is untrue in the answer's texts, as (rule, detail)."""
-    known, market = _known(right, reading), known_numbers(reading.facts)
+    market = known_numbers(reading.facts)
     regimes, turn = set(regimes_told(right)) | {regime_of(**market)}, nearest_turn(market)
     offered = {name for ticker, _ in reading.names for name in names(ticker)}
-    for _, text in prose(told):
+    whole = _of_market(right, reading, turn)
+    for text, entry in _texts(told):
         plain = _without_stocks(text)
         if bool(_HANGUL.search(plain)) != (reading.language == "ko"):
             yield "language", f"a text is not in the question's language: {text[:50]}"
+        known = whole if entry is None else _of_stock(entry, right, reading)
         strange = [number for number in _NUMBER.findall(without_names(plain)) if number not in known]
-        if strange:
+        if strange and (strange := [one for one in strange if one not in _called(text, whole, reading)]):
             yield "grounded", f"{strange[0]} stands neither in the question nor in the rules: {text[:60]}"
         yield from _regime_problems(text, regimes, turn, reading.language)
         yield from _name_problems(text, offered)
 
 
-def _known(right: dict[str, Any], reading: Reading) -> set[str]:
-    """Every number that a text may quote, as it is printed."""
+def _texts(told: Any, entry: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Every text, with the entry of a list that it is the reason of: it speaks of that stock alone."""
+    if isinstance(told, dict):
+        for key, value in told.items():
+            if isinstance(value, str) and key in PROSE_KEYS:
+                yield value, entry
+            else:
+                yield from _texts(value, entry)
+    elif isinstance(told, list):
+        for value in told:
+            yield from _texts(value, value if isinstance(value, dict) else entry)
+
+
+def _of_market(right: dict[str, Any], reading: Reading, turn: Turn | None) -> set[str]:
+    """What a text on the whole may quote: the market, the limits of what the question states, the decision."""
     language, numbers = reading.language, known_numbers(reading.facts)
     values = [printed(name, value, language) for name, value in {**reading.facts.numbers, **numbers}.items()]
-    values += [printed(name, value, language) for line in reading.facts.stocks for name, value in line.numbers.items()]
-    values += [_distance(name, numbers[name] - limit) for name, limit in THRESHOLDS]
-    for regime in set(regimes_told(right)) or {regime_of(**numbers)}:
-        band = EXPOSURES[regime]
-        values += [str(end) for span in (band.long_gross, band.index_short, band.net) for end in span]
-    values += list(_integers(right))
+    if turn:
+        values.append(_distance(turn.name, numbers[turn.name] - turn.limit))
+    values += _band_ends(right, reading) + list(_integers(right))
+    if "drawdown_pct" in reading.facts.numbers:
+        values.append(f"{reading.facts.numbers['drawdown_pct']:.1f}")  # as in 100/45.3
     if "shock" in reading.facts.words:
         after = shocked(numbers, reading.facts.words["shock"], reading.facts.numbers["shock_pct"])
         values += [printed(name, value, language) for name, value in after.items()]
+    return _tokens(values) | _THRESHOLDS | _limits(reading)
+
+
+def _of_stock(entry: dict[str, Any], right: dict[str, Any], reading: Reading) -> set[str]:
+    """What a text on one stock may quote: its numbers, their limits, its decision, and the context."""
+    language, facts = reading.language, reading.facts
+    own = next((line for line in facts.stocks if line.ticker == entry.get("ticker")), StockFacts(""))
+    values = [printed(name, value, language) for name, value in own.numbers.items()]
+    values += [printed(name, value, language) for name, value in facts.numbers.items() if name not in MARKET]
+    limits = {limit for name in own.numbers for limit in _LIMITS.get(name, ())}
+    return _tokens([*values, *_band_ends(right, reading), *_integers(entry)]) | limits | _limits(reading)
+
+
+def _called(text: str, whole: set[str], reading: Reading) -> set[str]:
+    """What a text may quote beside its own matter because it says of what it speaks: a market label, a stock's name."""
+    language, numbers, known = reading.language, known_numbers(reading.facts), set()
+    called = [name for name, label in MARKET.items() if label.of(language) in text]
+    if called:
+        known |= whole
+    known |= _tokens(_distance(name, numbers[name] - limit) for name, limit in THRESHOLDS if name in called)
+    for line in reading.facts.stocks:
+        if any(name in text for name in names(line.ticker)):
+            known |= _tokens(printed(name, value, language) for name, value in line.numbers.items())
+    return known
+
+
+def _tokens(values: Iterable[str]) -> set[str]:
+    """The numbers of printed values; a plus may be left out."""
     found = {number for value in values for number in _NUMBER.findall(value)}
-    return found | {number.removeprefix("+") for number in found} | _LIMITS
+    return found | {number.removeprefix("+") for number in found}
+
+
+def _limits(reading: Reading) -> set[str]:
+    """The limits of what the question states about the market."""
+    stated = {*reading.facts.numbers, *(["opening"] if _is_opening(reading) else [])}
+    return {limit for name in stated for limit in _LIMITS.get(name, ())}
+
+
+def _is_opening(reading: Reading) -> bool:
+    return any("gap_pct" in line.numbers for line in reading.facts.stocks)
+
+
+def _band_ends(right: dict[str, Any], reading: Reading) -> list[str]:
+    ends = []
+    for regime in set(regimes_told(right)) or {regime_of(**known_numbers(reading.facts))}:
+        band = EXPOSURES[regime]
+        ends += [f"{end}%" for span in (band.long_gross, band.index_short, band.net) for end in span]
+        ends += [str(band.net[0]), str(band.long_gross[0])]  # as in 40~70% and "40 to 70%"
+    return ends
 
 
 def _distance(name: str, value: float) -> str:
-    return f"{abs(value):.{MARKET[name].decimals}f}"
+    return f"{abs(value):.{MARKET[name].decimals}f}%"
 
 
 def _integers(right: Any) -> Iterator[str]:
     """The decision's integers as prose writes them, and what follows from two of them."""
     if isinstance(right, dict):
         for key, value in right.items():
-            scaled = key.endswith(("_x100", "_bp")) and isinstance(value, int)
-            yield from ([f"{value / 100:.2f}"] if scaled else _integers(value))
+            yield from [_written(key, value)] if isinstance(value, int) else _integers(value)
         if "day_1" in right:
             first, second = (right[day]["net_exposure_pct"] for day in ("day_1", "day_2"))
-            yield str(abs(second - first))
+            yield from (f"{abs(second - first)}%", str(abs(second - first)))
     elif isinstance(right, list):
-        for entry in right:
-            yield from _integers(entry)
+        # A list's own integers belong to its stocks; what a text on the whole may quote is their sum.
         added = [entry["weight_pct"] for entry in right if isinstance(entry, dict) and entry.get("action") == "ADD"]
-        yield str(sum(added))
-    elif isinstance(right, int):
-        yield str(right)
+        if added:
+            yield f"{sum(added)}%"
+
+
+def _written(key: str, value: int) -> str:
+    if key.endswith("_bp"):
+        return f"{value / 100:.2f}%"
+    if key.endswith("_x100"):
+        return f"{value / 100:.2f}"
+    return f"{value}%" if key.endswith("_pct") else str(value)
 
 
 def _regime_problems(text: str, regimes: set[str], turn: Turn | None, language: Language) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,286 @@
+"""Every kind's decision at its edges, from the numbers of a question alone."""
+
+import pytest
+
+from tasks.core import decisions
+from tasks.core.decisions import Choice, settled
+from tasks.core.events import event
+from tasks.core.records import Facts, StockFacts
+from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
+from tasks.core.universe import etf, etfs, stocks
+
+DAYS = {
+    "BEAR": (-3.2, 18.0, -7.5, 31.0),
+    "SHORT_TERM_STRESS": (-1.8, 33.0, -2.0, 27.0),
+    "WEAKENING": (-0.6, 42.0, -1.0, 16.0),
+    "MILD_BULL": (0.4, 55.0, 1.0, 14.0),
+    "STRONG_BULL": (1.9, 74.0, 5.2, 18.0),
+}
+each_regime = pytest.mark.parametrize("regime", REGIMES)
+
+
+def facts_of(regime, lines=(), words=None, **numbers):
+    return Facts({**dict(zip(NUMBERS, DAYS[regime], strict=True)), **numbers}, tuple(lines), words or {})
+
+
+def lines_of(number, **numbers):
+    return [StockFacts(known.ticker, {"beta": known.beta, **numbers}) for known in stocks()[:number]]
+
+
+def funds(*groups):
+    return [StockFacts(fund.ticker) for group in groups for fund in etfs() if fund.group == group]
+
+
+def test_a_choice_allows_its_value_its_span_and_its_others():
+    assert [told for told in range(8, 22) if Choice(15, 10, 20).allows(told)] == list(range(10, 21))
+    assert Choice("a", others=("b",)).allows("b") and not Choice("a", others=("b",)).allows("c")
+    assert not Choice(15, 10, 20).allows("15") and not Choice(15, 10, 20).allows(None)
+
+
+@each_regime
+def test_regime_classification(regime):
+    told = decisions.regime_classification(facts_of(regime))
+    assert told["regime"] == regime and "missing_inputs" not in told
+    assert (told["recommended_net_exposure_pct"].low, told["recommended_net_exposure_pct"].high) == EXPOSURES[
+        regime
+    ].net
+    assert told["recommended_net_exposure_pct"].allows(settled(told)["recommended_net_exposure_pct"])
+
+
+def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
+    told = decisions.regime_classification(Facts({"return_pct": -3.2}))
+    assert told["regime"] == "WEAKENING" and told["missing_inputs"] == list(NUMBERS[1:])
+    assert told["confidence_pct"].value <= 50 and not told["confidence_pct"].allows(51)
+    assert decisions.regime_classification(Facts({"return_pct": -0.4}))["regime"] == "WEAKENING"
+    assert decisions.regime_classification(Facts({"return_pct": 0.4}))["regime"] == "MILD_BULL"
+
+
+@each_regime
+@pytest.mark.parametrize("offered", [6, 7, 8])
+def test_a_book_is_inside_every_band_with_as_few_names_as_the_limit_allows(regime, offered):
+    told = settled(decisions.full_analysis(facts_of(regime, lines_of(offered))))
+    longs, shorts, band = told["positions"]["long"], told["positions"]["short"], EXPOSURES[regime]
+    gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
+    assert band.long_gross[0] <= gross <= band.long_gross[1] and band.index_short[0] <= short <= band.index_short[1]
+    assert told["net_exposure_pct"] == gross - short and band.net[0] <= gross - short <= band.net[1]
+    assert all(entry["weight_pct"] <= MAX_LONG_WEIGHT_PCT for entry in longs)
+    assert len(longs) == -(-gross // MAX_LONG_WEIGHT_PCT)
+    assert [entry["ticker"] for entry in shorts] == [decisions.hedges()[0]] * bool(short)
+
+
+def test_weak_regimes_hold_the_calmest_names_and_strong_ones_the_liveliest():
+    offered = lines_of(8)
+    by_beta = [line.ticker for line in sorted(offered, key=lambda line: line.numbers["beta"])]
+    longs = {
+        regime: [entry["ticker"] for entry in decisions.full_analysis(facts_of(regime, offered))["positions"]["long"]]
+        for regime in ("WEAKENING", "STRONG_BULL")
+    }
+    assert longs["WEAKENING"][0] == by_beta[0] and longs["STRONG_BULL"][0] == by_beta[-1]
+
+
+def test_ratios_become_integers_and_absent_ones_stay_absent():
+    line = StockFacts("005930", {"per": 12.3, "pbr": 1.15})
+    assert decisions.ratios(line) == {"per_x10": 123, "pbr_x100": 115}
+    assert decisions.ratios(StockFacts("005930", {"per": 0.6})) == {"per_x10": 6}
+    assert decisions.ratios(StockFacts("005930")) == {}
+
+
+@each_regime
+def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
+    told = decisions.overnight_gap(
+        facts_of(regime, funds("short_kospi", "leveraged_kospi"), us_return_pct=-1.0, vix=25.0)
+    )["overnight_strategy"]
+    bearish = regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
+    assert told["direction"] == ("INVERSE" if bearish else "LONG") and told["weight_pct"].value == 20
+    group = "short_kospi" if bearish else "leveraged_kospi"
+    assert all(etf(ticker).group == group for ticker in (told["ticker"].value, *told["ticker"].others))
+    other = funds("leveraged_kospi" if bearish else "short_kospi")[0].ticker
+    assert not told["ticker"].allows(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "regime", "action"),
+    [
+        ("memory_price_up", "STRONG_BULL", "ADD"),
+        ("memory_price_up", "MILD_BULL", "ADD"),
+        ("memory_price_up", "WEAKENING", "HOLD"),
+        ("memory_glut", "STRONG_BULL", "REDUCE"),
+        ("memory_glut", "BEAR", "REDUCE"),
+    ],
+)
+def test_gains_are_bought_only_in_a_strong_regime(name, regime, action):
+    told = decisions.sector_analysis(facts_of(regime, lines_of(4), {"event": name}))
+    assert (told["action"], told["direction"]) == (action, event(name).direction)
+
+
+def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
+    found = event("memory_price_up")
+    lines = [StockFacts(known.ticker) for known in stocks()]
+    told = decisions.sector_analysis(facts_of("MILD_BULL", lines, {"event": found.name}))
+    impacts = {entry["ticker"]: entry["impact"] for entry in told["affected_stocks"]}
+    for known in stocks():
+        expected = "POSITIVE" if known.sector in found.gains else "NEGATIVE" if known.sector in found.loses else None
+        assert impacts.get(known.ticker) == expected
+
+
+@pytest.mark.parametrize(
+    ("drawdown", "leverage", "regime", "action"),
+    [
+        (62.5, 1.6, "STRONG_BULL", "MAINTAIN"),  # exactly 100 / 62.5
+        (62.5, 1.61, "STRONG_BULL", "DELEVERAGE"),
+        (62.6, 1.6, "MILD_BULL", "DELEVERAGE"),
+        (20.0, 2.0, "MILD_BULL", "MAINTAIN"),
+        (20.0, 2.01, "MILD_BULL", "DELEVERAGE"),
+        (20.0, 2.0, "WEAKENING", "HEDGE"),
+        (20.0, 2.01, "BEAR", "DELEVERAGE"),
+    ],
+)
+def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage, regime, action):
+    told = decisions.risk_management(facts_of(regime, drawdown_pct=drawdown, leverage_x=leverage))
+    assert told["action"] == action and told["risk_assessment"]["leverage_x100"] == round(100 * leverage)
+
+
+@pytest.mark.parametrize(
+    ("before", "to", "now", "urgency", "first"),
+    [
+        ("MILD_BULL", "MILD_BULL", 91, "NONE", 91),
+        ("MILD_BULL", "WEAKENING", 90, "GRADUAL", 71),
+        ("MILD_BULL", "SHORT_TERM_STRESS", 90, "IMMEDIATE", 44),
+        ("BEAR", "BEAR", -60, "NONE", -70),
+        ("STRONG_BULL", "BEAR", 120, "IMMEDIATE", -16),
+    ],
+)
+def test_regime_transition(before, to, now, urgency, first):
+    told = decisions.regime_transition(facts_of(to, words={"previous_regime": before}, net_now_pct=float(now)))
+    target = told["target_net_exposure_pct"].value
+    assert (told["transition"], told["urgency"]) == ({"from": before, "to": to}, urgency)
+    assert told["execution_plan"]["day_2"]["net_exposure_pct"].value == target
+    day_1 = told["execution_plan"]["day_1"]["net_exposure_pct"]
+    assert day_1.value == first and day_1.allows(target) and not day_1.allows(now - 31 if target > now else now + 31)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words", "told"),
+    [
+        ((3.0, 3.0, 6), ("low", "large"), (0, "WEAK", "SKIP", 0, 0)),
+        ((3.1, 3.0, 6), ("high", "large"), (2, "MODERATE", "ADD", 3, 155)),
+        ((3.1, 3.1, 7), ("low", "large"), (3, "STRONG", "ADD", 5, 155)),
+        ((9.0, 3.1, 7), ("high", "mid"), (5, "STRONG", "ADD", 8, 450)),
+        ((-4.2, 3.1, 7), ("low", "large"), (2, "MODERATE", "ADD", 3, 210)),
+    ],
+)
+def test_opening_momentum(numbers, words, told):
+    keys = ("gap_pct", "volume_x", "f_score"), ("us_correlation", "tier")
+    line = StockFacts("005930", dict(zip(keys[0], numbers, strict=True)), dict(zip(keys[1], words, strict=True)))
+    entry = settled(decisions.opening_momentum(Facts({}, (line,))))["opening_analysis"][0]
+    assert tuple(entry.values()) == ("005930", *told)
+
+
+def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
+    line = StockFacts(
+        "005930", {"gap_pct": 5.0, "volume_x": 4.0, "f_score": 8}, {"us_correlation": "low", "tier": "mid"}
+    )
+    weight = decisions.opening_momentum(Facts({}, (line,)))["opening_analysis"][0]["weight_pct"]
+    assert [told for told in range(12) if weight.allows(told)] == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("change", "direction", "action"),
+    [(0.5, "WON_WEAK", "TILT_TO_EXPORTERS"), (-0.5, "WON_STRONG", "TILT_TO_DOMESTIC"), (0.49, "NEUTRAL", "KEEP")],
+)
+def test_fx_impact(change, direction, action):
+    told = decisions.fx_impact(facts_of("MILD_BULL", lines_of(40), usdkrw=1300.0, usdkrw_change_pct=change))
+    assert (told["fx_analysis"]["direction"], told["portfolio_action"]) == (direction, action)
+    gains, loses = ({entry["ticker"] for entry in told[key]} for key in ("beneficiaries", "negatively_affected"))
+    abroad = {known.ticker for known in stocks()[:40] if known.exporter}
+    at_home = {known.ticker for known in stocks()[:40]} - abroad
+    assert abroad and at_home
+    assert (gains, loses) == {
+        "WON_WEAK": (abroad, at_home), "WON_STRONG": (at_home, abroad), "NEUTRAL": (set(), set())
+    }[direction]  # fmt: skip
+
+
+@each_regime
+def test_stop_loss_management(regime):
+    pnls = (-8.0, -7.9, -3.0, -2.9, 14.9, 15.0)
+    lines = [StockFacts(known.ticker, {"pnl_pct": pnl}) for known, pnl in zip(stocks(), pnls, strict=False)]
+    told = decisions.stop_loss_management(facts_of(regime, lines))
+    small = "REDUCE" if regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR") else "HOLD"
+    assert [entry["action"] for entry in told["position_review"]] == [
+        "STOP_LOSS", small, small, "HOLD", "HOLD", "TAKE_PROFIT"
+    ]  # fmt: skip
+    assert [entry["ticker"] for entry in told["position_review"]] == [line.ticker for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("regime", "weights", "assessment", "actions"),
+    [
+        ("MILD_BULL", (18, 18, 18, 18, 18), "IN_BAND", ["HOLD"] * 5),
+        ("MILD_BULL", (20, 20, 20, 20, 20), "IN_BAND", ["TRIM"] * 5),  # 100 % is the band's end
+        ("MILD_BULL", (21, 20, 20, 20, 20), "OVER_EXPOSED", ["TRIM"] * 5),
+        ("MILD_BULL", (16, 16, 16, 16, 16), "IN_BAND", ["HOLD"] * 5),
+        ("MILD_BULL", (16, 16, 16, 16, 15), "UNDER_EXPOSED", ["HOLD"] * 5),
+        ("BEAR", (6,), "OVER_EXPOSED", ["EXIT"]),
+    ],
+)
+def test_intraday_rebalancing(regime, weights, assessment, actions):
+    lines = [
+        StockFacts(known.ticker, {"weight_pct": float(weight), "pnl_pct": 0.0})
+        for known, weight in zip(stocks(), weights, strict=False)
+    ]
+    told = decisions.intraday_rebalancing(facts_of(regime, lines))
+    assert told["overall_assessment"] == assessment
+    assert [entry["action"] for entry in told["rebalancing_decision"]] == actions
+
+
+def test_a_questions_own_limit_per_stock_counts():
+    line = StockFacts("005930", {"weight_pct": 15.0, "pnl_pct": 0.0})
+    told = [
+        decisions.intraday_rebalancing(facts_of("MILD_BULL", [line], **limit))["rebalancing_decision"][0]
+        for limit in ({}, {"max_weight_pct": 12.0})
+    ]
+    assert [entry["target_weight_pct"] for entry in told] == [15, 12]
+
+
+@pytest.mark.parametrize(
+    ("before", "shock", "size", "after", "action"),
+    [
+        ("MILD_BULL", "index_drop", 1.0, "WEAKENING", "CUT"),
+        ("MILD_BULL", "index_drop", 7.0, "BEAR", "CUT"),
+        ("MILD_BULL", "oil_spike", 1.0, "MILD_BULL", "KEEP"),
+        ("MILD_BULL", "index_rally", 5.0, "STRONG_BULL", "ADD"),
+        ("WEAKENING", "index_rally", 3.0, "MILD_BULL", "ADD"),
+    ],
+)
+def test_what_if(before, shock, size, after, action):
+    told = decisions.what_if(facts_of(before, words={"shock": shock}, shock_pct=size))
+    found = told["scenario_analysis"]
+    assert found["regime_now"] == before
+    assert (found["regime_after"], told["recommended_action"]["action"]) == (after, action)
+    net = told["recommended_action"]["net_exposure_pct"]
+    assert (net.low, net.high) == EXPOSURES[after].net
+
+
+@pytest.mark.parametrize("shock", SHOCKS)
+def test_a_shock_of_nothing_changes_nothing(shock):
+    told = decisions.what_if(facts_of("WEAKENING", words={"shock": shock}, shock_pct=0.0))
+    assert told["recommended_action"]["action"] == "KEEP"
+
+
+@each_regime
+def test_multi_step(regime):
+    told = settled(decisions.multi_step(facts_of(regime, lines_of(5), drawdown_pct=62.5)))
+    book, risk = told["step_2_portfolio"], told["step_3_risk"]
+    assert told["step_1_regime"]["regime"] == regime
+    assert book["long_gross_pct"] - book["index_short_pct"] == book["net_exposure_pct"]
+    assert len(book["core_longs"]) == (0 if regime == "BEAR" else 3)
+    assert risk == {"max_leverage_x100": 160, "stop_loss_pct": -8, "take_profit_pct": 15}
+
+
+@each_regime
+def test_with_a_regime_given_the_decision_is_that_regimes(regime):
+    """What a mistaken reader would decide: the rejected answers are made of it."""
+    other = "BEAR" if regime != "BEAR" else "STRONG_BULL"
+    told = settled(decisions.full_analysis(facts_of(other, lines_of(8)), regime))
+    assert told["regime"] == regime
+    assert EXPOSURES[regime].net[0] <= told["net_exposure_pct"] <= EXPOSURES[regime].net[1]
