@@ -1,5 +1,6 @@
 """evaluate, as Prefect sees it."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ def _evaluate(job: Job) -> dict[str, Any]:
     build_questions(job.folder("market") / "holdout", settings.evaluation, job.out)
     questions = read_questions(job.out / "questions.jsonl")
     scores = {}
-    with open_server(job.run.home) as server:
+    with open_server(job.run.home) as server, ExitStack() as until_asked:
         tags = {"released": read_registration(job.folder("register"))["tag"]}
         if settings.evaluation.baseline:
             tags = {"base": _serve_baseline(job, server), **tags}
+            until_asked.callback(server.delete, tags["base"])
         for number, (name, tag) in enumerate(tags.items()):
 
             def progress(fraction: float, text: str, number: int = number, name: str = name) -> None:
@@ -43,8 +45,6 @@ def _evaluate(job: Job) -> dict[str, Any]:
 
             replies = ask_all(server.openai_url, tag, questions, job.out / f"replies-{name}.jsonl", progress)
             scores[name] = score(questions, replies)
-        if settings.evaluation.baseline:
-            server.delete(tags["base"])
     write_report(scores, job.out, toy=settings.model.base == "demo")
     return {name: figures["summary"] for name, figures in scores.items()}
 

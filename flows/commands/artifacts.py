@@ -17,7 +17,7 @@ def list_artifacts(as_json: Json = False) -> None:
     """Every artifact: step, key, size, when it was made."""
     store = _store()
     rows = [
-        (manifest.recipe.step, manifest.key, size(manifest.size), _when(manifest), _state(store, manifest))
+        (manifest.recipe.step, manifest.key, size(store.size(manifest)), _when(manifest), _state(store, manifest))
         for manifest in store.manifests()
     ]
     names = ("step", "key", "size", "made", "state")
@@ -78,14 +78,13 @@ def why(key: Key) -> None:
 
     store = _store()
     manifest = resolve(store, key)
-    earlier = [other for other in store.manifests(manifest.recipe.step) if other.key != manifest.key]
-    earlier = [other for other in earlier if other.made["finished"] <= manifest.made["finished"]]
-    step = manifest.recipe.step
+    step, profile = manifest.recipe.step, manifest.made["profile"]
+    earlier = store.before(manifest.recipe, profile, manifest.made["finished"])
     if earlier:
-        reason = difference(earlier[-1].recipe, manifest.recipe)
-        stdout.print(f"{step} {manifest.key} was made after {earlier[-1].key} because {reason}.", markup=False)
+        reason = difference(earlier.recipe, manifest.recipe)
+        stdout.print(f"{step} {manifest.key} was made after {earlier.key} because {reason}.", markup=False)
     else:
-        stdout.print(f"{step} {manifest.key} was the first of its step.", markup=False)
+        stdout.print(f"{step} {manifest.key} was the first of its step in profile {profile}.", markup=False)
     for name, upstream in manifest.lineage.items():
         stdout.print(f"  read {name} {upstream}", markup=False)
     for name, digest in manifest.recipe.outside.items():
@@ -102,6 +101,7 @@ def gc(
 
     store = _store()
     found = garbage(store)
+    models = [] if found.working else _unneeded_models(store, remove=yes)
     if found.working:
         say("A run is at work: artifacts that it may read are not listed. Try again when it is done.")
     entries = found.unneeded + (found.attempts if attempts else [])
@@ -109,7 +109,9 @@ def gc(
     _show_entries(store, "", entries)
     if found.attempts and not attempts:
         _show_entries(store, "interrupted, and resumed by the same command (--attempts removes them)", found.attempts)
-    if not entries:
+    for tag in models:
+        stdout.print(f"model {tag}", markup=False)
+    if not entries and not models:
         say("Nothing to remove.")
     elif not yes:
         say(f"{size(total)} would be freed. Remove them with `kospilot artifacts gc {'--attempts ' * attempts}--yes`.")
@@ -117,6 +119,24 @@ def gc(
         for entry, _ in entries:
             store.discard(entry)
         say(f"{size(total)} freed.")
+
+
+def _unneeded_models(store, remove: bool) -> list[str]:
+    """Our models on the server that no name and no kept artifact needs; removed if asked."""
+    from tasks.core.errors import WorkError
+    from tasks.core.housekeeping import unneeded_tags
+    from tasks.core.run import kospilot_home
+    from tasks.core.serving.servers import open_server
+
+    try:
+        with open_server(kospilot_home()) as server:
+            tags = unneeded_tags(store, server.tags())
+            for tag in tags if remove else []:
+                server.delete(tag)
+    except WorkError as error:
+        say(f"The models on the server stay: {error}")
+        return []
+    return tags
 
 
 def _show_entries(store, title: str, entries: list) -> None:

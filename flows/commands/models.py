@@ -1,5 +1,6 @@
 """kospilot evaluate, promote, rollback, ask, chat: the models on the server."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,13 @@ import typer
 from flows.console import print_json, say, stderr, stdout
 from tasks.core.errors import RequestError
 
-Tag = Annotated[str | None, typer.Argument(help="A model on the server; by default the only promoted one.")]
+Tag = Annotated[str | None, typer.Argument(help="A model on the server; by default the one promoted last.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+_TAG = re.compile(r"[\w./:-]+", re.ASCII)
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (ask, chat, evaluate, promote, rollback):
+    for command in (ask, chat, schema, evaluate, promote, rollback):
         app.command()(command)
 
 
@@ -33,7 +35,9 @@ def ask(
     from tasks.core.run import kospilot_home
 
     home = kospilot_home()
-    tag = tag or _only_promoted(home)
+    if tag and text is None and not _TAG.fullmatch(tag):  # one argument that is no name: a question
+        tag, text = None, tag
+    tag = tag or _last_promoted(home)
     if text:
         question = own_question(kind, text)
     else:
@@ -61,20 +65,30 @@ def ask_and_show(home: Path, tag: str, question, as_json: bool = False) -> None:
 
 def chat(tag: Tag = None) -> None:
     """Talk with the model; an empty line or Ctrl-D ends it."""
+    from tasks.core.evaluation.answer import Options
     from tasks.core.evaluation.answer import ask as ask_model
     from tasks.core.run import kospilot_home
     from tasks.core.serving.servers import open_server
 
     home = kospilot_home()
-    tag = tag or _only_promoted(home)
+    tag, own = tag or _last_promoted(home), Options(temperature=None, seed=None)
     messages: list[dict] = []
     with open_server(home) as server:
         say(f"{tag} on {server.name}. An empty line ends it.")
         while text := _read_line():
             messages.append({"role": "user", "content": text})
-            reply = ask_model(server.openai_url, tag, messages)
+            reply = ask_model(server.openai_url, tag, messages, options=own)
             messages.append({"role": "assistant", "content": reply.text})
             stdout.print(reply.text, markup=False)
+            if reply.finish_reason == "length":
+                say(f"(cut after {reply.completion_tokens} tokens, the model's num_predict; say `go on`)")
+
+
+def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> None:
+    """The kind's JSON Schema, for Ollama's `format` or an OpenAI-style `response_format`."""
+    from tasks.core.kinds import kind as kind_named
+
+    print_json(kind_named(kind).schema)
 
 
 def evaluate(
@@ -148,7 +162,7 @@ def _check_tag(server, tag: str) -> None:
         raise RequestError(f"There is no model {tag!r} on {server.name}. There are: {there}.")
 
 
-def _only_promoted(home: Path) -> str:
+def _last_promoted(home: Path) -> str:
     from tasks.core.store import Store
 
     promoted = Store(home / "artifacts").manifests("promote")

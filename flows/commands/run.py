@@ -7,7 +7,7 @@ import typer
 
 from flows.console import duration, follow_run, print_json, say, stderr, stdout, table
 
-Profile = Annotated[str, typer.Argument(help="A profile: demo, kospi-7b, kospi-7b-8gb.")]
+Profile = Annotated[str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")]
 Force = Annotated[list[str] | None, typer.Option(help="A step to make again even if nothing changed; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -128,10 +128,12 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
     import time
 
     from flows.server import deliver_logs, environment, server
-    from tasks.core.status import write_status
+    from tasks.core.serving.servers import where_answered
+    from tasks.core.status import end_status, write_status
 
     started, handler = time.time(), follow_run()
     resolved, outcome = prepared.resolved, "failed"
+    write_status(prepared.home, "run", 0.0, f"{resolved.profile} is starting")
     try:
         with server(prepared.home) as url:
             os.environ.update(environment(prepared.home, url))
@@ -146,10 +148,10 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
             outcome = "done"
     finally:
         handler.close_status()
-        write_status(
-            prepared.home, "run", 1.0, f"{resolved.profile} {outcome} in {duration(time.time() - started)}", outcome
-        )
+        end_status(prepared.home, outcome)
     say(f"Done in {duration(time.time() - started)}.")
+    if steps is None or "promote" in steps:
+        say(where_answered(prepared.home))
 
 
 def ask_released(prepared) -> None:

@@ -1,5 +1,6 @@
 """Questions about the whole store: which artifact a key means, which are unreadable, and what may go."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def garbage(store: Store) -> Garbage:
     if not working:
         unneeded += _superseded(store) + unreadable(store)
     return Garbage(_weighed(unneeded), _weighed(attempts), working)
+
+
+def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
+    """Of a server's models, those of our register artifacts that may go, and baselines that a killed evaluation left.
+
+    Only what this store knows to be its own: others may register models of the same name on the same server.
+    """
+    registered, superseded = store.manifests("register"), set(_superseded(store))
+    mine = {manifest.metrics["tag"] for manifest in registered if store.path("register", manifest.key) in superseded}
+    names = {manifest.recipe.settings["release.name"] for manifest in registered}
+    evaluations = [entry.name.partition("-")[2] for entry in store.root.glob(".staging/evaluate-*")]
+    mine |= {f"{name}-base:{key[:8]}" for name in names for key in evaluations}
+    return sorted(mine & set(there))
 
 
 def _superseded(store: Store) -> list[Path]:

@@ -83,8 +83,8 @@ def why_run(recipe: Recipe, world: World) -> str | None:
     store = world.store
     problem = store.problem(recipe.step, recipe.key)
     if problem == "not there":
-        earlier = [other for other in store.manifests(recipe.step) if other.made["profile"] == world.profile]
-        return difference(earlier[-1].recipe, recipe) if earlier else "not built yet"
+        earlier = store.before(recipe, world.profile)
+        return difference(earlier.recipe, recipe) if earlier else "not built yet"
     if problem:
         return f"its artifact is damaged: {problem}"
     return world.live(store.manifest(recipe.step, recipe.key))

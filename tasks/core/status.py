@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tasks.core.digests import write_json
 
 
@@ -15,10 +17,20 @@ def write_status(home: Path, step: str, fraction: float, text: str, state: str =
     write_json(home / "logs" / "status.json", {**line, "at": time.time()})
 
 
+def end_status(home: Path, state: str) -> None:
+    """Says how the run ended. The step that it stood at stays: of a failed run that is what one wants to know."""
+    if line := _read(home):
+        write_status(home, line["step"], line["fraction"], line["text"], state)
+
+
 def read_status(home: Path) -> dict[str, Any] | None:
     """The latest status, with `alive`: whether the process that wrote it is still there. None if nothing ever ran."""
+    line = _read(home)
+    return {**line, "alive": line["state"] == "running" and psutil.pid_exists(line["pid"])} if line else None
+
+
+def _read(home: Path) -> dict[str, Any] | None:
     try:
-        line = json.loads((home / "logs" / "status.json").read_text(encoding="utf-8"))
+        return json.loads((home / "logs" / "status.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return {**line, "alive": line["state"] == "running" and Path(f"/proc/{line['pid']}").exists()}

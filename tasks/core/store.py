@@ -59,10 +59,6 @@ class Manifest:
     def ref(self) -> Ref:
         return Ref(self.recipe.step, self.key, self.digest)
 
-    @property
-    def size(self) -> int:
-        return sum(size for size, _ in self.files.values())
-
 
 def digest_content(files: dict[str, tuple[int, str]], patterns: tuple[str, ...] | list[str]) -> str:
     """Digest over the sorted (path, sha256) of the files that match; raises WorkError where none does."""
@@ -106,6 +102,11 @@ class Store:
         """Whether the content was removed on purpose; the manifest vouches for it until it is rebuilt."""
         return (self.path(manifest.recipe.step, manifest.key) / "expended.json").exists()
 
+    def size(self, manifest: Manifest) -> int:
+        """Bytes on the disk: an expended artifact's content takes none."""
+        gone = set(manifest.content) if self.expended(manifest) else set()
+        return sum(size for path, (size, _) in manifest.files.items() if path not in gone)
+
     def problem(self, step: str, key: str, deep: bool = False) -> str | None:
         """Why the artifact cannot be used, or None if it is intact: sizes always, digests when deep."""
         folder = self.path(step, key)
@@ -127,10 +128,14 @@ class Store:
                 return f"the content of {path} changed"
         return None
 
-    def find(self, recipe: Recipe) -> Manifest | None:
-        if self.problem(recipe.step, recipe.key):
-            return None
-        return self.manifest(recipe.step, recipe.key)
+    def before(self, recipe: Recipe, profile: str, moment: str | None = None) -> Manifest | None:
+        """The profile's newest other artifact of the step, made until the moment: what a new one is compared with."""
+        others = [
+            manifest
+            for manifest in self.manifests(recipe.step)
+            if manifest.key != recipe.key and manifest.made["profile"] == profile
+        ]
+        return next((other for other in reversed(others) if moment is None or other.made["finished"] <= moment), None)
 
     @contextlib.contextmanager
     def locked(self, name: str, taken: str = "is being made by another run") -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The command's manners: a wrong request is one short paragraph and exit code 2, and never a traceback."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -24,6 +25,8 @@ import pytest
         (["artifacts", "show", "abc"], "No artifact's key begins with 'abc'"),
         (["tools", "install", "llama"], "There is no tool 'llama'"),
         (["ask"], "No model was promoted yet"),
+        (["ask", "어떤 국면?"], "No model was promoted yet"),
+        (["schema", "regime"], "There is no kind 'regime'"),
     ],
 )
 def test_a_wrong_request(arguments, told):
@@ -32,6 +35,14 @@ def test_a_wrong_request(arguments, told):
     assert told in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_kinds_schema_is_one_json_document():
+    arguments = [sys.executable, "-m", "flows", "schema", "regime_classification"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["type"] == "object"
+    assert "regime" in told["properties"]
 
 
 def test_serve_refuses_a_port_where_another_server_would_be_taken_for_ours():

@@ -70,6 +70,14 @@ def endpoint(monkeypatch):
     thread.join()
 
 
+def test_what_is_left_open_is_the_models_own(endpoint):
+    ask(endpoint.url, "m", CHAT, options=Options(temperature=None, seed=None))
+    assert not endpoint.asked[-1].keys() & {"temperature", "seed", "max_tokens"}
+    ask(endpoint.url, "m", CHAT)
+    assert (endpoint.asked[-1]["temperature"], endpoint.asked[-1]["seed"]) == (0.0, 42)
+    assert "max_tokens" not in endpoint.asked[-1], "the model's num_predict holds: a long right answer is not cut"
+
+
 def question(number):
     chat = [{"role": "user", "content": f"question {number}"}]
     return Question(f"q{number}", "full_analysis", "en", None, chat, SCHEMA, "{}", {})

@@ -37,8 +37,8 @@ def build(world_now, contents=None):
     refs, made = {}, []
     for name, step in chain(world_now.settings).items():
         recipe = recipe_of(step, world_now, {other: refs[other] for other in step.reads})
-        found = world_now.store.find(recipe)
-        if found is None:
+        found = world_now.store.manifest(name, recipe.key)
+        if world_now.store.problem(name, recipe.key):
             made.append(name)
             with world_now.store.staging(recipe, resumes=False) as out:
                 for file in FILES[name]:

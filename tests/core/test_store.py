@@ -13,7 +13,7 @@ import pytest
 
 from flows.commands.artifacts import gc
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.housekeeping import garbage, resolve, run_lock, unreadable
+from tasks.core.housekeeping import garbage, resolve, run_lock, unneeded_tags, unreadable
 from tasks.core.produce import Job
 from tasks.core.store import Draft, Recipe, Store, digest_content
 
@@ -37,7 +37,7 @@ def store(tmp_path):
 
 def test_published_is_found_and_intact(store):
     manifest = publish(store, recipe(a=1), {"model.bin": "weights", "report.txt": "beside"})
-    assert store.find(recipe(a=1)) == manifest
+    assert store.manifest("quantize", recipe(a=1).key) == manifest
     assert store.problem("quantize", manifest.key, deep=True) is None
     assert manifest.content == ["model.bin"]
 
@@ -61,7 +61,6 @@ def test_damage_is_named(store, damage, told):
     manifest = publish(store, recipe(), {"model.bin": "weights"})
     damage(store.path("quantize", manifest.key))
     assert store.problem("quantize", manifest.key) == told
-    assert store.find(recipe()) is None
 
 
 def test_a_changed_byte_is_seen_by_verify(store):
@@ -82,8 +81,9 @@ def test_an_error_discards_staging_except_for_steps_that_resume(store):
 def test_expended_content_is_still_a_hit_and_must_come_back_equal(store):
     manifest = publish(store, recipe("merge"), {"model.bin": "weights"}, expendable=True)
     assert store.expend(manifest.ref) == 7
-    assert store.find(recipe("merge")) == manifest
+    assert store.problem("merge", manifest.key) is None
     assert store.expended(manifest)
+    assert store.size(manifest) == 0
     with pytest.raises(WorkError, match="came out different when rebuilt"):
         store.restore(manifest, lambda out: (out / "model.bin").write_text("other"))
     store.restore(manifest, lambda out: (out / "model.bin").write_text("weights"))
@@ -163,6 +163,31 @@ def test_gc_removes_interrupted_training_only_when_told_to(store, monkeypatch):
     gc(yes=True, attempts=True)
     assert not list(store.root.glob(".staging/*"))
     assert not list(store.root.glob(".trash/*"))
+
+
+def register(store, key8):
+    made = recipe("register", **{"release.name": "kospi", "n": key8})
+    with store.staging(made, resumes=False) as folder:
+        (folder / "registration.json").write_text(key8)
+        how = {"profile": "demo", "finished": str(time.time()), "seconds": 1}
+        metrics = {"tag": f"kospi-s3:{key8}"}
+        store.publish(folder, Draft(made, ("*",), {}, False, metrics, how))
+
+
+def test_models_that_no_name_and_no_kept_artifact_needs_may_go(store):
+    for key8 in ("old", "new"):
+        register(store, key8)
+    interrupted(store, "evaluate-killed00ffff")
+    ours, kept = ["kospi-base:killed00", "kospi-s3:old"], ["kospi-s3:new", "kospi-s3:latest", "kospi-s3:previous"]
+    assert unneeded_tags(store, [*kept, *ours, "kospi-s3:somebody", "kospi-base:somebody"]) == ours
+
+
+def test_what_was_before_is_asked_of_the_same_profile(store):
+    first = publish(store, recipe("stage1", a=1), {"model.bin": "1"}, profile="kospi-7b")
+    publish(store, recipe("stage1", a=2), {"model.bin": "2"}, profile="demo")
+    now = publish(store, recipe("stage1", a=3), {"model.bin": "3"}, profile="kospi-7b")
+    assert store.before(now.recipe, "kospi-7b", now.made["finished"]) == first
+    assert store.before(first.recipe, "kospi-7b", first.made["finished"]) is None
 
 
 def in_a_thread(work):

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.serving.registration import promote, prove_prompts, register, rollback
-from tasks.core.serving.servers import live_reason, open_server, server_name
+from tasks.core.serving.servers import live_reason, open_server, server_name, where_answered
 from tests.serving.conftest import SYSTEM, silent
 
 SCHEMA = {
@@ -124,6 +124,12 @@ def test_without_ollama_the_run_says_so(no_ollama, tmp_path, caplog):
     with caplog.at_level(logging.WARNING), open_server(tmp_path) as server:
         assert server.name == "embedded"
     assert "the embedded server answers instead" in caplog.text
+
+
+def test_the_user_is_told_where_apps_find_the_model(no_ollama, monkeypatch, tmp_path):
+    assert "kospilot's own server (embedded), which runs only while a command asks it" in where_answered(tmp_path)
+    monkeypatch.setenv("OLLAMA_HOST", "box:11434")
+    assert "http://box:11434/v1" in where_answered(tmp_path)
 
 
 def test_a_host_that_does_not_answer_is_named(monkeypatch, tmp_path):

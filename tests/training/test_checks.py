@@ -44,7 +44,8 @@ def trainer(base, stage2, tokenizer, tmp_path):
 
 def test_right_masks_pass(tokenizer, rows):
     told = checks.check_masks(tokenizer, rows, whole_text=False)
-    assert told["rows"] == 10
+    assert told["rows"] == told["rows_decoded_to_their_answers"] == 10
+    assert told["answers_with_trained_eos"] == sum(len(row["answers"]) for row in rows)
     assert 0.2 < told["trained_share"] < 0.9
 
 

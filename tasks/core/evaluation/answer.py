@@ -28,11 +28,14 @@ PAUSES_S = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class Options:
-    """How a reply is drawn. Temperature 0 and one seed make it repeatable on a server with one slot."""
+    """How a reply is drawn. Temperature 0 and one seed make it repeatable on a server with one slot.
 
-    temperature: float | None = 0.0  # None: the model's own
-    seed: int = 42
-    max_tokens: int = 1024
+    None leaves a value to the model's own parameters, a seed to chance.
+    """
+
+    temperature: float | None = 0.0
+    seed: int | None = 42
+    max_tokens: int | None = None
     timeout_s: float = 600.0
     context: int | None = None  # tokens; None asks the server where it can tell
 
@@ -57,15 +60,9 @@ def ask(
     it does not know the model or the prompt does not fit its context (Ollama would cut it without a word).
     """
     options = options or Options()
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": messages,
-        "seed": options.seed,
-        "max_tokens": options.max_tokens,
-        "stream": False,
-    }
-    if options.temperature is not None:
-        body["temperature"] = options.temperature
+    body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
+    drawn = {"temperature": options.temperature, "seed": options.seed, "max_tokens": options.max_tokens}
+    body |= {name: value for name, value in drawn.items() if value is not None}
     if schema is not None:
         body["response_format"] = {
             "type": "json_schema",

@@ -49,6 +49,16 @@ def server_name(home: Path) -> str:
     return "ollama private" if find_ollama(home) else EmbeddedServer.name
 
 
+def where_answered(home: Path) -> str:
+    """Where apps find the promoted model, in words for the user."""
+    if url := host_url():
+        return f"Apps ask the model at {url}, or at {url}/v1 in OpenAI's style."
+    return (
+        f"The model is on kospilot's own server ({server_name(home)}), which runs only while a command asks it. For"
+        " apps that ask at any time, run the same command with OLLAMA_HOST=127.0.0.1:11434 (your own Ollama's address)."
+    )
+
+
 @contextmanager
 def open_server(home: Path) -> Iterator[Server]:
     """The machine's server for the time of a block. Raises WorkError if OLLAMA_HOST's does not answer."""

@@ -36,17 +36,17 @@ def check_masks(tokenizer: PreTrainedTokenizerFast, rows: list[dict[str, Any]], 
     without = sum(eos not in answer if whole_text else answer[-1] != eos for row in answers for answer in row)
     if without:
         raise WorkError(f"{without} answers do not end in a trained {tokenizer.eos_token}: the model would never stop.")
-    if not whole_text:
-        for row, ids in list(zip(rows, answers, strict=True))[:ROWS_DECODED]:
-            _check_decoded(tokenizer, ids, row["answers"])
+    decoded = [] if whole_text else list(zip(rows, answers, strict=True))[:ROWS_DECODED]
+    for row, ids in decoded:
+        _check_decoded(tokenizer, ids, row["answers"])
     trained = sum(len(answer) for row in answers for answer in row)
     positions = sum(row["positions"] for row in rows)
     return {
         "rows": len(rows),
         "positions": positions,
         "trained_share": round(trained / positions, 4),
-        "eos_trained": True,
-        "template_round_trips": True,
+        "answers_with_trained_eos": sum(map(len, answers)),
+        "rows_decoded_to_their_answers": len(decoded),
     }
 
 
