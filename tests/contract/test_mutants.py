@@ -7,6 +7,14 @@ What makes a mutant untrue is decided without the checker and without reading it
 - a decided leaf, a key, a ticker or a name of the answer was changed: untrue, for training teaches one value;
 - a number or a regime in a text was changed: untrue, for the text said it of something that has not changed;
 - a label, a date, a ticker, a name, the language or the script of the question was changed: untrue by form.
+
+What survives (it is printed) is of two classes, both rare:
+
+- a wrong number in a text that is another true number of the same matter: the index short's 16% of a book told as 15%,
+  which is also the take-profit limit; a score of 3 told as 4 where the F-Score is 4; a limit of -1% told as the -2% of
+  the turn. The text's words would have to be understood to see it.
+- a changed number that gives the answer a second ground beside the one it names: in a bear market every position goes
+  because the band of longs ends at 0%, and the loss that now is below the stop would be a reason too.
 """
 
 import json
@@ -59,7 +67,6 @@ class Mutant:
     what: str
     row: dict[str, Any]
     true: bool = False
-    old: str = ""
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +120,9 @@ def nudged(text, rng):
 def in_answers(row, rng) -> Iterator[Mutant]:
     subject, answer = kind(row["metadata"]["kind"]), json.loads(row["messages"][2]["content"])
 
-    def mutant(sort, path, new, old=""):
+    def mutant(sort, path, new, how=""):
         told = changed(answer, path, new)
-        return Mutant(sort, ".".join(map(str, path)), with_text(row, 2, to_text(told)), old=old)
+        return Mutant(sort, f"{'.'.join(map(str, path))} {how}", with_text(row, 2, to_text(told)))
 
     for path, value in leaves(answer):
         key = path[-1]
@@ -141,7 +148,6 @@ def in_answers(row, rng) -> Iterator[Mutant]:
             yield mutant("answer key", path, lambda box, key: box.update({f"{key}_": box.pop(key)}))
 
 
-NAMES = "|".join(re.escape(n) for k in stocks() for n in (k.name_ko, k.name_en))
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?")
 LABELS_WITH_DIGITS = [label.of(lang) for label in {**MARKET, **CONTEXT}.values() for lang in ("ko", "en")
                       if re.search(r"\d", label.of(lang))]  # fmt: skip
@@ -151,9 +157,8 @@ def in_text(text, path, mutant, row, rng) -> Iterator[Mutant]:
     masked = re.sub("|".join(map(re.escape, LABELS_WITH_DIGITS)), lambda found: "#" * len(found[0]), text)
     for found in NUMBER.finditer(masked):
         new = nudged(found[0], rng)
-        yield mutant(
-            "text number", path, text[: found.start()] + new + text[found.end() :], f"{found[0]} -> {new} in: {text}"
-        )
+        told = text[: found.start()] + new + text[found.end() :]
+        yield mutant("text number", path, told, f"{found[0]} -> {new} in: {text}")
     for found in re.finditer("|".join(REGIMES), text):
         other = rng.choice([regime for regime in REGIMES if regime != found[0]])
         yield mutant("text regime", path, text[: found.start()] + other + text[found.end() :])
@@ -284,8 +289,10 @@ def test_untrue_rows_are_caught_by_the_right_rule(rows):
                 misnamed.append((mutant, found))
     show(made, survivors, misnamed, alarms)
     untrue = sum(number for (_, true), number in made.items() if not true)
-    assert len(survivors) + len(misnamed) <= 0.01 * untrue
-    assert not alarms
+    assert len(survivors) <= 0.01 * untrue
+    escaped = Counter(mutant.sort for mutant in survivors)
+    assert all(escaped[sort] <= 0.04 * made[sort, False] for sort in RIGHT_RULES), escaped
+    assert not misnamed and not alarms
 
 
 def show(made, survivors, misnamed, alarms):
@@ -295,7 +302,6 @@ def show(made, survivors, misnamed, alarms):
         print(f"{sort:18} {made[sort, False]:6} untrue, {escaped[sort]:3} survive; {made[sort, True]:5} stay true")
     for mutant in survivors:
         print("survives:", mutant.row["metadata"]["kind"], mutant.sort, mutant.what)
-        print("   ", mutant.old, mutant.row["messages"][2]["content"])
     for mutant, found in [*misnamed, *alarms]:
         print("true, yet refused:" if mutant.true else "misnamed:", mutant.row["metadata"]["kind"], mutant.sort,
               mutant.what, sorted(found))  # fmt: skip

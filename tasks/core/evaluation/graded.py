@@ -36,7 +36,7 @@ def make_question(
     if day is None:
         raise RequestError(f"{date} is no trading day of {part}. It runs from {traded[0].date} to {traded[-1].date}.")
     draw = Draw(language, "evaluate")
-    scene = draw_scene(subject, replace(days, snapshots=(day,)), draw, Random(f"{seed} {kind}"))
+    scene = draw_scene(subject, replace(days, snapshots=(day,)), draw, Random(f"evaluation {seed} {kind}"))
     return question_of(scene, subject, f"{kind}-{day.date}")
 
 

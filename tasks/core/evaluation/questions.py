@@ -89,7 +89,7 @@ def question_of(scene: Scene, kind: Kind, name: str) -> Question:
 
 
 def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Question]:
-    rng, questions, asked = Random(f"{seed} {kind.name}"), [], set()
+    rng, questions, asked = Random(f"evaluation {seed} {kind.name}"), [], set()
     for number in range(count):
         language = ("ko", "en")[(number + KINDS.index(kind)) % 2]  # in turn, also where each kind has but one
         for _ in range(DRAWS):

@@ -16,7 +16,6 @@ from tasks.core.kinds.lexicon import MARKET, printed
 from tasks.core.records import StockFacts
 from tasks.core.strategy import (
     EXPOSURES,
-    F_SCORE,
     GAP_PCT,
     HIGH_VIX,
     LARGE_US_MOVE_PCT,
@@ -31,12 +30,12 @@ from tasks.core.strategy import (
     STOP_LOSS_PCT,
     STRONG_SCORE,
     TAKE_PROFIT_PCT,
-    THRESHOLDS,
     VOLUME_RATIO,
     WON_MOVE_PCT,
     Turn,
     nearest_turn,
     regime_of,
+    rule_of,
     shocked,
 )
 from tasks.core.synthesis.reading import Reading
@@ -45,21 +44,24 @@ from tasks.core.universe import etfs, names, stocks
 _HANGUL = re.compile("[가-힣]")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:%|x(?![a-z]))?")
 _REGIMES = re.compile("|".join(REGIMES))
-_THRESHOLDS = frozenset(f"{limit:g}%" for _, limit in THRESHOLDS)
+_RULES = {
+    1: (-2, 30, -5), 2: (-1.5, 25), 3: (1, 65, 3), 4: (35, 50), 5: (50,), 6: (-1, 1)
+}  # fmt: skip
+"""What the argument for each rule of strategy.rule_of may quote as its limits, in %; a loss is also called 1%."""
 _LIMITS = {
     "us_return_pct": (f"{LARGE_US_MOVE_PCT:g}%", str(OVERNIGHT_STEP_PCT), f"{OVERNIGHT_STEP_PCT}%",
                       *(f"{size}%" for size in OVERNIGHT_PCT)),
     "vix": (f"{HIGH_VIX:g}",),
     "usdkrw_change_pct": (f"{WON_MOVE_PCT:g}%", f"-{WON_MOVE_PCT:g}%"),
     "drawdown_pct": ("100", f"{MAX_LEVERAGE:g}", *(f"{limit:g}%" for limit, _ in RISK_LEVELS[:-1])),
-    "opening": (str(MODERATE_SCORE), str(STRONG_SCORE)),
     "gap_pct": (f"{GAP_PCT:g}%",),
     "volume_x": (f"{VOLUME_RATIO:g}x",),
-    "f_score": (str(F_SCORE),),
     "pnl_pct": (f"{STOP_LOSS_PCT:g}%", f"{REDUCE_PCT:g}%", f"{TAKE_PROFIT_PCT:g}%"),
     "weight_pct": (f"{MAX_LONG_WEIGHT_PCT}%",),
 }  # fmt: skip
 """The limits of the rules as texts quote them, by the number that they limit."""
+_OPENING = {str(MODERATE_SCORE), str(STRONG_SCORE)}
+"""The scores from which an opening gap counts."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -99,14 +101,15 @@ def _of_market(right: dict[str, Any], reading: Reading, turn: Turn | None) -> se
     language, numbers = reading.language, known_numbers(reading.facts)
     values = [printed(name, value, language) for name, value in {**reading.facts.numbers, **numbers}.items()]
     if turn:
-        values.append(_distance(turn.name, numbers[turn.name] - turn.limit))
+        values += [f"{turn.limit:g}%", _distance(turn.name, numbers[turn.name] - turn.limit)]
     values += _band_ends(right, reading) + list(_integers(right))
     if "drawdown_pct" in reading.facts.numbers:
         values.append(f"{reading.facts.numbers['drawdown_pct']:.1f}")  # as in 100/45.3
     if "shock" in reading.facts.words:
         after = shocked(numbers, reading.facts.words["shock"], reading.facts.numbers["shock_pct"])
         values += [printed(name, value, language) for name, value in after.items()]
-    return _tokens(values) | _THRESHOLDS | _limits(reading)
+    limits = {f"{limit:g}%" for limit in _RULES[rule_of(**numbers)[0]]}
+    return _tokens(values) | limits | _limits(reading) | (_OPENING if "opening_analysis" in right else set())
 
 
 def _of_stock(entry: dict[str, Any], right: dict[str, Any], reading: Reading) -> set[str]:
@@ -121,11 +124,8 @@ def _of_stock(entry: dict[str, Any], right: dict[str, Any], reading: Reading) ->
 
 def _called(text: str, whole: set[str], reading: Reading) -> set[str]:
     """What a text may quote beside its own matter because it says of what it speaks: a market label, a stock's name."""
-    language, numbers, known = reading.language, known_numbers(reading.facts), set()
-    called = [name for name, label in MARKET.items() if label.of(language) in text]
-    if called:
-        known |= whole
-    known |= _tokens(_distance(name, numbers[name] - limit) for name, limit in THRESHOLDS if name in called)
+    language = reading.language
+    known = set(whole) if any(label.of(language) in text for label in MARKET.values()) else set()
     for line in reading.facts.stocks:
         if any(name in text for name in names(line.ticker)):
             known |= _tokens(printed(name, value, language) for name, value in line.numbers.items())
@@ -139,13 +139,8 @@ def _tokens(values: Iterable[str]) -> set[str]:
 
 
 def _limits(reading: Reading) -> set[str]:
-    """The limits of what the question states about the market."""
-    stated = {*reading.facts.numbers, *(["opening"] if _is_opening(reading) else [])}
-    return {limit for name in stated for limit in _LIMITS.get(name, ())}
-
-
-def _is_opening(reading: Reading) -> bool:
-    return any("gap_pct" in line.numbers for line in reading.facts.stocks)
+    """The limits of what the question states beside the market's own numbers."""
+    return {limit for name in reading.facts.numbers for limit in _LIMITS.get(name, ())}
 
 
 def _band_ends(right: dict[str, Any], reading: Reading) -> list[str]:
@@ -190,12 +185,15 @@ def _regime_problems(text: str, regimes: set[str], turn: Turn | None, language: 
     if claims and not claims & regimes:
         yield "argued", f"a text argues for {', '.join(sorted(claims))}: {text[:60]}"
     for sentence in _SENTENCE.split(text):
-        said = set(_REGIMES.findall(sentence))
+        named = _REGIMES.findall(sentence)
+        said = set(named)
         turning = turn and f"{turn.limit:g}%" in sentence and MARKET[turn.name].of(language) in sentence
         if turning and said and said != {turn.regime}:
             yield "argued", f"beyond {turn.limit:g}% lies {turn.regime}: {sentence[:60]}"
         elif not turning and said - regimes:
             yield "argued", f"{', '.join(sorted(said - regimes))} is not what the numbers say: {sentence[:60]}"
+        if len(named) > len(said):
+            yield "argued", f"a sentence names {named[0]} twice: {sentence[:60]}"
 
 
 def _name_problems(text: str, offered: set[str]) -> Iterator[tuple[str, str]]:
