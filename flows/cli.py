@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import artifacts, machine, market, models, run
+from flows.commands import artifacts, data, machine, market, models, run
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError
 
@@ -27,6 +27,7 @@ run.add_to(app)
 models.add_to(app)
 machine.add_to(app)
 app.add_typer(artifacts.app)
+app.add_typer(data.app)
 app.add_typer(market.app)
 
 
