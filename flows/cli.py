@@ -27,6 +27,7 @@ run.add_to(app)
 models.add_to(app)
 machine.add_to(app)
 app.add_typer(artifacts.app)
+app.add_typer(data.app)
 app.add_typer(market.app)
 app.add_typer(data.app)
 

@@ -86,8 +86,11 @@ def _texts(row: dict[str, Any]) -> tuple[str, str, str] | None:
 
 def _subject(reply: str, name: str | None) -> Kind | None:
     """The kind that the row says, else the one whose keys the answer has."""
-    if name in DECISIONS:
-        return kind(name)
+    return kind(name) if name in DECISIONS else kind_of_reply(reply)
+
+
+def kind_of_reply(reply: str) -> Kind | None:
+    """The kind whose keys an answer has."""
     try:
         keys = set(json.loads(reply))
     except (ValueError, TypeError):

@@ -1,0 +1,26 @@
+"""A few rows, pairs and questions from the demo market, made once."""
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from tasks.core.evaluation.questions import build_questions
+from tasks.core.market.demo import ensure_demo_market
+from tasks.core.market.snapshots import build_market
+from tasks.core.settings import Evaluation, Market, Pairs, Synthesis
+from tasks.core.synthesis.generate import synthesize
+from tasks.core.synthesis.pairs import build_pairs
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A folder with rows.jsonl, pairs.jsonl and questions.jsonl."""
+    folder, out = tmp_path_factory.mktemp("market"), tmp_path_factory.mktemp("made")
+    ensure_demo_market(folder / "daily")
+    build_market(folder / "daily", Market(), folder)
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))  # a token for every run of letters
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.save(str(folder / "tokenizer.json"))
+    synthesize(folder / "train", folder / "tokenizer.json", Synthesis(rows=96), out)
+    build_pairs(out / "rows.jsonl", Pairs(rows=40), out)
+    build_questions(folder / "holdout", Evaluation(questions=24), out)
+    return out
