@@ -29,7 +29,6 @@ machine.add_to(app)
 app.add_typer(artifacts.app)
 app.add_typer(data.app)
 app.add_typer(market.app)
-app.add_typer(data.app)
 
 
 @app.callback()

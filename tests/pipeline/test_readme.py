@@ -1,8 +1,8 @@
 """Every command of the README is run here, or by the test named beside it."""
 
-import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,8 +39,7 @@ def place(finished, tmp_path_factory):
     prices |= {"Close": [100 + day % 5 for day in range(28)], "Volume": [1000] * 28}
     pq.write_table(pa.table(prices), folder / "prices.parquet")
     (folder / "krx_listing.csv").write_text("Code,Name,Stocks\n005930,삼성전자,5969782550\n", encoding="utf-8")
-    row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
-    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    shutil.copy(home.path("synthesize") / "rows.jsonl", folder / "rows.jsonl")
     return home, folder
 
 
