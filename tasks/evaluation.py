@@ -18,6 +18,9 @@ from tasks.core.run import Run
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import read_registration
 from tasks.core.serving.servers import Server, open_server
+from tasks.core.synthesis.guard import prove_apart
+
+_TRAINED_ON = {"synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
 
 
 @task(**cached("evaluate"), retries=1, retry_delay_seconds=5)
@@ -30,7 +33,10 @@ def evaluate(run: Run, reads: dict[str, Ref]) -> Ref:
 
 def _evaluate(job: Job) -> dict[str, Any]:
     settings = job.run.settings
-    build_questions(job.folder("market") / "holdout", settings.evaluation, job.out)
+    holdout = job.folder("market") / "holdout"
+    build_questions(holdout, settings.evaluation, job.out)
+    trained_on = [job.folder(step) / file for step, file in _TRAINED_ON.items() if step in job.reads]
+    apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
     questions = read_questions(job.out / "questions.jsonl")
     scores = {}
     with open_server(job.run.home) as server, ExitStack() as until_asked:
@@ -46,7 +52,7 @@ def _evaluate(job: Job) -> dict[str, Any]:
             replies = ask_all(server.openai_url, tag, questions, job.out / f"replies-{name}.jsonl", progress)
             scores[name] = score(questions, replies)
     write_report(scores, job.out, toy=settings.model.base == "demo")
-    return {name: figures["summary"] for name, figures in scores.items()}
+    return {"apart_from_training": apart, **{name: figures["summary"] for name, figures in scores.items()}}
 
 
 def _serve_baseline(job: Job, server: Server) -> str:

@@ -93,10 +93,13 @@ def chain(settings: Settings) -> dict[str, Step]:
                 "register": ("registration.json",),
                 "download": _TOKENIZER,
                 **({"baseline": ("model.gguf",)} if settings.evaluation.baseline else {}),
+                # What the model was trained on: its questions are proven not to be among the evaluation's.
+                **({"synthesize": ("rows.jsonl",)} if "stage2" in ran else {}),
+                **({"pairs": ("pairs.jsonl",)} if "stage3" in ran else {}),
             },
             settings=("evaluation",),
             resumes=True,
-            version=2,
+            version=3,
         ),
         Step(
             "promote",

@@ -23,6 +23,7 @@ from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.market_days import read_marks
 from tasks.core.settings import Synthesis
 from tasks.core.synthesis.checks import check_rows
+from tasks.core.synthesis.guard import prove_of_days
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
 
     with ThreadPoolExecutor(2) as pool:  # one kind's tokens are counted, without Python, while another is written
         rows = [row for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)) for row in made]
+    prove_of_days(rows, days.snapshots)
     for row in rows:
         row["metadata"]["market_generated"] = generated
     Random(synthesis.seed).shuffle(rows)

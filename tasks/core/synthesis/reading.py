@@ -37,6 +37,7 @@ class Reading:
     dates: tuple[str, ...]
     names: tuple[tuple[str, str], ...]  # (ticker, name) as printed
     unread: tuple[str, ...]  # numbers without a label, and labels that stand twice
+    wording: str  # the text without all of these
 
 
 def read_question(text: str) -> Reading:
@@ -52,9 +53,10 @@ def read_question(text: str) -> Reading:
         odd += left
     words, rest = _words(rest, language)
     dates = tuple(_DATE.findall(rest))
-    odd += _DIGITS.findall(_DATE.sub("", rest))
+    wording = _DATE.sub("", rest)
+    odd += _DIGITS.findall(wording)
     names = tuple((line["ticker"], line["name"].strip()) for line in lines)
-    return Reading(language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd))
+    return Reading(language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd), wording)
 
 
 def _stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
@@ -73,18 +75,18 @@ def _stock_words(language: Language) -> list[tuple[str, str, re.Pattern[str]]]:
 
 
 def _words(text: str, language: Language) -> tuple[dict[str, str], str]:
-    """The regime of the day before, the event and the shock, and the text without the first."""
+    """The regime of the day before, the event and the shock, and the text without them."""
     words = {}
     pattern = re.compile(re.escape(REGIME_WORD.of(language)) + _BETWEEN + f"({'|'.join(REGIMES)})")
     if found := pattern.search(text):
         words["previous_regime"] = found[1]
         text = pattern.sub("", text)
     for event in events():
-        if (event.ko if language == "ko" else event.en) in text:
-            words["event"] = event.name
+        if (told := event.ko if language == "ko" else event.en) in text:
+            words["event"], text = event.name, text.replace(told, "")
     for name, label in lexicon.SHOCKS.items():
         if label.of(language) in text:
-            words["shock"] = name
+            words["shock"], text = name, text.replace(label.of(language), "")
     return words, text
 
 
