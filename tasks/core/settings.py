@@ -214,6 +214,8 @@ class Release(Section):
 class Evaluation(Section):
     questions: Count = 200
     """Questions in the frozen set, from held-out days and unseen templates."""
+    max_tokens: Count = 4_096
+    """Most tokens of a reply; a question whose right answer is short allows fewer. A longer reply is cut, and fails."""
     baseline: bool = True
     """Ask the base model the same questions and show it beside the release."""
     seed: int = 42

@@ -21,6 +21,7 @@ SMALL = (
     "stage2.token_budget=9000",
     "stage3.token_budget=9000",
     "evaluation.questions=3",
+    "evaluation.max_tokens=256",  # the toy rambles to the end of what it may write
     "stage2.save_every=1",  # so that a kill finds a checkpoint while there is still work to do
     "stage3.save_every=1",
 )

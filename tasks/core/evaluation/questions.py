@@ -5,7 +5,7 @@ Reads the market's holdout part; writes and reads questions.jsonl.
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,6 +34,7 @@ class Question:
     schema: dict[str, Any]  # JSON Schema of the answer
     reference: str  # the right answer's text
     scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about
+    most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)
 
     @property
     def max_tokens(self) -> int:
@@ -42,7 +43,7 @@ class Question:
         Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. It ends a model that
         rambles, and cuts none that answers.
         """
-        return max(MIN_REPLY_TOKENS, len(self.reference.encode()))
+        return min(self.most_tokens, max(MIN_REPLY_TOKENS, len(self.reference.encode())))
 
 
 def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[st
         for kind, count in _counts(KINDS, evaluation.questions).items()
         for question in _draw_questions(kind, count, days, evaluation.seed)
     ]
+    questions = [replace(question, most_tokens=evaluation.max_tokens) for question in questions]
     lines = [json.dumps(asdict(question), ensure_ascii=False) + "\n" for question in questions]
     (out / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
     dates = sorted({question.date for question in questions})
