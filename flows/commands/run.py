@@ -129,10 +129,10 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
 
     from flows.server import deliver_logs, environment, server
     from tasks.core.serving.servers import where_answered
-    from tasks.core.status import end_status, write_status
+    from tasks.core.status import end_failed, write_status
 
     started, handler = time.time(), follow_run()
-    resolved, outcome = prepared.resolved, "failed"
+    resolved = prepared.resolved
     write_status(prepared.home, "run", 0.0, f"{resolved.profile} is starting")
     try:
         with server(prepared.home) as url:
@@ -145,11 +145,14 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
                 full(*arguments) if steps is None else part(*arguments, steps)
             finally:
                 deliver_logs()
-            outcome = "done"
+    except BaseException:
+        end_failed(prepared.home)
+        raise
     finally:
         handler.close_status()
-        end_status(prepared.home, outcome)
-    say(f"Done in {duration(time.time() - started)}.")
+    took = duration(time.time() - started)
+    write_status(prepared.home, "run", 1.0, f"{resolved.profile} done in {took}", "done")
+    say(f"Done in {took}.")
     if steps is None or "promote" in steps:
         say(where_answered(prepared.home))
 

@@ -1,5 +1,6 @@
 """What the latest run is doing, for `kospilot status`: one small file, rewritten whole. Writes KOSPILOT_HOME/logs."""
 
+import contextlib
 import json
 import os
 import time
@@ -17,10 +18,11 @@ def write_status(home: Path, step: str, fraction: float, text: str, state: str =
     write_json(home / "logs" / "status.json", {**line, "at": time.time()})
 
 
-def end_status(home: Path, state: str) -> None:
-    """Says how the run ended. The step that it stood at stays: of a failed run that is what one wants to know."""
+def end_failed(home: Path) -> None:
+    """Says that the run failed, at the step and the share where it stood: that is what one wants to know of it."""
     if line := _read(home):
-        write_status(home, line["step"], line["fraction"], line["text"], state)
+        with contextlib.suppress(OSError):  # a full disk: the error that says so must not be replaced by this one
+            write_status(home, line["step"], line["fraction"], line["text"], "failed")
 
 
 def read_status(home: Path) -> dict[str, Any] | None:

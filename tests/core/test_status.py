@@ -3,14 +3,14 @@
 import os
 import subprocess
 
-from tasks.core.status import end_status, read_status, write_status
+from tasks.core.status import end_failed, read_status, write_status
 
 
 def test_a_failed_run_still_tells_the_step_it_failed_at(tmp_path):
     assert read_status(tmp_path) is None
     write_status(tmp_path, "stage2", 0.4, "step 4/10")
     assert read_status(tmp_path)["alive"]
-    end_status(tmp_path, "failed")
+    end_failed(tmp_path)
     told = read_status(tmp_path)
     assert (told["step"], told["fraction"], told["text"], told["state"]) == ("stage2", 0.4, "step 4/10", "failed")
     assert not told["alive"]
