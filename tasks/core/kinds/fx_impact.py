@@ -59,7 +59,7 @@ _DIRECTIONS = {
     "ko": {
         "WON_WEAK": (
             "원/달러가 {change} 올라 {limit:g}% 기준을 채운 원화 약세다.",
-            "환율 {rate}, 하루 등락 {change}면 원화가 약하다.",
+            "환율 {rate}에 등락 {change}면 원화가 약하다.",
             "원화 가치가 밀렸다. 원/달러 등락 {change}는 {limit:g}% 이상의 약세다.",
             "{change} 오른 환율은 수출 기업의 원화 환산 매출을 키운다.",
             "달러 값이 {rate}까지 {change} 올라 원화 약세로 본다.",
@@ -72,7 +72,7 @@ _DIRECTIONS = {
         ),
         "WON_STRONG": (
             "원/달러가 {change} 움직여 {limit:g}% 기준을 채운 원화 강세다.",
-            "환율 {rate}, 하루 등락 {change}면 원화가 강하다.",
+            "등락 {change}, 환율 {rate}면 원화가 강하다.",
             "원화 가치가 올랐다. 원/달러 등락 {change}는 {limit:g}% 이상의 강세다.",
             "수입 원가가 낮아진다. 원/달러 등락이 {change}라 내수에 유리하다.",
             "달러 값이 {rate_ro} 낮아졌다. 등락 {change}의 원화 강세다.",
@@ -99,7 +99,7 @@ _DIRECTIONS = {
     "en": {
         "WON_WEAK": (
             "USD/KRW moved {change}, at least the {limit:g}% that counts: the won is weak.",
-            "A rate of {rate} after {change} in a day means a weak won.",
+            "At {rate}, after {change} in a day, the won is weak.",
             "The won lost ground, with USD/KRW at {change} and {limit:g}% as the mark.",
             "At {change} on the day exporters' won revenue grows.",
             "The dollar climbed to {rate}, {change} in a day, and the won is weak.",

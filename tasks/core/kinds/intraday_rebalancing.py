@@ -58,7 +58,7 @@ _REASONS = {
              "{stop:g}% 손절 규칙에 따라 전량 정리한다.", "{stop:g}%보다 나쁘거나 같아 남기지 않는다."),
         ),
         "no_longs": crossed(
-            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "보유 비중 {weight}%는"),
+            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
             ("모두 정리한다. 롱 상한이 {high}%인 국면이다.", "전량 매도한다. 개별 롱을 두지 않는 국면이다.",
              "비운다. 이 국면의 롱 밴드는 {high}%다."),
         ),
@@ -69,12 +69,12 @@ _REASONS = {
             "비중 {weight}%는 {target}%로 줄인다. 롱 합계 상한이 {high}%다.",
         ),
         "capped": crossed(
-            ("비중 {weight}%가", "{weight}%의 비중은", "현재 {weight}%는", "보유 비중 {weight}%는"),
+            ("비중 {weight}%가", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
             ("종목당 한도 {limit}%를 넘어 {target}%로 줄인다.", "한도 {limit}% 초과라 {target}%까지 판다.",
              "{limit}% 한도를 벗어나 {target}%로 낮춘다.", "한도({limit}%)보다 커서 {target}%에 맞춘다."),
         ),
         "kept": crossed(
-            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "보유 비중 {weight}%는"),
+            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
             ("한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.", "한도 {limit}%를 지키고 손익도 {pnl}%라 유지한다.",
              "손익 {pnl}%에 한도 {limit}% 이내라 손대지 않는다.", "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
              "종목당 {limit}% 이내이며 손익 {pnl}%도 문제없다."),
@@ -102,7 +102,7 @@ _REASONS = {
             ("exceeds the {limit}% limit per stock: cut to {target}%.",
              "breaks the {limit}% limit: down to {target}%.",
              "goes over {limit}%, the limit per stock; trim to {target}%.",
-             "must shrink to {target}% under a {limit}% limit."),
+             "must shrink to {target}% under the {limit}% limit."),
         ),
         "kept": crossed(
             ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%"),

@@ -91,7 +91,7 @@ _RISK = {
     "en": (
         "A drawdown of {drawdown}% caps leverage at {most}x. Stops at {stop:g}%, targets at {take:g}%.",
         "With {drawdown}% lost from the peak the ceiling is {most}x; each name runs between {stop:g}% and {take:g}%.",
-        "Leverage may reach {most}x after a {drawdown}% drawdown; stops at {stop:g}%, profits at {take:g}%.",
+        "Leverage may reach {most}x after a drawdown of {drawdown}%; stops at {stop:g}%, profits at {take:g}%.",
     ),
 }
 

@@ -90,7 +90,7 @@ _REASONS = {
                 ("{score}점이다.", "점수는 {score}점이다.", "신호는 {score}점이다.", "{score}점을 준다.",
                  "{score}점으로 매긴다.", "평가는 {score}점이다.", "{score}점짜리 갭이다.", "합계는 {score}점이다."),
                 ("{points} 조건을 채웠다.", "근거는 {points_da}.", "기준을 넘은 것은 {points_da}.",
-                 "{points} 덕분이다."),
+                 "해당 항목은 {points_da}.", "충족한 조건은 {points_da}."),
             ),
         ),
         "none": (
@@ -108,9 +108,10 @@ _REASONS = {
     },
     "en": {
         "some": crossed(
-            ("Scores {score}.", "Gets {score}.", "Rated {score}.", "Earns {score}.", "Worth {score}."),
+            ("Scores {score}.", "Gets {score}.", "Rated {score}.", "Earns {score}.", "Worth {score}.",
+             "Total {score}."),
             ("It comes from {points}.", "Counted: {points}.", "What counts is {points}.", "In its favour: {points}.",
-             "The ground: {points}.", "Conditions met: {points}.", "Credit for {points}.", "Ticked off: {points}."),
+             "The ground: {points}.", "Conditions met: {points}.", "Credited: {points}.", "Passed: {points}."),
         ),
         "none": (
             "Gap {gap}, volume {volume} and F-Score {f} all miss their marks: 0 points.",

@@ -59,7 +59,6 @@ GROUNDS = {
             "시장 수익률 {r}는 손실이고 상승 종목 비중 {b}는 35%와 50% 사이에 있어 약화로 판정한다.",
             "당일 {r}에 상승 종목 비중 {b}면 무너진 장은 아니고 약화 국면이다.",
             "파는 쪽이 우세하지만 전면적이지는 않다. 시장 수익률 {r}, 상승 종목 비중 {b}의 약화 국면이다.",
-            "마이너스 수익률({r})과 35~50% 구간의 상승 종목 비중({b})은 약화 신호다.",
         ),
         "MILD_BULL": (
             "상승 종목 비중 {b}가 절반을 넘고 시장 수익률도 {r}라 완만한 상승 국면이다.",
@@ -169,7 +168,6 @@ GROUNDS = {
             "The market is weakening: a return of {r}, with breadth inside 35% to 50% at {b}.",
             "Sellers lead, though not everywhere: return {r}, breadth {b}, a weakening market.",
             "The negative return, {r}, meets breadth of {b} in the 35% to 50% range: weakening.",
-            "Lower at {r}, and breadth of {b} keeps it at weakening.",
         ),
         "MILD_BULL": (
             "More than half of the names rose, {b}, and the return is {r}: a mild uptrend.",
@@ -217,7 +215,7 @@ GROUNDS = {
         ),
         "flat": (
             "A market return of {r} is no loss, which makes it a mild uptrend.",
-            "The index stood still at {r}; that is no loss, and by the rule a mild uptrend.",
+            "The index stood still at {r}; no loss, and by the rule a mild uptrend.",
             "No loss at {r}: the rule calls it a mild uptrend.",
         ),
         "down": (
@@ -249,7 +247,6 @@ TURNS = {
         "주시할 선은 {label} {limit}로, 그 {moves_if} {regime_ro} 옮긴다.",
         "이 판단은 {label_i} {limit} {moves_if} {regime_ro} 바뀐다.",
         "여유는 {gap}%p이고 {label_i} {limit} {moves_if} {regime_ro} 전환한다.",
-        "만일 {label_i} {limit} {moves_if} 국면은 {regime_ro} 바뀐다.",
         "경계는 {label} {limit}에 있고, 그 {moves_if} {regime_ro} 다시 판정한다.",
         "다음 점검에서 {label_i} {limit} {moves_if} {regime_da}.",
         "가장 먼저 판정을 바꿀 조건은 {label} {limit}로, 그 {moves_if} {regime_da}.",
@@ -299,5 +296,5 @@ EXPOSURES = {
 
 NEUTRAL = {
     "ko": ("주어지지 않은 {labels_eun} 중립으로 두었다.", "{labels_eun} 알 수 없어 중립으로 본다."),
-    "en": ("Not given and taken as neutral: {labels}.", "Taken as neutral because nobody gave them: {labels}."),
+    "en": ("Not given and taken as neutral: {labels}.", "Taken as neutral for want of a figure: {labels}."),
 }

@@ -85,29 +85,50 @@ _LEVERAGE = {
     },
     "en": {
         "DELEVERAGE": crossed(
-            ("Leverage of {now}x", "Today's {now}x", "Running {now}x", "This {now}x", "The book's {now}x"),
+            (
+                "Leverage of {now}x",
+                "Today's {now}x",
+                "Running {now}x",
+                "This {now}x",
+                "Our {now}x",
+                "The book's {now}x",
+            ),
             (
                 "is above the {most}x that a drawdown of {drawdown}% allows and has to come down.",
-                "exceeds the ceiling of {most}x set by a {drawdown}% drawdown.",
-                "goes past {most}x, the most that a {drawdown}% drawdown permits; it must be cut.",
-                "breaks the {most}x limit of a {drawdown}% drawdown, so part of it is sold.",
+                "exceeds the ceiling of {most}x set by a drawdown of {drawdown}%.",
+                "goes past {most}x, the most that a drawdown of {drawdown}% permits; it must be cut.",
+                "breaks the {most}x limit of a drawdown of {drawdown}%, so part of it is sold.",
             ),
         ),
         "HEDGE": crossed(
-            ("Leverage of {now}x", "Today's {now}x", "Running {now}x", "This {now}x", "The book's {now}x"),
+            (
+                "Leverage of {now}x",
+                "Today's {now}x",
+                "Running {now}x",
+                "This {now}x",
+                "Our {now}x",
+                "The book's {now}x",
+            ),
             (
                 "keeps inside the {most}x that a drawdown of {drawdown}% allows, but the regime is weak: add a hedge.",
                 "respects the ceiling of {most}x. Nothing need be sold; the weak regime is answered with a hedge.",
-                "stays within {most}x for a {drawdown}% drawdown. The regime still calls for an index hedge.",
+                "stays within {most}x for a drawdown of {drawdown}%. The regime still calls for an index hedge.",
                 "may stay under a limit of {most}x, yet a weak regime wants an index hedge.",
             ),
         ),
         "MAINTAIN": crossed(
-            ("Leverage of {now}x", "Today's {now}x", "Running {now}x", "This {now}x", "The book's {now}x"),
+            (
+                "Leverage of {now}x",
+                "Today's {now}x",
+                "Running {now}x",
+                "This {now}x",
+                "Our {now}x",
+                "The book's {now}x",
+            ),
             (
                 "fits inside the {most}x that a drawdown of {drawdown}% allows, and the regime is sound.",
                 "meets the ceiling of {most}x, and no hedge is called for.",
-                "needs no change: a {drawdown}% drawdown allows {most}x.",
+                "needs no change: a drawdown of {drawdown}% allows {most}x.",
                 "leaves the {most}x limit intact in a regime that asks for no hedge.",
             ),
         ),

@@ -52,21 +52,37 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 }
 _AFTER = {
     "ko": crossed(
-        ("충격 {size}를 반영하면", "{size} 충격 뒤에는", "이 시나리오({size})에서는", "{size} 충격이면"),
+        (
+            "충격 {size}를 반영하면",
+            "{size} 충격 뒤에는",
+            "이 시나리오({size})에서는",
+            "{size}를 가정하면",
+            "{size} 충격이면",
+        ),
         (
             "시장 수익률이 {r}, 상승 종목 비중이 {b}가 된다.",
             "수익률 {r}, 10일 모멘텀 {m}, 연율 변동성 {v}로 옮겨 간다.",
             "상승 종목 비중이 {b}, 수익률이 {r}까지 움직인다.",
             "10일 모멘텀은 {m}, 연율 변동성은 {v}이고 수익률은 {r}다.",
+            "연율 변동성이 {v}, 상승 종목 비중이 {b}, 수익률이 {r}가 된다.",
+            "지표는 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}로 바뀐다.",
         ),
     ),
     "en": crossed(
-        ("After {size},", "With {size},", "Given {size},", "At {size},", "Shocked by {size},"),
+        (
+            "Shock of {size}:",
+            "Post-shock ({size}),",
+            "Assuming {size},",
+            "After the {size},",
+            "Given the {size},",
+            "Hit by {size},",
+        ),
         (
             "the market return is {r} and breadth {b}.",
             "return goes to {r}, momentum to {m} and volatility to {v}.",
             "breadth comes to {b} on a return of {r}.",
             "momentum is {m}, volatility {v} and the return {r}.",
+            "volatility reaches {v}, with a return of {r} and breadth of {b}.",
         ),
     ),
 }
@@ -80,7 +96,7 @@ _SHIFT = {
         False: ("The regime goes from {before} to {after}.", "That ends {before} and means {after}."),
     },
 }
-_NOW = {"ko": "지금은 {before}다.", "en": "Today it is {before}."}
+_NOW = {"ko": "지금은 {before_da}.", "en": "Today it is {before}."}
 _CONTINGENCY = {
     "ko": (
         "예상과 달리 수치가 돌아오면 순노출 밴드 {low}~{high}% 안에서 다시 맞춘다.",
@@ -122,7 +138,11 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
         ),
     ]  # fmt: skip
     now = wording.ground(scene, rng)
-    parts = [now, *parts] if rng.random() < 0.5 else [*parts, f"{_NOW[language].format(before=before)} {now}"]
+    parts = (
+        [now, *parts]
+        if rng.random() < 0.5
+        else [*parts, f"{_NOW[language].format(before=before, before_da=with_particle(before, '이다/다'))} {now}"]
+    )
     found["reasoning"] = " ".join(parts)
     low, high = EXPOSURES[after].net
     told["contingency"] = rng.choice(_CONTINGENCY[language]).format(

@@ -1,6 +1,6 @@
 """Stage 2 rows: a question about a scene, and its right answer. Every row is proven before any is published.
 
-Reads the market artifact's train part and the base model's tokenizer.json; writes rows.jsonl, and report.json beside it.
+Reads the market artifact's train part and the base model's tokenizer.json; writes rows.jsonl and a report.json.
 """
 
 import json
