@@ -13,7 +13,7 @@ from tasks.core.synthesis.pairs import build_pairs
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """A folder with rows.jsonl, pairs.jsonl and questions.jsonl."""
+    """A folder with rows.jsonl, questions.jsonl and pairs/pairs.jsonl, with their reports."""
     folder, out = tmp_path_factory.mktemp("market"), tmp_path_factory.mktemp("made")
     ensure_demo_market(folder / "daily")
     build_market(folder / "daily", Market(), folder)
@@ -21,6 +21,7 @@ def made(tmp_path_factory):
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     words.save(str(folder / "tokenizer.json"))
     synthesize(folder / "train", folder / "tokenizer.json", Synthesis(rows=96), out)
-    build_pairs(out / "rows.jsonl", Pairs(rows=40), out)
+    (out / "pairs").mkdir()
+    build_pairs(out / "rows.jsonl", Pairs(rows=40), out / "pairs")
     build_questions(folder / "holdout", Evaluation(questions=24), out)
     return out

@@ -35,7 +35,7 @@ def write(file, rows):
     return file
 
 
-@pytest.mark.parametrize(("name", "rows"), [("rows", 96), ("pairs", 40), ("questions", 24)])
+@pytest.mark.parametrize(("name", "rows"), [("rows", 96), ("pairs/pairs", 40), ("questions", 24)])
 def test_what_kospilot_made_is_true(made, command, name, rows):
     code, out, _ = command(made / f"{name}.jsonl", "--json")
     assert code == 0
@@ -92,7 +92,7 @@ def test_a_lie_is_named_with_its_row_and_rule(made, command, tmp_path, kind, rul
 
 
 def test_a_rejected_answer_that_is_right_is_no_pair(made, command, tmp_path):
-    pairs = read(made / "pairs.jsonl")
+    pairs = read(made / "pairs" / "pairs.jsonl")
     pairs[7]["rejected"][0]["content"] = pairs[7]["chosen"][0]["content"]
     code, out, err = command(write(tmp_path / "pairs.jsonl", pairs))
     assert code == 1

@@ -112,7 +112,7 @@ _HEDGES = {
         "국면 밴드 안의 인덱스 숏 {weight}%",
     ),
     "en": (
-        "a {weight}% hedge against the index",
+        "a hedge of {weight}% against the index",
         "takes {weight}% of index risk off the book",
         "an index short of {weight}%, inside the band",
     ),

@@ -7,6 +7,7 @@ from tasks.core import decisions
 from tasks.core.kinds import grading, lexicon, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
 from tasks.core.strategy import WON_MOVE_PCT
 
@@ -57,41 +58,68 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 _DIRECTIONS = {
     "ko": {
         "WON_WEAK": (
-            "원/달러가 {change} 올라 {limit:g}% 기준을 넘은 원화 약세다.",
-            "환율 {rate}, 하루 {change} 변동이면 원화가 약하다.",
-            "원화가 {change}만큼 밀렸다. {limit:g}%를 넘는 약세다.",
-            "{change} 오른 환율은 수출 기업의 원화 매출을 키운다.",
-            "달러 값이 {rate}까지 {change} 뛰어 원화 약세로 본다.",
+            "원/달러가 {change} 올라 {limit:g}% 기준을 채운 원화 약세다.",
+            "환율 {rate}에 등락 {change}면 원화가 약하다.",
+            "원화 가치가 밀렸다. 원/달러 등락 {change}는 {limit:g}% 이상의 약세다.",
+            "{change} 오른 환율은 수출 기업의 원화 환산 매출을 키운다.",
+            "달러 값이 {rate}까지 {change} 올라 원화 약세로 본다.",
+            "원화 약세가 뚜렷하다. 원/달러는 {change} 오른 {rate}다.",
+            "하루 만에 원/달러가 {change} 올라 수출주에 유리하다.",
+            *crossed(
+                ("원화가 약하다.", "환율이 뛰었다.", "달러가 강하다."),
+                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다."),
+            ),
         ),
         "WON_STRONG": (
-            "원/달러가 {change} 움직여 {limit:g}% 기준을 넘은 원화 강세다.",
-            "환율 {rate}, 하루 {change} 변동이면 원화가 강하다.",
-            "원화가 올랐다. 환율 등락 {change}는 {limit:g}%를 넘는 강세다.",
-            "{change} 내린 환율은 수입 원가를 낮춰 내수에 유리하다.",
-            "달러 값이 {rate_ro} {change} 내려 원화 강세로 본다.",
+            "원/달러가 {change} 움직여 {limit:g}% 기준을 채운 원화 강세다.",
+            "등락 {change}, 환율 {rate}면 원화가 강하다.",
+            "원화 가치가 올랐다. 원/달러 등락 {change}는 {limit:g}% 이상의 강세다.",
+            "수입 원가가 낮아진다. 원/달러 등락이 {change}라 내수에 유리하다.",
+            "달러 값이 {rate_ro} 낮아졌다. 등락 {change}의 원화 강세다.",
+            "원화 강세가 뚜렷하다. 원/달러는 {rate}, 등락은 {change}다.",
+            "하루 원/달러 등락이 {change}라 내수주에 유리하다.",
+            *crossed(
+                ("원화가 강하다.", "환율이 내렸다.", "달러가 약하다."),
+                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다."),
+            ),
         ),
         "NEUTRAL": (
             "원/달러 등락 {change}는 ±{limit:g}%에 못 미쳐 중립이다.",
             "환율 {rate}의 하루 변동이 {change}에 그쳐 영향이 없다.",
             "{change}면 {limit:g}% 기준 안이라 환율을 이유로 움직이지 않는다.",
             "환율은 {rate_ro} 잠잠하다. 등락 {change}는 중립이다.",
-            "이 정도({change}) 움직임으로 업종의 득실을 가를 수 없다.",
+            "이 정도({change}) 움직임으로는 업종의 득실을 가를 수 없다.",
+            *crossed(
+                ("환율 변수는 작다.", "원화는 제자리다.", "환율은 중립이다.", "외환 시장이 조용하다."),
+                ("등락이 {change}로 {limit:g}%에 못 미친다.", "원/달러 {rate}, 등락 {change}다.",
+                 "{change} 변동은 기준 {limit:g}% 안이다."),
+            ),
         ),
     },
     "en": {
         "WON_WEAK": (
-            "USD/KRW moved {change}, beyond {limit:g}%: the won is weak.",
-            "A rate of {rate} after {change} in a day means a weak won.",
-            "The won lost ground by {change}, more than the {limit:g}% that counts.",
+            "USD/KRW moved {change}, at least the {limit:g}% that counts: the won is weak.",
+            "At {rate}, after {change} in a day, the won is weak.",
+            "The won lost ground, with USD/KRW at {change} and {limit:g}% as the mark.",
             "At {change} on the day exporters' won revenue grows.",
             "The dollar climbed to {rate}, {change} in a day, and the won is weak.",
+            "A weak won: {change} on the day takes the dollar to {rate}.",
+            "Exporters get a tailwind from USD/KRW, {change} at {rate}.",
+            "Weak won: {rate}, {change} on the day.",
+            "Dollar up, won down: {change} to {rate}.",
+            "A move of {change}, with {limit:g}% as the mark, makes the won weak.",
         ),
         "WON_STRONG": (
-            "USD/KRW moved {change}, beyond {limit:g}%: the won is strong.",
+            "USD/KRW moved {change}, at least the {limit:g}% that counts: the won is strong.",
             "A rate of {rate} after {change} in a day means a strong won.",
-            "The won gained, with USD/KRW at {change}, more than the {limit:g}% that counts.",
+            "The won gained, with USD/KRW at {change} and {limit:g}% as the mark.",
             "At {change} on the day imports get cheaper and domestic names gain.",
             "The dollar fell to {rate}, {change} in a day, and the won is strong.",
+            "A strong won: {change} on the day takes the dollar to {rate}.",
+            "Domestic names get a tailwind from USD/KRW, {change} at {rate}.",
+            "Strong won: {rate}, {change} on the day.",
+            "Dollar down, won up: {change} to {rate}.",
+            "A move of {change}, with {limit:g}% as the mark, makes the won strong.",
         ),
         "NEUTRAL": (
             "A USD/KRW move of {change} stays within {limit:g}% and is neutral.",
@@ -99,19 +127,33 @@ _DIRECTIONS = {
             "With {change} inside the {limit:g}% limit there is no currency call.",
             "The rate is calm at {rate}; {change} is neutral.",
             "No winners or losers follow from a move of {change}.",
+            *crossed(
+                ("Neutral won:", "No factor:", "Quiet currency:", "No call:"),
+                ("USD/KRW made {change}, short of {limit:g}%.", "{change} at {rate}.",
+                 "a move of {change} does not reach {limit:g}%."),
+            ),
         ),
     },
-}
+}  # fmt: skip
 _EXPORTER = {
     "ko": (
-        "해외 매출이 많은 수출주로 환율 {change}의 영향을 받는다.",
-        "달러 매출이 커서 {change} 변동이 실적에 닿는다.",
+        "해외 매출이 많은 수출주라 환율 {change} 변동의 영향이 크다.",
+        "달러 매출 비중이 커 환율 {change} 변동이 실적에 바로 반영된다.",
     ),
-    "en": ("An exporter with dollar sales, moved by {change}.", "Earns mostly abroad, so {change} reaches its profit."),
+    "en": (
+        "An exporter with dollar sales, moved by {change}.",
+        "Earns mostly abroad, so a move of {change} reaches its profit.",
+    ),
 }
 _DOMESTIC = {
-    "ko": ("국내 매출 위주라 환율 {change}는 원가와 수요로 온다.", "내수 종목으로 {change} 변동이 비용에 닿는다."),
-    "en": ("Sells at home; {change} comes through costs and demand.", "A domestic name whose costs feel {change}."),
+    "ko": (
+        "국내 매출 위주라 환율 {change} 변동은 수입 원가에 반영된다.",
+        "내수 종목이라 환율 {change} 변동이 비용에 영향을 준다.",
+    ),
+    "en": (
+        "Sells at home; {change} comes through import costs.",
+        "A domestic name whose costs feel a move of {change}.",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, listed, one_of, stock_entry, text
 from tasks.core.records import StockFacts
 from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
@@ -51,27 +52,63 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 }
 _REASONS = {
     "ko": {
-        "stopped": ("손익 {pnl}%가 손절 기준 {stop:g}% 이하라 전량 판다.", "{pnl}%로 손절선 {stop:g}%에 걸려 비운다."),
-        "no_longs": ("이 국면은 개별 롱 밴드가 {high}%라 {weight}%를 모두 정리한다.",
-                     "롱 밴드 상한이 {high}%인 국면이라 {weight}% 비중을 비운다."),
-        "scaled": ("롱 합계를 밴드 상한 {high}%에 맞추려 {weight}%에서 {target}%로 낮춘다.",
-                   "롱이 밴드 {high}%를 넘어 {weight}%를 {target}%로 줄인다."),
-        "capped": ("비중 {weight}%가 종목당 한도 {limit}%를 넘어 {target}%로 줄인다.",
-                   "한도 {limit}%를 넘긴 {weight}%라 {target}%까지 판다."),
-        "kept": ("비중 {weight}%는 한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.",
-                 "{weight}% 비중에 손익 {pnl}%면 건드릴 이유가 없다."),
+        "stopped": crossed(
+            ("손익 {pnl}%가", "{pnl}% 손익은", "현재 손익 {pnl}%는"),
+            ("손절 기준 {stop:g}% 이하라 전량 판다.", "손절선 {stop:g}%에 걸려 비운다.",
+             "{stop:g}% 손절 규칙에 따라 전량 정리한다.", "{stop:g}%보다 나쁘거나 같아 남기지 않는다."),
+        ),
+        "no_longs": crossed(
+            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
+            ("모두 정리한다. 롱 상한이 {high}%인 국면이다.", "전량 매도한다. 개별 롱을 두지 않는 국면이다.",
+             "비운다. 이 국면의 롱 밴드는 {high}%다."),
+        ),
+        "scaled": (
+            "롱 합계를 밴드 상한 {high}%에 맞추려 {weight}%에서 {target}%로 낮춘다.",
+            "롱 합계가 밴드 {high}%를 넘어 {weight}%를 {target}%로 줄인다.",
+            "국면의 롱 상한 {high}%에 비례해 {weight}%를 {target}%로 낮춘다.",
+            "비중 {weight}%는 {target}%로 줄인다. 롱 합계 상한이 {high}%다.",
+        ),
+        "capped": crossed(
+            ("비중 {weight}%가", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
+            ("종목당 한도 {limit}%를 넘어 {target}%로 줄인다.", "한도 {limit}% 초과라 {target}%까지 판다.",
+             "{limit}% 한도를 벗어나 {target}%로 낮춘다.", "한도({limit}%)보다 커서 {target}%에 맞춘다."),
+        ),
+        "kept": crossed(
+            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
+            ("한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.", "한도 {limit}%를 지키고 손익도 {pnl}%라 유지한다.",
+             "손익 {pnl}%에 한도 {limit}% 이내라 손대지 않는다.", "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
+             "종목당 {limit}% 이내이며 손익 {pnl}%도 문제없다."),
+        ),
     },
     "en": {
-        "stopped": ("A result of {pnl}% is at or below the {stop:g}% stop, so all of it goes.",
-                    "The {stop:g}% stop is hit at {pnl}%: sell the position."),
-        "no_longs": ("The regime's long band ends at {high}%, so the {weight}% goes entirely.",
-                     "With a long band of {high}% in this regime, {weight}% is sold out."),
-        "scaled": ("Longs come down to the band's {high}%: from {weight}% to {target}% here.",
-                   "The book is above its {high}% band, so {weight}% becomes {target}%."),
-        "capped": ("A weight of {weight}% is above the {limit}% limit per stock and comes down to {target}%.",
-                   "It exceeds the {limit}% limit at {weight}%, so it is cut to {target}%."),
-        "kept": ("The {weight}% is within the {limit}% limit and {pnl}% is above the stop.",
-                 "Nothing forces a trade at {weight}% with a result of {pnl}%."),
+        "stopped": crossed(
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            ("is at or below the {stop:g}% stop, so all of it goes.", "hits the {stop:g}% stop: sell.",
+             "falls under the {stop:g}% stop rule.", "trips the {stop:g}% stop, and nothing is kept."),
+        ),
+        "no_longs": crossed(
+            ("All {weight}%", "The {weight}%", "Its {weight}%", "This {weight}%"),
+            ("goes: the regime's long band ends at {high}%.", "is sold, as this regime holds no single longs.",
+             "leaves the book, whose long band is {high}%."),
+        ),
+        "scaled": (
+            "Longs come down to the band's {high}%: from {weight}% to {target}% here.",
+            "The book is above its {high}% band, so {weight}% becomes {target}%.",
+            "Scaled with the rest to the {high}% band, {weight}% to {target}%.",
+            "A weight of {weight}% shrinks to {target}% as longs are held to {high}%.",
+        ),
+        "capped": crossed(
+            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%"),
+            ("exceeds the {limit}% limit per stock: cut to {target}%.",
+             "breaks the {limit}% limit: down to {target}%.",
+             "goes over {limit}%, the limit per stock; trim to {target}%.",
+             "must shrink to {target}% under the {limit}% limit."),
+        ),
+        "kept": crossed(
+            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%"),
+            ("respects the {limit}% limit, and {pnl}% is above the stop.", "stays: limit {limit}%, result {pnl}%.",
+             "needs no trade with {pnl}% and a limit of {limit}%.", "fits the {limit}% limit; {pnl}% trips no stop."),
+        ),
     },
 }  # fmt: skip
 

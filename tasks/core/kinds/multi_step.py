@@ -85,11 +85,13 @@ _PORTFOLIO = {
 _RISK = {
     "ko": (
         "최대 낙폭 {drawdown}%면 레버리지는 {most}배까지다. 손절 {stop:g}%, 익절 {take:g}%를 건다.",
-        "낙폭 {drawdown}%에서 상한은 {most}배이고, 종목은 {stop:g}%와 {take:g}% 사이에서 관리한다.",
+        "낙폭 {drawdown}%에서 상한은 {most}배이고, 종목은 손절 {stop:g}%와 익절 {take:g}% 사이에서 관리한다.",
+        "레버리지 상한은 {most}배(낙폭 {drawdown}%), 종목별로 {stop:g}%에 손절하고 {take:g}%에 익절한다.",
     ),
     "en": (
-        "A drawdown of {drawdown}% caps leverage at {most}. Stops at {stop:g}%, targets at {take:g}%.",
-        "With {drawdown}% lost from the peak the ceiling is {most}; each name runs between {stop:g}% and {take:g}%.",
+        "A drawdown of {drawdown}% caps leverage at {most}x. Stops at {stop:g}%, targets at {take:g}%.",
+        "With {drawdown}% lost from the peak the ceiling is {most}x; each name runs between {stop:g}% and {take:g}%.",
+        "Leverage may reach {most}x after a drawdown of {drawdown}%; stops at {stop:g}%, profits at {take:g}%.",
     ),
 }
 

@@ -7,6 +7,7 @@ from tasks.core import decisions
 from tasks.core.kinds import grading, lexicon, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import Schema, arranged, closed, integer, listed, one_of, stock_entry, text
 from tasks.core.records import StockFacts
 from tasks.core.strategy import F_SCORE, GAP_PCT, OPENING_WEIGHTS, VOLUME_RATIO, opening_signal
@@ -83,30 +84,49 @@ _REASONS = {
     "ko": {
         "some": (
             "{points_ro} {score}점이다.",
-            "점수 {score}점의 근거는 {points_da}.",
-            "{points}까지 {score}점을 얻었다.",
+            "{points} 조건을 채워 {score}점이다.",
+            "{points}에서 {score}점을 얻었다.",
+            *crossed(
+                ("{score}점이다.", "점수는 {score}점이다.", "신호는 {score}점이다.", "{score}점을 준다.",
+                 "{score}점으로 매긴다.", "평가는 {score}점이다.", "{score}점짜리 갭이다.", "합계는 {score}점이다."),
+                ("{points} 조건을 채웠다.", "근거는 {points_da}.", "기준을 넘은 것은 {points_da}.",
+                 "해당 항목은 {points_da}.", "충족한 조건은 {points_da}."),
+            ),
         ),
         "none": (
             "갭 {gap}, 거래량 {volume}, F-Score {f} 모두 기준에 못 미쳐 0점이다.",
             "점수가 없다. 갭 {gap}에 거래량 {volume}뿐이다.",
+            "0점이다. 갭 {gap}, 거래량 {volume}, F-Score {f} 어느 것도 기준을 넘지 못했다.",
+            "기준을 넘은 항목이 없다. 갭은 {gap}, 거래량은 {volume}다.",
         ),
-        "ADD": (" 비중 {weight}%에 손절은 갭의 절반인 {stop}%다.", " {weight}% 담고 {stop}% 밀리면 나온다."),
-        "SKIP": (" 따라 사지 않는다.", " 진입하지 않는다."),
+        "ADD": (
+            " 비중 {weight}%에 손절은 갭의 절반인 {stop}%다.",
+            " {weight}% 담고 {stop}% 밀리면 나온다.",
+            " {weight}%를 사고 손절 폭은 {stop}%로 둔다.",
+        ),
+        "SKIP": (" 따라 사지 않는다.", " 진입하지 않는다.", " 이 갭은 넘긴다."),
     },
     "en": {
-        "some": (
-            "The score of {score} comes from {points}.",
-            "Scores {score} on {points}.",
-            "It earns {score} through {points}.",
+        "some": crossed(
+            ("Scores {score}.", "Gets {score}.", "Rated {score}.", "Earns {score}.", "Worth {score}.",
+             "Total {score}."),
+            ("It comes from {points}.", "Counted: {points}.", "What counts is {points}.", "In its favour: {points}.",
+             "The ground: {points}.", "Conditions met: {points}.", "Credited: {points}.", "Passed: {points}."),
         ),
         "none": (
             "Gap {gap}, volume {volume} and F-Score {f} all miss their marks: 0 points.",
             "No point scored with a gap of {gap} on volume of {volume}.",
+            "Nothing counts here, with gap {gap}, volume {volume} and F-Score {f}.",
+            "A score of 0: gap {gap}, volume {volume}, F-Score {f}.",
         ),
-        "ADD": (" Weight {weight}%, stop at {stop}%, half the gap.", " Buy {weight}% and leave if it loses {stop}%."),
-        "SKIP": (" Not followed.", " We pass."),
+        "ADD": (
+            " Weight {weight}%, stop at {stop}%, half the gap.",
+            " Buy {weight}% and leave if it loses {stop}%.",
+            " It gets {weight}% with a stop of {stop}%.",
+        ),
+        "SKIP": (" Not followed.", " We pass.", " No trade."),
     },
-}
+}  # fmt: skip
 _SUMMARY = {
     "ko": {
         "some": (
@@ -159,6 +179,8 @@ def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[st
 
 def _reason(line: StockFacts, entry: dict[str, Any], language: Language, rng: Random) -> str:
     said = {key: lexicon.printed(key, line.numbers[key], language) for key in ("gap_pct", "volume_x", "f_score")}
+    if language == "ko":
+        said["volume_x"] = said["volume_x"].replace("x", "배")
     passed = {
         "gap_pct": line.numbers["gap_pct"] > GAP_PCT,
         "volume_x": line.numbers["volume_x"] > VOLUME_RATIO,

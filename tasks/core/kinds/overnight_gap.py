@@ -7,6 +7,7 @@ from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import Schema, arranged, closed, integer, one_of, stock_entry, text
 from tasks.core.strategy import HIGH_VIX, LARGE_US_MOVE_PCT, OVERNIGHT_PCT
 
@@ -55,28 +56,36 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
     ),
 }
 _SIZES = {
-    "ko": (
-        "비중은 기본 {base}%에 {adds} {size}%다.",
-        "{adds} 기본 {base}%가 {size}%가 된다.",
-        "오버레이 한도는 {size}%로, 기본 {base}%에 {adds} 정했다.",
+    "ko": crossed(
+        ("오버나이트 비중은", "오늘 밤 비중은", "오버레이 한도는", "밤사이 비중은"),
+        (
+            "기본 {base}%에 {adds} {size}%다.",
+            "{adds} {size}%로 둔다. 기본은 {base}%다.",
+            "{size}%로, 기본 {base}%에 {adds} 정했다.",
+            "NAV의 {size}%다. 기본 {base}%에 {adds} 나온 값이다.",
+        ),
     ),
-    "en": (
-        "The size is {size}%: the usual {base}%, {adds}.",
-        "Starting from {base}%, {adds}, the overlay is {size}%.",
-        "It carries {size}% of NAV, which is {base}% {adds}.",
+    "en": crossed(
+        ("Size {size}%:", "Overlay {size}%:", "Weight {size}%:", "Carry {size}%:", "Hold {size}%:"),
+        (
+            "the usual {base}%, {adds}.",
+            "a base of {base}%, {adds}.",
+            "starting from {base}%, {adds}.",
+            "{base}% {adds}.",
+        ),
     ),
 }
 _ADDS = {
     "ko": {
-        (False, False): "미국 등락 {us}와 VIX {vix_i} 모두 잠잠해 더하지 않아",
-        (True, False): "미국 등락 {us}가 ±{move:g}%를 넘어 5%p를 더해",
+        (False, False): "미국 등락 {us}와 VIX {vix_i} 모두 잠잠해 더하지 않고",
+        (True, False): "미국 등락 {us}가 ±{move:g}% 이상이라 5%p를 더해",
         (False, True): "VIX {vix_i} {high:g} 이상이라 5%p를 더해",
         (True, True): "미국 등락 {us}와 VIX {vix} 몫으로 5%p씩 더해",
     },
     "en": {
         (False, False): "with nothing added as the US move of {us} and the VIX of {vix} are calm",
-        (True, False): "plus 5 points for a US move of {us}, beyond {move:g}%",
-        (False, True): "plus 5 points for a VIX of {vix}, not below {high:g}",
+        (True, False): "plus 5 points for a US move of {us}, at least {move:g}% either way",
+        (False, True): "plus 5 points for a VIX of {vix}, at or above {high:g}",
         (True, True): "plus 5 points each for the US move of {us} and the VIX of {vix}",
     },
 }

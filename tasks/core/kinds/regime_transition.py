@@ -50,52 +50,79 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 }
 _FIRST = {
     "ko": {
-        "once": ("{now}%에서 {first}%로 하루에 옮긴다. 폭이 작다.", "움직일 폭이 작아 첫날 {first}%까지 마친다."),
+        "once": (
+            "{now}%에서 {first}%까지는 하루면 된다.",
+            "움직일 폭이 크지 않아 첫날 {first}%로 마친다.",
+            "첫날에 바로 {first}%로 맞춘다.",
+        ),
         "fast": (
-            "급한 국면이라 {now}%에서 {first}%까지 대부분을 첫날에 옮긴다.",
-            "첫날에 열에 일곱을 옮겨 {first}%로 만든다. 출발은 {now}%다.",
+            "급한 국면이라 {now}%에서 {first}%까지 이동 폭의 대부분을 첫날에 옮긴다.",
+            "첫날에 이동 폭의 칠 할을 옮겨 {now}%를 {first}%로 바꾼다.",
+            "첫날이 중요하다. {now}%에서 {first}%까지 한 번에 옮긴다.",
         ),
         "half": (
-            "{now}%와 {target}% 사이의 절반인 {first}%까지 옮긴다.",
+            "{now}%와 {target}%의 중간인 {first}%까지 옮긴다.",
             "절반만 먼저 움직여 {now}%를 {first}%로 바꾼다.",
+            "급하지 않으므로 {now}%에서 {first}%까지만 간다.",
         ),
     },
     "en": {
         "once": (
-            "From {now}% to {first}% in one day, the step is small.",
-            "A small step, so {first}% is reached on day one.",
+            "{first}% is within a day's reach of {now}%.",
+            "No large move is needed, so day one ends at {first}%.",
+            "Straight to {first}% on the first day.",
         ),
         "fast": (
             "An urgent regime: most of the way from {now}%, to {first}%, on the first day.",
             "Seven tenths of the move come first, which takes {now}% to {first}%.",
+            "The first day matters: from {now}% to {first}% at once.",
         ),
         "half": (
             "Half of the way from {now}% to {target}%, which is {first}%.",
             "Half goes first and turns {now}% into {first}%.",
+            "There is time, so only from {now}% to {first}%.",
         ),
     },
 }
 _SECOND = {
     "ko": {
-        "done": ("{target}%를 유지하며 수치를 다시 본다.", "이미 {target}%라 손대지 않는다."),
-        "rest": ("남은 {rest}%p를 옮겨 목표 {target}%에 맞춘다.", "나머지 {rest}%p로 {target}%를 채운다."),
+        "done": ("{target}%를 유지하며 수치를 다시 본다.", "{target}%에 맞춰져 있어 더 옮기지 않는다."),
+        "rest": ("남은 {rest}%p를 옮겨 목표 {target}%에 맞춘다.", "나머지 {rest}%p를 마저 움직여 {target}%로 마친다."),
     },
     "en": {
         "done": ("Hold {target}% and look at the figures again.", "Already at {target}%, nothing to do."),
         "rest": (
             "The remaining {rest} points take it to the target of {target}%.",
-            "Another {rest} points complete {target}%.",
+            "Another {rest} points complete the move to {target}%.",
         ),
     },
 }
 _MOVES = {
     "ko": {
-        True: ("{before}에서 벗어나지 않았다.", "직전과 같은 {before}다."),
-        False: ("{before}에서 {to_ro} 넘어간다.", "직전의 {before_eun} 더는 맞지 않고 {to_i} 자리를 잇는다."),
+        True: (
+            "국면은 {before}에서 벗어나지 않았다.",
+            "직전과 같은 {before}다.",
+            "{before} 그대로다.",
+            "전환은 없다. {before} 국면이 이어진다.",
+        ),
+        False: (
+            "국면이 {before}에서 {to_ro} 넘어간다.",
+            "{before} 국면이 끝나고 {to_i} 시작된다.",
+            "직전의 {before_eun} 더는 맞지 않고 이제 {to_ro} 본다.",
+        ),
     },
     "en": {
-        True: ("It has not left {before}.", "The regime is {before} as before."),
-        False: ("It moves from {before} to {to}.", "The {before} of the day before gives way to {to}."),
+        True: (
+            "It has not left {before}.",
+            "The regime is {before} as before.",
+            "No switch: {before} goes on.",
+            "Still {before}, as on the day before.",
+        ),
+        False: (
+            "It moves from {before} to {to}.",
+            "The {before} of the day before gives way to {to}.",
+            "{before} is over and {to} begins.",
+        ),
     },
 }
 

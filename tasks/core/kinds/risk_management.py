@@ -6,6 +6,7 @@ from typing import Any
 from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, one_of, text
 from tasks.core.strategy import MAX_LEVERAGE
 
@@ -54,43 +55,82 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 }
 _LEVERAGE = {
     "ko": {
-        "DELEVERAGE": (
-            "최대 낙폭 {drawdown}%가 허용하는 레버리지는 {most}배인데 지금 {now}배라 줄여야 한다.",
-            "레버리지 {now}배는 낙폭 {drawdown}%에서 나온 상한 {most}배를 넘는다.",
-            "상한은 100/{drawdown}으로 구한 {most}배다. 현재 {now}배는 초과다.",
-            "낙폭이 {drawdown}%이면 {most}배가 한계이므로 {now}배에서 내려와야 한다.",
+        "DELEVERAGE": crossed(
+            ("레버리지 {now}배는", "지금의 {now}배는", "현재 레버리지 {now}배는", "쓰고 있는 {now}배는"),
+            (
+                "최대 낙폭 {drawdown}%가 허용하는 {most}배를 넘어 줄여야 한다.",
+                "상한 {most}배(낙폭 {drawdown}%)를 넘는 수준이라 축소 대상이다.",
+                "낙폭 {drawdown}%에서 나온 한도 {most}배보다 높아 낮춰야 한다.",
+                "한도 초과다. 낙폭 {drawdown}%면 {most}배가 한계다.",
+            ),
         ),
-        "HEDGE": (
-            "레버리지 {now}배는 낙폭 {drawdown}%의 상한 {most}배 안이지만 국면이 약해 헤지를 둔다.",
-            "상한 {most}배를 지키는 {now}배라 줄일 필요는 없고, 약한 국면에는 헤지로 답한다.",
-            "낙폭 {drawdown}%로 {most}배까지 되니 {now}배는 괜찮다. 다만 국면이 헤지를 부른다.",
-            "차입은 {now}배로 한도 {most}배 아래다. 문제는 국면이라 지수 헤지를 더한다.",
+        "HEDGE": crossed(
+            ("레버리지는 {now}배로", "레버리지가 {now}배라", "현재 {now}배로", "지금은 {now}배라"),
+            (
+                "낙폭 {drawdown}%의 상한 {most}배 안이지만 국면이 약해 지수 헤지를 둔다.",
+                "상한 {most}배를 지키고 있다. 줄일 필요는 없으나 약한 국면이라 헤지를 더한다.",
+                "최대 낙폭 {drawdown}%가 허용하는 {most}배 이내다. 다만 국면이 약해 헤지로 대응한다.",
+                "한도 {most}배에 걸리지 않는다. 국면이 약하므로 헤지만 얹는다.",
+            ),
         ),
-        "MAINTAIN": (
-            "레버리지 {now}배는 낙폭 {drawdown}%의 상한 {most}배 안이고 국면도 나쁘지 않아 유지한다.",
-            "상한 {most}배 아래의 {now}배이고 시장이 오르는 쪽이라 그대로 둔다.",
-            "낙폭 {drawdown}%가 허용하는 {most}배에 {now}배는 못 미친다. 손댈 것이 없다.",
-            "{now}배는 한도 {most}배를 지키고, 헤지를 부를 국면도 아니다.",
+        "MAINTAIN": crossed(
+            ("{now}배 레버리지는", "현 수준 {now}배는", "운용 레버리지 {now}배는", "포트폴리오의 {now}배는"),
+            (
+                "낙폭 {drawdown}%의 상한 {most}배 안이고 국면도 나쁘지 않아 유지한다.",
+                "상한 {most}배를 지키고 있고 시장도 받쳐 주어 그대로 둔다.",
+                "최대 낙폭 {drawdown}%가 허용하는 {most}배 이내라 손댈 것이 없다.",
+                "한도 {most}배에 걸리지 않고 헤지가 필요한 국면도 아니다.",
+            ),
         ),
     },
     "en": {
-        "DELEVERAGE": (
-            "A drawdown of {drawdown}% allows {most} times at most; at {now} times leverage has to fall.",
-            "Leverage of {now} exceeds the ceiling of {most} that a {drawdown}% drawdown sets.",
-            "The ceiling is 100/{drawdown}, which gives {most}; {now} is too much.",
-            "With {drawdown}% lost from the peak {most} is the limit, so {now} must come down.",
+        "DELEVERAGE": crossed(
+            (
+                "Leverage of {now}x",
+                "Today's {now}x",
+                "Running {now}x",
+                "This {now}x",
+                "Our {now}x",
+                "The book's {now}x",
+            ),
+            (
+                "is above the {most}x that a drawdown of {drawdown}% allows and has to come down.",
+                "exceeds the ceiling of {most}x set by a drawdown of {drawdown}%.",
+                "goes past {most}x, the most that a drawdown of {drawdown}% permits; it must be cut.",
+                "breaks the {most}x limit of a drawdown of {drawdown}%, so part of it is sold.",
+            ),
         ),
-        "HEDGE": (
-            "Leverage of {now} is inside the ceiling of {most} for a {drawdown}% drawdown, but the regime is weak.",
-            "At {now} against a limit of {most} nothing need be sold; a weak regime is answered with a hedge.",
-            "The drawdown of {drawdown}% permits {most}, so {now} may stay. The regime asks for a hedge.",
-            "Borrowing is {now}, below its limit of {most}. It is the regime that calls for an index hedge.",
+        "HEDGE": crossed(
+            (
+                "Leverage of {now}x",
+                "Today's {now}x",
+                "Running {now}x",
+                "This {now}x",
+                "Our {now}x",
+                "The book's {now}x",
+            ),
+            (
+                "keeps inside the {most}x that a drawdown of {drawdown}% allows, but the regime is weak: add a hedge.",
+                "respects the ceiling of {most}x. Nothing need be sold; the weak regime is answered with a hedge.",
+                "stays within {most}x for a drawdown of {drawdown}%. The regime still calls for an index hedge.",
+                "may stay under a limit of {most}x, yet a weak regime wants an index hedge.",
+            ),
         ),
-        "MAINTAIN": (
-            "Leverage of {now} is inside the ceiling of {most} for a {drawdown}% drawdown and the regime is sound.",
-            "At {now}, below the limit of {most}, and with the market on the rising side, nothing changes.",
-            "A {drawdown}% drawdown permits {most}; {now} does not reach that. Keep it.",
-            "The limit of {most} is respected at {now}, and no hedge is called for.",
+        "MAINTAIN": crossed(
+            (
+                "Leverage of {now}x",
+                "Today's {now}x",
+                "Running {now}x",
+                "This {now}x",
+                "Our {now}x",
+                "The book's {now}x",
+            ),
+            (
+                "fits inside the {most}x that a drawdown of {drawdown}% allows, and the regime is sound.",
+                "meets the ceiling of {most}x, and no hedge is called for.",
+                "needs no change: a drawdown of {drawdown}% allows {most}x.",
+                "leaves the {most}x limit intact in a regime that asks for no hedge.",
+            ),
         ),
     },
 }

@@ -55,14 +55,22 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 _IMPACTS = {
     "ko": {
         "POSITIVE": (
-            "{sector} 업종이라 수혜를 받으며 베타 {beta_da}.",
+            "{sector} 업종이라 수혜를 받는다. 베타는 {beta_da}.",
             "{sector} 실적에 도움이 된다. 베타는 {beta_da}.",
-            "베타 {beta}의 {sector} 종목으로 득을 본다.",
+            "베타 {beta}의 {sector} 종목으로 수혜가 기대된다.",
+            "수혜 업종인 {sector} 종목이다. 베타는 {beta_da}.",
+            "{sector} 이익이 늘 수 있다. 베타는 {beta_da}.",
+            "호재가 닿는 {sector} 업종이며 베타는 {beta_da}.",
+            "{sector}에 호재다. 베타 {beta}의 종목이다.",
         ),
         "NEGATIVE": (
-            "{sector} 업종이라 타격을 받으며 베타 {beta_da}.",
-            "{sector} 실적에 부담이다. 베타는 {beta_da}.",
-            "베타 {beta}의 {sector} 종목으로 손해를 본다.",
+            "{sector} 업종이라 타격을 받는다. 베타는 {beta_da}.",
+            "{sector} 실적에 부담이 된다. 베타는 {beta_da}.",
+            "베타 {beta}의 {sector} 종목으로 피해가 우려된다.",
+            "피해 업종인 {sector} 종목이다. 베타는 {beta_da}.",
+            "{sector} 이익이 줄 수 있다. 베타는 {beta_da}.",
+            "악재가 닿는 {sector} 업종이며 베타는 {beta_da}.",
+            "{sector}에 악재다. 베타 {beta}의 종목이다.",
         ),
     },
     "en": {
@@ -70,25 +78,35 @@ _IMPACTS = {
             "In {sector}, which gains; beta {beta}.",
             "Helps {sector} earnings; its beta is {beta}.",
             "A {sector} name with a beta of {beta} that benefits.",
+            "Good for {sector}; beta {beta}.",
+            "Winner in {sector}, beta {beta}.",
+            "Beta {beta} in {sector}, which the event lifts.",
+            "As {sector} it stands to gain; beta {beta}.",
         ),
         "NEGATIVE": (
             "In {sector}, which suffers; beta {beta}.",
             "Weighs on {sector} earnings; its beta is {beta}.",
             "A {sector} name with a beta of {beta} that loses.",
+            "Bad for {sector}; beta {beta}.",
+            "Loser in {sector}, beta {beta}.",
+            "Beta {beta} in {sector}, which the event hurts.",
+            "As {sector} it stands to lose; beta {beta}.",
         ),
     },
 }
 _LEADS = {
     "ko": {
         "POSITIVE": (
-            "{sector_ro} 먼저 온기가 돈다.",
-            "가장 크게 얻는 업종은 {sector_da}.",
+            "{sector_eun} 가장 먼저 수혜를 본다.",
+            "가장 큰 수혜 업종은 {sector_da}.",
             "{sector_eun} 이익 전망이 올라간다.",
+            "중심 업종은 {sector_da}. 실적에 보탬이 된다.",
         ),
         "NEGATIVE": (
-            "{sector_ro} 먼저 부담이 간다.",
-            "가장 크게 잃는 업종은 {sector_da}.",
+            "{sector_eun} 가장 먼저 부담을 진다.",
+            "가장 큰 피해 업종은 {sector_da}.",
             "{sector_eun} 이익 전망이 깎인다.",
+            "중심 업종은 {sector_da}. 실적에 부담이 된다.",
         ),
     },
     "en": {
@@ -96,11 +114,13 @@ _LEADS = {
             "{sector} gains first.",
             "The sector with most to win is {sector}.",
             "Earnings estimates rise in {sector}.",
+            "The good news lands in {sector}.",
         ),
         "NEGATIVE": (
             "{sector} is hit first.",
             "The sector with most to lose is {sector}.",
             "Earnings estimates fall in {sector}.",
+            "The bad news lands in {sector}.",
         ),
     },
 }

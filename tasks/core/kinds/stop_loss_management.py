@@ -6,6 +6,7 @@ from typing import Any
 from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, listed, one_of, stock_entry, text
 from tasks.core.strategy import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT
 
@@ -47,47 +48,79 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 }
 _REASONS = {
     "ko": {
-        "STOP_LOSS": (
-            "손익 {pnl}%로 손절 기준 {stop:g}% 이하다.",
-            "손절선 {stop:g}%에 걸렸다. 손익은 {pnl}%다.",
-            "{pnl}% 손실은 {stop:g}% 손절 규칙을 따른다.",
+        "STOP_LOSS": crossed(
+            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%까지 밀려"),
+            (
+                "손절 기준 {stop:g}%에 걸린다.",
+                "{stop:g}% 손절 규칙을 따른다.",
+                "손절선 {stop:g}% 이하이므로 정리한다.",
+                "{stop:g}% 손절선을 지키지 못해 판다.",
+            ),
         ),
-        "TAKE_PROFIT": (
-            "손익 {pnl}%로 익절 기준 {take:g}% 이상이다.",
-            "목표 {take:g}%에 닿았다. 손익은 {pnl}%다.",
-            "{pnl}% 이익이 {take:g}% 기준을 채워 차익을 실현한다.",
+        "TAKE_PROFIT": crossed(
+            ("손익 {pnl}%로", "수익률 {pnl}%로", "손익이 {pnl}%까지 올라"),
+            (
+                "익절 기준 {take:g}% 이상이다.",
+                "목표 {take:g}%를 채웠다.",
+                "{take:g}% 익절 규칙에 따라 차익을 실현한다.",
+                "이익을 확정할 {take:g}%선에 닿았다.",
+            ),
         ),
-        "REDUCE": (
-            "손익 {pnl}%로 {reduce:g}% 이하이고 국면이 약해 비중을 줄인다.",
-            "약한 국면에서 손익 {pnl}%는 축소선 {reduce:g}% 아래라 줄인다.",
-            "손절선 {stop:g}%까지는 아니지만 {pnl}%라 국면을 보아 덜어 낸다.",
+        "REDUCE": crossed(
+            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%까지 밀려"),
+            (
+                "축소 기준 {reduce:g}% 이하이고 국면이 약해 비중을 줄인다.",
+                "약한 국면의 축소선 {reduce:g}%에 걸려 덜어 낸다.",
+                "손절선 {stop:g}%까지는 아니지만 약한 국면이라 줄인다.",
+            ),
         ),
-        "HOLD": (
-            "손익 {pnl}%로 조치 기준에 닿지 않는다.",
-            "{pnl}%면 손절과 익절 어느 선에도 걸리지 않는다.",
-            "손익 {pnl}%는 규칙이 정한 범위 안이라 그대로 둔다.",
+        "HOLD": crossed(
+            ("손익 {pnl}%로", "손익이 {pnl}%여서", "{pnl}% 손익은", "현재 손익 {pnl}%는", "손익 {pnl}% 수준은"),
+            (
+                "조치 기준에 닿지 않는다.",
+                "손절과 익절 어느 선에도 걸리지 않는다.",
+                "규칙이 정한 범위 안에 있다.",
+                "그대로 두어도 되는 구간이다.",
+                "아직 손댈 단계가 아니다.",
+            ),
         ),
     },
     "en": {
-        "STOP_LOSS": (
-            "At {pnl}% it is at or below the {stop:g}% stop.",
-            "The {stop:g}% stop is hit, with a result of {pnl}%.",
-            "A result of {pnl}% falls under the {stop:g}% stop rule.",
+        "STOP_LOSS": crossed(
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            (
+                "is at or below the {stop:g}% stop.",
+                "hits the {stop:g}% stop.",
+                "falls under the {stop:g}% stop rule.",
+                "trips the {stop:g}% stop: sell.",
+            ),
         ),
-        "TAKE_PROFIT": (
-            "At {pnl}% it is at or above the {take:g}% target.",
-            "The {take:g}% target is met at {pnl}%.",
-            "A gain of {pnl}% meets the {take:g}% mark, so it is realized.",
+        "TAKE_PROFIT": crossed(
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            (
+                "is at or above the {take:g}% target.",
+                "meets the {take:g}% target.",
+                "clears {take:g}%, so the gain is realized.",
+                "triggers the {take:g}% profit rule.",
+            ),
         ),
-        "REDUCE": (
-            "At {pnl}%, at or below {reduce:g}% in a weak regime, it is cut back.",
-            "The regime is weak and {pnl}% lies at or below {reduce:g}%, so part of it goes.",
-            "Not yet at the {stop:g}% stop, but {pnl}% in this regime means less of it.",
+        "REDUCE": crossed(
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            (
+                "is at or below {reduce:g}% in a weak regime and is cut back.",
+                "does not trip the {stop:g}% stop, but in a weak regime part of it goes.",
+                "crosses the {reduce:g}% line that counts in a weak regime.",
+            ),
         ),
-        "HOLD": (
-            "At {pnl}% it touches no limit.",
-            "A result of {pnl}% hits neither stop nor target.",
-            "It stays: {pnl}% is inside what the rules allow.",
+        "HOLD": crossed(
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "Today's {pnl}%", "Standing at {pnl}% it"),
+            (
+                "touches no limit.",
+                "hits neither stop nor target.",
+                "stays inside what the rules allow.",
+                "calls for no trade.",
+                "gives no reason to act.",
+            ),
         ),
     },
 }

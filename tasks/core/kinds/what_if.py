@@ -8,6 +8,7 @@ from tasks.core.decisions import known_numbers
 from tasks.core.kinds import grading, lexicon, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import INDEX_SHORT, LONG_GROSS, NET, REGIME, Schema, arranged, closed, one_of, text
 from tasks.core.strategy import EXPOSURES, SHOCKS, shocked
 
@@ -50,31 +51,52 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
     ),
 }
 _AFTER = {
-    "ko": (
-        "충격 뒤 시장 수익률은 {r}, 상승 종목 비중은 {b}가 된다.",
-        "규칙의 민감도로 보면 수익률 {r}, 폭 {b}까지 간다.",
-        "{size} 충격은 시장 수익률을 {r}, 상승 종목 비중을 {b}로 만든다.",
-        "충격 {size}를 반영한 수치는 수익률 {r}, 모멘텀 {m}, 변동성 {v}다.",
-        "모멘텀은 {m}, 변동성은 {v}로 옮겨 가고 수익률은 {r}다.",
+    "ko": crossed(
+        (
+            "충격 {size}를 반영하면",
+            "{size} 충격 뒤에는",
+            "이 시나리오({size})에서는",
+            "{size}를 가정하면",
+            "{size} 충격이면",
+        ),
+        (
+            "시장 수익률이 {r}, 상승 종목 비중이 {b}가 된다.",
+            "수익률 {r}, 10일 모멘텀 {m}, 연율 변동성 {v}로 옮겨 간다.",
+            "상승 종목 비중이 {b}, 수익률이 {r}까지 움직인다.",
+            "10일 모멘텀은 {m}, 연율 변동성은 {v}이고 수익률은 {r}다.",
+            "연율 변동성이 {v}, 상승 종목 비중이 {b}, 수익률이 {r}가 된다.",
+            "지표는 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}로 바뀐다.",
+        ),
     ),
-    "en": (
-        "After the shock the market return is {r} and breadth {b}.",
-        "By the rule's sensitivities it comes to a return of {r} and breadth of {b}.",
-        "A shock of {size} takes the return to {r} and breadth to {b}.",
-        "With {size} worked in, return is {r}, momentum {m} and volatility {v}.",
-        "Momentum shifts to {m} and volatility to {v}, with a return of {r}.",
+    "en": crossed(
+        (
+            "Shock of {size}:",
+            "Post-shock ({size}),",
+            "Assuming {size},",
+            "After the {size},",
+            "Given the {size},",
+            "Hit by {size},",
+        ),
+        (
+            "the market return is {r} and breadth {b}.",
+            "return goes to {r}, momentum to {m} and volatility to {v}.",
+            "breadth comes to {b} on a return of {r}.",
+            "momentum is {m}, volatility {v} and the return {r}.",
+            "volatility reaches {v}, with a return of {r} and breadth of {b}.",
+        ),
     ),
 }
 _SHIFT = {
     "ko": {
         True: ("그래도 국면은 {before} 그대로다.", "국면은 {before}에서 바뀌지 않는다."),
-        False: ("국면은 {before}에서 {after_ro} 바뀐다.", "그러면 {after_i} 되어 {before_eun} 끝난다."),
+        False: ("국면은 {before}에서 {after_ro} 바뀐다.", "그러면 {before} 국면이 끝나고 {after_i} 된다."),
     },
     "en": {
         True: ("The regime stays {before}.", "That still is {before}."),
         False: ("The regime goes from {before} to {after}.", "That ends {before} and means {after}."),
     },
 }
+_NOW = {"ko": "지금은 {before_da}.", "en": "Today it is {before}."}
 _CONTINGENCY = {
     "ko": (
         "예상과 달리 수치가 돌아오면 순노출 밴드 {low}~{high}% 안에서 다시 맞춘다.",
@@ -115,8 +137,12 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
             before_eun=with_particle(before, "은/는"),
         ),
     ]  # fmt: skip
-    now = wording.argue(scene, rng).split(". ")[0].rstrip(".") + "."
-    parts.insert(rng.choice((0, 2)), now)
+    now = wording.ground(scene, rng)
+    parts = (
+        [now, *parts]
+        if rng.random() < 0.5
+        else [*parts, f"{_NOW[language].format(before=before, before_da=with_particle(before, '이다/다'))} {now}"]
+    )
     found["reasoning"] = " ".join(parts)
     low, high = EXPOSURES[after].net
     told["contingency"] = rng.choice(_CONTINGENCY[language]).format(

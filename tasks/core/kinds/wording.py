@@ -94,9 +94,7 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
     numbers, language = known_numbers(scene.facts), scene.language
     regime = regime_of(**numbers)
     wrong = claimed not in (None, regime)
-    said = {name[0]: lexicon.printed(name, value, language) for name, value in numbers.items()}  # r, b, m, v
-    ground = claimed if wrong else ground_of(scene.facts)
-    sentences = [rng.choice(phrases.GROUNDS[language][ground]).format(**said)]
+    sentences = [ground(scene, rng, claimed)]
     missing = [name for name in NUMBERS if name not in scene.facts.numbers]
     if missing:
         sentences.append(_neutral(missing, language, rng))
@@ -107,6 +105,14 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
     if exposure:
         sentences.append(_exposure(claimed or regime, numbers["breadth_pct"], language, rng))
     return " ".join(sentences)
+
+
+def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
+    """The first part of `argue` alone: why the regime is what it is."""
+    numbers = known_numbers(scene.facts)
+    said = {name[0]: lexicon.printed(name, value, scene.language) for name, value in numbers.items()}  # r, b, m, v
+    reason = claimed if claimed not in (None, regime_of(**numbers)) else ground_of(scene.facts)
+    return rng.choice(phrases.GROUNDS[scene.language][reason]).format(**said)
 
 
 def ground_of(facts: Facts) -> str:
@@ -133,7 +139,7 @@ def turn_gap(turn: Turn, numbers: dict[str, float]) -> float:
 
 def _turning(turn: Turn, regime: str, numbers: dict[str, float], language: Language, rng: Random) -> str:
     label, limit = MARKET[turn.name].of(language), f"{turn.limit:g}%"
-    gap = f"{turn_gap(turn, numbers):.{MARKET[turn.name].decimals}f}%"
+    gap = f"{turn_gap(turn, numbers):.{MARKET[turn.name].decimals}f}"
     text = rng.choice(phrases.TURNS[language])
     if language == "en":
         moves = "falls below" if turn.falls else "rises above"

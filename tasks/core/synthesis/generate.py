@@ -1,6 +1,6 @@
 """Stage 2 rows: a question about a scene, and its right answer. Every row is proven before any is published.
 
-Reads the market artifact's train part and the base model's tokenizer.json; writes rows.jsonl.
+Reads the market artifact's train part and the base model's tokenizer.json; writes rows.jsonl and a report.json.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
@@ -24,6 +25,7 @@ from tasks.core.market_days import read_marks
 from tasks.core.settings import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
+from tasks.core.synthesis.variety import variety
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,9 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
     Random(synthesis.seed).shuffle(rows)
     with (out / "rows.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    return {"rows": len(rows), **_counts(rows), "market_generated": generated}
+    report = {"rows": len(rows), **_counts(rows), "market_generated": generated, "variety": variety(rows)}
+    write_json(out / "report.json", report)
+    return report
 
 
 def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[tuple[Kind, dict[Language, int]]]:

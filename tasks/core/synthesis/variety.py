@@ -16,8 +16,9 @@ _WORDS = 4  # of an opening, and of a phrase that is counted
 def variety(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Per language, different four-word phrases for each 1,000 rows; per kind and language, the commonest opening.
 
-    All with digits masked: another number is no other phrase. An opening is the first four words of a row's first free
-    text; its share is of the rows of that kind and language. Phrases wear out: compare equal numbers of rows.
+    All with digits masked, so that another number is no other phrase. An opening is the first four words of a row's
+    first free text; its share is of the rows of that kind and language. The more rows, the more phrases come again:
+    compare equal numbers.
     """
     phrases: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     openings: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))

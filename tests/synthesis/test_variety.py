@@ -1,0 +1,37 @@
+"""Variety is measured on texts alone, and another number makes no other phrase."""
+
+import json
+
+from tasks.core.synthesis.variety import variety
+
+
+def row(kind, language, *reasons):
+    answer = {"regime": "BEAR", "entries": [{"ticker": "005930", "reason": reason} for reason in reasons]}
+    return {
+        "messages": [{"role": "assistant", "content": json.dumps(answer)}],
+        "metadata": {"kind": kind, "language": language},
+    }
+
+
+def test_openings_are_of_the_first_text_with_digits_masked():
+    rows = [
+        row("k", "en", "At 3.1% it stays here.", "Another text."),
+        row("k", "en", "At 12.9% it stays there."),
+        row("k", "en", "Sold at the stop of 8%."),
+        row("k", "ko", "손익 3%로 그대로 둔다."),
+    ]
+    told = variety(rows)["commonest_opening"]["k"]
+    assert told["en"] == {"share": 0.6667, "words": "At #.#% it stays"}
+    assert told["ko"]["share"] == 1
+
+
+def test_phrases_are_counted_once_and_per_1000_rows():
+    same = [row("k", "en", "one two three four 5"), row("k", "en", "one two three four 6")]
+    assert variety(same)["phrases_per_1000_rows"] == {"en": 1000}
+    assert variety([*same, row("k", "en", "quite another text than that")])["phrases_per_1000_rows"] == {"en": 1333}
+
+
+def test_the_report_beside_the_rows_tells_it(made):
+    told = json.loads((made / "report.json").read_text())["variety"]
+    assert set(told["phrases_per_1000_rows"]) == {"ko", "en"}
+    assert len(told["commonest_opening"]) == 12
