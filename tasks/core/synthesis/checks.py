@@ -124,6 +124,11 @@ def _metadata_problems(reading: Reading, subject: Kind, metadata: dict[str, Any]
         if name in metadata and metadata[name] != found:
             rule = name if name in ("regime", "date", "language") else "metadata"
             yield rule, f"the row says {name} {metadata[name]}, its question {found}"
+    simulated = metadata.get("simulated", ())
+    for name in NUMBERS if "simulated" in metadata and "date" in metadata else ():
+        if name in reading.facts.numbers and (name in simulated) == (metadata["date"] is not None):
+            told = "a real day's and simulated" if name in simulated else "of no day and not simulated"
+            yield "metadata", f"the row says that its {name} is {told}"
     if "template" in metadata and metadata["template"] >= len(subject.templates(reading.language)) - HELD_TEMPLATES:
         yield "held_out", f"its template {metadata['template']} is kept for evaluation"
 
