@@ -1,0 +1,34 @@
+"""Sampled answers of a kind, from a real server: shared by the tests and by tests/bench/schemas.py."""
+
+from pathlib import Path
+
+from tasks.core.evaluation.answer import Options, Reply, ask
+from tasks.core.evaluation.graded import make_question
+from tasks.core.kinds.base import Kind, system_prompt
+from tasks.core.kinds.grading import read
+from tasks.core.market.demo import ensure_demo_market
+from tasks.core.market.snapshots import write_days
+from tasks.core.serving.modelfile import Modelfile, build_modelfile
+from tasks.core.settings import Release
+
+MAX_TOKENS = 3_072
+"""More than an answer has when it fills every list and text of its schema with plain letters."""
+
+
+def sampling_modelfile(base: Path) -> Modelfile:
+    return build_modelfile(base, Release(num_ctx=6_144, num_predict=MAX_TOKENS), system_prompt("en"))
+
+
+def demo_days(folder: Path) -> Path:
+    """The demo market's days, to make questions from."""
+    ensure_demo_market(folder / "daily")
+    write_days(folder / "daily", folder)
+    return folder
+
+
+def sample(url: str, tag: str, kind: Kind, days: Path, seed: int) -> tuple[Reply, bool]:
+    """A drawn reply to a question of the kind, Korean or English, and whether JSON and schema hold."""
+    messages = make_question(kind.name, days, language=("ko", "en")[seed % 2], seed=seed).messages
+    reply = ask(url, tag, messages, kind.schema, Options(temperature=0.7, seed=seed, max_tokens=MAX_TOKENS))
+    told, _ = read(reply.text, kind.schema)
+    return reply, told is not None
