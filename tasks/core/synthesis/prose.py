@@ -101,7 +101,8 @@ def _of_market(right: dict[str, Any], reading: Reading, turn: Turn | None) -> se
     language, numbers = reading.language, known_numbers(reading.facts)
     values = [printed(name, value, language) for name, value in {**reading.facts.numbers, **numbers}.items()]
     if turn:
-        values += [f"{turn.limit:g}%", _distance(turn.name, numbers[turn.name] - turn.limit)]
+        gap = _distance(turn.name, numbers[turn.name] - turn.limit)
+        values += [f"{turn.limit:g}%", gap, gap.rstrip("%")]  # English says 0.14 points
     values += _band_ends(right, reading) + list(_integers(right))
     if "drawdown_pct" in reading.facts.numbers:
         values.append(f"{reading.facts.numbers['drawdown_pct']:.1f}")  # as in 100/45.3
@@ -133,9 +134,10 @@ def _called(text: str, whole: set[str], reading: Reading) -> set[str]:
 
 
 def _tokens(values: Iterable[str]) -> set[str]:
-    """The numbers of printed values; a plus may be left out."""
+    """The numbers of printed values; a plus may be left out, and times (x) stand in words."""
     found = {number for value in values for number in _NUMBER.findall(value)}
-    return found | {number.removeprefix("+") for number in found}
+    found |= {number.removeprefix("+") for number in found}
+    return found | {number.removesuffix("x") for number in found}
 
 
 def _limits(reading: Reading) -> set[str]:
@@ -175,7 +177,7 @@ def _written(key: str, value: int) -> str:
     if key.endswith("_bp"):
         return f"{value / 100:.2f}%"
     if key.endswith("_x100"):
-        return f"{value / 100:.2f}"
+        return f"{value / 100:.2f}x"  # _tokens knows it without the x as well
     return f"{value}%" if key.endswith("_pct") else str(value)
 
 
