@@ -26,9 +26,9 @@ def demo_days(folder: Path) -> Path:
     return folder
 
 
-def sample(url: str, tag: str, kind: Kind, days: Path, seed: int) -> tuple[Reply, bool]:
+def sample(url: str, tag: str, kind: Kind, days: Path, seed: int, max_tokens: int = MAX_TOKENS) -> tuple[Reply, bool]:
     """A drawn reply to a question of the kind, Korean or English, and whether JSON and schema hold."""
     messages = make_question(kind.name, days, language=("ko", "en")[seed % 2], seed=seed).messages
-    reply = ask(url, tag, messages, kind.schema, Options(temperature=0.7, seed=seed, max_tokens=MAX_TOKENS))
+    reply = ask(url, tag, messages, kind.schema, Options(temperature=0.7, seed=seed, max_tokens=max_tokens))
     told, _ = read(reply.text, kind.schema)
     return reply, told is not None
