@@ -2,19 +2,14 @@
 
 What makes a mutant untrue is decided without the checker and without reading its text:
 
-- a number or word of the question was changed: the row stays true only if its generator, given the changed facts and
-  the same seed, writes the very same answer (the number neither decides anything nor is quoted);
-- a decided leaf, a key, a ticker or a name of the answer was changed: untrue, for training teaches one value;
-- a number or a regime in a text was changed: untrue, for the text said it of something that has not changed;
-- a label, a date, a ticker, a name, the language or the script of the question was changed: untrue by form.
+- a number or word of the question changed: true only if the generator, given the changed facts and the same seed,
+  writes the very same answer (the number neither decides anything nor is quoted);
+- a decided leaf, key, ticker or name of the answer, or a number or regime in a text changed: untrue;
+- a label, date, ticker, name, the language or the script of the question changed: untrue by form.
 
-What survives (it is printed) is of two classes, both rare:
-
-- a wrong number in a text that is another true number of the same matter: the index short's 16% of a book told as 15%,
-  which is also the take-profit limit; a score of 3 told as 4 where the F-Score is 4; a limit of -1% told as the -2% of
-  the turn. The text's words would have to be understood to see it.
-- a changed number that gives the answer a second ground beside the one it names: in a bear market every position goes
-  because the band of longs ends at 0%, and the loss that now is below the stop would be a reason too.
+What survives (it is printed) is rare, and of two classes: a wrong number in a text that is another true one of the same
+matter (a 16% index short told as the 15% of taking profits), which only its words would give away; and a changed number
+that gives the answer a second ground beside the one it names (in a bear market every position goes, stopped or not).
 """
 
 import json
