@@ -1,11 +1,9 @@
 """The checker against rows with one thing changed: a mutant that is untrue must be caught, a true one must pass.
 
 What makes a mutant untrue is decided without the checker and without reading its text:
-
 - a number or word of the question changed: true only if the generator, given the changed facts and the same seed,
   writes the very same answer (the number neither decides anything nor is quoted);
-- a decided leaf, key, ticker or name of the answer, or a number or regime in a text changed: untrue;
-- a label, date, ticker, name, the language or the script of the question changed: untrue by form.
+- anything else changed, in the answer or in the form of the question: untrue.
 
 What survives (it is printed) is rare, and of two classes: a wrong number in a text that is another true one of the same
 matter (a 16% index short told as the 15% of taking profits), which only its words would give away; and a changed number
