@@ -60,6 +60,10 @@ def test_ollama_holds_to_the_schema(private, kind, days):
 
 @pytest.mark.parametrize("name", ["regime_classification", "what_if"])
 def test_a_whole_answer_of_the_untrained_model_is_valid(embedded, name, days):
-    """Two short kinds here; tests/bench/schemas.py samples all twelve."""
-    reply, valid = sample(embedded.openai_url, "m:one", subject(name), days, seed=1)
-    assert valid or reply.finish_reason == "length", reply.text
+    """Two short kinds here; tests/bench/schemas.py samples all twelve. A reply that the limit cuts proves nothing."""
+    for seed in range(4):
+        reply, valid = sample(embedded.openai_url, "m:one", subject(name), days, seed=seed)
+        if reply.finish_reason == "stop":
+            assert valid, reply.text
+            return
+    pytest.fail("no reply of four came to its end")
