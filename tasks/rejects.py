@@ -20,7 +20,7 @@ from tasks.core.run import Run
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.servers import open_server
 from tasks.core.synthesis.pairs import wanted_rejects
-from tasks.core.synthesis.rejects import collect_rejects, write_rejects
+from tasks.core.synthesis.rejects import collect_rejects, most_asked, write_rejects
 from tasks.core.tools import ensure_llama_cpp
 
 _TEMPERATURE = 0.7
@@ -43,11 +43,18 @@ def _rejects(job: Job) -> dict[str, Any]:
         modelfile = build_modelfile(base, settings.release, system_prompt(settings.release.system_language))
         server.create(tag, gguf, modelfile, lambda share, text: job.progress(_MODEL_SHARE, text))
 
-        def ask(number: int) -> list[str | None]:
-            return ask_rows(server.openai_url, tag, rows[:number], job.out / "replies.jsonl", job.progress)
+        wanted = wanted_rejects(settings.pairs)
+
+        def ask(start: int, stop: int) -> list[str | None]:
+            def tell(share: float, text: str) -> None:
+                done = (start + share * (stop - start)) / most_asked(rows, wanted)
+                job.progress(_MODEL_SHARE + (1 - _MODEL_SHARE) * done, text)
+
+            # A file for each batch: the cache of one drops what is no question of its own.
+            return ask_rows(server.openai_url, tag, rows[start:stop], job.out / f"replies-{start}.jsonl", tell)
 
         try:
-            found, report = collect_rejects(rows, wanted_rejects(settings.pairs), ask)
+            found, report = collect_rejects(rows, wanted, ask)
         finally:
             server.unload(tag)  # the card is Stage 3's next
             server.delete(tag)
@@ -62,11 +69,7 @@ def ask_rows(url: str, tag: str, rows: list[dict[str, Any]], cache: Path, progre
     No schema binds them: a reply that is no JSON is a reject too. Replies are kept in `cache` and not asked for again.
     """
     questions = [_question(number, row) for number, row in enumerate(rows)]
-
-    def tell(share: float, text: str) -> None:
-        progress(_MODEL_SHARE + (1 - _MODEL_SHARE) * share, text)
-
-    replies = ask_all(url, tag, questions, cache, tell, Options(temperature=_TEMPERATURE))
+    replies = ask_all(url, tag, questions, cache, progress, Options(temperature=_TEMPERATURE))
     return [None if reply.finish_reason == "length" else reply.text for reply in replies]
 
 

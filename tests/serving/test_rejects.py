@@ -19,12 +19,12 @@ def test_a_real_models_replies_are_sorted_out_and_kept(no_ollama, demo_gguf, dem
     with open_server(tmp_path / "home") as server:
         server.create("m:one", demo_gguf, sampling_modelfile(demo_base), silent)
 
-        def ask(number):
-            return ask_rows(server.openai_url, "m:one", rows[:number], tmp_path / "replies.jsonl", silent)
+        def ask(start, stop):
+            return ask_rows(server.openai_url, "m:one", rows[start:stop], tmp_path / f"{start}.jsonl", silent)
 
         found, report = collect_rejects(rows, {"schema_violation": 3}, ask)
         assert report["asked"] == 3
         assert all(reject.flaws == ("schema_violation",) for reject in found)
         assert sum(report["replies"].values()) == 3
         monkeypatch.setattr(answer, "ask", lambda *given, **more: pytest.fail("asked again"))
-        assert len(ask(3)) == 3
+        assert len(ask(0, 3)) == 3

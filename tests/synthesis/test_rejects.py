@@ -37,7 +37,7 @@ def wrong(row, number):
 
 
 def wrong_replies(rows):
-    return lambda number: [wrong(row, place) for place, row in enumerate(rows[:number])]
+    return lambda start, stop: [wrong(rows[place], place) for place in range(start, stop)]
 
 
 def test_wrong_replies_become_pairs_that_are_proven(made, rows, tmp_path):
@@ -59,7 +59,7 @@ def test_wrong_replies_become_pairs_that_are_proven(made, rows, tmp_path):
 def test_right_nearly_right_and_cut_replies_are_none(rows):
     answers = [row["messages"][2]["content"] for row in rows]
     replies = [None, "", *answers[2:]]
-    found, report = collect_rejects(rows, wanted_rejects(PAIRS), lambda number: replies[:number])
+    found, report = collect_rejects(rows, wanted_rejects(PAIRS), lambda start, stop: replies[start:stop])
     assert found == []
     assert report["asked"] == 4 * 10
     assert report["replies"] == {"cut or empty": 2, "right or nearly": 38}
@@ -68,12 +68,12 @@ def test_right_nearly_right_and_cut_replies_are_none(rows):
 def test_no_more_is_asked_than_needed(rows):
     asked = []
 
-    def ask(number):
-        asked.append(number)
-        return wrong_replies(rows)(number)
+    def ask(start, stop):
+        asked.append((start, stop))
+        return wrong_replies(rows)(start, stop)
 
     collect_rejects(rows, {"schema_violation": 2}, ask)
-    assert asked == [2, 4]
+    assert asked == [(0, 2), (2, 4)]
     assert collect_rejects(rows, {"schema_violation": 0}, ask)[1]["asked"] == 0
 
 

@@ -18,8 +18,8 @@ _QUESTIONS_PER_REJECT = 4
 """Questions asked at most for each reject that is wanted: a model that is mostly right is not asked for ever."""
 
 Rows = Sequence[Mapping[str, Any]]
-Ask = Callable[[int], list[str | None]]
-"""The model's replies to the questions of the first so many rows; None for one that a token limit cut."""
+Ask = Callable[[int, int], list[str | None]]
+"""The model's replies to the questions of the rows from one number up to another; None for one that a limit cut."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,17 @@ class Reject:
 
 def collect_rejects(rows: Rows, wanted: Mapping[Flaw, int], ask: Ask) -> tuple[list[Reject], dict[str, Any]]:
     """Asks until each flaw has its wanted number, or enough was asked; the rejects and what became of the replies."""
-    most, step = min(len(rows), _QUESTIONS_PER_REJECT * sum(wanted.values())), max(1, sum(wanted.values()))
-    asked, found, fates = 0, [], Counter()
-    while asked < most and _open(found, wanted):
-        asked = min(most, asked + step)
-        found, fates = _sort_out(rows, ask(asked), wanted)
-    report = {"asked": asked, "wanted": dict(wanted), "found": dict(Counter(reject.flaw for reject in found))}
+    most, step = most_asked(rows, wanted), max(1, sum(wanted.values()))
+    replies, found, fates = [], [], Counter()
+    while len(replies) < most and _open(found, wanted):
+        replies += ask(len(replies), min(most, len(replies) + step))
+        found, fates = _sort_out(rows, replies, wanted)
+    report = {"asked": len(replies), "wanted": dict(wanted), "found": dict(Counter(reject.flaw for reject in found))}
     return found, {**report, "replies": dict(fates)}
+
+
+def most_asked(rows: Rows, wanted: Mapping[Flaw, int]) -> int:
+    return min(len(rows), _QUESTIONS_PER_REJECT * sum(wanted.values()))
 
 
 def write_rejects(file: Path, rejects: Sequence[Reject]) -> None:
