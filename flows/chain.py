@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
-from tasks import data, evaluation, market, release, serving, synthesis, training
+from tasks import data, evaluation, market, rejects, release, serving, synthesis, training
 from tasks.core.housekeeping import run_lock
 from tasks.core.produce import find_inputs
 from tasks.core.records import Ref
@@ -22,6 +22,7 @@ TASKS = {
     "normalize": data.normalize,
     "market": market.market,
     "synthesize": synthesis.synthesize,
+    "rejects": rejects.rejects,
     "pairs": synthesis.pairs,
     "stage1": training.stage1,
     "stage2": training.stage2,

@@ -10,6 +10,7 @@ from tasks.core.records import Ref
 from tasks.core.run import Run
 from tasks.core.synthesis.generate import synthesize as synthesize_rows
 from tasks.core.synthesis.pairs import build_pairs
+from tasks.core.synthesis.rejects import read_rejects
 
 
 @task(**cached("synthesize"))
@@ -31,4 +32,5 @@ def _synthesize(job: Job) -> dict[str, Any]:
 
 
 def _pairs(job: Job) -> dict[str, Any]:
-    return build_pairs(job.folder("synthesize") / "rows.jsonl", job.run.settings.pairs, job.out)
+    rejects = read_rejects(job.folder("rejects") / "rejects.jsonl") if "rejects" in job.reads else []
+    return build_pairs(job.folder("synthesize") / "rows.jsonl", job.run.settings.pairs, job.out, rejects)

@@ -108,6 +108,9 @@ class Synthesis(Section):
 class Pairs(Section):
     rows: Count = 2_000
     """Preference pairs for Stage 3."""
+    model_reject_share: Share = 0.0
+    """Share of each flaw's pairs whose rejected answer the Stage 2 model itself gave, asked at temperature 0.7; 0 asks
+    no model, 0.15 is a good share on a GPU."""
     seed: int = 42
     """Seed of the pair builder."""
 

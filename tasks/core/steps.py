@@ -7,8 +7,9 @@
 A step's key is made of exactly this (see plan.py). Raise a step's version when its code would make other content.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from tasks.core.errors import RequestError
 from tasks.core.settings import Settings
 
 STAGES = ("stage1", "stage2", "stage3")
@@ -51,14 +52,7 @@ def chain(settings: Settings) -> dict[str, Step]:
             settings=("synthesis",),
             version=2,
         ),
-        Step(
-            "pairs",
-            content=("pairs.jsonl",),
-            reads={"synthesize": ("rows.jsonl",)},
-            settings=("pairs",),
-            version=2,
-        ),
-        *(_training_step(stage, ran) for stage in ran),
+        *_training_steps(ran, settings),
         Step(
             "merge",
             content=("*.safetensors", "*.json", "chat_template.jinja"),
@@ -121,6 +115,30 @@ def release_tag(settings: Settings) -> str:
     """The model's name on the server, with the stage it came from."""
     suffix = {None: "-base", "stage1": "", "stage2": "-s2", "stage3": "-s3"}
     return settings.release.name + suffix[released_stage(settings)]
+
+
+def _training_steps(ran: list[str], settings: Settings) -> list[Step]:
+    """The stages, and the pairs before them; where Stage 2's own wrong replies are among the pairs, after it."""
+    stages = [_training_step(stage, ran) for stage in ran]
+    rows = {"synthesize": ("rows.jsonl",)}
+    pairs = Step("pairs", content=("pairs.jsonl",), reads=rows, settings=("pairs",), version=2)
+    if not settings.pairs.model_reject_share:
+        return [pairs, *stages]
+    if "stage2" not in ran:
+        raise RequestError(
+            f"pairs.model_reject_share={settings.pairs.model_reject_share} asks the Stage 2 model, and stages.skip"
+            " leaves stage2 out. Set pairs.model_reject_share=0, or let stage2 run."
+        )
+    rejects = Step(
+        "rejects",
+        content=("rejects.jsonl",),
+        reads={"download": ("base/*",), "stage2": _ADAPTER, **rows},
+        settings=("pairs", "release.quantization"),
+        resumes=True,
+    )
+    pairs = replace(pairs, reads={**rows, "rejects": ("rejects.jsonl",)})
+    early = [stage for stage in stages if stage.name != "stage3"]
+    return [*early, rejects, pairs, *stages[len(early) :]]
 
 
 def _training_step(stage: str, ran: list[str]) -> Step:

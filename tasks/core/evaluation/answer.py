@@ -77,7 +77,14 @@ def ask(
     return reply
 
 
-def ask_all(url: str, model: str, questions: list[Question], out_file: Path, progress: Progress) -> list[Reply]:
+def ask_all(
+    url: str,
+    model: str,
+    questions: list[Question],
+    out_file: Path,
+    progress: Progress,
+    options: Options | None = None,
+) -> list[Reply]:
     """The replies in the order of the questions, one request at a time: several at once change greedy replies.
 
     Each reply is a line of `out_file` once it is there. A later call goes on after the last whole line, as long as the
@@ -86,7 +93,7 @@ def ask_all(url: str, model: str, questions: list[Question], out_file: Path, pro
     identity = model_identity(url, model)
     keys = [digest_value([identity, question.messages, question.schema]) for question in questions]
     done = _kept(out_file, set(keys))
-    options = Options(context=context_length(url, model))
+    options = replace(options or Options(), context=context_length(url, model))
     if set(keys) - set(done):
         # Loading the model is not the first question's latency.
         ask(url, model, [{"role": "user", "content": "1"}], options=replace(options, max_tokens=1))

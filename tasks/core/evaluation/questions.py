@@ -31,7 +31,7 @@ class Question:
     language: str  # ko or en
     date: str | None  # the day it is about, YYYY-MM-DD
     messages: list[dict[str, str]]  # system, user
-    schema: dict[str, Any]  # JSON Schema of the answer
+    schema: dict[str, Any] | None  # JSON Schema of the answer; None binds the reply to nothing
     reference: str  # the right answer's text
     scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about
     most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)

@@ -22,6 +22,9 @@ from tasks.core.synthesis.reading import Reading, read_question
 from tasks.core.universe import names
 
 _HANJA = re.compile("[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+MODEL_REJECT_SCORE = 0.8
+"""A model's own reply is a rejected answer up to this grade: a nearly right one teaches the wrong lesson."""
+
 Problem = tuple[str, str]
 """(rule, detail)"""
 
@@ -67,7 +70,7 @@ def check_row(row: dict[str, Any]) -> Iterator[Problem]:
         return
     yield from _answer_problems(reply, reading, subject)
     if "rejected" in row:
-        yield from _rejected_problems(row["rejected"][-1]["content"], reading, subject, metadata.get("flaw"))
+        yield from _rejected_problems(row["rejected"][-1]["content"], reading, subject, metadata)
 
 
 def _texts(row: dict[str, Any]) -> tuple[str, str, str] | None:
@@ -210,11 +213,17 @@ def _named(value: Any) -> Iterator[dict[str, Any]]:
             yield from _named(entry)
 
 
-def _rejected_problems(reply: str, reading: Reading, subject: Kind, flaw: str | None) -> Iterator[Problem]:
-    """A rejected answer must grade below 1, and fail for the reason that its pair names, and for no other."""
+def _rejected_problems(reply: str, reading: Reading, subject: Kind, metadata: dict[str, Any]) -> Iterator[Problem]:
+    """A rejected answer must grade below 1, and fail for the reason that its pair names, and for no other.
+
+    One that a model gave may fail for more, if the pair names all, and must be clearly wrong.
+    """
+    flaw, flaws = metadata.get("flaw"), set(metadata.get("flaws") or [metadata.get("flaw")])
     scene = Scene(subject.name, reading.language, 0, "bullets", None, reading.facts)
     grade = subject.grade(scene, reply)
     if grade.score >= 1:
         yield "rejected", "its rejected answer is right"
-    elif flaw is not None and grade.flaws != {flaw}:
+    elif "flaws" in metadata and grade.score > MODEL_REJECT_SCORE:
+        yield "rejected", f"its rejected answer is a model's and grades {grade.score:.2f}: too good for a reject"
+    elif flaw is not None and (grade.flaws != flaws or flaw not in flaws):
         yield "flaw", f"its rejected answer shows {', '.join(sorted(grade.flaws))}, the pair says {flaw}"

@@ -5,6 +5,7 @@ Reads rows.jsonl; writes pairs.jsonl and, beside it, report.json.
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from tasks.core.kinds import kind
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings import Pairs
 from tasks.core.synthesis.checks import check_rows
+from tasks.core.synthesis.rejects import Reject
 
 FLAW_SHARES: dict[Flaw, float] = {
     "strategy_violation": 0.30,
@@ -25,18 +27,22 @@ FLAW_SHARES: dict[Flaw, float] = {
 _DRAWS = 20  # attempts at a rejected answer that is new and fails for its own reason
 
 
-def build_pairs(rows_file: Path, pairs: Pairs, out: Path) -> dict[str, Any]:
+def build_pairs(rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reject] = ()) -> dict[str, Any]:
     """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
 
-    Each row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError and publishes nothing where no
+    A model's rejects take the first places of their flaw, with their own rows. For the others each row of rows.jsonl
+    serves in turn, with another flaw each time. Raises WorkError and publishes nothing where no
     rejected answer can be made that grades below the chosen one for its own reason, or a pair cannot be proven.
     """
     with rows_file.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     rng, seen, built = Random(pairs.seed), set(), []
+    given = {flaw: [reject for reject in rejects if reject.flaw == flaw] for flaw in FLAWS}
     for place, flaw in enumerate(_flaws(pairs.rows, rng)):
-        row = rows[place % len(rows)]
-        built.append(_pair(row, flaw, rng, seen))
+        if given[flaw]:
+            built.append(_model_pair(rows, given[flaw].pop(0)))
+        else:
+            built.append(_pair(rows[place % len(rows)], flaw, rng, seen))
     if failures := check_rows(built):
         first = failures[0]
         raise WorkError(f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}: {first.detail}")
@@ -47,14 +53,26 @@ def build_pairs(rows_file: Path, pairs: Pairs, out: Path) -> dict[str, Any]:
     return report
 
 
+def wanted_rejects(pairs: Pairs) -> dict[Flaw, int]:
+    """How many pairs of each flaw are to be a model's own."""
+    return {flaw: round(number * pairs.model_reject_share) for flaw, number in _flaw_counts(pairs.rows).items()}
+
+
+def _flaw_counts(number: int) -> dict[Flaw, int]:
+    """Pairs of each flaw; the first has what is left by rounding the others."""
+    counts = {flaw: round(number * FLAW_SHARES[flaw]) for flaw in FLAWS[1:]}
+    return {FLAWS[0]: number - sum(counts.values()), **counts}
+
+
 def _flaws(number: int, rng: Random) -> list[Flaw]:
     """Each flaw in its share, in random order."""
-    flaws: list[Flaw] = []
-    for flaw in FLAWS[1:]:
-        flaws += [flaw] * round(number * FLAW_SHARES[flaw])
-    flaws = [FLAWS[0]] * (number - len(flaws)) + flaws
+    flaws = [flaw for flaw, count in _flaw_counts(number).items() for _ in range(count)]
     rng.shuffle(flaws)
     return flaws
+
+
+def _model_pair(rows: list[dict[str, Any]], reject: Reject) -> dict[str, Any]:
+    return _published(rows[reject.row], reject.reply, {"flaw": reject.flaw, "flaws": list(reject.flaws)})
 
 
 def _pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
@@ -66,21 +84,27 @@ def _pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[
         identity = messages[1]["content"] + wrong
         if known.grade(scene, wrong).flaws == {flaw} and identity not in seen:
             seen.add(identity)
-            kept = ("kind", "language", "regime", "date", "simulated", "market_generated")
-            return {
-                "prompt": messages[:2],
-                "chosen": [messages[2]],
-                "rejected": [{"role": "assistant", "content": wrong}],
-                "metadata": {"flaw": flaw, **{name: metadata[name] for name in kept}},
-            }
+            return _published(row, wrong, {"flaw": flaw})
     raise WorkError(
         f"No new answer with {flaw} could be made for a {known.name} row after {_DRAWS} attempts."
         " Lower pairs.rows or raise synthesis.rows."
     )
 
 
+def _published(row: dict[str, Any], wrong: str, said: dict[str, Any]) -> dict[str, Any]:
+    """`said` is what the pair tells of its rejected answer; with `flaws` in it, a model gave it."""
+    messages, metadata = row["messages"], row["metadata"]
+    kept = ("kind", "language", "regime", "date", "simulated", "market_generated")
+    return {
+        "prompt": messages[:2],
+        "chosen": [messages[2]],
+        "rejected": [{"role": "assistant", "content": wrong}],
+        "metadata": {**said, **{name: metadata[name] for name in kept}},
+    }
+
+
 def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
-    report: dict[str, Any] = {"pairs": len(pairs)}
+    report: dict[str, Any] = {"pairs": len(pairs), "model": sum("flaws" in pair["metadata"] for pair in pairs)}
     for name in ("flaw", "kind", "language", "regime"):
         report[name] = dict(sorted(Counter(pair["metadata"][name] for pair in pairs).items()))
     report["length_auc"] = {flaw: _length_auc([p for p in pairs if p["metadata"]["flaw"] == flaw]) for flaw in FLAWS}

@@ -39,6 +39,7 @@ _SHAPE = jsonschema_rs.Draft202012Validator(
                 "type": "object",
                 "properties": {
                     **dict.fromkeys(("kind", "language", "regime", "flaw"), {"type": "string"}),
+                    "flaws": {"type": "array", "items": {"type": "string"}},
                     "date": {"type": ["string", "null"]},
                     "template": {"type": "integer"},
                 },
