@@ -2,12 +2,17 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 # a job in the background of a shell is born deaf to SIGINT, and so would be every program that a test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# as tasks/core/child.py does for its programs: those that tests start compile no library anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 USERS_HOME = Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot")
 

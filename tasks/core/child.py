@@ -17,6 +17,8 @@ from pathlib import Path
 from tasks.core.errors import WorkError
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+# containers often forbid bytecode: each child would compile torch's thousands of files again, 13 s of two slow cores
+_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -35,7 +37,7 @@ def start_child(
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **streams}
     return subprocess.Popen(
         [str(part) for part in command],
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        env={**os.environ, **_PYTHON, **(env or {})},
         cwd=cwd,
         text=True,
         errors="replace",

@@ -19,6 +19,11 @@ def test_lines_are_relayed_and_a_bars_frames_are_lines():
     assert lines == ["one", "10%", "50%", "100%"]
 
 
+def test_a_library_is_compiled_once_and_not_in_each_child(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert run_child([sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]) == ["False"]
+
+
 def test_a_failure_tells_the_code_and_the_last_lines():
     with pytest.raises(WorkError, match=r"exited with 3:\ncannot open it"):
         run_child([sys.executable, "-c", "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)"])

@@ -1,4 +1,7 @@
-"""The demo profile, shrunk, run once for all pipeline tests with the real parts: Prefect, llama.cpp, any Ollama."""
+"""The demo profile, shrunk, run once for all pipeline tests with the real parts: Prefect, llama.cpp, any Ollama.
+
+The base is two random layers under SmolLM2's tokenizer: these tests are about what runs, and ten of them train.
+"""
 
 import json
 import os
@@ -12,6 +15,7 @@ import pytest
 
 from tasks.core.store import Manifest, Store
 from tests.conftest import new_home
+from tests.release.conftest import demo_base, tiny_base  # noqa: F401
 
 SMALL = (
     "synthesis.rows=24",
@@ -19,8 +23,9 @@ SMALL = (
     "stage1.token_budget=2500",
     "stage2.token_budget=9000",
     "stage3.token_budget=9000",
+    "release.num_predict=128",
     "evaluation.questions=3",
-    "evaluation.max_tokens=256",  # the toy rambles to the end of what it may write
+    "evaluation.max_tokens=48",  # random weights never end an answer, and grammars are slow with them
     "stage2.save_every=1",  # so that a kill finds a checkpoint while there is still work to do
     "stage3.save_every=1",
 )
@@ -31,6 +36,12 @@ class Home:
     """A KOSPILOT_HOME and the command run in it."""
 
     folder: Path
+    base: Path
+
+    @property
+    def small(self) -> tuple[str, ...]:
+        """The settings of every run of the chain."""
+        return (*SMALL, f"model.base={self.base}")
 
     @property
     def store(self) -> Store:
@@ -58,10 +69,10 @@ class Home:
         return done
 
     def run(self, *overrides: str, code: int = 0) -> subprocess.CompletedProcess:
-        return self.kospilot("run", "demo", *SMALL, *overrides, code=code)
+        return self.kospilot("run", "demo", *self.small, *overrides, code=code)
 
     def plan(self, *overrides: str) -> dict[str, dict]:
-        told = json.loads(self.kospilot("plan", "demo", *SMALL, *overrides, "--json").stdout)
+        told = json.loads(self.kospilot("plan", "demo", *self.small, *overrides, "--json").stdout)
         return {line["step"]: line for line in told["steps"]}
 
     def newest(self, step: str) -> Manifest:
@@ -85,12 +96,12 @@ class Home:
             shutil.copytree(self.folder / "prefect", folder / "prefect")
         for step in without:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
-        return Home(folder)
+        return Home(folder, self.base)
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Home:
+def finished(tiny_base, tmp_path_factory) -> Home:  # noqa: F811
     """A home in which the whole chain has run once. Tests leave it as they found it, or copy it."""
-    home = Home(new_home(tmp_path_factory.mktemp("kospilot") / "home"))
+    home = Home(new_home(tmp_path_factory.mktemp("kospilot") / "home"), tiny_base)
     home.run()
     return home

@@ -10,18 +10,19 @@ import psutil
 import pytest
 
 from tasks.core.tools import find_llama_cpp
-from tests.pipeline.conftest import SMALL
 
 
-def wait_for_checkpoint(home, stage, process):
-    """The training child, once its first checkpoint is whole."""
+def wait_for_checkpoint(home, stage, process, beyond=0):
+    """The step of a whole checkpoint later than beyond, and the training child."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read()
-        if list((home.folder / "artifacts" / ".staging").glob(f"{stage}-*/checkpoints/checkpoint-*/kospilot.json")):
+        whole = (home.folder / "artifacts" / ".staging").glob(f"{stage}-*/checkpoints/checkpoint-*/kospilot.json")
+        newest = max((int(file.parent.name.removeprefix("checkpoint-")) for file in whole), default=0)
+        if newest > beyond:
             children = psutil.Process(process.pid).children(recursive=True)
-            return next(child for child in children if "tasks.core.training" in " ".join(child.cmdline()))
-        time.sleep(0.2)
+            return newest, next(child for child in children if "tasks.core.training" in " ".join(child.cmdline()))
+        time.sleep(0.05)
     raise AssertionError(f"{stage} wrote no checkpoint in 5 minutes")
 
 
@@ -34,23 +35,24 @@ def wait_until_gone(pid):
 
 
 @pytest.mark.parametrize("stage", ["stage2", "stage3"])
-@pytest.mark.parametrize("victim", ["training", "command"])
-def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage, victim):
+def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage):
+    """First the training child is killed, then the whole command."""
     home = finished.copy(tmp_path / "home", stage)
-    process = home.start("run", "demo", *SMALL, "--until", stage, start_new_session=True)
-    child = wait_for_checkpoint(home, stage, process)
-    (child if victim == "training" else psutil.Process(process.pid)).send_signal(signal.SIGKILL)
-    told = process.communicate()[0]
-    wait_until_gone(child.pid)
-    if victim == "training":
-        assert process.returncode == 1
-        assert "exited with -9" in told
+    reached = 0
+    for victim in ("training", "command"):
+        process = home.start("run", "demo", *home.small, "--until", stage, start_new_session=True)
+        reached, child = wait_for_checkpoint(home, stage, process, reached)
+        (child if victim == "training" else psutil.Process(process.pid)).send_signal(signal.SIGKILL)
+        told = process.communicate()[0]
+        wait_until_gone(child.pid)
+        assert process.returncode == (1 if victim == "training" else -signal.SIGKILL)
+        assert ("exited with -9" in told) == (victim == "training")
     before = home.made()
     home.run("--until", stage)
     after = home.made()
     assert {step for step in after if after[step] != before.get(step)} == {stage}
     assert home.newest(stage).digest == finished.newest(stage).digest
-    assert home.newest(stage).metrics["resumed_from"].startswith("checkpoint-")
+    assert int(home.newest(stage).metrics["resumed_from"].removeprefix("checkpoint-")) >= reached
     telemetry = (home.path(stage) / "telemetry.jsonl").read_text().splitlines()
     steps = [line["step"] for line in map(json.loads, telemetry) if "loss" in line]
     assert steps == list(range(1, steps[-1] + 1)), "every step once: a resumed run goes on where its checkpoint was"
@@ -58,7 +60,7 @@ def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage, victim):
 
 def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
     home = finished.copy(tmp_path / "home", "stage2")
-    process = home.start("run", "demo", *SMALL, "--until", "stage2", start_new_session=True)
+    process = home.start("run", "demo", *home.small, "--until", "stage2", start_new_session=True)
     wait_for_checkpoint(home, "stage2", process)
     started = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGINT)

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import flows
-from tests.pipeline.conftest import SMALL
 
 README = Path(flows.__file__).resolve().parent.parent / "README.md"
 
@@ -51,7 +50,7 @@ def test_readme_command(place, command, monkeypatch):
     assert words[:3] == ["uv", "run", "kospilot"]
     arguments = words[3:]
     if arguments == ["demo"]:
-        arguments += SMALL
+        arguments += home.small
     if arguments[:2] == ["run", "kospi-7b"]:  # 30 GPU hours: what it would do is all that can be shown here
         arguments[0] = "plan"
     code = 1 if command == DOCTOR_MAY_FAIL else 0
