@@ -30,7 +30,7 @@ from tasks.core.synthesis.variety import Variety
 log = logging.getLogger(__name__)
 
 _TEMPLATE_TOKENS = 24  # what a chat template puts around three messages: roles and turn marks, generously
-_TEXTS = 500  # counted at a time: what the tokenizer tells of a text takes a hundred bytes a token
+_TEXTS = 200  # counted at a time: what the tokenizer tells of a text takes a hundred bytes a token
 _COUNTED = ("kind", "language", "regime", "date", "tokens")  # what the report says of the rows' metadata
 _DRAWS = 60  # scenes drawn for one row before its token budget counts as impossible
 
