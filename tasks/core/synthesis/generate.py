@@ -87,7 +87,7 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
                 variety.add(row)
                 counted.append({name: row["metadata"][name] for name in _COUNTED})
                 row["metadata"]["market_generated"] = generated
-                lines.append(f"{json.dumps(row, ensure_ascii=False)}\n".encode())  # a tenth of the row's own memory
+                lines.append(f"{json.dumps(row, ensure_ascii=False)}\n".encode())  # takes less than the row
     Random(synthesis.seed).shuffle(lines)
     with (out / "rows.jsonl").open("wb") as file:
         file.writelines(lines)

@@ -35,7 +35,7 @@ def build_pairs(rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reje
     rejected answer can be made that grades below the chosen one for its own reason, or a pair cannot be proven.
     """
     with rows_file.open(encoding="utf-8") as file:
-        rows = file.readlines()  # as text: a row takes ten times as much, and most are needed once
+        rows = file.readlines()  # as text, which takes less: most are needed once
     rng, seen, built = Random(pairs.seed), set(), []
     given = {flaw: [reject for reject in rejects if reject.flaw == flaw] for flaw in FLAWS}
     for place, flaw in enumerate(_flaws(pairs.rows, rng)):

@@ -71,7 +71,7 @@ def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading
     market = known_numbers(reading.facts)
     regimes, turn = set(regimes_told(right)) | {regime_of(**market)}, nearest_turn(market)
     offered = {name for ticker, _ in reading.names for name in names(ticker)}
-    common = _in_common(right, reading)
+    common = _in_common(right, reading)  # printed once, not for each text
     whole = common | _of_market(right, reading, turn)
     for text, entry in _texts(told):
         plain = _names_pattern().sub(" ", text)  # stocks and funds keep the language of their names
