@@ -81,7 +81,7 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
         return made
 
     lines, counted, variety = [], [], Variety()
-    with ThreadPoolExecutor(2) as pool:  # one kind's tokens are counted, without Python, while another is written
+    with ThreadPoolExecutor(4) as pool:  # some kinds' tokens are counted, without Python, while another is written
         for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)):
             for row in made:
                 variety.add(row)
