@@ -6,6 +6,7 @@ With a regime given, the same answer as if that regime held: what a mistaken rea
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tasks.core import strategy
@@ -100,6 +101,7 @@ def full_analysis(facts: Facts, regime: str | None = None) -> Decision:
     }
 
 
+@cache
 def hedges() -> tuple[str, ...]:
     """The ETFs that short the index; the first is the one that training teaches."""
     return tuple(found.ticker for found in etfs() if found.group == "short_kospi")

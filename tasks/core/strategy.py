@@ -96,7 +96,8 @@ def confidence_pct(return_pct: float, breadth_pct: float, momentum_pct: float, v
     numbers["volatility_pct"] = volatility_pct
     steps = {"return_pct": 0.4, "breadth_pct": 4.0, "momentum_pct": 1.0, "volatility_pct": 3.0}
     moved = [{**numbers, name: numbers[name] + sign * step} for name, step in steps.items() for sign in (-1, 1)]
-    return 50 + 5 * sum(regime_of(**other) == regime_of(**numbers) for other in moved)
+    regime = regime_of(**numbers)
+    return 50 + 5 * sum(regime_of(**other) == regime for other in moved)
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,14 @@ _NEAR = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatilit
 
 def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
     """The turn of the number nearest to its limit. A number on its limit can cross it either way."""
-    regime, turns = regime_of(**numbers), []
-    for name, limit in THRESHOLDS:
+    regime = regime_of(**numbers)
+    for name, limit in sorted(THRESHOLDS, key=lambda found: abs(numbers[found[0]] - found[1]) / _NEAR[found[0]]):
         away = numbers[name] - limit
-        for falls in (True, False):
+        for falls in (True, False) if away == 0 else (away > 0,):
             beyond = regime_of(**{**numbers, name: limit - 0.1 if falls else limit + 0.1})
-            if beyond != regime and (away == 0 or falls == (away > 0)):
-                turns.append((abs(away) / _NEAR[name], Turn(name, limit, falls, beyond)))
-    return min(turns, key=lambda found: found[0])[1] if turns else None
+            if beyond != regime:
+                return Turn(name, limit, falls, beyond)
+    return None
 
 
 MAX_LEVERAGE = 2.0

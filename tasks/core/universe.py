@@ -105,10 +105,7 @@ def etf(ticker: str) -> Etf | None:
 
 def names(ticker: str) -> tuple[str, ...]:
     """Every accepted name of a stock or an ETF, KRX's Korean one first; empty for a code outside the universe."""
-    found = stock(ticker)
-    if found is not None:
-        return tuple(dict.fromkeys((found.name_ko, found.name_en)))
-    return (fund.name_ko,) if (fund := etf(ticker)) else ()
+    return _names_by_ticker().get(ticker, ())
 
 
 def tier_of(day: StockDay) -> tuple[Tier, Origin] | None:
@@ -140,6 +137,12 @@ def us_correlation_of(day: StockDay) -> tuple[Level, Origin] | None:
         return next(level for level, least in US_LEVELS.items() if day.us_correlation >= least), "measured"
     shipped = stock(day.ticker)
     return (shipped.us_correlation, "table") if shipped else None
+
+
+@cache
+def _names_by_ticker() -> dict[str, tuple[str, ...]]:
+    of_stocks = {found.ticker: tuple(dict.fromkeys((found.name_ko, found.name_en))) for found in stocks()}
+    return {**{fund.ticker: (fund.name_ko,) for fund in etfs()}, **of_stocks}
 
 
 @cache

@@ -2,21 +2,24 @@
 
     python -m tests.bench.synthesis [tokenizer.json] [ROWS] [PAIRS]      5,000 rows and 2,000 pairs by default
 
-Without a tokenizer one that splits at white space is made on the spot; a real one costs more.
+Without a tokenizer one that splits at white space is made on the spot; a real one costs more. Each part is measured in
+a process of its own, after its imports: seconds, processor seconds of all cores, the peak with that of the largest
+child process added, and what the imports alone had taken of it.
 """
 
+import json
+import re
 import resource
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.market.snapshots import build_market
 from tasks.core.settings import Market, Pairs, Synthesis
 from tasks.core.synthesis.generate import synthesize
 from tasks.core.synthesis.pairs import build_pairs
@@ -27,31 +30,64 @@ def main(tokenizer: str = "", rows: str = "5000", pairs: str = "2000") -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         file = Path(tokenizer) if tokenizer else _splitting(folder / "tokenizer.json")
-        ensure_demo_market(folder / "daily")
-        build_market(folder / "daily", Market(), folder)
-        settings = Synthesis(rows=int(rows)), Pairs(rows=int(pairs))
-        print(f"{'':12} {'rows':>6} {'seconds':>8} {'rows/s':>7} {'peak MB':>8}")
-        made = _timed("make rows", int(rows), lambda: synthesize(folder / "train", file, settings[0], folder))
-        _timed("make pairs", int(pairs), lambda: build_pairs(folder / "rows.jsonl", settings[1], folder))
-        for name in ("rows", "pairs"):
-            proof = _timed(f"check {name}", int(rows if name == "rows" else pairs), _check(folder / f"{name}.jsonl"))
-            assert not proof.failed
-        phrases = made["variety"]["phrases_per_1000_rows"]
-        print(f"{made['tokens'] / int(rows):.0f} tokens a row; different phrases per 1,000 rows: {phrases}")
+        _build_market(folder)
+        print(f"{'':12} {'rows':>6} {'seconds':>8} {'CPU s':>6} {'rows/s':>7} {'peak MB':>8} {'imports':>8}")
+        told = _show("make rows", folder, file, int(rows))
+        _show("make pairs", folder, file, int(pairs))
+        _show("check rows", folder, file, int(rows))
+        _show("check pairs", folder, file, int(pairs))
+        phrases = told["variety"]["phrases_per_1000_rows"]
+        print(f"{told['tokens'] / int(rows):.0f} tokens a row; different phrases per 1,000 rows: {phrases}")
 
 
-def _check(file: Path) -> Callable[[], Any]:
-    return lambda: prove_file(file)
+def _show(part: str, folder: Path, tokenizer: Path, number: int) -> dict[str, Any]:
+    """Measures a part in a fresh process, prints its line and returns what it reported."""
+    command = [sys.executable, "-m", "tests.bench.synthesis", "--measure", part, folder, tokenizer, number]
+    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True)
+    told = json.loads(done.stdout)
+    print(
+        f"{part:12} {number:6,} {told['seconds']:8.2f} {told['cpu_s']:6.2f} {number / told['seconds']:7,.0f}"
+        f" {told['peak_mb']:8.0f} {told['imports_mb']:8.0f}"
+    )
+    return told["report"]
 
 
-def _timed(name: str, number: int, work: Callable[[], Any]) -> Any:
-    started = time.perf_counter()
-    found = work()
-    seconds = time.perf_counter() - started
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    print(f"{name:12} {number:6,} {seconds:8.2f} {number / seconds:7,.0f} {peak:8.0f}")
-    return found
+def _measure(part: str, folder: Path, tokenizer: Path, number: int) -> None:
+    imports, started, cpu = _peak_mb(), time.perf_counter(), _cpu_s()
+    report = _work(part, folder, tokenizer, number)
+    figures = {"seconds": time.perf_counter() - started, "cpu_s": _cpu_s() - cpu}
+    print(json.dumps({**figures, "peak_mb": _peak_mb(), "imports_mb": imports, "report": report}))
+
+
+def _work(part: str, folder: Path, tokenizer: Path, number: int) -> dict[str, Any]:
+    if part == "make rows":
+        return synthesize(folder / "train", tokenizer, Synthesis(rows=number), folder)
+    if part == "make pairs":
+        return build_pairs(folder / "rows.jsonl", Pairs(rows=number), folder)
+    proof = prove_file(folder / f"{part.removeprefix('check ')}.jsonl")
+    assert not proof.failed
+    return proof.to_dict()
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _peak_mb() -> float:
+    """This process's peak and its largest child's. Linux's ru_maxrss of a process itself starts from its parent's."""
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    if sys.platform == "linux":
+        own = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))[1])
+    return (own + child) / unit
+
+
+def _build_market(folder: Path) -> None:
+    from tasks.core.market.snapshots import build_market  # noqa: PLC0415  a measured process does without DuckDB
+
+    ensure_demo_market(folder / "daily")
+    build_market(folder / "daily", Market(), folder)
 
 
 def _splitting(file: Path) -> Path:
@@ -62,4 +98,7 @@ def _splitting(file: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:2] == ["--measure"]:
+        _measure(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))
+    else:
+        main(*sys.argv[1:])

@@ -94,7 +94,7 @@ def test_a_number_that_nobody_gave_is_no_evidence(language, market_return, groun
     scene = scene_on(regime_classification, (market_return, 20.0, -7.0, 30.0), language, given=("return_pct",))
     assert ground_of(scene.facts) == ground
     for seed in range(20):
-        assert not {20.0, 50.0, -7.0, 30.0, 15.0} & set(numbers_in([argue(scene, Random(seed))]))
+        assert not {20.0, 50.0, -7.0, 30.0, 15.0} & set(numbers_in(argue(scene, Random(seed))))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,14 @@
 
 import json
 
-from tasks.core.synthesis.variety import variety
+from tasks.core.synthesis.variety import Variety
+
+
+def variety(rows):
+    found = Variety()
+    for row in rows:
+        found.add(row)
+    return found.report()
 
 
 def row(kind, language, *reasons):

@@ -58,6 +58,7 @@ class Grade:
     score: float
     parts: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
+    told: dict[str, Any] | None = None  # the reply read as JSON, where it is valid
 
     @property
     def flaws(self) -> set[Flaw]:

@@ -181,11 +181,10 @@ def grade(scene: Scene, reply: str) -> Grade:
     """Any book of the offered stocks that keeps the regime's bands and the weight limit is right, not only ours."""
     regime = decisions.regime_of(scene.facts)
     right = decisions.full_analysis(scene.facts)
-    told, _ = grading.read(reply, schema)
     free = {key: value for key, value in right.items() if key != "positions"}
     parts = ("tickers", "book", "exposure")
     found = grading.judge(scene, reply, schema, free, parts)
-    if told is None:
+    if (told := found.told) is None:
         return found
     longs, shorts = told["positions"]["long"], told["positions"]["short"]
     gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
@@ -206,7 +205,8 @@ def grade(scene: Scene, reply: str) -> Grade:
     )
     held = all(entry["ticker"] in offered for entry in longs) and grading.pairs_exist([*longs, *shorts])
     more = {"tickers": held, "book": adds_up, "exposure": found.parts["exposure"] and meant and hedged}
-    return grading.graded({**found.parts, **more, "grounded": found.parts["grounded"] and quoted}, list(found.parts))
+    parts = {**found.parts, **more, "grounded": found.parts["grounded"] and quoted}
+    return grading.graded(parts, found.parts, told)
 
 
 def _within(weight: int, band: tuple[int, int]) -> bool:

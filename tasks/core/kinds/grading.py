@@ -24,6 +24,7 @@ def _names_with_digits() -> list[str]:
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 _NAMED = re.compile("|".join(re.escape(name) for name in _names_with_digits()))
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 PROSE_KEYS = ("reasoning", "reason", "recommendation", "contingency", "note")
 """Keys of an answer under which text is written freely."""
 _PART_OF_KEY = {
@@ -55,9 +56,12 @@ def judge(scene: Scene, reply: str, schema: dict[str, Any], right: Decision, mor
             parts[part] = parts.get(part, True) and holds
         parts = {**dict.fromkeys(more, True), **parts}
         texts = [text for _, text in prose(told)]
-        parts["grounded"] = grounded(texts, scene, told)
-        parts["argued"] = all(argued(text) and _agrees(text, told, scene) for text in texts)
-    return graded(parts, wanted)
+        numbers, regimes = [numbers_in(text) for text in texts], set(regimes_told(told))
+        parts["grounded"] = _grounded({abs(number) for found in numbers for number in found}, scene, told)
+        parts["argued"] = all(numbers) and all(
+            not _repeats(text) and _agrees(text, regimes, scene.language) for text in texts
+        )
+    return graded(parts, wanted, told)
 
 
 def read(reply: str, schema: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, bool]]:
@@ -80,11 +84,11 @@ def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
 _VALIDATORS: dict[int, tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]] = {}
 
 
-def graded(parts: dict[str, bool], wanted: Iterable[str]) -> Grade:
+def graded(parts: dict[str, bool], wanted: Iterable[str], told: dict[str, Any] | None) -> Grade:
     """A wanted part that could not be judged counts as failed."""
     wanted = list(dict.fromkeys(wanted))
     failed = [part for part in wanted if not parts.get(part, False)]
-    return Grade(1 - len(failed) / len(wanted), parts, f"failed: {', '.join(failed)}" if failed else "")
+    return Grade(1 - len(failed) / len(wanted), parts, f"failed: {', '.join(failed)}" if failed else "", told)
 
 
 def _parts_of(right: Any, key: str = "") -> Iterator[str]:
@@ -150,16 +154,15 @@ def prose(answer: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, answer
 
 
-def argued(text: str) -> bool:
-    """Whether a text says something of its own: a number in it, and no sentence twice."""
-    sentences = [sentence.strip() for sentence in re.split(r"(?<=[.!?])\s+", text) if sentence.strip()]
-    return len(set(sentences)) == len(sentences) and bool(numbers_in([text]))
+def _repeats(text: str) -> bool:
+    """Whether a text says a sentence twice."""
+    sentences = [sentence.strip() for sentence in _BETWEEN_SENTENCES.split(text) if sentence.strip()]
+    return len(set(sentences)) < len(sentences)
 
 
-def _agrees(text: str, told: dict[str, Any], scene: Scene) -> bool:
+def _agrees(text: str, regimes: set[str], language: Language) -> bool:
     """Whether a text argues for a regime that the answer gives: the ground of another one is no argument for it."""
-    claims = grounds_claimed(text, scene.language)
-    regimes = set(regimes_told(told))
+    claims = grounds_claimed(text, language)
     return not claims or not regimes or bool(claims & regimes)
 
 
@@ -201,25 +204,24 @@ def regimes_told(told: Any) -> Iterator[str]:
 _RULES = RULE_NUMBERS | BAND_NUMBERS
 
 
-def grounded(texts: Iterable[str], scene: Scene, told: Any) -> bool:
-    """Whether every number of the texts stands in the prompt, the strategy's tables or the answer, or follows."""
-    said = {abs(number) for number in numbers_in(texts)}
-    return not said or said <= _known_values(scene, told)
+def _grounded(said: set[float], scene: Scene, told: Any) -> bool:
+    """Whether sizes of numbers stand in the prompt, the strategy's tables or the answer, or follow from these."""
+    facts, said = scene.facts, said - _RULES
+    said.difference_update(*(map(abs, line.numbers.values()) for line in (facts, *facts.stocks)))
+    return not said or said <= _following(scene, told)
 
 
-def _known_values(scene: Scene, told: Any) -> set[float]:
-    """Sizes of all numbers that a rationale may quote; a distance to a limit of the regime's rule follows from both."""
-    facts = scene.facts
+def _following(scene: Scene, told: Any) -> set[float]:
+    """Sizes of the answer's numbers and of what follows: sums, and the distances to the limits of the regime's rule."""
+    facts, market = scene.facts, known_numbers(scene.facts)
     integers = list(_integers(told))
-    known = {*facts.numbers.values(), *integers, *_sums_of_weights(told)}
+    known = {*integers, *_sums_of_weights(told)}
     if "execution_plan" in told:
         known.update(one - other for one in integers for other in integers)  # what is left to move
-    known.update(value for line in facts.stocks for value in line.numbers.values())
-    market = known_numbers(facts)
     known.update(round(market[name] - limit, MARKET[name].decimals) for name, limit in THRESHOLDS)
     if "shock" in facts.words:
         known.update(shocked(market, facts.words["shock"], facts.numbers["shock_pct"]).values())
-    return {abs(value) for value in known} | _RULES
+    return {abs(value) for value in known}
 
 
 def _integers(told: Any) -> Iterator[float]:
@@ -244,9 +246,9 @@ def _sums_of_weights(told: Any) -> Iterator[int]:
         yield sum(entry.get("weight_pct", 0) for entry in told if isinstance(entry, dict))
 
 
-def numbers_in(texts: Iterable[str]) -> list[float]:
-    """The numbers of texts, those in a label or a fund's name aside."""
-    return [float(number.replace(",", "")) for text in texts for number in _NUMBER.findall(without_names(text))]
+def numbers_in(text: str) -> list[float]:
+    """The numbers of a text, those in a label or a fund's name aside."""
+    return [float(number.replace(",", "")) for number in _NUMBER.findall(without_names(text))]
 
 
 def without_names(text: str) -> str:

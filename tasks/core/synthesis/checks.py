@@ -162,10 +162,10 @@ def _answer_problems(reply: str, reading: Reading, subject: Kind) -> Iterator[Pr
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         yield "prompt", f"the question allows no decision ({type(error).__name__}: {error})"
         return
-    if not grade.parts.get("schema"):
+    told = grade.told
+    if told is None:
         yield "schema", "its answer is no JSON of the kind's schema"
         return
-    told = json.loads(reply)
     yield from _differences(told, right)
     for entry in _named(told):
         if entry["name"] not in names(entry["ticker"]):

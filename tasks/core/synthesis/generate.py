@@ -25,11 +25,13 @@ from tasks.core.market_days import read_marks
 from tasks.core.settings import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
-from tasks.core.synthesis.variety import variety
+from tasks.core.synthesis.variety import Variety
 
 log = logging.getLogger(__name__)
 
 _TEMPLATE_TOKENS = 24  # what a chat template puts around three messages: roles and turn marks, generously
+_TEXTS = 200  # counted at a time: what the tokenizer tells of a text takes a hundred bytes a token
+_COUNTED = ("kind", "language", "regime", "date", "tokens")  # what the report says of the rows' metadata
 _DRAWS = 60  # scenes drawn for one row before its token budget counts as impossible
 
 
@@ -54,7 +56,11 @@ class _Making:
 
     def count(self, texts: list[str]) -> list[int]:
         """Tokens of each text; many at a time, because the tokenizer then uses every core."""
-        return [len(found.ids) for found in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        counts: list[int] = []
+        for start in range(0, len(texts), _TEXTS):
+            batch = texts[start : start + _TEXTS]
+            counts += map(len, self.tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+        return counts
 
 
 def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Path) -> dict[str, Any]:
@@ -71,17 +77,21 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
         draws = _draws(kind, languages, synthesis.real_share, rng)
         made = _rows(kind, draws, _Making(days, synthesis.token_budget, tokenizer, rng))
         _prove(made, kind)
+        prove_of_days(made, days.snapshots)
         return made
 
-    with ThreadPoolExecutor(2) as pool:  # one kind's tokens are counted, without Python, while another is written
-        rows = [row for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)) for row in made]
-    prove_of_days(rows, days.snapshots)
-    for row in rows:
-        row["metadata"]["market_generated"] = generated
-    Random(synthesis.seed).shuffle(rows)
-    with (out / "rows.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    report = {"rows": len(rows), **_counts(rows), "market_generated": generated, "variety": variety(rows)}
+    lines, counted, variety = [], [], Variety()
+    with ThreadPoolExecutor(4) as pool:  # some kinds' tokens are counted, without Python, while another is written
+        for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)):
+            for row in made:
+                variety.add(row)
+                counted.append({name: row["metadata"][name] for name in _COUNTED})
+                row["metadata"]["market_generated"] = generated
+                lines.append(f"{json.dumps(row, ensure_ascii=False)}\n".encode())  # takes less than the row
+    Random(synthesis.seed).shuffle(lines)
+    with (out / "rows.jsonl").open("wb") as file:
+        file.writelines(lines)
+    report = {"rows": len(lines), **_counts(counted), "market_generated": generated, "variety": variety.report()}
     write_json(out / "report.json", report)
     return report
 
@@ -207,17 +217,18 @@ def _prove(rows: list[dict[str, Any]], kind: Kind) -> None:
         )
 
 
-def _counts(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    found = {name: Counter(row["metadata"][name] for row in rows) for name in ("kind", "language", "regime")}
+def _counts(counted: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of what _COUNTED names of each row."""
+    found = {name: Counter(row[name] for row in counted) for name in ("kind", "language", "regime")}
     counts: dict[str, Any] = {name: dict(sorted(counter.items())) for name, counter in found.items()}
-    counts["real"] = sum(row["metadata"]["date"] is not None for row in rows)
-    counts["days"] = len({row["metadata"]["date"] for row in rows} - {None})
-    counts["rows_per_day"] = {regime: _reuse(rows, regime) for regime in counts["regime"]}
-    counts["tokens"] = sum(row["metadata"]["tokens"] for row in rows)
+    counts["real"] = sum(row["date"] is not None for row in counted)
+    counts["days"] = len({row["date"] for row in counted} - {None})
+    counts["rows_per_day"] = {regime: _reuse(counted, regime) for regime in counts["regime"]}
+    counts["tokens"] = sum(row["tokens"] for row in counted)
     return counts
 
 
-def _reuse(rows: list[dict[str, Any]], regime: str) -> float | None:
+def _reuse(counted: list[dict[str, Any]], regime: str) -> float | None:
     """How many rows each real day of a regime serves, on average: days of a rare regime serve often."""
-    dates = [row["metadata"]["date"] for row in rows if row["metadata"]["regime"] == regime and row["metadata"]["date"]]
+    dates = [row["date"] for row in counted if row["regime"] == regime and row["date"]]
     return round(len(dates) / len(set(dates)), 1) if dates else None

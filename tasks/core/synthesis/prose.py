@@ -32,6 +32,7 @@ from tasks.core.strategy import (
     TAKE_PROFIT_PCT,
     VOLUME_RATIO,
     WON_MOVE_PCT,
+    Exposure,
     Turn,
     nearest_turn,
     regime_of,
@@ -70,17 +71,19 @@ def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading
     market = known_numbers(reading.facts)
     regimes, turn = set(regimes_told(right)) | {regime_of(**market)}, nearest_turn(market)
     offered = {name for ticker, _ in reading.names for name in names(ticker)}
-    whole = _of_market(right, reading, turn)
+    common = _in_common(right, reading)  # printed once, not for each text
+    whole = common | _of_market(right, reading, turn)
     for text, entry in _texts(told):
-        plain = _without_stocks(text)
+        plain = _names_pattern().sub(" ", text)  # stocks and funds keep the language of their names
         if bool(_HANGUL.search(plain)) != (reading.language == "ko"):
             yield "language", f"a text is not in the question's language: {text[:50]}"
-        known = whole if entry is None else _of_stock(entry, right, reading)
+        known = whole if entry is None else common | _of_stock(entry, reading)
         strange = [number for number in _NUMBER.findall(without_names(plain)) if number not in known]
         if strange and (strange := [one for one in strange if one not in _called(text, whole, reading)]):
             yield "grounded", f"{strange[0]} stands neither in the question nor in the rules: {text[:60]}"
         yield from _regime_problems(text, regimes, turn, reading.language)
-        yield from _name_problems(text, offered)
+        if plain != text:
+            yield from _name_problems(text, offered)
 
 
 def _texts(told: Any, entry: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any] | None]]:
@@ -96,31 +99,38 @@ def _texts(told: Any, entry: dict[str, Any] | None = None) -> Iterator[tuple[str
             yield from _texts(value, value if isinstance(value, dict) else entry)
 
 
+def _in_common(right: dict[str, Any], reading: Reading) -> set[str]:
+    """What every text may quote: the context with its limits, and the bands of the regimes that the decision names."""
+    facts = reading.facts
+    regimes = set(regimes_told(right)) or {regime_of(**known_numbers(facts))}
+    context = [printed(name, value, reading.language) for name, value in facts.numbers.items() if name not in MARKET]
+    limits = {limit for name in facts.numbers for limit in _LIMITS.get(name, ())}
+    return _tokens(context) | limits.union(*(_BAND_ENDS[regime] for regime in regimes))
+
+
 def _of_market(right: dict[str, Any], reading: Reading, turn: Turn | None) -> set[str]:
-    """What a text on the whole may quote: the market, the limits of what the question states, the decision."""
+    """What a text on the whole may quote beside that: the market, the limits of its rule, the decision."""
     language, numbers = reading.language, known_numbers(reading.facts)
-    values = [printed(name, value, language) for name, value in {**reading.facts.numbers, **numbers}.items()]
+    values = [printed(name, value, language) for name, value in numbers.items()]
     if turn:
         gap = _distance(turn.name, numbers[turn.name] - turn.limit)
         values += [f"{turn.limit:g}%", gap, gap.rstrip("%")]  # English says 0.14 points
-    values += _band_ends(right, reading) + list(_integers(right))
+    values += _integers(right)
     if "drawdown_pct" in reading.facts.numbers:
         values.append(f"{reading.facts.numbers['drawdown_pct']:.1f}")  # as in 100/45.3
     if "shock" in reading.facts.words:
         after = shocked(numbers, reading.facts.words["shock"], reading.facts.numbers["shock_pct"])
         values += [printed(name, value, language) for name, value in after.items()]
     limits = {f"{limit:g}%" for limit in _RULES[rule_of(**numbers)[0]]}
-    return _tokens(values) | limits | _limits(reading) | (_OPENING if "opening_analysis" in right else set())
+    return _tokens(values) | limits | (_OPENING if "opening_analysis" in right else set())
 
 
-def _of_stock(entry: dict[str, Any], right: dict[str, Any], reading: Reading) -> set[str]:
-    """What a text on one stock may quote: its numbers, their limits, its decision, and the context."""
-    language, facts = reading.language, reading.facts
-    own = next((line for line in facts.stocks if line.ticker == entry.get("ticker")), StockFacts(""))
-    values = [printed(name, value, language) for name, value in own.numbers.items()]
-    values += [printed(name, value, language) for name, value in facts.numbers.items() if name not in MARKET]
+def _of_stock(entry: dict[str, Any], reading: Reading) -> set[str]:
+    """What a text on one stock may quote beside that: its numbers, their limits and its decision."""
+    own = next((line for line in reading.facts.stocks if line.ticker == entry.get("ticker")), StockFacts(""))
+    values = [printed(name, value, reading.language) for name, value in own.numbers.items()]
     limits = {limit for name in own.numbers for limit in _LIMITS.get(name, ())}
-    return _tokens([*values, *_band_ends(right, reading), *_integers(entry)]) | limits | _limits(reading)
+    return _tokens([*values, *_integers(entry)]) | limits
 
 
 def _called(text: str, whole: set[str], reading: Reading) -> set[str]:
@@ -135,23 +145,17 @@ def _called(text: str, whole: set[str], reading: Reading) -> set[str]:
 
 def _tokens(values: Iterable[str]) -> set[str]:
     """The numbers of printed values; a plus may be left out, and times (x) stand in words."""
-    found = {number for value in values for number in _NUMBER.findall(value)}
-    found |= {number.removeprefix("+") for number in found}
-    return found | {number.removesuffix("x") for number in found}
+    found = _NUMBER.findall(" ".join(values))
+    plain = [number.removeprefix("+") for number in found]
+    return {*found, *plain, *(number.removesuffix("x") for number in plain)}
 
 
-def _limits(reading: Reading) -> set[str]:
-    """The limits of what the question states beside the market's own numbers."""
-    return {limit for name in reading.facts.numbers for limit in _LIMITS.get(name, ())}
+def _ends_of(band: Exposure) -> set[str]:
+    ends = [f"{end}%" for span in (band.long_gross, band.index_short, band.net) for end in span]
+    return {*ends, str(band.net[0]), str(band.long_gross[0])}  # as in 40~70% and "40 to 70%"
 
 
-def _band_ends(right: dict[str, Any], reading: Reading) -> list[str]:
-    ends = []
-    for regime in set(regimes_told(right)) or {regime_of(**known_numbers(reading.facts))}:
-        band = EXPOSURES[regime]
-        ends += [f"{end}%" for span in (band.long_gross, band.index_short, band.net) for end in span]
-        ends += [str(band.net[0]), str(band.long_gross[0])]  # as in 40~70% and "40 to 70%"
-    return ends
+_BAND_ENDS = {regime: _ends_of(band) for regime, band in EXPOSURES.items()}
 
 
 def _distance(name: str, value: float) -> str:
@@ -186,7 +190,7 @@ def _regime_problems(text: str, regimes: set[str], turn: Turn | None, language: 
     claims = grounds_claimed(text, language)
     if claims and not claims & regimes:
         yield "argued", f"a text argues for {', '.join(sorted(claims))}: {text[:60]}"
-    for sentence in _SENTENCE.split(text):
+    for sentence in _SENTENCE.split(text) if _REGIMES.search(text) else ():
         named = _REGIMES.findall(sentence)
         said = set(named)
         turning = turn and f"{turn.limit:g}%" in sentence and MARKET[turn.name].of(language) in sentence
@@ -210,8 +214,3 @@ def _names_pattern() -> re.Pattern[str]:
     """Names of three letters or more, longest first; shorter ones are words of the language as well."""
     known = {name for stock in stocks() for name in (stock.name_ko, stock.name_en)} | {fund.name_ko for fund in etfs()}
     return re.compile("|".join(re.escape(name) for name in sorted(known, key=len, reverse=True) if len(name) > 2))
-
-
-def _without_stocks(text: str) -> str:
-    """The text without stock and fund names: these keep their language."""
-    return _names_pattern().sub(" ", text)

@@ -15,8 +15,9 @@ from tasks.core.records import Facts, StockFacts
 from tasks.core.strategy import REGIMES
 
 _HANGUL = re.compile("[가-힣]")
+_DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\S*\d\S*")
-_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+_DATE = re.compile(r"\d(?<!\d\d)\d{3}-\d{2}-\d{2}(?!\d)")  # a digit first: the regex engine finds that fast
 _STOCK_LINE = re.compile(r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M)
 _BETWEEN = r"(?:: | \| | )"
 _WON = {
@@ -54,15 +55,20 @@ def read_question(text: str) -> Reading:
     words, rest = _words(rest, language)
     dates = tuple(_DATE.findall(rest))
     wording = _DATE.sub("", rest)
-    odd += _DIGITS.findall(wording)
+    odd += _words_with_digits(wording)
     names = tuple((line["ticker"], line["name"].strip()) for line in lines)
     return Reading(language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd), wording)
 
 
 def _stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
     numbers, rest, twice = _numbers(line["rest"], language, STOCK)
-    words = {name: value for name, value, told in _stock_words(language) if told.search(rest)}
-    return StockFacts(line["ticker"], numbers, words), [*twice, *_DIGITS.findall(rest)]
+    words = {name: value for name, value, told in _stock_words(language) if told.search(rest)} if rest.strip() else {}
+    return StockFacts(line["ticker"], numbers, words), [*twice, *_words_with_digits(rest)]
+
+
+def _words_with_digits(text: str) -> list[str]:
+    """Most texts have none, which is seen at once."""
+    return _DIGITS.findall(text) if _DIGIT.search(text) else []
 
 
 @cache
@@ -77,7 +83,7 @@ def _stock_words(language: Language) -> list[tuple[str, str, re.Pattern[str]]]:
 def _words(text: str, language: Language) -> tuple[dict[str, str], str]:
     """The regime of the day before, the event and the shock, and the text without them."""
     words = {}
-    pattern = re.compile(re.escape(REGIME_WORD.of(language)) + _BETWEEN + f"({'|'.join(REGIMES)})")
+    pattern = _previous_regime(language)
     if found := pattern.search(text):
         words["previous_regime"] = found[1]
         text = pattern.sub("", text)
@@ -88,6 +94,11 @@ def _words(text: str, language: Language) -> tuple[dict[str, str], str]:
         if label.of(language) in text:
             words["shock"], text = name, text.replace(label.of(language), "")
     return words, text
+
+
+@cache
+def _previous_regime(language: Language) -> re.Pattern[str]:
+    return re.compile(re.escape(REGIME_WORD.of(language)) + _BETWEEN + f"({'|'.join(REGIMES)})")
 
 
 def _numbers(text: str, language: Language, labels: dict[str, Label]) -> tuple[dict[str, float], str, list[str]]:
