@@ -4,7 +4,6 @@ Reads the market artifact's train part and the base model's tokenizer.json; writ
 """
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +25,6 @@ from tasks.core.settings import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
 from tasks.core.synthesis.variety import Variety
-
-log = logging.getLogger(__name__)
 
 _TEMPLATE_TOKENS = 24  # what a chat template puts around three messages: roles and turn marks, generously
 _TEXTS = 200  # counted at a time: what the tokenizer tells of a text takes a hundred bytes a token
