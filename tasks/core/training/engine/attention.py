@@ -13,6 +13,7 @@ try:  # PyTorch has it from 2.10 on
     from torch.nn.attention.varlen import varlen_attn
 except ImportError:
     varlen_attn = None
+_OPTIONS = inspect.signature(varlen_attn).parameters if varlen_attn else {}
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
@@ -24,15 +25,19 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     return _attend_by_segment(queries, keys, values, pack)
 
 
+def repeats_keys() -> bool:
+    """Keys and values are copied to as many heads as the queries have: PyTorch before 2.11 cannot share them."""
+    return varlen_attn is not None and "enable_gqa" not in _OPTIONS
+
+
 def _attend_at_once(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
-    known, options = inspect.signature(varlen_attn).parameters, dict[str, Any]()
     # causal: a segment's last query stands at its last key. The way to say so changed with PyTorch 2.11
-    options |= {"window_size": (-1, 0)} if "window_size" in known else {"is_causal": True}
-    if "enable_gqa" in known:
-        options["enable_gqa"] = True
-    else:
+    options: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in _OPTIONS else {"is_causal": True}
+    if repeats_keys():
         copies = queries.shape[1] // keys.shape[1]
         keys, values = keys.repeat_interleave(copies, 1), values.repeat_interleave(copies, 1)
+    else:
+        options["enable_gqa"] = True
     starts, longest = (pack.query_starts, pack.key_starts), (pack.longest_query, pack.longest_key)
     return varlen_attn(queries, keys, values, *starts, *longest, **options)
 

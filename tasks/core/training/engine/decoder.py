@@ -16,6 +16,7 @@ from tasks.core.training.engine.loss import log_probs_of
 from tasks.core.training.engine.packs import Pack
 
 FAMILIES = ("llama", "mistral", "qwen2")
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _ROTARY = ("default", "linear", "llama3", "yarn")  # the others' angles depend on a row's length
 
 
@@ -65,6 +66,11 @@ class Engine:
     @property
     def device(self) -> torch.device:
         return self._head.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of activations and base weights."""
+        return self._head.dtype
 
     def refresh(self) -> None:
         """To be called when the adapter's matrices may have changed: after an optimizer step, after loading."""

@@ -44,6 +44,9 @@ class Group:
         self._b = torch.zeros(self.outputs, self.rank, dtype=dtype, device=device)
         self.bias = _stack_biases(self._members, dtype)
         self._nf4 = isinstance(self._members[0].base, Linear4bit)
+        if self._nf4:
+            for member in self._members:  # else a CPU's forward pass without gradient packs the weight anew, in place
+                member.base.support_avx512bf16_for_cpu = False
         self._kept = None if self._nf4 else self._move_weights()
         self.refresh()
 
@@ -80,7 +83,11 @@ class Group:
 
     def to_input(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients to x and to x·Aᵀ from the one to y."""
-        wide = gradient @ self.weight()
+        weight = self.weight()
+        if self.inputs > self.outputs:  # a copy of so wide a gradient would cost more than a second, narrow product
+            to_projected = gradient @ weight[:, self.inputs :]
+            return (gradient @ weight[:, : self.inputs]).addmm_(to_projected, self._a), to_projected
+        wide = gradient @ weight
         to_projected = wide[:, self.inputs :]
         return torch.addmm(wide[:, : self.inputs], to_projected, self._a), to_projected
 

@@ -54,6 +54,13 @@ def tokens_of(row: dict[str, Any]) -> int:
     return len(row["prompt_ids"]) + len(row["chosen_ids"]) + len(row["rejected_ids"])
 
 
+def trained_of(row: dict[str, Any]) -> int:
+    """A row's trained tokens; its first token is predicted from nothing."""
+    if "input_ids" in row:
+        return sum(label != IGNORED for label in row["labels"][1:])
+    return len(row["chosen_ids"]) + len(row["rejected_ids"])
+
+
 def bins(lengths: list[int], most: int) -> list[list[int]]:
     """Which rows go together so that no bin holds more than `most` tokens (a longer row is alone): first fit, longest
     first."""
