@@ -195,8 +195,11 @@ def engine_trainer(
         "remove_unused_columns": False,
         "label_names": [],
     }
+    config = TrainingArguments(**told)
+    if config.n_gpu > 1:
+        config._n_gpu = 1  # else every step would have the rows of as many steps as there are cards
     kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
-    return kind(policy, plan, rows, schedule, args=TrainingArguments(**told), processing_class=tokenizer)
+    return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)
 
 
 def _telling(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
