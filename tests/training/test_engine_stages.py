@@ -72,6 +72,7 @@ def test_dpo_trains_what_trl_trains(dpo, stage2, tmp_path):
     start = json.loads((Path(engine.out) / "checks.json").read_text())
     assert start["dpo_at_start"] == {"loss": pytest.approx(math.log(2), abs=1e-6), "reward": 0, "log_prob_gap": 0}
     assert start["engine_against_peft"] < 2e-2
+    assert start["engine_against_peft_at_end"] < 2e-2
     for line, wanted in zip(told(engine), told(trl), strict=True):
         assert line["loss"] == pytest.approx(wanted["loss"], abs=1e-2)
         assert line["reward_margin"] == pytest.approx(wanted["reward_margin"], abs=2e-2)
@@ -165,9 +166,17 @@ def attentive(spec, folder: Path) -> Path:
 
 
 def test_attentive_weights_pass_where_nothing_leaks(sft, tmp_path):
-    spec = changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive")))
+    spec = changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive")), learning_rate=1e-2)
     train(spec)
-    assert json.loads((Path(spec.out) / "checks.json").read_text())["engine_against_peft"] < 2e-2
+    found = json.loads((Path(spec.out) / "checks.json").read_text())
+    assert max(found["engine_against_peft"], found["engine_against_peft_at_end"]) < 2e-2
+
+
+def test_an_adapter_that_peft_would_compute_otherwise_stops_the_stage(sft, monkeypatch):
+    """As if the engine trained with copies of the adapter that never follow it."""
+    monkeypatch.setattr("tasks.core.training.engine.decoder.Engine.refresh", lambda engine: None)
+    with pytest.raises(WorkError, match="differ from PEFT's by"):
+        train(changed(sft, backend="engine", learning_rate=5e-2, epochs=2))
 
 
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 2e-2)])

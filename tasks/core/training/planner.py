@@ -27,9 +27,7 @@ _HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by
 _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
-_LAYER_SECONDS = (
-    0.0025  # of starting a layer's kernels, forward and backward: a micro-batch is never faster (estimated)
-)
+_LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
 
@@ -201,7 +199,8 @@ def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, spee
     if plan.nf4:  # read, written, and copied beside the adapter's columns, at each use
         traffic += packs * shape.layers * shape.weights * (6 + _NF4_BYTES) * (2 + again)
     computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
-    return max(computing, packs * shape.layers * _LAYER_SECONDS * (1 + again / 3))
+    # starting kernels hides behind computing as long as there is plenty of that, and never quite
+    return math.hypot(computing, packs * shape.layers * _LAYER_SECONDS * (1 + again / 3))
 
 
 def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:

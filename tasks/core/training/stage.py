@@ -54,8 +54,8 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     told |= _check_start(trainer, Path(spec.start) if spec.start else None, rows)
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
     trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
-    resumed, moved = _run(trainer, out)
-    told |= moved
+    resumed, at_end = _run(trainer, out)
+    told |= at_end
     if rows.evaluation:
         trainer.evaluate()
 
@@ -104,7 +104,7 @@ def _check_start(trainer, start: Path | None, rows: Rows) -> dict[str, Any]:
 
 
 def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
-    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what moved."""
+    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what was checked."""
     policy = trainer.model
     before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
     checkpoint = newest_intact(out / "checkpoints")
@@ -113,8 +113,10 @@ def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
         trainer.add_callback(_ResumedPolicy(checkpoint))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checks.check_float32(policy)
-    moved = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
-    return checkpoint.name if checkpoint else None, moved
+    told = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
+    if isinstance(trainer, OnEngine):  # at the start a new adapter's B is zero: only now does it show
+        told |= {"engine_against_peft_at_end": checks.check_engine(*trainer.proof())["engine_against_peft"]}
+    return checkpoint.name if checkpoint else None, told
 
 
 class _ResumedPolicy(TrainerCallback):

@@ -80,6 +80,7 @@ class OnEngine(Sealed, Trainer):
         """Mean log-probs of a few answers: PEFT's of each alone, the engine's of all packed; the engine's type."""
         rows = _telling(self.train_dataset)
         self.model.eval()
+        self.engine.refresh()
         ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
         alone = [self._by_peft(*answer) for row in rows for answer in _answers(row)]
         return torch.stack(alone), pack.sums(self.engine.log_probs(pack)) / pack.counts(), self.engine.dtype
