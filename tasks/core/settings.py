@@ -121,9 +121,14 @@ class Stages(Section):
 
 
 class Training(Section):
-    backend: Annotated[Literal["auto", "trl"], BESIDE] = "auto"
-    """Training engine; all train the same thing. auto takes the best one here; trl forces TRL, PEFT and bitsandbytes,
-    which train on a GPU or a CPU and are so far the only one."""
+    backend: Annotated[Literal["auto", "engine", "trl"], BESIDE] = "auto"
+    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; trl is
+    TRL, PEFT and bitsandbytes, for any model. auto takes the engine where there is a GPU and it knows the model."""
+    memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
+    """Most GPU memory, in GiB, that the engine may plan with; 0 is all that is free."""
+    base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
+    """How the engine holds the NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4), which takes less
+    memory and more time; auto takes what is faster within the memory. The values are the same."""
     max_length: Count = 2_048
     """Longest row in tokens. Longer rows are left out and counted, never cut."""
     lora_rank: Count = 32
@@ -139,7 +144,7 @@ class Training(Section):
     assistant_only_loss: bool = True
     """Train on the assistant's tokens only; false trains on the whole text."""
     gradient_checkpointing: Annotated[bool, BESIDE] = True
-    """Recompute activations in the backward pass: less memory, more time."""
+    """Recompute activations in the backward pass: less memory, more time. The engine decides for each layer itself."""
     seed: int = 42
     """Seed of adapter initialization and row order."""
 
@@ -152,7 +157,7 @@ class Stage(Section):
     effective_batch: Count
     """Rows per optimizer step."""
     micro_batch: Annotated[Count, BESIDE]
-    """Rows per forward pass; accumulation makes up the effective batch."""
+    """Rows per forward pass with TRL; accumulation makes up the effective batch. The engine packs what fits."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW."""
     token_budget: Annotated[int, Field(ge=0)] = 0

@@ -66,7 +66,7 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["training.backend=unsloth"], "training.backend=unsloth: Input should be 'auto' or 'trl'"),
+        (["training.backend=unsloth"], "training.backend=unsloth: Input should be 'auto', 'engine' or 'trl'"),
         (["data.rows=[1"], "data.rows=[1 is not YAML; a list is [a, b]"),
         (["market.train_until=soon"], "market.train_until=soon is neither a date (YYYY-MM-DD), `latest-N`"),
         (["market.train_until=2025-13-01"], "market.train_until=2025-13-01 is neither a date"),
@@ -95,5 +95,5 @@ def test_how_is_left_out_of_keys_and_what_is_in():
     assert "log_every" not in settings.stage2.result_settings()
     assert "micro_batch" not in settings.stage2.result_settings()
     assert "dir" not in settings.market.result_settings()
-    assert "backend" not in settings.training.result_settings()
+    assert not {"backend", "memory_gib", "base_weights"} & settings.training.result_settings().keys()
     assert settings.stage2.result_settings()["effective_batch"] == 8

@@ -12,7 +12,7 @@ from tasks.core.training import checks
 from tasks.core.training.machine import look
 from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, saved_weights
 from tasks.core.training.rows import IGNORED, encode_pair, encode_sft, select
-from tasks.core.training.stage import _loss_of, train
+from tasks.core.training.stage import train
 from tasks.core.training.trainers import dpo_at_start, dpo_trainer, sft_trainer
 from tests.tiny import chat_rows, preference_pairs
 from tests.training.conftest import SCHEDULE, TRAINING, changed
@@ -106,7 +106,7 @@ def test_a_frozen_matrix_is_refused(trainer, matrix):
     name, weight = next((n, w) for n, w in lora_weights(trainer.model) if matrix in n)
     weight.requires_grad_(False)
     with pytest.raises(WorkError, match=f"1 LoRA matrices get no gradient, e.g. {name}"):
-        checks.check_gradients(trainer.model, _loss_of(trainer, 0))
+        checks.check_gradients(trainer.model, trainer.row_loss(0))
 
 
 def test_a_dropped_adapter_is_refused(trainer):
@@ -115,7 +115,7 @@ def test_a_dropped_adapter_is_refused(trainer):
     layer = trainer.model.base_model.model.model.layers[1].mlp.up_proj
     layer.forward = layer.base_layer.forward
     with pytest.raises(WorkError, match=r"2 LoRA matrices get no gradient, e.g. .*layers.1.mlp.up_proj.lora_"):
-        checks.check_gradients(trainer.model, _loss_of(trainer, 0))
+        checks.check_gradients(trainer.model, trainer.row_loss(0))
 
 
 def test_the_reference_is_stage_2s_policy(trainer, stage2):

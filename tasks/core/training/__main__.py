@@ -15,6 +15,7 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything was fetched before: nothing may wait for a network
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
 
 import torch  # noqa: E402
@@ -34,7 +35,11 @@ def main() -> int:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
     except torch.OutOfMemoryError as error:
         first = str(error).partition(". ")[0]
-        return _fail(f"The GPU's memory is full: {first}. Lower the stage's micro_batch or training.max_length.", 1)
+        return _fail(
+            f"The GPU's memory is full: {first}. Lower training.memory_gib, or with"
+            " training.backend=trl the stage's micro_batch; else training.max_length.",
+            1,
+        )
     except KeyboardInterrupt:
         return _fail("Interrupted; the next run goes on from the last checkpoint.", 130)
     return 0

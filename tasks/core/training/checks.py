@@ -18,6 +18,7 @@ from tasks.core.training.rows import IGNORED
 
 LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
+SAME_AS_PEFT = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # mean nats per token of an answer
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
 ROWS_DECODED = 1_000  # decoding all of 200,000 rows takes longer than it tells; the rows are in random order
 
@@ -100,6 +101,17 @@ def check_gradients(policy: PeftModel, loss: torch.Tensor) -> dict[str, Any]:
     if without or silent:
         raise WorkError(f"{len(without) + len(silent)} LoRA matrices get no gradient, e.g. {(without + silent)[0]}.")
     return {"matrices_with_gradient": sum(1 for _ in lora_weights(policy))}
+
+
+def check_engine(alone: torch.Tensor, packed: torch.Tensor, dtype: torch.dtype) -> dict[str, Any]:
+    """The engine's log-probs of packed rows are those that PEFT computes for each row alone; nats per token."""
+    gap = (alone - packed).abs().max().item()
+    if not gap <= SAME_AS_PEFT[dtype]:
+        raise WorkError(
+            f"The engine's log-probs of packed rows differ from PEFT's by {gap:.4f} nats a token, more than"
+            f" {SAME_AS_PEFT[dtype]:g}. Use training.backend=trl."
+        )
+    return {"engine_against_peft": round(gap, 6)}
 
 
 def check_reference(told: dict[str, float]) -> dict[str, Any]:

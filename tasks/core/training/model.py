@@ -10,7 +10,14 @@ from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
@@ -44,8 +51,21 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def load_policy(base: Path, start: Path | None, training: Training, machine: Machine) -> PeftModel:
-    """The NF4 base with a new adapter, or with the one of `start`, all of whose weights are trained."""
+def read_config(base: Path) -> PreTrainedConfig:
+    """The base's configuration. Raises RequestError if there is none."""
+    try:
+        return AutoConfig.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
+
+
+def load_policy(
+    base: Path, start: Path | None, training: Training, machine: Machine, nf4: bool | None = None
+) -> PeftModel:
+    """The NF4 base with a new adapter, or with the one of `start`, all of whose weights are trained.
+
+    nf4: the base stays NF4, else its values are kept in the compute type; None: NF4 on a GPU.
+    """
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -62,7 +82,7 @@ def load_policy(base: Path, start: Path | None, training: Training, machine: Mac
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
-    if machine.device == "cpu":
+    if not (machine.device == "cuda" if nf4 is None else nf4):
         keep_dequantized(model)
     model.config.use_cache = False
     for parameter in model.parameters():

@@ -7,23 +7,32 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback, set_seed
 
 from tasks.core.digests import digest_file, write_json
 from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Stage3, Training
 from tasks.core.training import checks
+from tasks.core.training.backend import choose_backend
 from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import newest_intact
 from tasks.core.training.cpu_kernel import use_on_cpu
+from tasks.core.training.engine.trainers import EngineDPO, OnEngine, engine_trainer
 from tasks.core.training.machine import Machine, look, peak_memory_gib
-from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, save_adapter, saved_weights
+from tasks.core.training.model import (
+    load_policy,
+    load_tokenizer,
+    lora_weights,
+    read_config,
+    save_adapter,
+    saved_weights,
+)
+from tasks.core.training.planner import plan_stage
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
-from tasks.core.training.trainers import SealedDPO, dpo_at_start, dpo_trainer, sft_trainer, steps_of
+from tasks.core.training.trainers import Sealed, SealedDPO, dpo_at_start, dpo_trainer, sft_trainer, steps_of
 
 log = logging.getLogger(__name__)
 _STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the warm-up are small
@@ -41,23 +50,41 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     told = checks.check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss)
     log.info("%d rows, %d positions an epoch, left out: %s", len(rows.train), rows.positions, rows.left_out)
 
-    start = Path(spec.start) if spec.start else None
-    policy = load_policy(Path(spec.base), start, training, machine)
-    make = dpo_trainer if spec.method == "dpo" else sft_trainer
-    trainer = make(policy, tokenizer, rows, (training, schedule, out), machine)
-    told |= _check_start(trainer, start, rows)
+    trainer = _make_trainer(spec, tokenizer, rows, (training, schedule, out), machine)
+    told |= _check_start(trainer, Path(spec.start) if spec.start else None, rows)
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
     trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
-    resumed, moved = _run(trainer, out)
-    told |= moved
+    resumed, at_end = _run(trainer, out)
+    told |= at_end
     if rows.evaluation:
         trainer.evaluate()
 
-    save_adapter(policy, tokenizer, Path(spec.base), out)
+    save_adapter(trainer.model, tokenizer, Path(spec.base), out)
     metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
-    metrics |= {"seconds": round(time.monotonic() - started, 1)}
+    metrics |= {"seconds": round(time.monotonic() - started, 1)} | _told_of_backend(trainer)
     _write_beside(spec, out, told, metrics)
     return metrics
+
+
+def _make_trainer(
+    spec: TrainingSpec,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Rows,
+    stage: tuple[Training, Stage, Path],
+    machine: Machine,
+) -> OnEngine | Sealed:
+    """The trainer of the backend that suits this machine and base; stage is (training, schedule, out)."""
+    base, start, training = Path(spec.base), Path(spec.start) if spec.start else None, stage[0]
+    config = read_config(base)
+    backend = choose_backend(training, machine, config)
+    log.info("backend: %s, because %s", backend.name, backend.why)
+    if backend.name == "trl":
+        make = dpo_trainer if spec.method == "dpo" else sft_trainer
+        return make(load_policy(base, start, training, machine), tokenizer, rows, stage, machine)
+    plan = plan_stage(config, rows.train, stage[:2], machine)
+    log.info("plan: %s", plan)
+    policy = load_policy(base, start, training, machine, plan.nf4)
+    return engine_trainer(policy, tokenizer, rows, (*stage, plan), machine)
 
 
 def _check_start(trainer, start: Path | None, rows: Rows) -> dict[str, Any]:
@@ -66,16 +93,18 @@ def _check_start(trainer, start: Path | None, rows: Rows) -> dict[str, Any]:
     told = checks.check_float32(policy)
     if start:
         checks.check_same_weights(policy, saved_weights(start), "the earlier stage")
-    if isinstance(trainer, SealedDPO):
+    if isinstance(trainer, OnEngine):
+        told |= checks.check_engine(*trainer.proof())
+    if isinstance(trainer, SealedDPO | EngineDPO):
         trainer.use_reference(start)
         told |= checks.check_reference(dpo_at_start(trainer))
     # the shortest row, because activations are not checkpointed yet: a long one would set the stage's peak of memory
     shortest = min(range(len(rows.train)), key=lambda place: rows.train[place]["positions"])
-    return told | checks.check_gradients(policy, _loss_of(trainer, shortest))
+    return told | checks.check_gradients(policy, trainer.row_loss(shortest))
 
 
 def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
-    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what moved."""
+    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what was checked."""
     policy = trainer.model
     before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
     checkpoint = newest_intact(out / "checkpoints")
@@ -84,8 +113,10 @@ def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
         trainer.add_callback(_ResumedPolicy(checkpoint))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checks.check_float32(policy)
-    moved = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
-    return checkpoint.name if checkpoint else None, moved
+    told = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
+    if isinstance(trainer, OnEngine):  # at the start a new adapter's B is zero: only now does it show
+        told |= {"engine_against_peft_at_end": checks.check_engine(*trainer.proof())["engine_against_peft"]}
+    return checkpoint.name if checkpoint else None, told
 
 
 class _ResumedPolicy(TrainerCallback):
@@ -115,17 +146,6 @@ def _encode(spec: TrainingSpec, tokenizer, training: Training, schedule: Stage) 
     return select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
 
 
-def _loss_of(trainer, row: int) -> torch.Tensor:
-    """The loss of one training row, with its graph."""
-    trainer.model.train()
-    batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[row]]))
-    with trainer.compute_loss_context_manager():
-        loss = trainer.compute_loss(trainer.model, batch)
-    trainer._metrics["train"].clear()
-    trainer._total_train_tokens = 0
-    return loss
-
-
 def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[str, Any]:
     """Figures of the whole stage; tokens_per_s and the memory are those of the last process that worked on it."""
     told = read_telemetry(out / "telemetry.jsonl")
@@ -142,7 +162,20 @@ def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[s
         "tokens_per_s": last.get("tokens_per_s"),
         "peak_memory_gib": round(peak_memory_gib(machine), 2),
         "device": machine.name,
-        "backend": "trl",  # whatever training.backend was: see settings.py
+    }
+
+
+def _told_of_backend(trainer) -> dict[str, Any]:
+    """Who trained, and what its plan expected beside what was seen."""
+    if not isinstance(trainer, OnEngine):
+        return {"backend": "trl"}
+    plan = trainer.plan
+    return {
+        "backend": "engine",
+        "plan": str(plan),
+        "expected_peak_gib": round(plan.peak_gib, 2),
+        "expected_step_s": round(plan.step_s, 3),
+        "step_s": round(trainer.seconds_per_step(), 3),
     }
 
 

@@ -20,7 +20,7 @@ from tasks.core.training.model import lora_weights
 from tasks.core.training.rows import Rows
 
 
-class _Sealed:
+class Sealed:
     """Trainer mixin: a checkpoint counts once its files' digests are written, and only then an older one goes."""
 
     positions = 0
@@ -41,12 +41,22 @@ class _Sealed:
         self.positions += int(inputs["attention_mask"].sum())
         return super().training_step(model, inputs, *arguments, **named)
 
+    def row_loss(self, place: int) -> torch.Tensor:
+        """The loss of one training row, with its graph."""
+        self.model.train()
+        batch = self._prepare_inputs(self.data_collator([self.train_dataset[place]]))
+        with self.compute_loss_context_manager():
+            loss = self.compute_loss(self.model, batch)
+        self._metrics["train"].clear()
+        self._total_train_tokens = 0
+        return loss
 
-class SealedSFT(_Sealed, SFTTrainer):
+
+class SealedSFT(Sealed, SFTTrainer):
     pass
 
 
-class SealedDPO(_Sealed, DPOTrainer):
+class SealedDPO(Sealed, DPOTrainer):
     """Its reference is not a second model but log-probs, computed once before anything can move."""
 
     def use_reference(self, start: Path | None) -> None:
@@ -56,6 +66,14 @@ class SealedDPO(_Sealed, DPOTrainer):
             self.train_dataset = _with_log_probs(self, self.train_dataset)
             if self.eval_dataset is not None:
                 self.eval_dataset = _with_log_probs(self, self.eval_dataset)
+
+    def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The present policy's and the reference's log-probs of the first pair, (1, 2): chosen, rejected."""
+        batch = _on_device(self, self.data_collator([self.train_dataset[0]]))
+        self.model.eval()
+        with torch.no_grad():
+            present = torch.stack(_log_probs(self, batch), dim=1)
+        return present, torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], dim=1)
 
     def _prepare_dataset(self, dataset, *args, **kwargs):
         """The rows come as tokens."""
@@ -70,8 +88,8 @@ def sft_trainer(
     machine: Machine,
 ) -> SealedSFT:
     """An SFT trainer over encoded rows; stage is (training, schedule, out)."""
-    arguments = SFTConfig(
-        **_arguments(*stage, machine, len(rows.train)),
+    config = SFTConfig(
+        **arguments(*stage, machine, len(rows.train)),
         max_length=None,
         packing=False,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -80,7 +98,7 @@ def sft_trainer(
         policy,
         lambda: SealedSFT(
             model=policy,
-            args=arguments,
+            args=config,
             train_dataset=_dataset(rows.train, ("input_ids", "labels")),
             eval_dataset=_dataset(rows.evaluation, ("input_ids", "labels")),
             processing_class=tokenizer,
@@ -98,8 +116,8 @@ def dpo_trainer(
 ) -> SealedDPO:
     """A DPO trainer over encoded pairs, which waits for its reference."""
     columns = ("prompt_ids", "chosen_ids", "rejected_ids")
-    arguments = DPOConfig(
-        **_arguments(*stage, machine, len(rows.train)),
+    config = DPOConfig(
+        **arguments(*stage, machine, len(rows.train)),
         max_length=None,
         beta=stage[1].beta,
         loss_type="sigmoid",
@@ -108,7 +126,7 @@ def dpo_trainer(
         policy,
         lambda: SealedDPO(
             model=policy,
-            args=arguments,
+            args=config,
             train_dataset=_dataset(rows.train, columns),
             eval_dataset=_dataset(rows.evaluation, columns),
             processing_class=tokenizer,
@@ -118,17 +136,13 @@ def dpo_trainer(
     return trainer
 
 
-def dpo_at_start(trainer: SealedDPO) -> dict[str, float]:
-    """Loss, largest reward and largest log-prob gap of the first training pair on the policy's present weights."""
-    pair = trainer.train_dataset[0]
-    batch = _on_device(trainer, trainer.data_collator([pair]))
-    trainer.model.eval()
-    with torch.no_grad():
-        chosen, rejected = _log_probs(trainer, batch)
-    margin = (chosen - batch["ref_chosen_logps"]) - (rejected - batch["ref_rejected_logps"])
-    gaps = torch.cat([chosen - batch["ref_chosen_logps"], rejected - batch["ref_rejected_logps"]]).abs()
-    loss = -torch.nn.functional.logsigmoid(trainer.beta * margin).mean()
-    return {"loss": loss.item(), "reward": (trainer.beta * gaps).max().item(), "log_prob_gap": gaps.max().item()}
+def dpo_at_start(trainer) -> dict[str, float]:
+    """Loss, largest reward and largest log-prob gap of the first training pairs on the policy's present weights."""
+    present, reference = trainer.first_log_probs()
+    gaps = present - reference
+    loss = -torch.nn.functional.logsigmoid(trainer.beta * (gaps[:, 0] - gaps[:, 1])).mean()
+    largest = gaps.abs().max().item()
+    return {"loss": loss.item(), "reward": trainer.beta * largest, "log_prob_gap": largest}
 
 
 @contextmanager
@@ -192,7 +206,7 @@ def steps_of(stage: Stage, rows: int) -> int:
     return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
 
 
-def _arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
+def arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
     """What both trainers are told. The effective batch counts rows."""
     if stage.effective_batch % stage.micro_batch:
         fitting = [str(n) for n in range(1, stage.effective_batch + 1) if stage.effective_batch % n == 0]

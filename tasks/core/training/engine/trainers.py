@@ -1,0 +1,222 @@
+"""The engine under transformers' Trainer: the rows, order, schedule, checkpoints and telemetry of the other backend.
+
+The Trainer sees one batch an optimizer step, the effective batch's rows. They are packed into micro-batches here, and
+the step's loss is the mean over all its trained tokens (SFT) or pairs (DPO), however they were packed.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
+
+from tasks.core.settings import Stage, Training
+from tasks.core.training.engine.decoder import Engine
+from tasks.core.training.engine.packs import Pack, packs, trained_of
+from tasks.core.training.machine import Machine
+from tasks.core.training.planner import Plan
+from tasks.core.training.rows import IGNORED, Rows
+from tasks.core.training.trainers import Sealed, arguments
+
+_PROVEN_ROWS, _PROVEN_TOKENS = 4, 32  # rows compared with PEFT, and the trained tokens that a telling one has at least
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An optimizer step's rows. A class of its own, for accelerate looks at every number of lists and dicts."""
+
+    rows: list[dict[str, Any]]
+
+
+def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
+    return {"step": _Step(rows)}
+
+
+class OnEngine(Sealed, Trainer):
+    """What SFT and DPO share. Subclasses say how a pack's log-probs become losses."""
+
+    def __init__(self, policy: PeftModel, plan: Plan, rows: Rows, schedule: Stage, **named):
+        super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
+        self.plan, self._schedule, self._held_out = plan, schedule, rows.evaluation
+        self.engine = Engine(policy, plan.checkpointed)
+        self._began: list[float] = []
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        self._began.append(time.perf_counter())
+        model.train()
+        self.engine.refresh()
+        rows = inputs["step"].rows
+        whole, total = self.weight(rows), torch.zeros((), device=self.engine.device)
+        for places, pack in self._packs(rows):
+            loss = self.losses([rows[place] for place in places], pack, self.engine.log_probs(pack)).sum() / whole
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        self.positions += sum(row["positions"] for row in rows)
+        return total
+
+    def evaluate(self, *arguments, **named) -> dict[str, float]:
+        """Mean of the held-out rows' losses, each the mean of its own trained tokens."""
+        told = torch.cat([losses / weights for losses, weights in self._evaluated()])
+        self.log({"eval_loss": told.mean().item()})
+        return {"eval_loss": told.mean().item()}
+
+    def row_loss(self, place: int) -> Tensor:
+        """The loss of one training row, with its graph."""
+        self.model.train()
+        row = self.train_dataset[place]
+        ((_, pack),) = self._packs([row])
+        return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
+
+    @torch.no_grad()
+    def proof(self) -> tuple[Tensor, Tensor, torch.dtype]:
+        """Mean log-probs of a few answers: PEFT's of each alone, the engine's of all packed; the engine's type."""
+        rows = _telling(self.train_dataset)
+        self.model.eval()
+        self.engine.refresh()
+        ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
+        alone = [self._by_peft(*answer) for row in rows for answer in _answers(row)]
+        return torch.stack(alone), pack.sums(self.engine.log_probs(pack)) / pack.counts(), self.engine.dtype
+
+    def seconds_per_step(self) -> float:
+        """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
+        times = self._began[3:]  # kernels are compiled in the first ones
+        return median(end - start for start, end in pairwise(times)) if len(times) > 1 else 0.0
+
+    def _by_peft(self, ids: list[int], labels: list[int]) -> Tensor:
+        there = torch.tensor([ids], device=self.engine.device)
+        log_probs = self.model(input_ids=there, use_cache=False).logits[0, :-1].float().log_softmax(-1)
+        places = [place for place, label in enumerate(labels[1:]) if label != IGNORED]
+        return log_probs[places, [labels[place + 1] for place in places]].mean()
+
+    def _packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
+        return packs(rows, self.plan.tokens, self.engine.device)
+
+    @torch.no_grad()
+    def _evaluated(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.model.eval()
+        self.engine.refresh()
+        for places, pack in self._packs(self._held_out):
+            rows = [self._held_out[place] for place in places]
+            yield self.losses(rows, pack, self.engine.log_probs(pack)), self.weights(pack)
+
+
+class EngineSFT(OnEngine):
+    def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
+        """Each row's summed loss."""
+        return -pack.sums(log_probs)
+
+    def weight(self, rows: list[dict[str, Any]]) -> int:
+        """Trained tokens."""
+        return sum(trained_of(row) for row in rows)
+
+    def weights(self, pack: Pack) -> Tensor:
+        return pack.counts()
+
+
+class EngineDPO(OnEngine):
+    """Its reference are log-probs of the policy's own weights, before any of them moved."""
+
+    def __init__(self, *positional, **named):
+        super().__init__(*positional, **named)
+        self.beta = self._schedule.beta
+        self._margins: list[Tensor] = []
+
+    @torch.no_grad()
+    def use_reference(self, start: Path | None) -> None:
+        """Gives every pair the log-probs (nats per answer) of the policy as it stands, which is `start`'s adapter."""
+        self.model.eval()
+        for rows in (self.train_dataset, self._held_out):
+            for places, pack in self._packs(rows):
+                sums = pack.sums(self.engine.log_probs(pack)).view(-1, 2).tolist()
+                for place, (chosen, rejected) in zip(places, sums, strict=True):
+                    rows[place] |= {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+
+    def row_loss(self, place: int) -> Tensor:
+        loss = super().row_loss(place)
+        self._margins.clear()  # it is no step's
+        return loss
+
+    @torch.no_grad()
+    def first_log_probs(self) -> tuple[Tensor, Tensor]:
+        """The present policy's and the reference's log-probs of the first pack, (pairs, 2): chosen, rejected."""
+        self.model.eval()
+        self.engine.refresh()
+        places, pack = next(self._packs(self.train_dataset))
+        present = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
+        return present, self._reference([self.train_dataset[place] for place in places])
+
+    def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
+        """Each pair's loss."""
+        rewards = self.beta * (pack.sums(log_probs).view(-1, 2) - self._reference(rows))
+        margins = rewards[:, 0] - rewards[:, 1]
+        if torch.is_grad_enabled():
+            self._margins.append(margins.detach())
+        return -logsigmoid(margins)
+
+    def weight(self, rows: list[dict[str, Any]]) -> int:
+        return len(rows)
+
+    def weights(self, pack: Pack) -> Tensor:
+        return torch.ones(pack.answers // 2, device=self.engine.device)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs and self._margins:
+            margins = torch.cat(self._margins)
+            logs["rewards/margins"] = margins.mean().item()
+            logs["rewards/accuracies"] = (margins > 0).float().mean().item()
+            self._margins.clear()
+        super().log(logs, start_time)
+
+    def _reference(self, rows: list[dict[str, Any]]) -> Tensor:
+        told = [(row["ref_chosen_logps"], row["ref_rejected_logps"]) for row in rows]
+        return torch.tensor(told, device=self.engine.device)
+
+
+def engine_trainer(
+    policy: PeftModel,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Rows,
+    stage: tuple[Training, Stage, Path, Plan],
+    machine: Machine,
+) -> OnEngine:
+    """A trainer over encoded rows or pairs; stage is (training, schedule, out, plan)."""
+    training, schedule, out, plan = stage
+    told = arguments(training, schedule, out, machine, len(rows.train)) | {
+        "per_device_train_batch_size": schedule.effective_batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_checkpointing": False,  # the engine's own
+        "remove_unused_columns": False,
+        "label_names": [],
+    }
+    config = TrainingArguments(**told)
+    if config.n_gpu > 1:
+        config._n_gpu = 1  # else every step would have the rows of as many steps as there are cards
+    kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
+    return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)
+
+
+def _telling(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The shortest rows whose answers have enough tokens to tell something; else those with the most."""
+    trained = {
+        place: min(sum(x != IGNORED for x in labels) for _, labels in _answers(row)) for place, row in enumerate(rows)
+    }
+    telling = [place for place, count in trained.items() if count >= _PROVEN_TOKENS]
+    if not telling:
+        return [rows[place] for place in sorted(trained, key=trained.get)[-_PROVEN_ROWS:]]
+    return [rows[place] for place in sorted(telling, key=lambda place: rows[place]["positions"])[:_PROVEN_ROWS]]
+
+
+def _answers(row: dict[str, Any]) -> list[tuple[list[int], list[int]]]:
+    """Ids and labels of a row, or of a pair's two answers, each alone."""
+    if "input_ids" in row:
+        return [(row["input_ids"], row["labels"])]
+    masked = [IGNORED] * len(row["prompt_ids"])
+    return [(row["prompt_ids"] + row[side], masked + row[side]) for side in ("chosen_ids", "rejected_ids")]

@@ -1,0 +1,230 @@
+"""How the engine trains within a card's memory: tokens of a micro-batch, layers checkpointed, form of the base weights.
+
+Memory is counted tensor by tensor. Time is the matrix products' operations at the speed measured on this device, and
+the other parts' traffic at its measured bandwidth. The constants named "measured" are an H200's with a 7B shape.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+from transformers import PreTrainedConfig
+
+from tasks.core.errors import RequestError
+from tasks.core.settings import Stage, Training
+from tasks.core.training.engine.attention import repeats_keys
+from tasks.core.training.engine.loss import chunk_rows
+from tasks.core.training.engine.packs import bins, tokens_of, trained_of
+from tasks.core.training.machine import Machine
+
+_NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
+_MARGIN_GIB = 1.0  # of the card: the driver's context and the libraries' workspaces
+_HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by more
+_SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
+_TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
+_ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
+_LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
+_STEPS_LOOKED_AT = 64
+_AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder and its adapter (on all seven linear layers), in numbers."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    query: int  # width of all heads
+    key: int  # width of all key heads
+    vocabulary: int
+    tied: bool
+    rank: int
+    state_bytes: int  # of the optimizer, per trained parameter
+
+    @property
+    def weights(self) -> int:
+        """Base weights of a layer's linear parts."""
+        return self.hidden * (2 * self.query + 2 * self.key + 3 * self.intermediate)
+
+    @property
+    def adapter(self) -> int:
+        """Trained parameters."""
+        ends = 7 * self.hidden + 2 * self.query + 2 * self.key + 3 * self.intermediate
+        return self.layers * self.rank * ends
+
+    @property
+    def kept(self) -> int:
+        """Numbers that a layer keeps of each token for its backward pass, unless it is checkpointed."""
+        residual = 4 * self.hidden + 7 * self.rank  # before attention and MLP, and what either reads, widened
+        attention = 4 * self.query + 3 * self.key + 2 * self.heads + (2 * self.query if repeats_keys() else 0)
+        return residual + attention + 2 * self.intermediate
+
+
+@dataclass(frozen=True)
+class Work:
+    """One optimizer step: tokens of each row, and how many of all are trained."""
+
+    lengths: list[int]
+    trained: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    operations: float  # of 16-bit matrix products, a second
+    bandwidth: float  # bytes read or written a second
+
+
+@dataclass(frozen=True)
+class Plan:
+    tokens: int  # most in a micro-batch; a longer row is alone
+    checkpointed: int
+    layers: int
+    nf4: bool
+    peak_gib: float
+    step_s: float
+
+    def __str__(self) -> str:
+        form = "NF4 as it is" if self.nf4 else "NF4's values in 16 bit"
+        return (
+            f"micro-batches of up to {self.tokens:,} tokens, {self.checkpointed} of {self.layers} layers checkpointed,"
+            f" base weights {form}; expected: {self.peak_gib:.1f} GiB, {self.step_s:.2f} s a step"
+        )
+
+
+def plan_stage(
+    config: PreTrainedConfig, rows: list[dict[str, Any]], stage: tuple[Training, Stage], machine: Machine
+) -> Plan:
+    """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits."""
+    training, batch = stage[0], stage[1].effective_batch
+    shape = shape_of(config, training, machine)
+    works = [
+        Work([tokens_of(row) for row in step], sum(trained_of(row) for row in step))
+        for step in (rows[first : first + batch] for first in range(0, len(rows), batch))
+    ]
+    weights = training.base_weights
+    if weights == "auto" and machine.device == "cpu":
+        weights = "bf16"  # a CPU takes most of a step to dequantize
+    return make_plan(shape, works, memory_cap(training, machine), measure_speed(machine, shape), weights)
+
+
+def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return Shape(
+        hidden=config.hidden_size,
+        intermediate=config.intermediate_size,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        query=config.num_attention_heads * width,
+        key=config.num_key_value_heads * width,
+        vocabulary=config.vocab_size,
+        tied=config.tie_word_embeddings,
+        rank=training.lora_rank,
+        state_bytes=2 if "8bit" in machine.optimizer else 8,
+    )
+
+
+def memory_cap(training: Training, machine: Machine) -> float:
+    """GiB that training may take: training.memory_gib, else what is free."""
+    if training.memory_gib:
+        return training.memory_gib
+    if machine.device == "cuda":
+        return torch.cuda.mem_get_info()[0] / 2**30 - _MARGIN_GIB
+    return psutil.virtual_memory().available / 2**30 - _MARGIN_GIB
+
+
+def measure_speed(machine: Machine, shape: Shape) -> Speed:
+    """A fraction of a second of products and copies as a layer makes them."""
+    large = machine.device == "cuda"
+    rows, numbers = (4096, 2**27) if large else (128, 2**22)
+    one = torch.randn(rows, shape.hidden, dtype=machine.compute, device=machine.device)
+    other = torch.randn(2 * shape.intermediate, shape.hidden, dtype=machine.compute, device=machine.device)
+    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
+    product = _seconds(lambda: one @ other.T, large)
+    copy = _seconds(lambda: source.clone(), large)
+    return Speed(2 * rows * shape.hidden * 2 * shape.intermediate / product, 4 * numbers / copy)
+
+
+def make_plan(shape: Shape, works: list[Work], cap_gib: float, speed: Speed, weights: str) -> Plan:
+    """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises RequestError if none fits."""
+    longest, most = max(max(work.lengths) for work in works), max(sum(work.lengths) for work in works)
+    sizes = sorted({max(longest, math.ceil(most / parts)) for parts in range(1, 33)})
+    plans = [
+        Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
+        for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
+        for size in sizes
+        for checkpointed in range(shape.layers + 1)
+    ]
+    fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
+    if not fitting:
+        least = min(plan.peak_gib for plan in plans) / _HEADROOM
+        raise RequestError(
+            f"Training this base on rows of up to {longest} tokens takes {least:.1f} GiB at least, but only"
+            f" {cap_gib:.3g} GiB are there. Lower training.max_length, or take a larger card or a smaller base."
+        )
+    return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
+
+
+def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
+    """The most memory that a step takes, all of whose micro-batch's tokens are trained."""
+    linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
+    embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
+    # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
+    adapter = shape.adapter * (4 + 4 + 2 + 2 + shape.state_bytes)
+    dequantized = 6 * shape.intermediate * shape.hidden if nf4 else 0  # gate and up, and one of them once more
+    kept = 2 * tokens * ((shape.layers - checkpointed) * shape.kept + checkpointed * shape.hidden)
+    backward = 2 * tokens * (3 * shape.intermediate + 3 * shape.hidden)
+    if checkpointed == shape.layers:
+        backward += 2 * tokens * shape.kept
+    logits = 6 * shape.vocabulary * min(tokens, chunk_rows(shape.vocabulary))  # in float32, and their gradient
+    loss = logits + 2 * tokens * 4 * shape.hidden
+    return _SLACK * (linear + embeddings + adapter + kept + max(backward + dequantized, loss)) / 2**30
+
+
+def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, speed: Speed) -> float:
+    """Mean seconds of these steps, which make `packs` micro-batches each on average."""
+    tokens = sum(sum(work.lengths) for work in works) / len(works)
+    squares = sum(sum(length**2 for length in work.lengths) for work in works) / len(works)
+    trained = sum(work.trained for work in works) / len(works)
+    again = plan.checkpointed / shape.layers
+    products = 2 * tokens * (shape.layers * shape.weights * (2 + again) + shape.adapter * (3 + again))
+    head = 4 * trained * shape.hidden * shape.vocabulary
+    attention = 2 * squares * shape.query * shape.layers * (3.5 + again)
+    traffic = 2 * tokens * shape.kept * shape.layers * _TRAFFIC * (1 + again / 3) + 18 * trained * shape.vocabulary
+    if plan.nf4:  # read, written, and copied beside the adapter's columns, at each use
+        traffic += packs * shape.layers * shape.weights * (6 + _NF4_BYTES) * (2 + again)
+    computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
+    # starting kernels hides behind computing as long as there is plenty of that, and never quite
+    return math.hypot(computing, packs * shape.layers * _LAYER_SECONDS * (1 + again / 3))
+
+
+def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:
+    counts = {
+        size: sum(len(bins(work.lengths, size)) for work in works) / len(works)
+        for size in {plan.tokens for plan in plans}
+    }
+    timed = [
+        Plan(**vars(plan) | {"step_s": step_seconds(shape, works, counts[plan.tokens], plan, speed)}) for plan in plans
+    ]
+    fastest = min(plan.step_s for plan in timed)
+    return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)
+
+
+def _seconds(work: Callable, on_gpu: bool, times: int = 10) -> float:
+    def wait() -> None:
+        if on_gpu:
+            torch.cuda.synchronize()
+
+    for _ in range(3):
+        work()
+    wait()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait()
+    return (time.perf_counter() - started) / times
