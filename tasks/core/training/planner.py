@@ -18,7 +18,7 @@ from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training.engine.attention import repeats_keys
 from tasks.core.training.engine.loss import chunk_rows
-from tasks.core.training.engine.packs import bins, tokens_of, trained_of
+from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
 from tasks.core.training.machine import Machine
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
@@ -28,6 +28,7 @@ _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
 _LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
+_DEQUANTIZE_SECONDS = 0.00028  # of starting the kernels that dequantize a weight (measured)
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
 
@@ -152,12 +153,11 @@ def measure_speed(machine: Machine, shape: Shape) -> Speed:
 
 def make_plan(shape: Shape, works: list[Work], cap_gib: float, speed: Speed, weights: str) -> Plan:
     """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises RequestError if none fits."""
-    longest, most = max(max(work.lengths) for work in works), max(sum(work.lengths) for work in works)
-    sizes = sorted({max(longest, math.ceil(most / parts)) for parts in range(1, 33)})
+    longest, sizes = max(max(work.lengths) for work in works), _sizes(works[:_STEPS_LOOKED_AT])
     plans = [
         Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sizes
+        for size in sorted({max(longest, size) for size in sizes})
         for checkpointed in range(shape.layers + 1)
     ]
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
@@ -170,13 +170,21 @@ def make_plan(shape: Shape, works: list[Work], cap_gib: float, speed: Speed, wei
     return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
 
 
+def _sizes(works: list[Work]) -> set[int]:
+    """Tokens of the fullest micro-batch when each step is one, two, three … of them."""
+    return {
+        max(sum(work.lengths[place] for place in places) for work in works for places in spread(work.lengths, parts))
+        for parts in range(1, 33)
+    }
+
+
 def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
     """The most memory that a step takes, all of whose micro-batch's tokens are trained."""
     linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
     embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
     # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
     adapter = shape.adapter * (4 + 4 + 2 + 2 + shape.state_bytes)
-    dequantized = 6 * shape.intermediate * shape.hidden if nf4 else 0  # gate and up, and one of them once more
+    dequantized = 4 * shape.intermediate * shape.hidden if nf4 else 0  # gate and up
     kept = 2 * tokens * ((shape.layers - checkpointed) * shape.kept + checkpointed * shape.hidden)
     backward = 2 * tokens * (3 * shape.intermediate + 3 * shape.hidden)
     if checkpointed == shape.layers:
@@ -196,11 +204,12 @@ def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, spee
     head = 4 * trained * shape.hidden * shape.vocabulary
     attention = 2 * squares * shape.query * shape.layers * (3.5 + again)
     traffic = 2 * tokens * shape.kept * shape.layers * _TRAFFIC * (1 + again / 3) + 18 * trained * shape.vocabulary
-    if plan.nf4:  # read, written, and copied beside the adapter's columns, at each use
-        traffic += packs * shape.layers * shape.weights * (6 + _NF4_BYTES) * (2 + again)
+    if plan.nf4:  # read and written at each use
+        traffic += packs * shape.layers * shape.weights * (2 + _NF4_BYTES) * (2 + again)
     computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
     # starting kernels hides behind computing as long as there is plenty of that, and never quite
-    return math.hypot(computing, packs * shape.layers * _LAYER_SECONDS * (1 + again / 3))
+    starting = _LAYER_SECONDS * (1 + again / 3) + plan.nf4 * 7 * _DEQUANTIZE_SECONDS * (2 + again)
+    return math.hypot(computing, packs * shape.layers * starting)
 
 
 def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:

@@ -87,8 +87,7 @@ class Engine:
                 x = checkpoint(self._run, layer, x, cos, sin, pack, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = self._run(layer, x, cos, sin, pack)
-        last = norm(x.index_select(0, pack.places), self._last_norm, self._config.rms_norm_eps)
-        return log_probs_of(last, self._head, pack.targets)
+        return log_probs_of(norm(x, self._last_norm, self._config.rms_norm_eps), self._head, pack.targets)
 
     def _run(self, layer: _Layer, x: Tensor, cos: Tensor, sin: Tensor, pack: Pack) -> Tensor:
         heads, kv_heads, width = self._config.num_attention_heads, self._config.num_key_value_heads, cos.shape[-1]
@@ -96,8 +95,10 @@ class Engine:
         qkv = linear(norm(x, layer.input_norm, eps), layer.qkv).view(len(x), heads + 2 * kv_heads, width)
         turning, values = qkv.split([heads + kv_heads, kv_heads], dim=1)
         queries, keys = rotate(turning, cos, sin).split([heads, kv_heads], dim=1)
-        attended = linear(attend(queries, keys, values, pack).reshape(len(x), heads * width), layer.o)
-        x, normed = add_norm(x, attended, layer.middle_norm, eps)
+        attended = attend(queries, keys, values, pack).reshape(len(x), heads * width)
+        if layer is self._layers[-1]:  # from here on a token matters only if it predicts a target
+            x, attended = x.index_select(0, pack.places), attended.index_select(0, pack.places)
+        x, normed = add_norm(x, linear(attended, layer.o), layer.middle_norm, eps)
         return x + mlp(normed, layer.gate_up, layer.down)
 
 

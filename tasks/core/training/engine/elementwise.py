@@ -28,9 +28,9 @@ def swiglu(both: Tensor) -> Tensor:
     return _run(_swiglu, both)
 
 
-def swiglu_gradient(both: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient to [gate, up] from the one to silu(gate) * up."""
-    return _run(_swiglu_gradient, both, gradient)
+def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """silu(gate) * up once more, and the gradient to [gate, up] from the one to it."""
+    return _run(_swiglu_again, both, gradient)
 
 
 def score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -44,7 +44,9 @@ def _run(function: Callable, x: Tensor, *arguments):
 
 @cache
 def _compiled(function: Callable) -> Callable:
-    return torch.compile(function)  # the number of tokens turns dynamic at the second pack
+    # the number of tokens turns dynamic at the second pack; what is concatenated is written where it belongs by one
+    # kernel, which else would compute every part for every place
+    return torch.compile(function, options={"max_pointwise_cat_inputs": 0})
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -67,11 +69,12 @@ def _swiglu(both: Tensor) -> Tensor:
     return functional.silu(gate) * up
 
 
-def _swiglu_gradient(both: Tensor, gradient: Tensor) -> Tensor:
+def _swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     gate, up = both.float().chunk(2, dim=-1)
     gradient, sigmoid = gradient.float(), torch.sigmoid(gate)
-    to_gate = gradient * up * sigmoid * (1 + gate * (1 - sigmoid))
-    return torch.cat([to_gate, gradient * gate * sigmoid], dim=-1).to(both.dtype)
+    silu = gate * sigmoid
+    to_gate, to_up = gradient * up * (sigmoid + silu * (1 - sigmoid)), gradient * silu
+    return (silu * up).to(both.dtype), torch.cat([to_gate.to(both.dtype), to_up.to(both.dtype)], dim=-1)
 
 
 def _score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
 """Linear layers that read the same input, with their adapters, as one matrix product.
 
 The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where W, A and B stack those of the layers. The
-columns s·B and a copy of A in the compute type are rewritten whenever the float32 matrices may have changed.
+columns s·B and a copy of A in the compute type are rewritten whenever the float32 matrices may have changed. An NF4
+base is dequantized at each use, and to put s·B beside it would mean to copy it: there the adapter is added.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from bitsandbytes.nn import Linear4bit
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.core.training.engine.elementwise import swiglu, swiglu_gradient
+from tasks.core.training.engine.elementwise import swiglu, swiglu_again
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ class Group:
         self._b = torch.zeros(self.outputs, self.rank, dtype=dtype, device=device)
         self.bias = _stack_biases(self._members, dtype)
         self._nf4 = isinstance(self._members[0].base, Linear4bit)
+        self._rides = not self._nf4 and self.inputs <= self.outputs  # else x is too wide to be copied for its sake
         if self._nf4:
             for member in self._members:  # else a CPU's forward pass without gradient packs the weight anew, in place
                 member.base.support_avx512bf16_for_cpu = False
-        self._kept = None if self._nf4 else self._move_weights()
+        else:
+            self._whole = self._move_weights()
         self.refresh()
 
     @property
@@ -64,32 +67,30 @@ class Group:
                 self._b[member.rows, member.ranks] = member.scale * member.b
 
     def weight(self) -> Tensor:
-        """[W, s·B], (outputs, inputs + rank)."""
-        if self._kept is not None:
-            return self._kept
-        whole = torch.empty(self.outputs, self.inputs + self.rank, dtype=self._dtype, device=self._device)
+        """W, (outputs, inputs)."""
+        if not self._nf4:
+            return self._whole[:, : self.inputs]
+        weight = torch.empty(self.outputs, self.inputs, dtype=self._dtype, device=self._device)
         for member in self._members:
-            whole[member.rows, : self.inputs] = dequantize_4bit(member.base.weight.data, member.base.weight.quant_state)
-        whole[:, self.inputs :] = self._b
-        return whole
+            _dequantize(member.base.weight, weight[member.rows])
+        return weight
 
-    def widen(self, x: Tensor) -> Tensor:
-        """[x, x·Aᵀ] of x (tokens, inputs)."""
-        return torch.cat([x, self.project(x)], dim=1)
-
-    def project(self, x: Tensor) -> Tensor:
-        """x·Aᵀ."""
-        return x @ self._a.T
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """y (tokens, outputs), and x (tokens, inputs) and x·Aᵀ (tokens, rank) for the backward pass."""
+        projected = x @ self._a.T
+        if self._rides:
+            wide = torch.cat([x, projected], dim=1)
+            return functional.linear(wide, self._whole, self.bias), wide[:, : self.inputs], wide[:, self.inputs :]
+        return functional.linear(x, self.weight(), self.bias).addmm_(projected, self._b.T), x, projected
 
     def to_input(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients to x and to x·Aᵀ from the one to y."""
-        weight = self.weight()
-        if self.inputs > self.outputs:  # a copy of so wide a gradient would cost more than a second, narrow product
-            to_projected = gradient @ weight[:, self.inputs :]
-            return (gradient @ weight[:, : self.inputs]).addmm_(to_projected, self._a), to_projected
-        wide = gradient @ weight
-        to_projected = wide[:, self.inputs :]
-        return torch.addmm(wide[:, : self.inputs], to_projected, self._a), to_projected
+        if self._rides:
+            wide = gradient @ self._whole
+            to_projected = wide[:, self.inputs :].contiguous()
+            return wide[:, : self.inputs].addmm_(to_projected, self._a), to_projected
+        to_projected = gradient @ self._b
+        return (gradient @ self.weight()).addmm_(to_projected, self._a), to_projected
 
     def gradients(self, x: Tensor, projected: Tensor, to_y: Tensor, to_projected: Tensor) -> list[Tensor]:
         """Gradients to `parameters`, float32."""
@@ -122,6 +123,13 @@ def _members(layers: list[nn.Module]) -> list[_Member]:
     return members
 
 
+def _dequantize(nf4: Tensor, out: Tensor) -> None:
+    if out.is_cuda:
+        dequantize_4bit(nf4.data, nf4.quant_state, out=out)
+    else:  # bitsandbytes can write to a given place on a GPU only
+        out.copy_(dequantize_4bit(nf4.data, nf4.quant_state))
+
+
 def _stack_biases(members: list[_Member], dtype: torch.dtype) -> Tensor | None:
     if all(member.base.bias is None for member in members):
         return None
@@ -136,17 +144,15 @@ def _stack_biases(members: list[_Member], dtype: torch.dtype) -> Tensor | None:
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, group, *weights):
-        wide = group.widen(x)
         ctx.group = group
-        ctx.save_for_backward(wide)
-        return functional.linear(wide, group.weight(), group.bias)
+        y, *kept = group.forward(x)
+        ctx.save_for_backward(*kept)
+        return y
 
     @staticmethod
     def backward(ctx, gradient):
-        group, (wide,) = ctx.group, ctx.saved_tensors
-        to_x, to_projected = group.to_input(gradient)
-        x, projected = wide[:, : group.inputs], wide[:, group.inputs :]
-        return to_x, None, *group.gradients(x, projected, gradient, to_projected)
+        to_x, to_projected = ctx.group.to_input(gradient)
+        return to_x, None, *ctx.group.gradients(*ctx.saved_tensors, gradient, to_projected)
 
 
 class _MLP(torch.autograd.Function):
@@ -154,27 +160,21 @@ class _MLP(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, gate_up, down, *weights):
-        wide = gate_up.widen(x)
-        both = functional.linear(wide, gate_up.weight(), gate_up.bias)
-        activation = swiglu(both)
-        projected, whole = down.project(activation), down.weight()
-        # the activation is too wide to be copied for the adapter's sake
-        y = functional.linear(activation, whole[:, : down.inputs], down.bias)
-        y.addmm_(projected, whole[:, down.inputs :].T)
+        both, *kept = gate_up.forward(x)
+        y, _, of_activation = down.forward(swiglu(both))
         ctx.groups = gate_up, down
-        ctx.save_for_backward(wide, both, projected)
+        ctx.save_for_backward(*kept, both, of_activation)
         return y
 
     @staticmethod
     def backward(ctx, gradient):
-        (gate_up, down), (wide, both, projected) = ctx.groups, ctx.saved_tensors
+        (gate_up, down), (x, of_x, both, of_activation) = ctx.groups, ctx.saved_tensors
         to_activation, to_projected = down.to_input(gradient)
-        of_down = down.gradients(swiglu(both), projected, gradient, to_projected)
-        to_both = swiglu_gradient(both, to_activation)
-        del to_activation
+        activation, to_both = swiglu_again(both, to_activation)
+        of_down = down.gradients(activation, of_activation, gradient, to_projected)
+        del activation, to_activation
         to_x, to_projected = gate_up.to_input(to_both)
-        x, projected = wide[:, : gate_up.inputs], wide[:, gate_up.inputs :]
-        return to_x, None, None, *gate_up.gradients(x, projected, to_both, to_projected), *of_down
+        return to_x, None, None, *gate_up.gradients(x, of_x, to_both, to_projected), *of_down
 
 
 def linear(x: Tensor, group: Group) -> Tensor:

@@ -4,6 +4,8 @@ A pair of answers shares its prompt: the pack holds prompt, chosen and rejected 
 queries see the prompt's keys and their own.
 """
 
+import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,18 +64,23 @@ def trained_of(row: dict[str, Any]) -> int:
 
 
 def bins(lengths: list[int], most: int) -> list[list[int]]:
-    """Which rows go together so that no bin holds more than `most` tokens (a longer row is alone): first fit, longest
-    first."""
-    filled: list[list[int]] = []
-    room: list[int] = []
+    """Which rows go together so that no bin holds more than `most` tokens (a longer row is alone): few bins, and all
+    of nearly the same size, for a small one takes a card longer than its tokens are worth."""
+    count = min(math.ceil(sum(lengths) / most), len(lengths))
+    while True:  # ends with each row alone at the latest
+        filled = spread(lengths, count)
+        if all(len(places) == 1 or sum(lengths[place] for place in places) <= most for places in filled):
+            return filled
+        count += 1
+
+
+def spread(lengths: list[int], count: int) -> list[list[int]]:
+    """The rows in at most `count` bins of nearly the same size: longest first, each into the emptiest bin."""
+    emptiest: list[tuple[int, int, list[int]]] = [(0, number, []) for number in range(count)]
     for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
-        number = next((number for number, left in enumerate(room) if lengths[place] <= left), len(room))
-        if number == len(room):
-            filled.append([])
-            room.append(most)
-        filled[number].append(place)
-        room[number] -= lengths[place]
-    return [sorted(places) for places in filled]
+        held, number, places = emptiest[0]
+        heapq.heapreplace(emptiest, (held + lengths[place], number, [*places, place]))
+    return [sorted(places) for _, _, places in sorted(emptiest, key=lambda filled: filled[1]) if places]
 
 
 def packs(rows: list[dict[str, Any]], most: int, device: torch.device) -> Iterator[tuple[list[int], Pack]]:
