@@ -76,30 +76,32 @@ def run_engine(size: Size, base: Path, out: Path) -> None:
     """With each cap, and without one for as many rows as the others get packed."""
     cases = [(size.rows, cap) for cap in size.caps[:-1]]
     cases += [(3 * size.rows, size.caps[-2]), (size.rows, size.caps[-1]), (3 * size.rows, size.caps[-1])]
-    policy, nf4 = None, None
+    loaded = {}
     for batch, cap in cases:
-        policy, nf4 = _run_case(size, base, out, (batch, cap, Stage1), (policy, nf4))
+        _run_case(size, base, out, (batch, cap, Stage1), loaded)
 
 
 def run_engine_dpo(size: Size, base: Path, out: Path) -> None:
     """Without a cap and with one of 24 GiB; the reference's pass is counted."""
-    policy, nf4 = None, None
+    loaded = {}
     for cap in size.caps[-2:]:
-        policy, nf4 = _run_case(size, base, out, (size.pairs, cap, Stage3), (policy, nf4))
+        _run_case(size, base, out, (size.pairs, cap, Stage3), loaded)
 
 
-def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: tuple) -> tuple:
-    (batch, cap, kind), (policy, nf4), machine = case, loaded, look()
+def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: dict) -> None:
+    """loaded: the policy of the case before under its form of weights; case: rows of a step, cap, kind of stage."""
+    (batch, cap, kind), machine = case, look()
     rows = Rows(pairs(size) if kind is Stage3 else sft_rows(size, batch), [])
     total = torch.cuda.get_device_properties(0).total_memory / 2**30 if machine.device == "cuda" else 8
     stage = stage_of(size, kind, batch, base.parent / "trainer", memory_gib=cap or total - 4, backend="engine")
     plan = plan_stage(read_config(base), rows.train, stage[:2], machine)
-    if policy is None or plan.nf4 != nf4:
-        policy, nf4 = None, plan.nf4
+    if plan.nf4 not in loaded:
+        loaded.clear()
+        gc.collect()
         if machine.device == "cuda":
             torch.cuda.empty_cache()
-        policy = load_policy(base, None, stage[0], machine, plan.nf4)
-    trainer = engine_trainer(policy, load_tokenizer(base), rows, (*stage, plan), machine)
+        loaded[plan.nf4] = load_policy(base, None, stage[0], machine, plan.nf4)
+    trainer = engine_trainer(loaded[plan.nf4], load_tokenizer(base), rows, (*stage, plan), machine)
     what, per_step, before_s = f"engine, {batch} rows", [batch] * size.steps, 0.0
     if kind is Stage3:
         what = f"engine DPO, {batch} pairs"
@@ -110,9 +112,8 @@ def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: tuple) -> 
         per_step = tokens_per_step(rows.train, batch)
     measure(what + (f", cap {cap:g} GiB" if cap else ""), trainer, per_step, out, plan, before_s)
     del trainer
-    policy.zero_grad(set_to_none=True)
+    loaded[plan.nf4].zero_grad(set_to_none=True)
     gc.collect()  # the trainer and its clock hold each other, the optimizer's state and the engine's weights
-    return policy, nf4
 
 
 def run_trl(size: Size, base: Path, out: Path) -> None:

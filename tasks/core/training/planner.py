@@ -28,7 +28,7 @@ _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
 _LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
-_DEQUANTIZE_SECONDS = 0.00028  # of starting the kernels that dequantize a weight (measured)
+_DEQUANTIZE_SECONDS = 0.0002  # of starting the kernels that dequantize a weight (measured)
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
 
