@@ -126,6 +126,8 @@ class Training(Section):
     TRL, PEFT and bitsandbytes, for any model. auto takes the engine where there is a GPU and it knows the model."""
     memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
     """Most GPU memory, in GiB, that the engine may plan with; 0 is all that is free."""
+    cards: Annotated[int, BESIDE, Field(ge=0)] = 0
+    """GPUs that share each step's rows; 0 takes all there are."""
     base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
     """How the engine holds the NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4), which takes less
     memory and more time; auto takes what is faster within the memory. The values are the same."""

@@ -95,5 +95,5 @@ def test_how_is_left_out_of_keys_and_what_is_in():
     assert "log_every" not in settings.stage2.result_settings()
     assert "micro_batch" not in settings.stage2.result_settings()
     assert "dir" not in settings.market.result_settings()
-    assert not {"backend", "memory_gib", "base_weights"} & settings.training.result_settings().keys()
+    assert not {"backend", "memory_gib", "cards", "base_weights"} & settings.training.result_settings().keys()
     assert settings.stage2.result_settings()["effective_batch"] == 8

@@ -22,7 +22,8 @@ import torch  # noqa: E402
 
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
-from tasks.core.training.stage import train  # noqa: E402
+from tasks.core.training import ranks  # noqa: E402
+from tasks.core.training.stage import cards_for, train  # noqa: E402
 
 
 def main() -> int:
@@ -30,7 +31,15 @@ def main() -> int:
     logging.getLogger("tasks").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        train(_read_spec(sys.argv[1:]))
+        spec = _read_spec(sys.argv[1:])
+        if ranks.launched():
+            ranks.join()
+            if ranks.number():
+                logging.disable(logging.ERROR)  # the first process tells
+        elif (cards := cards_for(spec)) > 1:
+            ranks.launch(cards, "tasks.core.training", sys.argv[1:])
+        train(spec)
+        ranks.leave()
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
     except torch.OutOfMemoryError as error:

@@ -16,6 +16,7 @@ from transformers import PreTrainedConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
+from tasks.core.training import ranks
 from tasks.core.training.engine.attention import repeats_keys
 from tasks.core.training.engine.loss import chunk_rows
 from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
@@ -104,14 +105,19 @@ def plan_stage(
     """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits."""
     training, batch = stage[0], stage[1].effective_batch
     shape = shape_of(config, training, machine)
-    works = [
-        Work([tokens_of(row) for row in step], sum(trained_of(row) for row in step))
-        for step in (rows[first : first + batch] for first in range(0, len(rows), batch))
-    ]
+    works = [_work(rows[first : first + batch]) for first in range(0, len(rows), batch)]
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
     return make_plan(shape, works, memory_cap(training, machine), measure_speed(machine, shape), weights)
+
+
+def _work(step: list[dict[str, Any]]) -> Work:
+    """The most that one of the cards has to do in a step."""
+    lengths = [tokens_of(row) for row in step]
+    shares = spread(lengths, ranks.count())
+    most = max(shares, key=lambda places: sum(lengths[place] for place in places))
+    return Work([lengths[place] for place in most], sum(trained_of(step[place]) for place in most))
 
 
 def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:

@@ -3,10 +3,12 @@
 import json
 import logging
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback, set_seed
 
@@ -14,7 +16,7 @@ from tasks.core.digests import digest_file, write_json
 from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Stage3, Training
-from tasks.core.training import checks
+from tasks.core.training import checks, ranks
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import newest_intact
@@ -53,17 +55,29 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     trainer = _make_trainer(spec, tokenizer, rows, (training, schedule, out), machine)
     told |= _check_start(trainer, Path(spec.start) if spec.start else None, rows)
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
-    trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
+    if ranks.number() == 0:
+        trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
     resumed, at_end = _run(trainer, out)
     told |= at_end
     if rows.evaluation:
         trainer.evaluate()
+    if ranks.number():
+        return {}
 
     save_adapter(trainer.model, tokenizer, Path(spec.base), out)
     metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
     metrics |= {"seconds": round(time.monotonic() - started, 1)} | _told_of_backend(trainer)
     _write_beside(spec, out, told, metrics)
     return metrics
+
+
+def cards_for(spec: TrainingSpec) -> int:
+    """GPUs that train this stage together: all that there are, up to training.cards, where the engine can."""
+    training, schedule = _settings(spec)
+    cards = min(torch.cuda.device_count(), schedule.effective_batch, training.cards or sys.maxsize)
+    if cards < 2:
+        return 1
+    return cards if choose_backend(training, look(), read_config(Path(spec.base))).name == "engine" else 1
 
 
 def _make_trainer(
@@ -172,6 +186,7 @@ def _told_of_backend(trainer) -> dict[str, Any]:
     plan = trainer.plan
     return {
         "backend": "engine",
+        "cards": ranks.count(),
         "plan": str(plan),
         "expected_peak_gib": round(plan.peak_gib, 2),
         "expected_step_s": round(plan.step_s, 3),

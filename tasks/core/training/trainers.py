@@ -14,6 +14,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
+from tasks.core.training import ranks
 from tasks.core.training.checkpoints import remove_oldest, seal
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
@@ -30,6 +31,8 @@ class Sealed:
         """None: the stage writes its own."""
 
     def _save_checkpoint(self, model, trial):
+        if ranks.number():
+            return
         folder, limit = Path(self._get_output_dir(trial)), self.args.save_total_limit
         self.args.save_total_limit = None  # else the last sealed one would go before this one is sealed
         super()._save_checkpoint(model, trial)

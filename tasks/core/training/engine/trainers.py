@@ -19,9 +19,11 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from tasks.core.settings import Stage, Training
+from tasks.core.training import ranks
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.packs import Pack, packs, trained_of
+from tasks.core.training.engine.packs import Pack, packs, tokens_of, trained_of
 from tasks.core.training.machine import Machine
+from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
 from tasks.core.training.rows import IGNORED, Rows
 from tasks.core.training.trainers import Sealed, arguments
@@ -55,18 +57,19 @@ class OnEngine(Sealed, Trainer):
         self.engine.refresh()
         rows = inputs["step"].rows
         whole, total = self.weight(rows), torch.zeros((), device=self.engine.device)
-        for places, pack in self._packs(rows):
-            loss = self.losses([rows[place] for place in places], pack, self.engine.log_probs(pack)).sum() / whole
+        for mine, pack in self._my_packs(rows):
+            loss = self.losses(mine, pack, self.engine.log_probs(pack)).sum() / whole
             self.accelerator.backward(loss)
             total += loss.detach()
+        ranks.add_up_gradients(weight for _, weight in lora_weights(model))
         self.positions += sum(row["positions"] for row in rows)
-        return total
+        return ranks.add_up(total)
 
     def evaluate(self, *arguments, **named) -> dict[str, float]:
         """Mean of the held-out rows' losses, each the mean of its own trained tokens."""
-        told = torch.cat([losses / weights for losses, weights in self._evaluated()])
-        self.log({"eval_loss": told.mean().item()})
-        return {"eval_loss": told.mean().item()}
+        loss = self._evaluated() / len(self._held_out)
+        self.log({"eval_loss": loss})
+        return {"eval_loss": loss}
 
     def row_loss(self, place: int) -> Tensor:
         """The loss of one training row, with its graph."""
@@ -99,13 +102,20 @@ class OnEngine(Sealed, Trainer):
     def _packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
         return packs(rows, self.plan.tokens, self.engine.device)
 
+    def _my_packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]], Pack]]:
+        """This process's share of the rows as packs, each with the rows it holds."""
+        mine = [rows[place] for place in ranks.share([tokens_of(row) for row in rows])]
+        for places, pack in self._packs(mine):
+            yield [mine[place] for place in places], pack
+
     @torch.no_grad()
-    def _evaluated(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _evaluated(self) -> float:
         self.model.eval()
         self.engine.refresh()
-        for places, pack in self._packs(self._held_out):
-            rows = [self._held_out[place] for place in places]
-            yield self.losses(rows, pack, self.engine.log_probs(pack)), self.weights(pack)
+        total = torch.zeros((), device=self.engine.device)
+        for rows, pack in self._my_packs(self._held_out):
+            total += (self.losses(rows, pack, self.engine.log_probs(pack)) / self.weights(pack)).sum()
+        return ranks.add_up(total).item()
 
 
 class EngineSFT(OnEngine):
@@ -134,10 +144,12 @@ class EngineDPO(OnEngine):
         """Gives every pair the log-probs (nats per answer) of the policy as it stands, which is `start`'s adapter."""
         self.model.eval()
         for rows in (self.train_dataset, self._held_out):
-            for places, pack in self._packs(rows):
-                sums = pack.sums(self.engine.log_probs(pack)).view(-1, 2).tolist()
-                for place, (chosen, rejected) in zip(places, sums, strict=True):
-                    rows[place] |= {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+            mine = ranks.share([tokens_of(row) for row in rows])
+            told = torch.zeros(len(rows), 2, device=self.engine.device)
+            for places, pack in self._packs([rows[place] for place in mine]):
+                told[[mine[place] for place in places]] = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
+            for row, (chosen, rejected) in zip(rows, ranks.add_up(told).tolist(), strict=True):
+                row |= {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
 
     def row_loss(self, place: int) -> Tensor:
         loss = super().row_loss(place)
@@ -168,10 +180,11 @@ class EngineDPO(OnEngine):
         return torch.ones(pack.answers // 2, device=self.engine.device)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" in logs and self._margins:
-            margins = torch.cat(self._margins)
-            logs["rewards/margins"] = margins.mean().item()
-            logs["rewards/accuracies"] = (margins > 0).float().mean().item()
+        if "loss" in logs:
+            margins = torch.cat([torch.zeros(0, device=self.engine.device), *self._margins])
+            told = torch.stack([margins.sum(), (margins > 0).float().sum(), torch.ones_like(margins).sum()])
+            total, right, pairs = ranks.add_up(told).tolist()
+            logs |= {"rewards/margins": total / pairs, "rewards/accuracies": right / pairs}
             self._margins.clear()
         super().log(logs, start_time)
 
