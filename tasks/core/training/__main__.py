@@ -1,7 +1,8 @@
 """`python -m tasks.core.training SPEC`: one stage in a process of its own. SPEC is a records.TrainingSpec as JSON.
 
 Needs neither Prefect nor DuckDB: it runs alone on a GPU machine. Telemetry goes to stdout, one JSON object a line;
-other words go to stderr, an error as the last line. Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
+other words go to stderr, an error as the last line. When the card is full it starts itself again with less (oom.py).
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 if __name__ == "__main__":  # before torch is loaded; a program that only imports this file keeps its environment
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -18,11 +20,12 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
 
-import torch  # noqa: E402
-
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
+from tasks.core.training.oom import CardFull  # noqa: E402
 from tasks.core.training.stage import train  # noqa: E402
+
+log = logging.getLogger("tasks.core.training")
 
 
 def main() -> int:
@@ -31,15 +34,11 @@ def main() -> int:
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         train(_read_spec(sys.argv[1:]))
+    except CardFull as error:
+        log.warning("%s", error)
+        _start_again()
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
-    except torch.OutOfMemoryError as error:
-        first = str(error).partition(". ")[0]
-        return _fail(
-            f"The GPU's memory is full: {first}. Lower training.memory_gib, or with"
-            " training.backend=trl the stage's micro_batch; else training.max_length.",
-            1,
-        )
     except KeyboardInterrupt:
         return _fail("Interrupted; the next run goes on from the last checkpoint.", 130)
     return 0
@@ -52,6 +51,14 @@ def _read_spec(arguments: list[str]) -> TrainingSpec:
         return TrainingSpec(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RequestError(f"{arguments[0]} is no training specification: {error}.") from error
+
+
+def _start_again() -> NoReturn:
+    """Becomes a new program with the same command: the card's memory is free again, and whoever waits still waits."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the driver holds the card's memory as long as its files are open
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _fail(message: str, code: int) -> int:
