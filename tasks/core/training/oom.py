@@ -68,32 +68,31 @@ def in_force(spec: TrainingSpec, tries: list[dict[str, Any]]) -> TrainingSpec:
 
 @contextmanager
 def giving_way(out: Path, tried: Try) -> Iterator[None]:
-    """Raises CardFull where the card gets full and something is left to give up, else WorkError."""
+    """Raises CardFull where the card gets full and something is left to give up, else WorkError or NothingFits."""
     try:
         yield
     except NothingFits as error:
-        if not tried.training.shrink:
+        now, full = _smaller(tried), str(error)
+        if now is None:
             raise
-        full = str(error)
     except RuntimeError as error:
         if not (isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in _FULL)):
             raise
-        full = f"The GPU's memory is full: {str(error).partition('. ')[0]}."
+        now, full = lighter(tried), f"The GPU's memory is full: {str(error).partition('. ')[0]}."
+        if now is None:
+            raise WorkError(f"{full} Nothing is left to give up: {_in_use(tried)}. {_remedy(tried)}") from None
     else:
         return
-    raise _give_way(out, tried, full)  # here, where nothing holds on to the failed step's memory
+    raise _give_way(out, tried, now, full)
 
 
 def lighter(tried: Try) -> dict[str, Any] | None:
     """The next thing to give up, {name: new value}; None if nothing is left."""
     same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.training, tried.schedule)
-    return same or (_smaller(tried) if tried.training.shrink else None)
+    return same or _smaller(tried)
 
 
-def _give_way(out: Path, tried: Try, full: str) -> WorkError:
-    now = lighter(tried)
-    if now is None:
-        return WorkError(f"{full} Nothing is left to give up: {_in_use(tried)}. {_remedy(tried)}")
+def _give_way(out: Path, tried: Try, now: dict[str, Any], full: str) -> CardFull:
     was = {name: _values(tried)[name] for name in now}
     step = max((line["step"] for line in read_telemetry(out / "telemetry.jsonl")), default=0)
     write_json(out / TRIES, [*read_tries(out), {"step": step, "error": full, "was": was, "now": now}])
@@ -128,7 +127,10 @@ def _lighter_batch(training: Training, schedule: Stage) -> dict[str, Any] | None
 
 
 def _smaller(tried: Try) -> dict[str, Any] | None:
+    """What changes the rows or the adapter, where training.shrink allows it."""
     training, lengths = tried.training, [longest(row) for row in tried.rows.train]
+    if not training.shrink:
+        return None
     shorter = max(_LEAST_LENGTH, max(lengths) // 2)
     if min(lengths) <= shorter < max(lengths):
         return {"max_length": shorter}
