@@ -81,10 +81,10 @@ def run_program(spec: TrainingSpec, tmp_path, monkeypatch) -> int:
     class StartedAgain(Exception):
         pass
 
-    def start_again():
+    def start_over():
         raise StartedAgain
 
-    monkeypatch.setattr(program, "_start_again", start_again)
+    monkeypatch.setattr(program, "start_over", start_over)
     while True:
         try:
             return program.main()
@@ -103,10 +103,13 @@ def test_trl_halves_the_micro_batch_and_trains_the_same(sft, tmp_path, monkeypat
     assert metrics["steps"] == 14
     assert metrics["resumed_from"] == "checkpoint-4"
     assert metrics["given_up"] == [
-        "after step 5: micro batch 2 instead of 4",
-        "after step 5: micro batch 1 instead of 2",
+        "Step 5: The GPU's memory is full: CUDA out of memory. Then micro batch 2 instead of 4.",
+        "Step 5: The GPU's memory is full: CUDA out of memory. Then micro batch 1 instead of 2.",
     ]
-    assert "- after step 5: micro batch 1 instead of 2" in (Path(spec.out) / "README.md").read_text()
+    assert (
+        "- Step 5: The GPU's memory is full: CUDA out of memory. Then micro batch 1"
+        in (Path(spec.out) / "README.md").read_text()
+    )
     config = json.loads((Path(spec.out) / "training_config.json").read_text())
     assert config["schedule"]["micro_batch"] == 1
     assert not (Path(spec.out) / "tries.json").exists()

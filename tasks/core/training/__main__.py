@@ -11,7 +11,6 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import NoReturn
 
 if __name__ == "__main__":  # before torch is loaded; a program that only imports this file keeps its environment
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -20,6 +19,7 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
 
+from tasks.core.child import start_over  # noqa: E402
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
 from tasks.core.training.oom import CardFull  # noqa: E402
@@ -35,8 +35,9 @@ def main() -> int:
     try:
         train(_read_spec(sys.argv[1:]))
     except CardFull as error:
+        print(json.dumps({"step": error.step, "warning": str(error)}), flush=True)
         log.warning("%s", error)
-        _start_again()
+        start_over()
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
     except KeyboardInterrupt:
@@ -51,14 +52,6 @@ def _read_spec(arguments: list[str]) -> TrainingSpec:
         return TrainingSpec(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RequestError(f"{arguments[0]} is no training specification: {error}.") from error
-
-
-def _start_again() -> NoReturn:
-    """Becomes a new program with the same command: the card's memory is free again, and whoever waits still waits."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the driver holds the card's memory as long as its files are open
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _fail(message: str, code: int) -> int:

@@ -33,6 +33,10 @@ _FULL = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # what CUDA's libraries
 class CardFull(WorkError):
     """The card was full, and what the next try gives up is written down: the same command may be started again."""
 
+    def __init__(self, step: int, text: str):
+        super().__init__(text)
+        self.step = step
+
 
 @dataclass
 class Try:
@@ -99,11 +103,15 @@ def _give_way(out: Path, tried: Try, now: dict[str, Any], full: str) -> CardFull
     if now.keys() & {"max_length", "lora_rank", "target_modules"}:  # other rows, or another adapter
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
         (out / "telemetry.jsonl").unlink(missing_ok=True)
-    return CardFull(f"{full} The next try takes {tell_change(was, now)}.")
+    return CardFull(step, f"{full} The next try takes {_change(was, now)}.")
 
 
-def tell_change(was: dict[str, Any], now: dict[str, Any]) -> str:
-    """In words."""
+def tell_tries(tries: list[dict[str, Any]]) -> list[str]:
+    """What was given up and why, a sentence a try."""
+    return [f"Step {told['step']}: {told['error']} Then {_change(told['was'], told['now'])}." for told in tries]
+
+
+def _change(was: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value} instead of {was[name]}" for name, value in now.items())
 
 

@@ -31,7 +31,7 @@ from tasks.core.training.model import (
     save_adapter,
     saved_weights,
 )
-from tasks.core.training.oom import TRIES, Try, given_up, giving_way, in_force, read_tries, tell_change
+from tasks.core.training.oom import TRIES, Try, given_up, giving_way, in_force, read_tries, tell_tries
 from tasks.core.training.planner import Plan, plan_stage
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
@@ -143,16 +143,19 @@ def _run(trainer, out: Path, stage: str, schedule: Stage) -> tuple[str | None, d
         trainer.state = state  # it ended here; another evaluation might take a later checkpoint
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _check_end(trainer, stage, schedule)
+    steps = _check_end(trainer, stage, schedule)
     checks.check_float32(policy)
-    told = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
+    told = checks.check_moved(policy, before, strict=steps >= _STEPS_TO_MOVE_ALL)
     if isinstance(trainer, OnEngine):  # at the start a new adapter's B is zero: only now does it show
         told |= {"engine_against_peft_at_end": checks.check_engine(*trainer.proof())["engine_against_peft"]}
     return checkpoint.name if checkpoint else None, told
 
 
-def _check_end(trainer, stage: str, schedule: Stage) -> None:
-    """Takes the best checkpoint where there is patience; a stage that ended early otherwise was out of time."""
+def _check_end(trainer, stage: str, schedule: Stage) -> int:
+    """Takes the best checkpoint where there is patience; a stage that ended early otherwise was out of time.
+
+    Returns the steps that the policy has been trained.
+    """
     state, folder = trainer.state, Path(trainer.args.output_dir)
     if state.global_step < state.max_steps and not out_of_patience(state.log_history, schedule):
         raise WorkError(
@@ -160,14 +163,14 @@ def _check_end(trainer, stage: str, schedule: Stage) -> None:
             " Run the same command again: it goes on from there."
         )
     best = best_step(state.log_history) if schedule.patience else None
-    if best:
-        checkpoint = checkpoint_of(folder, best)
-        if problem := problem_of(checkpoint):
-            raise WorkError(
-                f"The best checkpoint {checkpoint} is damaged: {problem}. Delete {folder} and run it again."
-            )
-        log.info("taking %s, whose loss on held-out rows is the lowest", checkpoint.name)
-        load_weights(trainer.model, saved_weights(checkpoint))
+    if best is None:
+        return state.global_step
+    checkpoint = checkpoint_of(folder, best)
+    if problem := problem_of(checkpoint):
+        raise WorkError(f"The best checkpoint {checkpoint} is damaged: {problem}. Delete {folder} and run it again.")
+    log.info("taking %s, whose loss on held-out rows is the lowest", checkpoint.name)
+    load_weights(trainer.model, saved_weights(checkpoint))
+    return best
 
 
 class _ResumedPolicy(TrainerCallback):
@@ -228,7 +231,7 @@ def _told_of_the_way(trainer, out: Path, schedule: Stage, tries: list[dict[str, 
     """What did not go as asked: warnings, what a full card made it give up, an early end."""
     told = {
         "warnings": [line["warning"] for line in read_telemetry(out / "telemetry.jsonl") if "warning" in line],
-        "given_up": [f"after step {told['step']}: {tell_change(told['was'], told['now'])}" for told in tries],
+        "given_up": tell_tries(tries),
     }
     if schedule.patience:
         best, loss = best_of(trainer.state.log_history)
