@@ -26,6 +26,8 @@ def lines(out) -> list[dict]:
 class Watched:
     """A Health that is told of log lines, on a clock of its own; 1,000 positions a second unless slower."""
 
+    fp16 = False
+
     def __init__(self, monkeypatch):
         self.now = self.positions = 0.0
         self.said: list[tuple[int, str]] = []
@@ -38,7 +40,9 @@ class Watched:
         self.now += 10
         self.positions += 10 * per_second
         state = SimpleNamespace(global_step=step, max_steps=1000)
-        self.health.on_log(SimpleNamespace(learning_rate=1e-4), state, None, {"loss": 1.0, "grad_norm": 1.0, **logs})
+        self.health.on_log(
+            SimpleNamespace(learning_rate=1e-4, fp16=self.fp16), state, None, {"loss": 1.0, "grad_norm": 1.0, **logs}
+        )
 
 
 @pytest.fixture
@@ -50,6 +54,13 @@ def watched(monkeypatch) -> Watched:
 def test_a_figure_that_is_no_number_stops_the_stage(watched, name, value):
     with pytest.raises(WorkError, match=f"{name} of stage2 is {value} at step 7 of 1000. Lower stage2.learning_rate"):
         watched.log(7, **{name: value})
+
+
+def test_fp16_may_overflow_while_it_looks_for_its_scale(watched):
+    watched.fp16 = True
+    watched.log(1, grad_norm=float("inf"))
+    with pytest.raises(WorkError, match="loss of stage2 is nan"):
+        watched.log(2, loss=float("nan"))
 
 
 def test_a_gradient_that_stays_high_is_told_once(watched):

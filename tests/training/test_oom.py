@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage2, Training
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage as stage_module
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.oom import CardFull, Try, in_force, lighter, read_tries
+from tasks.core.training.oom import CardFull, Try, giving_way, in_force, lighter, read_tries
 from tasks.core.training.planner import Plan
 from tasks.core.training.rows import Rows
 from tasks.core.training.stage import train
@@ -218,6 +218,17 @@ def test_no_plan_at_all_gives_way_only_where_shrinking_is_allowed(sft):
         train(tiny)
     with pytest.raises(CardFull, match="GiB at least.* The next try takes lora rank 16 instead of 32"):
         train(changed(tiny, shrink=True, lora_rank=32))
+
+
+def test_what_was_of_no_use_is_not_tried_again(tmp_path):
+    """As if a planner did not heed what was given up."""
+    plan = Plan(tokens=9000, checkpointed=0, layers=4, nf4=False, peak_gib=20, step_s=1)
+    for error in (CardFull, WorkError):
+        with pytest.raises(WorkError) as raised, giving_way(tmp_path, tried(plan=plan)):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        assert type(raised.value) is error
+    assert "Nothing is left to give up: it trained with micro-batches of up to 9,000 tokens" in str(raised.value)
+    assert "training.max_length=1000 (the longest row has 2000 tokens)" in str(raised.value)
 
 
 def test_another_error_is_not_taken_for_a_full_card(sft, monkeypatch):

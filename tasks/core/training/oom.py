@@ -76,13 +76,13 @@ def giving_way(out: Path, tried: Try) -> Iterator[None]:
     try:
         yield
     except NothingFits as error:
-        now, full = _smaller(tried), str(error)
+        now, full = _untried(out, _smaller(tried)), str(error)
         if now is None:
             raise
     except RuntimeError as error:
         if not (isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in _FULL)):
             raise
-        now, full = lighter(tried), f"The GPU's memory is full: {str(error).partition('. ')[0]}."
+        now, full = _untried(out, lighter(tried)), f"The GPU's memory is full: {str(error).partition('. ')[0]}."
         if now is None:
             raise WorkError(f"{full} Nothing is left to give up: {_in_use(tried)}. {_remedy(tried)}") from None
     else:
@@ -94,6 +94,11 @@ def lighter(tried: Try) -> dict[str, Any] | None:
     """The next thing to give up, {name: new value}; None if nothing is left."""
     same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.training, tried.schedule)
     return same or _smaller(tried)
+
+
+def _untried(out: Path, now: dict[str, Any] | None) -> dict[str, Any] | None:
+    """None where it was given up before and was of no use, or the program would start over for ever."""
+    return None if any(told["now"] == now for told in read_tries(out)) else now
 
 
 def _give_way(out: Path, tried: Try, now: dict[str, Any], full: str) -> CardFull:
