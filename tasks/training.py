@@ -1,6 +1,7 @@
 """stage1, stage2 and stage3, as Prefect sees them: each trains in a process of its own."""
 
 import json
+import logging
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from tasks.core.run import Run
 from tasks.core.serving.servers import free_card
 from tasks.core.steps import STAGES
 
+log = logging.getLogger(__name__)
 _ROWS = {"normalize": "rows.parquet", "synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
 
 
@@ -81,6 +83,8 @@ def _relay(line: str, progress: Progress) -> None:
         told = json.loads(line)
     except ValueError:
         return
+    if isinstance(told, dict) and {"warning", "step"} <= told.keys():
+        log.warning("step %d: %s", told["step"], told["warning"])
     if not (isinstance(told, dict) and {"loss", "eta_s"} <= told.keys()):  # a library's own JSON
         return
     parts = [

@@ -5,7 +5,7 @@ Profiles and overrides hold only differences; profiles.py puts them together.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 BESIDE = "beside"
 """Marks a field that is left out of artifact keys: it changes how the work is done but not its result, or it says where
@@ -125,7 +125,7 @@ class Training(Section):
     """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; trl is
     TRL, PEFT and bitsandbytes, for any model. auto takes the engine where there is a GPU and it knows the model."""
     memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
-    """Most GPU memory, in GiB, that the engine may plan with; 0 is all that is free."""
+    """Most GPU memory, in GiB, that training plans with and may take; 0 is all that is free."""
     cards: Annotated[int, BESIDE, Field(ge=0)] = 0
     """GPUs that share each step's rows; 0 takes all there are."""
     base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
@@ -147,8 +147,16 @@ class Training(Section):
     """Train on the assistant's tokens only; false trains on the whole text."""
     gradient_checkpointing: Annotated[bool, BESIDE] = True
     """Recompute activations in the backward pass: less memory, more time. The engine decides for each layer itself."""
+    max_minutes: Annotated[float, BESIDE, Field(ge=0)] = 0
+    """Minutes after which a stage stops with a checkpoint, to be gone on from by the next run; 0 is no limit."""
+    shrink: bool = False
+    """Where the card is full and nothing else is left to give up: train with a shorter length (1,024 at least), then a
+    smaller rank (16 at least), at last on q_proj and v_proj only. The stage then starts again from its beginning."""
     seed: int = 42
     """Seed of adapter initialization and row order."""
+
+    def result_settings(self) -> dict[str, Any]:
+        return {name: value for name, value in super().result_settings().items() if name != "shrink" or value}
 
 
 class Stage(Section):
@@ -170,6 +178,22 @@ class Stage(Section):
     """Optimizer steps between two checkpoints."""
     keep: Annotated[Count, BESIDE]
     """Checkpoints kept."""
+    eval_every: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps between two evaluations on held-out rows; 0 evaluates at the end only."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Evaluations without a lower loss after which the stage stops and takes its best checkpoint; 0 trains to the end
+    and takes the last one."""
+
+    @model_validator(mode="after")
+    def _patient_stages_evaluate(self) -> "Stage":
+        if self.patience and not self.eval_every:
+            raise ValueError(f"patience={self.patience} counts evaluations; set eval_every too")
+        return self
+
+    def result_settings(self) -> dict[str, Any]:
+        """Evaluating changes a result only where it may end the stage."""
+        idle = () if self.patience else ("eval_every", "patience")
+        return {name: value for name, value in super().result_settings().items() if name not in idle}
 
 
 class Stage1(Stage):

@@ -17,3 +17,8 @@ def test_telemetry_becomes_progress():
     heard = []
     _relay(json.dumps(told), lambda fraction, text: heard.append((fraction, text)))
     assert heard == [(0.25, "step 5/20, loss 1.250, 140 tokens/s, 2.5 GiB, 30 s left")]
+
+
+def test_a_warning_is_logged(caplog):
+    _relay(json.dumps({"step": 12, "warning": "The card is 91 °C hot."}), lambda *told: pytest.fail(str(told)))
+    assert caplog.messages == ["step 12: The card is 91 °C hot."]

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from tasks.core.training.model import load_policy, read_config
 from tasks.core.training.planner import peak_gib, shape_of
 from tasks.core.training.stage import train
 from tests.training.conftest import changed
-from tests.training.test_resume import adapter_digest, killed_after
 
 CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
 GPU = Machine("cuda", torch.bfloat16, "a card")
@@ -127,19 +125,6 @@ def train_by_trl(spec) -> str:
     Path(out).mkdir()
     train(changed(spec, backend="trl", out=out))
     return out
-
-
-@pytest.mark.parametrize(("method", "step"), [("sft", 5), ("dpo", 3)])
-def test_a_killed_stage_ends_with_the_same_adapter(method, step, request, tmp_path):
-    spec = changed(request.getfixturevalue(method), backend="engine", save_every=1, epochs=2)
-    (tmp_path / "whole").mkdir()
-    train(replace(spec, out=str(tmp_path / "whole")))
-    assert killed_after(spec, step)[0] == -signal.SIGKILL
-    metrics = train(spec)
-    assert metrics["resumed_from"].startswith("checkpoint-")
-    assert adapter_digest(Path(spec.out)) == adapter_digest(tmp_path / "whole")
-    steps = {line["step"] for line in told(spec)}
-    assert steps == set(range(1, metrics["steps"] + 1))
 
 
 def test_packs_whose_rows_see_one_another_stop_the_stage(sft, tmp_path, monkeypatch):

@@ -80,3 +80,11 @@ def test_the_speed_of_this_machine_is_measured(shape):
     speed = measure_speed(Machine("cpu", look().compute, ""), shape)
     assert 1e8 < speed.operations < 1e15
     assert 1e8 < speed.bandwidth < 1e14
+
+
+def test_what_a_full_card_made_a_stage_give_up_is_not_planned_again(shape):
+    plan = make_plan(shape, ROWS, 139, H200, "auto")
+    lighter = make_plan(shape, ROWS, 139, H200, "auto", {"tokens": plan.tokens // 2, "checkpointed": 5})
+    assert plan.checkpointed == 0
+    assert lighter.checkpointed == 5
+    assert lighter.tokens <= plan.tokens // 2

@@ -42,26 +42,6 @@ def killed_after(spec: TrainingSpec, step: int, sign: signal.Signals = signal.SI
     return process.returncode, told
 
 
-@pytest.mark.parametrize(("method", "step"), [("sft", 5), ("dpo", 3)])
-def test_a_killed_stage_ends_with_the_same_adapter(method, step, request, tmp_path, caplog):
-    spec = changed(request.getfixturevalue(method), save_every=1, epochs=2)
-    (tmp_path / "whole").mkdir()
-    train(replace(spec, out=str(tmp_path / "whole")))
-    out = Path(spec.out)
-    assert killed_after(spec, step)[0] == -signal.SIGKILL
-    assert not (out / "adapter_model.safetensors").exists()
-    checkpoint = newest_intact(out / "checkpoints")
-    assert checkpoint is not None
-    with caplog.at_level("INFO", logger="tasks"):
-        metrics = train(spec)
-    assert metrics["resumed_from"] == checkpoint.name
-    assert f"resuming from {checkpoint.name}" in caplog.text
-    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
-    steps = [json.loads(line)["step"] for line in (out / "telemetry.jsonl").read_text().splitlines()]
-    assert sorted(set(steps)) == list(range(1, metrics["steps"] + 1))
-    assert not (out / "checkpoints").exists()
-
-
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_stage_ends_at_once_when_asked_to(sft, sign):
     code, told = killed_after(changed(sft, epochs=100), 3, sign)

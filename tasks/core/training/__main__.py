@@ -1,7 +1,8 @@
 """`python -m tasks.core.training SPEC`: one stage in a process of its own. SPEC is a records.TrainingSpec as JSON.
 
 Needs neither Prefect nor DuckDB: it runs alone on a GPU machine. Telemetry goes to stdout, one JSON object a line;
-other words go to stderr, an error as the last line. Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
+other words go to stderr, an error as the last line. When the card is full it starts itself again with less (oom.py).
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
 """
 
 import json
@@ -18,12 +19,14 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
 
-import torch  # noqa: E402
-
+from tasks.core.child import start_over  # noqa: E402
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
 from tasks.core.training import ranks  # noqa: E402
+from tasks.core.training.oom import CardFull  # noqa: E402
 from tasks.core.training.stage import cards_for, train  # noqa: E402
+
+log = logging.getLogger("tasks.core.training")
 
 
 def main() -> int:
@@ -40,15 +43,14 @@ def main() -> int:
             ranks.launch(cards, "tasks.core.training", sys.argv[1:])
         train(spec)
         ranks.leave()
+    except CardFull as error:
+        if ranks.launched():  # the others wait for this one: torchrun ends them
+            return _fail(f"{error} Run it again: it goes on from the last checkpoint with that.", 1)
+        print(json.dumps({"step": error.step, "warning": str(error)}), flush=True)
+        log.warning("%s", error)
+        start_over()
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
-    except torch.OutOfMemoryError as error:
-        first = str(error).partition(". ")[0]
-        return _fail(
-            f"The GPU's memory is full: {first}. Lower training.memory_gib, or with"
-            " training.backend=trl the stage's micro_batch; else training.max_length.",
-            1,
-        )
     except KeyboardInterrupt:
         return _fail("Interrupted; the next run goes on from the last checkpoint.", 130)
     return 0

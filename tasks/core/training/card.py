@@ -22,8 +22,14 @@ def write_card(out: Path, spec: TrainingSpec, base: dict[str, Any], told: dict, 
         "",
         "| figure | value |",
         "|---|---|",
-        *(f"| {name.replace('_', ' ')} | {value} |" for name, value in metrics.items() if name != "left_out"),
+        *(
+            f"| {name.replace('_', ' ')} | {value} |"
+            for name, value in metrics.items()
+            if not isinstance(value, dict | list)
+        ),
         "",
+        *_list("Given up, for the card was full", metrics["given_up"]),
+        *_list("Warnings", metrics["warnings"]),
         "Checked before the first step and after the last:",
         "",
         "| check | value |",
@@ -38,3 +44,7 @@ def write_card(out: Path, spec: TrainingSpec, base: dict[str, Any], told: dict, 
         "",
     ]
     (out / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _list(title: str, told: list[str]) -> list[str]:
+    return [f"{title}:", "", *(f"- {line}" for line in told), ""] if told else []

@@ -1,6 +1,7 @@
 """What this machine trains with: its device, its compute type, its memory in use."""
 
 import resource
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -41,3 +42,31 @@ def peak_memory_gib(machine: Machine) -> float:
         return torch.cuda.max_memory_allocated() / 2**30
     unit = 1024 if sys.platform == "linux" else 1  # ru_maxrss is KiB on Linux, bytes on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def limit_memory(gib: float) -> None:
+    """Lets this process take no more than this of the card: a plan that was wrong must not take it from others."""
+    total = torch.cuda.get_device_properties(0).total_memory / 2**30
+    torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
+
+
+def memory_left(machine: Machine) -> float:
+    """Share of the memory that is still to be had: below the card's cap, or of a CPU's RAM."""
+    if machine.device == "cuda":
+        total = torch.cuda.get_device_properties(0).total_memory
+        cap = torch.cuda.get_per_process_memory_fraction() * total
+        return min(cap - torch.cuda.memory_reserved(), torch.cuda.mem_get_info()[0]) / cap
+    ram = psutil.virtual_memory()
+    return ram.available / ram.total
+
+
+def temperature(machine: Machine) -> int | None:
+    """Degrees Celsius of the card; None where there is none, or its driver does not say."""
+    if machine.device != "cuda":
+        return None
+    card = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+    query = ["nvidia-smi", "--query-gpu=temperature.gpu", "--format=csv,noheader,nounits", "-i", card]
+    try:
+        return int(subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None

@@ -127,6 +127,12 @@ def saved_weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name.replace(".weight", ".default.weight"): tensor for name, tensor in tensors.items()}
 
 
+def load_weights(policy: PeftModel, saved: dict[str, torch.Tensor]) -> None:
+    """Gives the policy an adapter's weights, as `saved_weights` reads them."""
+    for name, weight in lora_weights(policy):
+        weight.data.copy_(saved[name])
+
+
 def _lora(training: Training) -> LoraConfig:
     return LoraConfig(
         r=training.lora_rank,

@@ -6,8 +6,9 @@ the other parts' traffic at its measured bandwidth. The constants named "measure
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -99,17 +100,29 @@ class Plan:
         )
 
 
+class NothingFits(RequestError):
+    """No plan stays below the memory there is."""
+
+
 def plan_stage(
-    config: PreTrainedConfig, rows: list[dict[str, Any]], stage: tuple[Training, Stage], machine: Machine
+    config: PreTrainedConfig,
+    rows: list[dict[str, Any]],
+    stage: tuple[Training, Stage],
+    machine: Machine,
+    given_up: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
-    """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits."""
+    """The plan for these rows on this machine; stage is (training, schedule). Raises NothingFits.
+
+    given_up: what a full card left of earlier tries: at most `tokens` in a micro-batch, at least `checkpointed` layers.
+    """
     training, batch = stage[0], stage[1].effective_batch
     shape = shape_of(config, training, machine)
     works = [_work(rows[first : first + batch]) for first in range(0, len(rows), batch)]
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
-    return make_plan(shape, works, memory_cap(training, machine), measure_speed(machine, shape), weights)
+    speed, cap = measure_speed(machine, shape), memory_cap(training, machine)
+    return make_plan(shape, works, cap, speed, weights, given_up)
 
 
 def _work(step: list[dict[str, Any]]) -> Work:
@@ -157,19 +170,27 @@ def measure_speed(machine: Machine, shape: Shape) -> Speed:
     return Speed(2 * rows * shape.hidden * 2 * shape.intermediate / product, 4 * numbers / copy)
 
 
-def make_plan(shape: Shape, works: list[Work], cap_gib: float, speed: Speed, weights: str) -> Plan:
-    """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises RequestError if none fits."""
+def make_plan(
+    shape: Shape,
+    works: list[Work],
+    cap_gib: float,
+    speed: Speed,
+    weights: str,
+    given_up: Mapping[str, Any] = MappingProxyType({}),
+) -> Plan:
+    """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises NothingFits."""
     longest, sizes = max(max(work.lengths) for work in works), _sizes(works[:_STEPS_LOOKED_AT])
+    limit = given_up.get("tokens", max(sizes))
     plans = [
         Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sorted({max(longest, size) for size in sizes})
-        for checkpointed in range(shape.layers + 1)
+        for size in sorted({max(longest, min(limit, size)) for size in sizes})
+        for checkpointed in range(given_up.get("checkpointed", 0), shape.layers + 1)
     ]
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
     if not fitting:
         least = min(plan.peak_gib for plan in plans) / _HEADROOM
-        raise RequestError(
+        raise NothingFits(
             f"Training this base on rows of up to {longest} tokens takes {least:.1f} GiB at least, but only"
             f" {cap_gib:.3g} GiB are there. Lower training.max_length, or take a larger card or a smaller base."
         )

@@ -15,14 +15,15 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
-from tasks.core.training.checkpoints import remove_oldest, seal
+from tasks.core.training.checkpoints import checkpoint_of, published, remove_oldest
+from tasks.core.training.health import best_step
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.rows import Rows
 
 
 class Sealed:
-    """Trainer mixin: a checkpoint counts once its files' digests are written, and only then an older one goes."""
+    """Trainer mixin: a checkpoint is there once all of it is written and sealed, and only then an older one goes."""
 
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
@@ -33,12 +34,16 @@ class Sealed:
     def _save_checkpoint(self, model, trial):
         if ranks.number():
             return
-        folder, limit = Path(self._get_output_dir(trial)), self.args.save_total_limit
-        self.args.save_total_limit = None  # else the last sealed one would go before this one is sealed
-        super()._save_checkpoint(model, trial)
-        self.args.save_total_limit = limit
-        seal(folder / f"checkpoint-{self.state.global_step}")
-        remove_oldest(folder, limit)
+        folder, kept = Path(self.args.output_dir), self.args.save_total_limit
+        try:
+            with published(folder) as part:
+                # without its limit, or transformers would look for old ones where there are none
+                self.args.output_dir, self.args.save_total_limit = str(part), None
+                super()._save_checkpoint(model, trial)
+        finally:
+            self.args.output_dir, self.args.save_total_limit = str(folder), kept
+        best = best_step(self.state.log_history)
+        remove_oldest(folder, kept, checkpoint_of(folder, best) if best else None)
 
     def training_step(self, model, inputs, *arguments, **named):
         self.positions += int(inputs["attention_mask"].sum())
