@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
 from tasks.core.training.machine import Machine
@@ -125,6 +126,11 @@ def saved_weights(folder: Path) -> dict[str, torch.Tensor]:
     """An adapter file's tensors under the names that `lora_weights` uses."""
     tensors = load_file(folder / ADAPTER_FILE)
     return {name.replace(".weight", ".default.weight"): tensor for name, tensor in tensors.items()}
+
+
+def adapter_digests(folder: Path) -> dict[str, str]:
+    """sha256 of the files that are an adapter."""
+    return {name: digest_file(folder / name) for name in ("adapter_config.json", ADAPTER_FILE)}
 
 
 def _lora(training: Training) -> LoraConfig:
