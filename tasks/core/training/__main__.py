@@ -26,7 +26,7 @@ from tasks.core.training.stage import train  # noqa: E402
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # LEVEL:tasks.…:text, as the parent expects it
     logging.getLogger("tasks").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:

@@ -51,11 +51,11 @@ class Proof:
         """What is checked while it trains; resumed: the checkpoint that it goes on from."""
         return _Started(self._report, resumed)
 
-    def after(self) -> None:
-        """All that has to be true once the last step is done, before the adapter is saved."""
+    def after(self, steps: int) -> None:
+        """All that has to be true of the policy that is saved, which was trained for so many steps."""
         trainer, policy, report = self._trainer, self._policy, self._report
         report.add(replace(checks.check_float32(policy), name="lora_parameters_float32_at_the_end"))
-        report.add(*checks.check_moved(policy, self._before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL))
+        report.add(*checks.check_moved(policy, self._before, strict=steps >= _STEPS_TO_MOVE_ALL))
         if isinstance(trainer, OnEngine):  # at the start a new adapter's B is zero: only now does it show
             report.add(checks.check_packing(trainer.proof(self._rows.train), trainer.otherwise, "at_the_end"))
         if self._start:

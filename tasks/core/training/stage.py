@@ -89,7 +89,7 @@ def _run(trainer, proof: Proof, out: Path) -> str | None:
         log.info("resuming from %s", checkpoint.name)
     trainer.add_callback(proof.callback(checkpoint))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    proof.after()
+    proof.after(trainer.state.max_steps)
     return checkpoint.name if checkpoint else None
 
 
