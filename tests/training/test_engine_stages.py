@@ -178,11 +178,13 @@ def test_an_adapter_that_peft_would_compute_otherwise_stops_the_stage(sft, monke
         train(changed(sft, backend="engine", learning_rate=5e-2, epochs=2))
 
 
-def test_no_memory_for_any_plan_is_refused(sft):
-    with pytest.raises(
-        RequestError, match=r"takes \d\.\d GiB at least, but only 0.0001 GiB are there. Lower training.max"
-    ):
+def test_no_memory_for_any_plan_is_refused_with_what_would_fit(sft):
+    with pytest.raises(RequestError, match=r"takes \d\.\d GiB at least, but only 0.0001 GiB are there. No length fits"):
         train(changed(sft, backend="engine", memory_gib=0.0001))
+    shape = shape_of(read_config(Path(sft.base)), Training(**sft.training), CPU)
+    cap = peak_gib(shape, 64, shape.layers, nf4=True) * 1.05
+    with pytest.raises(RequestError, match=r"training.max_length=64 and training.base_weights=nf4 would fit\."):
+        train(changed(sft, backend="engine", memory_gib=cap))
 
 
 @pytest.mark.parametrize(

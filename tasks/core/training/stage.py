@@ -21,7 +21,14 @@ from tasks.core.training.checkpoints import newest_intact
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import OnEngine, engine_trainer
 from tasks.core.training.machine import Machine, look, peak_memory_gib
-from tasks.core.training.model import adapter_digests, load_policy, load_tokenizer, read_config, save_adapter
+from tasks.core.training.model import (
+    adapter_digests,
+    check_library,
+    load_policy,
+    load_tokenizer,
+    read_config,
+    save_adapter,
+)
 from tasks.core.training.planner import plan_stage
 from tasks.core.training.proofs import Proof
 from tasks.core.training.report import Report
@@ -37,10 +44,11 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     """Trains a stage into spec.out and returns its metrics; goes on from the newest intact checkpoint there."""
     started, machine, out = time.monotonic(), look(), Path(spec.out)
     training, schedule = _settings(spec)
+    check_library(machine)
     if machine.device == "cpu":
         use_on_cpu()
     set_seed(training.seed)
-    tokenizer = load_tokenizer(Path(spec.base))
+    tokenizer = load_tokenizer(Path(spec.base), training.template)
     read = _digests_of(spec)
     report = Report(out / "checks.json")
     rows = _encode(spec, tokenizer, (training, schedule), report)
