@@ -77,15 +77,22 @@ def _data(spec: TrainingSpec, read: dict[str, Any], metrics: dict[str, Any]) -> 
 
 
 def _training(spec: TrainingSpec, metrics: dict[str, Any]) -> list[str]:
-    told = {name: value for name, value in metrics.items() if name not in ("left_out", "plan") and value is not None}
+    told = {name.replace("_", " "): value for name, value in metrics.items() if name != "plan"}
+    figures = [(name, _figure(value)) for name, value in told.items() if isinstance(value, int | float | str)]
+    lists = [f"{name.capitalize()}:\n\n- " + "\n- ".join(said) for name, said in told.items() if _said(said)]
     plan = [f"The plan was: {metrics['plan']}."] if "plan" in metrics else []
     settings = {**spec.training, **spec.schedule}
     return [
         "## Training",
         *plan,
-        _table(("figure", "value"), [(name.replace("_", " "), _figure(value)) for name, value in told.items()]),
+        _table(("figure", "value"), figures),
+        *lists,
         "Settings: " + ", ".join(f"{name} {value}" for name, value in settings.items()) + ".",
     ]
+
+
+def _said(value: Any) -> bool:
+    return isinstance(value, list) and bool(value)
 
 
 def _figure(value: Any) -> str:

@@ -60,10 +60,8 @@ def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast
             f"The chat template of {base} is not ChatML, which releases are served with: it renders {rendered[-80:]!r}."
             " Use a base with ChatML; or training.template=any, which trains it and cannot release it."
         )
-    vocabulary, size = (
-        tokenizer.get_vocab(),
-        read_config(base).get_text_config().vocab_size,
-    )  # tokenizers add tokens of their own
+    # transformers may add tokens that the base has no embedding of
+    vocabulary, size = tokenizer.get_vocab(), read_config(base).get_text_config().vocab_size
     if tokenizer.pad_token in (None, tokenizer.eos_token) or tokenizer.pad_token_id >= size:
         # the EOS as padding would be masked out of the loss, and the model would never learn to stop
         spare = [token for token in ("<|endoftext|>", "<pad>", "<unk>") if vocabulary.get(token, size) < size]

@@ -19,6 +19,8 @@ from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.rows import IGNORED, Rows, answers_of, telling
 
+_PAIRS_LOOKED_AT = 2  # by the checks of the reference
+
 
 class Sealed:
     """Trainer mixin: a checkpoint counts once its files' digests are written, and only then an older one goes."""
@@ -95,12 +97,15 @@ class SealedDPO(Sealed, DPOTrainer):
         return alone, together / counts, self.model.dtype
 
     def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The present policy's and the reference's log-probs of the first pair, (1, 2): chosen, rejected."""
-        batch = _on_device(self, self.data_collator([self.train_dataset[0]]))
+        """The present policy's and the reference's log-probs of the first pairs, (pairs, 2): chosen, rejected."""
         self.model.eval()
-        with torch.no_grad():
-            present = torch.stack(_log_probs(self, batch), dim=1)
-        return present, torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], dim=1)
+        present, reference = [], []
+        for place in range(min(_PAIRS_LOOKED_AT, len(self.train_dataset))):  # each alone, as for the reference
+            batch = _on_device(self, self.data_collator([self.train_dataset[place]]))
+            with torch.no_grad():
+                present.append(torch.stack(_log_probs(self, batch), dim=1))
+            reference.append(torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], dim=1))
+        return torch.cat(present), torch.cat(reference)
 
     def _prepare_dataset(self, dataset, *args, **kwargs):
         """The rows come as tokens."""
