@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make, show_files
+from tasks.core.adoption import figures
 from tasks.core.child import run_child
 from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
-from tasks.core.produce import Job, read_metrics
+from tasks.core.produce import Job
 from tasks.core.records import Progress, Ref, TrainingSpec
 from tasks.core.run import Run
 from tasks.core.serving.servers import free_card
 from tasks.core.steps import STAGES
 
 log = logging.getLogger(__name__)
+_LOGGED = re.compile(r"([A-Z]+):tasks\.[a-z_.]+:(.*)")  # a line of the child's own log
 _ROWS = {"normalize": "rows.parquet", "synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
 
 
@@ -58,7 +61,7 @@ def _train(job: Job) -> dict[str, Any]:
         except WorkError as error:
             raise WorkError(_last_error(str(error))) from None
     spec_file.unlink()
-    return read_metrics(job.out)
+    return figures(job.out)
 
 
 def _spec(job: Job) -> TrainingSpec:
@@ -78,13 +81,15 @@ def _spec(job: Job) -> TrainingSpec:
 
 
 def _relay(line: str, progress: Progress) -> None:
-    """Turns a telemetry line of the child into progress; its other lines are in the error if it fails."""
+    """Turns a telemetry line of the child into progress and passes on its log; other lines are in the error if it
+    fails."""
+    if logged := _LOGGED.match(line):
+        log.log(logging.getLevelNamesMapping()[logged[1]], "%s", logged[2])
+        return
     try:
         told = json.loads(line)
     except ValueError:
         return
-    if isinstance(told, dict) and {"warning", "step"} <= told.keys():
-        log.warning("step %d: %s", told["step"], told["warning"])
     if not (isinstance(told, dict) and {"loss", "eta_s"} <= told.keys()):  # a library's own JSON
         return
     parts = [

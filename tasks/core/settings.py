@@ -133,6 +133,8 @@ class Training(Section):
     memory and more time; auto takes what is faster within the memory. The values are the same."""
     max_length: Count = 2_048
     """Longest row in tokens. Longer rows are left out and counted, never cut."""
+    template: Annotated[Literal["chatml", "any"], BESIDE] = "chatml"
+    """Chat template that the base must have: chatml, which releases are served with; any trains whatever it has."""
     lora_rank: Count = 32
     """Rank r of the LoRA matrices."""
     lora_alpha: Count = 16

@@ -1,5 +1,6 @@
 """The tiny base model and one finished Stage 2 on it, shared by the tests of training."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,13 @@ def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:
     out.mkdir()
     training: dict[str, Any] = Training(**TRAINING).model_dump(mode="json")
     return TrainingSpec("stage2", "sft", str(base), None, str(rows), str(out), training, schedule.model_dump())
+
+
+def checked(out: str | Path) -> dict[str, Any]:
+    """The figures of a stage's checks.json, every one of which held."""
+    told = json.loads((Path(out) / "checks.json").read_text())
+    assert all(check["ok"] for check in told.values())
+    return {name: check["value"] for name, check in told.items()}
 
 
 def changed(spec: TrainingSpec, **fields) -> TrainingSpec:

@@ -9,14 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from bitsandbytes import cextension
 
 from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.training import stage
 from tasks.core.training.__main__ import main
+from tasks.core.training.machine import Machine
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
 from tests.training.conftest import changed
+from tests.training.test_engine_stages import attentive
 
 
 def refused(spec, told: str, error=RequestError) -> None:
@@ -53,6 +58,36 @@ def test_a_padding_token_that_is_the_eos_is_replaced(broken):
     assert load_tokenizer(broken).pad_token == "<|endoftext|>"
 
 
+def test_a_padding_token_that_is_the_eos_and_cannot_be_replaced(sft, broken):
+    config, vocabulary = broken / "tokenizer_config.json", broken / "tokenizer.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "<|im_end|>"}))
+    vocabulary.write_text(vocabulary.read_text().replace("<|endoftext|>", "<|other|>"))
+    refused(changed(sft, base=str(broken)), r"pads with its EOS '<\|im_end\|>', .* Set pad_token in its tokenizer")
+
+
+def test_a_template_other_than_the_one_that_is_asked_for(sft, broken):
+    template = broken / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_start|>", "["))
+    spec = changed(sft, base=str(broken))
+    refused(spec, r"is not ChatML, which releases are served with: it renders .*; or training.template=any")
+    train(changed(spec, template="any"))
+
+
+def test_a_gpu_whose_bitsandbytes_has_no_library(sft, monkeypatch):
+    """bitsandbytes itself says nothing until the first weight is quantized."""
+    monkeypatch.setattr(stage, "look", lambda: Machine("cuda", torch.bfloat16, "a card"))
+    broken = cextension.ErrorHandlerMockBNBNativeLibrary("CUDA binary not found")
+    monkeypatch.setattr(cextension, "lib", broken)
+    refused(sft, r"There is a GPU \(a card\), but bitsandbytes has no library that works .* Install both anew")
+
+
+def test_a_start_adapter_of_other_weights_of_the_same_shape(dpo, tmp_path):
+    other = attentive(dpo, tmp_path / "other")
+    refused(
+        changed(dpo, base=str(other)), "was trained on another base model: model.safetensors of .*other is not the one"
+    )
+
+
 def test_a_base_without_weights(sft, broken):
     (broken / "model.safetensors").unlink()
     refused(changed(sft, base=str(broken)), "broken cannot be loaded")
@@ -80,9 +115,13 @@ def test_a_start_adapter_of_other_settings(dpo, setting, told):
     refused(changed(dpo, **setting), told)
 
 
-def test_a_start_adapter_of_another_base(dpo, tmp_path):
-    other = make_base(tmp_path / "other", layers=1)
-    refused(changed(dpo, base=str(other)), "was made for another base model: 14 matrices have no counterpart")
+def test_a_start_adapter_of_another_base(dpo, stage2, tmp_path):
+    """It says so itself; one that says nothing of its base has matrices too many."""
+    spec = changed(dpo, base=str(make_base(tmp_path / "other", layers=1)))
+    refused(spec, "was trained on another base model: model.safetensors of .*other is not the one")
+    silent = Path(shutil.copytree(stage2, tmp_path / "silent"))
+    (silent / "training_config.json").unlink()
+    refused(changed(spec, start=str(silent)), "was made for another base model: 14 matrices have no counterpart")
 
 
 def test_a_start_that_is_no_adapter_or_a_damaged_one(dpo, stage2, tmp_path):

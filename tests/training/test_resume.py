@@ -16,6 +16,7 @@ from tasks.core.digests import digest_file
 from tasks.core.errors import WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Training
+from tasks.core.training import proofs
 from tasks.core.training import stage as stage_module
 from tasks.core.training.checkpoints import newest_intact, remove_oldest, seal
 from tasks.core.training.machine import look
@@ -96,7 +97,7 @@ def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypa
 def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch):
     """The log-probs that the resumed run compares with are those of Stage 2's adapter, not of the checkpoint's."""
     seen = []
-    kept = stage_module.dpo_at_start
+    kept = proofs.dpo_at_start
 
     def look(trainer):
         seen.append((trainer.train_dataset["ref_chosen_logps"][:], kept(trainer)))
@@ -105,7 +106,7 @@ def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage_module, "dpo_at_start", look)
+    monkeypatch.setattr(proofs, "dpo_at_start", look)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage_module, "save_adapter", stop)
         train(dpo)

@@ -30,7 +30,7 @@ log = logging.getLogger("tasks.core.training")
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # LEVEL:tasks.…:text, as the parent expects it
     logging.getLogger("tasks").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
@@ -46,8 +46,7 @@ def main() -> int:
     except CardFull as error:
         if ranks.launched():  # the others wait for this one: torchrun ends them
             return _fail(f"{error} Run it again: it goes on from the last checkpoint with that.", 1)
-        print(json.dumps({"step": error.step, "warning": str(error)}), flush=True)
-        log.warning("%s", error)
+        log.warning("step %d: %s", error.step, error)
         start_over()
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from bitsandbytes import cextension
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -19,15 +20,29 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
 from tasks.core.training.machine import Machine
 
 ADAPTER_FILE = "adapter_model.safetensors"
+_CHATML = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>"
 
 
-def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
-    """The base's tokenizer. Raises RequestError if it, its chat template or its EOS is missing."""
+def check_library(machine: Machine) -> None:
+    """Raises RequestError where there is a GPU and bitsandbytes came without the library for it."""
+    if machine.device == "cuda" and not cextension.lib.compiled_with_cuda:
+        there = ", ".join(cextension.get_available_cuda_binary_versions()) or "none"
+        raise RequestError(
+            f"There is a GPU ({machine.name}), but bitsandbytes has no library that works with this PyTorch's CUDA"
+            f" {torch.version.cuda} (it has those for CUDA {there}), so nothing can be held in 4 bit. Install both anew"
+            " (`uv sync --reinstall-package bitsandbytes --reinstall-package torch`), or set BNB_CUDA_VERSION to one of"
+            " those that is installed here, e.g. 124. `python -m bitsandbytes` says more."
+        )
+
+
+def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast:
+    """The base's tokenizer. Raises RequestError if it, its EOS or the chat template (training.template) is missing."""
     if not (base / "tokenizer.json").exists():
         there = ", ".join(sorted(file.name for file in base.iterdir())) if base.is_dir() else "no such folder"
         raise RequestError(
@@ -37,11 +52,19 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
     if not tokenizer.chat_template:
         raise RequestError(f"The base model {base} has no chat template; use an instruction-tuned model.")
     probe = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    if not tokenizer.eos_token or tokenizer.eos_token not in tokenizer.apply_chat_template(probe, tokenize=False):
+    rendered = tokenizer.apply_chat_template(probe, tokenize=False)
+    if not tokenizer.eos_token or tokenizer.eos_token not in rendered:
         raise RequestError(f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}.")
-    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+    if template == "chatml" and _CHATML not in rendered:
+        raise RequestError(
+            f"The chat template of {base} is not ChatML, which releases are served with: it renders {rendered[-80:]!r}."
+            " Use a base with ChatML; or training.template=any, which trains it and cannot release it."
+        )
+    # transformers may add tokens that the base has no embedding of
+    vocabulary, size = tokenizer.get_vocab(), read_config(base).get_text_config().vocab_size
+    if tokenizer.pad_token in (None, tokenizer.eos_token) or tokenizer.pad_token_id >= size:
         # the EOS as padding would be masked out of the loss, and the model would never learn to stop
-        spare = [token for token in ("<|endoftext|>", "<pad>", "<unk>") if token in tokenizer.get_vocab()]
+        spare = [token for token in ("<|endoftext|>", "<pad>", "<unk>") if vocabulary.get(token, size) < size]
         if not spare:
             raise RequestError(
                 f"The tokenizer of {base} pads with its EOS {tokenizer.eos_token!r}, which would never be learnt, and"
@@ -131,6 +154,14 @@ def load_weights(policy: PeftModel, saved: dict[str, torch.Tensor]) -> None:
     """Gives the policy an adapter's weights, as `saved_weights` reads them."""
     for name, weight in lora_weights(policy):
         weight.data.copy_(saved[name])
+
+
+def adapter_digests(folder: Path) -> dict[str, str]:
+    """sha256 of the files that are an adapter. Raises RequestError if they are not there."""
+    try:
+        return {name: digest_file(folder / name) for name in ("adapter_config.json", ADAPTER_FILE)}
+    except OSError as error:
+        raise RequestError(f"{folder} is no adapter folder: {error}.") from error
 
 
 def _lora(training: Training) -> LoraConfig:

@@ -192,7 +192,7 @@ def make_plan(
         least = min(plan.peak_gib for plan in plans) / _HEADROOM
         raise NothingFits(
             f"Training this base on rows of up to {longest} tokens takes {least:.1f} GiB at least, but only"
-            f" {cap_gib:.3g} GiB are there. Lower training.max_length, or take a larger card or a smaller base."
+            f" {cap_gib:.3g} GiB are there. {_what_fits(shape, longest, cap_gib, plans)}"
         )
     return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
 
@@ -203,6 +203,18 @@ def _sizes(works: list[Work]) -> set[int]:
         max(sum(work.lengths[place] for place in places) for work in works for places in spread(work.lengths, parts))
         for parts in range(1, 33)
     }
+
+
+def _what_fits(shape: Shape, longest: int, cap_gib: float, plans: list[Plan]) -> str:
+    """What to change, where none of the plans fits the cap."""
+    lengths = [longest, *(length for length in range(longest // 64 * 64, 0, -64) if length < longest)]
+    for length in lengths:
+        if peak_gib(shape, length, shape.layers, nf4=True) <= _HEADROOM * cap_gib:
+            changes = [f"training.max_length={length}"] if length < longest else []
+            changes += [] if plans[-1].nf4 else ["training.base_weights=nf4"]
+            return f"{' and '.join(changes)} would fit."
+    least = peak_gib(shape, 1, shape.layers, nf4=True) / _HEADROOM
+    return f"No length fits: the base and its adapter take {least:.1f} GiB. Take a larger card or a smaller base."
 
 
 def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:

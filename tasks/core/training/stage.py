@@ -10,37 +10,41 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback, TrainerState, set_seed
+from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState, set_seed
 
-from tasks.core.digests import digest_file, write_json
+from tasks.core.digests import digest_file, digest_files, write_json
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Stage3, Training
-from tasks.core.training import checks, ranks
+from tasks.core.steps import STAGE_VERSION
+from tasks.core.training import ranks
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.cpu_kernel import use_on_cpu
-from tasks.core.training.engine.trainers import EngineDPO, OnEngine, engine_trainer
+from tasks.core.training.engine.trainers import OnEngine, engine_trainer
 from tasks.core.training.health import Health, TimeLimit, best_of, best_step, out_of_patience
 from tasks.core.training.machine import Machine, limit_memory, look, peak_memory_gib
 from tasks.core.training.model import (
+    adapter_digests,
+    check_library,
     load_policy,
     load_tokenizer,
     load_weights,
-    lora_weights,
     read_config,
     save_adapter,
     saved_weights,
 )
 from tasks.core.training.oom import TRIES, Try, given_up, giving_way, in_force, read_tries, tell_tries
 from tasks.core.training.planner import Plan, plan_stage
+from tasks.core.training.proofs import Proof
+from tasks.core.training.report import Report
+from tasks.core.training.row_checks import check_lengths, check_masks, check_template
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
-from tasks.core.training.trainers import SealedDPO, dpo_at_start, dpo_trainer, sft_trainer, steps_of
+from tasks.core.training.trainers import dpo_trainer, sft_trainer, steps_of
 
 log = logging.getLogger(__name__)
-_STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the warm-up are small
 
 
 def train(spec: TrainingSpec) -> dict[str, Any]:
@@ -52,25 +56,26 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     tries = read_tries(out)
     spec = in_force(spec, tries)
     training, schedule = _settings(spec)
+    check_library(machine)
     if machine.device == "cpu":
         use_on_cpu()
     elif training.memory_gib:
         limit_memory(training.memory_gib)
     set_seed(training.seed)
-    tokenizer = load_tokenizer(Path(spec.base))
-    rows = _encode(spec, tokenizer, training, schedule)
+    tokenizer = load_tokenizer(Path(spec.base), training.template)
+    read = _digests_of(spec)
+    report = Report(out / "checks.json" if ranks.number() == 0 else None)
+    rows = _encode(spec, tokenizer, (training, schedule), report)
     _check_patience(spec.stage, schedule, rows)
-    told = checks.check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss)
-    log.info("%d rows, %d positions an epoch, left out: %s", len(rows.train), rows.positions, rows.left_out)
 
     tried = Try(training, schedule, rows, bool(spec.start))
     with giving_way(out, tried):
         tried.plan = _plan(spec, tried, machine, given_up(tries))
         trainer = _make_trainer(spec, tokenizer, tried, machine)
-        told |= _check_start(trainer, Path(spec.start) if spec.start else None, rows)
+        proof = Proof(trainer, Path(spec.start) if spec.start else None, rows, report)
+        proof.before(training.target_modules, machine.compute)
         _add_callbacks(trainer, spec.stage, tried, (out, machine, started))
-        resumed, at_end = _run(trainer, out, spec.stage, schedule)
-        told |= at_end
+        resumed = _run(trainer, proof, spec.stage, schedule)
         if rows.evaluation and not schedule.eval_every:
             trainer.evaluate()
     if ranks.number():
@@ -80,7 +85,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
     metrics |= {"seconds": round(time.monotonic() - started, 1)} | _told_of_backend(trainer)
     metrics |= _told_of_the_way(trainer, out, schedule, tries)
-    _write_beside(spec, out, told, metrics)
+    _write_beside(spec, read, report, metrics)
     return metrics
 
 
@@ -130,41 +135,19 @@ def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, 
         trainer.add_callback(TimeLimit(started, tried.training.max_minutes))
 
 
-def _check_start(trainer, start: Path | None, rows: Rows) -> dict[str, Any]:
-    """All that has to be true of the policy and its reference before the first step."""
-    policy = trainer.model
-    told = checks.check_float32(policy)
-    if start:
-        checks.check_same_weights(policy, saved_weights(start), "the earlier stage")
-    if isinstance(trainer, OnEngine):
-        told |= checks.check_engine(*trainer.proof())
-    if isinstance(trainer, SealedDPO | EngineDPO):
-        trainer.use_reference(start)
-        told |= checks.check_reference(dpo_at_start(trainer))
-    # the shortest row, because activations are not checkpointed yet: a long one would set the stage's peak of memory
-    shortest = min(range(len(rows.train)), key=lambda place: rows.train[place]["positions"])
-    return told | checks.check_gradients(policy, trainer.row_loss(shortest))
-
-
-def _run(trainer, out: Path, stage: str, schedule: Stage) -> tuple[str | None, dict[str, Any]]:
-    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what was checked."""
-    policy = trainer.model
-    before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
-    checkpoint = newest_intact(out / "checkpoints")
+def _run(trainer, proof: Proof, stage: str, schedule: Stage) -> str | None:
+    """Trains to the end, from the newest intact checkpoint if there is one, and tells its name."""
+    checkpoint = newest_intact(Path(trainer.args.output_dir))
     if checkpoint:
         log.info("resuming from %s", checkpoint.name)
-        trainer.add_callback(_ResumedPolicy(checkpoint))
+    trainer.add_callback(proof.callback(checkpoint))
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")) if checkpoint else None
     if state and out_of_patience(state.log_history, schedule):
         trainer.state = state  # it ended here; another evaluation might take a later checkpoint
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    steps = _check_end(trainer, stage, schedule)
-    checks.check_float32(policy)
-    told = checks.check_moved(policy, before, strict=steps >= _STEPS_TO_MOVE_ALL)
-    if isinstance(trainer, OnEngine):  # at the start a new adapter's B is zero: only now does it show
-        told |= {"engine_against_peft_at_end": checks.check_engine(*trainer.proof())["engine_against_peft"]}
-    return checkpoint.name if checkpoint else None, told
+    proof.after(_check_end(trainer, stage, schedule))
+    return checkpoint.name if checkpoint else None
 
 
 def _check_end(trainer, stage: str, schedule: Stage) -> int:
@@ -189,17 +172,6 @@ def _check_end(trainer, stage: str, schedule: Stage) -> int:
     return best
 
 
-class _ResumedPolicy(TrainerCallback):
-    """After a resume the policy is the checkpoint's, to the last bit: transformers may load another adapter."""
-
-    def __init__(self, checkpoint: Path):
-        self._checkpoint = checkpoint
-
-    def on_train_begin(self, args, state, control, model=None, **kwargs):
-        checks.check_float32(model)
-        checks.check_same_weights(model, saved_weights(self._checkpoint), f"{self._checkpoint.name}")
-
-
 def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
     if schedule.eval_every and not rows.evaluation:
         raise RequestError(
@@ -215,13 +187,43 @@ def _settings(spec: TrainingSpec) -> tuple[Training, Stage]:
         raise RequestError(f"The settings of {spec.stage} cannot be used: {error}") from error
 
 
-def _encode(spec: TrainingSpec, tokenizer, training: Training, schedule: Stage) -> Rows:
+def _encode(spec: TrainingSpec, tokenizer, stage: tuple[Training, Stage], report: Report) -> Rows:
+    """The rows that are trained, as tokens, checked; stage is (training, schedule)."""
+    training, schedule = stage
     raw = read_rows(Path(spec.rows), ("prompt", "chosen", "rejected") if spec.method == "dpo" else ("messages",))
     if spec.method == "dpo":
         encoded = [encode_pair(tokenizer, row) for row in raw]
     else:
         encoded = [encode_sft(tokenizer, row, not training.assistant_only_loss) for row in raw]
-    return select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
+    report.add(check_template(tokenizer, raw, encoded))
+    rows = select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
+    report.add(*check_lengths(rows, training.max_length))
+    report.add(*check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss))
+    return rows
+
+
+def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
+    """sha256 of all that the stage reads. Raises RequestError if the start adapter was trained on other weights."""
+    start = Path(spec.start) if spec.start else None
+    read = {
+        "base_files": digest_files(Path(spec.base)),
+        "start_files": adapter_digests(start) if start else None,
+        "rows_sha256": digest_file(Path(spec.rows)),
+    }
+    told = start / "training_config.json" if start else None
+    if told and told.exists():
+        trained_on = json.loads(told.read_text(encoding="utf-8")).get("base_files", read["base_files"])
+        other = sorted(
+            name
+            for name, digest in read["base_files"].items()
+            if name.endswith(".safetensors") and trained_on.get(name) != digest
+        )
+        if other:
+            raise RequestError(
+                f"The adapter {start} was trained on another base model: {other[0]} of {spec.base} is not the one that"
+                " its training_config.json names. Train the earlier stage on this base."
+            )
+    return read
 
 
 def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[str, Any]:
@@ -270,21 +272,20 @@ def _told_of_backend(trainer) -> dict[str, Any]:
     }
 
 
-def _write_beside(spec: TrainingSpec, out: Path, told: dict[str, Any], metrics: dict[str, Any]) -> None:
+def _write_beside(spec: TrainingSpec, read: dict[str, Any], report: Report, metrics: dict[str, Any]) -> None:
     """Everything in an adapter folder that is not the adapter."""
-    write_json(out / "checks.json", told)
+    out = Path(spec.out)
     write_json(out / "metrics.json", metrics)
-    write_json(
-        out / "training_config.json",
-        {
-            "stage": spec.stage,
-            "method": spec.method,
-            "rows_sha256": digest_file(Path(spec.rows)),
-            "training": spec.training,
-            "schedule": spec.schedule,
-        },
-    )
-    base = json.loads((Path(spec.base) / "config.json").read_text(encoding="utf-8"))
-    write_card(out, spec, base, told, metrics)
+    told = {
+        "stage": spec.stage,
+        "version": STAGE_VERSION,
+        "method": spec.method,
+        **read,
+        "adapter_files": adapter_digests(out),
+        "training": spec.training,
+        "schedule": spec.schedule,
+    }
+    write_json(out / "training_config.json", told)
+    write_card(spec, read, report.checks, metrics)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     (out / TRIES).unlink(missing_ok=True)

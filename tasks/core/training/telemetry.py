@@ -72,7 +72,6 @@ class Telemetry(TrainerCallback):
         line = {"time": round(time.time(), 3), "stage": self._stage, "step": step, "warning": text}
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
         log.warning("step %d: %s", step, text)
 
     def on_train_end(self, args, state, control, **kwargs):

@@ -19,7 +19,9 @@ from tasks.core.training.checkpoints import checkpoint_of, published, remove_old
 from tasks.core.training.health import best_step
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
-from tasks.core.training.rows import Rows
+from tasks.core.training.rows import IGNORED, Rows, answers_of, telling
+
+_PAIRS_LOOKED_AT = 2  # by the checks of the reference
 
 
 class Sealed:
@@ -27,6 +29,8 @@ class Sealed:
 
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
+    otherwise = "training.backend=engine"
+    """What to set where this backend's batches are wrong."""
 
     def create_model_card(self, *args, **kwargs):
         """None: the stage writes its own."""
@@ -52,16 +56,31 @@ class Sealed:
     def row_loss(self, place: int) -> torch.Tensor:
         """The loss of one training row, with its graph."""
         self.model.train()
-        batch = self._prepare_inputs(self.data_collator([self.train_dataset[place]]))
+        return self._loss_of([self.train_dataset[place]])
+
+    def _loss_of(self, rows: list[dict[str, Any]]) -> torch.Tensor:
+        """The loss of a batch that is no step's."""
+        batch = self._prepare_inputs(self.data_collator(rows))
         with self.compute_loss_context_manager():
             loss = self.compute_loss(self.model, batch)
-        self._metrics["train"].clear()
+        for mode in ("train", "eval"):
+            self._metrics[mode].clear()
         self._total_train_tokens = 0
         return loss
 
 
 class SealedSFT(Sealed, SFTTrainer):
-    pass
+    @torch.no_grad()
+    def proof(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor, torch.dtype]:
+        """Mean log-probs of a few rows' answers: each row alone, and with the others of a micro-batch; their type."""
+        told = telling(rows)[: self.args.per_device_train_batch_size]
+        batch = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in told]
+        # one row's answers are trained at a time, so that the batch's loss is that row's
+        silent = [row | {"labels": [IGNORED] * len(row["labels"])} for row in batch]
+        self.model.eval()
+        alone = [-self._loss_of([row]) for row in batch]
+        together = [-self._loss_of([*silent[:n], row, *silent[n + 1 :]]) for n, row in enumerate(batch)]
+        return torch.stack(alone), torch.stack(together), self.model.dtype
 
 
 class SealedDPO(Sealed, DPOTrainer):
@@ -75,13 +94,26 @@ class SealedDPO(Sealed, DPOTrainer):
             if self.eval_dataset is not None:
                 self.eval_dataset = _with_log_probs(self, self.eval_dataset)
 
-    def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The present policy's and the reference's log-probs of the first pair, (1, 2): chosen, rejected."""
-        batch = _on_device(self, self.data_collator([self.train_dataset[0]]))
+    @torch.no_grad()
+    def proof(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor, torch.dtype]:
+        """Mean log-probs of one pair's answers: each alone, and both in a batch as training pads them; their type."""
+        pair = telling(rows)[0]
         self.model.eval()
-        with torch.no_grad():
-            present = torch.stack(_log_probs(self, batch), dim=1)
-        return present, torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], dim=1)
+        alone = torch.stack([mean_log_prob(self.model, *answer) for answer in answers_of(pair)])
+        together = torch.cat(_log_probs(self, _on_device(self, self.data_collator([pair]))))
+        counts = together.new_tensor([len(pair["chosen_ids"]), len(pair["rejected_ids"])])
+        return alone, together / counts, self.model.dtype
+
+    def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The present policy's and the reference's log-probs of the first pairs, (pairs, 2): chosen, rejected."""
+        self.model.eval()
+        present, reference = [], []
+        for place in range(min(_PAIRS_LOOKED_AT, len(self.train_dataset))):  # each alone, as for the reference
+            batch = _on_device(self, self.data_collator([self.train_dataset[place]]))
+            with torch.no_grad():
+                present.append(torch.stack(_log_probs(self, batch), dim=1))
+            reference.append(torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], dim=1))
+        return torch.cat(present), torch.cat(reference)
 
     def _prepare_dataset(self, dataset, *args, **kwargs):
         """The rows come as tokens."""
@@ -151,6 +183,14 @@ def dpo_at_start(trainer) -> dict[str, float]:
     loss = -torch.nn.functional.logsigmoid(trainer.beta * (gaps[:, 0] - gaps[:, 1])).mean()
     largest = gaps.abs().max().item()
     return {"loss": loss.item(), "reward": trainer.beta * largest, "log_prob_gap": largest}
+
+
+def mean_log_prob(policy: PeftModel, ids: list[int], labels: list[int]) -> torch.Tensor:
+    """What the model gives the trained tokens of one sequence on average, by its plain logits; nats."""
+    there = torch.tensor([ids], device=policy.device)
+    log_probs = policy(input_ids=there, use_cache=False).logits[0, :-1].float().log_softmax(-1)
+    places = [place for place, label in enumerate(labels[1:]) if label != IGNORED]
+    return log_probs[places, [labels[place + 1] for place in places]].mean()
 
 
 @contextmanager

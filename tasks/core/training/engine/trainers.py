@@ -25,10 +25,8 @@ from tasks.core.training.engine.packs import Pack, packs, tokens_of, trained_of
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
-from tasks.core.training.rows import IGNORED, Rows
-from tasks.core.training.trainers import Sealed, arguments
-
-_PROVEN_ROWS, _PROVEN_TOKENS = 4, 32  # rows compared with PEFT, and the trained tokens that a telling one has at least
+from tasks.core.training.rows import Rows, answers_of, telling
+from tasks.core.training.trainers import Sealed, arguments, mean_log_prob
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
 
 class OnEngine(Sealed, Trainer):
     """What SFT and DPO share. Subclasses say how a pack's log-probs become losses."""
+
+    otherwise = "training.backend=trl"
 
     def __init__(self, policy: PeftModel, plan: Plan, rows: Rows, schedule: Stage, **named):
         super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
@@ -79,25 +79,19 @@ class OnEngine(Sealed, Trainer):
         return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
 
     @torch.no_grad()
-    def proof(self) -> tuple[Tensor, Tensor, torch.dtype]:
-        """Mean log-probs of a few answers: PEFT's of each alone, the engine's of all packed; the engine's type."""
-        rows = _telling(self.train_dataset)
+    def proof(self, rows: list[dict[str, Any]]) -> tuple[Tensor, Tensor, torch.dtype]:
+        """Mean log-probs of a few rows' answers: PEFT's of each alone, the engine's of all packed; its type."""
+        rows = telling(rows)
         self.model.eval()
         self.engine.refresh()
         ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
-        alone = [self._by_peft(*answer) for row in rows for answer in _answers(row)]
+        alone = [mean_log_prob(self.model, *answer) for row in rows for answer in answers_of(row)]
         return torch.stack(alone), pack.sums(self.engine.log_probs(pack)) / pack.counts(), self.engine.dtype
 
     def seconds_per_step(self) -> float:
         """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
         times = self._began[3:]  # kernels are compiled in the first ones
         return median(end - start for start, end in pairwise(times)) if len(times) > 1 else 0.0
-
-    def _by_peft(self, ids: list[int], labels: list[int]) -> Tensor:
-        there = torch.tensor([ids], device=self.engine.device)
-        log_probs = self.model(input_ids=there, use_cache=False).logits[0, :-1].float().log_softmax(-1)
-        places = [place for place, label in enumerate(labels[1:]) if label != IGNORED]
-        return log_probs[places, [labels[place + 1] for place in places]].mean()
 
     def _packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
         return packs(rows, self.plan.tokens, self.engine.device)
@@ -214,22 +208,3 @@ def engine_trainer(
         config._n_gpu = 1  # else every step would have the rows of as many steps as there are cards
     kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
     return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)
-
-
-def _telling(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The shortest rows whose answers have enough tokens to tell something; else those with the most."""
-    trained = {
-        place: min(sum(x != IGNORED for x in labels) for _, labels in _answers(row)) for place, row in enumerate(rows)
-    }
-    telling = [place for place, count in trained.items() if count >= _PROVEN_TOKENS]
-    if not telling:
-        return [rows[place] for place in sorted(trained, key=trained.get)[-_PROVEN_ROWS:]]
-    return [rows[place] for place in sorted(telling, key=lambda place: rows[place]["positions"])[:_PROVEN_ROWS]]
-
-
-def _answers(row: dict[str, Any]) -> list[tuple[list[int], list[int]]]:
-    """Ids and labels of a row, or of a pair's two answers, each alone."""
-    if "input_ids" in row:
-        return [(row["input_ids"], row["labels"])]
-    masked = [IGNORED] * len(row["prompt_ids"])
-    return [(row["prompt_ids"] + row[side], masked + row[side]) for side in ("chosen_ids", "rejected_ids")]
