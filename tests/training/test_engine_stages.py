@@ -128,6 +128,18 @@ def train_by_trl(spec) -> str:
     return out
 
 
+def test_single_modules_have_ranks_of_their_own(sft, dpo, tmp_path):
+    """A whole SFT stage on either backend, and the DPO stage that continues it."""
+    ranks = {"q_proj": 2, "down_proj": 6}
+    trl, engine = both(changed(sft, module_ranks=ranks), tmp_path)
+    saved = load_file(Path(engine.out) / "adapter_model.safetensors")
+    found = {name.split(".")[-3]: len(matrix) for name, matrix in saved.items() if "lora_A" in name}
+    assert found == {name: ranks.get(name, 4) for name in Training().target_modules}
+    for line, wanted in zip(told(engine), told(trl), strict=True):
+        assert line["loss"] == pytest.approx(wanted["loss"], rel=1e-2)
+    assert train(changed(dpo, backend="engine", module_ranks=ranks, start=engine.out))["backend"] == "engine"
+
+
 @pytest.mark.parametrize(("method", "step"), [("sft", 5), ("dpo", 3)])
 def test_a_killed_stage_ends_with_the_same_adapter(method, step, request, tmp_path):
     spec = changed(request.getfixturevalue(method), backend="engine", save_every=1, epochs=2)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from bitsandbytes.functional import dequantize_4bit
@@ -129,13 +130,20 @@ def saved_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def _lora(training: Training) -> LoraConfig:
     return LoraConfig(
-        r=training.lora_rank,
-        lora_alpha=training.lora_alpha,
+        **_ranks(training),
         lora_dropout=training.lora_dropout,
         bias="none",
         target_modules=list(training.target_modules),
         task_type="CAUSAL_LM",
     )
+
+
+def _ranks(training: Training) -> dict[str, Any]:
+    """PEFT's names for the ranks and scales; alpha grows with a module's rank, so that alpha / r stays the same."""
+    rank, alpha = training.lora_rank, training.lora_alpha
+    odd = {name: own for name, own in training.module_ranks.items() if own != rank}
+    alphas = {name: alpha * own / rank for name, own in odd.items()}
+    return {"r": rank, "lora_alpha": alpha, "rank_pattern": odd, "alpha_pattern": alphas}
 
 
 def _check_targets(model: torch.nn.Module, training: Training) -> None:
@@ -169,9 +177,11 @@ def _check_start(start: Path, training: Training) -> None:
         config = json.loads((start / "adapter_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RequestError(f"{start} is no adapter folder: {error}.") from error
-    wanted = {"r": training.lora_rank, "lora_alpha": training.lora_alpha}
+    found = {"rank_pattern": {}, "alpha_pattern": {}} | config
     wrong = [
-        f"{name} {config.get(name)} (settings: {value})" for name, value in wanted.items() if config.get(name) != value
+        f"{name} {found.get(name)} (settings: {value})"
+        for name, value in _ranks(training).items()
+        if found.get(name) != value
     ]
     if set(config["target_modules"]) != set(training.target_modules):
         wrong.append(f"target_modules {sorted(config['target_modules'])} (settings: {sorted(training.target_modules)})")

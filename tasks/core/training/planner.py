@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training.engine.attention import repeats_keys
+from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
 from tasks.core.training.engine.packs import bins, tokens_of, trained_of
 from tasks.core.training.machine import Machine
@@ -34,7 +35,7 @@ _AS_FAST = 1.01  # among plans this close the one that needs least memory is tak
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder and its adapter (on all seven linear layers), in numbers."""
+    """A decoder and its adapter, in numbers."""
 
     hidden: int
     intermediate: int
@@ -44,7 +45,7 @@ class Shape:
     key: int  # width of all key heads
     vocabulary: int
     tied: bool
-    rank: int
+    ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
     state_bytes: int  # of the optimizer, per trained parameter
 
     @property
@@ -55,13 +56,15 @@ class Shape:
     @property
     def adapter(self) -> int:
         """Trained parameters."""
-        ends = 7 * self.hidden + 2 * self.query + 2 * self.key + 3 * self.intermediate
-        return self.layers * self.rank * ends
+        inputs = (self.hidden,) * 3 + (self.query,) + (self.hidden,) * 2 + (self.intermediate,)
+        outputs = (self.query, self.key, self.key, self.hidden, self.intermediate, self.intermediate, self.hidden)
+        ends = (sum(pair) for pair in zip(inputs, outputs, strict=True))
+        return self.layers * sum(rank * both for rank, both in zip(self.ranks, ends, strict=True))
 
     @property
     def kept(self) -> int:
         """Numbers that a layer keeps of each token for its backward pass, unless it is checkpointed."""
-        residual = 4 * self.hidden + 7 * self.rank  # before attention and MLP, and what either reads, widened
+        residual = 4 * self.hidden + sum(self.ranks)  # before attention and MLP, and what either reads, widened
         attention = 4 * self.query + 3 * self.key + 2 * self.heads + (2 * self.query if repeats_keys() else 0)
         return residual + attention + 2 * self.intermediate
 
@@ -124,7 +127,7 @@ def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> 
         key=config.num_key_value_heads * width,
         vocabulary=config.vocab_size,
         tied=config.tie_word_embeddings,
-        rank=training.lora_rank,
+        ranks=tuple(training.rank_of(module) for module in LINEAR),
         state_bytes=2 if "8bit" in machine.optimizer else 8,
     )
 
