@@ -119,9 +119,10 @@ class Stages(Section):
 
 
 class Training(Section):
-    backend: Annotated[Literal["auto", "engine", "trl"], BESIDE] = "auto"
-    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; trl is
-    TRL, PEFT and bitsandbytes, for any model. auto takes the engine where there is a GPU and it knows the model."""
+    backend: Annotated[Literal["auto", "engine", "unsloth", "trl"], BESIDE] = "auto"
+    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; unsloth
+    knows more models (extra `unsloth`, Linux with a GPU); trl is TRL, PEFT and bitsandbytes, for any model, with or
+    without a GPU. auto takes the first of them that is possible here, and on a CPU trl."""
     memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
     """Most GPU memory, in GiB, that the engine may plan with; 0 is all that is free."""
     base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"

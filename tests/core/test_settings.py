@@ -67,7 +67,7 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["training.backend=unsloth"], "training.backend=unsloth: Input should be 'auto', 'engine' or 'trl'"),
+        (["training.backend=jax"], "training.backend=jax: Input should be 'auto', 'engine', 'unsloth' or 'trl'"),
         (["data.rows=[1"], "data.rows=[1 is not YAML; a list is [a, b]"),
         (["market.train_until=soon"], "market.train_until=soon is neither a date (YYYY-MM-DD), `latest-N`"),
         (["market.train_until=2025-13-01"], "market.train_until=2025-13-01 is neither a date"),

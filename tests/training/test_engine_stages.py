@@ -16,7 +16,6 @@ from transformers import AutoModelForCausalLM
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
 from tasks.core.training import checks
-from tasks.core.training.backend import choose_backend
 from tasks.core.training.engine import attention
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import load_policy, read_config
@@ -26,8 +25,6 @@ from tests.training.conftest import changed
 from tests.training.test_resume import adapter_digest, killed_after
 
 CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
-GPU = Machine("cuda", torch.bfloat16, "a card")
-OLD_GPU = Machine("cuda", torch.float16, "an old card")
 
 
 def update(spec, start: Path | None = None) -> torch.Tensor:
@@ -206,26 +203,3 @@ def test_no_memory_for_any_plan_is_refused(sft):
         RequestError, match=r"takes \d\.\d GiB at least, but only 0.0001 GiB are there. Lower training.max"
     ):
         train(changed(sft, backend="engine", memory_gib=0.0001))
-
-
-@pytest.mark.parametrize(
-    ("machine", "settings", "name", "why"),
-    [
-        (CPU, {}, "trl", "there is no GPU"),
-        (CPU, {"backend": "engine"}, "engine", "asks for it"),
-        (GPU, {}, "engine", "it knows qwen2 models and there is a GPU"),
-        (GPU, {"backend": "trl"}, "trl", "asks for it"),
-        (OLD_GPU, {}, "trl", "an old card does not compute in bf16"),
-        (GPU, {"lora_dropout": 0.1}, "trl", "training.lora_dropout=0.1 is not 0"),
-        (GPU, {"target_modules": ["q_proj", "lm_head"]}, "trl", "training.target_modules names lm_head"),
-    ],
-)
-def test_the_backend_is_chosen_and_says_why(base, machine, settings, name, why):
-    chosen = choose_backend(Training(**settings), machine, read_config(base))
-    assert chosen.name == name
-    assert why in chosen.why
-
-
-def test_an_engine_that_cannot_is_refused(sft):
-    with pytest.raises(RequestError, match=r"engine cannot train this: training.lora_dropout=0.1 is not 0. Use .*=trl"):
-        train(changed(sft, backend="engine", lora_dropout=0.1))

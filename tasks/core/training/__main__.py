@@ -22,7 +22,7 @@ import torch  # noqa: E402
 
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
-from tasks.core.training.stage import train  # noqa: E402
+from tasks.core.training.stage import backend_of, train  # noqa: E402
 
 
 def main() -> int:
@@ -30,7 +30,10 @@ def main() -> int:
     logging.getLogger("tasks").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        train(_read_spec(sys.argv[1:]))
+        spec = _read_spec(sys.argv[1:])
+        if "unsloth" not in sys.modules and backend_of(spec).name == "unsloth":
+            _begin_again_with_unsloth()
+        train(spec)
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
     except torch.OutOfMemoryError as error:
@@ -43,6 +46,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return _fail("Interrupted; the next run goes on from the last checkpoint.", 130)
     return 0
+
+
+def _begin_again_with_unsloth() -> None:
+    """Turns this process into one that imports Unsloth first: it replaces parts of what is imported here already."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "tasks.core.training.unsloth_first", *sys.argv[1:]])
 
 
 def _read_spec(arguments: list[str]) -> TrainingSpec:

@@ -13,6 +13,7 @@ class Machine:
     device: str  # cuda or cpu
     compute: torch.dtype  # of the base model's activations
     name: str
+    memory_gib: float = 0.0  # of the GPU, all of it
 
     @property
     def optimizer(self) -> str:
@@ -24,7 +25,8 @@ def look() -> Machine:
     """The GPU if there is one (bf16 where it has it, else fp16), else the CPU in bf16."""
     if torch.cuda.is_available():
         compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return Machine("cuda", compute, torch.cuda.get_device_name(0))
+        card = torch.cuda.get_device_properties(0)
+        return Machine("cuda", compute, card.name, card.total_memory / 2**30)
     return Machine("cpu", torch.bfloat16, f"{torch.get_num_threads()} CPU threads")
 
 

@@ -15,13 +15,14 @@ from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Stage3, Training
 from tasks.core.training import checks
-from tasks.core.training.backend import choose_backend
+from tasks.core.training.backend import Backend, choose_backend
 from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import newest_intact
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import EngineDPO, OnEngine, engine_trainer
 from tasks.core.training.machine import Machine, look, peak_memory_gib
 from tasks.core.training.model import (
+    load_fast_policy,
     load_policy,
     load_tokenizer,
     lora_weights,
@@ -66,6 +67,11 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     return metrics
 
 
+def backend_of(spec: TrainingSpec) -> Backend:
+    """What `train` would train this with, before any row is read."""
+    return choose_backend(_settings(spec)[0], look(), read_config(Path(spec.base)))
+
+
 def _make_trainer(
     spec: TrainingSpec,
     tokenizer: PreTrainedTokenizerFast,
@@ -78,9 +84,12 @@ def _make_trainer(
     config = read_config(base)
     backend = choose_backend(training, machine, config)
     log.info("backend: %s, because %s", backend.name, backend.why)
-    if backend.name == "trl":
+    if backend.name != "engine":
         make = dpo_trainer if spec.method == "dpo" else sft_trainer
-        return make(load_policy(base, start, training, machine), tokenizer, rows, stage, machine)
+        load = load_fast_policy if backend.name == "unsloth" else load_policy
+        trainer = make(load(base, start, training, machine), tokenizer, rows, stage, machine)
+        trainer.backend = backend.name
+        return trainer
     plan = plan_stage(config, rows.train, stage[:2], machine)
     log.info("plan: %s", plan)
     policy = load_policy(base, start, training, machine, plan.nf4)
@@ -168,10 +177,10 @@ def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[s
 def _told_of_backend(trainer) -> dict[str, Any]:
     """Who trained, and what its plan expected beside what was seen."""
     if not isinstance(trainer, OnEngine):
-        return {"backend": "trl"}
+        return {"backend": trainer.backend}
     plan = trainer.plan
     return {
-        "backend": "engine",
+        "backend": trainer.backend,
         "plan": str(plan),
         "expected_peak_gib": round(plan.peak_gib, 2),
         "expected_step_s": round(plan.step_s, 3),

@@ -23,6 +23,7 @@ from tasks.core.training.rows import Rows
 class Sealed:
     """Trainer mixin: a checkpoint counts once its files' digests are written, and only then an older one goes."""
 
+    backend = "trl"
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
 
@@ -132,7 +133,10 @@ def dpo_trainer(
             processing_class=tokenizer,
         ),
     )
-    policy.delete_adapter("ref")  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
+    if (
+        "ref" in policy.peft_config
+    ):  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
+        policy.delete_adapter("ref")
     return trainer
 
 

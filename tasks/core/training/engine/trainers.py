@@ -43,6 +43,8 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
 class OnEngine(Sealed, Trainer):
     """What SFT and DPO share. Subclasses say how a pack's log-probs become losses."""
 
+    backend = "engine"
+
     def __init__(self, policy: PeftModel, plan: Plan, rows: Rows, schedule: Stage, **named):
         super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
         self.plan, self._schedule, self._held_out = plan, schedule, rows.evaluation
