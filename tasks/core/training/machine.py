@@ -1,11 +1,22 @@
-"""What this machine trains with: its device, its compute type, its memory in use."""
+"""What this machine trains with: its device, its compute type, its memory and speed."""
 
 import resource
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
 import torch
+
+MARGIN_GIB = 1.0
+"""Of a card's memory: the driver's context and the libraries' workspaces."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    operations: float  # of 16-bit matrix products, a second
+    bandwidth: float  # bytes read or written a second
 
 
 @dataclass(frozen=True)
@@ -43,3 +54,39 @@ def peak_memory_gib(machine: Machine) -> float:
         return torch.cuda.max_memory_allocated() / 2**30
     unit = 1024 if sys.platform == "linux" else 1  # ru_maxrss is KiB on Linux, bytes on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def memory_cap(wanted_gib: float, machine: Machine) -> float:
+    """GiB that training may take: what training.memory_gib wants, else (0) what is free."""
+    if wanted_gib:
+        return wanted_gib
+    if machine.device == "cuda":
+        return torch.cuda.mem_get_info()[0] / 2**30 - MARGIN_GIB
+    return psutil.virtual_memory().available / 2**30 - MARGIN_GIB
+
+
+def measure_speed(machine: Machine, hidden: int, intermediate: int) -> Speed:
+    """A fraction of a second of products and copies as a layer of these widths makes them."""
+    large = machine.device == "cuda"
+    rows, numbers = (4096, 2**27) if large else (128, 2**22)
+    one = torch.randn(rows, hidden, dtype=machine.compute, device=machine.device)
+    other = torch.randn(2 * intermediate, hidden, dtype=machine.compute, device=machine.device)
+    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
+    product = _seconds(lambda: one @ other.T, large)
+    copy = _seconds(lambda: source.clone(), large)
+    return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy)
+
+
+def _seconds(work: Callable, on_gpu: bool, times: int = 10) -> float:
+    def wait() -> None:
+        if on_gpu:
+            torch.cuda.synchronize()
+
+    for _ in range(3):
+        work()
+    wait()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait()
+    return (time.perf_counter() - started) / times

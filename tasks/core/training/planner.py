@@ -1,17 +1,14 @@
 """How the engine trains within a card's memory: tokens of a micro-batch, layers checkpointed, form of the base weights.
 
-Memory is counted tensor by tensor. Time is the matrix products' operations at the speed measured on this device, and
-the other parts' traffic at its measured bandwidth. The constants named "measured" are an H200's with a 7B shape.
+All of it is arithmetic on a model's shape, its rows' lengths and a card's speed; machine.py measures the card here, and
+cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products' operations at the card's speed,
+and the other parts' traffic at its bandwidth. The constants named "measured" are an H200's with a 7B shape.
 """
 
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-import torch
 from transformers import PreTrainedConfig
 
 from tasks.core.errors import RequestError
@@ -20,10 +17,9 @@ from tasks.core.training.engine.attention import repeats_keys
 from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
 from tasks.core.training.engine.packs import bins, tokens_of, trained_of
-from tasks.core.training.machine import Machine
+from tasks.core.training.machine import Machine, Speed, measure_speed, memory_cap
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
-_MARGIN_GIB = 1.0  # of the card: the driver's context and the libraries' workspaces
 _HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by more
 _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
@@ -78,12 +74,6 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Speed:
-    operations: float  # of 16-bit matrix products, a second
-    bandwidth: float  # bytes read or written a second
-
-
-@dataclass(frozen=True)
 class Plan:
     tokens: int  # most in a micro-batch; a longer row is alone
     checkpointed: int
@@ -101,19 +91,37 @@ class Plan:
 
 
 def plan_stage(
-    config: PreTrainedConfig, rows: list[dict[str, Any]], stage: tuple[Training, Stage], machine: Machine
+    config: PreTrainedConfig,
+    rows: list[dict[str, Any]],
+    stage: tuple[Training, Stage],
+    machine: Machine,
+    tokens: int | None = None,
 ) -> Plan:
-    """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits."""
-    training, batch = stage[0], stage[1].effective_batch
-    shape = shape_of(config, training, machine)
-    works = [
-        Work([tokens_of(row) for row in step], sum(trained_of(row) for row in step))
-        for step in (rows[first : first + batch] for first in range(0, len(rows), batch))
-    ]
+    """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits.
+
+    tokens: of a micro-batch, where the planner is not to choose them.
+    """
+    training = stage[0]
+    shape, works = shape_of(config, training, machine), works_of(rows, stage[1].effective_batch)
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
-    return make_plan(shape, works, memory_cap(training, machine), measure_speed(machine, shape), weights)
+    speed = measure_speed(machine, shape.hidden, shape.intermediate)
+    plans = candidates(shape, works, weights, tokens)
+    return fastest(shape, works, plans, memory_cap(training.memory_gib, machine), speed)
+
+
+def works_of(rows: list[dict[str, Any]], batch: int) -> list[Work]:
+    """The optimizer steps of an epoch over these rows."""
+    return [
+        Work([tokens_of(row) for row in step], sum(trained_of(row) for row in step))
+        for step in (rows[first : first + batch] for first in range(0, len(rows), batch))
+    ]
+
+
+def steps_of(stage: Stage, rows: int) -> int:
+    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
+    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
 
 
 def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:
@@ -132,40 +140,28 @@ def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> 
     )
 
 
-def memory_cap(training: Training, machine: Machine) -> float:
-    """GiB that training may take: training.memory_gib, else what is free."""
-    if training.memory_gib:
-        return training.memory_gib
-    if machine.device == "cuda":
-        return torch.cuda.mem_get_info()[0] / 2**30 - _MARGIN_GIB
-    return psutil.virtual_memory().available / 2**30 - _MARGIN_GIB
-
-
-def measure_speed(machine: Machine, shape: Shape) -> Speed:
-    """A fraction of a second of products and copies as a layer makes them."""
-    large = machine.device == "cuda"
-    rows, numbers = (4096, 2**27) if large else (128, 2**22)
-    one = torch.randn(rows, shape.hidden, dtype=machine.compute, device=machine.device)
-    other = torch.randn(2 * shape.intermediate, shape.hidden, dtype=machine.compute, device=machine.device)
-    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
-    product = _seconds(lambda: one @ other.T, large)
-    copy = _seconds(lambda: source.clone(), large)
-    return Speed(2 * rows * shape.hidden * 2 * shape.intermediate / product, 4 * numbers / copy)
-
-
 def make_plan(shape: Shape, works: list[Work], cap_gib: float, speed: Speed, weights: str) -> Plan:
     """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises RequestError if none fits."""
+    return fastest(shape, works, candidates(shape, works, weights), cap_gib, speed)
+
+
+def candidates(shape: Shape, works: list[Work], weights: str, tokens: int | None = None) -> list[Plan]:
+    """Every plan, with the memory that it takes; tokens: of a micro-batch, where they are given."""
     longest, most = max(max(work.lengths) for work in works), max(sum(work.lengths) for work in works)
-    sizes = sorted({max(longest, math.ceil(most / parts)) for parts in range(1, 33)})
-    plans = [
+    wanted = [tokens] if tokens else [math.ceil(most / parts) for parts in range(1, 33)]
+    return [
         Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sizes
+        for size in sorted({max(longest, size) for size in wanted})
         for checkpointed in range(shape.layers + 1)
     ]
+
+
+def fastest(shape: Shape, works: list[Work], plans: list[Plan], cap_gib: float, speed: Speed) -> Plan:
+    """The plan that takes the least time, of those below the cap. Raises RequestError if there is none."""
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
     if not fitting:
-        least = min(plan.peak_gib for plan in plans) / _HEADROOM
+        least, longest = min(plan.peak_gib for plan in plans) / _HEADROOM, max(max(work.lengths) for work in works)
         raise RequestError(
             f"Training this base on rows of up to {longest} tokens takes {least:.1f} GiB at least, but only"
             f" {cap_gib:.3g} GiB are there. Lower training.max_length, or take a larger card or a smaller base."
@@ -216,18 +212,3 @@ def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -
     ]
     fastest = min(plan.step_s for plan in timed)
     return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)
-
-
-def _seconds(work: Callable, on_gpu: bool, times: int = 10) -> float:
-    def wait() -> None:
-        if on_gpu:
-            torch.cuda.synchronize()
-
-    for _ in range(3):
-        work()
-    wait()
-    started = time.perf_counter()
-    for _ in range(times):
-        work()
-    wait()
-    return (time.perf_counter() - started) / times

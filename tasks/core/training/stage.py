@@ -30,10 +30,10 @@ from tasks.core.training.model import (
     save_adapter,
     saved_weights,
 )
-from tasks.core.training.planner import plan_stage
+from tasks.core.training.planner import plan_stage, steps_of
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
-from tasks.core.training.trainers import Sealed, SealedDPO, dpo_at_start, dpo_trainer, sft_trainer, steps_of
+from tasks.core.training.trainers import Sealed, SealedDPO, dpo_at_start, dpo_trainer, sft_trainer
 
 log = logging.getLogger(__name__)
 _STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the warm-up are small

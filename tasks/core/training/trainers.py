@@ -17,6 +17,7 @@ from tasks.core.settings import Stage, Training
 from tasks.core.training.checkpoints import remove_oldest, seal
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
+from tasks.core.training.planner import steps_of
 from tasks.core.training.rows import Rows
 
 
@@ -203,11 +204,6 @@ def _keeping_weights(policy: PeftModel, make):
 
 def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | None:
     return Dataset.from_list([{name: row[name] for name in columns} for row in rows]) if rows else None
-
-
-def steps_of(stage: Stage, rows: int) -> int:
-    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
-    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
 
 
 def arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
