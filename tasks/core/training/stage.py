@@ -42,7 +42,7 @@ _STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the w
 def train(spec: TrainingSpec) -> dict[str, Any]:
     """Trains a stage into spec.out and returns its metrics; goes on from the newest intact checkpoint there."""
     started, machine, out = time.monotonic(), look(), Path(spec.out)
-    training, schedule = _settings(spec)
+    training, schedule = settings_of(spec)
     if machine.device == "cpu":
         use_on_cpu()
     set_seed(training.seed)
@@ -69,7 +69,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
 
 def backend_of(spec: TrainingSpec) -> Backend:
     """What `train` would train this with, before any row is read."""
-    return choose_backend(_settings(spec)[0], look(), read_config(Path(spec.base)))
+    return choose_backend(settings_of(spec)[0], look(), read_config(Path(spec.base)))
 
 
 def _make_trainer(
@@ -139,7 +139,7 @@ class _ResumedPolicy(TrainerCallback):
         checks.check_same_weights(model, saved_weights(self._checkpoint), f"{self._checkpoint.name}")
 
 
-def _settings(spec: TrainingSpec) -> tuple[Training, Stage]:
+def settings_of(spec: TrainingSpec) -> tuple[Training, Stage]:
     try:
         return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
     except ValidationError as error:
