@@ -15,18 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 app = typer.Typer(name="train", no_args_is_help=True, help="Short trials of a stage on this machine: probe, sweep.")
 
 _PLANNED = ("stage", "rows", "steps", "tokens", "checkpointed", "base", "GiB", "s/step", "time")
-_MEASURED = (
-    "rank",
-    "parameters",
-    "micro-batch",
-    "tokens/s",
-    "s/step",
-    "expected",
-    "GiB",
-    "expected",
-    "loss",
-    "eval loss",
-)
+_MEASURED = ("rank", "parameters", "micro-batch", "tokens/s", "s/step", "GiB", "loss", "eval loss")
 
 
 def plan_card(profile: str, overrides: list[str], text: str, as_json: bool) -> None:
@@ -144,20 +133,25 @@ def _try_out(profile: str, overrides: list[str], stage: str | None, trials: list
     else:
         table("", _MEASURED, [_measured(told) for told in results])
         _print_problems((f"trial {number}", told) for number, told in enumerate(results, 1))
+        if any("expected_step_s" in told for told in results):
+            say("In brackets: what the planner expected.")
 
 
 def _measured(told: dict) -> tuple:
     if "problem" in told:
-        return (told["rank"], *"-" * 9)
+        return (told["rank"], *"-" * 7)
     return (
         told["rank"],
-        f"{told['parameters']:,}",
+        f"{told['parameters'] / 1e6:.2f} M",
         told["micro_batch"],
         f"{told['tokens_per_s']:,.0f}",
-        f"{told['step_s']:.2f}",
-        f"{told['expected_step_s']:.2f}" if "expected_step_s" in told else "-",
-        f"{told['peak_gib']:.2f}",
-        f"{told['expected_peak_gib']:.2f}" if "expected_peak_gib" in told else "-",
+        *(_beside(told, name) for name in ("step_s", "peak_gib")),
         f"{told['loss']:.4f}",
         "-" if told["eval_loss"] is None else f"{told['eval_loss']:.4f}",
     )
+
+
+def _beside(told: dict, name: str) -> str:
+    """What was seen, and what the planner expected."""
+    expected = told.get(f"expected_{name}")
+    return f"{told[name]:.2f}" if expected is None else f"{told[name]:.2f} ({expected:.2f})"

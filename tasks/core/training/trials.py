@@ -114,7 +114,9 @@ def _trainer(
             plan = plan_stage(config, rows.train, (training, schedule), machine, tokens)
         policy = load_policy(base, None, training, machine, plan.nf4)
         return engine_trainer(policy, tokenizer, rows, (training, schedule, out, plan), machine)
-    micro = max(1, round(trial.scale * schedule.micro_batch))
+    micro = int(trial.scale * schedule.micro_batch)
+    if micro < 1:
+        raise RequestError(f"{trial.scale:g} of micro_batch={schedule.micro_batch} is less than a row.")
     schedule = schedule.model_copy(update={"micro_batch": micro})
     load, make = load_policy, dpo_trainer if spec.method == "dpo" else sft_trainer
     if backend.name == "unsloth":
