@@ -1,6 +1,8 @@
 """Unsloth trains what plain TRL trains: the same losses, step by step, on a real model's weights.
 
-    python tests/gpu/unsloth_same.py BASE OUT      from the repository's root, on Linux with a GPU and Unsloth
+    PYTHONPATH=SITE:. python3 tests/gpu/unsloth_same.py BASE OUT      from the repository's root, with a GPU
+
+SITE is a folder with the Python packages that the machine lacks, Unsloth's among them.
 
 Reads BASE, a model folder (SmolLM2's: losses of random weights prove nothing). A few steps with TRL make a first
 adapter; from there on an SFT and a DPO stage run with either backend, each in a process of its own, as kospilot runs
@@ -49,7 +51,7 @@ def main(base: Path, out: Path) -> None:
 
 def run(base: Path, start: Path | None, rows: Path, out: Path, backend: str) -> Path:
     out.mkdir()
-    schedule = (Stage3 if rows.stem == "pairs" else Stage2)(**SCHEDULE, learning_rate=2e-4 if start else 5e-4)
+    schedule = (Stage3 if rows.stem == "pairs" else Stage2)(**SCHEDULE, learning_rate=5e-5 if start else 1e-4)
     training = TRAINING.model_copy(update={"backend": backend}).model_dump(mode="json")
     stage, method = ("stage3", "dpo") if rows.stem == "pairs" else ("stage2", "sft")
     values = schedule.model_dump(mode="json")

@@ -22,7 +22,7 @@ from tasks.core.settings import Stage, Training
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import EngineDPO, OnEngine, engine_trainer
-from tasks.core.training.machine import Machine, look, peak_memory_gib
+from tasks.core.training.machine import Machine, look, memory_gib
 from tasks.core.training.model import load_fast_policy, load_policy, load_tokenizer, lora_weights, read_config
 from tasks.core.training.planner import plan_stage
 from tasks.core.training.rows import Rows, select
@@ -128,7 +128,7 @@ def _trainer(
 
 def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
     """Trains, and tells what was seen beside what was expected."""
-    clock, evaluated = _Clock(), None
+    clock = _Clock()
     trainer.remove_callback(PrinterCallback)
     clock.follow(trainer)
     if isinstance(trainer, SealedDPO | EngineDPO):
@@ -138,7 +138,7 @@ def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
         clock.seen = clock.seen[_WARM_UP:]
     (began, before), (ended, after) = clock.seen[0], clock.seen[-1]
     times = [later[0] - earlier[0] for earlier, later in zip(clock.seen, clock.seen[1:], strict=False)]
-    peak = peak_memory_gib(machine)  # before the evaluation, whose batches are other ones
+    memory = memory_gib(machine)  # before the evaluation, whose batches are other ones
     evaluated = trainer.evaluate().get("eval_loss")
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     told = {
@@ -150,7 +150,7 @@ def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
         "eval_loss": round(evaluated, 4) if evaluated is not None else None,
         "tokens_per_s": round((after - before) / (ended - began), 1),
         "step_s": round(median(times), 3),
-        "peak_gib": round(peak, 2),
+        "peak_gib": round(memory, 2),
     }
     if not isinstance(trainer, OnEngine):
         return told
