@@ -6,7 +6,7 @@ and the other parts' traffic at its bandwidth. The constants named "measured" ar
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PreTrainedConfig
@@ -91,24 +91,16 @@ class Plan:
 
 
 def plan_stage(
-    config: PreTrainedConfig,
-    rows: list[dict[str, Any]],
-    stage: tuple[Training, Stage],
-    machine: Machine,
-    tokens: int | None = None,
+    config: PreTrainedConfig, rows: list[dict[str, Any]], stage: tuple[Training, Stage], machine: Machine
 ) -> Plan:
-    """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits.
-
-    tokens: of a micro-batch, where the planner is not to choose them.
-    """
+    """The plan for these rows on this machine; stage is (training, schedule). Raises RequestError if nothing fits."""
     training = stage[0]
     shape, works = shape_of(config, training, machine), works_of(rows, stage[1].effective_batch)
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
-    plans = candidates(shape, works, weights, tokens)
-    return fastest(shape, works, plans, memory_cap(training.memory_gib, machine), speed)
+    return make_plan(shape, works, memory_cap(training.memory_gib, machine), speed, weights)
 
 
 def works_of(rows: list[dict[str, Any]], batch: int) -> list[Work]:
@@ -142,31 +134,29 @@ def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> 
 
 def make_plan(shape: Shape, works: list[Work], cap_gib: float, speed: Speed, weights: str) -> Plan:
     """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises RequestError if none fits."""
-    return fastest(shape, works, candidates(shape, works, weights), cap_gib, speed)
-
-
-def candidates(shape: Shape, works: list[Work], weights: str, tokens: int | None = None) -> list[Plan]:
-    """Every plan, with the memory that it takes; tokens: of a micro-batch, where they are given."""
     longest, most = max(max(work.lengths) for work in works), max(sum(work.lengths) for work in works)
-    wanted = [tokens] if tokens else [math.ceil(most / parts) for parts in range(1, 33)]
-    return [
+    sizes = sorted({max(longest, math.ceil(most / parts)) for parts in range(1, 33)})
+    plans = [
         Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sorted({max(longest, size) for size in wanted})
+        for size in sizes
         for checkpointed in range(shape.layers + 1)
     ]
-
-
-def fastest(shape: Shape, works: list[Work], plans: list[Plan], cap_gib: float, speed: Speed) -> Plan:
-    """The plan that takes the least time, of those below the cap. Raises RequestError if there is none."""
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
     if not fitting:
-        least, longest = min(plan.peak_gib for plan in plans) / _HEADROOM, max(max(work.lengths) for work in works)
+        least = min(plan.peak_gib for plan in plans) / _HEADROOM
         raise RequestError(
             f"Training this base on rows of up to {longest} tokens takes {least:.1f} GiB at least, but only"
             f" {cap_gib:.3g} GiB are there. Lower training.max_length, or take a larger card or a smaller base."
         )
     return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
+
+
+def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
+    """The same plan with micro-batches of so many tokens, and what is to be expected of it, fitting or not."""
+    tokens = max(tokens, max(max(work.lengths) for work in works))
+    peak = peak_gib(shape, tokens, plan.checkpointed, plan.nf4)
+    return _fastest(shape, works[:_STEPS_LOOKED_AT], [replace(plan, tokens=tokens, peak_gib=peak)], speed)
 
 
 def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:

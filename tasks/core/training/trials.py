@@ -22,9 +22,9 @@ from tasks.core.settings import Stage, Training
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import EngineDPO, OnEngine, engine_trainer
-from tasks.core.training.machine import Machine, look, memory_gib
+from tasks.core.training.machine import Machine, look, measure_speed, memory_gib
 from tasks.core.training.model import load_fast_policy, load_policy, load_tokenizer, lora_weights, read_config
-from tasks.core.training.planner import plan_stage
+from tasks.core.training.planner import plan_stage, resized, shape_of, works_of
 from tasks.core.training.rows import Rows, select
 from tasks.core.training.sample import sample
 from tasks.core.training.trainers import Sealed, SealedDPO, dpo_trainer, sft_trainer
@@ -110,8 +110,9 @@ def _trainer(
     if backend.name == "engine":
         plan = plan_stage(config, rows.train, (training, schedule), machine)
         if trial.scale != 1:
-            tokens = round(trial.scale * plan.tokens)
-            plan = plan_stage(config, rows.train, (training, schedule), machine, tokens)
+            shape, works = shape_of(config, training, machine), works_of(rows.train, schedule.effective_batch)
+            speed = measure_speed(machine, shape.hidden, shape.intermediate)
+            plan = resized(plan, round(trial.scale * plan.tokens), shape, works, speed)
         policy = load_policy(base, None, training, machine, plan.nf4)
         return engine_trainer(policy, tokenizer, rows, (training, schedule, out, plan), machine)
     micro = int(trial.scale * schedule.micro_batch)
