@@ -15,14 +15,13 @@ from tasks.core.child import run_child
 from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
 from tasks.core.produce import Job
-from tasks.core.records import Progress, Ref, TrainingSpec
+from tasks.core.records import Progress, Ref
 from tasks.core.run import Run
 from tasks.core.serving.servers import free_card
-from tasks.core.steps import STAGES
+from tasks.core.specs import training_spec
 
 log = logging.getLogger(__name__)
 _LOGGED = re.compile(r"([A-Z]+):tasks\.[a-z_.]+:(.*)")  # a line of the child's own log
-_ROWS = {"normalize": "rows.parquet", "synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
 
 
 @task(**cached("stage1"))
@@ -51,7 +50,8 @@ def _trained(run: Run, stage: str, reads: dict[str, Ref]) -> Ref:
 
 def _train(job: Job) -> dict[str, Any]:
     spec_file = job.out.with_suffix(".json")  # beside the adapter, which holds no path of this machine
-    write_json(spec_file, asdict(_spec(job)))
+    folders = {name: job.folder(name) for name in job.reads}
+    write_json(spec_file, asdict(training_spec(job.run.settings, job.step.name, folders, job.out)))
     command = [sys.executable, "-m", "tasks.core.training", spec_file]
     # one training at a time on a machine, inside Prefect or out of it
     with job.run.store.locked("accelerator", "is taken by another run's training"):
@@ -62,22 +62,6 @@ def _train(job: Job) -> dict[str, Any]:
             raise WorkError(_last_error(str(error))) from None
     spec_file.unlink()
     return figures(job.out)
-
-
-def _spec(job: Job) -> TrainingSpec:
-    settings, stage = job.run.settings, job.step.name
-    rows = next(job.folder(name) / file for name, file in _ROWS.items() if name in job.reads)
-    start = next((job.folder(name) for name in reversed(STAGES) if name in job.reads), None)
-    return TrainingSpec(
-        stage=stage,
-        method="dpo" if stage == "stage3" else "sft",
-        base=str(job.folder("download") / "base"),
-        start=str(start) if start else None,
-        rows=str(rows),
-        out=str(job.out),
-        training=settings.training.model_dump(mode="json"),
-        schedule=getattr(settings, stage).model_dump(mode="json"),
-    )
 
 
 def _relay(line: str, progress: Progress) -> None:

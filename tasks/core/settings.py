@@ -5,7 +5,7 @@ Profiles and overrides hold only differences; profiles.py puts them together.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 BESIDE = "beside"
 """Marks a field that is left out of artifact keys: it changes how the work is done but not its result, or it says where
@@ -19,11 +19,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def result_settings(self) -> dict[str, Any]:
-        """The fields that can change a result, for an artifact's key."""
-        fields = type(self).model_fields
-        return {
-            name: value for name, value in self.model_dump(mode="json").items() if BESIDE not in fields[name].metadata
-        }
+        """The fields that can change a result, for an artifact's key. An empty mapping asks for nothing."""
+        fields, values = type(self).model_fields, self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if BESIDE not in fields[name].metadata and value != {}}
 
 
 class Model(Section):
@@ -121,9 +119,10 @@ class Stages(Section):
 
 
 class Training(Section):
-    backend: Annotated[Literal["auto", "engine", "trl"], BESIDE] = "auto"
-    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; trl is
-    TRL, PEFT and bitsandbytes, for any model. auto takes the engine where there is a GPU and it knows the model."""
+    backend: Annotated[Literal["auto", "engine", "unsloth", "trl"], BESIDE] = "auto"
+    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; unsloth
+    knows more models (extra `unsloth`, Linux with a GPU); trl is TRL, PEFT and bitsandbytes, for any model, with or
+    without a GPU. auto takes the first of them that is possible here, and on a CPU trl."""
     memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
     """Most GPU memory, in GiB, that training plans with and may take; 0 is all that is free."""
     cards: Annotated[int, BESIDE, Field(ge=0)] = 0
@@ -143,6 +142,9 @@ class Training(Section):
     """Dropout on the LoRA input."""
     target_modules: list[str] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     """Linear layers that get an adapter."""
+    module_ranks: dict[str, Count] = {}
+    """Ranks of single target modules, e.g. training.module_ranks={q_proj: 64, v_proj: 64}; the others have lora_rank.
+    All updates are scaled alike, by lora_alpha / lora_rank."""
     warmup_ratio: Share = 0.1
     """Share of the optimizer steps over which the learning rate rises to its peak; cosine decay follows."""
     assistant_only_loss: bool = True
@@ -159,6 +161,18 @@ class Training(Section):
 
     def result_settings(self) -> dict[str, Any]:
         return {name: value for name, value in super().result_settings().items() if name != "shrink" or value}
+
+    @field_validator("module_ranks")
+    @classmethod
+    def _names_targets(cls, ranks: dict[str, int], others: ValidationInfo) -> dict[str, int]:
+        targets = others.data.get("target_modules", [])
+        if odd := [name for name in ranks if name not in targets]:
+            raise ValueError(f"{odd[0]} gets no adapter: training.target_modules are {', '.join(targets)}")
+        return ranks
+
+    def rank_of(self, module: str) -> int:
+        """Rank of the adapter of the linear layers of this name; 0 where they have none."""
+        return self.module_ranks.get(module, self.lora_rank) if module in self.target_modules else 0
 
 
 class Stage(Section):

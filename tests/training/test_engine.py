@@ -7,9 +7,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
+from tasks.core.settings import Training
 from tasks.core.training.engine.decoder import Engine, obstacle
 from tasks.core.training.engine.packs import bins, pack_of, packs, tokens_of
-from tasks.core.training.model import keep_dequantized, lora_weights
+from tasks.core.training.machine import Machine
+from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
 from tasks.core.training.rows import IGNORED
 
 FAMILIES = ("llama", "qwen2", "mistral")
@@ -104,6 +106,26 @@ def gradients_of(policy: PeftModel, sums: torch.Tensor) -> dict[str, torch.Tenso
 def cosine(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
     flat = [torch.cat([told[name].flatten() for name in sorted(told)]) for told in (one, other)]
     return torch.nn.functional.cosine_similarity(*flat, dim=0).item()
+
+
+def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_does(base):
+    """In one group, q and k have other ranks than v, and gate has none beside up."""
+    targets = [name for name in ALL if name != "gate_proj"]
+    settings = Training(
+        lora_rank=4, lora_alpha=8, target_modules=targets, module_ranks={"q_proj": 6, "k_proj": 1, "down_proj": 2}
+    )
+    policy = with_adapter(load_policy(base, None, settings, Machine("cpu", torch.float32, "")))
+    layers = policy.get_base_model().model.layers[1]
+    modules = {name: getattr(layers.self_attn, name, None) or getattr(layers.mlp, name) for name in targets}
+    assert {name: module.r["default"] for name, module in modules.items()} == {
+        name: settings.rank_of(name) for name in targets
+    }
+    assert {module.scaling["default"] for module in modules.values()} == {2}
+    wanted = by_peft(policy, sft_rows())
+    wanted_gradients = gradients_of(policy, wanted)
+    sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
+    assert torch.allclose(sums, wanted, atol=1e-4)
+    assert cosine(gradients_of(policy, sums), wanted_gradients) > 0.9999
 
 
 @pytest.mark.parametrize("rows", [sft_rows(), pair_rows()], ids=["rows", "pairs"])

@@ -14,7 +14,6 @@ from transformers import AutoModelForCausalLM
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
-from tasks.core.training.backend import choose_backend
 from tasks.core.training.engine import attention
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import load_policy, read_config
@@ -23,8 +22,6 @@ from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked
 
 CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
-GPU = Machine("cuda", torch.bfloat16, "a card")
-OLD_GPU = Machine("cuda", torch.float16, "an old card")
 
 
 def update(spec, start: Path | None = None) -> torch.Tensor:
@@ -126,6 +123,18 @@ def train_by_trl(spec) -> str:
     return out
 
 
+def test_single_modules_have_ranks_of_their_own(sft, dpo, tmp_path):
+    """A whole SFT stage on either backend, and the DPO stage that continues it."""
+    ranks = {"q_proj": 2, "down_proj": 6}
+    trl, engine = both(changed(sft, module_ranks=ranks), tmp_path)
+    saved = load_file(Path(engine.out) / "adapter_model.safetensors")
+    found = {name.split(".")[-3]: len(matrix) for name, matrix in saved.items() if "lora_A" in name}
+    assert found == {name: ranks.get(name, 4) for name in Training().target_modules}
+    for line, wanted in zip(told(engine), told(trl), strict=True):
+        assert line["loss"] == pytest.approx(wanted["loss"], rel=1e-2)
+    assert train(changed(dpo, backend="engine", module_ranks=ranks, start=engine.out))["backend"] == "engine"
+
+
 def test_packs_whose_rows_see_one_another_stop_the_stage(sft, tmp_path, monkeypatch):
     """As if the kernel took the pack for one long row."""
 
@@ -171,26 +180,3 @@ def test_no_memory_for_any_plan_is_refused_with_what_would_fit(sft):
     cap = peak_gib(shape, 64, shape.layers, nf4=True) * 1.05
     with pytest.raises(RequestError, match=r"training.max_length=64 and training.base_weights=nf4 would fit\."):
         train(changed(sft, backend="engine", memory_gib=cap))
-
-
-@pytest.mark.parametrize(
-    ("machine", "settings", "name", "why"),
-    [
-        (CPU, {}, "trl", "there is no GPU"),
-        (CPU, {"backend": "engine"}, "engine", "asks for it"),
-        (GPU, {}, "engine", "it knows qwen2 models and there is a GPU"),
-        (GPU, {"backend": "trl"}, "trl", "asks for it"),
-        (OLD_GPU, {}, "trl", "an old card does not compute in bf16"),
-        (GPU, {"lora_dropout": 0.1}, "trl", "training.lora_dropout=0.1 is not 0"),
-        (GPU, {"target_modules": ["q_proj", "lm_head"]}, "trl", "training.target_modules names lm_head"),
-    ],
-)
-def test_the_backend_is_chosen_and_says_why(base, machine, settings, name, why):
-    chosen = choose_backend(Training(**settings), machine, read_config(base))
-    assert chosen.name == name
-    assert why in chosen.why
-
-
-def test_an_engine_that_cannot_is_refused(sft):
-    with pytest.raises(RequestError, match=r"engine cannot train this: training.lora_dropout=0.1 is not 0. Use .*=trl"):
-        train(changed(sft, backend="engine", lora_dropout=0.1))

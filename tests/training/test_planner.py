@@ -1,14 +1,17 @@
 """Plans of the 7B run for cards of all sizes, against what an H200 was seen to need."""
 
 import pytest
-from transformers import AutoConfig
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Training
-from tasks.core.training.machine import Machine, look
-from tasks.core.training.planner import Speed, Work, make_plan, measure_speed, peak_gib, shape_of, step_seconds
+from tasks.core.training.machine import Machine, Speed, look, measure_speed
+from tasks.core.training.planner import Work, make_plan, peak_gib, shape_of, step_seconds
 
 H200 = Speed(operations=750e12, bandwidth=4.0e12)
+SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}
+SMALL |= {"num_attention_heads": 3, "num_key_value_heads": 1}
 ROWS = [Work([2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440], 8_000)]
 
 
@@ -31,6 +34,14 @@ def shape(monkeypatch):
 def test_the_shape_is_the_7b_ones(shape):
     assert shape.adapter == 80_740_352
     assert shape.layers * shape.weights == 6_525_288_448
+
+
+def test_the_shape_counts_the_ranks_of_single_modules():
+    policy = LlamaForCausalLM(LlamaConfig(**SMALL))
+    training = Training(lora_rank=4, target_modules=["q_proj", "v_proj", "down_proj"], module_ranks={"v_proj": 7})
+    config = LoraConfig(r=4, rank_pattern={"v_proj": 7}, target_modules=list(training.target_modules))
+    trained = sum(weight.numel() for weight in get_peft_model(policy, config).parameters() if weight.requires_grad)
+    assert shape_of(policy.config, training, look()).adapter == trained
 
 
 @pytest.mark.parametrize(
@@ -76,8 +87,8 @@ def test_a_card_that_is_too_small_is_told_what_it_takes(shape):
         make_plan(shape, ROWS, 12, H200, "bf16")
 
 
-def test_the_speed_of_this_machine_is_measured(shape):
-    speed = measure_speed(Machine("cpu", look().compute, ""), shape)
+def test_the_speed_of_this_machine_is_measured():
+    speed = measure_speed(Machine("cpu", look().compute, ""), 576, 1536)
     assert 1e8 < speed.operations < 1e15
     assert 1e8 < speed.bandwidth < 1e14
 

@@ -107,9 +107,17 @@ def test_a_target_that_the_base_does_not_have(sft):
     refused(changed(sft, target_modules=wrong), r"names w_proj, which the base model does not have.*down_proj")
 
 
+def test_a_rank_for_a_module_that_gets_no_adapter(sft):
+    refused(changed(sft, target_modules=["q_proj"], module_ranks={"v_proj": 2}), "v_proj gets no adapter")
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [({"lora_rank": 8}, r"has r 4 \(settings: 8\)"), ({"target_modules": ["q_proj"]}, "has target_modules")],
+    [
+        ({"lora_rank": 8}, r"has r 4 \(settings: 8\)"),
+        ({"target_modules": ["q_proj"]}, "has target_modules"),
+        ({"module_ranks": {"q_proj": 2}}, r"has rank_pattern \{\} \(settings: \{'q_proj': 2\}\)"),
+    ],
 )
 def test_a_start_adapter_of_other_settings(dpo, setting, told):
     refused(changed(dpo, **setting), told)

@@ -1,5 +1,7 @@
 """`python -m tasks.core.training SPEC`: one stage in a process of its own. SPEC is a records.TrainingSpec as JSON.
 
+With a second file, a list of trials.Trial as JSON, nothing but these are run: one JSON object a trial on stdout.
+
 Needs neither Prefect nor DuckDB: it runs alone on a GPU machine. Telemetry goes to stdout, one JSON object a line;
 other words go to stderr, an error as the last line. When the card is full it starts itself again with less (oom.py).
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
@@ -24,7 +26,8 @@ from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
 from tasks.core.training import ranks  # noqa: E402
 from tasks.core.training.oom import CardFull  # noqa: E402
-from tasks.core.training.stage import cards_for, train  # noqa: E402
+from tasks.core.training.stage import backend_of, cards_for, settings_of, train  # noqa: E402
+from tasks.core.training.trials import Trial, run_trials  # noqa: E402
 
 log = logging.getLogger("tasks.core.training")
 
@@ -39,7 +42,12 @@ def main() -> int:
             ranks.join()
             if ranks.number():
                 logging.disable(logging.ERROR)  # the first process tells
-        elif (cards := cards_for(spec)) > 1:
+        if "unsloth" not in sys.modules and backend_of(spec).name == "unsloth":
+            _begin_again_with_unsloth()
+        if len(sys.argv) > 2:
+            run_trials(spec, *settings_of(spec), _read_trials(sys.argv[2]))
+            return 0
+        if not ranks.launched() and (cards := cards_for(spec)) > 1:
             ranks.launch(cards, "tasks.core.training", sys.argv[1:])
         train(spec)
         ranks.leave()
@@ -55,13 +63,26 @@ def main() -> int:
     return 0
 
 
+def _begin_again_with_unsloth() -> None:
+    """Turns this process into one that imports Unsloth first: it replaces parts of what is imported here already."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "tasks.core.training.unsloth_first", *sys.argv[1:]])
+
+
 def _read_spec(arguments: list[str]) -> TrainingSpec:
-    if len(arguments) != 1:
-        raise RequestError("Usage: python -m tasks.core.training SPEC.json")
+    if len(arguments) not in (1, 2):
+        raise RequestError("Usage: python -m tasks.core.training SPEC.json [TRIALS.json]")
     try:
         return TrainingSpec(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RequestError(f"{arguments[0]} is no training specification: {error}.") from error
+
+
+def _read_trials(file: str) -> list[Trial]:
+    try:
+        return [Trial(**trial) for trial in json.loads(Path(file).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise RequestError(f"{file} is no list of trials: {error}.") from error
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,12 +1,23 @@
-"""What this machine trains with: its device, its compute type, its memory in use."""
+"""What this machine trains with: its device, its compute type, its memory and speed."""
 
 import resource
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
 import torch
+
+MARGIN_GIB = 1.0
+"""Of a card's memory: the driver's context and the libraries' workspaces."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    operations: float  # of 16-bit matrix products, a second
+    bandwidth: float  # bytes read or written a second
 
 
 @dataclass(frozen=True)
@@ -14,6 +25,7 @@ class Machine:
     device: str  # cuda or cpu
     compute: torch.dtype  # of the base model's activations
     name: str
+    memory_gib: float = 0.0  # of the GPU, all of it
 
     @property
     def optimizer(self) -> str:
@@ -25,7 +37,8 @@ def look() -> Machine:
     """The GPU if there is one (bf16 where it has it, else fp16), else the CPU in bf16."""
     if torch.cuda.is_available():
         compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return Machine("cuda", compute, torch.cuda.get_device_name(0))
+        card = torch.cuda.get_device_properties(0)
+        return Machine("cuda", compute, card.name, card.total_memory / 2**30)
     return Machine("cpu", torch.bfloat16, f"{torch.get_num_threads()} CPU threads")
 
 
@@ -70,3 +83,39 @@ def temperature(machine: Machine) -> int | None:
         return int(subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
+
+
+def memory_cap(wanted_gib: float, machine: Machine) -> float:
+    """GiB that training may take: what training.memory_gib wants, else (0) what is free."""
+    if wanted_gib:
+        return wanted_gib
+    if machine.device == "cuda":
+        return torch.cuda.mem_get_info()[0] / 2**30 - MARGIN_GIB
+    return psutil.virtual_memory().available / 2**30 - MARGIN_GIB
+
+
+def measure_speed(machine: Machine, hidden: int, intermediate: int) -> Speed:
+    """A fraction of a second of products and copies as a layer of these widths makes them."""
+    large = machine.device == "cuda"
+    rows, numbers = (4096, 2**27) if large else (128, 2**22)
+    one = torch.randn(rows, hidden, dtype=machine.compute, device=machine.device)
+    other = torch.randn(2 * intermediate, hidden, dtype=machine.compute, device=machine.device)
+    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
+    product = _seconds(lambda: one @ other.T, large)
+    copy = _seconds(lambda: source.clone(), large)
+    return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy)
+
+
+def _seconds(work: Callable, on_gpu: bool, times: int = 10) -> float:
+    def wait() -> None:
+        if on_gpu:
+            torch.cuda.synchronize()
+
+    for _ in range(3):
+        work()
+    wait()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait()
+    return (time.perf_counter() - started) / times

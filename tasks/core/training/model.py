@@ -1,8 +1,12 @@
 """The policy: an NF4 base with a LoRA adapter whose weights are float32."""
 
 import json
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from bitsandbytes import cextension
@@ -122,6 +126,39 @@ def load_policy(
     return policy
 
 
+def load_fast_policy(base: Path, start: Path | None, training: Training, machine: Machine) -> PeftModel:
+    """The same policy as Unsloth loads and patches it; Unsloth was imported before anything of transformers."""
+    fast = import_module("unsloth").FastLanguageModel
+    with redirect_stdout(sys.stderr):  # its words would stand among our JSON lines
+        model, _ = fast.from_pretrained(
+            str(base),
+            max_seq_length=training.max_length,
+            dtype=machine.compute,
+            load_in_4bit=True,
+            fix_tokenizer=False,
+            random_state=training.seed,
+        )
+        model.config.use_cache = False
+        _check_targets(model, training)
+        if start is not None:
+            _check_start(start, training)
+        policy = fast.get_peft_model(
+            model,
+            **_ranks(training),
+            lora_dropout=training.lora_dropout,
+            bias="none",
+            target_modules=list(training.target_modules),
+            use_gradient_checkpointing="unsloth" if training.gradient_checkpointing else False,
+            random_state=training.seed,
+        )
+    config = policy.peft_config["default"]  # Unsloth writes a mapping and perhaps a pattern; PEFT needs neither
+    config.auto_mapping, config.target_modules = None, set(training.target_modules)
+    saved = _counterparts(policy, start) if start else {}
+    for name, weight in lora_weights(policy):
+        weight.data = saved[name].to(weight.device).float() if saved else weight.data.float()
+    return policy
+
+
 def keep_dequantized(model: torch.nn.Module) -> None:
     """Replaces every 4-bit layer by a plain one that holds the very values NF4 computes with.
 
@@ -166,13 +203,20 @@ def adapter_digests(folder: Path) -> dict[str, str]:
 
 def _lora(training: Training) -> LoraConfig:
     return LoraConfig(
-        r=training.lora_rank,
-        lora_alpha=training.lora_alpha,
+        **_ranks(training),
         lora_dropout=training.lora_dropout,
         bias="none",
         target_modules=list(training.target_modules),
         task_type="CAUSAL_LM",
     )
+
+
+def _ranks(training: Training) -> dict[str, Any]:
+    """PEFT's names for the ranks and scales; alpha grows with a module's rank, so that alpha / r stays the same."""
+    rank, alpha = training.lora_rank, training.lora_alpha
+    odd = {name: own for name, own in training.module_ranks.items() if own != rank}
+    alphas = {name: alpha * own / rank for name, own in odd.items()}
+    return {"r": rank, "lora_alpha": alpha, "rank_pattern": odd, "alpha_pattern": alphas}
 
 
 def _check_targets(model: torch.nn.Module, training: Training) -> None:
@@ -188,16 +232,28 @@ def _check_targets(model: torch.nn.Module, training: Training) -> None:
 
 def _continued(model: torch.nn.Module, start: Path) -> PeftModel:
     """The model with the adapter of `start`, all of whose matrices found their place."""
-    another = f"The adapter {start} was made for another base model"
     try:
         policy = PeftModel.from_pretrained(model, start, is_trainable=True)
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise RequestError(f"{another}, or is damaged: {str(error).strip().splitlines()[-1].strip()}") from error
-    there, saved = {name for name, _ in lora_weights(policy)}, saved_weights(start).keys()
-    if there != saved:
-        odd = min(there ^ saved)
-        raise RequestError(f"{another}: {len(there ^ saved)} matrices have no counterpart, the first is {odd}.")
+        problem = str(error).strip().splitlines()[-1].strip()
+        raise RequestError(f"The adapter {start} was made for another base model, or is damaged: {problem}") from error
+    _counterparts(policy, start)
     return policy
+
+
+def _counterparts(policy: PeftModel, start: Path) -> dict[str, torch.Tensor]:
+    """The weights saved in `start`, after it was checked that they are the policy's, each by name and shape."""
+    saved = saved_weights(start)
+    odd = {name: tuple(weight.shape) for name, weight in lora_weights(policy)}.items() ^ {
+        name: tuple(weight.shape) for name, weight in saved.items()
+    }.items()
+    if odd:
+        names = sorted({name for name, _ in odd})
+        raise RequestError(
+            f"The adapter {start} was made for another base model: {len(names)} matrices have no counterpart, the first"
+            f" is {names[0]}."
+        )
+    return saved
 
 
 def _check_start(start: Path, training: Training) -> None:
@@ -206,9 +262,11 @@ def _check_start(start: Path, training: Training) -> None:
         config = json.loads((start / "adapter_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RequestError(f"{start} is no adapter folder: {error}.") from error
-    wanted = {"r": training.lora_rank, "lora_alpha": training.lora_alpha}
+    found = {"rank_pattern": {}, "alpha_pattern": {}} | config
     wrong = [
-        f"{name} {config.get(name)} (settings: {value})" for name, value in wanted.items() if config.get(name) != value
+        f"{name} {found.get(name)} (settings: {value})"
+        for name, value in _ranks(training).items()
+        if found.get(name) != value
     ]
     if set(config["target_modules"]) != set(training.target_modules):
         wrong.append(f"target_modules {sorted(config['target_modules'])} (settings: {sorted(training.target_modules)})")

@@ -1,30 +1,28 @@
 """How the engine trains within a card's memory: tokens of a micro-batch, layers checkpointed, form of the base weights.
 
-Memory is counted tensor by tensor. Time is the matrix products' operations at the speed measured on this device, and
-the other parts' traffic at its measured bandwidth. The constants named "measured" are an H200's with a 7B shape.
+All of it is arithmetic on a model's shape, its rows' lengths and a card's speed; machine.py measures the card here, and
+cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products' operations at the card's speed,
+and the other parts' traffic at its bandwidth. The constants named "measured" are an H200's with a 7B shape.
 """
 
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import psutil
-import torch
 from transformers import PreTrainedConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
 from tasks.core.training.engine.attention import repeats_keys
+from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
 from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
-from tasks.core.training.machine import Machine
+from tasks.core.training.machine import Machine, Speed, measure_speed, memory_cap
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
-_MARGIN_GIB = 1.0  # of the card: the driver's context and the libraries' workspaces
 _HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by more
 _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
@@ -37,7 +35,7 @@ _AS_FAST = 1.01  # among plans this close the one that needs least memory is tak
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder and its adapter (on all seven linear layers), in numbers."""
+    """A decoder and its adapter, in numbers."""
 
     hidden: int
     intermediate: int
@@ -47,7 +45,7 @@ class Shape:
     key: int  # width of all key heads
     vocabulary: int
     tied: bool
-    rank: int
+    ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
     state_bytes: int  # of the optimizer, per trained parameter
 
     @property
@@ -58,13 +56,15 @@ class Shape:
     @property
     def adapter(self) -> int:
         """Trained parameters."""
-        ends = 7 * self.hidden + 2 * self.query + 2 * self.key + 3 * self.intermediate
-        return self.layers * self.rank * ends
+        inputs = (self.hidden,) * 3 + (self.query,) + (self.hidden,) * 2 + (self.intermediate,)
+        outputs = (self.query, self.key, self.key, self.hidden, self.intermediate, self.intermediate, self.hidden)
+        ends = (sum(pair) for pair in zip(inputs, outputs, strict=True))
+        return self.layers * sum(rank * both for rank, both in zip(self.ranks, ends, strict=True))
 
     @property
     def kept(self) -> int:
         """Numbers that a layer keeps of each token for its backward pass, unless it is checkpointed."""
-        residual = 4 * self.hidden + 7 * self.rank  # before attention and MLP, and what either reads, widened
+        residual = 4 * self.hidden + sum(self.ranks)  # before attention and MLP, and what either reads, widened
         attention = 4 * self.query + 3 * self.key + 2 * self.heads + (2 * self.query if repeats_keys() else 0)
         return residual + attention + 2 * self.intermediate
 
@@ -75,12 +75,6 @@ class Work:
 
     lengths: list[int]
     trained: int
-
-
-@dataclass(frozen=True)
-class Speed:
-    operations: float  # of 16-bit matrix products, a second
-    bandwidth: float  # bytes read or written a second
 
 
 @dataclass(frozen=True)
@@ -115,22 +109,29 @@ def plan_stage(
 
     given_up: what a full card left of earlier tries: at most `tokens` in a micro-batch, at least `checkpointed` layers.
     """
-    training, batch = stage[0], stage[1].effective_batch
-    shape = shape_of(config, training, machine)
-    works = [_work(rows[first : first + batch]) for first in range(0, len(rows), batch)]
+    training = stage[0]
+    shape, works = shape_of(config, training, machine), works_of(rows, stage[1].effective_batch, ranks.count())
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
-    speed, cap = measure_speed(machine, shape), memory_cap(training, machine)
-    return make_plan(shape, works, cap, speed, weights, given_up)
+    speed = measure_speed(machine, shape.hidden, shape.intermediate)
+    return make_plan(shape, works, memory_cap(training.memory_gib, machine), speed, weights, given_up)
 
 
-def _work(step: list[dict[str, Any]]) -> Work:
-    """The most that one of the cards has to do in a step."""
+def works_of(rows: list[dict[str, Any]], batch: int, cards: int = 1) -> list[Work]:
+    """The optimizer steps of an epoch over these rows, as far as they are the busiest card's."""
+    return [_work(rows[first : first + batch], cards) for first in range(0, len(rows), batch)]
+
+
+def _work(step: list[dict[str, Any]], cards: int) -> Work:
     lengths = [tokens_of(row) for row in step]
-    shares = spread(lengths, ranks.count())
-    most = max(shares, key=lambda places: sum(lengths[place] for place in places))
+    most = max(spread(lengths, cards), key=lambda places: sum(lengths[place] for place in places))
     return Work([lengths[place] for place in most], sum(trained_of(step[place]) for place in most))
+
+
+def steps_of(stage: Stage, rows: int) -> int:
+    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
+    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
 
 
 def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:
@@ -144,30 +145,9 @@ def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> 
         key=config.num_key_value_heads * width,
         vocabulary=config.vocab_size,
         tied=config.tie_word_embeddings,
-        rank=training.lora_rank,
+        ranks=tuple(training.rank_of(module) for module in LINEAR),
         state_bytes=2 if "8bit" in machine.optimizer else 8,
     )
-
-
-def memory_cap(training: Training, machine: Machine) -> float:
-    """GiB that training may take: training.memory_gib, else what is free."""
-    if training.memory_gib:
-        return training.memory_gib
-    if machine.device == "cuda":
-        return torch.cuda.mem_get_info()[0] / 2**30 - _MARGIN_GIB
-    return psutil.virtual_memory().available / 2**30 - _MARGIN_GIB
-
-
-def measure_speed(machine: Machine, shape: Shape) -> Speed:
-    """A fraction of a second of products and copies as a layer makes them."""
-    large = machine.device == "cuda"
-    rows, numbers = (4096, 2**27) if large else (128, 2**22)
-    one = torch.randn(rows, shape.hidden, dtype=machine.compute, device=machine.device)
-    other = torch.randn(2 * shape.intermediate, shape.hidden, dtype=machine.compute, device=machine.device)
-    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
-    product = _seconds(lambda: one @ other.T, large)
-    copy = _seconds(lambda: source.clone(), large)
-    return Speed(2 * rows * shape.hidden * 2 * shape.intermediate / product, 4 * numbers / copy)
 
 
 def make_plan(
@@ -217,6 +197,13 @@ def _what_fits(shape: Shape, longest: int, cap_gib: float, plans: list[Plan]) ->
     return f"No length fits: the base and its adapter take {least:.1f} GiB. Take a larger card or a smaller base."
 
 
+def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
+    """The same plan with micro-batches of so many tokens, and what is to be expected of it, fitting or not."""
+    tokens = max(tokens, max(max(work.lengths) for work in works))
+    peak = peak_gib(shape, tokens, plan.checkpointed, plan.nf4)
+    return _fastest(shape, works[:_STEPS_LOOKED_AT], [replace(plan, tokens=tokens, peak_gib=peak)], speed)
+
+
 def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
     """The most memory that a step takes, all of whose micro-batch's tokens are trained."""
     linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
@@ -261,18 +248,3 @@ def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -
     ]
     fastest = min(plan.step_s for plan in timed)
     return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)
-
-
-def _seconds(work: Callable, on_gpu: bool, times: int = 10) -> float:
-    def wait() -> None:
-        if on_gpu:
-            torch.cuda.synchronize()
-
-    for _ in range(3):
-        work()
-    wait()
-    started = time.perf_counter()
-    for _ in range(times):
-        work()
-    wait()
-    return (time.perf_counter() - started) / times

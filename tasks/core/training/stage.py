@@ -18,7 +18,7 @@ from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Stage3, Training
 from tasks.core.steps import STAGE_VERSION
 from tasks.core.training import ranks
-from tasks.core.training.backend import choose_backend
+from tasks.core.training.backend import Backend, choose_backend
 from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.cpu_kernel import use_on_cpu
@@ -28,6 +28,7 @@ from tasks.core.training.machine import Machine, limit_memory, look, peak_memory
 from tasks.core.training.model import (
     adapter_digests,
     check_library,
+    load_fast_policy,
     load_policy,
     load_tokenizer,
     load_weights,
@@ -36,13 +37,13 @@ from tasks.core.training.model import (
     saved_weights,
 )
 from tasks.core.training.oom import TRIES, Try, given_up, giving_way, in_force, read_tries, tell_tries
-from tasks.core.training.planner import Plan, plan_stage
+from tasks.core.training.planner import Plan, plan_stage, steps_of
 from tasks.core.training.proofs import Proof
 from tasks.core.training.report import Report
 from tasks.core.training.row_checks import check_lengths, check_masks, check_template
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
-from tasks.core.training.trainers import dpo_trainer, sft_trainer, steps_of
+from tasks.core.training.trainers import dpo_trainer, sft_trainer
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     started, machine, out = time.monotonic(), look(), Path(spec.out)
     tries = read_tries(out)
     spec = in_force(spec, tries)
-    training, schedule = _settings(spec)
+    training, schedule = settings_of(spec)
     check_library(machine)
     if machine.device == "cpu":
         use_on_cpu()
@@ -89,21 +90,24 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     return metrics
 
 
+def backend_of(spec: TrainingSpec) -> Backend:
+    """What `train` would train this with, before any row is read."""
+    return choose_backend(settings_of(spec)[0], look(), read_config(Path(spec.base)))
+
+
 def cards_for(spec: TrainingSpec) -> int:
     """GPUs that train this stage together: all that there are, up to training.cards, where the engine can."""
-    training, schedule = _settings(spec)
+    training, schedule = settings_of(spec)
     cards = min(torch.cuda.device_count(), schedule.effective_batch, training.cards or sys.maxsize)
-    if cards < 2:
-        return 1
-    return cards if choose_backend(training, look(), read_config(Path(spec.base))).name == "engine" else 1
+    return cards if cards > 1 and backend_of(spec).name == "engine" else 1
 
 
 def _plan(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, Any]) -> Plan | None:
-    """The engine's plan, or None where TRL trains."""
+    """The engine's plan, or None where another backend trains."""
     config = read_config(Path(spec.base))
     backend = choose_backend(tried.training, machine, config)
     log.info("backend: %s, because %s", backend.name, backend.why)
-    if backend.name == "trl":
+    if backend.name != "engine":
         return None
     plan = plan_stage(config, tried.rows.train, (tried.training, tried.schedule), machine, limits)
     log.info("plan: %s", plan)
@@ -111,12 +115,16 @@ def _plan(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, An
 
 
 def _make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine):
-    """An OnEngine trainer where there is a plan, else TRL's."""
+    """An OnEngine trainer where there is a plan, else TRL's, under Unsloth or not."""
     base, start, plan = Path(spec.base), Path(spec.start) if spec.start else None, tried.plan
     stage = (tried.training, tried.schedule, Path(spec.out))
     if plan is None:
         make = dpo_trainer if spec.method == "dpo" else sft_trainer
-        return make(load_policy(base, start, tried.training, machine), tokenizer, tried.rows, stage, machine)
+        backend = backend_of(spec).name
+        load = load_fast_policy if backend == "unsloth" else load_policy
+        trainer = make(load(base, start, tried.training, machine), tokenizer, tried.rows, stage, machine)
+        trainer.backend = backend
+        return trainer
     policy = load_policy(base, start, tried.training, machine, plan.nf4)
     return engine_trainer(policy, tokenizer, tried.rows, (*stage, plan), machine)
 
@@ -180,7 +188,7 @@ def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
         )
 
 
-def _settings(spec: TrainingSpec) -> tuple[Training, Stage]:
+def settings_of(spec: TrainingSpec) -> tuple[Training, Stage]:
     try:
         return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
     except ValidationError as error:
@@ -260,10 +268,10 @@ def _told_of_the_way(trainer, out: Path, schedule: Stage, tries: list[dict[str, 
 def _told_of_backend(trainer) -> dict[str, Any]:
     """Who trained, and what its plan expected beside what was seen."""
     if not isinstance(trainer, OnEngine):
-        return {"backend": "trl"}
+        return {"backend": trainer.backend}
     plan = trainer.plan
     return {
-        "backend": "engine",
+        "backend": trainer.backend,
         "cards": ranks.count(),
         "plan": str(plan),
         "expected_peak_gib": round(plan.peak_gib, 2),

@@ -19,6 +19,7 @@ from tasks.core.training.checkpoints import checkpoint_of, published, remove_old
 from tasks.core.training.health import best_step
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
+from tasks.core.training.planner import steps_of
 from tasks.core.training.rows import IGNORED, Rows, answers_of, telling
 
 _PAIRS_LOOKED_AT = 2  # by the checks of the reference
@@ -27,6 +28,7 @@ _PAIRS_LOOKED_AT = 2  # by the checks of the reference
 class Sealed:
     """Trainer mixin: a checkpoint is there once all of it is written and sealed, and only then an older one goes."""
 
+    backend = "trl"
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
     otherwise = "training.backend=engine"
@@ -172,7 +174,10 @@ def dpo_trainer(
             processing_class=tokenizer,
         ),
     )
-    policy.delete_adapter("ref")  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
+    if (
+        "ref" in policy.peft_config
+    ):  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
+        policy.delete_adapter("ref")
     return trainer
 
 
@@ -247,11 +252,6 @@ def _keeping_weights(policy: PeftModel, make):
 
 def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | None:
     return Dataset.from_list([{name: row[name] for name in columns} for row in rows]) if rows else None
-
-
-def steps_of(stage: Stage, rows: int) -> int:
-    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
-    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
 
 
 def arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
 class OnEngine(Sealed, Trainer):
     """What SFT and DPO share. Subclasses say how a pack's log-probs become losses."""
 
+    backend = "engine"
     otherwise = "training.backend=trl"
 
     def __init__(self, policy: PeftModel, plan: Plan, rows: Rows, schedule: Stage, **named):
