@@ -13,6 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+if "LOCAL_RANK" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES"):  # before torch is loaded
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"].split(",")[int(os.environ["LOCAL_RANK"])]
+
 import torch
 
 from tasks.core.settings import Stage1
@@ -35,7 +38,8 @@ def main(out: Path, options: list[str]) -> None:
         for cards in [count for count in (1, 2, 4) if count <= (torch.cuda.device_count() or 2)]:
             launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cards}"]
             command = [sys.executable, *launcher, script, "run", str(work / "base"), str(out), *options]
-            subprocess.run(command, check=True, timeout=200)
+            visible = {"CUDA_VISIBLE_DEVICES": ",".join(str(card) for card in range(cards))}
+            subprocess.run(command, check=True, timeout=200, env=os.environ | visible)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     tell_all(out)

@@ -19,6 +19,9 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything was fetched before: nothing may wait for a network
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size
+    if "LOCAL_RANK" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES"):  # one of several that torchrun started
+        cards = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[int(os.environ["LOCAL_RANK"])]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
 
 from tasks.core.child import start_over  # noqa: E402

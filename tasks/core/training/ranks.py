@@ -23,16 +23,14 @@ def launched() -> bool:
 
 def launch(cards: int, module: str, arguments: list[str]) -> None:
     """Becomes torchrun, which starts this module once per card and ends all when one fails. Does not return."""
+    every = ",".join(str(card) for card in range(torch.cuda.device_count()))
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", every)  # each process picks its own before any library looks
     command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cards}", "-m", module, *arguments]
     os.execv(sys.executable, [sys.executable, *command])
 
 
 def join() -> None:
-    """Joins the processes that torchrun started, each with its own card; to be called before CUDA is."""
-    local = int(os.environ["LOCAL_RANK"])
-    if torch.cuda.device_count():
-        cards = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        os.environ["CUDA_VISIBLE_DEVICES"] = cards[local] if cards != [""] else str(local)
+    """Joins the processes that torchrun started; each sees one card only."""
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     for name in _LAUNCHER:
         os.environ.pop(name, None)
