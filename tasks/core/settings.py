@@ -5,7 +5,7 @@ Profiles and overrides hold only differences; profiles.py puts them together.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 BESIDE = "beside"
 """Marks a field that is left out of artifact keys: it changes how the work is done but not its result, or it says where
@@ -170,6 +170,13 @@ class Training(Section):
             raise ValueError(f"{odd[0]} gets no adapter: training.target_modules are {', '.join(targets)}")
         return ranks
 
+    @field_validator("shrink")
+    @classmethod
+    def _shrinks_one_rank(cls, shrink: bool, others: ValidationInfo) -> bool:
+        if shrink and others.data.get("module_ranks"):
+            raise ValueError("it would halve lora_rank only, and training.module_ranks are set; take one of the two")
+        return shrink
+
     def rank_of(self, module: str) -> int:
         """Rank of the adapter of the linear layers of this name; 0 where they have none."""
         return self.module_ranks.get(module, self.lora_rank) if module in self.target_modules else 0
@@ -200,11 +207,12 @@ class Stage(Section):
     """Evaluations without a lower loss after which the stage stops and takes its best checkpoint; 0 trains to the end
     and takes the last one."""
 
-    @model_validator(mode="after")
-    def _patient_stages_evaluate(self) -> "Stage":
-        if self.patience and not self.eval_every:
-            raise ValueError(f"patience={self.patience} counts evaluations; set eval_every too")
-        return self
+    @field_validator("patience")
+    @classmethod
+    def _counts_evaluations(cls, patience: int, others: ValidationInfo) -> int:
+        if patience and not others.data.get("eval_every"):
+            raise ValueError("patience counts evaluations; set eval_every too")
+        return patience
 
     def result_settings(self) -> dict[str, Any]:
         """Evaluating changes a result only where it may end the stage."""

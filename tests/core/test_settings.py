@@ -73,6 +73,11 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
         (["market.train_until=2025-13-01"], "market.train_until=2025-13-01 is neither a date"),
         (["training.module_ranks={lm_head: 8}"], "lm_head gets no adapter: training.target_modules are q_proj, k_proj"),
         (["training.module_ranks={q_proj: 0}"], "training.module_ranks.q_proj=0: Input should be greater than or"),
+        (
+            ["training.module_ranks={q_proj: 8}", "training.shrink=true"],
+            "training.shrink=true: it would halve lora_rank only",
+        ),
+        (["stage2.patience=2"], "stage2.patience=2: patience counts evaluations; set eval_every too."),
         (["stage3.micro_batch=3"], "stage3.micro_batch=3 does not divide stage3.effective_batch=2: choose 1, 2."),
         (["release.num_ctx=1024"], "release.num_predict=1024 leaves no room for a prompt in release.num_ctx=1024"),
         (["training.max_length=1024"], "synthesis.token_budget=1500 makes rows that training.max_length=1024 leaves"),
