@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
-from tasks.core.settings import Settings
+from tasks.core.settings import Settings, Stage, Stage3, Training
 from tasks.core.steps import STAGES
 
 ROWS = {
@@ -29,3 +32,11 @@ def training_spec(settings: Settings, stage: str, folders: Mapping[str, Path], o
         training=settings.training.model_dump(mode="json"),
         schedule=getattr(settings, stage).model_dump(mode="json"),
     )
+
+
+def settings_of(spec: TrainingSpec) -> tuple[Training, Stage]:
+    """The spec's settings as sections again. Raises RequestError where they are none: it may come from elsewhere."""
+    try:
+        return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
+    except ValidationError as error:
+        raise RequestError(f"The settings of {spec.stage} cannot be used: {error}") from error

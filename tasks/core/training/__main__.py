@@ -27,9 +27,10 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
 from tasks.core.child import start_over  # noqa: E402
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
+from tasks.core.specs import settings_of  # noqa: E402
 from tasks.core.training import ranks  # noqa: E402
 from tasks.core.training.oom import CardFull  # noqa: E402
-from tasks.core.training.stage import backend_of, cards_for, settings_of, train  # noqa: E402
+from tasks.core.training.stage import backend_of, cards_for, train  # noqa: E402
 from tasks.core.training.trials import Trial, run_trials  # noqa: E402
 
 log = logging.getLogger("tasks.core.training")

@@ -12,7 +12,8 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage, Stage3, Training
+from tasks.core.settings import Stage, Training
+from tasks.core.specs import settings_of
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.cards import Card, timed_as
 from tasks.core.training.machine import MARGIN_GIB, Machine, Speed
@@ -32,11 +33,9 @@ def forecast(spec: TrainingSpec, config: dict[str, Any], expected: tuple[int, in
     """The stage's plan for the card, or under `problem` why there is none.
 
     config: the base's config.json; expected: where spec.rows is empty, the rows there will be and the longest one's
-    tokens. Times are None where nobody
-    can say how fast the card is.
+    tokens. Times are None where nobody can say how fast the card is.
     """
-    training = Training(**spec.training)
-    schedule = (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
+    training, schedule = settings_of(spec)
     works, count = _measured(spec, training, schedule) if spec.rows else _assumed(spec, schedule, *expected)
     told = {"stage": spec.stage, "rows": count, "lengths": "measured" if spec.rows else "assumed"}
     told["steps"] = steps_of(schedule, count)

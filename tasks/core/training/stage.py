@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState, set_seed
 
 from tasks.core.digests import digest_file, digest_files, write_json
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage, Stage3, Training
+from tasks.core.settings import Stage, Training
+from tasks.core.specs import settings_of
 from tasks.core.steps import STAGE_VERSION
 from tasks.core.training import ranks
 from tasks.core.training.backend import Backend, choose_backend
@@ -186,13 +186,6 @@ def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
             f"{stage}.eval_every={schedule.eval_every} needs held-out rows, but {len(rows.train)} rows are too few to"
             f" keep any. Set {stage}.eval_every=0 and {stage}.patience=0, or take more rows."
         )
-
-
-def settings_of(spec: TrainingSpec) -> tuple[Training, Stage]:
-    try:
-        return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
-    except ValidationError as error:
-        raise RequestError(f"The settings of {spec.stage} cannot be used: {error}") from error
 
 
 def _encode(spec: TrainingSpec, tokenizer, stage: tuple[Training, Stage], report: Report) -> Rows:
