@@ -85,9 +85,14 @@ def run_child(
     return list(tail)
 
 
-def start_over() -> NoReturn:
-    """Becomes a new program with the same command: memory is given back, and whoever waits for us still waits."""
+def become(*arguments: str) -> NoReturn:
+    """Becomes a Python with these arguments: memory is given back, and whoever waits for us still waits."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a GPU's driver keeps memory for as long as its files are open
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def start_over() -> NoReturn:
+    """Becomes a new program with the same command."""
+    become(*sys.orig_argv[1:])

@@ -148,8 +148,8 @@ def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkey
     spec_file.write_text(json.dumps(asdict(sft)))
     monkeypatch.setattr(sys, "argv", ["training", str(spec_file)])
     monkeypatch.setattr(program, "backend_of", lambda spec: Backend("unsloth", "the test asks for it"))
-    monkeypatch.setattr(os, "execv", lambda *told: sys.exit(str(told)))
-    with pytest.raises(SystemExit, match=rf"-m', 'tasks.core.training.unsloth_first', '{spec_file}'"):
+    monkeypatch.setattr(program, "become", lambda *told: sys.exit(str(told)))
+    with pytest.raises(SystemExit, match=rf"'-m', 'tasks.core.training.unsloth_first', '{spec_file}'"):
         program.main()
 
 

@@ -224,11 +224,20 @@ def test_what_was_of_no_use_is_not_tried_again(tmp_path):
     """As if a planner did not heed what was given up."""
     plan = Plan(tokens=9000, checkpointed=0, layers=4, nf4=False, peak_gib=20, step_s=1)
     for error in (CardFull, WorkError):
-        with pytest.raises(WorkError) as raised, giving_way(tmp_path, tried(plan=plan)):
+        again = replace(tried(plan=plan), earlier=read_tries(tmp_path))
+        with pytest.raises(WorkError) as raised, giving_way(tmp_path, again):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         assert type(raised.value) is error
     assert "Nothing is left to give up: it trained with micro-batches of up to 9,000 tokens" in str(raised.value)
     assert "training.max_length=1000 (the longest row has 2000 tokens)" in str(raised.value)
+
+
+def test_two_cards_that_are_full_at_once_give_up_one_thing(tmp_path):
+    plan = Plan(tokens=9000, checkpointed=0, layers=4, nf4=False, peak_gib=20, step_s=1)
+    for one in [tried(plan=plan), tried(plan=plan)]:
+        with pytest.raises(CardFull), giving_way(tmp_path, one):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+    assert [told["now"] for told in read_tries(tmp_path)] == [{"tokens": 4500}]
 
 
 def test_another_error_is_not_taken_for_a_full_card(sft, monkeypatch):

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from tasks.core.training import launcher
+from tasks.core.training.launcher import AGAIN
 from tasks.core.training.stage import train
 from tests.training.conftest import changed
 
 
-def train_by_two(spec) -> None:
+def by_two(spec) -> subprocess.CompletedProcess:
     spec_file = Path(spec.out).with_suffix(".json")
     spec_file.write_text(json.dumps(asdict(spec)))
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tasks.core.training"]
-    done = subprocess.run([sys.executable, *command, str(spec_file)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    steps = [line for line in told(spec) if "loss" in line]
-    assert [json.loads(line) for line in done.stdout.splitlines()] == steps, "one process tells"
+    command = [sys.executable, "-m", "tasks.core.training.launcher", "2", str(spec_file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def told(spec) -> list[dict]:
@@ -33,7 +33,13 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
     two = changed(spec, out=str(tmp_path / "two"))
     Path(two.out).mkdir()
     train(spec)
-    train_by_two(two)
+    stopped = by_two(changed(two, max_minutes=1e-6))
+    assert stopped.returncode == 1
+    assert "error: stage3 stopped at step 1 of 5, for training.max_minutes is over." in stopped.stderr
+    done = by_two(two)
+    assert done.returncode == 0, done.stderr
+    last = [line for line in told(two) if "loss" in line and line["step"] > 1]
+    assert [json.loads(line) for line in done.stdout.splitlines()] == last, "one process tells"
     adapters = [load_file(Path(each.out) / "adapter_model.safetensors") for each in (spec, two)]
     flat = [
         torch.cat([adapter[name].flatten() for name in sorted(adapter) if "lora_B" in name]) for adapter in adapters
@@ -42,4 +48,36 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
     for one, other in zip(told(spec), told(two), strict=True):
         for figure in {"loss", "eval_loss", "reward_margin"} & one.keys():
             assert other[figure] == pytest.approx(one[figure], rel=1e-2, abs=2e-3)
-    assert json.loads((Path(two.out) / "metrics.json").read_text())["cards"] == 2
+    metrics = json.loads((Path(two.out) / "metrics.json").read_text())
+    assert (metrics["cards"], metrics["resumed_from"]) == (2, "checkpoint-1")
+
+
+def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
+    done = by_two(changed(sft, backend="engine", max_length=8))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: No row fits training.max_length=8")
+
+
+def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(sft):
+    done = by_two(changed(sft, backend="engine", eval_every=1, patience=1, learning_rate=1.0, save_every=100))
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((Path(sft.out) / "metrics.json").read_text())
+    assert metrics["stopped_at_step"] == metrics["best_step"] + 1 < 7
+
+
+@pytest.mark.parametrize(
+    ("rounds", "code"),
+    [([{0: 1, 1: AGAIN}, {}], 0), ([{1: AGAIN}, {0: 1, 1: 2}], 2), ([{0: -9}], 1)],
+)
+def test_where_a_card_was_full_all_are_started_again(monkeypatch, capsys, rounds, code):
+    """Each round is the exit codes of the processes that failed."""
+
+    def run(command):
+        if codes := rounds.pop(0):
+            raise ChildFailedError("training", {n: ProcessFailure(n, 1, x, "") for n, x in codes.items()})
+
+    monkeypatch.setattr(launcher.logging, "disable", lambda level: None)
+    monkeypatch.setattr(launcher.run, "run", run)
+    assert launcher.main("2", "spec.json") == code
+    assert rounds == []
+    assert ("ended by signal 9" in capsys.readouterr().err) == (code == 1)

@@ -3,7 +3,8 @@
 With a second file, a list of trials.Trial as JSON, nothing but these are run: one JSON object a trial on stdout.
 
 Needs neither Prefect nor DuckDB: it runs alone on a GPU machine. Telemetry goes to stdout, one JSON object a line;
-other words go to stderr, an error as the last line. When the card is full it starts itself again with less (oom.py).
+other words go to stderr, an error as the last line. Where there are several GPUs it becomes launcher.py, which starts
+it once per card. When a card is full it starts itself again with less (oom.py).
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
 """
 
@@ -24,11 +25,12 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
         os.environ["CUDA_VISIBLE_DEVICES"] = cards[int(os.environ["LOCAL_RANK"])]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
 
-from tasks.core.child import start_over  # noqa: E402
+from tasks.core.child import become, start_over  # noqa: E402
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.records import TrainingSpec  # noqa: E402
 from tasks.core.specs import settings_of  # noqa: E402
 from tasks.core.training import ranks  # noqa: E402
+from tasks.core.training.launcher import AGAIN, launch  # noqa: E402
 from tasks.core.training.oom import CardFull  # noqa: E402
 from tasks.core.training.stage import backend_of, cards_for, train  # noqa: E402
 from tasks.core.training.trials import Trial, run_trials  # noqa: E402
@@ -52,13 +54,14 @@ def main() -> int:
             run_trials(spec, *settings_of(spec), _read_trials(sys.argv[2]))
             return 0
         if not ranks.launched() and (cards := cards_for(spec)) > 1:
-            ranks.launch(cards, "tasks.core.training", sys.argv[1:])
+            launch(cards, sys.argv[1])
         train(spec)
         ranks.leave()
     except CardFull as error:
-        if ranks.launched():  # the others wait for this one: torchrun ends them
-            return _fail(f"{error} Run it again: it goes on from the last checkpoint with that.", 1)
+        logging.disable(logging.NOTSET)  # whichever card it was
         log.warning("step %d: %s", error.step, error)
+        if ranks.launched():
+            return AGAIN
         start_over()
     except (RequestError, WorkError) as error:
         return _fail(str(error), 2 if isinstance(error, RequestError) else 1)
@@ -69,8 +72,7 @@ def main() -> int:
 
 def _begin_again_with_unsloth() -> None:
     """Turns this process into one that imports Unsloth first: it replaces parts of what is imported here already."""
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "tasks.core.training.unsloth_first", *sys.argv[1:]])
+    become("-m", "tasks.core.training.unsloth_first", *sys.argv[1:])
 
 
 def _read_spec(arguments: list[str]) -> TrainingSpec:

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,17 @@ class CardFull(WorkError):
 
 @dataclass
 class Try:
-    """What a process trains with, as far as it takes memory. plan: of the engine, once there is one."""
+    """What a process trains with, as far as it takes memory.
+
+    plan: of the engine, once there is one; earlier: what was given up before, as `read_tries` tells it.
+    """
 
     training: Training
     schedule: Stage
     rows: Rows
     continues: bool  # an earlier stage's adapter, whose shape it cannot change
     plan: Plan | None = None
+    earlier: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_tries(out: Path) -> list[dict[str, Any]]:
@@ -76,13 +80,13 @@ def giving_way(out: Path, tried: Try) -> Iterator[None]:
     try:
         yield
     except NothingFits as error:
-        now, full = _untried(out, _smaller(tried)), str(error)
+        now, full = _untried(tried, _smaller(tried)), str(error)
         if now is None:
             raise
     except RuntimeError as error:
         if not (isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in _FULL)):
             raise
-        now, full = _untried(out, lighter(tried)), f"The GPU's memory is full: {str(error).partition('. ')[0]}."
+        now, full = _untried(tried, lighter(tried)), f"The GPU's memory is full: {str(error).partition('. ')[0]}."
         if now is None:
             raise WorkError(f"{full} Nothing is left to give up: {_in_use(tried)}. {_remedy(tried)}") from None
     else:
@@ -96,15 +100,16 @@ def lighter(tried: Try) -> dict[str, Any] | None:
     return same or _smaller(tried)
 
 
-def _untried(out: Path, now: dict[str, Any] | None) -> dict[str, Any] | None:
+def _untried(tried: Try, now: dict[str, Any] | None) -> dict[str, Any] | None:
     """None where it was given up before and was of no use, or the program would start over for ever."""
-    return None if any(told["now"] == now for told in read_tries(out)) else now
+    return None if any(told["now"] == now for told in tried.earlier) else now
 
 
 def _give_way(out: Path, tried: Try, now: dict[str, Any], full: str) -> CardFull:
     was = {name: _values(tried)[name] for name in now}
     step = max((line["step"] for line in read_telemetry(out / "telemetry.jsonl")), default=0)
-    write_json(out / TRIES, [*read_tries(out), {"step": step, "error": full, "was": was, "now": now}])
+    # not what the file says by now: where several cards are full at once, each writes the same
+    write_json(out / TRIES, [*tried.earlier, {"step": step, "error": full, "was": was, "now": now}])
     if now.keys() & {"max_length", "lora_rank", "target_modules"}:  # other rows, or another adapter
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
         (out / "telemetry.jsonl").unlink(missing_ok=True)

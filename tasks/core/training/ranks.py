@@ -5,32 +5,25 @@ first one alone writes. Neither transformers nor accelerate know of the others: 
 """
 
 import os
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from tasks.core.training.engine.packs import spread
 
+_T = TypeVar("_T")
 _LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE")
 
 
 def launched() -> bool:
-    """torchrun started this process, as one of several."""
+    """launcher.py started this process, as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def launch(cards: int, module: str, arguments: list[str]) -> None:
-    """Becomes torchrun, which starts this module once per card and ends all when one fails. Does not return."""
-    every = ",".join(str(card) for card in range(torch.cuda.device_count()))
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", every)  # each process picks its own before any library looks
-    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cards}", "-m", module, *arguments]
-    os.execv(sys.executable, [sys.executable, *command])
-
-
 def join() -> None:
-    """Joins the processes that torchrun started; each sees one card only."""
+    """Joins the others that were started; each sees one card only."""
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     for name in _LAUNCHER:
         os.environ.pop(name, None)
@@ -44,6 +37,15 @@ def number() -> int:
 def count() -> int:
     """Processes that train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def from_first(find: Callable[[], _T]) -> _T:
+    """What the first process finds; the others wait for it and do not look."""
+    if not dist.is_initialized():
+        return find()
+    found = [find() if number() == 0 else None]
+    dist.broadcast_object_list(found)
+    return found[0]
 
 
 def share(lengths: list[int]) -> list[int]:

@@ -69,7 +69,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     rows = _encode(spec, tokenizer, (training, schedule), report)
     _check_patience(spec.stage, schedule, rows)
 
-    tried = Try(training, schedule, rows, bool(spec.start))
+    tried = Try(training, schedule, rows, bool(spec.start), earlier=tries)
     with giving_way(out, tried):
         tried.plan = _plan(spec, tried, machine, given_up(tries))
         trainer = _make_trainer(spec, tokenizer, tried, machine)
@@ -145,7 +145,7 @@ def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, 
 
 def _run(trainer, proof: Proof, stage: str, schedule: Stage) -> str | None:
     """Trains to the end, from the newest intact checkpoint if there is one, and tells its name."""
-    checkpoint = newest_intact(Path(trainer.args.output_dir))
+    checkpoint = ranks.from_first(lambda: newest_intact(Path(trainer.args.output_dir)))
     if checkpoint:
         log.info("resuming from %s", checkpoint.name)
     trainer.add_callback(proof.callback(checkpoint))
@@ -173,7 +173,7 @@ def _check_end(trainer, stage: str, schedule: Stage) -> int:
     if best is None:
         return state.global_step
     checkpoint = checkpoint_of(folder, best)
-    if problem := problem_of(checkpoint):
+    if problem := ranks.from_first(lambda: problem_of(checkpoint)):  # the others wait until it is written
         raise WorkError(f"The best checkpoint {checkpoint} is damaged: {problem}. Delete {folder} and run it again.")
     log.info("taking %s, whose loss on held-out rows is the lowest", checkpoint.name)
     load_weights(trainer.model, saved_weights(checkpoint))

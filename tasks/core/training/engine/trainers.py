@@ -132,7 +132,17 @@ class EngineDPO(OnEngine):
     def __init__(self, *positional, **named):
         super().__init__(*positional, **named)
         self.beta = self._schedule.beta
-        self._margins: list[Tensor] = []
+        self._margins: list[Tensor] = []  # of this process's pairs in this step
+        self._rewards: list[Tensor] = []  # of each step since the last log line: sum of margins, positive ones, pairs
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        margins = torch.cat([torch.zeros(0, device=self.engine.device), *self._margins])
+        self._margins.clear()
+        # here and not in log(): a time limit makes the first process alone write a line more than the others
+        told = [margins.sum(), (margins > 0).float().sum(), torch.ones_like(margins).sum()]
+        self._rewards.append(ranks.add_up(torch.stack(told)))
+        return loss
 
     @torch.no_grad()
     def use_reference(self, start: Path | None) -> None:
@@ -176,11 +186,9 @@ class EngineDPO(OnEngine):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            margins = torch.cat([torch.zeros(0, device=self.engine.device), *self._margins])
-            told = torch.stack([margins.sum(), (margins > 0).float().sum(), torch.ones_like(margins).sum()])
-            total, right, pairs = ranks.add_up(told).tolist()
+            total, right, pairs = torch.stack(self._rewards).sum(dim=0).tolist()
             logs |= {"rewards/margins": total / pairs, "rewards/accuracies": right / pairs}
-            self._margins.clear()
+            self._rewards.clear()
         super().log(logs, start_time)
 
     def _reference(self, rows: list[dict[str, Any]]) -> Tensor:
