@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError
 from tasks.core.plan import recipe_of
@@ -104,15 +106,20 @@ def _broken(folder: Path, told: dict[str, Any]) -> list[str]:
 
 def _other_settings(told: dict[str, Any], wanted: dict[str, Any], settings: Settings, stage: str) -> list[str]:
     """Settings that shape the result and were others. One that its training did not know had its default value."""
-    trained = {"training": told["training"], stage: told["schedule"]}
-    found = []
-    for name, value in wanted.items():
-        section, field = name.split(".")
-        default = type(getattr(settings, section)).model_fields[field].get_default(call_default_factory=True)
-        was = trained[section].get(field, default)
-        if was != value:
-            found.append(f"{name} was {was}, and is {value} here")
-    return found
+    trained = {}
+    for section, values in (("training", told["training"]), (stage, told["schedule"])):
+        try:
+            was = type(getattr(settings, section))(**values).result_settings()
+        except ValidationError as error:
+            return [f"its settings of {section} are none that this version knows: {error}"]
+        trained |= {f"{section}.{name}": value for name, value in was.items()}
+    # one that asks for nothing (no patience, no ranks of single modules) is left out on its side
+    names = [*wanted, *(name for name in trained if name not in wanted)]
+    return [
+        f"{name} was {trained.get(name, 'not set')}, and is {wanted.get(name, 'not set')} here"
+        for name in names
+        if trained.get(name) != wanted.get(name)
+    ]
 
 
 def _other_inputs(told: dict[str, Any], store: Store, reads: dict[str, Ref]) -> list[str]:

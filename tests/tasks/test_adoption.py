@@ -133,6 +133,29 @@ def test_other_settings_are_listed(home, elsewhere, overrides, told):
     assert not Store(home / "artifacts").manifests("stage2")
 
 
+@pytest.mark.parametrize(
+    ("section", "more", "told"),
+    [
+        ("training", {"module_ranks": {"q_proj": 8}}, ["training.module_ranks was {'q_proj': 8}, and is not set here"]),
+        (
+            "schedule",
+            {"eval_every": 5, "patience": 2},
+            ["stage2.eval_every was 5, and is not set here", "stage2.patience was 2, and is not set here"],
+        ),
+        ("schedule", {"eval_every": 5, "log_every": 3}, []),
+    ],
+)
+def test_settings_that_the_plan_does_not_ask_for_at_all(home, elsewhere, tmp_path, section, more, told):
+    config = json.loads((elsewhere["stage2"] / "training_config.json").read_text())
+    copy = changed(elsewhere["stage2"], tmp_path / "copy", **{section: config[section] | more})
+    if not told:
+        assert adopt(of(home), None, copy)[1]
+        return
+    with pytest.raises(RequestError) as refusal:
+        adopt(of(home), None, copy)
+    assert str(refusal.value).splitlines()[1:] == [f"  - {line}" for line in told]
+
+
 def changed(folder: Path, target: Path, **fields) -> Path:
     """A copy of the folder whose training_config.json says something else."""
     shutil.copytree(folder, target)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, TrainingArguments
+from trl import SFTConfig
 
 from tasks.core.digests import digest_file
 from tasks.core.training.stage import train
@@ -106,6 +107,23 @@ def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
     (tmp_path / "checkpointed").mkdir()
     train(changed(sft, out=str(tmp_path / "checkpointed"), gradient_checkpointing=True))
     assert digests(tmp_path / "checkpointed") == digests(sft.out)
+
+
+@pytest.mark.parametrize(
+    ("backend", "config"), [("trl", "trainers.SFTConfig"), ("engine", "engine.trainers.TrainingArguments")]
+)
+def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, backend, config):
+    """transformers would give it the rows of the next step."""
+
+    def on_two(**told):
+        made = right(**told)
+        made._n_gpu = 2
+        return made
+
+    right = {"trl": SFTConfig, "engine": TrainingArguments}[backend]
+    monkeypatch.setattr(f"tasks.core.training.{config}", on_two)
+    train(changed(sft, backend=backend))
+    assert [line["step"] for line in lines(sft.out) if "loss" in line] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_dpo_starts_at_ln_2_and_learns_the_preference(dpo, stage2):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, TrainingArguments
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from tasks.core.errors import RequestError
@@ -130,12 +130,8 @@ def sft_trainer(
     machine: Machine,
 ) -> SealedSFT:
     """An SFT trainer over encoded rows; stage is (training, schedule, out)."""
-    config = SFTConfig(
-        **arguments(*stage, machine, len(rows.train)),
-        max_length=None,
-        packing=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
+    told = arguments(*stage, machine, len(rows.train)) | {"max_length": None, "packing": False}
+    config = on_one_card(SFTConfig(**told, dataset_kwargs={"skip_prepare_dataset": True}))
     trainer = _keeping_weights(
         policy,
         lambda: SealedSFT(
@@ -158,12 +154,8 @@ def dpo_trainer(
 ) -> SealedDPO:
     """A DPO trainer over encoded pairs, which waits for its reference."""
     columns = ("prompt_ids", "chosen_ids", "rejected_ids")
-    config = DPOConfig(
-        **arguments(*stage, machine, len(rows.train)),
-        max_length=None,
-        beta=stage[1].beta,
-        loss_type="sigmoid",
-    )
+    told = arguments(*stage, machine, len(rows.train)) | {"max_length": None, "beta": stage[1].beta}
+    config = on_one_card(DPOConfig(**told, loss_type="sigmoid"))
     trainer = _keeping_weights(
         policy,
         lambda: SealedDPO(
@@ -174,9 +166,7 @@ def dpo_trainer(
             processing_class=tokenizer,
         ),
     )
-    if (
-        "ref" in policy.peft_config
-    ):  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
+    if "ref" in policy.peft_config:  # TRL's copy of the policy, which transformers would resume in the policy's place
         policy.delete_adapter("ref")
     return trainer
 
@@ -252,6 +242,12 @@ def _keeping_weights(policy: PeftModel, make):
 
 def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | None:
     return Dataset.from_list([{name: row[name] for name in columns} for row in rows]) if rows else None
+
+
+def on_one_card(config: TrainingArguments) -> TrainingArguments:
+    """Transformers would take every card it sees, and give a step the rows of as many steps; TRL refuses that."""
+    config._n_gpu = min(config.n_gpu, 1)
+    return config
 
 
 def arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:

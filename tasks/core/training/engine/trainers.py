@@ -26,7 +26,7 @@ from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
 from tasks.core.training.rows import Rows, answers_of, telling
-from tasks.core.training.trainers import Sealed, arguments, mean_log_prob
+from tasks.core.training.trainers import Sealed, arguments, mean_log_prob, on_one_card
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,6 @@ def engine_trainer(
         "remove_unused_columns": False,
         "label_names": [],
     }
-    config = TrainingArguments(**told)
-    if config.n_gpu > 1:
-        config._n_gpu = 1  # else every step would have the rows of as many steps as there are cards
+    config = on_one_card(TrainingArguments(**told))
     kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
     return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)
