@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.core.errors import WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage2, Stage3, Training
 from tasks.core.training.stage import train
@@ -46,6 +47,17 @@ def dpo(base, stage2, tmp_path) -> TrainingSpec:
     return replace(spec, stage="stage3", method="dpo", start=str(stage2))
 
 
+@pytest.fixture
+def plant(monkeypatch):
+    """plant(where, name, fault): the function is replaced by one that gets the right one's result and arguments."""
+
+    def replace(where, name, fault):
+        right = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda *given, **named: fault(right(*given, **named), *given))
+
+    return replace
+
+
 def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:
     out.mkdir()
     training: dict[str, Any] = Training(**TRAINING).model_dump(mode="json")
@@ -65,3 +77,12 @@ def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
     training = spec.training | {name: value for name, value in fields.items() if name in spec.training}
     rest = {name: value for name, value in fields.items() if name not in schedule and name not in training}
     return replace(spec, training=training, schedule=schedule, **rest)
+
+
+def refused(spec, told: str) -> None:
+    """The stage stops, says so, leaves no adapter, and its table holds the check that failed."""
+    with pytest.raises(WorkError, match=told):
+        train(spec)
+    assert not (Path(spec.out) / "adapter_model.safetensors").exists()
+    found = json.loads((Path(spec.out) / "checks.json").read_text())
+    assert not all(check["ok"] for check in found.values())
