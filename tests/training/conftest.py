@@ -51,11 +51,11 @@ def dpo(base, stage2, tmp_path) -> TrainingSpec:
 def plant(monkeypatch):
     """plant(where, name, fault): the function is replaced by one that gets the right one's result and arguments."""
 
-    def replace(where, name, fault):
+    def put(where, name, fault):
         right = getattr(where, name)
         monkeypatch.setattr(where, name, lambda *given, **named: fault(right(*given, **named), *given))
 
-    return replace
+    return put
 
 
 def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:

@@ -11,7 +11,7 @@ import torch
 from tasks.core import rehearsal
 from tasks.core.errors import WorkError
 from tasks.core.rehearsal import rehearse
-from tasks.core.training import trials
+from tasks.core.training import stage
 from tasks.core.training.__main__ import main
 from tests.training.conftest import changed
 
@@ -55,14 +55,14 @@ def test_a_probe_scales_trls_micro_batch_and_of_pairs(dpo, tmp_path, monkeypatch
 
 
 def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_path, monkeypatch, capsys):
-    kept = trials.load_policy
+    kept = stage.load_policy
 
     def full(base, start, training, *rest):
         if training.lora_rank == 64:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return kept(base, start, training, *rest)
 
-    monkeypatch.setattr(trials, "load_policy", full)
+    monkeypatch.setattr(stage, "load_policy", full)
     told = run(sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys)
     assert told[0] == {"rank": 64, "problem": "The GPU's memory was full."}
     assert told[1]["steps"] == 1

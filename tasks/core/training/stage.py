@@ -53,15 +53,11 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
 
     Raises CardFull where another process would have more memory, or need less.
     """
-    started, machine, out = time.monotonic(), look(), Path(spec.out)
+    started, out = time.monotonic(), Path(spec.out)
     tries = read_tries(out)
     spec = in_force(spec, tries)
     training, schedule = settings_of(spec)
-    check_library(machine)
-    if machine.device == "cpu":
-        use_on_cpu()
-    elif training.memory_gib:
-        limit_memory(training.memory_gib)
+    machine = machine_for(training)
     set_seed(training.seed)
     tokenizer = load_tokenizer(Path(spec.base), training.template)
     read = _digests_of(spec)
@@ -71,8 +67,8 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
 
     tried = Try(training, schedule, rows, bool(spec.start), earlier=tries)
     with giving_way(out, tried):
-        tried.plan = _plan(spec, tried, machine, given_up(tries))
-        trainer = _make_trainer(spec, tokenizer, tried, machine)
+        tried.plan = plan_for(spec, tried, machine, given_up(tries))
+        trainer = make_trainer(spec, tokenizer, tried, machine)
         proof = Proof(trainer, Path(spec.start) if spec.start else None, rows, report)
         proof.before(training.target_modules, machine.compute)
         _add_callbacks(trainer, spec.stage, tried, (out, machine, started))
@@ -102,7 +98,18 @@ def cards_for(spec: TrainingSpec) -> int:
     return cards if cards > 1 and backend_of(spec).name == "engine" else 1
 
 
-def _plan(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, Any]) -> Plan | None:
+def machine_for(training: Training) -> Machine:
+    """This machine, ready to train within training.memory_gib. Raises RequestError if a library is missing."""
+    machine = look()
+    check_library(machine)
+    if machine.device == "cpu":
+        use_on_cpu()
+    elif training.memory_gib:
+        limit_memory(training.memory_gib)
+    return machine
+
+
+def plan_for(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, Any]) -> Plan | None:
     """The engine's plan, or None where another backend trains."""
     config = read_config(Path(spec.base))
     backend = choose_backend(tried.training, machine, config)
@@ -114,7 +121,7 @@ def _plan(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, An
     return plan
 
 
-def _make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine):
+def make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine):
     """An OnEngine trainer where there is a plan, else TRL's, under Unsloth or not."""
     base, start, plan = Path(spec.base), Path(spec.start) if spec.start else None, tried.plan
     stage = (tried.training, tried.schedule, Path(spec.out))

@@ -8,7 +8,7 @@ import gc
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,15 +19,15 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Training
-from tasks.core.training.backend import choose_backend
-from tasks.core.training.cpu_kernel import use_on_cpu
-from tasks.core.training.engine.trainers import EngineDPO, OnEngine, engine_trainer
-from tasks.core.training.machine import Machine, look, measure_speed, memory_gib
-from tasks.core.training.model import load_fast_policy, load_policy, load_tokenizer, lora_weights, read_config
-from tasks.core.training.planner import plan_stage, resized, shape_of, works_of
+from tasks.core.training.engine.trainers import EngineDPO, OnEngine
+from tasks.core.training.machine import Machine, measure_speed, memory_gib
+from tasks.core.training.model import load_tokenizer, lora_weights, read_config
+from tasks.core.training.oom import Try
+from tasks.core.training.planner import resized, shape_of, works_of
 from tasks.core.training.rows import Rows, select
 from tasks.core.training.sample import sample
-from tasks.core.training.trainers import Sealed, SealedDPO, dpo_trainer, sft_trainer
+from tasks.core.training.stage import machine_for, make_trainer, plan_for
+from tasks.core.training.trainers import Sealed, SealedDPO
 
 _HELD_OUT = 32  # rows of the eval loss
 _SPARE = 1.5  # rows encoded, in those needed: some are too long
@@ -59,9 +59,7 @@ class _Clock(TrainerCallback):
 
 def run_trials(spec: TrainingSpec, training: Training, schedule: Stage, trials: list[Trial]) -> None:
     """Runs them one after the other. A trial that cannot be says why, under `problem`, and the next one begins."""
-    machine, tokenizer = look(), load_tokenizer(Path(spec.base))
-    if machine.device == "cpu":
-        use_on_cpu()
+    machine, tokenizer = machine_for(training), load_tokenizer(Path(spec.base))
     rows = _rows(spec, training, schedule, tokenizer, max(trial.steps for trial in trials))
     for trial in trials:
         own = training.model_copy(update={"lora_rank": trial.rank or training.lora_rank})
@@ -69,7 +67,8 @@ def run_trials(spec: TrainingSpec, training: Training, schedule: Stage, trials: 
         set_seed(training.seed)
         try:
             with tempfile.TemporaryDirectory() as out:
-                trainer = _trainer(spec, tokenizer, rows, (own, schedule, Path(out)), (machine, trial))
+                new = replace(spec, start=None, out=out)
+                trainer = _trainer(new, tokenizer, Try(own, schedule, rows, False), machine, trial.scale)
                 told |= _run(trainer, machine)
         except torch.OutOfMemoryError:
             told["problem"] = "The GPU's memory was full."
@@ -96,35 +95,24 @@ def _rows(
 
 
 def _trainer(
-    spec: TrainingSpec,
-    tokenizer: PreTrainedTokenizerFast,
-    rows: Rows,
-    stage: tuple[Training, Stage, Path],
-    here: tuple[Machine, Trial],
+    spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine, scale: float
 ) -> OnEngine | Sealed:
-    """A trainer of one epoch over these rows, without checkpoints; stage is (training, schedule, out)."""
-    (training, schedule, out), (machine, trial), base = stage, here, Path(spec.base)
+    """A trainer of one epoch over these rows with a new adapter, without checkpoints."""
+    training, schedule, rows = tried.training, tried.schedule, tried.rows.train
     schedule = schedule.model_copy(update={"epochs": 1, "log_every": 1, "save_every": 10**9})
-    config = read_config(base)
-    backend = choose_backend(training, machine, config)
-    if backend.name == "engine":
-        plan = plan_stage(config, rows.train, (training, schedule), machine)
-        if trial.scale != 1:
-            shape, works = shape_of(config, training, machine), works_of(rows.train, schedule.effective_batch)
-            speed = measure_speed(machine, shape.hidden, shape.intermediate)
-            plan = resized(plan, round(trial.scale * plan.tokens), shape, works, speed)
-        policy = load_policy(base, None, training, machine, plan.nf4)
-        return engine_trainer(policy, tokenizer, rows, (training, schedule, out, plan), machine)
-    micro = int(trial.scale * schedule.micro_batch)
-    if micro < 1:
-        raise RequestError(f"{trial.scale:g} of micro_batch={schedule.micro_batch} is less than a row.")
-    schedule = schedule.model_copy(update={"micro_batch": micro})
-    load, make = load_policy, dpo_trainer if spec.method == "dpo" else sft_trainer
-    if backend.name == "unsloth":
-        load = load_fast_policy
-    trainer = make(load(base, None, training, machine), tokenizer, rows, (training, schedule, out), machine)
-    trainer.backend = backend.name
-    return trainer
+    tried.plan = plan = plan_for(spec, tried, machine, {})
+    if plan and scale != 1:
+        shape = shape_of(read_config(Path(spec.base)), training, machine)
+        works = works_of(rows, schedule.effective_batch)
+        speed = measure_speed(machine, shape.hidden, shape.intermediate)
+        tried.plan = resized(plan, round(scale * plan.tokens), shape, works, speed)
+    if not plan:
+        micro = int(scale * schedule.micro_batch)
+        if micro < 1:
+            raise RequestError(f"{scale:g} of micro_batch={schedule.micro_batch} is less than a row.")
+        schedule = schedule.model_copy(update={"micro_batch": micro})
+    tried.schedule = schedule
+    return make_trainer(spec, tokenizer, tried, machine)
 
 
 def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
