@@ -26,13 +26,6 @@ def start_child(
 ) -> subprocess.Popen:
     """Starts a command in a session of its own; it gets SIGTERM when the thread that started it dies."""
     parent = os.getpid()
-
-    def die_with_parent() -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the signal was set
-                os._exit(1)
-
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **streams}
     return subprocess.Popen(
         [str(part) for part in command],
@@ -42,9 +35,17 @@ def start_child(
         errors="replace",
         bufsize=1,
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=lambda: die_with(parent),
         **streams,
     )
+
+
+def die_with(parent: int) -> None:
+    """Lets the kernel end this process, with SIGTERM, when the thread of `parent` that started it dies."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the signal was set
+            os._exit(1)
 
 
 def stop_child(process: subprocess.Popen, patience_s: float = 20.0) -> None:

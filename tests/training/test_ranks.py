@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,11 +18,14 @@ from tasks.core.training.stage import train
 from tests.training.conftest import changed
 
 
-def by_two(spec) -> subprocess.CompletedProcess:
+def command_for_two(spec) -> list[str]:
     spec_file = Path(spec.out).with_suffix(".json")
     spec_file.write_text(json.dumps(asdict(spec)))
-    command = [sys.executable, "-m", "tasks.core.training.launcher", "2", str(spec_file)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return [sys.executable, "-m", "tasks.core.training.launcher", "2", str(spec_file)]
+
+
+def by_two(spec) -> subprocess.CompletedProcess:
+    return subprocess.run(command_for_two(spec), capture_output=True, text=True, timeout=300, check=False)
 
 
 def told(spec) -> list[dict]:
@@ -63,6 +67,16 @@ def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(s
     assert done.returncode == 0, done.stderr
     metrics = json.loads((Path(sft.out) / "metrics.json").read_text())
     assert metrics["stopped_at_step"] == metrics["best_step"] + 1 < 7
+
+
+def test_a_launcher_killed_outright_takes_its_processes_along(sft):
+    command = command_for_two(changed(sft, backend="engine", epochs=100))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        processes = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(processes) >= 2
+    assert not psutil.wait_procs(processes, timeout=10)[1]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def main(cards: str, spec: str) -> int:
             run.run(command)
             return 0
         except SignalException as error:
+            print("error: Interrupted; the next run goes on from the last checkpoint.", file=sys.stderr)
             return 128 + error.sigval
         except ChildFailedError as error:
             codes = [failure.exitcode for failure in error.failures.values()]

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
+from tasks.core.child import die_with
 from tasks.core.training.engine.packs import spread
 
 _T = TypeVar("_T")
@@ -24,6 +25,7 @@ def launched() -> bool:
 
 def join() -> None:
     """Joins the others that were started; each sees one card only."""
+    die_with(os.getppid())  # torchrun's processes outlive it when it is killed outright
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     for name in _LAUNCHER:
         os.environ.pop(name, None)
