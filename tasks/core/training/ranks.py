@@ -1,7 +1,8 @@
 """Several cards as one. A process per card trains its share of each step's rows; their gradients are added up.
 
 Every process reads the same rows in the same order and takes the same steps, so a step is what it is on one card. The
-first one alone writes. Neither transformers nor accelerate know of the others: to them each process is alone.
+first one alone writes, but for oom.py where another one's card is full. Neither transformers nor accelerate know of the
+others: to them each process is alone.
 """
 
 import os
