@@ -1,9 +1,13 @@
 """Fixtures of all tests: the user's KOSPILOT_HOME stays untouched, but its tools and downloads are shared."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# a job in the background of a shell is born deaf to SIGINT, and so would be every program that a test starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 USERS_HOME = Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot")
 

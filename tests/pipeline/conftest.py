@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -49,7 +48,6 @@ class Home:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=_hear_ctrl_c,
             **options,
         )
 
@@ -88,11 +86,6 @@ class Home:
         for step in without:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
         return Home(folder)
-
-
-def _hear_ctrl_c() -> None:
-    """A job in the background of a shell is born deaf to SIGINT; a person's terminal is not."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
