@@ -1,6 +1,7 @@
 """What stops a stage early, what is only said, and what an early end leaves."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Stage2, Training
 from tasks.core.training import health as health_module
 from tasks.core.training import stage as stage_module
+from tasks.core.training import trainers
 from tasks.core.training.checkpoints import published
 from tasks.core.training.health import Health
 from tasks.core.training.machine import look
@@ -108,16 +110,20 @@ def test_no_checkpoint_holds_a_loss_that_is_no_number(sft, monkeypatch):
     assert all(f"checkpoint-{line['step']}" not in sound for line in told if line["loss"] != line["loss"])
 
 
-def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_path):
-    out = tmp_path / "whole"
+def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_path, plant):
+    """It logs and saves as often as it is told, whatever the first one was told."""
+    out, saved = tmp_path / "whole", set()
     out.mkdir()
     train(changed(sft, out=str(out)))
     with pytest.raises(
         WorkError, match=r"stage2 stopped at step 1 of 7, for training.max_minutes is over. Run the same"
     ):
-        train(changed(sft, max_minutes=1e-6))
+        train(changed(sft, max_minutes=1e-6, log_every=100, save_every=100))
     assert not (Path(sft.out) / "adapter_model.safetensors").exists()
+    plant(trainers, "remove_oldest", lambda found, folder, *rest: saved.update(os.listdir(folder)))
     assert train(sft)["resumed_from"] == "checkpoint-1"
+    assert [line["step"] for line in lines(sft.out) if "loss" in line] == [1, 2, 3, 4, 5, 6, 7]
+    assert saved == {f"checkpoint-{step}" for step in (1, 2, 4, 6, 7)}
     assert adapter_digest(Path(sft.out)) == adapter_digest(out)
 
 

@@ -131,6 +131,14 @@ class TimeLimit(TrainerCallback):
             control.should_save = control.should_log = control.should_training_stop = True
 
 
+class AsAskedNow(TrainerCallback):
+    """A resumed run logs and saves as often as it is told now. Transformers would do it as often as the run that wrote
+    the checkpoint was told."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        state.logging_steps, state.save_steps = args.logging_steps, args.save_steps
+
+
 def evaluations(history: list[dict[str, Any]]) -> list[tuple[int, float]]:
     """Step and loss of each evaluation in a trainer's history."""
     return [(line["step"], line["eval_loss"]) for line in history if "eval_loss" in line]

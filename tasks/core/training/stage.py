@@ -23,7 +23,7 @@ from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import OnEngine, engine_trainer
-from tasks.core.training.health import Health, TimeLimit, best_of, best_step, out_of_patience
+from tasks.core.training.health import AsAskedNow, Health, TimeLimit, best_of, best_step, out_of_patience
 from tasks.core.training.machine import Machine, limit_memory, look, peak_memory_gib
 from tasks.core.training.model import (
     adapter_digests,
@@ -140,6 +140,7 @@ def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, 
     """Telemetry, health and time limit; place is (out, machine, start of the process)."""
     out, machine, started = place
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
+    trainer.add_callback(AsAskedNow())
     telemetry = Telemetry(out, stage, machine, lambda: trainer.positions)
     first = ranks.number() == 0  # it tells, and when its time is over the others are ended with it
     if first:
