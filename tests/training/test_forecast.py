@@ -59,6 +59,27 @@ def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has
     assert told[0]["total_s"] == pytest.approx(25_000 * told[0]["step_s"], rel=1e-3)
 
 
+def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
+    """The stage's plan for a card of 8 GB."""
+    settings = load(profile, overrides).settings
+    config = base_config(settings.model.base, tmp_path)
+    return forecast(training_spec(settings, stage, {}, tmp_path), config, expected(settings, stage), card_of("8gb"))
+
+
+def test_what_would_fit_is_told_in_tokens_as_max_length_counts_them(tmp_path):
+    """A pair of up to 1,600 tokens takes half as many more with its other answer."""
+    told = forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16")["problem"]
+    most, length = re.search(r"rows of up to (\d+) tokens .* training\.max_length=(\d+) would fit", told).groups()
+    assert int(most) == 2_400
+    shorter = [f"training.max_length={length}", f"synthesis.token_budget={length}"]
+    assert "problem" not in forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16", *shorter)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
+def test_the_profile_for_a_card_of_8_gb_fits_one(tmp_path, stage):
+    assert "problem" not in forecast_of(stage, tmp_path, "kospi-7b-8gb")
+
+
 def test_where_nobody_knows_the_speed_only_the_memory_is_planned(tmp_path):
     told = told_for("22", "stage1", tmp_path)
     assert (told["step_s"], told["total_s"]) == (None, None)

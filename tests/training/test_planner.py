@@ -12,7 +12,7 @@ from tasks.core.training.planner import Work, make_plan, peak_gib, shape_of, ste
 H200 = Speed(operations=750e12, bandwidth=4.0e12)
 SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}
 SMALL |= {"num_attention_heads": 3, "num_key_value_heads": 1}
-ROWS = [Work([2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440], 8_000)]
+ROWS = [Work([2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440], 8_000, 2048)]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_peak_memory_is_what_was_seen(shape, tokens, checkpointed, seen):
 )
 def test_time_is_what_was_seen(shape, tokens, checkpointed, seen):
     rows = [700] * (tokens // 700)
-    work = Work([*rows, tokens - sum(rows)], tokens)
+    work = Work([*rows, tokens - sum(rows)], tokens, tokens)
     plan = make_plan(shape, [work], 200, H200, "bf16")
     plan = type(plan)(**vars(plan) | {"tokens": tokens, "checkpointed": checkpointed})
     assert step_seconds(shape, [work], 1, plan, H200) == pytest.approx(seen, rel=0.1)

@@ -83,4 +83,4 @@ def _assumed(spec: TrainingSpec, schedule: Stage, rows: int, longest: int) -> tu
     lengths[0][0] = round(factor * longest)
     if schedule.token_budget:
         rows = min(rows, round(schedule.token_budget / schedule.epochs / (sum(_ASSUMED) / 2 * factor)))
-    return [Work(step, sum(step) // 2) for step in lengths], max(rows, 1)
+    return [Work(step, sum(step) // 2, longest) for step in lengths], max(rows, 1)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-MARGIN_GIB = 1.0
+_WORKSPACES_GIB = 0.5  # of the libraries; the driver's context is no longer free
+MARGIN_GIB = 0.5 + _WORKSPACES_GIB
 """Of a card's memory: the driver's context and the libraries' workspaces."""
 
 
@@ -90,7 +91,7 @@ def memory_cap(wanted_gib: float, machine: Machine) -> float:
     if wanted_gib:
         return wanted_gib
     if machine.device == "cuda":
-        return torch.cuda.mem_get_info()[0] / 2**30 - MARGIN_GIB
+        return torch.cuda.mem_get_info()[0] / 2**30 - _WORKSPACES_GIB
     return psutil.virtual_memory().available / 2**30 - MARGIN_GIB
 
 

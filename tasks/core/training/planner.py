@@ -21,6 +21,7 @@ from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
 from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
 from tasks.core.training.machine import Machine, Speed, measure_speed, memory_cap
+from tasks.core.training.rows import longest
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
 _HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by more
@@ -71,10 +72,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Work:
-    """One optimizer step: tokens of each row, and how many of all are trained."""
+    """One optimizer step."""
 
-    lengths: list[int]
-    trained: int
+    lengths: list[int]  # tokens of each row in a pack
+    trained: int  # tokens of all rows
+    longest: int  # tokens of a row as training.max_length counts them: a pair's two answers are one behind the other
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def works_of(rows: list[dict[str, Any]], batch: int, cards: int = 1) -> list[Wor
 def _work(step: list[dict[str, Any]], cards: int) -> Work:
     lengths = [tokens_of(row) for row in step]
     most = max(spread(lengths, cards), key=lambda places: sum(lengths[place] for place in places))
-    return Work([lengths[place] for place in most], sum(trained_of(step[place]) for place in most))
+    trained = sum(trained_of(step[place]) for place in most)
+    return Work([lengths[place] for place in most], trained, max(longest(row) for row in step))
 
 
 def steps_of(stage: Stage, rows: int) -> int:
@@ -159,20 +162,20 @@ def make_plan(
     given_up: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises NothingFits."""
-    longest, sizes = max(max(work.lengths) for work in works), _sizes(works[:_STEPS_LOOKED_AT])
+    most, sizes = max(max(work.lengths) for work in works), _sizes(works[:_STEPS_LOOKED_AT])
     limit = given_up.get("tokens", max(sizes))
     plans = [
         Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sorted({max(longest, min(limit, size)) for size in sizes})
+        for size in sorted({max(most, min(limit, size)) for size in sizes})
         for checkpointed in range(given_up.get("checkpointed", 0), shape.layers + 1)
     ]
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
     if not fitting:
         least = min(plan.peak_gib for plan in plans) / _HEADROOM
         raise NothingFits(
-            f"Training this base on rows of up to {longest} tokens takes {least:.1f} GiB at least, but only"
-            f" {cap_gib:.3g} GiB are there. {_what_fits(shape, longest, cap_gib, plans)}"
+            f"Training this base on rows of up to {most} tokens takes {least:.1f} GiB at least, but only"
+            f" {cap_gib:.3g} GiB are there. {_what_fits(shape, works, cap_gib, plans)}"
         )
     return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
 
@@ -185,12 +188,13 @@ def _sizes(works: list[Work]) -> set[int]:
     }
 
 
-def _what_fits(shape: Shape, longest: int, cap_gib: float, plans: list[Plan]) -> str:
+def _what_fits(shape: Shape, works: list[Work], cap_gib: float, plans: list[Plan]) -> str:
     """What to change, where none of the plans fits the cap."""
-    lengths = [longest, *(length for length in range(longest // 64 * 64, 0, -64) if length < longest)]
-    for length in lengths:
-        if peak_gib(shape, length, shape.layers, nf4=True) <= _HEADROOM * cap_gib:
-            changes = [f"training.max_length={length}"] if length < longest else []
+    now = max(work.longest for work in works)
+    widened = max(max(work.lengths) for work in works) / now  # by a pair's second answer
+    for length in [now, *(length for length in range(now // 64 * 64, 0, -64) if length < now)]:
+        if peak_gib(shape, math.ceil(widened * length), shape.layers, nf4=True) <= _HEADROOM * cap_gib:
+            changes = [f"training.max_length={length}"] if length < now else []
             changes += [] if plans[-1].nf4 else ["training.base_weights=nf4"]
             return f"{' and '.join(changes)} would fit."
     least = peak_gib(shape, 1, shape.layers, nf4=True) / _HEADROOM
