@@ -1,6 +1,7 @@
 """The tiny base model and one finished Stage 2 on it, shared by the tests of training."""
 
 import json
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
 TRAINING = {"max_length": 512, "lora_rank": 4, "lora_alpha": 8, "gradient_checkpointing": False}
 SCHEDULE = {"epochs": 1, "effective_batch": 4, "micro_batch": 2, "log_every": 1, "save_every": 2, "keep": 2}
+
+# a fresh process each, without the seconds that loading torch takes
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["tasks.core.training.stage"])
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,26 @@
-"""Each stage, killed outright at five random moments, ends with the very adapter of one that nobody killed."""
+"""Each stage, killed outright at five random moments, ends with the very adapter of one that nobody killed.
+
+Asked to end, it does so at once."""
 
 import json
 import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from tasks.core.records import TrainingSpec
+from tasks.core.training.__main__ import main
 from tasks.core.training.stage import train
-from tests.training.conftest import changed
+from tests.training.conftest import changed, processes
 from tests.training.test_resume import adapter_digest
 
 KILLS = 5
-
-# a fresh process each, without the seconds that loading torch takes
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tasks.core.training.stage"])
 
 
 def start(spec: TrainingSpec) -> multiprocessing.Process:
@@ -74,3 +74,29 @@ def test_a_stage_killed_at_random_moments_ends_with_the_same_adapter(stage, back
     assert not (Path(spec.out) / "checkpoints").exists()
     told = [json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()]
     assert [line["step"] for line in told if "loss" in line] == list(range(1, steps + 1))
+
+
+def run_program(spec_file: Path, told: Path) -> None:
+    """`python -m tasks.core.training SPEC 2>TOLD`"""
+    with told.open("w") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    sys.argv = ["training", str(spec_file)]
+    sys.exit(main())
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
+def test_a_stage_ends_at_once_when_asked_to(sft, tmp_path, sign, code):
+    spec, told = changed(sft, epochs=100), tmp_path / "told.txt"
+    (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
+    process = processes.Process(target=run_program, args=(tmp_path / "spec.json", told))
+    process.start()
+    while last_step(spec) < 3:
+        assert process.is_alive()
+        time.sleep(0.01)
+    os.kill(process.pid, sign)
+    process.join(30)
+    assert process.exitcode == code
+    if sign == signal.SIGINT:
+        said = told.read_text()
+        assert said.rstrip().endswith("error: Interrupted; the next run goes on from the last checkpoint.")
+        assert "Traceback" not in said

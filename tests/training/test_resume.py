@@ -1,12 +1,8 @@
-"""A stage killed outright goes on from its newest intact checkpoint and ends as if nothing had happened."""
+"""A stage goes on from its newest intact checkpoint and ends as if nothing had happened (test_kills.py kills it)."""
 
-import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,34 +18,10 @@ from tasks.core.training.checkpoints import newest_intact, remove_oldest, seal
 from tasks.core.training.machine import look
 from tasks.core.training.model import load_policy, lora_weights
 from tasks.core.training.stage import train
-from tests.training.conftest import changed
 
 
 def adapter_digest(out: Path) -> str:
     return digest_file(out / "adapter_model.safetensors")
-
-
-def killed_after(spec: TrainingSpec, step: int, sign: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
-    """Runs the stage in a process of its own and signals it once it has told of a step; its exit code and stderr."""
-    spec_file = Path(spec.out).with_suffix(".json")
-    spec_file.write_text(json.dumps(asdict(spec)))
-    command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.startswith("{") and json.loads(line)["step"] >= step:
-                break
-        process.send_signal(sign)
-        told = process.communicate(timeout=30)[1]
-    return process.returncode, told
-
-
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_stage_ends_at_once_when_asked_to(sft, sign):
-    code, told = killed_after(changed(sft, epochs=100), 3, sign)
-    assert code == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[sign]
-    if sign == signal.SIGINT:
-        assert told.rstrip().endswith("error: Interrupted; the next run goes on from the last checkpoint.")
-        assert "Traceback" not in told
 
 
 @pytest.fixture
