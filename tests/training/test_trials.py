@@ -68,11 +68,10 @@ def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_pa
     assert told[1]["steps"] == 1
 
 
-def test_trials_run_in_a_process_of_their_own_and_one_that_cannot_be_stops_no_other(sft):
-    heard = []
-    rehearse(sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], heard.append)
-    assert heard[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
-    assert (heard[1]["rank"], heard[1]["steps"]) == (2, 1)
+def test_a_trial_that_cannot_be_stops_no_other(sft, tmp_path, monkeypatch, capsys):
+    told = run(sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys)
+    assert told[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
+    assert (told[1]["rank"], told[1]["steps"]) == (2, 1)
 
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):

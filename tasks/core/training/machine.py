@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import psutil
 import torch
@@ -19,6 +20,10 @@ MARGIN_GIB = 0.5 + _WORKSPACES_GIB
 class Speed:
     operations: float  # of 16-bit matrix products, a second
     bandwidth: float  # bytes read or written a second
+
+
+# not measured: what else runs on a CPU must not change a resumed run's micro-batches, and with them its last bits
+_CPU_SPEED = Speed(1e11, 1e10)
 
 
 @dataclass(frozen=True)
@@ -95,28 +100,25 @@ def memory_cap(wanted_gib: float, machine: Machine) -> float:
     return psutil.virtual_memory().available / 2**30 - MARGIN_GIB
 
 
+@cache  # else a trial's plan might be another one by chance
 def measure_speed(machine: Machine, hidden: int, intermediate: int) -> Speed:
-    """A fraction of a second of products and copies as a layer of these widths makes them."""
-    large = machine.device == "cuda"
-    rows, numbers = (4096, 2**27) if large else (128, 2**22)
+    """By a fraction of a second of products and copies as a layer of these widths makes them, on a GPU."""
+    if machine.device == "cpu":
+        return _CPU_SPEED
+    rows, numbers = 4096, 2**27
     one = torch.randn(rows, hidden, dtype=machine.compute, device=machine.device)
     other = torch.randn(2 * intermediate, hidden, dtype=machine.compute, device=machine.device)
     source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
-    product = _seconds(lambda: one @ other.T, large)
-    copy = _seconds(lambda: source.clone(), large)
+    product, copy = _seconds(lambda: one @ other.T), _seconds(lambda: source.clone())
     return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy)
 
 
-def _seconds(work: Callable, on_gpu: bool, times: int = 10) -> float:
-    def wait() -> None:
-        if on_gpu:
-            torch.cuda.synchronize()
-
+def _seconds(work: Callable, times: int = 10) -> float:
     for _ in range(3):
         work()
-    wait()
+    torch.cuda.synchronize()
     started = time.perf_counter()
     for _ in range(times):
         work()
-    wait()
+    torch.cuda.synchronize()
     return (time.perf_counter() - started) / times
