@@ -1,11 +1,8 @@
 """Fixtures of all tests: the user's KOSPILOT_HOME stays untouched, but its tools and downloads are shared."""
 
-import atexit
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,12 +10,9 @@ import pytest
 # a job in the background of a shell is born deaf to SIGINT, and so would be every program that a test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-if sys.dont_write_bytecode:  # each program that a test starts would compile torch's thousands of files once more
-    bytecode = tempfile.mkdtemp(prefix="kospilot-bytecode-")
-    atexit.register(shutil.rmtree, bytecode, ignore_errors=True)
-    sys.dont_write_bytecode, sys.pycache_prefix = False, bytecode
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = bytecode
+# as tasks/core/child.py does for its programs: those that tests start compile no library anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 USERS_HOME = Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot")
 
