@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import artifacts, data, machine, market, models, run
+from flows.commands import artifacts, data, machine, market, models, run, train
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError
 
@@ -29,6 +29,7 @@ machine.add_to(app)
 app.add_typer(artifacts.app)
 app.add_typer(data.app)
 app.add_typer(market.app)
+app.add_typer(train.app)
 
 
 @app.callback()

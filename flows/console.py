@@ -71,7 +71,8 @@ class RunHandler(logging.Handler):
         self.close_status()
         warning, text = record.levelno >= logging.WARNING, record.getMessage()
         if text not in self._warned:  # three steps open a model server: that there is no Ollama is said once
-            say(f"  {'! ' if warning else ''}{text}")
+            # tables keep their lines, of which a file or a wide window has room for more than 80 columns
+            stderr.print(f"  {'! ' if warning else ''}{text}", markup=False, soft_wrap=text.startswith("  "))
         if warning:
             self._warned.add(text)
 

@@ -1,6 +1,8 @@
 """stage1, stage2 and stage3, as Prefect sees them: each trains in a process of its own."""
 
 import json
+import logging
+import re
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -8,16 +10,18 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make, show_files
+from tasks.core.adoption import figures
 from tasks.core.child import run_child
 from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
-from tasks.core.produce import Job, read_metrics
-from tasks.core.records import Progress, Ref, TrainingSpec
+from tasks.core.produce import Job
+from tasks.core.records import Progress, Ref
 from tasks.core.run import Run
 from tasks.core.serving.servers import free_card
-from tasks.core.steps import STAGES
+from tasks.core.specs import training_spec
 
-_ROWS = {"normalize": "rows.parquet", "synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
+log = logging.getLogger(__name__)
+_LOGGED = re.compile(r"([A-Z]+):tasks\.[a-z_.]+:(.*)")  # a line of the child's own log
 
 
 @task(**cached("stage1"))
@@ -46,7 +50,8 @@ def _trained(run: Run, stage: str, reads: dict[str, Ref]) -> Ref:
 
 def _train(job: Job) -> dict[str, Any]:
     spec_file = job.out.with_suffix(".json")  # beside the adapter, which holds no path of this machine
-    write_json(spec_file, asdict(_spec(job)))
+    folders = {name: job.folder(name) for name in job.reads}
+    write_json(spec_file, asdict(training_spec(job.run.settings, job.step.name, folders, job.out)))
     command = [sys.executable, "-m", "tasks.core.training", spec_file]
     # one training at a time on a machine, inside Prefect or out of it
     with job.run.store.locked("accelerator", "is taken by another run's training"):
@@ -56,27 +61,15 @@ def _train(job: Job) -> dict[str, Any]:
         except WorkError as error:
             raise WorkError(_last_error(str(error))) from None
     spec_file.unlink()
-    return read_metrics(job.out)
-
-
-def _spec(job: Job) -> TrainingSpec:
-    settings, stage = job.run.settings, job.step.name
-    rows = next(job.folder(name) / file for name, file in _ROWS.items() if name in job.reads)
-    start = next((job.folder(name) for name in reversed(STAGES) if name in job.reads), None)
-    return TrainingSpec(
-        stage=stage,
-        method="dpo" if stage == "stage3" else "sft",
-        base=str(job.folder("download") / "base"),
-        start=str(start) if start else None,
-        rows=str(rows),
-        out=str(job.out),
-        training=settings.training.model_dump(mode="json"),
-        schedule=getattr(settings, stage).model_dump(mode="json"),
-    )
+    return figures(job.out)
 
 
 def _relay(line: str, progress: Progress) -> None:
-    """Turns a telemetry line of the child into progress; its other lines are in the error if it fails."""
+    """Turns a telemetry line of the child into progress and passes on its log; other lines are in the error if it
+    fails."""
+    if logged := _LOGGED.match(line):
+        log.log(logging.getLevelNamesMapping()[logged[1]], "%s", logged[2])
+        return
     try:
         told = json.loads(line)
     except ValueError:

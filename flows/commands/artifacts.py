@@ -1,13 +1,14 @@
-"""kospilot artifacts: what the store holds, whether it is intact, why it is there, and what may go."""
+"""kospilot artifacts: what the store holds, whether it is intact, why it is there, what may go, and what comes in."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.console import print_json, say, size, stdout, table
 
-app = typer.Typer(name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc.")
+app = typer.Typer(name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc, import.")
 Key = Annotated[str, typer.Argument(help="An artifact's key, or its beginning.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -45,7 +46,9 @@ def show(key: Key, as_json: Json = False) -> None:
     table("from", ("step", "key"), list(manifest.lineage.items()))
     table("settings", ("setting", "value"), list(manifest.recipe.settings.items()))
     table("files", ("file", "size", "sha256"), [(path, size(n), sha[:16]) for path, (n, sha) in manifest.files.items()])
-    table("metrics", ("name", "value"), list(manifest.metrics.items()))
+    metrics = dict(manifest.metrics)
+    table("checks", ("name", "found"), list(metrics.pop("checks", {}).items()))
+    table("metrics", ("name", "value"), list(metrics.items()))
 
 
 @app.command()
@@ -119,6 +122,22 @@ def gc(
         for entry, _ in entries:
             store.discard(entry)
         say(f"{size(total)} freed.")
+
+
+@app.command("import")
+def import_adapter(
+    folder: Annotated[Path, typer.Argument(help="The folder that `python -m tasks.core.training` wrote elsewhere.")],
+    profile: Annotated[str, typer.Argument(help="The profile whose stage it is.")] = "kospi-7b",
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")] = None,
+    step: Annotated[str | None, typer.Option(help="stage1, stage2 or stage3; by default what the folder says.")] = None,
+) -> None:
+    """Takes an adapter trained on another machine into the store, if it is exactly what the plan asks for."""
+    from tasks.core.adoption import adopt
+    from tasks.core.run import prepare
+
+    ref, new = adopt(prepare(profile, overrides or []), step, folder.expanduser())
+    say(f"{ref.step} is in the store now: the next run skips it." if new else f"{ref.step} was there already, intact.")
+    stdout.print(f"{ref.step} {ref.key}", markup=False)
 
 
 def _unneeded_models(store, remove: bool) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.train import plan_card
 from flows.console import duration, follow_run, print_json, say, stderr, stdout, table
 
 Profile = Annotated[str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")]
@@ -38,8 +39,19 @@ def run(
     execute(profile, overrides or [], force or [], only, until, yes)
 
 
-def plan(profile: Profile, overrides: Overrides = None, force: Force = None, as_json: Json = False) -> None:
+def plan(
+    profile: Profile,
+    overrides: Overrides = None,
+    force: Force = None,
+    card: Annotated[
+        str | None, typer.Option(help="Instead: how the stages would train on this card, e.g. 8gb, 24gb or RTX-4090.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """What would run, and why."""
+    if card:
+        plan_card(profile, overrides or [], card, as_json)
+        return
     from tasks.core.run import prepare
     from tasks.core.steps import chain
 

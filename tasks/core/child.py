@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from tasks.core.errors import WorkError
 
@@ -27,13 +28,6 @@ def start_child(
 ) -> subprocess.Popen:
     """Starts a command in a session of its own; it gets SIGTERM when the thread that started it dies."""
     parent = os.getpid()
-
-    def die_with_parent() -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the signal was set
-                os._exit(1)
-
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **streams}
     return subprocess.Popen(
         [str(part) for part in command],
@@ -43,9 +37,17 @@ def start_child(
         errors="replace",
         bufsize=1,
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=lambda: die_with(parent),
         **streams,
     )
+
+
+def die_with(parent: int) -> None:
+    """Lets the kernel end this process, with SIGTERM, when the thread of `parent` that started it dies."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the signal was set
+            os._exit(1)
 
 
 def stop_child(process: subprocess.Popen, patience_s: float = 20.0) -> None:
@@ -84,3 +86,16 @@ def run_child(
     if code:
         raise WorkError(f"{Path(str(command[0])).name} exited with {code}:\n" + "\n".join(tail))
     return list(tail)
+
+
+def become(*arguments: str) -> NoReturn:
+    """Becomes a Python with these arguments: memory is given back, and whoever waits for us still waits."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a GPU's driver keeps memory for as long as its files are open
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def start_over() -> NoReturn:
+    """Becomes a new program with the same command."""
+    become(*sys.orig_argv[1:])

@@ -13,6 +13,12 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_files(folder: Path) -> dict[str, str]:
+    """sha256 of every file below a folder, hidden ones aside, by its path in it."""
+    files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    return {name: digest_file(files[name]) for name in sorted(files) if not name.startswith(".") and "/." not in name}
+
+
 def digest_value(value: Any) -> str:
     """sha256 of a value's canonical JSON, as hex."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -1,5 +1,6 @@
 """What this machine has against what a profile needs; every shortfall with its remedy. Loads no torch, no Prefect."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -21,6 +22,7 @@ from tasks.core.steps import chain
 from tasks.core.tools import tool_list
 
 _CPU_BASE_GIB = 2.0  # a larger base model is not trained on a CPU in a lifetime
+_BF16_FROM = 8.0  # compute capability: Ampere and later
 _PACKAGES = ("prefect", "torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "duckdb", "xllamacpp")
 
 
@@ -31,7 +33,7 @@ def examine(settings: Settings, home: Path) -> list[dict[str, Any]]:
         _python(),
         _disk(home, needed_gib(base, chain(settings))),
         _memory(6 + 1.25 * base / 2**30),  # measured: the demo 6 GiB; a 7B wants 24
-        _gpu(required=base / 2**30 > _CPU_BASE_GIB),
+        check_gpu(required=base / 2**30 > _CPU_BASE_GIB),
         _packages(),
         _compiler(),
         *_tools(home),
@@ -67,15 +69,35 @@ def _memory(needed_gib: float) -> dict[str, Any]:
     return _line("memory", "warn", detail, "Close other programs, or use a machine with more memory.")
 
 
-def _gpu(required: bool) -> dict[str, Any]:
-    if shutil.which("nvidia-smi"):
-        query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
-        if answer.returncode == 0 and answer.stdout.strip():
-            return _line("gpu", "ok", "; ".join(answer.stdout.strip().splitlines()))
-    if required:
-        return _line("gpu", "fail", "no NVIDIA GPU found", "Train on a machine with one, or run `kospilot demo`.")
-    return _line("gpu", "ok", "none; a base model as small as this trains on the CPU")
+def check_gpu(required: bool) -> dict[str, Any]:
+    """The NVIDIA cards as the driver tells them: memory, and whether they compute in bf16."""
+    cards = _cards()
+    if not cards:
+        if required:
+            return _line("gpu", "fail", "no NVIDIA GPU found", "Train on a machine with one, or run `kospilot demo`.")
+        return _line("gpu", "ok", "none; a base model as small as this trains on the CPU")
+    detail = "; ".join(
+        f"{name}, {_gib(free)} of {_gib(total)} GiB free, compute capability {capability}"
+        f" ({'bf16' if float(capability) >= _BF16_FROM else 'no bf16'}), driver {driver}"
+        for name, total, free, capability, driver in cards
+    )
+    if all(float(card[3]) >= _BF16_FROM for card in cards):
+        return _line("gpu", "ok", detail)
+    return _line("gpu", "warn", detail, "Without bf16 it trains in fp16 and not on kospilot's engine, so more slowly.")
+
+
+def _gib(mib: str) -> str:
+    return f"{int(mib) / 1024:.1f}" if mib.isdecimal() else "?"  # a card that shares the machine's memory names none
+
+
+def _cards() -> list[list[str]]:
+    """Per card: name, MiB in all, MiB free, compute capability, driver. Empty without a driver that answers."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    wanted = "name,memory.total,memory.free,compute_cap,driver_version"
+    query = ["nvidia-smi", f"--query-gpu={wanted}", "--format=csv,noheader,nounits"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    return [line.split(", ") for line in answer.stdout.splitlines() if line] if answer.returncode == 0 else []
 
 
 def _packages() -> dict[str, Any]:
@@ -85,6 +107,8 @@ def _packages() -> dict[str, Any]:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # an extra
+        found.append(f"unsloth {importlib.metadata.version('unsloth')}")
     if missing:
         return _line("packages", "fail", f"missing: {', '.join(missing)}", "Run `uv sync`.")
     return _line("packages", "ok", ", ".join(found))

@@ -1,7 +1,6 @@
 """Making one artifact: lock, look, build in staging, publish. Knows no step and no Prefect."""
 
 import importlib.metadata
-import json
 import logging
 import platform
 import shlex
@@ -132,7 +131,3 @@ def _made(run: Run, started: float) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": versions,
     }
-
-
-def read_metrics(out: Path) -> dict[str, Any]:
-    return json.loads((out / "metrics.json").read_text(encoding="utf-8"))

@@ -113,7 +113,8 @@ def _validate(values: dict, mistakes: list[str]) -> Settings | None:
     except ValidationError as error:
         for problem in error.errors():
             path = ".".join(str(part) for part in problem["loc"])
-            mistakes.append(f"{path}={problem['input']}: {problem['msg']}.")
+            told = problem["msg"].removeprefix("Value error, ")
+            mistakes.append(f"{path}={problem['input']}: {told}.")
         return None
 
 

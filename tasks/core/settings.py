@@ -5,7 +5,7 @@ Profiles and overrides hold only differences; profiles.py puts them together.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 BESIDE = "beside"
 """Marks a field that is left out of artifact keys: it changes how the work is done but not its result, or it says where
@@ -19,11 +19,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def result_settings(self) -> dict[str, Any]:
-        """The fields that can change a result, for an artifact's key."""
-        fields = type(self).model_fields
-        return {
-            name: value for name, value in self.model_dump(mode="json").items() if BESIDE not in fields[name].metadata
-        }
+        """The fields that can change a result, for an artifact's key. An empty mapping asks for nothing."""
+        fields, values = type(self).model_fields, self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if BESIDE not in fields[name].metadata and value != {}}
 
 
 class Model(Section):
@@ -121,11 +119,21 @@ class Stages(Section):
 
 
 class Training(Section):
-    backend: Annotated[Literal["auto", "trl"], BESIDE] = "auto"
-    """Training engine; all train the same thing. auto takes the best one here; trl forces TRL, PEFT and bitsandbytes,
-    which train on a GPU or a CPU and are so far the only one."""
+    backend: Annotated[Literal["auto", "engine", "unsloth", "trl"], BESIDE] = "auto"
+    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; unsloth
+    knows more models (extra `unsloth`, Linux with a GPU); trl is TRL, PEFT and bitsandbytes, for any model, with or
+    without a GPU. auto takes the first of them that is possible here, and on a CPU trl."""
+    memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
+    """Most GPU memory, in GiB, that training plans with and may take; 0 is all that is free."""
+    cards: Annotated[int, BESIDE, Field(ge=0)] = 0
+    """GPUs that share each step's rows; 0 takes all there are."""
+    base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
+    """How the engine holds the NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4), which takes less
+    memory and more time; auto takes what is faster within the memory. The values are the same."""
     max_length: Count = 2_048
     """Longest row in tokens. Longer rows are left out and counted, never cut."""
+    template: Annotated[Literal["chatml", "any"], BESIDE] = "chatml"
+    """Chat template that the base must have: chatml, which releases are served with; any trains whatever it has."""
     lora_rank: Count = 32
     """Rank r of the LoRA matrices."""
     lora_alpha: Count = 16
@@ -134,14 +142,44 @@ class Training(Section):
     """Dropout on the LoRA input."""
     target_modules: list[str] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     """Linear layers that get an adapter."""
+    module_ranks: dict[str, Count] = {}
+    """Ranks of single target modules, e.g. training.module_ranks={q_proj: 64, v_proj: 64}; the others have lora_rank.
+    All updates are scaled alike, by lora_alpha / lora_rank."""
     warmup_ratio: Share = 0.1
     """Share of the optimizer steps over which the learning rate rises to its peak; cosine decay follows."""
     assistant_only_loss: bool = True
     """Train on the assistant's tokens only; false trains on the whole text."""
     gradient_checkpointing: Annotated[bool, BESIDE] = True
-    """Recompute activations in the backward pass: less memory, more time."""
+    """Recompute activations in the backward pass: less memory, more time. The engine decides for each layer itself."""
+    max_minutes: Annotated[float, BESIDE, Field(ge=0)] = 0
+    """Minutes after which a stage stops with a checkpoint, to be gone on from by the next run; 0 is no limit."""
+    shrink: bool = False
+    """Where the card is full and nothing else is left to give up: train with a shorter length (1,024 at least), then a
+    smaller rank (16 at least), at last on q_proj and v_proj only. The stage then starts again from its beginning."""
     seed: int = 42
     """Seed of adapter initialization and row order."""
+
+    def result_settings(self) -> dict[str, Any]:
+        return {name: value for name, value in super().result_settings().items() if name != "shrink" or value}
+
+    @field_validator("module_ranks")
+    @classmethod
+    def _names_targets(cls, ranks: dict[str, int], others: ValidationInfo) -> dict[str, int]:
+        targets = others.data.get("target_modules", [])
+        if odd := [name for name in ranks if name not in targets]:
+            raise ValueError(f"{odd[0]} gets no adapter: training.target_modules are {', '.join(targets)}")
+        return ranks
+
+    @field_validator("shrink")
+    @classmethod
+    def _shrinks_one_rank(cls, shrink: bool, others: ValidationInfo) -> bool:
+        if shrink and others.data.get("module_ranks"):
+            raise ValueError("it would halve lora_rank only, and training.module_ranks are set; take one of the two")
+        return shrink
+
+    def rank_of(self, module: str) -> int:
+        """Rank of the adapter of the linear layers of this name; 0 where they have none."""
+        return self.module_ranks.get(module, self.lora_rank) if module in self.target_modules else 0
 
 
 class Stage(Section):
@@ -152,7 +190,7 @@ class Stage(Section):
     effective_batch: Count
     """Rows per optimizer step."""
     micro_batch: Annotated[Count, BESIDE]
-    """Rows per forward pass; accumulation makes up the effective batch."""
+    """Rows per forward pass with TRL; accumulation makes up the effective batch. The engine packs what fits."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW."""
     token_budget: Annotated[int, Field(ge=0)] = 0
@@ -163,6 +201,23 @@ class Stage(Section):
     """Optimizer steps between two checkpoints."""
     keep: Annotated[Count, BESIDE]
     """Checkpoints kept."""
+    eval_every: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps between two evaluations on held-out rows; 0 evaluates at the end only."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Evaluations without a lower loss after which the stage stops and takes its best checkpoint; 0 trains to the end
+    and takes the last one."""
+
+    @field_validator("patience")
+    @classmethod
+    def _counts_evaluations(cls, patience: int, others: ValidationInfo) -> int:
+        if patience and not others.data.get("eval_every"):
+            raise ValueError("patience counts evaluations; set eval_every too")
+        return patience
+
+    def result_settings(self) -> dict[str, Any]:
+        """Evaluating changes a result only where it may end the stage."""
+        idle = () if self.patience else ("eval_every", "patience")
+        return {name: value for name, value in super().result_settings().items() if name not in idle}
 
 
 class Stage1(Stage):

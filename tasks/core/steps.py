@@ -13,6 +13,9 @@ from tasks.core.errors import RequestError
 from tasks.core.settings import Settings
 
 STAGES = ("stage1", "stage2", "stage3")
+STAGE_VERSION = 1
+"""Version of the three, which is also written beside an adapter that is trained on another machine."""
+
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 _TOKENIZER = ("base/tokenizer*", "base/chat_template*", "base/special_tokens*")
 
@@ -154,6 +157,7 @@ def _training_step(stage: str, ran: list[str]) -> Step:
         content=_ADAPTER,
         reads={"download": ("base/*",), **rows, **start},
         settings=("training", stage),
+        version=STAGE_VERSION,
         resumes=True,
     )
 

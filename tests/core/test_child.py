@@ -63,3 +63,24 @@ def test_a_killed_parent_takes_its_child_along():
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_program_starts_over_as_the_same_process_with_the_same_command_and_no_open_files(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from tasks.core.child import start_over\n"
+        "print(os.getpid(), *sys.argv[1:], len(os.listdir('/dev/fd')))\n"
+        "if not os.path.exists('seen'):\n"
+        "    held = open('seen', 'w')\n"
+        "    os.set_inheritable(held.fileno(), True)\n"
+        "    start_over()\n"
+        "sys.exit(5)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, program, "one", "two words"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert "one two words" in first
+    assert done.returncode == 5

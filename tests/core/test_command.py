@@ -14,6 +14,9 @@ import pytest
         (["run", "dmo"], "There is no profile 'dmo'. Did you mean demo?"),
         (["plan"], "Missing"),
         (["plan", "demo", "--forc", "x"], "No such option"),
+        (["plan", "demo", "--card", "banana"], "--card banana is neither a size in GiB (8gb, 24gb, 20) nor one of"),
+        (["train", "sweep", "demo", "--ranks", "8,x"], "--ranks 8,x is no list of ranks: --ranks 8,16,32."),
+        (["train", "probe", "demo", "--stage", "stage4"], "There is no stage 'stage4' to try out. Did you mean stage"),
         (["frobnicate"], "No such command"),
         (
             ["settings", "demo", "synthesis.rowz=1"],

@@ -21,3 +21,12 @@ def test_a_warning_that_several_steps_raise_is_printed_once(capsys):
     assert told.count("! No Ollama on this machine.") == 1
     assert told.count("a plain word") == 3
     assert "quantize    ran             6.4 s" in told
+
+
+def test_a_tables_lines_stay_whole_and_prose_is_wrapped(capsys):
+    line = "  yes  start weights  420 of 420 matrices" + 60 * " " + "all"
+    for text in (line, 60 * "word "):
+        RunHandler().emit(record(text, logging.INFO))
+    told = capsys.readouterr().err.splitlines()
+    assert f"  {line}" in told
+    assert len(told) > 3

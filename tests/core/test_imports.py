@@ -12,7 +12,9 @@ import flows
 
 CODE = Path(flows.__file__).resolve().parent.parent
 STAGES = {"data", "market", "synthesis", "training", "release", "serving", "evaluation"}
-COMPOSERS = {f"tasks/core/{name}.py" for name in ("run", "disk", "doctor")}  # above the stages: look at them all
+COMPOSERS = {
+    f"tasks/core/{name}.py" for name in ("run", "disk", "doctor", "rehearsal")
+}  # above the stages: look at them all
 HEAVY_AT = ("tasks/core/training/", "tasks/core/release/", "tasks/core/data/base.py")
 HEAVY = {"torch", "trl", "peft", "transformers", "bitsandbytes", "unsloth"}
 

@@ -94,7 +94,8 @@ def test_how_the_work_is_done_makes_nothing_run(store):
         "stage2.micro_batch=2",
         "stage3.save_every=9",
         "stage1.keep=1",
-        "training.backend=trl",
+        "training.backend=engine",
+        "training.memory_gib=24",
     )
     assert set(actions(changed).values()) == {"skip"}
 

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.profiles import load, meanings, profile_names
-from tasks.core.settings import Settings
+from tasks.core.settings import Settings, Training
 
 
 @pytest.mark.parametrize("profile", profile_names())
@@ -56,6 +56,7 @@ def test_all_mistakes_are_shown_at_once():
         ("data.top_up=true", True),
         ("evaluation.baseline=false", False),
         ("stages.skip=[stage1, stage2]", ["stage1", "stage2"]),
+        ("training.module_ranks={q_proj: 64, v_proj: 8}", {"q_proj": 64, "v_proj": 8}),
     ],
 )
 def test_a_value_is_read_as_its_setting_wants_it(override, value):
@@ -66,10 +67,17 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["training.backend=unsloth"], "training.backend=unsloth: Input should be 'auto' or 'trl'"),
+        (["training.backend=jax"], "training.backend=jax: Input should be 'auto', 'engine', 'unsloth' or 'trl'"),
         (["data.rows=[1"], "data.rows=[1 is not YAML; a list is [a, b]"),
         (["market.train_until=soon"], "market.train_until=soon is neither a date (YYYY-MM-DD), `latest-N`"),
         (["market.train_until=2025-13-01"], "market.train_until=2025-13-01 is neither a date"),
+        (["training.module_ranks={lm_head: 8}"], "lm_head gets no adapter: training.target_modules are q_proj, k_proj"),
+        (["training.module_ranks={q_proj: 0}"], "training.module_ranks.q_proj=0: Input should be greater than or"),
+        (
+            ["training.module_ranks={q_proj: 8}", "training.shrink=true"],
+            "training.shrink=true: it would halve lora_rank only",
+        ),
+        (["stage2.patience=2"], "stage2.patience=2: patience counts evaluations; set eval_every too."),
         (["stage3.micro_batch=3"], "stage3.micro_batch=3 does not divide stage3.effective_batch=2: choose 1, 2."),
         (["release.num_ctx=1024"], "release.num_predict=1024 leaves no room for a prompt in release.num_ctx=1024"),
         (["training.max_length=1024"], "synthesis.token_budget=1500 makes rows that training.max_length=1024 leaves"),
@@ -95,5 +103,8 @@ def test_how_is_left_out_of_keys_and_what_is_in():
     assert "log_every" not in settings.stage2.result_settings()
     assert "micro_batch" not in settings.stage2.result_settings()
     assert "dir" not in settings.market.result_settings()
-    assert "backend" not in settings.training.result_settings()
+    assert not {"backend", "memory_gib", "cards", "base_weights"} & settings.training.result_settings().keys()
     assert settings.stage2.result_settings()["effective_batch"] == 8
+    assert "module_ranks" not in settings.training.result_settings()  # none is asked for
+    asked = Training(module_ranks={"q_proj": 8})
+    assert asked.result_settings()["module_ranks"] == {"q_proj": 8}

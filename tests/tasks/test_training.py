@@ -1,6 +1,7 @@
-"""What a training process tells becomes progress, and what its libraries print does not disturb it."""
+"""What a training process tells becomes progress and log, and what its libraries print does not disturb it."""
 
 import json
+import logging
 
 import pytest
 
@@ -17,3 +18,14 @@ def test_telemetry_becomes_progress():
     heard = []
     _relay(json.dumps(told), lambda fraction, text: heard.append((fraction, text)))
     assert heard == [(0.25, "step 5/20, loss 1.250, 140 tokens/s, 2.5 GiB, 30 s left")]
+
+
+def test_the_childs_log_is_passed_on_and_its_libraries_is_not(caplog):
+    caplog.set_level(logging.INFO)
+    _relay("INFO:tasks.core.training.report:  yes  dpo loss  0.693147 nats", lambda *told: pytest.fail(str(told)))
+    _relay("WARNING:tasks.core.training.checkpoints:checkpoint-7 is not used", lambda *told: pytest.fail(str(told)))
+    _relay("WARNING:bitsandbytes.cextension:No GPU", lambda *told: pytest.fail(str(told)))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "  yes  dpo loss  0.693147 nats"),
+        ("WARNING", "checkpoint-7 is not used"),
+    ]

@@ -1,11 +1,14 @@
 """The tiny base model and one finished Stage 2 on it, shared by the tests of training."""
 
+import json
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.core.errors import WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage2, Stage3, Training
 from tasks.core.training.stage import train
@@ -13,6 +16,10 @@ from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
 TRAINING = {"max_length": 512, "lora_rank": 4, "lora_alpha": 8, "gradient_checkpointing": False}
 SCHEDULE = {"epochs": 1, "effective_batch": 4, "micro_batch": 2, "log_every": 1, "save_every": 2, "keep": 2}
+
+# a fresh process each, without the seconds that loading torch takes
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["tasks.core.training.stage"])
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +52,28 @@ def dpo(base, stage2, tmp_path) -> TrainingSpec:
     return replace(spec, stage="stage3", method="dpo", start=str(stage2))
 
 
+@pytest.fixture
+def plant(monkeypatch):
+    """plant(where, name, fault): the function is replaced by one that gets the right one's result and arguments."""
+
+    def put(where, name, fault):
+        right = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda *given, **named: fault(right(*given, **named), *given))
+
+    return put
+
+
 def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:
     out.mkdir()
     training: dict[str, Any] = Training(**TRAINING).model_dump(mode="json")
     return TrainingSpec("stage2", "sft", str(base), None, str(rows), str(out), training, schedule.model_dump())
+
+
+def checked(out: str | Path) -> dict[str, Any]:
+    """The figures of a stage's checks.json, every one of which held."""
+    told = json.loads((Path(out) / "checks.json").read_text())
+    assert all(check["ok"] for check in told.values())
+    return {name: check["value"] for name, check in told.items()}
 
 
 def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
@@ -57,3 +82,12 @@ def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
     training = spec.training | {name: value for name, value in fields.items() if name in spec.training}
     rest = {name: value for name, value in fields.items() if name not in schedule and name not in training}
     return replace(spec, training=training, schedule=schedule, **rest)
+
+
+def refused(spec, told: str) -> None:
+    """The stage stops, says so, leaves no adapter, and its table holds the check that failed."""
+    with pytest.raises(WorkError, match=told):
+        train(spec)
+    assert not (Path(spec.out) / "adapter_model.safetensors").exists()
+    found = json.loads((Path(spec.out) / "checks.json").read_text())
+    assert not all(check["ok"] for check in found.values())

@@ -1,145 +1,194 @@
-"""Every check of a start has a case in which it fails, and says which and by how much."""
+"""Every check of the policy has a fault that it finds: planted where it would happen, the stage refuses and says by how
+much."""
 
 import math
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
+from transformers import Trainer
+from trl import SFTConfig
 
 from tasks.core.errors import WorkError
-from tasks.core.settings import Stage3, Training
-from tasks.core.training import checks
+from tasks.core.settings import Training
+from tasks.core.training import checks, model, stage, trainers
+from tasks.core.training.engine.trainers import EngineDPO
 from tasks.core.training.machine import look
-from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, saved_weights
-from tasks.core.training.rows import IGNORED, encode_pair, encode_sft, select
-from tasks.core.training.stage import _loss_of, train
-from tasks.core.training.trainers import dpo_at_start, dpo_trainer, sft_trainer
-from tests.tiny import chat_rows, preference_pairs
-from tests.training.conftest import SCHEDULE, TRAINING, changed
+from tasks.core.training.model import load_policy, lora_weights
+from tasks.core.training.stage import train
+from tests.training.conftest import TRAINING, changed, checked, refused
+from tests.training.test_engine_stages import attentive
+
+BOTH = pytest.mark.parametrize("backend", ["trl", "engine"])
 
 
-@pytest.fixture
-def tokenizer(base):
-    return load_tokenizer(base)
+@BOTH
+def test_an_adapter_that_one_layer_lacks(sft, plant, backend):
+    plant(model, "_lora", lambda config, *given: setattr(config, "layers_to_transform", [0]) or config)
+    refused(changed(sft, backend=backend), "7 of 14 layers have no adapter, the first is model.layers.1.")
 
 
-@pytest.fixture
-def policy(base):
-    return load_policy(base, None, Training(**TRAINING), look())
-
-
-@pytest.fixture
-def rows(tokenizer):
-    return [encode_sft(tokenizer, row, whole_text=False) for row in chat_rows(10)]
-
-
-@pytest.fixture
-def trainer(base, stage2, tokenizer, tmp_path):
-    """A DPO trainer that continues Stage 2 and waits for its reference."""
-    policy = load_policy(base, stage2, Training(**TRAINING), look())
-    pairs = select([encode_pair(tokenizer, pair) for pair in preference_pairs(6)], 512, 0, 1)
-    stage = (Training(**TRAINING), Stage3(**SCHEDULE, learning_rate=1e-3), tmp_path)
-    return dpo_trainer(policy, tokenizer, pairs, stage, look())
-
-
-def test_right_masks_pass(tokenizer, rows):
-    told = checks.check_masks(tokenizer, rows, whole_text=False)
-    assert told["rows"] == told["rows_decoded_to_their_answers"] == 10
-    assert told["answers_with_trained_eos"] == sum(len(row["answers"]) for row in rows)
-    assert 0.2 < told["trained_share"] < 0.9
-
-
-@pytest.mark.parametrize(
-    ("shift", "told"),
-    [(1, r"10 rows? .*|answers do not end in a trained <\|im_end\|>"), (-1, "do not end in a trained")],
-)
-def test_a_mask_that_is_off_by_one_is_refused(tokenizer, rows, shift, told):
-    row = rows[0]
-    trained = [label != IGNORED for label in row["labels"]]
-    moved = trained[-shift:] + trained[:-shift]
-    row["labels"] = [token if on else IGNORED for token, on in zip(row["input_ids"], moved, strict=True)]
-    with pytest.raises(WorkError, match=told):
-        checks.check_masks(tokenizer, rows, whole_text=False)
-
-
-def test_an_answer_whose_first_token_is_not_trained_is_refused(tokenizer, rows):
-    labels = rows[0]["labels"]
-    labels[next(place for place, label in enumerate(labels) if label != IGNORED)] = IGNORED
-    with pytest.raises(WorkError, match="The trained tokens say .* where the answer is"):
-        checks.check_masks(tokenizer, rows, whole_text=False)
-
-
-def test_an_eos_that_is_not_trained_is_refused(tokenizer, rows):
-    rows[3]["labels"] = [label if label != tokenizer.eos_token_id else IGNORED for label in rows[3]["labels"]]
-    with pytest.raises(WorkError, match=r"1 answers do not end in a trained <\|im_end\|>: the model would never stop"):
-        checks.check_masks(tokenizer, rows, whole_text=False)
-
-
-def test_a_row_without_a_trained_token_is_refused(tokenizer, rows):
-    rows[0]["labels"] = [IGNORED] * len(rows[0]["labels"])
-    with pytest.raises(WorkError, match="1 of 10 rows have no trained token"):
-        checks.check_masks(tokenizer, rows, whole_text=False)
-
-
-def test_lora_weights_in_another_type_are_refused(policy):
-    checks.check_float32(policy)
-    name, weight = next(lora_weights(policy))
-    weight.data = weight.data.bfloat16()
-    with pytest.raises(WorkError, match=f"1 LoRA weights are not float32, the first is {name}"):
-        checks.check_float32(policy)
-
-
-def test_trl_would_round_the_weights_and_does_not_get_to(base, tokenizer, rows, tmp_path):
-    """TRL casts the adapter of a quantized base to bf16 when it makes a trainer."""
-    policy = load_policy(base, None, Training(**TRAINING), look())
-    policy.is_loaded_in_4bit = True
-    before = {name: weight.detach().clone() for name, weight in lora_weights(policy)}
-    stage = (Training(**TRAINING), Stage3(**SCHEDULE, learning_rate=1e-3), tmp_path)
-    sft_trainer(policy, tokenizer, select(rows, 512, 0, 1), stage, look())
-    checks.check_float32(policy)
-    checks.check_same_weights(policy, before, "the start")
+def test_a_base_that_is_trained_too(sft, plant):
+    plant(model, "_lora", lambda config, *given: setattr(config, "bias", "all") or config)
+    refused(sft, r"6 weights of the base would be trained, the first is .*q_proj.*bias")
 
 
 @pytest.mark.parametrize("matrix", ["lora_A", "lora_B"])
-def test_a_frozen_matrix_is_refused(trainer, matrix):
-    trainer.use_reference(None)
-    name, weight = next((n, w) for n, w in lora_weights(trainer.model) if matrix in n)
-    weight.requires_grad_(False)
-    with pytest.raises(WorkError, match=f"1 LoRA matrices get no gradient, e.g. {name}"):
-        checks.check_gradients(trainer.model, _loss_of(trainer, 0))
+@BOTH
+def test_a_frozen_matrix(sft, plant, backend, matrix):
+    def freeze(policy, *given):
+        next(weight for name, weight in lora_weights(policy) if matrix in name).requires_grad_(False)
+        return policy
+
+    plant(stage, "load_policy", freeze)
+    refused(changed(sft, backend=backend), f"1 LoRA matrices get no gradient, e.g. .*{matrix}")
 
 
-def test_a_dropped_adapter_is_refused(trainer):
-    """A matrix that the forward pass does not go through."""
-    trainer.use_reference(None)
-    layer = trainer.model.base_model.model.model.layers[1].mlp.up_proj
-    layer.forward = layer.base_layer.forward
-    with pytest.raises(WorkError, match=r"2 LoRA matrices get no gradient, e.g. .*layers.1.mlp.up_proj.lora_"):
-        checks.check_gradients(trainer.model, _loss_of(trainer, 0))
+def test_an_adapter_that_the_forward_pass_leaves_out(dpo, plant):
+    def drop(policy, *given):
+        layer = policy.base_model.model.model.layers[1].mlp.up_proj
+        layer.forward = layer.base_layer.forward
+        return policy
+
+    plant(stage, "load_policy", drop)
+    refused(dpo, r"2 LoRA matrices get no gradient, e.g. .*layers.1.mlp.up_proj.lora_")
 
 
-def test_the_reference_is_stage_2s_policy(trainer, stage2):
-    trainer.use_reference(stage2)
-    told = checks.check_reference(dpo_at_start(trainer))["dpo_at_start"]
-    assert told == {"loss": pytest.approx(math.log(2), abs=1e-6), "reward": 0, "log_prob_gap": 0}
-    assert list(trainer.model.peft_config) == ["default"]
-    assert all(weight.requires_grad for _, weight in lora_weights(trainer.model))
+def test_lora_weights_in_16_bit(sft, plant):
+    def round_off(policy, *given):
+        for _, weight in lora_weights(policy):
+            weight.data = weight.data.bfloat16()
+        return policy
+
+    plant(stage, "load_policy", round_off)
+    refused(sft, "28 LoRA weights are not float32, the first is .*lora_A")
 
 
-def test_a_reference_that_is_the_base_is_refused(trainer):
-    trainer.use_reference(None)
-    with pytest.raises(WorkError, match=r"Before the first step"):
-        checks.check_reference(dpo_at_start(trainer))
+def quantized_to_trl(policy, *given):
+    policy.is_loaded_in_4bit = True
+    return policy
 
 
-def test_a_policy_that_moved_before_the_first_step_is_refused(trainer, stage2):
-    trainer.use_reference(stage2)
-    for _, weight in lora_weights(trainer.model):
-        weight.data += 0.1
-    with pytest.raises(WorkError, match=r"The policy's .*lora_A.* is not Stage 2's"):
-        checks.check_same_weights(trainer.model, saved_weights(stage2), "Stage 2")
-    with pytest.raises(WorkError, match=r"Before the first step"):
-        checks.check_reference(dpo_at_start(trainer))
+def test_trls_rounding_of_the_adapter_is_taken_back(sft, plant):
+    """TRL casts the adapter of a quantized base to bf16 when it makes a trainer."""
+    plant(stage, "load_policy", quantized_to_trl)
+    train(sft)
+    assert checked(sft.out)["lora_parameters_float32"] > 0
+
+
+def test_trls_rounding_of_the_adapter_is_found(sft, plant, monkeypatch):
+    plant(stage, "load_policy", quantized_to_trl)
+    monkeypatch.setattr(trainers, "_keeping_weights", lambda policy, make: make())
+    refused(sft, "LoRA weights are not float32")
+
+
+def test_a_base_in_another_type(sft, plant):
+    def widen(policy, *given):
+        policy.base_model.model.model.layers[0].mlp.up_proj.base_layer.float()
+        return policy
+
+    plant(stage, "load_policy", widen)
+    refused(sft, "1 base layers compute in float32, not bfloat16: .*layers.0.mlp.up_proj")
+
+
+@BOTH
+def test_another_start_than_the_earlier_stages(dpo, monkeypatch, backend):
+    """As if the earlier adapter had been left behind for a new one."""
+    monkeypatch.setattr(stage, "load_policy", lambda base, start, *rest: load_policy(base, None, *rest))
+    refused(changed(dpo, backend=backend), r"matrices are others than the earlier stage's.*differ by up to 0\.\d+")
+
+
+def test_a_reference_that_is_the_base(dpo, monkeypatch):
+    right = trainers._reference
+    monkeypatch.setattr(trainers, "_reference", lambda policy, start: right(policy, None))
+    refused(dpo, r"Before the first step the DPO loss is 0\.\d+, not ln 2 = 0.693147")
+
+
+def test_a_reference_of_the_engine_that_is_the_base(dpo, monkeypatch):
+    right = EngineDPO.use_reference
+
+    def of_base(trainer, start):
+        adapter = {name: weight.data.clone() for name, weight in lora_weights(trainer.model)}
+        for name, weight in lora_weights(trainer.model):
+            weight.data *= "lora_A" in name
+        trainer.engine.refresh()
+        right(trainer, start)
+        for name, weight in lora_weights(trainer.model):
+            weight.data.copy_(adapter[name])
+
+    monkeypatch.setattr(EngineDPO, "use_reference", of_base)
+    refused(changed(dpo, backend="engine"), "Before the first step")
+
+
+@BOTH
+def test_a_reference_that_moves_with_the_policy(dpo, monkeypatch, backend):
+    """As if the frozen base were trained, so that the policy without its update is not the reference any more."""
+    right = trainers.Sealed.training_step
+
+    def move(trainer, policy, inputs, *rest):
+        with torch.no_grad():
+            policy.base_model.model.model.norm.weight += 0.1
+        return right(trainer, policy, inputs, *rest)
+
+    if backend == "engine":
+        right = EngineDPO.training_step
+        monkeypatch.setattr(EngineDPO, "training_step", move)
+    else:
+        monkeypatch.setattr(trainers.Sealed, "training_step", move)
+    refused(
+        changed(dpo, backend=backend), r"The reference moved while the stage trained: .* by \d+\.\d+ nats an answer"
+    )
+
+
+def test_a_start_adapter_that_is_written_to_meanwhile(dpo, stage2, tmp_path, monkeypatch):
+    start = tmp_path / "start"
+    start.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (start / name).write_bytes((stage2 / name).read_bytes())
+    right = trainers.Sealed.training_step
+
+    def write(*given):
+        (start / "adapter_config.json").write_text((stage2 / "adapter_config.json").read_text() + "\n")
+        return right(*given)
+
+    monkeypatch.setattr(trainers.Sealed, "training_step", write)
+    refused(changed(dpo, start=str(start)), "start changed while the stage that started from them trained")
+
+
+def test_rows_padded_together_that_see_one_another(sft, tmp_path, monkeypatch):
+    """A padding-free batch whose rows' positions got lost is one long row to the model."""
+    base = attentive(sft, tmp_path / "attentive")
+    monkeypatch.setattr(trainers, "SFTConfig", partial(SFTConfig, padding_free=True))
+    right = trainers.SFTTrainer.compute_loss
+
+    def lose_positions(trainer, policy, inputs, *rest, **named):
+        line = torch.arange(inputs["input_ids"].shape[1])[None]
+        return right(trainer, policy, inputs | {"position_ids": line}, *rest, **named)
+
+    monkeypatch.setattr(trainers.SFTTrainer, "compute_loss", lose_positions)
+    refused(
+        changed(sft, backend="trl", micro_batch=4, base=str(base)),
+        r"each row alone by \d+\.\d+ nats a token, more than 0.02",
+    )
+
+
+def test_a_pairs_batch_whose_mask_is_off_by_one(dpo, monkeypatch):
+    right = trainers._log_probs
+
+    def late(trainer, batch):
+        return right(trainer, batch | {"completion_mask": batch["completion_mask"].roll(1, dims=1)})
+
+    monkeypatch.setattr(trainers, "_log_probs", late)
+    refused(changed(dpo, backend="trl"), r"each row alone by \d+\.\d+ nats a token")
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 2e-2)])
+def test_how_much_packing_may_differ(dtype, allowed):
+    one = torch.tensor([-2.0, -3.0])
+    assert not checks.check_packing((one, one + 0.9 * allowed, dtype), "another").problem
+    over = checks.check_packing((one, one + 1.1 * allowed, dtype), "another")
+    assert f"more than {allowed:g}. Use another." in over.problem
+    assert "by nan nats" in checks.check_packing((one, one * torch.nan, dtype), "another").problem
 
 
 @pytest.mark.parametrize(
@@ -148,30 +197,61 @@ def test_a_policy_that_moved_before_the_first_step_is_refused(trainer, stage2):
         ({"loss": 0.7, "reward": 0.0, "log_prob_gap": 0.0}, "the DPO loss is 0.700000, not ln 2 = 0.693147"),
         ({"loss": 0.6931, "reward": 0.02, "log_prob_gap": 0.0}, "a reward is 0.020000, not 0"),
         ({"loss": 0.6931, "reward": 0.0, "log_prob_gap": 0.5}, "differ from its reference's by 0.5000 nats"),
+        ({"loss": math.nan, "reward": 0.0, "log_prob_gap": 0.0}, "the DPO loss is nan"),
     ],
 )
 def test_a_wrong_start_of_dpo_says_by_how_much(told, message):
-    with pytest.raises(WorkError, match=message):
-        checks.check_reference(told)
+    (problem,) = [check.problem for check in checks.check_reference(told) if check.problem]
+    assert message in problem
 
 
-def test_an_adapter_that_did_not_move_is_refused(policy):
-    before = {name: weight.detach().clone() for name, weight in lora_weights(policy)}
-    with pytest.raises(WorkError, match=r"Only 0.0 % of the LoRA elements moved"):
-        checks.check_moved(policy, before, strict=False)
-    next(lora_weights(policy))[1].data += 1
-    assert 0 < checks.check_moved(policy, before, strict=False)["elements_moved_share"] < 0.9
-    with pytest.raises(WorkError, match=r"% of the LoRA elements moved: part of the adapter was not trained"):
-        checks.check_moved(policy, before, strict=True)
+@BOTH
+def test_a_matrix_that_the_optimizer_lacks(sft, monkeypatch, backend):
+    right = Trainer.create_optimizer
+
+    def forget(trainer, *given):
+        optimizer = right(trainer, *given)
+        optimizer.param_groups[0]["params"].pop()
+        return optimizer
+
+    monkeypatch.setattr(Trainer, "create_optimizer", forget)
+    refused(changed(sft, backend=backend), "1 LoRA matrices are not the optimizer's, the first is .*lora_")
 
 
-def test_a_stage_that_fails_a_check_leaves_no_adapter(sft, monkeypatch):
-    monkeypatch.setattr("tasks.core.training.stage.lora_weights", lambda policy: iter(()))
-    kept = checks.lora_weights
-    monkeypatch.setattr(checks, "lora_weights", lambda policy: ((n, w.bfloat16()) for n, w in kept(policy)))
-    with pytest.raises(WorkError, match="28 LoRA weights are not float32"):
-        train(sft)
-    assert not (Path(sft.out) / "adapter_model.safetensors").exists()
+def test_an_optimizer_that_keeps_its_moments_in_16_bit(sft, monkeypatch):
+    right = Trainer.create_optimizer
+
+    class Rounding(torch.optim.AdamW):
+        def step(self, closure=None):
+            super().step(closure)
+            for kept in self.state.values():
+                kept["exp_avg"] = kept["exp_avg"].bfloat16()
+
+    def make(trainer, *given):
+        trainer.optimizer = Rounding(right(trainer, *given).param_groups)
+        return trainer.optimizer
+
+    monkeypatch.setattr(Trainer, "create_optimizer", make)
+    refused(sft, "The optimizer keeps bfloat16 numbers, in which small updates are lost")
+
+
+def test_an_adapter_that_does_not_move(sft):
+    """Rates so small that float32 adds nothing; only B, which starts at zero, seems to follow."""
+    refused(changed(sft, learning_rate=1e-30, epochs=3), r"Only \d\d\.\d % of the LoRA elements moved")
+
+
+@BOTH
+def test_a_matrix_that_does_not_move(sft, monkeypatch, backend):
+    """As if its gradient were lost on the way to the optimizer."""
+
+    def lose(trainer, *given, **named):
+        next(lora_weights(trainer.model))[1].grad = None
+        return right(trainer, *given, **named)
+
+    right = Trainer._clip_grad_norm
+    monkeypatch.setattr(Trainer, "_clip_grad_norm", lose)
+    spec = changed(sft, backend=backend, epochs=3, learning_rate=2e-2)
+    refused(spec, r"1 LoRA matrices did not move at all, the first is .*lora_A")
 
 
 def test_a_loss_that_is_no_number_stops_the_stage(sft):

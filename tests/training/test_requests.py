@@ -1,5 +1,6 @@
 """Requests that cannot be met end before the first step, with exit code 2 and one line that says what to change."""
 
+import importlib
 import json
 import os
 import shutil
@@ -9,14 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from bitsandbytes import cextension
 
 from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.training.__main__ import main
+from tasks.core.training import __main__ as program
+from tasks.core.training import stage
+from tasks.core.training.machine import Machine
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
 from tests.training.conftest import changed
+from tests.training.test_engine_stages import attentive
 
 
 def refused(spec, told: str, error=RequestError) -> None:
@@ -53,6 +59,36 @@ def test_a_padding_token_that_is_the_eos_is_replaced(broken):
     assert load_tokenizer(broken).pad_token == "<|endoftext|>"
 
 
+def test_a_padding_token_that_is_the_eos_and_cannot_be_replaced(sft, broken):
+    config, vocabulary = broken / "tokenizer_config.json", broken / "tokenizer.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "<|im_end|>"}))
+    vocabulary.write_text(vocabulary.read_text().replace("<|endoftext|>", "<|other|>"))
+    refused(changed(sft, base=str(broken)), r"pads with its EOS '<\|im_end\|>', .* Set pad_token in its tokenizer")
+
+
+def test_a_template_other_than_the_one_that_is_asked_for(sft, broken):
+    template = broken / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_start|>", "["))
+    spec = changed(sft, base=str(broken))
+    refused(spec, r"is not ChatML, which releases are served with: it renders .*; or training.template=any")
+    train(changed(spec, template="any"))
+
+
+def test_a_gpu_whose_bitsandbytes_has_no_library(sft, monkeypatch):
+    """bitsandbytes itself says nothing until the first weight is quantized."""
+    monkeypatch.setattr(stage, "look", lambda: Machine("cuda", torch.bfloat16, "a card"))
+    broken = cextension.ErrorHandlerMockBNBNativeLibrary("CUDA binary not found")
+    monkeypatch.setattr(cextension, "lib", broken)
+    refused(sft, r"There is a GPU \(a card\), but bitsandbytes has no library that works .* Install both anew")
+
+
+def test_a_start_adapter_of_other_weights_of_the_same_shape(dpo, tmp_path):
+    other = attentive(dpo, tmp_path / "other")
+    refused(
+        changed(dpo, base=str(other)), "was trained on another base model: model.safetensors of .*other is not the one"
+    )
+
+
 def test_a_base_without_weights(sft, broken):
     (broken / "model.safetensors").unlink()
     refused(changed(sft, base=str(broken)), "broken cannot be loaded")
@@ -72,17 +108,29 @@ def test_a_target_that_the_base_does_not_have(sft):
     refused(changed(sft, target_modules=wrong), r"names w_proj, which the base model does not have.*down_proj")
 
 
+def test_a_rank_for_a_module_that_gets_no_adapter(sft):
+    refused(changed(sft, target_modules=["q_proj"], module_ranks={"v_proj": 2}), "v_proj gets no adapter")
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [({"lora_rank": 8}, r"has r 4 \(settings: 8\)"), ({"target_modules": ["q_proj"]}, "has target_modules")],
+    [
+        ({"lora_rank": 8}, r"has r 4 \(settings: 8\)"),
+        ({"target_modules": ["q_proj"]}, "has target_modules"),
+        ({"module_ranks": {"q_proj": 2}}, r"has rank_pattern \{\} \(settings: \{'q_proj': 2\}\)"),
+    ],
 )
 def test_a_start_adapter_of_other_settings(dpo, setting, told):
     refused(changed(dpo, **setting), told)
 
 
-def test_a_start_adapter_of_another_base(dpo, tmp_path):
-    other = make_base(tmp_path / "other", layers=1)
-    refused(changed(dpo, base=str(other)), "was made for another base model: 14 matrices have no counterpart")
+def test_a_start_adapter_of_another_base(dpo, stage2, tmp_path):
+    """It says so itself; one that says nothing of its base has matrices too many."""
+    spec = changed(dpo, base=str(make_base(tmp_path / "other", layers=1)))
+    refused(spec, "was trained on another base model: model.safetensors of .*other is not the one")
+    silent = Path(shutil.copytree(stage2, tmp_path / "silent"))
+    (silent / "training_config.json").unlink()
+    refused(changed(spec, start=str(silent)), "was made for another base model: 14 matrices have no counterpart")
 
 
 def test_a_start_that_is_no_adapter_or_a_damaged_one(dpo, stage2, tmp_path):
@@ -98,7 +146,7 @@ def test_rows_that_are_pairs_where_conversations_are_wanted(sft, dpo):
 
 def run(spec_file: Path, monkeypatch) -> int:
     monkeypatch.setattr(sys, "argv", ["training", str(spec_file)])
-    return main()
+    return program.main()
 
 
 @pytest.mark.parametrize(
@@ -136,8 +184,8 @@ def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp
     assert digest_file(tmp_path / "here" / "adapter_model.safetensors") == digest
 
 
-def test_importing_the_training_program_leaves_the_importer_its_network():
-    told = "import os, tasks.core.training.__main__; print(os.environ.get('HF_HUB_OFFLINE'))"
-    clean = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    done = subprocess.run([sys.executable, "-c", told], env=clean, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["None"]
+def test_importing_the_training_program_leaves_the_importer_its_network(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    before = dict(os.environ)
+    importlib.reload(program)
+    assert dict(os.environ) == before

@@ -1,12 +1,8 @@
-"""A stage killed outright goes on from its newest intact checkpoint and ends as if nothing had happened."""
+"""A stage goes on from its newest intact checkpoint and ends as if nothing had happened (test_kills.py kills it)."""
 
-import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,59 +12,16 @@ from tasks.core.digests import digest_file
 from tasks.core.errors import WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Training
+from tasks.core.training import proofs
 from tasks.core.training import stage as stage_module
 from tasks.core.training.checkpoints import newest_intact, remove_oldest, seal
 from tasks.core.training.machine import look
 from tasks.core.training.model import load_policy, lora_weights
 from tasks.core.training.stage import train
-from tests.training.conftest import changed
 
 
 def adapter_digest(out: Path) -> str:
     return digest_file(out / "adapter_model.safetensors")
-
-
-def killed_after(spec: TrainingSpec, step: int, sign: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
-    """Runs the stage in a process of its own and signals it once it has told of a step; its exit code and stderr."""
-    spec_file = Path(spec.out).with_suffix(".json")
-    spec_file.write_text(json.dumps(asdict(spec)))
-    command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.startswith("{") and json.loads(line)["step"] >= step:
-                break
-        process.send_signal(sign)
-        told = process.communicate(timeout=30)[1]
-    return process.returncode, told
-
-
-@pytest.mark.parametrize(("method", "step"), [("sft", 5), ("dpo", 3)])
-def test_a_killed_stage_ends_with_the_same_adapter(method, step, request, tmp_path, caplog):
-    spec = changed(request.getfixturevalue(method), save_every=1, epochs=2)
-    (tmp_path / "whole").mkdir()
-    train(replace(spec, out=str(tmp_path / "whole")))
-    out = Path(spec.out)
-    assert killed_after(spec, step)[0] == -signal.SIGKILL
-    assert not (out / "adapter_model.safetensors").exists()
-    checkpoint = newest_intact(out / "checkpoints")
-    assert checkpoint is not None
-    with caplog.at_level("INFO", logger="tasks"):
-        metrics = train(spec)
-    assert metrics["resumed_from"] == checkpoint.name
-    assert f"resuming from {checkpoint.name}" in caplog.text
-    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
-    steps = [json.loads(line)["step"] for line in (out / "telemetry.jsonl").read_text().splitlines()]
-    assert sorted(set(steps)) == list(range(1, metrics["steps"] + 1))
-    assert not (out / "checkpoints").exists()
-
-
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_stage_ends_at_once_when_asked_to(sft, sign):
-    code, told = killed_after(changed(sft, epochs=100), 3, sign)
-    assert code == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[sign]
-    if sign == signal.SIGINT:
-        assert told.rstrip().endswith("error: Interrupted; the next run goes on from the last checkpoint.")
-        assert "Traceback" not in told
 
 
 @pytest.fixture
@@ -116,7 +69,7 @@ def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypa
 def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch):
     """The log-probs that the resumed run compares with are those of Stage 2's adapter, not of the checkpoint's."""
     seen = []
-    kept = stage_module.dpo_at_start
+    kept = proofs.dpo_at_start
 
     def look(trainer):
         seen.append((trainer.train_dataset["ref_chosen_logps"][:], kept(trainer)))
@@ -125,7 +78,7 @@ def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage_module, "dpo_at_start", look)
+    monkeypatch.setattr(proofs, "dpo_at_start", look)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage_module, "save_adapter", stop)
         train(dpo)

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, TrainingArguments
+from trl import SFTConfig
 
 from tasks.core.digests import digest_file
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, write_jsonl
-from tests.training.conftest import changed
+from tests.training.conftest import changed, checked
 
 
 def adapter(out: str | Path) -> dict[str, torch.Tensor]:
@@ -30,9 +31,10 @@ def lines(out: str | Path) -> list[dict]:
 
 def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     metrics = train(changed(sft, epochs=3, learning_rate=2e-2))
-    told = json.loads((Path(sft.out) / "checks.json").read_text())
-    assert told["matrices_with_gradient"] == 2 * 7 * 2  # layers x modules x (A, B)
-    assert told["lora_dtype"] == "float32"
+    told = checked(sft.out)
+    assert told["layers_with_adapter"] == 2 * 7
+    assert told["matrices_with_gradient"] == told["matrices_in_the_optimizer"] == 2 * 7 * 2  # (A, B)
+    assert (told["base_computes_in"], told["optimizer_state"]) == ("bfloat16", "float32")
     assert told["elements_moved_share"] > 0.9
     assert all(tensor.dtype == torch.float32 for tensor in adapter(sft.out).values())
     assert all(tensor.any() for tensor in adapter(sft.out).values())
@@ -107,12 +109,28 @@ def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
     assert digests(tmp_path / "checkpointed") == digests(sft.out)
 
 
+@pytest.mark.parametrize(
+    ("backend", "config"), [("trl", "trainers.SFTConfig"), ("engine", "engine.trainers.TrainingArguments")]
+)
+def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, backend, config):
+    """transformers would give it the rows of the next step."""
+
+    def on_two(**told):
+        made = right(**told)
+        made._n_gpu = 2
+        return made
+
+    right = {"trl": SFTConfig, "engine": TrainingArguments}[backend]
+    monkeypatch.setattr(f"tasks.core.training.{config}", on_two)
+    train(changed(sft, backend=backend))
+    assert [line["step"] for line in lines(sft.out) if "loss" in line] == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_dpo_starts_at_ln_2_and_learns_the_preference(dpo, stage2):
     train(changed(dpo, epochs=3))
-    start = json.loads((Path(dpo.out) / "checks.json").read_text())["dpo_at_start"]
-    assert start["loss"] == pytest.approx(math.log(2), abs=1e-6)
-    assert start["reward"] == 0
-    assert start["log_prob_gap"] == 0
+    start = checked(dpo.out)
+    assert start["dpo_loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert start["dpo_reward"] == start["dpo_log_prob_gap"] == start["dpo_reference_at_the_end"] == 0
     told = [line for line in lines(dpo.out) if "loss" in line]
     assert told[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)  # the first step of the warm-up has rate 0
     assert told[-1]["reward_margin"] > 0.05 > abs(told[0]["reward_margin"])
@@ -123,8 +141,7 @@ def test_dpo_starts_at_ln_2_and_learns_the_preference(dpo, stage2):
 
 def test_dpo_without_an_earlier_stage_starts_from_the_base(dpo):
     train(changed(dpo, start=None))
-    start = json.loads((Path(dpo.out) / "checks.json").read_text())["dpo_at_start"]
-    assert start["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert checked(dpo.out)["dpo_loss"] == pytest.approx(math.log(2), abs=1e-6)
 
 
 def test_a_stage_continues_the_earlier_adapter(sft, stage2):
@@ -135,7 +152,7 @@ def test_a_stage_continues_the_earlier_adapter(sft, stage2):
 
 def test_whole_text_loss_trains_the_prompts_too(sft):
     metrics = train(changed(sft, assistant_only_loss=False))
-    assert json.loads((Path(sft.out) / "checks.json").read_text())["trained_share"] == 1
+    assert checked(sft.out)["trained_share"] == 1
     assert metrics["steps"] == 7
 
 

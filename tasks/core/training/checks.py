@@ -1,128 +1,199 @@
-"""What has to be true before the first step and after the last one; a failure stops the stage and says by how much.
+"""What has to be true of the policy before the first step and after the last one, and by how much it is not.
 
-Every figure goes into checks.json. Each check raises WorkError.
+Each function looks at one thing and tells it as report.Check; report.Report stops the stage where one does not hold.
 """
 
 import math
-from itertools import zip_longest
-from typing import Any
-from unicodedata import normalize
+from pathlib import Path
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
-from transformers import PreTrainedTokenizerFast
+from peft.tuners.tuners_utils import BaseTunerLayer
 
-from tasks.core.errors import WorkError
 from tasks.core.training.model import lora_weights
-from tasks.core.training.rows import IGNORED
+from tasks.core.training.report import Check
 
 LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
+SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}  # mean nats per token of an answer
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
-ROWS_DECODED = 1_000  # decoding all of 200,000 rows takes longer than it tells; the rows are in random order
 
 
-def check_masks(tokenizer: PreTrainedTokenizerFast, rows: list[dict[str, Any]], whole_text: bool) -> dict[str, Any]:
-    """Something is trained in every row; every answer ends in a trained EOS and is trained from its first character on.
-
-    The rows' `answers` are the texts; those of the first ROWS_DECODED rows are compared with what the trained ids say.
-    whole_text: the prompts are trained too, so only the EOS can be looked for.
-    """
-    answers = [_answers(row) for row in rows]
-    empty = sum(not any(row) for row in answers)
-    if empty:
-        raise WorkError(f"{empty} of {len(rows)} rows have no trained token; their assistant turn is empty.")
-    eos = tokenizer.eos_token_id
-    without = sum(eos not in answer if whole_text else answer[-1] != eos for row in answers for answer in row)
-    if without:
-        raise WorkError(f"{without} answers do not end in a trained {tokenizer.eos_token}: the model would never stop.")
-    decoded = [] if whole_text else list(zip(rows, answers, strict=True))[:ROWS_DECODED]
-    for row, ids in decoded:
-        _check_decoded(tokenizer, ids, row["answers"])
-    trained = sum(len(answer) for row in answers for answer in row)
-    positions = sum(row["positions"] for row in rows)
-    return {
-        "rows": len(rows),
-        "positions": positions,
-        "trained_share": round(trained / positions, 4),
-        "answers_with_trained_eos": sum(map(len, answers)),
-        "rows_decoded_to_their_answers": len(decoded),
-    }
+def check_complete(policy: PeftModel, targets: list[str]) -> list[Check]:
+    """Every linear layer that training.target_modules names has an adapter, and nothing but adapters is trained."""
+    named = [(name, layer) for name, layer in policy.base_model.model.named_modules() if _last(name) in targets]
+    bare = [name for name, layer in named if not isinstance(layer, BaseTunerLayer)]
+    adapters = {name for name, _ in lora_weights(policy)}
+    others = [name for name, weight in policy.named_parameters() if weight.requires_grad and name not in adapters]
+    return [
+        Check(
+            "layers_with_adapter",
+            len(named) - len(bare),
+            f"of {len(named)}",
+            "all",
+            f"{len(bare)} of {len(named)} layers have no adapter, the first is {bare[0]}." if bare else "",
+        ),
+        Check(
+            "trained_beside_the_adapter",
+            len(others),
+            "weights",
+            "0",
+            f"{len(others)} weights of the base would be trained, the first is {others[0]}." if others else "",
+        ),
+    ]
 
 
-def _check_decoded(tokenizer: PreTrainedTokenizerFast, ids: list[list[int]], texts: list[str]) -> None:
-    # Qwen's tokenizer composes Unicode (NFC) before it splits
-    trained = [normalize("NFC", tokenizer.decode(answer, clean_up_tokenization_spaces=False)) for answer in ids]
-    wanted = [normalize("NFC", text + tokenizer.eos_token) for text in texts]
-    if trained != wanted:
-        got, want = next((g, w) for g, w in zip_longest(trained, wanted, fillvalue="") if g != w)
-        raise WorkError(f"The trained tokens say {got[:60]!r} where the answer is {want[:60]!r}: the mask is wrong.")
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
-def _answers(row: dict[str, Any]) -> list[list[int]]:
-    """The runs of trained tokens of a row."""
-    if "chosen_ids" in row:
-        return [answer for answer in (row["chosen_ids"], row["rejected_ids"]) if answer]
-    runs: list[list[int]] = [[]]
-    for label in row["labels"]:
-        if label == IGNORED:
-            runs.append([])
-        else:
-            runs[-1].append(label)
-    return [run for run in runs if run]
-
-
-def check_float32(policy: PeftModel) -> dict[str, Any]:
-    """Every LoRA weight is float32: in bf16 small updates vanish, and a resumed run differs."""
-    wrong = [name for name, weight in lora_weights(policy) if weight.dtype != torch.float32]
+def check_types(policy: PeftModel, compute: torch.dtype) -> list[Check]:
+    """The base computes in the compute type, from NF4 or from its values; every LoRA weight is float32."""
+    linear = [
+        (name, layer)
+        for name, layer in policy.named_modules()
+        if isinstance(layer, torch.nn.Linear) and "lora_" not in name
+    ]
+    wrong = [(name, found) for name, layer in linear if (found := _computes_in(layer)) != compute]
+    problem = ""
     if wrong:
-        raise WorkError(f"{len(wrong)} LoRA weights are not float32, the first is {wrong[0]}.")
-    return {"lora_dtype": "float32", "lora_parameters": sum(weight.numel() for _, weight in lora_weights(policy))}
+        problem = f"{len(wrong)} base layers compute in {_name(wrong[0][1])}, not {_name(compute)}: {wrong[0][0]}."
+    nf4 = sum(isinstance(layer, Linear4bit) for _, layer in linear)
+    held = f"{nf4} layers NF4, {len(linear) - nf4} in 16 bit"
+    return [Check("base_computes_in", _name(compute), f"({held})", _name(compute), problem), check_float32(policy)]
 
 
-def check_same_weights(policy: PeftModel, expected: dict[str, torch.Tensor], whose: str) -> None:
+def _computes_in(layer: torch.nn.Linear) -> torch.dtype:
+    return layer.compute_dtype if isinstance(layer, Linear4bit) else layer.weight.dtype
+
+
+def check_float32(policy: PeftModel) -> Check:
+    """Every LoRA weight is float32: in bf16 small updates vanish, and a resumed run differs."""
+    weights = list(lora_weights(policy))
+    wrong = [name for name, weight in weights if weight.dtype != torch.float32]
+    count = sum(weight.numel() for _, weight in weights)
+    problem = f"{len(wrong)} LoRA weights are not float32, the first is {wrong[0]}." if wrong else ""
+    return Check("lora_parameters_float32", count, "parameters", "all LoRA weights", problem)
+
+
+def check_same_weights(policy: PeftModel, expected: dict[str, torch.Tensor], whose: str) -> Check:
     """The policy's LoRA weights are exactly these."""
-    for name, weight in lora_weights(policy):
-        if name not in expected or not torch.equal(weight.detach().cpu(), expected[name].float()):
-            raise WorkError(f"The policy's {name} is not {whose}'s.")
+    odd, weights = [], list(lora_weights(policy))
+    for name, weight in weights:
+        if name not in expected:
+            odd.append(f"{name} is not among {whose}'s")
+        elif not torch.equal(weight.detach().cpu(), expected[name].float()):
+            gap = (weight.detach().cpu() - expected[name].float()).abs().max().item()
+            odd.append(f"{name} is not {whose}'s: they differ by up to {gap:.3g}")
+    problem = f"{len(odd)} LoRA matrices are others than {whose}'s. The policy's {odd[0]}." if odd else ""
+    equal = len(weights) - len(odd)
+    return Check("start_weights", equal, f"of {len(weights)} matrices equal {whose}'s", "all", problem)
 
 
-def check_gradients(policy: PeftModel, loss: torch.Tensor) -> dict[str, Any]:
+def check_gradients(policy: PeftModel, loss: torch.Tensor) -> Check:
     """A backward pass reaches every LoRA matrix. B starts at zero, so A's gradient may be zero, but it is there."""
     loss.backward()
-    without = [name for name, weight in lora_weights(policy) if weight.grad is None]
-    silent = [
-        name
-        for name, weight in lora_weights(policy)
-        if "lora_B" in name and weight.grad is not None and not weight.grad.any()
-    ]
+    weights = list(lora_weights(policy))
+    without = [name for name, weight in weights if weight.grad is None]
+    without += [n for n, weight in weights if "lora_B" in n and weight.grad is not None and not weight.grad.any()]
     policy.zero_grad(set_to_none=True)
-    if without or silent:
-        raise WorkError(f"{len(without) + len(silent)} LoRA matrices get no gradient, e.g. {(without + silent)[0]}.")
-    return {"matrices_with_gradient": sum(1 for _ in lora_weights(policy))}
+    problem = f"{len(without)} LoRA matrices get no gradient, e.g. {without[0]}." if without else ""
+    return Check("matrices_with_gradient", len(weights) - len(without), f"of {len(weights)}", "all", problem)
 
 
-def check_reference(told: dict[str, float]) -> dict[str, Any]:
+def check_packing(
+    proof: tuple[torch.Tensor, torch.Tensor, torch.dtype], otherwise: str, moment: str = "at_start"
+) -> Check:
+    """Mean log-probs of a few answers are the same with other rows beside them as for each row alone, nats a token.
+
+    proof: alone, packed or padded together, and the type that computed them; otherwise: the setting that avoids it.
+    """
+    alone, together, dtype = proof
+    gap, most = (alone - together).abs().max().item(), SAME_LOSS[dtype]
+    problem = (
+        f"Log-probs of rows packed together differ from those of each row alone by {gap:.4f} nats a token, more than"
+        f" {most:g}. Use {otherwise}."
+    )
+    ok = gap <= most  # not so where it is no number
+    return Check(f"packed_against_alone_{moment}", round(gap, 6), "nats a token", f"<= {most:g}", "" if ok else problem)
+
+
+def check_reference(told: dict[str, float]) -> list[Check]:
     """On the starting policy's weights DPO's loss is ln 2, its rewards 0, and both sides' log-probs the reference's.
 
     told: loss, reward (largest absolute), log_prob_gap (largest, nats per sequence).
     """
-    if abs(told["loss"] - math.log(2)) > LN2_TOLERANCE:
-        raise WorkError(f"Before the first step the DPO loss is {told['loss']:.6f}, not ln 2 = {math.log(2):.6f}.")
-    if told["reward"] > LN2_TOLERANCE:
-        raise WorkError(f"Before the first step a reward is {told['reward']:.6f}, not 0.")
-    if told["log_prob_gap"] > LOG_PROB_TOLERANCE:
-        raise WorkError(f"The policy's log-probs differ from its reference's by {told['log_prob_gap']:.4f} nats.")
-    return {"dpo_at_start": told}
+    loss, reward, gap = told["loss"], told["reward"], told["log_prob_gap"]
+    begin, ln2 = "Before the first step", math.log(2)
+    loss_problem = f"{begin} the DPO loss is {loss:.6f}, not ln 2 = {ln2:.6f}."
+    gap_problem = f"{begin} the policy's log-probs differ from its reference's by {gap:.4f} nats."
+    return [
+        _within("dpo_loss", loss, ("nats", ln2, LN2_TOLERANCE), loss_problem),
+        _within("dpo_reward", reward, ("", 0, LN2_TOLERANCE), f"{begin} a reward is {reward:.6f}, not 0."),
+        _within("dpo_log_prob_gap", gap, ("nats an answer", 0, LOG_PROB_TOLERANCE), gap_problem),
+    ]
 
 
-def check_moved(policy: PeftModel, before: dict[str, torch.Tensor], strict: bool) -> dict[str, Any]:
-    """Share of the LoRA elements that changed. Strict: at least MOVED_SHARE of them."""
-    total = moved = 0
+def check_start_files(same: bool, start: Path) -> Check:
+    """The files of the adapter that the stage started from, which is DPO's reference, are still what they were."""
+    problem = "" if same else f"The files of {start} changed while the stage that started from them trained."
+    return Check("start_adapter_files", "unchanged" if same else "changed", "", "unchanged", problem)
+
+
+def check_frozen(gap: float) -> Check:
+    """After the stage the starting weights still have the log-probs that the reference was given before it."""
+    problem = f"The reference moved while the stage trained: its log-probs differ by {gap:.4f} nats an answer."
+    return _within("dpo_reference_at_the_end", gap, ("nats an answer", 0, LOG_PROB_TOLERANCE), problem)
+
+
+def _within(name: str, value: float, wanted: tuple[str, float, float], problem: str) -> Check:
+    """wanted: unit, the right value, and how far off is allowed; what is no number is never within."""
+    unit, right, tolerance = wanted
+    limit = f"{right:.6f} +- {tolerance:g}" if right else f"<= {tolerance:g}"
+    return Check(name, round(value, 6), unit, limit, "" if abs(value - right) <= tolerance else problem)
+
+
+def check_optimizer(policy: PeftModel, optimizer: torch.optim.Optimizer) -> Check:
+    """The optimizer updates every LoRA matrix."""
+    updated = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    weights = list(lora_weights(policy))
+    without = [name for name, weight in weights if id(weight) not in updated or not weight.requires_grad]
+    problem = f"{len(without)} LoRA matrices are not the optimizer's, the first is {without[0]}." if without else ""
+    return Check("matrices_in_the_optimizer", len(weights) - len(without), f"of {len(weights)}", "all", problem)
+
+
+def check_optimizer_state(optimizer: torch.optim.Optimizer) -> Check:
+    """Its moments are float32, or 8-bit with float32 scales; in 16 bit small updates are lost."""
+    state = optimizer.state.values()
+    types = {_name(x.dtype) for kept in state for x in kept.values() if torch.is_tensor(x) and x.numel() > 1}
+    half = types & {"bfloat16", "float16"}
+    problem = f"The optimizer keeps {', '.join(sorted(half))} numbers, in which small updates are lost." if half else ""
+    return Check("optimizer_state", ", ".join(sorted(types)), "", "float32, uint8", problem)
+
+
+def check_moved(policy: PeftModel, before: dict[str, torch.Tensor], strict: bool) -> list[Check]:
+    """Share of the LoRA elements that changed. Strict: at least MOVED_SHARE of them, and some in every matrix."""
+    total, moved, still = 0, 0, []
     for name, weight in lora_weights(policy):
-        total += weight.numel()
-        moved += int((weight.detach().cpu() != before[name]).sum())
+        changed = int((weight.detach().cpu() != before[name]).sum())
+        total, moved = total + weight.numel(), moved + changed
+        still += [] if changed else [name]
     share = moved / total
-    if share == 0 or (strict and share < MOVED_SHARE):
-        raise WorkError(f"Only {100 * share:.1f} % of the LoRA elements moved: part of the adapter was not trained.")
-    return {"elements_moved_share": round(share, 4)}
+    low = share == 0 or (strict and share < MOVED_SHARE)
+    problem = f"Only {100 * share:.1f} % of the LoRA elements moved: part of the adapter was not trained."
+    held = f"{len(still)} LoRA matrices did not move at all, the first is {still[0]}." if still and strict else ""
+    return [
+        Check(
+            "elements_moved_share",
+            round(share, 4),
+            "of the LoRA elements",
+            f">= {MOVED_SHARE}" if strict else "> 0 (few steps)",
+            problem if low else "",
+        ),
+        Check("matrices_that_did_not_move", len(still), "", "0" if strict else "any (few steps)", held),
+    ]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -20,6 +20,7 @@ IGNORED = -100
 """Label of a token that is not trained (the index that PyTorch's cross entropy ignores)."""
 
 _EVAL_FROM_ROWS, _EVAL_MOST = 20, 500  # 1 % of the rows, at most 500, is kept for eval loss; few rows keep one
+_PROVEN_ROWS, _PROVEN_TOKENS = 4, 32  # rows that a proof takes, and the trained tokens that a telling one has at least
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,22 @@ def longest(row: dict[str, Any]) -> int:
     if "input_ids" in row:
         return len(row["input_ids"])
     return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
+
+
+def telling(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The shortest rows whose answers have enough tokens to tell something; else those with the most."""
+    trained = {
+        place: min(sum(x != IGNORED for x in labels) for _, labels in answers_of(row)) for place, row in enumerate(rows)
+    }
+    telling = [place for place, count in trained.items() if count >= _PROVEN_TOKENS]
+    if not telling:
+        return [rows[place] for place in sorted(trained, key=trained.get)[-_PROVEN_ROWS:]]
+    return [rows[place] for place in sorted(telling, key=lambda place: rows[place]["positions"])[:_PROVEN_ROWS]]
+
+
+def answers_of(row: dict[str, Any]) -> list[tuple[list[int], list[int]]]:
+    """Ids and labels of a row, or of a pair's two answers, each alone."""
+    if "input_ids" in row:
+        return [(row["input_ids"], row["labels"])]
+    masked = [IGNORED] * len(row["prompt_ids"])
+    return [(row["prompt_ids"] + row[side], masked + row[side]) for side in ("chosen_ids", "rejected_ids")]

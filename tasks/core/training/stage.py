@@ -3,127 +3,236 @@
 import json
 import logging
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState, set_seed
 
-from tasks.core.digests import digest_file, write_json
-from tasks.core.errors import RequestError
+from tasks.core.digests import digest_file, digest_files, write_json
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage, Stage3, Training
-from tasks.core.training import checks
+from tasks.core.settings import Stage, Training
+from tasks.core.specs import settings_of
+from tasks.core.steps import STAGE_VERSION
+from tasks.core.training import ranks
+from tasks.core.training.backend import Backend, choose_backend
 from tasks.core.training.card import write_card
-from tasks.core.training.checkpoints import newest_intact
+from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.cpu_kernel import use_on_cpu
-from tasks.core.training.machine import Machine, look, peak_memory_gib
-from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, save_adapter, saved_weights
+from tasks.core.training.engine.trainers import OnEngine, engine_trainer
+from tasks.core.training.health import AsAskedNow, Health, TimeLimit, best_of, best_step, out_of_patience
+from tasks.core.training.machine import Machine, limit_memory, look, peak_memory_gib
+from tasks.core.training.model import (
+    adapter_digests,
+    check_library,
+    load_fast_policy,
+    load_policy,
+    load_tokenizer,
+    load_weights,
+    read_config,
+    save_adapter,
+    saved_weights,
+)
+from tasks.core.training.oom import TRIES, Try, given_up, giving_way, in_force, read_tries, tell_tries
+from tasks.core.training.planner import Plan, plan_stage, steps_of
+from tasks.core.training.proofs import Proof
+from tasks.core.training.report import Report
+from tasks.core.training.row_checks import check_lengths, check_masks, check_template
 from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
-from tasks.core.training.trainers import SealedDPO, dpo_at_start, dpo_trainer, sft_trainer, steps_of
+from tasks.core.training.trainers import dpo_trainer, sft_trainer
 
 log = logging.getLogger(__name__)
-_STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the warm-up are small
 
 
 def train(spec: TrainingSpec) -> dict[str, Any]:
-    """Trains a stage into spec.out and returns its metrics; goes on from the newest intact checkpoint there."""
-    started, machine, out = time.monotonic(), look(), Path(spec.out)
-    training, schedule = _settings(spec)
-    if machine.device == "cpu":
-        use_on_cpu()
+    """Trains a stage into spec.out and returns its metrics; goes on from the newest intact checkpoint there.
+
+    Raises CardFull where another process would have more memory, or need less.
+    """
+    started, out = time.monotonic(), Path(spec.out)
+    tries = read_tries(out)
+    spec = in_force(spec, tries)
+    training, schedule = settings_of(spec)
+    machine = machine_for(training)
     set_seed(training.seed)
-    tokenizer = load_tokenizer(Path(spec.base))
-    rows = _encode(spec, tokenizer, training, schedule)
-    told = checks.check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss)
-    log.info("%d rows, %d positions an epoch, left out: %s", len(rows.train), rows.positions, rows.left_out)
+    tokenizer = load_tokenizer(Path(spec.base), training.template)
+    read = _digests_of(spec)
+    report = Report(out / "checks.json" if ranks.number() == 0 else None)
+    rows = _encode(spec, tokenizer, (training, schedule), report)
+    _check_patience(spec.stage, schedule, rows)
 
-    start = Path(spec.start) if spec.start else None
-    policy = load_policy(Path(spec.base), start, training, machine)
-    make = dpo_trainer if spec.method == "dpo" else sft_trainer
-    trainer = make(policy, tokenizer, rows, (training, schedule, out), machine)
-    told |= _check_start(trainer, start, rows)
-    trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
-    trainer.add_callback(Telemetry(out, spec.stage, machine, lambda: trainer.positions))
-    resumed, moved = _run(trainer, out)
-    told |= moved
-    if rows.evaluation:
-        trainer.evaluate()
+    tried = Try(training, schedule, rows, bool(spec.start), earlier=tries)
+    with giving_way(out, tried):
+        tried.plan = plan_for(spec, tried, machine, given_up(tries))
+        trainer = make_trainer(spec, tokenizer, tried, machine)
+        proof = Proof(trainer, Path(spec.start) if spec.start else None, rows, report)
+        proof.before(training.target_modules, machine.compute)
+        _add_callbacks(trainer, spec.stage, tried, (out, machine, started))
+        resumed = _run(trainer, proof, spec.stage, schedule)
+        if rows.evaluation and not schedule.eval_every:
+            trainer.evaluate()
+    if ranks.number():
+        return {}
 
-    save_adapter(policy, tokenizer, Path(spec.base), out)
+    save_adapter(trainer.model, tokenizer, Path(spec.base), out)
     metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
-    metrics |= {"seconds": round(time.monotonic() - started, 1)}
-    _write_beside(spec, out, told, metrics)
+    metrics |= {"seconds": round(time.monotonic() - started, 1)} | _told_of_backend(trainer)
+    metrics |= _told_of_the_way(trainer, out, schedule, tries)
+    _write_beside(spec, read, report, metrics)
     return metrics
 
 
-def _check_start(trainer, start: Path | None, rows: Rows) -> dict[str, Any]:
-    """All that has to be true of the policy and its reference before the first step."""
-    policy = trainer.model
-    told = checks.check_float32(policy)
-    if start:
-        checks.check_same_weights(policy, saved_weights(start), "the earlier stage")
-    if isinstance(trainer, SealedDPO):
-        trainer.use_reference(start)
-        told |= checks.check_reference(dpo_at_start(trainer))
-    # the shortest row, because activations are not checkpointed yet: a long one would set the stage's peak of memory
-    shortest = min(range(len(rows.train)), key=lambda place: rows.train[place]["positions"])
-    return told | checks.check_gradients(policy, _loss_of(trainer, shortest))
+def backend_of(spec: TrainingSpec) -> Backend:
+    """What `train` would train this with, before any row is read."""
+    return choose_backend(settings_of(spec)[0], look(), read_config(Path(spec.base)))
 
 
-def _run(trainer, out: Path) -> tuple[str | None, dict[str, Any]]:
-    """Trains to the end, from the newest intact checkpoint if there is one; tells its name and what moved."""
-    policy = trainer.model
-    before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
-    checkpoint = newest_intact(out / "checkpoints")
+def cards_for(spec: TrainingSpec) -> int:
+    """GPUs that train this stage together: all that there are, up to training.cards, where the engine can."""
+    training, schedule = settings_of(spec)
+    cards = min(torch.cuda.device_count(), schedule.effective_batch, training.cards or sys.maxsize)
+    return cards if cards > 1 and backend_of(spec).name == "engine" else 1
+
+
+def machine_for(training: Training) -> Machine:
+    """This machine, ready to train within training.memory_gib. Raises RequestError if a library is missing."""
+    machine = look()
+    check_library(machine)
+    if machine.device == "cpu":
+        use_on_cpu()
+    elif training.memory_gib:
+        limit_memory(training.memory_gib)
+    return machine
+
+
+def plan_for(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, Any]) -> Plan | None:
+    """The engine's plan, or None where another backend trains."""
+    config = read_config(Path(spec.base))
+    backend = choose_backend(tried.training, machine, config)
+    log.info("backend: %s, because %s", backend.name, backend.why)
+    if backend.name != "engine":
+        return None
+    plan = plan_stage(config, tried.rows.train, (tried.training, tried.schedule), machine, limits)
+    log.info("plan: %s", plan)
+    return plan
+
+
+def make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine):
+    """An OnEngine trainer where there is a plan, else TRL's, under Unsloth or not."""
+    base, start, plan = Path(spec.base), Path(spec.start) if spec.start else None, tried.plan
+    stage = (tried.training, tried.schedule, Path(spec.out))
+    if plan is None:
+        make = dpo_trainer if spec.method == "dpo" else sft_trainer
+        backend = backend_of(spec).name
+        load = load_fast_policy if backend == "unsloth" else load_policy
+        trainer = make(load(base, start, tried.training, machine), tokenizer, tried.rows, stage, machine)
+        trainer.backend = backend
+        return trainer
+    policy = load_policy(base, start, tried.training, machine, plan.nf4)
+    return engine_trainer(policy, tokenizer, tried.rows, (*stage, plan), machine)
+
+
+def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, float]) -> None:
+    """Telemetry, health and time limit; place is (out, machine, start of the process)."""
+    out, machine, started = place
+    trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
+    trainer.add_callback(AsAskedNow())
+    telemetry = Telemetry(out, stage, machine, lambda: trainer.positions)
+    first = ranks.number() == 0  # it tells, and when its time is over the others are ended with it
+    if first:
+        trainer.add_callback(telemetry)
+    warn = telemetry.warn if first else lambda step, text: None
+    trainer.add_callback(Health((stage, tried.schedule), machine, lambda: trainer.positions, warn))
+    if first and tried.training.max_minutes:
+        trainer.add_callback(TimeLimit(started, tried.training.max_minutes))
+
+
+def _run(trainer, proof: Proof, stage: str, schedule: Stage) -> str | None:
+    """Trains to the end, from the newest intact checkpoint if there is one, and tells its name."""
+    checkpoint = ranks.from_first(lambda: newest_intact(Path(trainer.args.output_dir)))
     if checkpoint:
         log.info("resuming from %s", checkpoint.name)
-        trainer.add_callback(_ResumedPolicy(checkpoint))
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    checks.check_float32(policy)
-    moved = checks.check_moved(policy, before, strict=trainer.state.max_steps >= _STEPS_TO_MOVE_ALL)
-    return checkpoint.name if checkpoint else None, moved
+    trainer.add_callback(proof.callback(checkpoint))
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")) if checkpoint else None
+    if state and out_of_patience(state.log_history, schedule):
+        trainer.state = state  # it ended here; another evaluation might take a later checkpoint
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    proof.after(_check_end(trainer, stage, schedule))
+    return checkpoint.name if checkpoint else None
 
 
-class _ResumedPolicy(TrainerCallback):
-    """After a resume the policy is the checkpoint's, to the last bit: transformers may load another adapter."""
+def _check_end(trainer, stage: str, schedule: Stage) -> int:
+    """Takes the best checkpoint where there is patience; a stage that ended early otherwise was out of time.
 
-    def __init__(self, checkpoint: Path):
-        self._checkpoint = checkpoint
+    Returns the steps that the policy has been trained.
+    """
+    state, folder = trainer.state, Path(trainer.args.output_dir)
+    if state.global_step < state.max_steps and not out_of_patience(state.log_history, schedule):
+        raise WorkError(
+            f"{stage} stopped at step {state.global_step} of {state.max_steps}, for training.max_minutes is over."
+            " Run the same command again: it goes on from there."
+        )
+    best = best_step(state.log_history) if schedule.patience else None
+    if best is None:
+        return state.global_step
+    checkpoint = checkpoint_of(folder, best)
+    if problem := ranks.from_first(lambda: problem_of(checkpoint)):  # the others wait until it is written
+        raise WorkError(f"The best checkpoint {checkpoint} is damaged: {problem}. Delete {folder} and run it again.")
+    log.info("taking %s, whose loss on held-out rows is the lowest", checkpoint.name)
+    load_weights(trainer.model, saved_weights(checkpoint))
+    return best
 
-    def on_train_begin(self, args, state, control, model=None, **kwargs):
-        checks.check_float32(model)
-        checks.check_same_weights(model, saved_weights(self._checkpoint), f"{self._checkpoint.name}")
+
+def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
+    if schedule.eval_every and not rows.evaluation:
+        raise RequestError(
+            f"{stage}.eval_every={schedule.eval_every} needs held-out rows, but {len(rows.train)} rows are too few to"
+            f" keep any. Set {stage}.eval_every=0 and {stage}.patience=0, or take more rows."
+        )
 
 
-def _settings(spec: TrainingSpec) -> tuple[Training, Stage]:
-    try:
-        return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(**spec.schedule)
-    except ValidationError as error:
-        raise RequestError(f"The settings of {spec.stage} cannot be used: {error}") from error
-
-
-def _encode(spec: TrainingSpec, tokenizer, training: Training, schedule: Stage) -> Rows:
+def _encode(spec: TrainingSpec, tokenizer, stage: tuple[Training, Stage], report: Report) -> Rows:
+    """The rows that are trained, as tokens, checked; stage is (training, schedule)."""
+    training, schedule = stage
     raw = read_rows(Path(spec.rows), ("prompt", "chosen", "rejected") if spec.method == "dpo" else ("messages",))
     if spec.method == "dpo":
         encoded = [encode_pair(tokenizer, row) for row in raw]
     else:
         encoded = [encode_sft(tokenizer, row, not training.assistant_only_loss) for row in raw]
-    return select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
+    report.add(check_template(tokenizer, raw, encoded))
+    rows = select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
+    report.add(*check_lengths(rows, training.max_length))
+    report.add(*check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss))
+    return rows
 
 
-def _loss_of(trainer, row: int) -> torch.Tensor:
-    """The loss of one training row, with its graph."""
-    trainer.model.train()
-    batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[row]]))
-    with trainer.compute_loss_context_manager():
-        loss = trainer.compute_loss(trainer.model, batch)
-    trainer._metrics["train"].clear()
-    trainer._total_train_tokens = 0
-    return loss
+def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
+    """sha256 of all that the stage reads. Raises RequestError if the start adapter was trained on other weights."""
+    start = Path(spec.start) if spec.start else None
+    read = {
+        "base_files": digest_files(Path(spec.base)),
+        "start_files": adapter_digests(start) if start else None,
+        "rows_sha256": digest_file(Path(spec.rows)),
+    }
+    told = start / "training_config.json" if start else None
+    if told and told.exists():
+        trained_on = json.loads(told.read_text(encoding="utf-8")).get("base_files", read["base_files"])
+        other = sorted(
+            name
+            for name, digest in read["base_files"].items()
+            if name.endswith(".safetensors") and trained_on.get(name) != digest
+        )
+        if other:
+            raise RequestError(
+                f"The adapter {start} was trained on another base model: {other[0]} of {spec.base} is not the one that"
+                " its training_config.json names. Train the earlier stage on this base."
+            )
+    return read
 
 
 def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[str, Any]:
@@ -142,24 +251,50 @@ def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[s
         "tokens_per_s": last.get("tokens_per_s"),
         "peak_memory_gib": round(peak_memory_gib(machine), 2),
         "device": machine.name,
-        "backend": "trl",  # whatever training.backend was: see settings.py
     }
 
 
-def _write_beside(spec: TrainingSpec, out: Path, told: dict[str, Any], metrics: dict[str, Any]) -> None:
+def _told_of_the_way(trainer, out: Path, schedule: Stage, tries: list[dict[str, Any]]) -> dict[str, Any]:
+    """What did not go as asked: warnings, what a full card made it give up, an early end."""
+    told = {
+        "warnings": [line["warning"] for line in read_telemetry(out / "telemetry.jsonl") if "warning" in line],
+        "given_up": tell_tries(tries),
+    }
+    if schedule.patience:
+        best, loss = best_of(trainer.state.log_history)
+        told |= {"best_step": best, "eval_loss": loss, "stopped_at_step": trainer.state.global_step}
+    return told
+
+
+def _told_of_backend(trainer) -> dict[str, Any]:
+    """Who trained, and what its plan expected beside what was seen."""
+    if not isinstance(trainer, OnEngine):
+        return {"backend": trainer.backend}
+    plan = trainer.plan
+    return {
+        "backend": trainer.backend,
+        "cards": ranks.count(),
+        "plan": str(plan),
+        "expected_peak_gib": round(plan.peak_gib, 2),
+        "expected_step_s": round(plan.step_s, 3),
+        "step_s": round(trainer.seconds_per_step(), 3),
+    }
+
+
+def _write_beside(spec: TrainingSpec, read: dict[str, Any], report: Report, metrics: dict[str, Any]) -> None:
     """Everything in an adapter folder that is not the adapter."""
-    write_json(out / "checks.json", told)
+    out = Path(spec.out)
     write_json(out / "metrics.json", metrics)
-    write_json(
-        out / "training_config.json",
-        {
-            "stage": spec.stage,
-            "method": spec.method,
-            "rows_sha256": digest_file(Path(spec.rows)),
-            "training": spec.training,
-            "schedule": spec.schedule,
-        },
-    )
-    base = json.loads((Path(spec.base) / "config.json").read_text(encoding="utf-8"))
-    write_card(out, spec, base, told, metrics)
+    told = {
+        "stage": spec.stage,
+        "version": STAGE_VERSION,
+        "method": spec.method,
+        **read,
+        "adapter_files": adapter_digests(out),
+        "training": spec.training,
+        "schedule": spec.schedule,
+    }
+    write_json(out / "training_config.json", told)
+    write_card(spec, read, report.checks, metrics)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    (out / TRIES).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """What a training tells while it runs: JSON lines on stdout and in telemetry.jsonl, in tensorboard/ and loss.png."""
 
 import json
-import math
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -12,19 +12,19 @@ import matplotlib
 from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback
 
-from tasks.core.errors import WorkError
 from tasks.core.training.machine import Machine, memory_gib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 - the backend has to be chosen first
 
+log = logging.getLogger(__name__)
 _COLUMNS = {"loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate", "eval_loss": "eval_loss"}
 _PICTURE_EVERY_S = 60
 _PREFERENCE = {"rewards/margins": "reward_margin", "rewards/accuracies": "reward_accuracy"}
 
 
 class Telemetry(TrainerCallback):
-    """Writes a line per log step and stops a training whose loss is no number.
+    """Writes a line per log step and per warning.
 
     positions: tells how many sequence positions this process has trained so far.
     """
@@ -65,14 +65,14 @@ class Telemetry(TrainerCallback):
         self._board.flush()
         if "loss" in told:
             print(json.dumps(line), flush=True)
-        for name in told.keys() & {"loss", "grad_norm", "eval_loss"}:
-            if not math.isfinite(told[name]):
-                raise WorkError(
-                    f"{name} of {self._stage} is {told[name]} at step {state.global_step} of {state.max_steps}."
-                    f" Lower {self._stage}.learning_rate (it is {args.learning_rate:g}) and run it again."
-                )
         if time.monotonic() - self._drawn > _PICTURE_EVERY_S or "eval_loss" in told:
             self.draw()
+
+    def warn(self, step: int, text: str) -> None:
+        line = {"time": round(time.time(), 3), "stage": self._stage, "step": step, "warning": text}
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        log.warning("step %d: %s", step, text)
 
     def on_train_end(self, args, state, control, **kwargs):
         self.draw()

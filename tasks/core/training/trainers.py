@@ -9,44 +9,83 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, TrainingArguments
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
-from tasks.core.training.checkpoints import remove_oldest, seal
+from tasks.core.training import ranks
+from tasks.core.training.checkpoints import checkpoint_of, published, remove_oldest
+from tasks.core.training.health import best_step
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
-from tasks.core.training.rows import Rows
+from tasks.core.training.planner import steps_of
+from tasks.core.training.rows import IGNORED, Rows, answers_of, telling
+
+_PAIRS_LOOKED_AT = 2  # by the checks of the reference
 
 
-class _Sealed:
-    """Trainer mixin: a checkpoint counts once its files' digests are written, and only then an older one goes."""
+class Sealed:
+    """Trainer mixin: a checkpoint is there once all of it is written and sealed, and only then an older one goes."""
 
+    backend = "trl"
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
+    otherwise = "training.backend=engine"
+    """What to set where this backend's batches are wrong."""
 
     def create_model_card(self, *args, **kwargs):
         """None: the stage writes its own."""
 
     def _save_checkpoint(self, model, trial):
-        folder, limit = Path(self._get_output_dir(trial)), self.args.save_total_limit
-        self.args.save_total_limit = None  # else the last sealed one would go before this one is sealed
-        super()._save_checkpoint(model, trial)
-        self.args.save_total_limit = limit
-        seal(folder / f"checkpoint-{self.state.global_step}")
-        remove_oldest(folder, limit)
+        if ranks.number():
+            return
+        folder, kept = Path(self.args.output_dir), self.args.save_total_limit
+        try:
+            with published(folder) as part:
+                # without its limit, or transformers would look for old ones where there are none
+                self.args.output_dir, self.args.save_total_limit = str(part), None
+                super()._save_checkpoint(model, trial)
+        finally:
+            self.args.output_dir, self.args.save_total_limit = str(folder), kept
+        best = best_step(self.state.log_history)
+        remove_oldest(folder, kept, checkpoint_of(folder, best) if best else None)
 
     def training_step(self, model, inputs, *arguments, **named):
         self.positions += int(inputs["attention_mask"].sum())
         return super().training_step(model, inputs, *arguments, **named)
 
+    def row_loss(self, place: int) -> torch.Tensor:
+        """The loss of one training row, with its graph."""
+        self.model.train()
+        return self._loss_of([self.train_dataset[place]])
 
-class SealedSFT(_Sealed, SFTTrainer):
-    pass
+    def _loss_of(self, rows: list[dict[str, Any]]) -> torch.Tensor:
+        """The loss of a batch that is no step's."""
+        batch = self._prepare_inputs(self.data_collator(rows))
+        with self.compute_loss_context_manager():
+            loss = self.compute_loss(self.model, batch)
+        for mode in ("train", "eval"):
+            self._metrics[mode].clear()
+        self._total_train_tokens = 0
+        return loss
 
 
-class SealedDPO(_Sealed, DPOTrainer):
+class SealedSFT(Sealed, SFTTrainer):
+    @torch.no_grad()
+    def proof(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor, torch.dtype]:
+        """Mean log-probs of a few rows' answers: each row alone, and with the others of a micro-batch; their type."""
+        told = telling(rows)[: self.args.per_device_train_batch_size]
+        batch = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in told]
+        # one row's answers are trained at a time, so that the batch's loss is that row's
+        silent = [row | {"labels": [IGNORED] * len(row["labels"])} for row in batch]
+        self.model.eval()
+        alone = [-self._loss_of([row]) for row in batch]
+        together = [-self._loss_of([*silent[:n], row, *silent[n + 1 :]]) for n, row in enumerate(batch)]
+        return torch.stack(alone), torch.stack(together), self.model.dtype
+
+
+class SealedDPO(Sealed, DPOTrainer):
     """Its reference is not a second model but log-probs, computed once before anything can move."""
 
     def use_reference(self, start: Path | None) -> None:
@@ -56,6 +95,27 @@ class SealedDPO(_Sealed, DPOTrainer):
             self.train_dataset = _with_log_probs(self, self.train_dataset)
             if self.eval_dataset is not None:
                 self.eval_dataset = _with_log_probs(self, self.eval_dataset)
+
+    @torch.no_grad()
+    def proof(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor, torch.dtype]:
+        """Mean log-probs of one pair's answers: each alone, and both in a batch as training pads them; their type."""
+        pair = telling(rows)[0]
+        self.model.eval()
+        alone = torch.stack([mean_log_prob(self.model, *answer) for answer in answers_of(pair)])
+        together = torch.cat(_log_probs(self, _on_device(self, self.data_collator([pair]))))
+        counts = together.new_tensor([len(pair["chosen_ids"]), len(pair["rejected_ids"])])
+        return alone, together / counts, self.model.dtype
+
+    def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The present policy's and the reference's log-probs of the first pairs, (pairs, 2): chosen, rejected."""
+        self.model.eval()
+        present, reference = [], []
+        for place in range(min(_PAIRS_LOOKED_AT, len(self.train_dataset))):  # each alone, as for the reference
+            batch = _on_device(self, self.data_collator([self.train_dataset[place]]))
+            with torch.no_grad():
+                present.append(torch.stack(_log_probs(self, batch), dim=1))
+            reference.append(torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], dim=1))
+        return torch.cat(present), torch.cat(reference)
 
     def _prepare_dataset(self, dataset, *args, **kwargs):
         """The rows come as tokens."""
@@ -70,17 +130,13 @@ def sft_trainer(
     machine: Machine,
 ) -> SealedSFT:
     """An SFT trainer over encoded rows; stage is (training, schedule, out)."""
-    arguments = SFTConfig(
-        **_arguments(*stage, machine, len(rows.train)),
-        max_length=None,
-        packing=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
+    told = arguments(*stage, machine, len(rows.train)) | {"max_length": None, "packing": False}
+    config = on_one_card(SFTConfig(**told, dataset_kwargs={"skip_prepare_dataset": True}))
     trainer = _keeping_weights(
         policy,
         lambda: SealedSFT(
             model=policy,
-            args=arguments,
+            args=config,
             train_dataset=_dataset(rows.train, ("input_ids", "labels")),
             eval_dataset=_dataset(rows.evaluation, ("input_ids", "labels")),
             processing_class=tokenizer,
@@ -98,37 +154,38 @@ def dpo_trainer(
 ) -> SealedDPO:
     """A DPO trainer over encoded pairs, which waits for its reference."""
     columns = ("prompt_ids", "chosen_ids", "rejected_ids")
-    arguments = DPOConfig(
-        **_arguments(*stage, machine, len(rows.train)),
-        max_length=None,
-        beta=stage[1].beta,
-        loss_type="sigmoid",
-    )
+    told = arguments(*stage, machine, len(rows.train)) | {"max_length": None, "beta": stage[1].beta}
+    config = on_one_card(DPOConfig(**told, loss_type="sigmoid"))
     trainer = _keeping_weights(
         policy,
         lambda: SealedDPO(
             model=policy,
-            args=arguments,
+            args=config,
             train_dataset=_dataset(rows.train, columns),
             eval_dataset=_dataset(rows.evaluation, columns),
             processing_class=tokenizer,
         ),
     )
-    policy.delete_adapter("ref")  # TRL's copy of the policy: with it transformers resumes the reference, not the policy
+    if "ref" in policy.peft_config:  # TRL's copy of the policy, which transformers would resume in the policy's place
+        policy.delete_adapter("ref")
     return trainer
 
 
-def dpo_at_start(trainer: SealedDPO) -> dict[str, float]:
-    """Loss, largest reward and largest log-prob gap of the first training pair on the policy's present weights."""
-    pair = trainer.train_dataset[0]
-    batch = _on_device(trainer, trainer.data_collator([pair]))
-    trainer.model.eval()
-    with torch.no_grad():
-        chosen, rejected = _log_probs(trainer, batch)
-    margin = (chosen - batch["ref_chosen_logps"]) - (rejected - batch["ref_rejected_logps"])
-    gaps = torch.cat([chosen - batch["ref_chosen_logps"], rejected - batch["ref_rejected_logps"]]).abs()
-    loss = -torch.nn.functional.logsigmoid(trainer.beta * margin).mean()
-    return {"loss": loss.item(), "reward": (trainer.beta * gaps).max().item(), "log_prob_gap": gaps.max().item()}
+def dpo_at_start(trainer) -> dict[str, float]:
+    """Loss, largest reward and largest log-prob gap of the first training pairs on the policy's present weights."""
+    present, reference = trainer.first_log_probs()
+    gaps = present - reference
+    loss = -torch.nn.functional.logsigmoid(trainer.beta * (gaps[:, 0] - gaps[:, 1])).mean()
+    largest = gaps.abs().max().item()
+    return {"loss": loss.item(), "reward": trainer.beta * largest, "log_prob_gap": largest}
+
+
+def mean_log_prob(policy: PeftModel, ids: list[int], labels: list[int]) -> torch.Tensor:
+    """What the model gives the trained tokens of one sequence on average, by its plain logits; nats."""
+    there = torch.tensor([ids], device=policy.device)
+    log_probs = policy(input_ids=there, use_cache=False).logits[0, :-1].float().log_softmax(-1)
+    places = [place for place, label in enumerate(labels[1:]) if label != IGNORED]
+    return log_probs[places, [labels[place + 1] for place in places]].mean()
 
 
 @contextmanager
@@ -187,12 +244,13 @@ def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | 
     return Dataset.from_list([{name: row[name] for name in columns} for row in rows]) if rows else None
 
 
-def steps_of(stage: Stage, rows: int) -> int:
-    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
-    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
+def on_one_card(config: TrainingArguments) -> TrainingArguments:
+    """Transformers would take every card it sees, and give a step the rows of as many steps; TRL refuses that."""
+    config._n_gpu = min(config.n_gpu, 1)
+    return config
 
 
-def _arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
+def arguments(training: Training, stage: Stage, out: Path, machine: Machine, rows: int) -> dict[str, Any]:
     """What both trainers are told. The effective batch counts rows."""
     if stage.effective_batch % stage.micro_batch:
         fitting = [str(n) for n in range(1, stage.effective_batch + 1) if stage.effective_batch % n == 0]

@@ -1,0 +1,56 @@
+"""Causal attention over packed rows: each segment of queries sees its own keys and nothing else."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from tasks.core.training.engine.packs import Pack
+
+try:  # PyTorch has it from 2.10 on
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:
+    varlen_attn = None
+_OPTIONS = inspect.signature(varlen_attn).parameters if varlen_attn else {}
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
+    """(tokens, heads, width) each, keys and values with fewer heads perhaps; (tokens, heads, width)."""
+    if pack.key_places is not None:
+        keys, values = keys.index_select(0, pack.key_places), values.index_select(0, pack.key_places)
+    if queries.is_cuda and varlen_attn is not None:
+        return _attend_at_once(queries, keys, values, pack)
+    return _attend_by_segment(queries, keys, values, pack)
+
+
+def repeats_keys() -> bool:
+    """Keys and values are copied to as many heads as the queries have: PyTorch before 2.11 cannot share them."""
+    return varlen_attn is not None and "enable_gqa" not in _OPTIONS
+
+
+def _attend_at_once(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
+    # causal: a segment's last query stands at its last key. The way to say so changed with PyTorch 2.11
+    options: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in _OPTIONS else {"is_causal": True}
+    if repeats_keys():
+        copies = queries.shape[1] // keys.shape[1]
+        keys, values = keys.repeat_interleave(copies, 1), values.repeat_interleave(copies, 1)
+    else:
+        options["enable_gqa"] = True
+    starts, longest = (pack.query_starts, pack.key_starts), (pack.longest_query, pack.longest_key)
+    return varlen_attn(queries, keys, values, *starts, *longest, **options)
+
+
+def _attend_by_segment(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
+    parts = []
+    of_queries = queries.split(pack.query_lengths)
+    for q, k, v in zip(of_queries, keys.split(pack.key_lengths), values.split(pack.key_lengths), strict=True):
+        mask = None
+        if len(q) != len(k):  # PyTorch's own causal mask would put the first query at the first key
+            mask = torch.ones(len(q), len(k), dtype=torch.bool, device=q.device).tril(len(k) - len(q))
+        part = scaled_dot_product_attention(
+            *(x.transpose(0, 1)[None] for x in (q, k, v)), attn_mask=mask, is_causal=mask is None, enable_gqa=True
+        )
+        parts.append(part[0].transpose(0, 1))
+    return torch.cat(parts)

@@ -1,0 +1,217 @@
+"""The engine under transformers' Trainer: the rows, order, schedule, checkpoints and telemetry of the other backend.
+
+The Trainer sees one batch an optimizer step, the effective batch's rows. They are packed into micro-batches here, and
+the step's loss is the mean over all its trained tokens (SFT) or pairs (DPO), however they were packed.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
+
+from tasks.core.settings import Stage, Training
+from tasks.core.training import ranks
+from tasks.core.training.engine.decoder import Engine
+from tasks.core.training.engine.packs import Pack, packs, tokens_of, trained_of
+from tasks.core.training.machine import Machine
+from tasks.core.training.model import lora_weights
+from tasks.core.training.planner import Plan
+from tasks.core.training.rows import Rows, answers_of, telling
+from tasks.core.training.trainers import Sealed, arguments, mean_log_prob, on_one_card
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An optimizer step's rows. A class of its own, for accelerate looks at every number of lists and dicts."""
+
+    rows: list[dict[str, Any]]
+
+
+def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
+    return {"step": _Step(rows)}
+
+
+class OnEngine(Sealed, Trainer):
+    """What SFT and DPO share. Subclasses say how a pack's log-probs become losses."""
+
+    backend = "engine"
+    otherwise = "training.backend=trl"
+
+    def __init__(self, policy: PeftModel, plan: Plan, rows: Rows, schedule: Stage, **named):
+        super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
+        self.plan, self._schedule, self._held_out = plan, schedule, rows.evaluation
+        self.engine = Engine(policy, plan.checkpointed)
+        self._began: list[float] = []
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        self._began.append(time.perf_counter())
+        model.train()
+        self.engine.refresh()
+        rows = inputs["step"].rows
+        whole, total = self.weight(rows), torch.zeros((), device=self.engine.device)
+        for mine, pack in self._my_packs(rows):
+            loss = self.losses(mine, pack, self.engine.log_probs(pack)).sum() / whole
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        ranks.add_up_gradients(weight for _, weight in lora_weights(model))
+        self.positions += sum(row["positions"] for row in rows)
+        return ranks.add_up(total)
+
+    def evaluate(self, *arguments, **named) -> dict[str, float]:
+        """Mean of the held-out rows' losses, each the mean of its own trained tokens."""
+        loss = self._evaluated() / len(self._held_out)
+        self.log({"eval_loss": loss})
+        return {"eval_loss": loss}
+
+    def row_loss(self, place: int) -> Tensor:
+        """The loss of one training row, with its graph."""
+        self.model.train()
+        row = self.train_dataset[place]
+        ((_, pack),) = self._packs([row])
+        return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
+
+    @torch.no_grad()
+    def proof(self, rows: list[dict[str, Any]]) -> tuple[Tensor, Tensor, torch.dtype]:
+        """Mean log-probs of a few rows' answers: PEFT's of each alone, the engine's of all packed; its type."""
+        rows = telling(rows)
+        self.model.eval()
+        self.engine.refresh()
+        ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
+        alone = [mean_log_prob(self.model, *answer) for row in rows for answer in answers_of(row)]
+        return torch.stack(alone), pack.sums(self.engine.log_probs(pack)) / pack.counts(), self.engine.dtype
+
+    def seconds_per_step(self) -> float:
+        """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
+        times = self._began[3:]  # kernels are compiled in the first ones
+        return median(end - start for start, end in pairwise(times)) if len(times) > 1 else 0.0
+
+    def _packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
+        return packs(rows, self.plan.tokens, self.engine.device)
+
+    def _my_packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]], Pack]]:
+        """This process's share of the rows as packs, each with the rows it holds."""
+        mine = [rows[place] for place in ranks.share([tokens_of(row) for row in rows])]
+        for places, pack in self._packs(mine):
+            yield [mine[place] for place in places], pack
+
+    @torch.no_grad()
+    def _evaluated(self) -> float:
+        self.model.eval()
+        self.engine.refresh()
+        total = torch.zeros((), device=self.engine.device)
+        for rows, pack in self._my_packs(self._held_out):
+            total += (self.losses(rows, pack, self.engine.log_probs(pack)) / self.weights(pack)).sum()
+        return ranks.add_up(total).item()
+
+
+class EngineSFT(OnEngine):
+    def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
+        """Each row's summed loss."""
+        return -pack.sums(log_probs)
+
+    def weight(self, rows: list[dict[str, Any]]) -> int:
+        """Trained tokens."""
+        return sum(trained_of(row) for row in rows)
+
+    def weights(self, pack: Pack) -> Tensor:
+        return pack.counts()
+
+
+class EngineDPO(OnEngine):
+    """Its reference are log-probs of the policy's own weights, before any of them moved."""
+
+    def __init__(self, *positional, **named):
+        super().__init__(*positional, **named)
+        self.beta = self._schedule.beta
+        self._margins: list[Tensor] = []  # of this process's pairs in this step
+        self._rewards: list[Tensor] = []  # of each step since the last log line: sum of margins, positive ones, pairs
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        margins = torch.cat([torch.zeros(0, device=self.engine.device), *self._margins])
+        self._margins.clear()
+        # here and not in log(): a time limit makes the first process alone write a line more than the others
+        told = [margins.sum(), (margins > 0).float().sum(), torch.ones_like(margins).sum()]
+        self._rewards.append(ranks.add_up(torch.stack(told)))
+        return loss
+
+    @torch.no_grad()
+    def use_reference(self, start: Path | None) -> None:
+        """Gives every pair the log-probs (nats per answer) of the policy as it stands, which is `start`'s adapter."""
+        self.model.eval()
+        for rows in (self.train_dataset, self._held_out):
+            mine = ranks.share([tokens_of(row) for row in rows])
+            told = torch.zeros(len(rows), 2, device=self.engine.device)
+            for places, pack in self._packs([rows[place] for place in mine]):
+                told[[mine[place] for place in places]] = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
+            for row, (chosen, rejected) in zip(rows, ranks.add_up(told).tolist(), strict=True):
+                row |= {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+
+    def row_loss(self, place: int) -> Tensor:
+        loss = super().row_loss(place)
+        self._margins.clear()  # it is no step's
+        return loss
+
+    @torch.no_grad()
+    def first_log_probs(self) -> tuple[Tensor, Tensor]:
+        """The present policy's and the reference's log-probs of the first pack, (pairs, 2): chosen, rejected."""
+        self.model.eval()
+        self.engine.refresh()
+        places, pack = next(self._packs(self.train_dataset))
+        present = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
+        return present, self._reference([self.train_dataset[place] for place in places])
+
+    def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
+        """Each pair's loss."""
+        rewards = self.beta * (pack.sums(log_probs).view(-1, 2) - self._reference(rows))
+        margins = rewards[:, 0] - rewards[:, 1]
+        if torch.is_grad_enabled():
+            self._margins.append(margins.detach())
+        return -logsigmoid(margins)
+
+    def weight(self, rows: list[dict[str, Any]]) -> int:
+        return len(rows)
+
+    def weights(self, pack: Pack) -> Tensor:
+        return torch.ones(pack.answers // 2, device=self.engine.device)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            total, right, pairs = torch.stack(self._rewards).sum(dim=0).tolist()
+            logs |= {"rewards/margins": total / pairs, "rewards/accuracies": right / pairs}
+            self._rewards.clear()
+        super().log(logs, start_time)
+
+    def _reference(self, rows: list[dict[str, Any]]) -> Tensor:
+        told = [(row["ref_chosen_logps"], row["ref_rejected_logps"]) for row in rows]
+        return torch.tensor(told, device=self.engine.device)
+
+
+def engine_trainer(
+    policy: PeftModel,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Rows,
+    stage: tuple[Training, Stage, Path, Plan],
+    machine: Machine,
+) -> OnEngine:
+    """A trainer over encoded rows or pairs; stage is (training, schedule, out, plan)."""
+    training, schedule, out, plan = stage
+    told = arguments(training, schedule, out, machine, len(rows.train)) | {
+        "per_device_train_batch_size": schedule.effective_batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_checkpointing": False,  # the engine's own
+        "remove_unused_columns": False,
+        "label_names": [],
+    }
+    config = on_one_card(TrainingArguments(**told))
+    kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
+    return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)

@@ -1,0 +1,254 @@
+"""How the engine trains within a card's memory: tokens of a micro-batch, layers checkpointed, form of the base weights.
+
+All of it is arithmetic on a model's shape, its rows' lengths and a card's speed; machine.py measures the card here, and
+cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products' operations at the card's speed,
+and the other parts' traffic at its bandwidth. The constants named "measured" are an H200's with a 7B shape.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from tasks.core.errors import RequestError
+from tasks.core.settings import Stage, Training
+from tasks.core.training import ranks
+from tasks.core.training.engine.attention import repeats_keys
+from tasks.core.training.engine.decoder import LINEAR
+from tasks.core.training.engine.loss import chunk_rows
+from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
+from tasks.core.training.machine import Machine, Speed, measure_speed, memory_cap
+from tasks.core.training.rows import longest
+
+_NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
+_HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by more
+_SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
+_TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
+_ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
+_LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
+_DEQUANTIZE_SECONDS = 0.0002  # of starting the kernels that dequantize a weight (measured)
+_STEPS_LOOKED_AT = 64
+_AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder and its adapter, in numbers."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    query: int  # width of all heads
+    key: int  # width of all key heads
+    vocabulary: int
+    tied: bool
+    ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
+    state_bytes: int  # of the optimizer, per trained parameter
+
+    @property
+    def weights(self) -> int:
+        """Base weights of a layer's linear parts."""
+        return self.hidden * (2 * self.query + 2 * self.key + 3 * self.intermediate)
+
+    @property
+    def adapter(self) -> int:
+        """Trained parameters."""
+        inputs = (self.hidden,) * 3 + (self.query,) + (self.hidden,) * 2 + (self.intermediate,)
+        outputs = (self.query, self.key, self.key, self.hidden, self.intermediate, self.intermediate, self.hidden)
+        ends = (sum(pair) for pair in zip(inputs, outputs, strict=True))
+        return self.layers * sum(rank * both for rank, both in zip(self.ranks, ends, strict=True))
+
+    @property
+    def kept(self) -> int:
+        """Numbers that a layer keeps of each token for its backward pass, unless it is checkpointed."""
+        residual = 4 * self.hidden + sum(self.ranks)  # before attention and MLP, and what either reads, widened
+        attention = 4 * self.query + 3 * self.key + 2 * self.heads + (2 * self.query if repeats_keys() else 0)
+        return residual + attention + 2 * self.intermediate
+
+
+@dataclass(frozen=True)
+class Work:
+    """One optimizer step."""
+
+    lengths: list[int]  # tokens of each row in a pack
+    trained: int  # tokens of all rows
+    longest: int  # tokens of a row as training.max_length counts them: a pair's two answers are one behind the other
+
+
+@dataclass(frozen=True)
+class Plan:
+    tokens: int  # most in a micro-batch; a longer row is alone
+    checkpointed: int
+    layers: int
+    nf4: bool
+    peak_gib: float
+    step_s: float
+
+    def __str__(self) -> str:
+        form = "NF4 as it is" if self.nf4 else "NF4's values in 16 bit"
+        return (
+            f"micro-batches of up to {self.tokens:,} tokens, {self.checkpointed} of {self.layers} layers checkpointed,"
+            f" base weights {form}; expected: {self.peak_gib:.1f} GiB, {self.step_s:.2f} s a step"
+        )
+
+
+class NothingFits(RequestError):
+    """No plan stays below the memory there is."""
+
+
+def plan_stage(
+    config: PreTrainedConfig,
+    rows: list[dict[str, Any]],
+    stage: tuple[Training, Stage],
+    machine: Machine,
+    given_up: Mapping[str, Any] = MappingProxyType({}),
+) -> Plan:
+    """The plan for these rows on this machine; stage is (training, schedule). Raises NothingFits.
+
+    given_up: what a full card left of earlier tries: at most `tokens` in a micro-batch, at least `checkpointed` layers.
+    """
+    training = stage[0]
+    shape, works = shape_of(config, training, machine), works_of(rows, stage[1].effective_batch, ranks.count())
+    weights = training.base_weights
+    if weights == "auto" and machine.device == "cpu":
+        weights = "bf16"  # a CPU takes most of a step to dequantize
+    speed = measure_speed(machine, shape.hidden, shape.intermediate)
+    return make_plan(shape, works, memory_cap(training.memory_gib, machine), speed, weights, given_up)
+
+
+def works_of(rows: list[dict[str, Any]], batch: int, cards: int = 1) -> list[Work]:
+    """The optimizer steps of an epoch over these rows, as far as they are the busiest card's."""
+    return [_work(rows[first : first + batch], cards) for first in range(0, len(rows), batch)]
+
+
+def _work(step: list[dict[str, Any]], cards: int) -> Work:
+    lengths = [tokens_of(row) for row in step]
+    most = max(spread(lengths, cards), key=lambda places: sum(lengths[place] for place in places))
+    trained = sum(trained_of(step[place]) for place in most)
+    return Work([lengths[place] for place in most], trained, max(longest(row) for row in step))
+
+
+def steps_of(stage: Stage, rows: int) -> int:
+    """Optimizer steps of a whole stage: an epoch's last step may hold fewer rows."""
+    return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
+
+
+def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return Shape(
+        hidden=config.hidden_size,
+        intermediate=config.intermediate_size,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        query=config.num_attention_heads * width,
+        key=config.num_key_value_heads * width,
+        vocabulary=config.vocab_size,
+        tied=config.tie_word_embeddings,
+        ranks=tuple(training.rank_of(module) for module in LINEAR),
+        state_bytes=2 if "8bit" in machine.optimizer else 8,
+    )
+
+
+def make_plan(
+    shape: Shape,
+    works: list[Work],
+    cap_gib: float,
+    speed: Speed,
+    weights: str,
+    given_up: Mapping[str, Any] = MappingProxyType({}),
+) -> Plan:
+    """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises NothingFits."""
+    most, sizes = max(max(work.lengths) for work in works), _sizes(works[:_STEPS_LOOKED_AT])
+    limit = given_up.get("tokens", max(sizes))
+    plans = [
+        Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
+        for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
+        for size in sorted({max(most, min(limit, size)) for size in sizes})
+        for checkpointed in range(given_up.get("checkpointed", 0), shape.layers + 1)
+    ]
+    fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
+    if not fitting:
+        least = min(plan.peak_gib for plan in plans) / _HEADROOM
+        raise NothingFits(
+            f"Training this base on rows of up to {most} tokens takes {least:.1f} GiB at least, but only"
+            f" {cap_gib:.3g} GiB are there. {_what_fits(shape, works, cap_gib, plans)}"
+        )
+    return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
+
+
+def _sizes(works: list[Work]) -> set[int]:
+    """Tokens of the fullest micro-batch when each step is one, two, three … of them."""
+    return {
+        max(sum(work.lengths[place] for place in places) for work in works for places in spread(work.lengths, parts))
+        for parts in range(1, 33)
+    }
+
+
+def _what_fits(shape: Shape, works: list[Work], cap_gib: float, plans: list[Plan]) -> str:
+    """What to change, where none of the plans fits the cap."""
+    now = max(work.longest for work in works)
+    widened = max(max(work.lengths) for work in works) / now  # by a pair's second answer
+    for length in [now, *(length for length in range(now // 64 * 64, 0, -64) if length < now)]:
+        if peak_gib(shape, math.ceil(widened * length), shape.layers, nf4=True) <= _HEADROOM * cap_gib:
+            changes = [f"training.max_length={length}"] if length < now else []
+            changes += [] if plans[-1].nf4 else ["training.base_weights=nf4"]
+            return f"{' and '.join(changes)} would fit."
+    least = peak_gib(shape, 1, shape.layers, nf4=True) / _HEADROOM
+    return f"No length fits: the base and its adapter take {least:.1f} GiB. Take a larger card or a smaller base."
+
+
+def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
+    """The same plan with micro-batches of so many tokens, and what is to be expected of it, fitting or not."""
+    tokens = max(tokens, max(max(work.lengths) for work in works))
+    peak = peak_gib(shape, tokens, plan.checkpointed, plan.nf4)
+    return _fastest(shape, works[:_STEPS_LOOKED_AT], [replace(plan, tokens=tokens, peak_gib=peak)], speed)
+
+
+def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
+    """The most memory that a step takes, all of whose micro-batch's tokens are trained."""
+    linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
+    embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
+    # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
+    adapter = shape.adapter * (4 + 4 + 2 + 2 + shape.state_bytes)
+    dequantized = 4 * shape.intermediate * shape.hidden if nf4 else 0  # gate and up
+    kept = 2 * tokens * ((shape.layers - checkpointed) * shape.kept + checkpointed * shape.hidden)
+    backward = 2 * tokens * (3 * shape.intermediate + 3 * shape.hidden)
+    if checkpointed == shape.layers:
+        backward += 2 * tokens * shape.kept
+    logits = 6 * shape.vocabulary * min(tokens, chunk_rows(shape.vocabulary))  # in float32, and their gradient
+    loss = logits + 2 * tokens * 4 * shape.hidden
+    return _SLACK * (linear + embeddings + adapter + kept + max(backward + dequantized, loss)) / 2**30
+
+
+def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, speed: Speed) -> float:
+    """Mean seconds of these steps, which make `packs` micro-batches each on average."""
+    tokens = sum(sum(work.lengths) for work in works) / len(works)
+    squares = sum(sum(length**2 for length in work.lengths) for work in works) / len(works)
+    trained = sum(work.trained for work in works) / len(works)
+    again = plan.checkpointed / shape.layers
+    products = 2 * tokens * (shape.layers * shape.weights * (2 + again) + shape.adapter * (3 + again))
+    head = 4 * trained * shape.hidden * shape.vocabulary
+    attention = 2 * squares * shape.query * shape.layers * (3.5 + again)
+    traffic = 2 * tokens * shape.kept * shape.layers * _TRAFFIC * (1 + again / 3) + 18 * trained * shape.vocabulary
+    if plan.nf4:  # read and written at each use
+        traffic += packs * shape.layers * shape.weights * (2 + _NF4_BYTES) * (2 + again)
+    computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
+    # starting kernels hides behind computing as long as there is plenty of that, and never quite
+    starting = _LAYER_SECONDS * (1 + again / 3) + plan.nf4 * 7 * _DEQUANTIZE_SECONDS * (2 + again)
+    return math.hypot(computing, packs * shape.layers * starting)
+
+
+def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:
+    counts = {
+        size: sum(len(bins(work.lengths, size)) for work in works) / len(works)
+        for size in {plan.tokens for plan in plans}
+    }
+    timed = [
+        Plan(**vars(plan) | {"step_s": step_seconds(shape, works, counts[plan.tokens], plan, speed)}) for plan in plans
+    ]
+    fastest = min(plan.step_s for plan in timed)
+    return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)

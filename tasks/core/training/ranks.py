@@ -1,0 +1,83 @@
+"""Several cards as one. A process per card trains its share of each step's rows; their gradients are added up.
+
+Every process reads the same rows in the same order and takes the same steps, so a step is what it is on one card. The
+first one alone writes, but for oom.py where another one's card is full. Neither transformers nor accelerate know of the
+others: to them each process is alone.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+from tasks.core.child import die_with
+from tasks.core.training.engine.packs import spread
+
+_T = TypeVar("_T")
+_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE")
+
+
+def launched() -> bool:
+    """launcher.py started this process, as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def join() -> None:
+    """Joins the others that were started; each sees one card only."""
+    die_with(os.getppid())  # torchrun's processes outlive it when it is killed outright
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    for name in _LAUNCHER:
+        os.environ.pop(name, None)
+
+
+def number() -> int:
+    """Of this process; 0 writes."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def count() -> int:
+    """Processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def from_first(find: Callable[[], _T]) -> _T:
+    """What the first process finds; the others wait for it and do not look."""
+    if not dist.is_initialized():
+        return find()
+    found = [find() if number() == 0 else None]
+    dist.broadcast_object_list(found)
+    return found[0]
+
+
+def share(lengths: list[int]) -> list[int]:
+    """The places of this process's rows among a step's rows of these lengths."""
+    shares = spread(lengths, count())
+    return shares[number()] if number() < len(shares) else []
+
+
+def add_up(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum of all processes' tensors, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(tensor)
+    return tensor
+
+
+def add_up_gradients(weights: Iterable[torch.nn.Parameter]) -> None:
+    """Every weight's gradient becomes the sum of all processes'; one without rows has none of its own."""
+    if not dist.is_initialized():
+        return
+    waiting = []
+    for weight in weights:
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        waiting.append(dist.all_reduce(weight.grad, async_op=True))
+    for work in waiting:
+        work.wait()
+
+
+def leave() -> None:
+    """To be called at the end, or torch complains."""
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,211 @@
+"""Tokens a second and memory of training on the 7B's shape: our engine under memory caps, Unsloth, plain TRL.
+
+    python tests/gpu/engine.py OUT PART,PART… [--tiny]      from the repository's root; --tiny rehearses it on a CPU
+
+Parts: engine, unsloth-sft, unsloth-packed, trl; engine-dpo, unsloth-dpo, trl-dpo.
+
+The weights are random: this times, it proves no sameness. Rows are as long as real ones and their answers alone are
+trained; all train the same rows, 16 a step (8 pairs), and once more three times as many, which the others get packed
+to 2,048 tokens. Appends a JSON line per measurement to OUT/engine.jsonl and writes OUT/engine.md; each part runs in a
+process of its own with a time limit, four of them take less than nine minutes.
+"""
+
+import gc
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import Qwen2Config, Qwen2ForCausalLM
+from trl import DPOConfig, DPOTrainer
+
+from tasks.core.settings import Stage1, Stage3, Training
+from tasks.core.training.cpu_kernel import use_on_cpu
+from tasks.core.training.engine.trainers import engine_trainer
+from tasks.core.training.machine import look
+from tasks.core.training.model import load_policy, load_tokenizer, read_config
+from tasks.core.training.planner import plan_stage
+from tasks.core.training.rows import Rows
+from tasks.core.training.trainers import arguments, sft_trainer
+from tests.gpu.timing import (
+    FULL,
+    TINY,
+    Size,
+    measure,
+    now,
+    pairs,
+    sft_rows,
+    tell,
+    tokens_per_step,
+)
+from tests.tiny import make_tokenizer
+
+ALL_SECONDS = 530
+LIMITS = {  # seconds
+    "engine": 200,
+    "unsloth-sft": 110,
+    "unsloth-packed": 110,
+    "trl": 110,
+    "engine-dpo": 120,
+    "unsloth-dpo": 140,
+    "trl-dpo": 140,
+}
+COLUMNS = ("what", "per_s", "step_s", "expected_step_s", "peak_gib", "expected_peak_gib", "reserved_gib", "plan")
+
+
+def stage_of(size: Size, kind, batch: int, out: Path, **training) -> tuple[Training, Stage1 | Stage3, Path]:
+    schedule = kind(epochs=1, effective_batch=batch, micro_batch=2 - batch % 2, save_every=10**6, log_every=1)
+    return Training(max_length=2048, **training), schedule, out
+
+
+def make_base(size: Size, base: Path, out: Path) -> None:
+    """Random weights in bf16, made where they are fastest made."""
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        Qwen2ForCausalLM(Qwen2Config(**size.config)).save_pretrained(base, max_shard_size="2GB")
+    make_tokenizer().save_pretrained(base)
+
+
+def run_engine(size: Size, base: Path, out: Path) -> None:
+    """With each cap, and without one for as many rows as the others get packed."""
+    cases = [(size.rows, cap) for cap in size.caps[:-1]]
+    cases += [(3 * size.rows, size.caps[-2]), (size.rows, size.caps[-1]), (3 * size.rows, size.caps[-1])]
+    loaded = {}
+    for batch, cap in cases:
+        _run_case(size, base, out, (batch, cap, Stage1), loaded)
+
+
+def run_engine_dpo(size: Size, base: Path, out: Path) -> None:
+    """Without a cap and with one of 24 GiB; the reference's pass is counted."""
+    loaded = {}
+    for cap in size.caps[-2:]:
+        _run_case(size, base, out, (size.pairs, cap, Stage3), loaded)
+
+
+def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: dict) -> None:
+    """loaded: the policy of the case before under its form of weights; case: rows of a step, cap, kind of stage."""
+    (batch, cap, kind), machine = case, look()
+    rows = Rows(pairs(size) if kind is Stage3 else sft_rows(size, batch), [])
+    total = torch.cuda.get_device_properties(0).total_memory / 2**30 if machine.device == "cuda" else 8
+    stage = stage_of(size, kind, batch, base.parent / "trainer", memory_gib=cap or total - 4, backend="engine")
+    plan = plan_stage(read_config(base), rows.train, stage[:2], machine)
+    if plan.nf4 not in loaded:
+        loaded.clear()
+        gc.collect()
+        if machine.device == "cuda":
+            torch.cuda.empty_cache()
+        loaded[plan.nf4] = load_policy(base, None, stage[0], machine, plan.nf4)
+    trainer = engine_trainer(loaded[plan.nf4], load_tokenizer(base), rows, (*stage, plan), machine)
+    what, per_step, before_s = f"engine, {batch} rows", [batch] * size.steps, 0.0
+    if kind is Stage3:
+        what = f"engine DPO, {batch} pairs"
+        began = now()
+        trainer.use_reference(None)
+        before_s = (now() - began) / size.steps
+    else:
+        per_step = tokens_per_step(rows.train, batch)
+    measure(what + (f", cap {cap:g} GiB" if cap else ""), trainer, per_step, out, plan, before_s)
+    del trainer
+    loaded[plan.nf4].zero_grad(set_to_none=True)
+    gc.collect()  # the trainer and its clock hold each other, the optimizer's state and the engine's weights
+
+
+def run_trl(size: Size, base: Path, out: Path) -> None:
+    """As TRL's and PEFT's documentation shows QLoRA: 2 rows, 8 times, checkpointed."""
+    machine = look()
+    if machine.device == "cpu":
+        use_on_cpu()
+    stage = stage_of(size, Stage1, size.rows, base.parent / "trainer", gradient_checkpointing=True)
+    policy = load_policy(base, None, stage[0], machine)
+    rows = sft_rows(size, size.rows)
+    trainer = sft_trainer(policy, load_tokenizer(base), Rows(rows, []), stage, machine)
+    measure("TRL, 2 x 8", trainer, _even(rows, size), out)
+
+
+class Untouched(DPOTrainer):
+    """The pairs come as tokens."""
+
+    def _prepare_dataset(self, dataset, *args, **kwargs):
+        return dataset
+
+
+def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
+    """TRL's own trainer, whose reference is a clone of the adapter."""
+    machine, rows = look(), pairs(size)
+    if machine.device == "cpu":
+        use_on_cpu()
+    stage = stage_of(size, Stage3, size.pairs, base.parent / "trainer", gradient_checkpointing=True)
+    policy = load_policy(base, None, stage[0], machine)
+    told = arguments(*stage, machine, len(rows)) | {"per_device_train_batch_size": 1}
+    columns = {name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}
+    trainer = Untouched(
+        model=policy,
+        args=DPOConfig(**told | {"gradient_accumulation_steps": size.pairs}, max_length=None, beta=0.1),
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=load_tokenizer(base),
+    )
+    measure("TRL DPO, 1 x 8", trainer, [size.pairs] * size.steps, out)
+
+
+def _even(rows: list, size: Size) -> list[int]:
+    """Tokens of each step, taken to be the same: these trainers shuffle."""
+    return [sum(tokens_per_step(rows, size.rows)) / size.steps] * size.steps
+
+
+def main(out: Path, parts: list[str], options: list[str]) -> None:
+    """Runs every part within its time, and draws the table of what came of it."""
+    began, room = time.monotonic(), Path("/dev/shm")
+    roomy = room.is_dir() and shutil.disk_usage(room).free > 20 * 2**30
+    work = Path(tempfile.mkdtemp(dir=room if roomy else None))
+    try:
+        for part in ["base", *parts]:
+            left = min(LIMITS.get(part, 60), ALL_SECONDS - (time.monotonic() - began))
+            program = [__file__, part]
+            if part.startswith("unsloth-"):
+                program = [str(Path(__file__).with_name("unsloth_parts.py")), part.removeprefix("unsloth-")]
+            command = [sys.executable, *program, str(work / "base"), str(out), *options]
+            try:
+                code = subprocess.run(command, timeout=max(left, 1), check=False).returncode
+            except subprocess.TimeoutExpired:
+                code = f"no end within {left:.0f} s"
+            print(f"{part}: {code}, {time.monotonic() - began:.0f} s so far", flush=True)
+            if code:
+                tell(out, {"what": f"{part} failed", "plan": f"exit {code}"})
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    write_table(out)
+
+
+def write_table(out: Path) -> None:
+    lines = [json.loads(line) for line in (out / "engine.jsonl").read_text(encoding="utf-8").splitlines()]
+    card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+    table = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    table += [f"| {' | '.join(str(line.get(name, '')) for name in COLUMNS)} |" for line in lines]
+    text = "\n".join([f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *table, ""])
+    (out / "engine.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+PARTS = {
+    "base": make_base,
+    "engine": run_engine,
+    "engine-dpo": run_engine_dpo,
+    "trl": run_trl,
+    "trl-dpo": run_trl_dpo,
+}
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    chosen = TINY if "--tiny" in sys.argv else FULL
+    if sys.argv[1] in PARTS:
+        PARTS[sys.argv[1]](chosen, *map(Path, sys.argv[2:4]))
+    else:
+        main(Path(sys.argv[1]), sys.argv[2].split(","), sys.argv[3:])

@@ -1,0 +1,145 @@
+"""What the parts of engine.py share: their rows, their clock, the line that is told.
+
+Imports nothing of TRL, for Unsloth has to be imported before it.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+WARM_UP = 3
+"""Steps in which kernels are compiled and the allocator finds its blocks."""
+LENGTHS = (
+    ((541, 504), (245, 85), (378, 231)),
+    ((438, 424), (292, 146), (460, 210)),
+    ((570, 191), (326, 182), (352, 204)),
+)
+"""Tokens of prompt and answer: the deciles of synthesized rows, as Qwen2.5's tokenizer splits them. Three that stand
+together fit into 2,048."""
+IGNORED = -100  # rows.IGNORED, which Unsloth's process cannot import before Unsloth
+
+
+@dataclass(frozen=True)
+class Size:
+    config: dict[str, Any]
+    rows: int  # of a step
+    pairs: int  # of a step
+    scale: float  # of LENGTHS
+    caps: tuple[float, ...]  # GiB; 0 is none
+    steps: int
+
+
+FULL = Size(
+    {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28}
+    | {"num_key_value_heads": 4, "vocab_size": 152_064, "tie_word_embeddings": False},
+    rows=16,
+    pairs=8,
+    scale=1,
+    caps=(8, 12, 24, 0),
+    steps=10,
+)
+TINY = Size(
+    {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
+    | {"num_key_value_heads": 2, "vocab_size": 1_000, "tie_word_embeddings": False},
+    rows=4,
+    pairs=2,
+    scale=0.05,
+    caps=(0.005, 0),
+    steps=5,
+)
+
+
+def sft_rows(size: Size, of_step: int) -> list[dict[str, Any]]:
+    """Rows for all steps; a prompt's tokens are not trained."""
+    random, rows = Random(7), []
+    for prompt, answer in _lengths(size, of_step * size.steps):
+        ids = _ids(random, size, prompt + answer)
+        rows.append({"input_ids": ids, "labels": [IGNORED] * prompt + ids[prompt:], "positions": len(ids)})
+    return rows
+
+
+def blocks(size: Size) -> list[dict[str, Any]]:
+    """Three rows in a line: what packing to 2,048 tokens makes of three times as many rows. Rows see each other."""
+    rows = sft_rows(size, 3 * size.rows)
+    return [
+        {name: sum((row[name] for row in three), []) for name in ("input_ids", "labels")}
+        for three in (rows[first : first + 3] for first in range(0, len(rows), 3))
+    ]
+
+
+def pairs(size: Size) -> list[dict[str, Any]]:
+    random, made = Random(8), []
+    for prompt, answer in _lengths(size, size.pairs * size.steps):
+        ids = {"prompt_ids": prompt, "chosen_ids": answer, "rejected_ids": answer}
+        row = {name: _ids(random, size, count) for name, count in ids.items()}
+        made.append(row | {"positions": 2 * prompt + 2 * answer})
+    return made
+
+
+def _lengths(size: Size, count: int) -> list[tuple[int, int]]:
+    random, made = Random(6), []
+    while len(made) < count:
+        made += random.choice(LENGTHS)
+    return [(max(2, round(size.scale * prompt)), max(2, round(size.scale * answer))) for prompt, answer in made[:count]]
+
+
+def _ids(random: Random, size: Size, count: int) -> list[int]:
+    return [random.randrange(size.config["vocab_size"]) for _ in range(count)]
+
+
+class Clock(TrainerCallback):
+    """Seconds of each optimizer step."""
+
+    def __init__(self):
+        self.seconds, self._began = [], 0.0
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self._began = now()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.seconds.append(now() - self._began)
+
+
+def now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def measure(what: str, trainer, per_step: list[int], out: Path, plan=None, before_s: float = 0.0) -> None:
+    """Trains, and appends what was seen. per_step: tokens (or pairs) of each step; before_s: of each step's share of
+    what was computed for all steps beforehand."""
+    clock = Clock()
+    trainer.add_callback(clock)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    trainer.train()
+    seconds = [before_s + step for step in clock.seconds[WARM_UP:]]
+    per_s = sum(per_step[WARM_UP : len(clock.seconds)]) / sum(seconds)
+    told = {"what": what, "per_s": round(per_s, 2 if per_s < 100 else 0), "step_s": round(median(seconds), 3)}
+    if torch.cuda.is_available():
+        told |= {"peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)}
+        told |= {"reserved_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
+    if plan:
+        told |= {"plan": str(plan).partition("; expected")[0], "expected_step_s": round(plan.step_s, 3)}
+        told |= {"expected_peak_gib": round(plan.peak_gib, 2)}
+    told |= {"first_step_s": round(clock.seconds[0], 1)}
+    tell(out, told)
+
+
+def tokens_per_step(rows: list[dict[str, Any]], of_step: int) -> list[int]:
+    lengths = [len(row["input_ids"]) for row in rows]
+    return [sum(lengths[first : first + of_step]) for first in range(0, len(rows), of_step)]
+
+
+def tell(out: Path, told: dict[str, Any]) -> None:
+    print(json.dumps(told), flush=True)
+    with (out / "engine.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(told) + "\n")

@@ -1,0 +1,250 @@
+"""The engine computes what PEFT computes, packed or alone, for each family, checkpointed or not, NF4 or not."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+
+from tasks.core.settings import Training
+from tasks.core.training.engine.decoder import Engine, obstacle
+from tasks.core.training.engine.packs import bins, pack_of, packs, tokens_of
+from tasks.core.training.machine import Machine
+from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
+from tasks.core.training.rows import IGNORED
+
+FAMILIES = ("llama", "qwen2", "mistral")
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+CPU = torch.device("cpu")
+VOCABULARY = 300
+
+
+def config_of(family: str, **changes):
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": VOCABULARY}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
+    return AutoConfig.for_model(family, **(sizes | heads | {"attn_implementation": "sdpa"} | changes))
+
+
+def policy_of(family: str, dtype: torch.dtype = torch.float32, targets=ALL, **changes) -> PeftModel:
+    """Random weights, biases and norms, and an adapter that does something."""
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config_of(family, **changes))
+    for name, weight in model.named_parameters():
+        if name.endswith("bias") or "norm" in name:
+            weight.data.add_(0.3 * torch.randn_like(weight))
+    policy = get_peft_model(model.to(dtype), LoraConfig(r=4, lora_alpha=8, target_modules=targets, bias="none"))
+    return with_adapter(policy)
+
+
+def with_adapter(policy: PeftModel) -> PeftModel:
+    for name, weight in lora_weights(policy):
+        weight.data = weight.data.float()
+        if "lora_B" in name:
+            weight.data.normal_(0, 0.1)
+    return policy.train()
+
+
+def sft_rows(lengths=(17, 5, 30, 9)) -> list[dict]:
+    """Two turns are trained in each row."""
+    generator = torch.Generator().manual_seed(5)
+    rows = []
+    for length in lengths:
+        ids = torch.randint(0, VOCABULARY, (length,), generator=generator).tolist()
+        labels = [token if place % 5 > 1 else IGNORED for place, token in enumerate(ids)]
+        rows.append({"input_ids": ids, "labels": labels})
+    return rows
+
+
+def pair_rows() -> list[dict]:
+    generator = torch.Generator().manual_seed(6)
+    sizes = {"prompt_ids": (11, 4, 7), "chosen_ids": (6, 9, 1), "rejected_ids": (8, 2, 5)}
+    return [
+        {
+            name: torch.randint(0, VOCABULARY, (several[row],), generator=generator).tolist()
+            for name, several in sizes.items()
+        }
+        for row in range(3)
+    ]
+
+
+def answers_of(rows: list[dict]) -> list[tuple[list[int], list[int]]]:
+    """Ids and labels of every answer alone."""
+    told = []
+    for row in rows:
+        if "input_ids" in row:
+            told.append((row["input_ids"], row["labels"]))
+            continue
+        for side in ("chosen_ids", "rejected_ids"):
+            told.append((row["prompt_ids"] + row[side], [IGNORED] * len(row["prompt_ids"]) + row[side]))
+    return told
+
+
+def by_peft(policy: PeftModel, rows: list[dict]) -> torch.Tensor:
+    """Each answer's sum of log-probs, one forward pass of the transformers model an answer."""
+    sums = []
+    for ids, labels in answers_of(rows):
+        logits = policy(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].float()
+        targets = torch.tensor(labels[1:])
+        log_probs = logits.log_softmax(-1).gather(1, targets.clamp(min=0)[:, None])[:, 0]
+        sums.append((log_probs * (targets != IGNORED)).sum())
+    return torch.stack(sums)
+
+
+def by_engine(engine: Engine, rows: list[dict]) -> torch.Tensor:
+    pack = pack_of(rows, CPU)
+    return pack.sums(engine.log_probs(pack))
+
+
+def gradients_of(policy: PeftModel, sums: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of a loss that weighs every answer differently."""
+    policy.zero_grad()
+    (sums * torch.linspace(-1, 1.5, len(sums))).sum().backward()
+    return {name: weight.grad.clone() for name, weight in lora_weights(policy)}
+
+
+def cosine(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    flat = [torch.cat([told[name].flatten() for name in sorted(told)]) for told in (one, other)]
+    return torch.nn.functional.cosine_similarity(*flat, dim=0).item()
+
+
+def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_does(base):
+    """In one group, q and k have other ranks than v, and gate has none beside up."""
+    targets = [name for name in ALL if name != "gate_proj"]
+    settings = Training(
+        lora_rank=4, lora_alpha=8, target_modules=targets, module_ranks={"q_proj": 6, "k_proj": 1, "down_proj": 2}
+    )
+    policy = with_adapter(load_policy(base, None, settings, Machine("cpu", torch.float32, "")))
+    layers = policy.get_base_model().model.layers[1]
+    modules = {name: getattr(layers.self_attn, name, None) or getattr(layers.mlp, name) for name in targets}
+    assert {name: module.r["default"] for name, module in modules.items()} == {
+        name: settings.rank_of(name) for name in targets
+    }
+    assert {module.scaling["default"] for module in modules.values()} == {2}
+    wanted = by_peft(policy, sft_rows())
+    wanted_gradients = gradients_of(policy, wanted)
+    sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
+    assert torch.allclose(sums, wanted, atol=1e-4)
+    assert cosine(gradients_of(policy, sums), wanted_gradients) > 0.9999
+
+
+@pytest.mark.parametrize("rows", [sft_rows(), pair_rows()], ids=["rows", "pairs"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_log_probs_and_gradients_are_pefts_of_each_row_alone(family, rows):
+    policy = policy_of(family)
+    wanted = by_peft(policy, rows)
+    wanted_gradients = gradients_of(policy, wanted)
+    sums = by_engine(Engine(policy, checkpointed=0), rows)
+    assert sums.dtype == torch.float32
+    assert torch.allclose(sums, wanted, atol=1e-4)
+    gradients = gradients_of(policy, sums)
+    for name, gradient in gradients.items():
+        assert gradient.dtype == torch.float32
+        assert torch.allclose(gradient, wanted_gradients[name], atol=1e-4, rtol=1e-3), name
+    assert torch.allclose(by_peft(policy, rows), wanted, atol=1e-4)  # PEFT's own forward pass still works
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_bf16_the_engine_is_as_near_to_float32_as_peft_is(family):
+    exact = by_peft(policy_of(family), sft_rows())
+    policy = policy_of(family, torch.bfloat16)
+    peft = by_peft(policy, sft_rows())
+    peft_gradients = gradients_of(policy, peft)
+    sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
+    assert (sums - exact).abs().max() < 2 * (peft - exact).abs().max()
+    assert cosine(gradients_of(policy, sums), peft_gradients) > 0.99
+
+
+@pytest.mark.parametrize("checkpointed", [1, 3])
+def test_checkpointing_changes_no_bit(checkpointed):
+    told = []
+    for number in (0, checkpointed):
+        policy = policy_of("qwen2")
+        told.append(gradients_of(policy, by_engine(Engine(policy, number), sft_rows())))
+    assert all(torch.equal(told[0][name], told[1][name]) for name in told[0])
+
+
+def test_an_adapter_on_some_layers_only():
+    policy = policy_of("llama", targets=["q_proj", "v_proj", "down_proj"], attention_bias=True, mlp_bias=True)
+    wanted = by_peft(policy, sft_rows())
+    gradients = gradients_of(policy, wanted)
+    sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
+    assert torch.allclose(sums, wanted, atol=1e-4)
+    assert cosine(gradients_of(policy, sums), gradients) > 0.9999
+
+
+def test_nf4_as_it_is_gives_what_its_values_kept_in_16_bit_give(tmp_path):
+    config = config_of("qwen2")
+    AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    quantized = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    told = []
+    for kept in (False, True):
+        model = AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=quantized, dtype=torch.bfloat16)
+        if kept:
+            keep_dequantized(model)
+        torch.manual_seed(1)
+        policy = with_adapter(get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL)))
+        sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
+        told.append((sums.detach(), gradients_of(policy, sums)))
+    assert torch.allclose(told[0][0], told[1][0], rtol=1e-3)  # one adds the adapter in bf16, the other within a sum
+    assert cosine(told[0][1], told[1][1]) > 0.9999
+
+
+def test_a_changed_adapter_counts_after_a_refresh():
+    policy = policy_of("mistral")
+    engine = Engine(policy, checkpointed=0)
+    for _, weight in lora_weights(policy):
+        weight.data.mul_(1.5)
+    engine.refresh()
+    assert torch.allclose(by_engine(engine, sft_rows()), by_peft(policy, sft_rows()), atol=1e-4)
+
+
+def test_lora_weights_in_16_bit_are_refused():
+    policy = policy_of("llama")
+    engine = Engine(policy, checkpointed=0)
+    next(lora_weights(policy))[1].data = next(lora_weights(policy))[1].data.bfloat16()
+    with pytest.raises(AssertionError, match="float32"):
+        engine.refresh()
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "told"),
+    [
+        ("qwen2", {}, None),
+        ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}, "of type dynamic"),
+        ("mistral", {"sliding_window": 256}, "a window of 256 tokens, less than training.max_length=512"),
+        ("mistral", {"sliding_window": 4096}, None),
+        ("qwen2", {"sliding_window": 256, "use_sliding_window": False}, None),
+        ("qwen2", {"hidden_act": "gelu"}, "activation is gelu"),
+        ("gemma", {}, "is a gemma model; the engine knows llama, mistral, qwen2"),
+    ],
+)
+def test_what_the_engine_cannot_train_it_names(family, changes, told):
+    found = obstacle(config_of(family, **changes), 512)
+    assert found is None if told is None else told in found
+
+
+def test_packs_hold_every_row_once_and_no_more_than_fits():
+    rows = sft_rows((30, 7, 12, 40, 3, 22, 9, 51))
+    seen = []
+    for places, pack in packs(rows, 50, CPU):
+        assert len(pack.ids) <= 50 or len(places) == 1
+        assert pack.ids.tolist() == [token for place in places for token in rows[place]["input_ids"]]
+        seen += places
+    assert sorted(seen) == list(range(8))
+    assert len(bins([tokens_of(row) for row in rows], 50)) == 4  # 174 tokens, one row too long for any pack
+
+
+def test_a_rows_positions_and_targets_are_its_own():
+    rows = deepcopy(sft_rows((4, 3)))
+    rows[0]["labels"], rows[1]["labels"] = [IGNORED, IGNORED, 7, 8], [5, IGNORED, 6]
+    pack = pack_of(rows, CPU)
+    assert pack.positions.tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert pack.places.tolist() == [1, 2, 5]  # the token before each target; a row's first token has none
+    assert pack.targets.tolist() == [7, 8, 6]
+    assert pack.owners.tolist() == [0, 0, 1]

@@ -1,0 +1,138 @@
+"""Plans for cards that are not here: by size or name, with the rows' own lengths or assumed ones."""
+
+import json
+import re
+
+import pytest
+
+from flows.commands.train import plan_card
+from tasks.core.data.base_folder import base_config
+from tasks.core.errors import RequestError
+from tasks.core.profiles import load
+from tasks.core.records import TrainingSpec
+from tasks.core.rehearsal import expected
+from tasks.core.specs import training_spec
+from tasks.core.training.cards import CARDS, Card, card_of
+from tasks.core.training.forecast import forecast
+from tasks.core.training.stage import train
+from tests.training.conftest import changed
+
+SETTINGS = load("kospi-7b").settings
+
+
+def spec_of(stage: str, tmp_path, **changes) -> TrainingSpec:
+    return changed(training_spec(SETTINGS, stage, {}, tmp_path), **changes)
+
+
+def told_for(text: str, stage: str, tmp_path, **changes) -> dict:
+    config = base_config(SETTINGS.model.base, tmp_path)
+    return forecast(spec_of(stage, tmp_path, **changes), config, expected(SETTINGS, stage), card_of(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "gib"),
+    [
+        ("24gb", "RTX 4090", 24),
+        ("24", "RTX 4090", 24),
+        ("80 GiB", "A100", 80),
+        ("rtx-3090", "RTX 3090", 24),
+        ("H100", "H100", 80),
+        ("22.5gb", "", 22.5),
+    ],
+)
+def test_a_card_is_named_or_sized(text, name, gib):
+    assert (card_of(text).name, card_of(text).gib) == (name, gib)
+
+
+def test_an_unknown_card_is_refused_with_those_that_are_known():
+    with pytest.raises(RequestError, match="--card banana is neither a size in GiB .* known cards: RTX 4060, .*H200"):
+        card_of("banana")
+
+
+def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has(tmp_path):
+    told = [told_for(text, "stage1", tmp_path) for text in ("12gb", "24gb", "48gb", "80gb", "H200")]
+    assert all(line["peak_gib"] < gib - 1 for line, gib in zip(told, (12, 24, 48, 80, 140), strict=True))
+    assert all(late["step_s"] < early["step_s"] for early, late in zip(told, told[1:], strict=False))
+    assert {line["steps"] for line in told} == {25_000}
+    assert told[0]["base_weights"] == "nf4"
+    assert told[-1]["base_weights"] == "bf16"
+    assert told[0]["total_s"] == pytest.approx(25_000 * told[0]["step_s"], rel=1e-3)
+
+
+def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
+    """The stage's plan for a card of 8 GB."""
+    settings = load(profile, overrides).settings
+    config = base_config(settings.model.base, tmp_path)
+    return forecast(training_spec(settings, stage, {}, tmp_path), config, expected(settings, stage), card_of("8gb"))
+
+
+def test_what_would_fit_is_told_in_tokens_as_max_length_counts_them(tmp_path):
+    """A pair of up to 1,600 tokens takes half as many more with its other answer."""
+    told = forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16")["problem"]
+    most, length = re.search(r"rows of up to (\d+) tokens .* training\.max_length=(\d+) would fit", told).groups()
+    assert int(most) == 2_400
+    shorter = [f"training.max_length={length}", f"synthesis.token_budget={length}"]
+    assert "problem" not in forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16", *shorter)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
+def test_the_profile_for_a_card_of_8_gb_fits_one(tmp_path, stage):
+    assert "problem" not in forecast_of(stage, tmp_path, "kospi-7b-8gb")
+
+
+def test_where_nobody_knows_the_speed_only_the_memory_is_planned(tmp_path):
+    told = told_for("22", "stage1", tmp_path)
+    assert (told["step_s"], told["total_s"]) == (None, None)
+    assert 0 < told["peak_gib"] < 21
+
+
+def test_a_cap_is_kept_and_a_card_that_is_too_small_says_what_it_takes(tmp_path):
+    assert told_for("80gb", "stage1", tmp_path, memory_gib=12)["peak_gib"] < 12
+    problem = told_for("6gb", "stage1", tmp_path)["problem"]
+    assert re.search(r"takes \d\.\d GiB at least, but only 5 GiB are there", problem)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"backend": "trl"}, "trl would train, because training.backend asks"),
+        ({"lora_dropout": 0.1}, "lora_dropout=0.1"),
+    ],
+)
+def test_what_the_engine_does_not_train_has_no_plan(tmp_path, changes, told):
+    problem = told_for("24gb", "stage1", tmp_path, **changes)["problem"]
+    assert problem.startswith("Plans are the engine's")
+    assert told in problem
+
+
+def test_a_dpo_stage_counts_its_references_pass(tmp_path):
+    told = told_for("24gb", "stage3", tmp_path)
+    assert told["total_s"] == pytest.approx(250 * told["step_s"] * 4 / 3, rel=1e-2)
+
+
+def test_rows_that_are_there_are_measured_and_make_the_steps_that_training_makes(sft, base):
+    config = json.loads((base / "config.json").read_text())
+    told = forecast(sft, config, (9_999, 9_999), Card("", 8))
+    assert told["lengths"] == "measured"
+    metrics = train(sft)
+    assert (told["rows"], told["steps"]) == (metrics["rows"], metrics["steps"]) == (28, 7)
+    half = forecast(changed(sft, token_budget=1_000), config, (0, 0), Card("", 8))
+    assert half["rows"] == train(changed(sft, token_budget=1_000))["rows"] < 28
+
+
+def test_the_first_card_of_a_size_has_a_speed():
+    assert all(card.tflops and card.gb_per_s for card in CARDS)
+
+
+def test_the_command_plans_without_market_download_or_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KOSPILOT_HOME", str(tmp_path))
+    plan_card("kospi-7b", ["stages.skip=[stage1]", f"market.dir={tmp_path / 'none'}"], "24gb", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["card"], told["gib"]) == ("RTX 4090", 24)
+    assert [(line["stage"], line["lengths"]) for line in told["stages"]] == [
+        ("stage2", "assumed"),
+        ("stage3", "assumed"),
+    ]
+    plan_card("kospi-7b", [f"market.dir={tmp_path / 'none'}"], "6gb", as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "stage1: Training this base on rows of up to 2048 tokens takes" in shown

@@ -1,0 +1,95 @@
+"""Plans of the 7B run for cards of all sizes, against what an H200 was seen to need."""
+
+import pytest
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
+
+from tasks.core.errors import RequestError
+from tasks.core.settings import Training
+from tasks.core.training.machine import Machine, Speed, look
+from tasks.core.training.planner import Work, make_plan, peak_gib, shape_of, step_seconds
+
+H200 = Speed(operations=750e12, bandwidth=4.0e12)
+SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}
+SMALL |= {"num_attention_heads": 3, "num_key_value_heads": 1}
+ROWS = [Work([2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440], 8_000, 2048)]
+
+
+@pytest.fixture
+def shape(monkeypatch):
+    monkeypatch.setattr("tasks.core.training.planner.repeats_keys", lambda: False)
+    config = AutoConfig.for_model(
+        "qwen2",
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        vocab_size=152064,
+        tie_word_embeddings=False,
+    )
+    return shape_of(config, Training(), Machine("cpu", look().compute, ""))  # the measured runs had plain AdamW
+
+
+def test_the_shape_is_the_7b_ones(shape):
+    assert shape.adapter == 80_740_352
+    assert shape.layers * shape.weights == 6_525_288_448
+
+
+def test_the_shape_counts_the_ranks_of_single_modules():
+    policy = LlamaForCausalLM(LlamaConfig(**SMALL))
+    training = Training(lora_rank=4, target_modules=["q_proj", "v_proj", "down_proj"], module_ranks={"v_proj": 7})
+    config = LoraConfig(r=4, rank_pattern={"v_proj": 7}, target_modules=list(training.target_modules))
+    trained = sum(weight.numel() for weight in get_peft_model(policy, config).parameters() if weight.requires_grad)
+    assert shape_of(policy.config, training, look()).adapter == trained
+
+
+@pytest.mark.parametrize(
+    ("tokens", "checkpointed", "seen"), [(16_384, 0, 77.9), (16_384, 28, 22.7), (8_192, 28, 19.2), (4_096, 28, 17.5)]
+)
+def test_peak_memory_is_what_was_seen(shape, tokens, checkpointed, seen):
+    assert peak_gib(shape, tokens, checkpointed, nf4=False) == pytest.approx(seen, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "checkpointed", "seen"),
+    [(16_384, 0, 0.913), (16_384, 28, 1.300), (8_192, 28, 0.660), (4_096, 28, 0.335)],
+)
+def test_time_is_what_was_seen(shape, tokens, checkpointed, seen):
+    rows = [700] * (tokens // 700)
+    work = Work([*rows, tokens - sum(rows)], tokens, tokens)
+    plan = make_plan(shape, [work], 200, H200, "bf16")
+    plan = type(plan)(**vars(plan) | {"tokens": tokens, "checkpointed": checkpointed})
+    assert step_seconds(shape, [work], 1, plan, H200) == pytest.approx(seen, rel=0.1)
+
+
+def test_more_memory_is_never_slower_and_never_overrun(shape):
+    plans = [make_plan(shape, ROWS, cap, H200, "auto") for cap in (8.5, 10, 12, 16, 24, 48, 80, 139)]
+    assert all(plan.peak_gib <= cap for plan, cap in zip(plans, (8.5, 10, 12, 16, 24, 48, 80, 139), strict=True))
+    times = [plan.step_s for plan in plans]
+    assert all(later <= earlier * 1.011 for earlier, later in zip(times, times[1:], strict=False))
+    assert plans[0].nf4
+    assert plans[0].checkpointed > 0
+    assert (plans[-1].nf4, plans[-1].checkpointed) == (False, 0)
+    assert all(plan.tokens >= 2048 for plan in plans)  # no row is cut
+
+
+def test_between_none_and_all_layers_checkpointed_there_is_some(shape):
+    plan = make_plan(shape, ROWS, 24, H200, "bf16")
+    assert 0 < plan.checkpointed < 28
+    assert "of 28 layers checkpointed, base weights NF4's values in 16 bit; expected: " in str(plan)
+
+
+def test_a_card_that_is_too_small_is_told_what_it_takes(shape):
+    with pytest.raises(RequestError, match=r"rows of up to 2048 tokens takes 8\.\d GiB at least, but only 6 GiB"):
+        make_plan(shape, ROWS, 6, H200, "auto")
+    with pytest.raises(RequestError, match=r"takes 1\d\.\d GiB at least"):
+        make_plan(shape, ROWS, 12, H200, "bf16")
+
+
+def test_what_a_full_card_made_a_stage_give_up_is_not_planned_again(shape):
+    plan = make_plan(shape, ROWS, 139, H200, "auto")
+    lighter = make_plan(shape, ROWS, 139, H200, "auto", {"tokens": plan.tokens // 2, "checkpointed": 5})
+    assert plan.checkpointed == 0
+    assert lighter.checkpointed == 5
+    assert lighter.tokens <= plan.tokens // 2

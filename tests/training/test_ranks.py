@@ -1,0 +1,118 @@
+"""Several processes train what one trains; on GPUs they are the cards, here they share the CPU."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+from tasks.core.training import launcher, ranks
+from tasks.core.training.launcher import AGAIN
+from tasks.core.training.stage import train
+from tests.training.conftest import changed, processes
+
+
+def command_for_two(spec) -> list[str]:
+    spec_file = Path(spec.out).with_suffix(".json")
+    spec_file.write_text(json.dumps(asdict(spec)))
+    return [sys.executable, "-m", "tasks.core.training.launcher", "2", str(spec_file)]
+
+
+def by_two(spec) -> subprocess.CompletedProcess:
+    return subprocess.run(command_for_two(spec), capture_output=True, text=True, timeout=300, check=False)
+
+
+def together(spec) -> list[int]:
+    """Two processes train, without a launcher and without the seconds that loading torch takes; their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = [processes.Process(target=member, args=(number, port, spec)) for number in (0, 1)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(300)
+    return [process.exitcode for process in both]
+
+
+def member(number: int, port: int, spec) -> None:
+    """What launcher.py has each process do."""
+    os.environ |= {"RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks.join()
+    train(spec)
+    ranks.leave()
+
+
+def told(spec) -> list[dict]:
+    return [json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_train_what_one_trains(dpo, tmp_path):
+    spec = changed(dpo, backend="engine")
+    two = changed(spec, out=str(tmp_path / "two"))
+    Path(two.out).mkdir()
+    train(spec)
+    stopped = by_two(changed(two, max_minutes=1e-6, log_every=5))  # the first process alone logs step 1
+    assert stopped.returncode == 1
+    assert "error: stage3 stopped at step 1 of 5, for training.max_minutes is over." in stopped.stderr
+    assert [json.loads(line) for line in stopped.stdout.splitlines()] == told(two), "one process tells"
+    assert together(two) == [0, 0]
+    adapters = [load_file(Path(each.out) / "adapter_model.safetensors") for each in (spec, two)]
+    flat = [
+        torch.cat([adapter[name].flatten() for name in sorted(adapter) if "lora_B" in name]) for adapter in adapters
+    ]
+    assert torch.cosine_similarity(*flat, dim=0) > 0.999
+    for one, other in zip(told(spec), told(two), strict=True):
+        for figure in {"loss", "eval_loss", "reward_margin"} & one.keys():
+            assert other[figure] == pytest.approx(one[figure], rel=1e-2, abs=2e-3)
+    metrics = json.loads((Path(two.out) / "metrics.json").read_text())
+    assert (metrics["cards"], metrics["resumed_from"]) == (2, "checkpoint-1")
+
+
+def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
+    done = by_two(changed(sft, backend="engine", max_length=8))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: No row fits training.max_length=8")
+
+
+def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(sft):
+    spec = changed(sft, backend="engine", eval_every=1, patience=1, learning_rate=1.0, save_every=100)
+    assert together(spec) == [0, 0]
+    metrics = json.loads((Path(sft.out) / "metrics.json").read_text())
+    assert metrics["stopped_at_step"] == metrics["best_step"] + 1 < 7
+
+
+def test_a_launcher_killed_outright_takes_its_processes_along(sft):
+    command = command_for_two(changed(sft, backend="engine", epochs=100))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        processes = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(processes) >= 2
+    assert not psutil.wait_procs(processes, timeout=10)[1]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "code"),
+    [([{0: 1, 1: AGAIN}, {}], 0), ([{1: AGAIN}, {0: 1, 1: 2}], 2), ([{0: -9}], 1)],
+)
+def test_where_a_card_was_full_all_are_started_again(monkeypatch, capsys, rounds, code):
+    """Each round is the exit codes of the processes that failed."""
+
+    def run(command):
+        if codes := rounds.pop(0):
+            raise ChildFailedError("training", {n: ProcessFailure(n, 1, x, "") for n, x in codes.items()})
+
+    monkeypatch.setattr(launcher.logging, "disable", lambda level: None)
+    monkeypatch.setattr(launcher.run, "run", run)
+    assert launcher.main("2", "spec.json") == code
+    assert rounds == []
+    assert ("ended by signal 9" in capsys.readouterr().err) == (code == 1)

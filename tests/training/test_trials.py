@@ -1,0 +1,89 @@
+"""Trials: short runs with other micro-batches or ranks, in the training process, that leave nothing behind."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.core import rehearsal
+from tasks.core.errors import WorkError
+from tasks.core.rehearsal import rehearse
+from tasks.core.training import stage
+from tasks.core.training.__main__ import main
+from tests.training.conftest import changed
+
+
+def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
+    (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
+    (tmp_path / "trials.json").write_text(json.dumps(asked))
+    monkeypatch.setattr(sys, "argv", ["training", str(tmp_path / "spec.json"), str(tmp_path / "trials.json")])
+    assert main() == 0
+    assert list(Path(spec.out).iterdir()) == []
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("backend", ["trl", "engine"])
+def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, capsys, backend):
+    spec = changed(sft, backend=backend, learning_rate=2e-2)
+    ranks = [{"steps": 4, "rank": rank} for rank in (2, 8, 2)]
+    told = run(spec, ranks, tmp_path, monkeypatch, capsys)
+    assert [line["rank"] for line in told] == [2, 8, 2]
+    assert {(line["backend"], line["steps"]) for line in told} == {(backend, 4)}
+    assert told[1]["parameters"] == 4 * told[0]["parameters"]
+    assert told[0]["eval_loss"] == told[2]["eval_loss"] != told[1]["eval_loss"]
+    assert all(line["tokens_per_s"] > 0 and line["peak_gib"] > 0 and line["step_s"] > 0 for line in told)
+    assert all(("expected_peak_gib" in line) == (backend == "engine") for line in told)
+
+
+def test_a_probe_scales_the_planners_micro_batch(sft, tmp_path, monkeypatch, capsys):
+    spec = changed(sft, backend="engine")
+    scales = [{"steps": 3, "scale": scale} for scale in (1, 0.5, 2)]
+    planned, half, double = run(spec, scales, tmp_path, monkeypatch, capsys)
+    tokens = [int(line["micro_batch"].split()[0]) for line in (planned, half, double)]
+    assert tokens[1] < tokens[0]
+    assert tokens[2] == 2 * tokens[0]
+    assert planned["loss"] == pytest.approx(double["loss"], rel=1e-2)  # however it is packed
+
+
+def test_a_probe_scales_trls_micro_batch_and_of_pairs(dpo, tmp_path, monkeypatch, capsys):
+    told = run(dpo, [{"steps": 2, "scale": scale} for scale in (1, 2)], tmp_path, monkeypatch, capsys)
+    assert [line["micro_batch"] for line in told] == [2, 4]
+    assert all(line["loss"] == pytest.approx(0.693, abs=0.01) for line in told)
+
+
+def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_path, monkeypatch, capsys):
+    kept = stage.load_policy
+
+    def full(base, start, training, *rest):
+        if training.lora_rank == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return kept(base, start, training, *rest)
+
+    monkeypatch.setattr(stage, "load_policy", full)
+    told = run(sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys)
+    assert told[0] == {"rank": 64, "problem": "The GPU's memory was full."}
+    assert told[1]["steps"] == 1
+
+
+def test_a_trial_that_cannot_be_stops_no_other(sft, tmp_path, monkeypatch, capsys):
+    told = run(sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys)
+    assert told[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
+    assert (told[1]["rank"], told[1]["steps"]) == (2, 1)
+
+
+def test_an_error_of_their_process_is_told(sft, monkeypatch):
+    def fails(command, on_line):
+        raise WorkError("python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.")
+
+    monkeypatch.setattr(rehearsal, "run_child", fails)
+    with pytest.raises(WorkError, match=r"^The base model has no tokenizer.json.$"):
+        rehearse(sft, [{"steps": 1}], print)
+
+
+def test_trials_that_are_none_are_refused(sft, tmp_path, monkeypatch, capsys):
+    with pytest.raises(AssertionError, match="assert 2 == 0"):
+        run(sft, [{"steps": 1, "ranks": 2}], tmp_path, monkeypatch, capsys)
+    assert "trials.json is no list of trials" in capsys.readouterr().err
