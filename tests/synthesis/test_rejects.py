@@ -65,6 +65,14 @@ def test_right_nearly_right_and_cut_replies_are_none(rows):
     assert report["replies"] == {"cut or empty": 2, "right or nearly": 38}
 
 
+def test_a_reply_that_names_a_day_of_its_own_is_none(rows):
+    """The day may be held out, and what evaluation asks about must be in no training data."""
+    replies = ["On 2025-12-30 it was worse.", "2025년 12월 30일과 같다.", "I would rather hold cash."]
+    found, report = collect_rejects(rows[:3], {"schema_violation": 3}, lambda start, stop: replies[start:stop])
+    assert [reject.row for reject in found] == [2]
+    assert report["replies"] == {"of another day": 2, "wrong": 1}
+
+
 def test_no_more_is_asked_than_needed(rows):
     asked = []
 

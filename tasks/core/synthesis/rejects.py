@@ -13,6 +13,7 @@ from typing import Any
 from tasks.core.kinds import kind
 from tasks.core.kinds.base import Flaw, scene_from_dict
 from tasks.core.synthesis.checks import MODEL_REJECT_SCORE
+from tasks.core.synthesis.guard import dates_in
 
 _QUESTIONS_PER_REJECT = 4
 """Questions asked at most for each reject that is wanted: a model that is mostly right is not asked for ever."""
@@ -65,6 +66,9 @@ def _sort_out(
     for place, (row, reply) in enumerate(zip(rows, replies, strict=False)):
         if not reply:
             fates["cut or empty"] += 1
+            continue
+        if set(dates_in(reply)) - set(dates_in(row["messages"][1]["content"])):
+            fates["of another day"] += 1  # which may be held out, and Stage 3 must not see it
             continue
         metadata = row["metadata"]
         grade = kind(metadata["kind"]).grade(scene_from_dict(metadata["scene"]), reply)
