@@ -66,8 +66,9 @@ _DIRECTIONS = {
             "원화 약세가 뚜렷하다. 원/달러는 {change} 오른 {rate}다.",
             "하루 만에 원/달러가 {change} 올라 수출주에 유리하다.",
             *crossed(
-                ("원화가 약하다.", "환율이 뛰었다.", "달러가 강하다."),
-                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다."),
+                ("원화가 약하다.", "환율이 뛰었다.", "달러가 강하다.", "원화 값이 내렸다."),
+                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다.",
+                 "하루에 {change} 움직였다."),
             ),
         ),
         "WON_STRONG": (
@@ -79,8 +80,9 @@ _DIRECTIONS = {
             "원화 강세가 뚜렷하다. 원/달러는 {rate}, 등락은 {change}다.",
             "하루 원/달러 등락이 {change}라 내수주에 유리하다.",
             *crossed(
-                ("원화가 강하다.", "환율이 내렸다.", "달러가 약하다."),
-                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다."),
+                ("원화가 강하다.", "환율이 내렸다.", "달러가 약하다.", "원화 값이 올랐다."),
+                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다.",
+                 "하루에 {change} 움직였다."),
             ),
         ),
         "NEUTRAL": (
@@ -90,7 +92,8 @@ _DIRECTIONS = {
             "환율은 {rate_ro} 잠잠하다. 등락 {change}는 중립이다.",
             "이 정도({change}) 움직임으로는 업종의 득실을 가를 수 없다.",
             *crossed(
-                ("환율 변수는 작다.", "원화는 제자리다.", "환율은 중립이다.", "외환 시장이 조용하다."),
+                ("환율 변수는 작다.", "원화는 제자리다.", "환율은 중립이다.", "외환 시장이 조용하다.",
+                 "환율 영향은 없다."),
                 ("등락이 {change}로 {limit:g}%에 못 미친다.", "원/달러 {rate}, 등락 {change}다.",
                  "{change} 변동은 기준 {limit:g}% 안이다."),
             ),
@@ -105,9 +108,11 @@ _DIRECTIONS = {
             "The dollar climbed to {rate}, {change} in a day, and the won is weak.",
             "A weak won: {change} on the day takes the dollar to {rate}.",
             "Exporters get a tailwind from USD/KRW, {change} at {rate}.",
-            "Weak won: {rate}, {change} on the day.",
-            "Dollar up, won down: {change} to {rate}.",
             "A move of {change}, with {limit:g}% as the mark, makes the won weak.",
+            *crossed(
+                ("Weak won:", "Won down:", "Dollar up:"),
+                ("{rate}, {change} on the day.", "{change} to {rate}.", "the day's {change} meets {limit:g}%."),
+            ),
         ),
         "WON_STRONG": (
             "USD/KRW moved {change}, at least the {limit:g}% that counts: the won is strong.",
@@ -117,9 +122,11 @@ _DIRECTIONS = {
             "The dollar fell to {rate}, {change} in a day, and the won is strong.",
             "A strong won: {change} on the day takes the dollar to {rate}.",
             "Domestic names get a tailwind from USD/KRW, {change} at {rate}.",
-            "Strong won: {rate}, {change} on the day.",
-            "Dollar down, won up: {change} to {rate}.",
             "A move of {change}, with {limit:g}% as the mark, makes the won strong.",
+            *crossed(
+                ("Strong won:", "Won up:", "Dollar down:"),
+                ("{rate}, {change} on the day.", "{change} to {rate}.", "the day's {change} meets {limit:g}%."),
+            ),
         ),
         "NEUTRAL": (
             "A USD/KRW move of {change} stays within {limit:g}% and is neutral.",
@@ -128,7 +135,7 @@ _DIRECTIONS = {
             "The rate is calm at {rate}; {change} is neutral.",
             "No winners or losers follow from a move of {change}.",
             *crossed(
-                ("Neutral won:", "No factor:", "Quiet currency:", "No call:"),
+                ("Neutral won:", "No factor:", "Quiet currency:", "No call:", "Won unmoved:"),
                 ("USD/KRW made {change}, short of {limit:g}%.", "{change} at {rate}.",
                  "a move of {change} does not reach {limit:g}%."),
             ),

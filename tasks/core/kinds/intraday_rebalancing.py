@@ -53,7 +53,7 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 _REASONS = {
     "ko": {
         "stopped": crossed(
-            ("손익 {pnl}%가", "{pnl}% 손익은", "현재 손익 {pnl}%는"),
+            ("손익 {pnl}%가", "{pnl}% 손익은", "현재 손익 {pnl}%는", "이 손익({pnl}%)은"),
             ("손절 기준 {stop:g}% 이하라 전량 판다.", "손절선 {stop:g}%에 걸려 비운다.",
              "{stop:g}% 손절 규칙에 따라 전량 정리한다.", "{stop:g}%보다 나쁘거나 같아 남기지 않는다."),
         ),
@@ -69,14 +69,16 @@ _REASONS = {
             "비중 {weight}%는 {target}%로 줄인다. 롱 합계 상한이 {high}%다.",
         ),
         "capped": crossed(
-            ("비중 {weight}%가", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
-            ("종목당 한도 {limit}%를 넘어 {target}%로 줄인다.", "한도 {limit}% 초과라 {target}%까지 판다.",
+            ("비중 {weight}%가", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는",
+             "지금의 {weight}%는"),
+            ("종목당 한도 {limit}%를 넘어 {target}%로 줄인다.", "한도를 넘는다. {limit}%에 맞춰 {target}%까지 판다.",
              "{limit}% 한도를 벗어나 {target}%로 낮춘다.", "한도({limit}%)보다 커서 {target}%에 맞춘다."),
         ),
         "kept": crossed(
-            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
+            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는",
+             "지금의 {weight}%는"),
             ("한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.", "한도 {limit}%를 지키고 손익도 {pnl}%라 유지한다.",
-             "손익 {pnl}%에 한도 {limit}% 이내라 손대지 않는다.", "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
+             "손익이 {pnl}%이고 한도 {limit}% 이내라 손대지 않는다.", "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
              "종목당 {limit}% 이내이며 손익 {pnl}%도 문제없다."),
         ),
     },
@@ -98,14 +100,16 @@ _REASONS = {
             "A weight of {weight}% shrinks to {target}% as longs are held to {high}%.",
         ),
         "capped": crossed(
-            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%"),
+            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%",
+             "Now {weight}%, it"),
             ("exceeds the {limit}% limit per stock: cut to {target}%.",
              "breaks the {limit}% limit: down to {target}%.",
              "goes over {limit}%, the limit per stock; trim to {target}%.",
              "must shrink to {target}% under the {limit}% limit."),
         ),
         "kept": crossed(
-            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%"),
+            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%",
+             "Now {weight}%, it"),
             ("respects the {limit}% limit, and {pnl}% is above the stop.", "stays: limit {limit}%, result {pnl}%.",
              "needs no trade with {pnl}% and a limit of {limit}%.", "fits the {limit}% limit; {pnl}% trips no stop."),
         ),

@@ -82,19 +82,15 @@ _POINTS = {
 }
 _REASONS = {
     "ko": {
-        "some": (
-            "{points_ro} {score}점이다.",
-            "{points} 조건을 채워 {score}점이다.",
-            "{points}에서 {score}점을 얻었다.",
-            *crossed(
-                ("{score}점이다.", "점수는 {score}점이다.", "신호는 {score}점이다.", "{score}점을 준다.",
-                 "{score}점으로 매긴다.", "평가는 {score}점이다.", "{score}점짜리 갭이다.", "합계는 {score}점이다."),
-                ("{points} 조건을 채웠다.", "근거는 {points_da}.", "기준을 넘은 것은 {points_da}.",
-                 "해당 항목은 {points_da}.", "충족한 조건은 {points_da}."),
-            ),
+        "some": crossed(
+            ("{score}점이다.", "점수는 {score}점이다.", "신호는 {score}점이다.", "{score}점을 준다.",
+             "{score}점으로 매긴다.", "평가는 {score}점이다.", "{score}점짜리 갭이다.", "합계는 {score}점이다.",
+             "신호 강도는 {score}점이다.", "{score}점을 받는다.", "판정은 {score}점이다."),
+            ("{points} 조건을 채웠다.", "근거는 {points_da}.", "기준을 넘은 것은 {points_da}.",
+             "해당 항목은 {points_da}.", "충족한 조건은 {points_da}.", "점수를 준 항목은 {points_da}."),
         ),
         "none": (
-            "갭 {gap}, 거래량 {volume}, F-Score {f} 모두 기준에 못 미쳐 0점이다.",
+            "모두 기준에 못 미친다. 갭 {gap}, 거래량 {volume}, F-Score {f}로 0점이다.",
             "점수가 없다. 갭 {gap}에 거래량 {volume}뿐이다.",
             "0점이다. 갭 {gap}, 거래량 {volume}, F-Score {f} 어느 것도 기준을 넘지 못했다.",
             "기준을 넘은 항목이 없다. 갭은 {gap}, 거래량은 {volume}다.",
@@ -109,7 +105,8 @@ _REASONS = {
     "en": {
         "some": crossed(
             ("Scores {score}.", "Gets {score}.", "Rated {score}.", "Earns {score}.", "Worth {score}.",
-             "Total {score}."),
+             "Total {score}.", "Signal {score}.", "Makes {score}.", "Marked {score}.", "Score {score}.",
+             "Reaches {score}."),
             ("It comes from {points}.", "Counted: {points}.", "What counts is {points}.", "In its favour: {points}.",
              "The ground: {points}.", "Conditions met: {points}.", "Credited: {points}.", "Passed: {points}."),
         ),
@@ -192,7 +189,6 @@ def _reason(line: StockFacts, entry: dict[str, Any], language: Language, rng: Ra
     joined = ", ".join(points)
     first = rng.choice(_REASONS[language]["some" if points else "none"]).format(
         points=joined,
-        points_ro=with_particle(joined, "으로/로"),
         points_da=with_particle(joined, "이다/다"),
         score=entry["score_points"],
         gap=said["gap_pct"],

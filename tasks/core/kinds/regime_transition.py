@@ -122,6 +122,8 @@ _MOVES = {
             "It moves from {before} to {to}.",
             "The {before} of the day before gives way to {to}.",
             "{before} is over and {to} begins.",
+            "After {before} comes {to}.",
+            "{to} follows {before}.",
         ),
     },
 }

@@ -49,16 +49,16 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 _REASONS = {
     "ko": {
         "STOP_LOSS": crossed(
-            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%까지 밀려"),
+            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 밀려"),
             (
-                "손절 기준 {stop:g}%에 걸린다.",
+                "손절 기준인 {stop:g}%에 걸린다.",
                 "{stop:g}% 손절 규칙을 따른다.",
                 "손절선 {stop:g}% 이하이므로 정리한다.",
                 "{stop:g}% 손절선을 지키지 못해 판다.",
             ),
         ),
         "TAKE_PROFIT": crossed(
-            ("손익 {pnl}%로", "수익률 {pnl}%로", "손익이 {pnl}%까지 올라"),
+            ("손익 {pnl}%로", "수익률 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 올라"),
             (
                 "익절 기준 {take:g}% 이상이다.",
                 "목표 {take:g}%를 채웠다.",
@@ -67,7 +67,7 @@ _REASONS = {
             ),
         ),
         "REDUCE": crossed(
-            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%까지 밀려"),
+            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 밀려"),
             (
                 "축소 기준 {reduce:g}% 이하이고 국면이 약해 비중을 줄인다.",
                 "약한 국면의 축소선 {reduce:g}%에 걸려 덜어 낸다.",
@@ -87,7 +87,7 @@ _REASONS = {
     },
     "en": {
         "STOP_LOSS": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result", "Now {pnl}%, it"),
             (
                 "is at or below the {stop:g}% stop.",
                 "hits the {stop:g}% stop.",
@@ -96,7 +96,7 @@ _REASONS = {
             ),
         ),
         "TAKE_PROFIT": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result", "Now {pnl}%, it"),
             (
                 "is at or above the {take:g}% target.",
                 "meets the {take:g}% target.",
@@ -105,7 +105,7 @@ _REASONS = {
             ),
         ),
         "REDUCE": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result", "Now {pnl}%, it"),
             (
                 "is at or below {reduce:g}% in a weak regime and is cut back.",
                 "does not trip the {stop:g}% stop, but in a weak regime part of it goes.",
@@ -113,7 +113,7 @@ _REASONS = {
             ),
         ),
         "HOLD": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "Today's {pnl}%", "Standing at {pnl}% it"),
+            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "Today's {pnl}%", "Now {pnl}%, it", "The {pnl}% result"),
             (
                 "touches no limit.",
                 "hits neither stop nor target.",
