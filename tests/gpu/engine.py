@@ -162,6 +162,7 @@ def _even(rows: list, size: Size) -> list[int]:
 
 def main(out: Path, parts: list[str], options: list[str]) -> None:
     """Runs every part within its time, and draws the table of what came of it."""
+    out.mkdir(exist_ok=True)
     began, room = time.monotonic(), Path("/dev/shm")
     roomy = room.is_dir() and shutil.disk_usage(room).free > 20 * 2**30
     work = Path(tempfile.mkdtemp(dir=room if roomy else None))
