@@ -11,9 +11,8 @@ from prefect import task
 
 from tasks.artifacts import cached, make, show_files
 from tasks.core.adoption import figures
-from tasks.core.child import run_child
+from tasks.core.child import run_our_own
 from tasks.core.digests import write_json
-from tasks.core.errors import WorkError
 from tasks.core.produce import Job
 from tasks.core.records import Progress, Ref
 from tasks.core.run import Run
@@ -56,10 +55,7 @@ def _train(job: Job) -> dict[str, Any]:
     # one training at a time on a machine, inside Prefect or out of it
     with job.run.store.locked("accelerator", "is taken by another run's training"):
         free_card(job.run.settings.release.name)
-        try:
-            run_child(command, on_line=lambda line: _relay(line, job.progress))
-        except WorkError as error:
-            raise WorkError(_last_error(str(error))) from None
+        run_our_own(command, lambda line: _relay(line, job.progress))
     spec_file.unlink()
     return figures(job.out)
 
@@ -84,8 +80,3 @@ def _relay(line: str, progress: Progress) -> None:
         f"{told['eta_s']:.0f} s left",
     ]
     progress(told["step"] / told["steps"], ", ".join(parts))
-
-
-def _last_error(text: str) -> str:
-    """The child's own error message, if it got to write one; else its last lines."""
-    return text.rsplit("error: ", 1)[-1] if "\nerror: " in text else text

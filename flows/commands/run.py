@@ -7,6 +7,7 @@ import typer
 
 from flows.commands.train import plan_card
 from flows.console import duration, follow_run, print_json, say, stderr, stdout, table
+from tasks.core.errors import RequestError
 
 Profile = Annotated[str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")]
@@ -50,6 +51,8 @@ def plan(
 ) -> None:
     """What would run, and why."""
     if card:
+        if force:
+            raise RequestError("--card plans each stage as if it ran: leave --force out.")
         plan_card(profile, overrides or [], card, as_json)
         return
     from tasks.core.run import prepare

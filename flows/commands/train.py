@@ -152,6 +152,7 @@ def _measured(told: dict) -> tuple:
 
 
 def _beside(told: dict, name: str) -> str:
-    """What was seen, and what the planner expected."""
+    """What was seen, if it was measured, and what the planner expected."""
+    seen = "-" if told[name] is None else f"{told[name]:.2f}"
     expected = told.get(f"expected_{name}")
-    return f"{told[name]:.2f}" if expected is None else f"{told[name]:.2f} ({expected:.2f})"
+    return seen if expected is None else f"{seen} ({expected:.2f})"

@@ -15,12 +15,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # containers often forbid bytecode: each child would compile torch's thousands of files again, 13 s of two slow cores
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class ChildFailed(WorkError):
+    """A child did not exit with 0."""
+
+    def __init__(self, text: str, code: int = 1):
+        super().__init__(text)
+        self.code = code
 
 
 def start_child(
@@ -69,7 +77,7 @@ def run_child(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> list[str]:
-    """Runs a command to its end and returns its last 40 lines. Raises WorkError with them if it fails."""
+    """Runs a command to its end and returns its last 40 lines. Raises ChildFailed with them if it fails."""
     process = start_child(command, env, cwd)
     tail: deque[str] = deque(maxlen=40)
     try:
@@ -84,15 +92,30 @@ def run_child(
         stop_child(process)
         process.stdout.close()
     if code:
-        raise WorkError(f"{Path(str(command[0])).name} exited with {code}:\n" + "\n".join(tail))
+        raise ChildFailed(f"{Path(str(command[0])).name} exited with {code}:\n" + "\n".join(tail), code)
     return list(tail)
+
+
+def run_our_own(command: Sequence[str | Path], on_line: Callable[[str], None]) -> None:
+    """Runs a program of ours, which says why it fails behind `error: ` and ends with 2 where the request was wrong.
+
+    Raises RequestError or WorkError with its words; with its last lines if it got to say none.
+    """
+    try:
+        run_child(command, on_line)
+    except ChildFailed as failed:
+        _, said, words = str(failed).rpartition("\nerror: ")
+        raise (RequestError if said and failed.code == 2 else WorkError)(words) from None
 
 
 def become(*arguments: str) -> NoReturn:
     """Becomes a Python with these arguments: memory is given back, and whoever waits for us still waits."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a GPU's driver keeps memory for as long as its files are open
+    for number in map(int, os.listdir("/dev/fd")):  # a GPU's driver keeps memory for as long as its files are open
+        with contextlib.suppress(OSError):  # the list itself was read from one
+            if number > 2:
+                os.close(number)
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.core.child import run_child
+from tasks.core.child import run_our_own
 from tasks.core.data.base_folder import base_config
 from tasks.core.digests import write_json
-from tasks.core.errors import RequestError, WorkError
+from tasks.core.errors import RequestError
 from tasks.core.produce import find
 from tasks.core.profiles import nearest
 from tasks.core.records import TrainingSpec
@@ -26,7 +26,11 @@ from tasks.core.steps import STAGES, chain
 
 
 def stages_of(settings: Settings) -> list[str]:
-    return [stage for stage in STAGES if stage not in settings.stages.skip]
+    """Raises RequestError where none is left."""
+    stages = [stage for stage in STAGES if stage not in settings.stages.skip]
+    if not stages:
+        raise RequestError("stages.skip leaves no stage to train; take one out of it.")
+    return stages
 
 
 def expected(settings: Settings, stage: str) -> tuple[int, int]:
@@ -60,10 +64,10 @@ def try_out(run: Run, stage: str | None, trials: list[dict[str, Any]], on_result
     Raises RequestError where the base or the stage's rows are not there yet.
     """
     stages = stages_of(run.settings)
-    stage = stage or next(iter(stages), None)
+    stage = stage or stages[0]
     if stage not in stages:
         raise RequestError(
-            f"There is no stage {stage!r} to try out.{nearest(stage or '', stages)} Stages: {', '.join(stages)}."
+            f"There is no stage {stage!r} to try out.{nearest(stage, stages)} Stages: {', '.join(stages)}."
         )
     folders = {name: run.store.path(name, find(run, name).key) for name in ("download", ROWS[stage][0])}
     spec = training_spec(run.settings, stage, folders, Path())  # nothing is written
@@ -73,7 +77,7 @@ def try_out(run: Run, stage: str | None, trials: list[dict[str, Any]], on_result
 
 
 def rehearse(spec: TrainingSpec, trials: list[dict[str, Any]], on_result: Callable[[dict], None]) -> None:
-    """Runs trials of what a spec describes in a process of its own. Raises WorkError with its error if it fails."""
+    """Runs trials of what a spec describes in a process of its own. Raises its error if it fails."""
 
     def hear(line: str) -> None:
         if line.startswith('{"rank"'):  # all else are words of the libraries
@@ -83,7 +87,4 @@ def rehearse(spec: TrainingSpec, trials: list[dict[str, Any]], on_result: Callab
         files = [Path(scratch) / name for name in ("spec.json", "trials.json")]
         write_json(files[0], asdict(spec))
         write_json(files[1], trials)
-        try:
-            run_child([sys.executable, "-m", "tasks.core.training", *files], on_line=hear)
-        except WorkError as error:
-            raise WorkError(str(error).rsplit("error: ", 1)[-1]) from None
+        run_our_own([sys.executable, "-m", "tasks.core.training", *files], hear)

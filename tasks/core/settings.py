@@ -120,13 +120,14 @@ class Stages(Section):
 
 class Training(Section):
     backend: Annotated[Literal["auto", "engine", "unsloth", "trl"], BESIDE] = "auto"
-    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models; unsloth
-    knows more models (extra `unsloth`, Linux with a GPU); trl is TRL, PEFT and bitsandbytes, for any model, with or
-    without a GPU. auto takes the first of them that is possible here, and on a CPU trl."""
+    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and Mistral models in bf16
+    without lora_dropout; unsloth knows more models (extra `unsloth`, Linux with a GPU); trl is TRL, PEFT and
+    bitsandbytes, for any model, with or without a GPU. auto takes the first of them that is possible here, and on a CPU
+    trl."""
     memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
     """Most GPU memory, in GiB, that training plans with and may take; 0 is all that is free."""
     cards: Annotated[int, BESIDE, Field(ge=0)] = 0
-    """GPUs that share each step's rows; 0 takes all there are."""
+    """GPUs that share each step's rows, with the engine; 0 takes all there are. Others train on one."""
     base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
     """How the engine holds the NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4), which takes less
     memory and more time; auto takes what is faster within the memory. The values are the same."""

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from tasks.core.child import run_child, start_child, stop_child
-from tasks.core.errors import WorkError
+from tasks.core.child import run_child, run_our_own, start_child, stop_child
+from tasks.core.errors import RequestError, WorkError
 
 
 def test_lines_are_relayed_and_a_bars_frames_are_lines():
@@ -27,6 +27,20 @@ def test_a_library_is_compiled_once_and_not_in_each_child(monkeypatch):
 def test_a_failure_tells_the_code_and_the_last_lines():
     with pytest.raises(WorkError, match=r"exited with 3:\ncannot open it"):
         run_child([sys.executable, "-c", "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)"])
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "error", "told"),
+    [
+        (2, "a library: error: 3\nerror: No row fits.", RequestError, "No row fits."),
+        (1, "words\nerror: The disk is full.", WorkError, "The disk is full."),
+        (2, "a library: error: 3", WorkError, "sh exited with 2:\na library: error: 3"),
+    ],
+)
+def test_a_program_of_ours_fails_with_its_own_words_and_as_what_it_says(code, said, error, told):
+    with pytest.raises(error) as raised:
+        run_our_own(["sh", "-c", f"echo '{said}'; exit {code}"], print)
+    assert str(raised.value) == told
 
 
 def test_an_error_in_the_relay_ends_the_child():

@@ -2,7 +2,7 @@
 
     python tests/gpu/cards.py OUT [--tiny]      from the repository's root; --tiny rehearses it with two CPU processes
 
-Every run takes the same 16 rows (and 48) a step, as long as real ones. Writes OUT/cards.md and OUT/cards.jsonl.
+Every run takes the same 16 rows (and 48) a step, as long as real ones. Writes OUT/cards.md.
 """
 
 import json
@@ -30,19 +30,20 @@ from tests.gpu.timing import FULL, TINY, Size, measure, sft_rows, tokens_per_ste
 
 
 def main(out: Path, options: list[str]) -> None:
+    out.mkdir(exist_ok=True)
     room = Path("/dev/shm")
     work = Path(tempfile.mkdtemp(dir=room if room.is_dir() else None))
     script = str(Path(__file__))
     try:
-        subprocess.run([sys.executable, script, "base", str(work / "base"), str(out), *options], check=True)
+        subprocess.run([sys.executable, script, "base", str(work / "base"), str(work), *options], check=True)
         for cards in [count for count in (1, 2, 4) if count <= (torch.cuda.device_count() or 2)]:
             launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cards}"]
-            command = [sys.executable, *launcher, script, "run", str(work / "base"), str(out), *options]
+            command = [sys.executable, *launcher, script, "run", str(work / "base"), str(work), *options]
             visible = {"CUDA_VISIBLE_DEVICES": ",".join(str(card) for card in range(cards))}
             subprocess.run(command, check=True, timeout=200, env=os.environ | visible)
+        tell_all(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    tell_all(out)
 
 
 def run(size: Size, base: Path, out: Path) -> None:
@@ -67,9 +68,9 @@ def run(size: Size, base: Path, out: Path) -> None:
     ranks.leave()
 
 
-def tell_all(out: Path) -> None:
-    speeds = [json.loads(line) for line in (out / "engine.jsonl").read_text(encoding="utf-8").splitlines()]
-    losses = [json.loads(line) for line in (out / "losses.jsonl").read_text(encoding="utf-8").splitlines()]
+def tell_all(work: Path, out: Path) -> None:
+    speeds = [json.loads(line) for line in (work / "engine.jsonl").read_text(encoding="utf-8").splitlines()]
+    losses = [json.loads(line) for line in (work / "losses.jsonl").read_text(encoding="utf-8").splitlines()]
     lines = ["| GPUs, rows a step | tokens/s | times one GPU | step s | peak GiB | loss differs by |", "|---" * 6 + "|"]
     for speed, told in zip(speeds, losses, strict=True):
         place = next(number for number, one in enumerate(losses) if one["rows"] == told["rows"])

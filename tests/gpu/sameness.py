@@ -33,13 +33,13 @@ COMMON = {"max_length": 2048, "gradient_checkpointing": False}
 def main(base: Path, data: Path, out: Path) -> None:
     lines = ["| what | largest difference | mean difference |", "|---|---|---|"]
     lines.append(single_rows(base, data))
-    starts = {"trl": None, "engine": None}
+    start = None
     for method, kind, rate in (("sft", Stage2, 1e-4), ("dpo", Stage3, 5e-6)):
         folders = {}
         for backend in ("trl", "engine"):
-            folders[backend] = run(base, data, out, (method, kind, rate, backend, starts["engine"]))
-        lines += compare(base, method, folders, starts["engine"])
-        starts["engine"] = str(folders["engine"])
+            folders[backend] = run(base, data, out, (method, kind, rate, backend, start))
+        lines += compare(base, method, folders, start)
+        start = str(folders["engine"])
     text = "\n".join([torch.cuda.get_device_name(0) if ON_GPU else "CPU", "", *lines, ""])
     (out / "sameness.md").write_text(text, encoding="utf-8")
     print(text)

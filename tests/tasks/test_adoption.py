@@ -96,6 +96,23 @@ def test_what_was_trained_elsewhere_is_the_plans(home, elsewhere):
     assert run.store.problem("stage3", ref.key, deep=True) is None
 
 
+def test_an_adapter_that_a_full_card_made_smaller_is_the_plans_too(home, elsewhere, tmp_path):
+    run, out = of(home, "training.shrink=true"), tmp_path / "small"
+    out.mkdir()
+    told = {"step": 3, "error": "The GPU's memory is full.", "was": {"lora_rank": 4}, "now": {"lora_rank": 2}}
+    (out / "tries.json").write_text(json.dumps([told]))
+    rows = str(elsewhere["synthesize"] / "rows.jsonl")
+    parts = {
+        "training": run.settings.training.model_dump(mode="json"),
+        "schedule": run.settings.stage2.model_dump(mode="json"),
+    }
+    train(TrainingSpec("stage2", "sft", str(elsewhere["download"] / "base"), None, rows, str(out), **parts))
+    assert json.loads((out / "adapter_config.json").read_text())["r"] == 2
+    ref, _ = adopt(run, None, out)
+    assert run.store.manifest("stage2", ref.key).metrics["given_up"]
+    assert action(run, "stage2") == "skip"
+
+
 def test_an_interrupted_attempt_makes_room(home, elsewhere):
     run = of(home)
     key = next(line.key for line in run.plan(["stage2"]) if line.step == "stage2")

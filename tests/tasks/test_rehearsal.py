@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.commands.train import sweep
+from flows.commands.train import plan_card, sweep
 from tasks.core import run as run_module
 from tasks.core.errors import RequestError
 from tests.tasks.test_adoption import of, publish
@@ -38,3 +38,10 @@ def test_a_stage_is_swept_once_its_rows_are_there_and_nothing_is_kept(home, caps
     assert [(line["rank"], line["steps"], line["backend"]) for line in told] == [(2, 1, "trl"), (8, 1, "trl")]
     assert told[1]["parameters"] == 4 * told[0]["parameters"]
     assert {path.name for path in set(top.rglob("*")) - before} == {".locks", "accelerator.lock"}
+
+
+def test_without_any_stage_there_is_nothing_to_try_out_or_to_plan(home):
+    skipped = "stages.skip=[stage1,stage2,stage3]"
+    for asked in (lambda: sweep("demo", [skipped], ranks="2"), lambda: plan_card("demo", [skipped], "8gb", True)):
+        with pytest.raises(RequestError, match="^stages.skip leaves no stage to train; take one out of it.$"):
+            asked()

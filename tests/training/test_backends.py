@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from tasks.core.errors import RequestError
 from tasks.core.settings import Training
 from tasks.core.training import __main__ as program
-from tasks.core.training import stage
+from tasks.core.training import stage, unsloth_first
 from tasks.core.training.backend import Backend, choose_backend
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import keep_dequantized, load_fast_policy, read_config
@@ -151,6 +152,22 @@ def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkey
     monkeypatch.setattr(program, "become", lambda *told: sys.exit(str(told)))
     with pytest.raises(SystemExit, match=rf"'-m', 'tasks.core.training.unsloth_first', '{spec_file}'"):
         program.main()
+
+
+def test_what_unsloth_generates_stays_while_a_process_starts_over_and_goes_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    def train():
+        seen.append((os.environ["UNSLOTH_COMPILE_LOCATION"], [str(folder) for folder in tmp_path.iterdir()]))
+        return unsloth_first.main() if len(seen) == 1 else 0  # as the program that it becomes, in its environment
+
+    monkeypatch.setattr(unsloth_first, "_import_and_train", train)
+    assert unsloth_first.main() == 0
+    assert seen[0] == seen[1]
+    assert seen[0][1] == [seen[0][0]]
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unsloth_that_cannot_be_imported_says_so(tmp_path):

@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from flows.commands.run import plan
 from flows.commands.train import plan_card
 from tasks.core.data.base_folder import base_config
 from tasks.core.errors import RequestError
@@ -15,6 +17,7 @@ from tasks.core.specs import training_spec
 from tasks.core.training.cards import CARDS, Card, card_of
 from tasks.core.training.forecast import forecast
 from tasks.core.training.stage import train
+from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed
 
 SETTINGS = load("kospi-7b").settings
@@ -37,7 +40,8 @@ def told_for(text: str, stage: str, tmp_path, **changes) -> dict:
         ("80 GiB", "A100", 80),
         ("rtx-3090", "RTX 3090", 24),
         ("H100", "H100", 80),
-        ("22.5gb", "", 22.5),
+        ("20.5gb", "", 20.5),
+        ("L40S", "L40S", 45),  # as nvidia-smi shows it
     ],
 )
 def test_a_card_is_named_or_sized(text, name, gib):
@@ -50,8 +54,8 @@ def test_an_unknown_card_is_refused_with_those_that_are_known():
 
 
 def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has(tmp_path):
-    told = [told_for(text, "stage1", tmp_path) for text in ("12gb", "24gb", "48gb", "80gb", "H200")]
-    assert all(line["peak_gib"] < gib - 1 for line, gib in zip(told, (12, 24, 48, 80, 140), strict=True))
+    told = [told_for(text, "stage1", tmp_path) for text in ("12gb", "24gb", "L40S", "80gb", "H200")]
+    assert all(line["peak_gib"] < gib - 1 for line, gib in zip(told, (12, 24, 45, 80, 140), strict=True))
     assert all(late["step_s"] < early["step_s"] for early, late in zip(told, told[1:], strict=False))
     assert {line["steps"] for line in told} == {25_000}
     assert told[0]["base_weights"] == "nf4"
@@ -120,6 +124,25 @@ def test_rows_that_are_there_are_measured_and_make_the_steps_that_training_makes
     assert half["rows"] == train(changed(sft, token_budget=1_000))["rows"] < 28
 
 
+def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monkeypatch):
+    """Training keeps 1 % of them, and 500 at most: here of 400, and 2 at most."""
+    monkeypatch.setattr("tasks.core.training.rows._EVAL_MOST", 2)
+    monkeypatch.setattr("tasks.core.training.forecast._ROWS_LOOKED_AT", 100)
+    write_jsonl(Path(sft.rows), chat_rows(400))
+    config = json.loads((base / "config.json").read_text())
+    assert forecast(sft, config, (0, 0), Card("", 8))["rows"] == 398
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [({"model_type": "news"}, "Unrecognized model identifier: news. Take"), ({}, "'model_type'. Take")],
+)
+def test_a_base_that_transformers_does_not_know_has_no_plan(tmp_path, config, told):
+    found = forecast(spec_of("stage1", tmp_path), config, (100, 100), card_of("24gb"))
+    assert "cannot read the base's config.json: " in found["problem"]
+    assert told in found["problem"]
+
+
 def test_the_first_card_of_a_size_has_a_speed():
     assert all(card.tflops and card.gb_per_s for card in CARDS)
 
@@ -136,3 +159,8 @@ def test_the_command_plans_without_market_download_or_network(tmp_path, monkeypa
     plan_card("kospi-7b", [f"market.dir={tmp_path / 'none'}"], "6gb", as_json=False)
     shown = " ".join(capsys.readouterr().out.split())
     assert "stage1: Training this base on rows of up to 2048 tokens takes" in shown
+
+
+def test_a_step_cannot_be_forced_on_a_card_that_is_not_here():
+    with pytest.raises(RequestError, match="^--card plans each stage as if it ran: leave --force out.$"):
+        plan("kospi-7b", force=["stage1"], card="24gb")

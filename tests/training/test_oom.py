@@ -111,7 +111,7 @@ def test_trl_halves_the_micro_batch_and_trains_the_same(sft, tmp_path, monkeypat
         in (Path(spec.out) / "README.md").read_text()
     )
     config = json.loads((Path(spec.out) / "training_config.json").read_text())
-    assert config["schedule"]["micro_batch"] == 1
+    assert config["schedule"]["micro_batch"] == 4, "what was asked for, which the adapter is known by"
     assert not (Path(spec.out) / "tries.json").exists()
 
 
@@ -204,6 +204,7 @@ def test_a_smaller_adapter_starts_from_the_beginning_and_the_next_stage_takes_it
     monkeypatch.setattr(stage_module, "_run", run)
     with pytest.raises(CardFull, match="The next try takes lora rank 16 instead of 32, lora alpha 8 instead of 16"):
         train(spec)
+    assert (Path(spec.out) / "checkpoints").exists(), "another card's process may be writing there"
     assert train(spec)["resumed_from"] is None
     assert asked == [32, 16]
     later = in_force(changed(spec, start=spec.out), [])

@@ -1,13 +1,15 @@
 """Plans of the 7B run for cards of all sizes, against what an H200 was seen to need."""
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 
 from tasks.core.errors import RequestError
-from tasks.core.settings import Training
-from tasks.core.training.machine import Machine, Speed, look
-from tasks.core.training.planner import Work, make_plan, peak_gib, shape_of, step_seconds
+from tasks.core.settings import Stage2, Training
+from tasks.core.training import planner
+from tasks.core.training.machine import Machine, Speed, look, memory_cap
+from tasks.core.training.planner import Work, make_plan, peak_gib, plan_stage, shape_of, step_seconds
 
 H200 = Speed(operations=750e12, bandwidth=4.0e12)
 SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}
@@ -93,3 +95,40 @@ def test_what_a_full_card_made_a_stage_give_up_is_not_planned_again(shape):
     assert plan.checkpointed == 0
     assert lighter.checkpointed == 5
     assert lighter.tokens <= plan.tokens // 2
+
+
+def test_a_step_of_many_rows_may_be_made_a_row_at_a_time(shape):
+    """64 rows are never one by one in 32 micro-batches a step, but a card that is just large enough takes no two."""
+    works = [Work([700] * 64, 20_000, 700)]
+    least = peak_gib(shape, 700, shape.layers, nf4=True) / 0.96
+    assert make_plan(shape, works, least + 0.01, H200, "auto").tokens == 700
+    with pytest.raises(RequestError, match=r"training\.max_length=\d+ would fit"):
+        make_plan(shape, works, least - 0.01, H200, "auto")
+
+
+def test_what_measuring_the_speed_took_is_not_missing_in_the_plan(monkeypatch):
+    free = [1.0]
+
+    def measure(*given):
+        free[0] = 0.0  # PyTorch keeps it
+        return H200
+
+    monkeypatch.setattr(planner, "memory_cap", lambda wanted, machine: free[0])
+    monkeypatch.setattr(planner, "measure_speed", measure)
+    rows = [{"input_ids": [1] * 8, "labels": [1] * 8, "positions": 8}]
+    plan = plan_stage(LlamaConfig(**SMALL), rows, (Training(), Stage2()), Machine("cpu", look().compute, ""))
+    assert 0 < plan.peak_gib < 1
+
+
+def test_no_more_is_planned_with_than_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (6 * 2**30, 24 * 2**30))
+    card = Machine("cuda", torch.bfloat16, "a card that others use too")
+    assert [memory_cap(wanted, card) for wanted in (12, 4, 0)] == [5.5, 4, 5.5]
+
+
+def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
+    turing = type("Turing", (), {"major": 7, "name": "T4", "total_memory": 2**34})()
+    for name, told in {"is_available": True, "current_device": 0, "_check_bf16_tensor_supported": True}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *given, told=told: told)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: turing)
+    assert look().compute == torch.float16

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from tasks.core.process import free_port
 from tasks.core.training import launcher, ranks
 from tasks.core.training.launcher import AGAIN
 from tasks.core.training.stage import train
@@ -27,14 +27,17 @@ def command_for_two(spec) -> list[str]:
 
 
 def by_two(spec) -> subprocess.CompletedProcess:
-    return subprocess.run(command_for_two(spec), capture_output=True, text=True, timeout=300, check=False)
+    scratch = Path(f"{spec.out}-scratch")
+    scratch.mkdir()
+    env = {**os.environ, "TMPDIR": str(scratch)}
+    done = subprocess.run(command_for_two(spec), capture_output=True, text=True, timeout=300, check=False, env=env)
+    assert not list(scratch.glob("torchelastic*"))
+    return done
 
 
 def together(spec) -> list[int]:
     """Two processes train, without a launcher and without the seconds that loading torch takes; their exit codes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     both = [processes.Process(target=member, args=(number, port, spec)) for number in (0, 1)]
     for process in both:
         process.start()
@@ -100,6 +103,20 @@ def test_a_launcher_killed_outright_takes_its_processes_along(sft):
     assert not psutil.wait_procs(processes, timeout=10)[1]
 
 
+def join_after_the_launchers_end(port: int) -> None:
+    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ[ranks.LAUNCHER] = str(2**22 + 1)  # no process has this number
+    ranks.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_a_process_whose_launcher_is_gone_before_it_joins_ends(tmp_path):
+    process = processes.Process(target=join_after_the_launchers_end, args=(free_port(),))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 1
+
+
 @pytest.mark.parametrize(
     ("rounds", "code"),
     [([{0: 1, 1: AGAIN}, {}], 0), ([{1: AGAIN}, {0: 1, 1: 2}], 2), ([{0: -9}], 1)],
@@ -108,9 +125,11 @@ def test_where_a_card_was_full_all_are_started_again(monkeypatch, capsys, rounds
     """Each round is the exit codes of the processes that failed."""
 
     def run(command):
+        assert os.environ[ranks.LAUNCHER] == str(os.getpid())
         if codes := rounds.pop(0):
             raise ChildFailedError("training", {n: ProcessFailure(n, 1, x, "") for n, x in codes.items()})
 
+    monkeypatch.setenv(ranks.LAUNCHER, "")
     monkeypatch.setattr(launcher.logging, "disable", lambda level: None)
     monkeypatch.setattr(launcher.run, "run", run)
     assert launcher.main("2", "spec.json") == code

@@ -2,17 +2,19 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tasks.core import rehearsal
-from tasks.core.errors import WorkError
+from tasks.core import child
+from tasks.core.child import ChildFailed
+from tasks.core.errors import RequestError
 from tasks.core.rehearsal import rehearse
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main
+from tasks.core.training.trainers import Sealed
 from tests.training.conftest import changed
 
 
@@ -27,6 +29,7 @@ def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
 
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, capsys, backend):
+    monkeypatch.setattr(Sealed, "_save_checkpoint", lambda *given: pytest.fail("a checkpoint is in the time"))
     spec = changed(sft, backend=backend, learning_rate=2e-2)
     ranks = [{"steps": 4, "rank": rank} for rank in (2, 8, 2)]
     told = run(spec, ranks, tmp_path, monkeypatch, capsys)
@@ -34,7 +37,8 @@ def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, c
     assert {(line["backend"], line["steps"]) for line in told} == {(backend, 4)}
     assert told[1]["parameters"] == 4 * told[0]["parameters"]
     assert told[0]["eval_loss"] == told[2]["eval_loss"] != told[1]["eval_loss"]
-    assert all(line["tokens_per_s"] > 0 and line["peak_gib"] > 0 and line["step_s"] > 0 for line in told)
+    assert all(line["tokens_per_s"] > 0 and line["step_s"] > 0 for line in told)
+    assert {line["peak_gib"] for line in told} == {None}, "a process's memory is not a trial's"
     assert all(("expected_peak_gib" in line) == (backend == "engine") for line in told)
 
 
@@ -54,12 +58,39 @@ def test_a_probe_scales_trls_micro_batch_and_of_pairs(dpo, tmp_path, monkeypatch
     assert all(line["loss"] == pytest.approx(0.693, abs=0.01) for line in told)
 
 
-def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("backend", ["trl", "engine"])
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_few_rows_are_all_trained(method, backend, request, tmp_path, monkeypatch, capsys):
+    spec = changed(request.getfixturevalue(method), backend=backend)
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(Path(spec.rows).read_text().splitlines(keepends=True)[:3]))
+    (told,) = run(replace(spec, rows=str(few)), [{"steps": 1}], tmp_path, monkeypatch, capsys)
+    assert (told["steps"], told["eval_loss"]) == (1, None)
+
+
+def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch, capsys):
+    """alpha / r of the profile, as module_ranks and shrink keep it."""
+    scales, kept = [], stage.load_policy
+
+    def load(*given):
+        policy = kept(*given)
+        scales.append({layer.scaling["default"] for layer in policy.modules() if hasattr(layer, "lora_A")})
+        return policy
+
+    monkeypatch.setattr(stage, "load_policy", load)
+    run(sft, [{"steps": 1, "rank": rank} for rank in (1, 4, 6)], tmp_path, monkeypatch, capsys)
+    assert scales == [{2.0}] * 3
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_path, monkeypatch, capsys, error):
     kept = stage.load_policy
 
     def full(base, start, training, *rest):
         if training.lora_rank == 64:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            raise error
         return kept(base, start, training, *rest)
 
     monkeypatch.setattr(stage, "load_policy", full)
@@ -76,10 +107,10 @@ def test_a_trial_that_cannot_be_stops_no_other(sft, tmp_path, monkeypatch, capsy
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):
     def fails(command, on_line):
-        raise WorkError("python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.")
+        raise ChildFailed("python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.", 2)
 
-    monkeypatch.setattr(rehearsal, "run_child", fails)
-    with pytest.raises(WorkError, match=r"^The base model has no tokenizer.json.$"):
+    monkeypatch.setattr(child, "run_child", fails)
+    with pytest.raises(RequestError, match=r"^The base model has no tokenizer.json.$"):
         rehearse(sft, [{"steps": 1}], print)
 
 

@@ -30,19 +30,20 @@ class Card:
 
 
 # NVIDIA's data sheets and architecture white papers (GA102, AD102, GB202, GA100, GH100, Blackwell); a GeForce's product
-# summed in float32 runs at half the rate of its float16 figure. The first card of a size stands for it.
+# summed in float32 runs at half the rate of its float16 figure, and an L4 or L40S keeps a sixteenth of its memory to
+# correct errors in the rest. The first card of a size stands for it.
 CARDS = (
     Card("RTX 4060", 8, 30, 272),
     Card("RTX 3060", 12, 25, 360),
     Card("RTX 4070", 12, 58, 504),
     Card("RTX 4080", 16, 97, 717),
     Card("RTX 4060 Ti", 16, 44, 288),
+    Card("L4", 22.5, 121, 300),
     Card("RTX 4090", 24, 165, 1008),
     Card("RTX 3090", 24, 71, 936),
-    Card("L4", 24, 121, 300),
     Card("RTX 5090", 32, 210, 1792),
     Card("A100 40GB", 40, 312, 1555),
-    Card("L40S", 48, 362, 864),
+    Card("L40S", 45, 362, 864),
     Card("RTX A6000", 48, 155, 768),
     Card("A100", 80, 312, 2039),
     Card("H100", 80, 989, 3350),
@@ -53,7 +54,7 @@ _TYPICAL = Card("", 0, 165, 1008)
 
 
 def card_of(text: str) -> Card:
-    """A card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `22.5`."""
+    """A card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`."""
     plain = re.sub(r"[\s_-]", "", text.lower())
     for card in CARDS:
         if plain == card.name.lower().replace(" ", ""):

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoConfig, PreTrainedConfig
 
 from tasks.core.errors import RequestError
@@ -19,7 +20,7 @@ from tasks.core.training.cards import Card, timed_as
 from tasks.core.training.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.planner import Plan, Work, make_plan, shape_of, steps_of, works_of
-from tasks.core.training.rows import select
+from tasks.core.training.rows import held_out, select
 from tasks.core.training.sample import sample
 
 _ROWS_LOOKED_AT = 2_000
@@ -40,7 +41,7 @@ def forecast(spec: TrainingSpec, config: dict[str, Any], expected: tuple[int, in
     told = {"stage": spec.stage, "rows": count, "lengths": "measured" if spec.rows else "assumed"}
     told["steps"] = steps_of(schedule, count)
     try:
-        plan = _plan(AutoConfig.for_model(**config), works, training, card)
+        plan = _plan(_known(config), works, training, card)
     except RequestError as error:
         return told | {"problem": str(error)}
     whole = told["steps"] * plan.step_s * (1 + _REFERENCE / schedule.epochs * (spec.method == "dpo"))
@@ -53,6 +54,16 @@ def forecast(spec: TrainingSpec, config: dict[str, Any], expected: tuple[int, in
         "step_s": round(plan.step_s, 3) if card.tflops else None,
         "total_s": round(whole) if card.tflops else None,
     }
+
+
+def _known(config: dict[str, Any]) -> PreTrainedConfig:
+    try:
+        return AutoConfig.for_model(**config)
+    except (TypeError, ValueError) as error:
+        problem = str(error).partition(". Should contain")[0]  # a list of all models follows
+        raise RequestError(
+            f"transformers {transformers.__version__} cannot read the base's config.json: {problem}. Take another base."
+        ) from None
 
 
 def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card: Card) -> Plan:
@@ -69,8 +80,12 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
 
 def _measured(spec: TrainingSpec, training: Training, schedule: Stage) -> tuple[list[Work], int]:
     encoded, share = sample(spec, training, load_tokenizer(Path(spec.base)), _ROWS_LOOKED_AT)
-    rows = select(encoded, training.max_length, share * schedule.token_budget / schedule.epochs, training.seed).train
-    return works_of(rows, schedule.effective_batch), round(len(rows) / share)
+    rows = select(encoded, training.max_length, share * schedule.token_budget / schedule.epochs, training.seed)
+    works = works_of(rows.train, schedule.effective_batch)
+    if rows.left_out["beyond the token budget"]:
+        return works, round(len(rows.train) / share)
+    fitting = round((len(rows.train) + len(rows.evaluation)) / share)
+    return works, fitting - held_out(fitting)  # the share kept of many rows is smaller than the sample's
 
 
 def _assumed(spec: TrainingSpec, schedule: Stage, rows: int, longest: int) -> tuple[list[Work], int]:

@@ -15,6 +15,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from tasks.core.child import become
+from tasks.core.training import ranks
 
 AGAIN = 75
 """Exit code of a process whose card was full, and which wrote down with what to try again."""
@@ -29,7 +30,9 @@ def launch(cards: int, spec: str) -> NoReturn:
 
 def main(cards: str, spec: str) -> int:
     logging.disable(logging.CRITICAL)  # torchrun's words would bury the training's own error
-    command = run.parse_args(["--standalone", f"--nproc-per-node={cards}", "-m", "tasks.core.training", spec])
+    os.environ[ranks.LAUNCHER] = str(os.getpid())
+    options = ["--standalone", f"--nproc-per-node={cards}", f"--log-dir={os.devnull}"]  # else it leaves a folder
+    command = run.parse_args([*options, "-m", "tasks.core.training", spec])
     while True:
         try:
             run.run(command)

@@ -42,7 +42,8 @@ class Machine:
 def look() -> Machine:
     """The GPU if there is one (bf16 where it has it, else fp16), else the CPU in bf16."""
     if torch.cuda.is_available():
-        compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # an older card than Ampere emulates bf16, slowly
+        compute = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         card = torch.cuda.get_device_properties(0)
         return Machine("cuda", compute, card.name, card.total_memory / 2**30)
     return Machine("cpu", torch.bfloat16, f"{torch.get_num_threads()} CPU threads")
@@ -92,12 +93,14 @@ def temperature(machine: Machine) -> int | None:
 
 
 def memory_cap(wanted_gib: float, machine: Machine) -> float:
-    """GiB that training may take: what training.memory_gib wants, else (0) what is free."""
-    if wanted_gib:
-        return wanted_gib
+    """GiB that training may take: what training.memory_gib wants, on a card no more than is free; else (0) all that is.
+
+    To be asked before anything is on the card.
+    """
     if machine.device == "cuda":
-        return torch.cuda.mem_get_info()[0] / 2**30 - _WORKSPACES_GIB
-    return psutil.virtual_memory().available / 2**30 - MARGIN_GIB
+        free = torch.cuda.mem_get_info()[0] / 2**30 - _WORKSPACES_GIB
+        return min(wanted_gib or free, free)
+    return wanted_gib or psutil.virtual_memory().available / 2**30 - MARGIN_GIB
 
 
 @cache  # else a trial's plan might be another one by chance

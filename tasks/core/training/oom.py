@@ -54,9 +54,26 @@ class Try:
 
 
 def read_tries(out: Path) -> list[dict[str, Any]]:
-    """What was given up so far: [{"step", "error", "was": {setting: value}, "now": {setting: value}}]."""
+    """What was given up so far: [{"step", "error", "was": {setting: value}, "now": {setting: value}, "anew"}].
+
+    anew: what was trained before is still to be removed.
+    """
     file = out / TRIES
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+
+def begin(out: Path) -> list[dict[str, Any]]:
+    """What was given up so far. Checkpoints of other rows or of another adapter than the last try's are removed.
+
+    Here, and not when the card was full: another card's process may still have been writing then.
+    """
+    tries = read_tries(out)
+    if tries and tries[-1].get("anew"):
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        (out / "telemetry.jsonl").unlink(missing_ok=True)
+        tries[-1]["anew"] = False
+        write_json(out / TRIES, tries)
+    return tries
 
 
 def given_up(tries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -84,7 +101,7 @@ def giving_way(out: Path, tried: Try) -> Iterator[None]:
         if now is None:
             raise
     except RuntimeError as error:
-        if not (isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in _FULL)):
+        if not is_full(error):
             raise
         now, full = _untried(tried, lighter(tried)), f"The GPU's memory is full: {str(error).partition('. ')[0]}."
         if now is None:
@@ -92,6 +109,11 @@ def giving_way(out: Path, tried: Try) -> Iterator[None]:
     else:
         return
     raise _give_way(out, tried, now, full)
+
+
+def is_full(error: RuntimeError) -> bool:
+    """It is one of those that PyTorch and CUDA's libraries raise where the card's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in _FULL)
 
 
 def lighter(tried: Try) -> dict[str, Any] | None:
@@ -108,11 +130,9 @@ def _untried(tried: Try, now: dict[str, Any] | None) -> dict[str, Any] | None:
 def _give_way(out: Path, tried: Try, now: dict[str, Any], full: str) -> CardFull:
     was = {name: _values(tried)[name] for name in now}
     step = max((line["step"] for line in read_telemetry(out / "telemetry.jsonl")), default=0)
+    anew = bool(now.keys() & {"max_length", "lora_rank", "target_modules"})
     # not what the file says by now: where several cards are full at once, each writes the same
-    write_json(out / TRIES, [*tried.earlier, {"step": step, "error": full, "was": was, "now": now}])
-    if now.keys() & {"max_length", "lora_rank", "target_modules"}:  # other rows, or another adapter
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        (out / "telemetry.jsonl").unlink(missing_ok=True)
+    write_json(out / TRIES, [*tried.earlier, {"step": step, "error": full, "was": was, "now": now, "anew": anew}])
     return CardFull(step, f"{full} The next try takes {_change(was, now)}.")
 
 

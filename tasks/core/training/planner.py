@@ -116,8 +116,9 @@ def plan_stage(
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
+    cap = memory_cap(training.memory_gib, machine)  # before measuring, whose memory PyTorch keeps for what comes
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
-    return make_plan(shape, works, memory_cap(training.memory_gib, machine), speed, weights, given_up)
+    return make_plan(shape, works, cap, speed, weights, given_up)
 
 
 def works_of(rows: list[dict[str, Any]], batch: int, cards: int = 1) -> list[Work]:
@@ -167,7 +168,7 @@ def make_plan(
     plans = [
         Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sorted({max(most, min(limit, size)) for size in sizes})
+        for size in sorted({most, *(max(most, min(limit, size)) for size in sizes)})
         for checkpointed in range(given_up.get("checkpointed", 0), shape.layers + 1)
     ]
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]

@@ -16,7 +16,9 @@ from tasks.core.child import die_with
 from tasks.core.training.engine.packs import spread
 
 _T = TypeVar("_T")
-_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE")
+LAUNCHER = "KOSPILOT_LAUNCHER"
+"""Environment variable with the process id of launcher.py, which may be gone before a process that it started asks."""
+_TOLD = (LAUNCHER, "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE")
 
 
 def launched() -> bool:
@@ -26,9 +28,9 @@ def launched() -> bool:
 
 def join() -> None:
     """Joins the others that were started; each sees one card only."""
-    die_with(os.getppid())  # torchrun's processes outlive it when it is killed outright
+    die_with(int(os.environ.get(LAUNCHER, os.getppid())))  # torchrun's processes outlive it when it is killed outright
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    for name in _LAUNCHER:
+    for name in _TOLD:
         os.environ.pop(name, None)
 
 

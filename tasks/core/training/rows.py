@@ -137,7 +137,7 @@ def select(encoded: list[dict[str, Any]], max_length: int, budget: float, seed: 
         raise RequestError(
             f"No row fits training.max_length={max_length}: the shortest of {len(encoded)} has {shortest} tokens."
         )
-    kept = 0 if len(fitting) < _EVAL_FROM_ROWS else max(1, min(_EVAL_MOST, len(fitting) // 100))
+    kept = held_out(len(fitting))
     evaluation, candidates, chosen, used = fitting[:kept], fitting[kept:], [], 0
     for row in candidates:
         if not budget or used + row["positions"] <= budget:
@@ -147,6 +147,11 @@ def select(encoded: list[dict[str, Any]], max_length: int, budget: float, seed: 
     if not chosen:
         raise RequestError(f"No row fits the stage's token_budget of {budget:.0f} positions an epoch; raise it.")
     return Rows(chosen, evaluation, left_out)
+
+
+def held_out(count: int) -> int:
+    """Rows kept for eval loss, of so many that fit."""
+    return 0 if count < _EVAL_FROM_ROWS else max(1, min(_EVAL_MOST, count // 100))
 
 
 def longest(row: dict[str, Any]) -> int:

@@ -36,7 +36,7 @@ from tasks.core.training.model import (
     save_adapter,
     saved_weights,
 )
-from tasks.core.training.oom import TRIES, Try, given_up, giving_way, in_force, read_tries, tell_tries
+from tasks.core.training.oom import TRIES, Try, begin, given_up, giving_way, in_force, tell_tries
 from tasks.core.training.planner import Plan, plan_stage, steps_of
 from tasks.core.training.proofs import Proof
 from tasks.core.training.report import Report
@@ -54,8 +54,8 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     Raises CardFull where another process would have more memory, or need less.
     """
     started, out = time.monotonic(), Path(spec.out)
-    tries = read_tries(out)
-    spec = in_force(spec, tries)
+    tries = ranks.from_first(lambda: begin(out))
+    asked, spec = spec, in_force(spec, tries)
     training, schedule = settings_of(spec)
     machine = machine_for(training)
     set_seed(training.seed)
@@ -82,7 +82,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
     metrics |= {"seconds": round(time.monotonic() - started, 1)} | _told_of_backend(trainer)
     metrics |= _told_of_the_way(trainer, out, schedule, tries)
-    _write_beside(spec, read, report, metrics)
+    _write_beside(asked, spec, read, report, metrics)
     return metrics
 
 
@@ -281,18 +281,18 @@ def _told_of_backend(trainer) -> dict[str, Any]:
     }
 
 
-def _write_beside(spec: TrainingSpec, read: dict[str, Any], report: Report, metrics: dict[str, Any]) -> None:
-    """Everything in an adapter folder that is not the adapter."""
+def _write_beside(asked: TrainingSpec, spec: TrainingSpec, read: dict, report: Report, metrics: dict) -> None:
+    """All that is not the adapter. The settings asked for are what it is known by, whatever spec's tries gave up."""
     out = Path(spec.out)
     write_json(out / "metrics.json", metrics)
     told = {
-        "stage": spec.stage,
+        "stage": asked.stage,
         "version": STAGE_VERSION,
-        "method": spec.method,
+        "method": asked.method,
         **read,
         "adapter_files": adapter_digests(out),
-        "training": spec.training,
-        "schedule": spec.schedule,
+        "training": asked.training,
+        "schedule": asked.schedule,
     }
     write_json(out / "training_config.json", told)
     write_card(spec, read, report.checks, metrics)

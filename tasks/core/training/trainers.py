@@ -31,7 +31,7 @@ class Sealed:
     backend = "trl"
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
-    otherwise = "training.backend=engine"
+    otherwise = "a micro_batch of 1, or training.backend=engine where it knows the model"
     """What to set where this backend's batches are wrong."""
 
     def create_model_card(self, *args, **kwargs):

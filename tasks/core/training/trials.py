@@ -15,14 +15,15 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback, set_seed
+from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Training
 from tasks.core.training.engine.trainers import EngineDPO, OnEngine
-from tasks.core.training.machine import Machine, measure_speed, memory_gib
+from tasks.core.training.machine import Machine, measure_speed, peak_memory_gib
 from tasks.core.training.model import load_tokenizer, lora_weights, read_config
-from tasks.core.training.oom import Try
+from tasks.core.training.oom import Try, is_full
 from tasks.core.training.planner import resized, shape_of, works_of
 from tasks.core.training.rows import Rows, select
 from tasks.core.training.sample import sample
@@ -62,24 +63,32 @@ def run_trials(spec: TrainingSpec, training: Training, schedule: Stage, trials: 
     machine, tokenizer = machine_for(training), load_tokenizer(Path(spec.base))
     rows = _rows(spec, training, schedule, tokenizer, max(trial.steps for trial in trials))
     for trial in trials:
-        own = training.model_copy(update={"lora_rank": trial.rank or training.lora_rank})
+        own = _with_rank(training, trial.rank or training.lora_rank)
         told: dict[str, Any] = {"rank": own.lora_rank}
         set_seed(training.seed)
         try:
             with tempfile.TemporaryDirectory() as out:
                 new = replace(spec, start=None, out=out)
                 trainer = _trainer(new, tokenizer, Try(own, schedule, rows, False), machine, trial.scale)
-                told |= _run(trainer, machine)
-        except torch.OutOfMemoryError:
-            told["problem"] = "The GPU's memory was full."
+                told |= _run(trainer, machine, bool(rows.evaluation))
         except RequestError as error:
             told["problem"] = str(error)
+        except RuntimeError as error:
+            if not is_full(error):
+                raise
+            told["problem"] = "The GPU's memory was full."
         print(json.dumps(told), flush=True)
         trainer = None
         gc.collect()  # trainer, model and callbacks hold one another
         if machine.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
+
+
+def _with_rank(training: Training, rank: int) -> Training:
+    """The adapter of this rank, whose update is scaled as the asked one's: alpha / r stays the same."""
+    alpha = training.lora_alpha * rank / training.lora_rank
+    return training.model_copy(update={"lora_rank": rank, "lora_alpha": alpha})
 
 
 def _rows(
@@ -97,9 +106,9 @@ def _rows(
 def _trainer(
     spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine, scale: float
 ) -> OnEngine | Sealed:
-    """A trainer of one epoch over these rows with a new adapter, without checkpoints."""
+    """A trainer of one epoch over these rows with a new adapter."""
     training, schedule, rows = tried.training, tried.schedule, tried.rows.train
-    schedule = schedule.model_copy(update={"epochs": 1, "log_every": 1, "save_every": 10**9})
+    schedule = schedule.model_copy(update={"epochs": 1, "log_every": 1})
     tried.plan = plan = plan_for(spec, tried, machine, {})
     if plan and scale != 1:
         shape = shape_of(read_config(Path(spec.base)), training, machine)
@@ -115,10 +124,11 @@ def _trainer(
     return make_trainer(spec, tokenizer, tried, machine)
 
 
-def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
+def _run(trainer: OnEngine | Sealed, machine: Machine, evaluates: bool) -> dict[str, Any]:
     """Trains, and tells what was seen beside what was expected."""
     clock = _Clock()
     trainer.remove_callback(PrinterCallback)
+    trainer.args.save_strategy = SaveStrategy.NO  # else the last step's time holds a checkpoint's
     clock.follow(trainer)
     if isinstance(trainer, SealedDPO | EngineDPO):
         trainer.use_reference(None)
@@ -127,8 +137,9 @@ def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
         clock.seen = clock.seen[_WARM_UP:]
     (began, before), (ended, after) = clock.seen[0], clock.seen[-1]
     times = [later[0] - earlier[0] for earlier, later in zip(clock.seen, clock.seen[1:], strict=False)]
-    memory = memory_gib(machine)  # before the evaluation, whose batches are other ones
-    evaluated = trainer.evaluate().get("eval_loss")
+    # before the evaluation, whose batches are other ones; a CPU's process holds what earlier trials left
+    peak = round(peak_memory_gib(machine), 2) if machine.device == "cuda" else None
+    evaluated = trainer.evaluate().get("eval_loss") if evaluates else None
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     told = {
         "backend": trainer.backend,
@@ -139,7 +150,7 @@ def _run(trainer: OnEngine | Sealed, machine: Machine) -> dict[str, Any]:
         "eval_loss": round(evaluated, 4) if evaluated is not None else None,
         "tokens_per_s": round((after - before) / (ended - began), 1),
         "step_s": round(median(times), 3),
-        "peak_gib": round(memory, 2),
+        "peak_gib": peak,
     }
     if not isinstance(trainer, OnEngine):
         return told

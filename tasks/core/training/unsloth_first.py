@@ -5,17 +5,24 @@ Unsloth replaces parts of trl, transformers and peft and has to be imported befo
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 from importlib import import_module
+
+_GENERATED = "KOSPILOT_UNSLOTH"  # environment variable: the folder of what Unsloth generates
 
 
 def main() -> int:
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # it would ask the network
     os.environ.setdefault("UNSLOTH_DISABLE_AUTO_PADDING_FREE", "1")  # micro-batches are what the checks looked at
-    with tempfile.TemporaryDirectory(prefix="unsloth-") as generated:  # its code would get into the working folder
-        os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", generated)
+    # its code would get into the working folder; a process that starts over goes on with the same one
+    generated = os.environ[_GENERATED] = os.environ.get(_GENERATED) or tempfile.mkdtemp(prefix="unsloth-")
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", generated)
+    try:
         return _import_and_train()
+    finally:
+        shutil.rmtree(generated, ignore_errors=True)
 
 
 def _import_and_train() -> int:
