@@ -2,8 +2,8 @@
 
     python -m tests.bench.schemas BASE MODEL.gguf [SAMPLES] [KIND ...]
 
-BASE is the folder of the model's tokenizer; without a KIND all are asked. Answers cut by the token limit are counted apart: they are no valid JSON,
-and no fault of the grammar. Prints a line per kind.
+BASE is the folder of the model's tokenizer; without a KIND all are asked. Answers cut by the token limit are counted
+apart: they are no valid JSON, and no fault of the grammar. Prints a line per kind.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """The demo profile, shrunk, run once for all pipeline tests with the real parts: Prefect, llama.cpp, any Ollama.
 
-The base is two random layers under SmolLM2's tokenizer: these tests are about what runs, and ten of them train.
+The base is two random layers under SmolLM2's tokenizer: these tests are about what runs, and some of them train.
 """
 
 import json

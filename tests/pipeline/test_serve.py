@@ -51,12 +51,11 @@ class Api:
     def steps(self, run, wanted):
         """The run's steps; the server learns of tasks from events, the last of them after the run has ended."""
         filter = {"flow_runs": {"id": {"any_": [run]}}}
-        deadline = time.monotonic() + 60
-        while True:
-            names = {task["name"].rsplit("-", 1)[0] for task in self.post("/task_runs/filter", filter)}
-            if wanted <= names or time.monotonic() > deadline:
-                return names
-            time.sleep(1)
+        deadline, before, names = time.monotonic() + 60, None, set()
+        while time.monotonic() < deadline and not (wanted <= names == before):  # two looks see the same
+            time.sleep(2)
+            before, names = names, {task["name"].rsplit("-", 1)[0] for task in self.post("/task_runs/filter", filter)}
+        return names
 
 
 def api_of(home, record):

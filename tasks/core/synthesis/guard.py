@@ -110,16 +110,15 @@ def prove_of_days(rows: Iterable[dict[str, Any]], days: Iterable[Snapshot]) -> N
     """Training rows name no day but the training part's, and say of a day what it was. Raises WorkError otherwise."""
     known = {day.date: day for day in days}
     for number, row in enumerate(rows, 1):
+        metadata = row["metadata"]
+        kind = f"Synthetic {metadata['kind']}"
         strange = set(dates_in([message["content"] for message in row["messages"]])) - known.keys()
         if strange:
-            raise WorkError(f"Synthetic row {number} names {min(strange)}, which is no training day of the market.")
-        metadata = row["metadata"]
+            raise WorkError(f"{kind} row {number} names {min(strange)}, which is no training day of the market.")
         for name in NUMBERS if metadata["date"] else ():
             told = metadata["scene"]["facts"]["numbers"].get(name)
             if told not in (None, getattr(known[metadata["date"]], name)):
-                raise WorkError(
-                    f"Synthetic row {number} says {name} {told} of {metadata['date']}; the market does not."
-                )
+                raise WorkError(f"{kind} row {number} says {name} {told} of {metadata['date']}; the market does not.")
 
 
 def _refuse(broken: dict[str, list[str]]) -> None:
