@@ -12,6 +12,7 @@ from trl import SFTConfig
 
 from tasks.core.digests import digest_file
 from tasks.core.training.stage import train
+from tests.release.conftest import demo_base  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed, checked
 
@@ -41,6 +42,15 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     assert metrics["steps"] == 21
     assert metrics["final_loss"] < metrics["first_loss"] - 0.25
     assert math.isfinite(metrics["eval_loss"])
+
+
+def test_the_demos_own_model_learns(sft, demo_base):  # noqa: F811
+    """SmolLM2 itself: 30 layers with seven matrices each, and rows that follow a pattern."""
+    train(changed(sft, base=str(demo_base), epochs=2, learning_rate=2e-3))
+    told = checked(sft.out)
+    assert (told["layers_with_adapter"], told["matrices_that_did_not_move"]) == (30 * 7, 0)
+    losses = [line["loss"] for line in lines(sft.out) if "loss" in line]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 def test_an_adapter_folder_is_complete_and_names_no_place_of_this_machine(sft):
