@@ -1,22 +1,27 @@
 """The engine against plain TRL on real weights: the same rows a step, padded and unpacked there, packed here.
 
-    python tests/gpu/sameness.py BASE DATA OUT      from the repository's root
+    python tests/gpu/sameness.py BASE DATA OUT                      from the repository's root
+    python tests/gpu/sameness.py stage SPEC.json bfloat16|float32   one of its stages, computed in this type
 
 Reads BASE, a model folder, and DATA with rows.jsonl and pairs.jsonl. Each backend trains STEPS steps of SFT and of DPO
-(on the SFT adapter); losses and gradient norms of each step and the adapters' updates are compared, and the losses of
-single rows before. Writes OUT/sameness.md.
+(on the SFT adapter), in float32, where both have to agree, and in bf16, where each rounds in its own way and float32
+tells how far it is off: losses and gradient norms of each step and the adapters' updates are compared, and the losses
+of single rows before. The engine trains once more, killed outright on the way and resumed, and is compared with itself.
+Writes OUT/sameness.md.
 """
 
 import json
-import subprocess
 import sys
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage2, Stage3, Training
+from tasks.core.training import stage
+from tasks.core.training.__main__ import main as run_stage
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import engine_trainer
 from tasks.core.training.machine import look
@@ -24,80 +29,101 @@ from tasks.core.training.model import load_policy, load_tokenizer, lora_weights,
 from tasks.core.training.planner import plan_stage
 from tasks.core.training.rows import Rows, encode_sft, read_rows
 from tasks.core.training.trainers import sft_trainer
+from tests.gpu.stages import run
 
-STEPS, ROWS = 20, 32
+STEPS, BATCH, ROWS = 20, 8, 32
 ON_GPU = torch.cuda.is_available()
 COMMON = {"max_length": 2048, "gradient_checkpointing": False}
+RUNS = {
+    "TRL, float32": ("trl", "float32", 0.0),
+    "engine, float32": ("engine", "float32", 0.0),
+    "TRL, bf16": ("trl", "bfloat16", 0.0),
+    "engine, bf16": ("engine", "bfloat16", 0.0),
+    "engine, bf16, killed at 60 %": ("engine", "bfloat16", 0.6),
+}
+"""Backend, type, and the share of its steps after which a run is killed and resumed."""
+PAIRS = (
+    ("TRL, float32", "engine, float32"),
+    ("engine, float32", "TRL, bf16"),
+    ("engine, float32", "engine, bf16"),
+    ("engine, bf16", "engine, bf16, killed at 60 %"),
+)
 
 
 def main(base: Path, data: Path, out: Path) -> None:
     lines = ["| what | largest difference | mean difference |", "|---|---|---|"]
-    lines.append(single_rows(base, data))
+    lines += [single_rows(base, data, compute) for compute in ("float32", "bfloat16")]
     start = None
     for method, kind, rate in (("sft", Stage2, 1e-4), ("dpo", Stage3, 5e-6)):
-        folders = {}
-        for backend in ("trl", "engine"):
-            folders[backend] = run(base, data, out, (method, kind, rate, backend, start))
-        lines += compare(base, method, folders, start)
-        start = str(folders["engine"])
+        spec = spec_of(base, data, out, (method, kind, rate, start))
+        with ThreadPoolExecutor(len(RUNS) if ON_GPU else 1) as several:
+            folders = dict(zip(RUNS, several.map(lambda name, spec=spec: train(spec, name), RUNS), strict=True))
+        updates = {name: update(base, start, folder, RUNS[name][1]) for name, folder in folders.items()}
+        for one, other in PAIRS:
+            lines += compare(f"{method}: {one} – {other}", folders[one], folders[other])
+            cosine = torch.cosine_similarity(updates[one], updates[other], dim=0).item()
+            lines.append(f"| {method}: {one} – {other}: cosine of the adapters' updates | {cosine:.5f} | |")
+        start = str(folders["engine, float32"])
     text = "\n".join([torch.cuda.get_device_name(0) if ON_GPU else "CPU", "", *lines, ""])
     (out / "sameness.md").write_text(text, encoding="utf-8")
     print(text)
 
 
-def single_rows(base: Path, data: Path) -> str:
-    machine, tokenizer = look(), load_tokenizer(base)
+def single_rows(base: Path, data: Path, compute: str) -> str:
+    machine, tokenizer = replace(look(), compute=getattr(torch, compute)), load_tokenizer(base)
     if machine.device == "cpu":
         use_on_cpu()
     encoded = [encode_sft(tokenizer, row, False) for row in read_rows(data / "rows.jsonl", ("messages",))]
-    rows = Rows([row for row in encoded if row["positions"] <= 2048][:ROWS], [])
+    rows = Rows([row for row in encoded if row["positions"] <= COMMON["max_length"]][:ROWS], [])
     schedule, losses = Stage2(epochs=1, effective_batch=ROWS, micro_batch=2), []
     for backend in ("trl", "engine"):
         training = Training(**COMMON, backend=backend)
-        policy, stage = load_policy(base, None, training, machine, True), (training, schedule, data)
+        policy, told = load_policy(base, None, training, machine, ON_GPU), (training, schedule, data)
         if backend == "trl":
-            trainer = sft_trainer(policy, tokenizer, rows, stage, machine)
+            trainer = sft_trainer(policy, tokenizer, rows, told, machine)
         else:
-            plan = plan_stage(read_config(base), rows.train, stage[:2], machine)
-            trainer = engine_trainer(policy, tokenizer, rows, (*stage, plan), machine)
+            plan = plan_stage(read_config(base), rows.train, told[:2], machine)
+            trainer = engine_trainer(policy, tokenizer, rows, (*told, plan), machine)
         with torch.no_grad():
             losses.append(torch.stack([trainer.row_loss(place).detach().float().cpu() for place in range(ROWS)]))
-    return row_of(f"loss of {ROWS} single rows, relative", *losses)
+    return row_of(f"TRL – engine, {compute}: loss of {ROWS} single rows", *losses)
 
 
-def run(base: Path, data: Path, out: Path, what: tuple) -> Path:
-    method, kind, rate, backend, start = what
-    folder = out / f"{method}-{backend}"
-    folder.mkdir(parents=True)
-    batch = 8
-    rows = (data / ("pairs.jsonl" if method == "dpo" else "rows.jsonl")).read_text(encoding="utf-8").splitlines()
+def spec_of(base: Path, data: Path, out: Path, what: tuple) -> TrainingSpec:
+    """A stage of STEPS steps; its backend and folder are each run's own."""
+    method, kind, rate, start = what
+    name = "pairs.jsonl" if method == "dpo" else "rows.jsonl"
     some = out / f"{method}.jsonl"
-    some.write_text("\n".join(rows[: batch * STEPS]) + "\n", encoding="utf-8")
-    schedule = kind(epochs=1, effective_batch=batch, micro_batch=2, learning_rate=rate, log_every=1, save_every=10**6)
-    training = Training(**COMMON, backend=backend).model_dump(mode="json")
-    spec = TrainingSpec(
-        f"stage{3 if method == 'dpo' else 2}", method, str(base), start, str(some), str(folder), training,
-        schedule.model_dump(mode="json"),
-    )  # fmt: skip
-    file = out / f"{folder.name}.json"
+    lines = (data / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    some.write_text("".join(lines[: STEPS * BATCH * 100 // 99]), encoding="utf-8")  # one of a hundred is held out
+    training = Training(**COMMON).model_dump(mode="json")
+    schedule = kind(epochs=1, effective_batch=BATCH, micro_batch=2, learning_rate=rate, log_every=1, save_every=5)
+    number = 3 if method == "dpo" else 2
+    values = schedule.model_dump(mode="json")
+    return TrainingSpec(f"stage{number}", method, str(base), start, str(some), str(out / method), training, values)
+
+
+def train(spec: TrainingSpec, name: str) -> Path:
+    """The adapter folder of one of RUNS, which trains in a process of its own."""
+    backend, compute, kill_at = RUNS[name]
+    folder = Path(f"{spec.out}-{backend}-{compute}{'-killed' * bool(kill_at)}")
+    folder.mkdir(parents=True)
+    spec = replace(spec, out=str(folder), training={**spec.training, "backend": backend})
+    file = folder.with_suffix(".json")
     file.write_text(json.dumps(asdict(spec)), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "tasks.core.training", str(file)], check=True, stdout=subprocess.DEVNULL)
+    program = [__file__, "stage", str(file), compute]
+    if kill_at:
+        run(file, kill_at, program)
+    run(file, program=program)
     return folder
 
 
-def compare(base: Path, method: str, folders: dict[str, Path], start: str | None) -> list[str]:
-    told = {name: telemetry(folder) for name, folder in folders.items()}
-    lines = []
+def compare(what: str, *folders: Path) -> list[str]:
+    """Lines of the table on two runs."""
+    lines, told = [], [telemetry(folder) for folder in folders]
     for key in ("loss", "grad_norm"):
-        values = [torch.tensor([line[key] for line in told[name]]) for name in ("trl", "engine")]
-        lines.append(row_of(f"{method}: {key} of {len(values[0])} steps, relative", *values))
-    first = initial(base, start)
-    updates = [
-        torch.cat([(weight.float() - first[name]).flatten() for name, weight in sorted(saved_weights(folder).items())])
-        for folder in folders.values()
-    ]
-    cosine = torch.cosine_similarity(*updates, dim=0).item()
-    lines.append(f"| {method}: cosine of the adapters' updates | {cosine:.5f} | |")
+        values = [torch.tensor([line[key] for line in one]) for one in told]
+        lines.append(row_of(f"{what}: {key} of {len(values[0])} steps", *values))
     return lines
 
 
@@ -106,17 +132,31 @@ def telemetry(folder: Path) -> list[dict]:
     return [line for line in lines if "loss" in line]
 
 
-def initial(base: Path, start: str | None) -> dict[str, torch.Tensor]:
+def update(base: Path, start: str | None, folder: Path, compute: str) -> torch.Tensor:
+    """What the run added to its first adapter, in one line; a new one's A is drawn in the type that computes."""
     if start:
-        return saved_weights(Path(start))
-    policy = load_policy(base, None, Training(**COMMON), look(), True)
-    return {name: weight.detach().float().cpu() for name, weight in lora_weights(policy)}
+        first = saved_weights(Path(start))
+    else:
+        policy = load_policy(base, None, Training(**COMMON), replace(look(), compute=getattr(torch, compute)), True)
+        first = {name: weight.detach().float().cpu() for name, weight in lora_weights(policy)}
+    last = saved_weights(folder)
+    return torch.cat([(last[name].float() - first[name]).flatten() for name in sorted(last)])
 
 
 def row_of(what: str, one: torch.Tensor, other: torch.Tensor) -> str:
     gaps = (one - other).abs() / one.abs()
-    return f"| {what} | {100 * gaps.max():.2f} % | {100 * gaps.mean():.2f} % |"
+    return f"| {what} | {100 * gaps.max():.3f} % | {100 * gaps.mean():.3f} % |"
+
+
+def compute_in(compute: str) -> None:
+    """Lets stages compute in another type than the one that suits the machine."""
+    found = stage.look
+    stage.look = lambda: replace(found(), compute=getattr(torch, compute))
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "stage":
+        compute_in(sys.argv[3])
+        sys.argv = ["training", sys.argv[2]]
+        sys.exit(run_stage())
     main(*map(Path, sys.argv[1:4]))

@@ -1,9 +1,10 @@
 """The three stages on a GPU machine, alone: no Prefect, no DuckDB, nothing but `python -m tasks.core.training`.
 
-    python tests/gpu/stages.py BASE DATA OUT      from the repository's root
+    python tests/gpu/stages.py DOWNLOAD DATA OUT PROFILE SETTING…      from the repository's root
 
-Reads BASE, a model folder, and DATA with rows.parquet (Stage 1), rows.jsonl (Stage 2) and pairs.jsonl (Stage 3).
-Writes one adapter folder per stage into OUT and OUT/table.md. Stage 2 is killed outright half-way and resumed.
+Reads DOWNLOAD/base, a model folder, and DATA with rows.parquet (Stage 1), rows.jsonl (Stage 2) and pairs.jsonl
+(Stage 3); PROFILE and SETTING… are what `kospilot artifacts import` is told afterwards. Writes one adapter folder per
+stage into OUT and OUT/table.md. Stage 2 is killed outright half-way and resumed.
 """
 
 import json
@@ -11,51 +12,54 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage1, Stage2, Stage3, Training
+from tasks.core.profiles import load
+from tasks.core.specs import ROWS, training_spec
 
-TRAINING = Training(max_length=4096, gradient_checkpointing=False)
-SCHEDULES = {
-    "stage1": ("rows.parquet", Stage1(epochs=2, micro_batch=8, log_every=1)),
-    "stage2": ("rows.jsonl", Stage2(epochs=3, micro_batch=8, log_every=5, save_every=20)),
-    "stage3": ("pairs.jsonl", Stage3(micro_batch=4, log_every=2, save_every=10)),
-}
-COLUMNS = ("rows", "positions_trained", "steps", "first_loss", "final_loss", "eval_loss", "tokens_per_s")
+SHOWN = (
+    *("rows", "positions_trained", "steps", "first_loss", "final_loss", "eval_loss", "tokens_per_s"),
+    *("peak_memory_gib", "expected_peak_gib", "step_s", "expected_step_s"),
+)
 
 
-def main(base: Path, data: Path, out: Path) -> None:
-    start, table = None, [f"| stage | {' | '.join(COLUMNS)} | peak GiB | seconds | resumed from |", "|---" * 11 + "|"]
-    for stage, (rows, schedule) in SCHEDULES.items():
+def main(download: Path, data: Path, out: Path, profile: str, settings: list[str]) -> None:
+    """Trains the stages one after the other, and draws the table after each."""
+    resolved, folders, table = load(profile, settings).settings, {"download": download}, []
+    for stage, (step, _) in ROWS.items():
         folder = out / stage
-        folder.mkdir(parents=True, exist_ok=True)
-        method = "dpo" if stage == "stage3" else "sft"
-        training, values = TRAINING.model_dump(mode="json"), schedule.model_dump(mode="json")
-        spec = TrainingSpec(stage, method, str(base), start, str(data / rows), str(folder), training, values)
+        folder.mkdir(parents=True)
         spec_file = out / f"{stage}.json"
-        spec_file.write_text(json.dumps(asdict(spec)))
-        if stage == "stage2":
-            run(spec_file, kill_at=0.5)
-        began = time.monotonic()
-        run(spec_file)
+        spec_file.write_text(json.dumps(asdict(training_spec(resolved, stage, {**folders, step: data}, folder))))
+        lost_s = run(spec_file, kill_at=0.5) if stage == "stage2" else 0.0
+        seconds = run(spec_file)
         told = json.loads((folder / "metrics.json").read_text())
-        cells = [f"{told[name]:.4g}" if isinstance(told[name], float) else str(told[name]) for name in COLUMNS]
-        cells += [str(told["peak_memory_gib"]), f"{time.monotonic() - began:.0f}", str(told["resumed_from"])]
-        table.append(f"| {stage} | {' | '.join(cells)} |")
         assert (stage == "stage2") == bool(told["resumed_from"]), "Stage 2 alone was killed, and goes on from there"
-        start = str(folder)
-    text = "\n".join([f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}", "", *table, ""])
-    (out / "table.md").write_text(text)
-    sys.stdout.write(text)
+        figures = [f"{told[name]:,.4g}" if isinstance(told[name], float) else f"{told[name]:,}" for name in SHOWN]
+        table.append([stage, *figures, f"{lost_s:.0f} + {seconds:.0f}", str(told["resumed_from"])])
+        write_table(table, out / "table.md")
+        folders[stage] = folder
 
 
-def run(spec_file: Path, kill_at: float = 2.0) -> None:
-    """One stage in a process of its own; kill_at: share of its steps after which it is killed."""
-    command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
+def write_table(rows: list[list[str]], file: Path) -> None:
+    head = ["stage", *SHOWN, "seconds", "resumed from"]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+    text = "\n".join([f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *lines, ""])
+    file.write_text(text, encoding="utf-8")
+    print(text, flush=True)
+
+
+def run(spec_file: Path, kill_at: float = 2.0, program: Sequence[str] = ()) -> float:
+    """One stage in a process of its own, and its seconds.
+
+    kill_at: share of its steps after which it is killed; program: what to run instead of the stage's own.
+    """
+    command, began = [sys.executable, *(program or ("-m", "tasks.core.training", str(spec_file)))], time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             told = json.loads(line)
@@ -64,7 +68,8 @@ def run(spec_file: Path, kill_at: float = 2.0) -> None:
                 break
         code = process.wait()
     assert code == (-signal.SIGKILL if kill_at < 1 else 0), f"{spec_file.stem} exited with {code}"
+    return time.monotonic() - began
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:4]), sys.argv[4], sys.argv[5:])

@@ -114,15 +114,15 @@ def now() -> float:
 
 
 def measure(what: str, trainer, per_step: list[int], out: Path, plan=None, before_s: float = 0.0) -> None:
-    """Trains, and appends what was seen. per_step: tokens (or pairs) of each step; before_s: of each step's share of
-    what was computed for all steps beforehand."""
+    """Trains, and appends what was seen. per_step: tokens (or pairs) of each step; before_s: each step's share of what
+    was computed for all steps beforehand, which counts in the speed and not in the step."""
     clock = Clock()
     trainer.add_callback(clock)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     trainer.train()
-    seconds = [before_s + step for step in clock.seconds[WARM_UP:]]
-    per_s = sum(per_step[WARM_UP : len(clock.seconds)]) / sum(seconds)
+    seconds = clock.seconds[WARM_UP:]
+    per_s = sum(per_step[WARM_UP : len(clock.seconds)]) / (sum(seconds) + before_s * len(seconds))
     told = {"what": what, "per_s": round(per_s, 2 if per_s < 100 else 0), "step_s": round(median(seconds), 3)}
     if torch.cuda.is_available():
         told |= {"peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)}

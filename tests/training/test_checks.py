@@ -184,11 +184,17 @@ def test_a_pairs_batch_whose_mask_is_off_by_one(dpo, monkeypatch):
 
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 2e-2)])
 def test_how_much_packing_may_differ(dtype, allowed):
-    one = torch.tensor([-2.0, -3.0])
-    assert not checks.check_packing((one, one + 0.9 * allowed, dtype), "another").problem
-    over = checks.check_packing((one, one + 1.1 * allowed, dtype), "another")
-    assert f"more than {allowed:g}. Use another." in over.problem
-    assert "by nan nats" in checks.check_packing((one, one * torch.nan, dtype), "another").problem
+    one, tokens = torch.tensor([-2.0, -3.0]), torch.tensor([200, 900])
+
+    def problem(together, tokens=tokens):
+        return checks.check_packing(checks.Together(one, together, tokens, dtype), "another").problem
+
+    assert not problem(one + 0.9 * allowed)
+    assert f"more than {allowed:g}. Use another." in problem(one + 1.1 * allowed)
+    assert "by nan nats" in problem(one * torch.nan)
+    # a twelfth of the tokens: their mean is 3.5 times as noisy, where there is noise
+    assert bool(problem(one + 3 * allowed, torch.tensor([16, 16]))) == (dtype == torch.float32)
+    assert problem(one + 4 * allowed, torch.tensor([16, 16]))
 
 
 @pytest.mark.parametrize(

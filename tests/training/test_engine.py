@@ -9,7 +9,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from tasks.core.settings import Training
 from tasks.core.training.engine.decoder import Engine, obstacle
+from tasks.core.training.engine.groups import Group
 from tasks.core.training.engine.packs import bins, pack_of, packs, tokens_of
+from tasks.core.training.engine.rounding import rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
 from tasks.core.training.rows import IGNORED
@@ -191,8 +193,36 @@ def test_nf4_as_it_is_gives_what_its_values_kept_in_16_bit_give(tmp_path):
         policy = with_adapter(get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL)))
         sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
         told.append((sums.detach(), gradients_of(policy, sums)))
-    assert torch.allclose(told[0][0], told[1][0], rtol=1e-3)  # one adds the adapter in bf16, the other within a sum
+    assert torch.allclose(told[0][0], told[1][0], rtol=1e-3)  # one rounds the adapter's product before it is added
     assert cosine(told[0][1], told[1][1]) > 0.9999
+
+
+@pytest.mark.parametrize("nf4", [False, True])
+@pytest.mark.parametrize("projections", [["gate_proj", "up_proj"], ["down_proj"]])
+def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_path):
+    """A young adapter's: PEFT adds it to a product that is rounded to bf16 already, where it vanishes every time."""
+    AutoModelForCausalLM.from_config(config_of("qwen2")).to(torch.bfloat16).save_pretrained(tmp_path)
+    policy = load_policy(tmp_path, None, Training(lora_rank=4), Machine("cpu", torch.bfloat16, ""), nf4)
+    layers = [getattr(policy.get_base_model().model.layers[0].mlp, name) for name in projections]
+    x = torch.randn(2_000, layers[0].in_features).bfloat16()
+    with torch.no_grad(), rounded_once(policy):
+        base = torch.cat([layer.base_layer(x) for layer in layers], dim=1)
+        for layer in layers:
+            layer.lora_B["default"].weight.normal_(0, 5e-5)
+        update = [
+            layer.lora_B["default"](layer.lora_A["default"](x.float())) * layer.scaling["default"] for layer in layers
+        ]
+        exact = torch.cat([layer(x) for layer in layers], dim=1)
+    update = torch.cat(update, dim=1)
+    assert update.std() < 2**-9 * base.abs().mean()
+
+    def share_found(y):
+        return (((y.float() - base) * update).sum() / update.square().sum()).item()
+
+    with torch.no_grad():
+        assert share_found(torch.cat([layer.train()(x) for layer in layers], dim=1)) < 0.8  # PEFT
+        assert share_found(exact) == pytest.approx(1, abs=0.1)
+        assert share_found(Group(layers, torch.bfloat16).forward(x)[0]) == pytest.approx(1, abs=0.1)
 
 
 def test_a_changed_adapter_counts_after_a_refresh():

@@ -152,8 +152,10 @@ def attentive(spec, folder: Path) -> Path:
     """The base with weights so large that what a token attends to matters, unlike in one with random weights."""
     model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=torch.bfloat16)
     for layer in model.model.layers:
-        for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj, layer.mlp.up_proj):
+        attention, gated = layer.self_attn, layer.mlp
+        for projection in (attention.q_proj, attention.k_proj, attention.v_proj, gated.up_proj):
             projection.weight.data *= 20
+        attention.o_proj.weight.data *= 4
     shutil.copytree(spec.base, folder)
     model.save_pretrained(folder)
     return folder

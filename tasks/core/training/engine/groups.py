@@ -2,7 +2,8 @@
 
 The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where W, A and B stack those of the layers. The
 columns s·B and a copy of A in the compute type are rewritten whenever the float32 matrices may have changed. An NF4
-base is dequantized at each use, and to put s·B beside it would mean to copy it: there the adapter is added.
+base is dequantized at each use, and to put s·B beside it would mean to copy it: there the base's product is added to
+the adapter's. Either way both are summed in float32 and rounded once (rounding.py says why that matters).
 """
 
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ class Group:
         if self._rides:
             wide = torch.cat([x, projected], dim=1)
             return functional.linear(wide, self._whole, self.bias), wide[:, : self.inputs], wide[:, self.inputs :]
-        return functional.linear(x, self.weight(), self.bias).addmm_(projected, self._b.T), x, projected
+        # the small product first: rounded beside the large one, it would be lost in that one's last bit
+        y = (projected @ self._b.T).addmm_(x, self.weight().T)
+        return y if self.bias is None else y.add_(self.bias), x, projected
 
     def to_input(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients to x and to x·Aᵀ from the one to y."""
@@ -90,7 +93,7 @@ class Group:
             to_projected = wide[:, self.inputs :].contiguous()
             return wide[:, : self.inputs].addmm_(to_projected, self._a), to_projected
         to_projected = gradient @ self._b
-        return (gradient @ self.weight()).addmm_(to_projected, self._a), to_projected
+        return (to_projected @ self._a).addmm_(gradient, self.weight()), to_projected
 
     def gradients(self, x: Tensor, projected: Tensor, to_y: Tensor, to_projected: Tensor) -> list[Tensor]:
         """Gradients to `parameters`, float32."""

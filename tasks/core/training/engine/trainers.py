@@ -20,8 +20,10 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
+from tasks.core.training.checks import Together
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.engine.packs import Pack, packs, tokens_of, trained_of
+from tasks.core.training.engine.rounding import rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
@@ -80,14 +82,17 @@ class OnEngine(Sealed, Trainer):
         return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
 
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> tuple[Tensor, Tensor, torch.dtype]:
-        """Mean log-probs of a few rows' answers: PEFT's of each alone, the engine's of all packed; its type."""
+    def proof(self, rows: list[dict[str, Any]]) -> Together:
+        """A few rows: PEFT's forward pass over each alone, the engine's over all packed."""
         rows = telling(rows)
         self.model.eval()
         self.engine.refresh()
         ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
-        alone = [mean_log_prob(self.model, *answer) for row in rows for answer in answers_of(row)]
-        return torch.stack(alone), pack.sums(self.engine.log_probs(pack)) / pack.counts(), self.engine.dtype
+        with rounded_once(self.model):
+            alone = [mean_log_prob(self.model, *answer) for row in rows for answer in answers_of(row)]
+        counts = pack.counts()
+        packed = pack.sums(self.engine.log_probs(pack)) / counts
+        return Together(torch.stack(alone), packed, counts, self.engine.dtype)
 
     def seconds_per_step(self) -> float:
         """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
