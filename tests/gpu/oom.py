@@ -4,8 +4,8 @@
     python tests/gpu/oom.py OUT --tiny           a rehearsal on a CPU, where a double of the card refuses
 
 Reads BASE, a model folder with real weights, and ROWS, a rows.jsonl of Stage 2. Each backend trains the same steps
-twice: undisturbed, and with a cap below the first run's peak from the middle on. Writes OUT/oom.md; ends with 1 where
-steps are missing or the loss is off by more than 2 %. Less than five minutes.
+twice: undisturbed, and from the middle on with a cap below what it took until then. Writes OUT/oom.md; ends with 1
+where steps are missing or the loss is off by more than 2 %. Less than five minutes.
 """
 
 import json
@@ -42,69 +42,72 @@ COLUMNS = (
 
 
 class Cap(TrainerCallback):
-    """From the middle on the process may take no more than `gib`, as if another had taken the rest."""
-
-    def __init__(self, gib: float):
-        self._gib = gib
+    """From the middle on the process may take less than it took until then, as if another had taken the rest."""
 
     def on_step_begin(self, args, state, control, **kwargs):
-        if state.global_step >= MIDDLE:
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-                total = torch.cuda.get_device_properties(0).total_memory / 2**30
-                torch.cuda.set_per_process_memory_fraction(self._gib / total)
-            else:
-                Engine.log_probs = Sealed.training_step = _refuse
+        if state.global_step == 1 and torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()  # the start's checks took more, perhaps
+        if state.global_step != MIDDLE:
+            return
+        cap = Path(os.environ["CAP"])
+        if torch.cuda.is_available():
+            gib = ROOM * torch.cuda.max_memory_allocated() / 2**30
+            cap.write_text(f"{gib:.1f}")
+            torch.cuda.empty_cache()
+            torch.cuda.set_per_process_memory_fraction(gib * 2**30 / torch.cuda.get_device_properties(0).total_memory)
+        else:
+            cap.write_text("none")
+            Engine.log_probs = Sealed.training_step = _refuse
 
 
 def _refuse(*arguments, **named):
     """A CPU's double of a full card, once: the next process finds room."""
-    Path(os.environ["REFUSED"]).touch()
     raise torch.OutOfMemoryError("CUDA out of memory. This is a rehearsal.")
 
 
-def train_capped(spec_file: Path, gib: float) -> int:
-    """What `python -m tasks.core.training` does, under the cap; it starts this very command again when it gives way."""
+def train_capped(spec_file: Path) -> int:
+    """What `python -m tasks.core.training` does, with a cap the first time; it starts this very command again when it
+    gives way."""
     add = stage._add_callbacks
 
     def add_callbacks(trainer, *rest):
         add(trainer, *rest)
-        if not Path(os.environ["REFUSED"]).exists():
-            trainer.add_callback(Cap(gib))
+        if not Path(os.environ["CAP"]).exists():
+            trainer.add_callback(Cap())
 
     stage._add_callbacks = add_callbacks
     sys.argv = ["training", str(spec_file)]
     return run_stage()
 
 
-def run(spec: TrainingSpec, *cap: float) -> dict:
+def run(spec: TrainingSpec, capped: bool = False) -> dict:
     """A stage in a process of its own, to its end; its metrics, with the losses of all steps."""
     out = Path(spec.out)
     out.mkdir(parents=True)
     spec_file = out.with_suffix(".json")
     spec_file.write_text(json.dumps(asdict(spec)))
-    program = [__file__, "capped", str(spec_file), str(*cap)] if cap else ["-m", "tasks.core.training", str(spec_file)]
-    began = time.monotonic()
-    env = {**os.environ, "REFUSED": str(out.with_suffix(".refused"))}
-    subprocess.run([sys.executable, *program], check=True, env=env, stdout=subprocess.DEVNULL)
+    program = [__file__, "capped"] if capped else ["-m", "tasks.core.training"]
+    began, cap = time.monotonic(), out.with_suffix(".cap")
+    env = {**os.environ, "CAP": str(cap)}
+    subprocess.run([sys.executable, *program, str(spec_file)], check=True, env=env, stdout=subprocess.DEVNULL)
     told = [json.loads(line) for line in (out / "telemetry.jsonl").read_text().splitlines()]
     losses = {line["step"]: line["loss"] for line in told if "loss" in line}
     metrics = json.loads((out / "metrics.json").read_text())
-    return metrics | {"losses": losses, "wall_s": time.monotonic() - began}
+    told = {"losses": losses, "wall_s": time.monotonic() - began}
+    return metrics | told | ({"cap": cap.read_text()} if capped else {})
 
 
 def compare(spec: TrainingSpec, backend: str, out: Path) -> list:
     """A row of the table: the backend's run under the cap against its undisturbed one."""
     spec = replace(spec, training={**spec.training, "backend": backend})
     whole = run(replace(spec, out=str(out / f"{backend}-whole")))
-    cap = ROOM * whole["peak_memory_gib"]
-    told = run(replace(spec, out=str(out / f"{backend}-capped")), cap)
+    told = run(replace(spec, out=str(out / f"{backend}-capped")), capped=True)
     gaps = [abs(told["losses"].get(step, float("inf")) / loss - 1) for step, loss in whole["losses"].items()]
     steps = f"{len(told['losses'])} of {whole['steps']}"
     peaks = f"{whole['peak_memory_gib']:.1f}, then {told['peak_memory_gib']:.1f}"
     given_up = "; ".join(told["given_up"]) or "nothing"
     seconds = f"{whole['wall_s']:.0f} + {told['wall_s']:.0f}"
-    return [backend, steps, peaks, f"{cap:.1f}", given_up, told["resumed_from"], max(gaps), seconds]
+    return [backend, steps, peaks, told["cap"], given_up, told["resumed_from"], max(gaps), seconds]
 
 
 def main(base: Path, rows: Path, out: Path, length: int) -> int:
@@ -135,7 +138,7 @@ if __name__ == "__main__":
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     if sys.argv[1] == "capped":
-        sys.exit(train_capped(Path(sys.argv[2]), float(sys.argv[3])))
+        sys.exit(train_capped(Path(sys.argv[2])))
     *inputs, folder = (Path(given) for given in sys.argv[1:] if given != "--tiny")
     folder.mkdir(parents=True, exist_ok=True)
     if inputs:

@@ -60,7 +60,7 @@ def run(base: Path, start: Path | None, rows: Path, out: Path, backend: str) -> 
     spec_file.write_text(json.dumps(asdict(spec)))
     began = time.monotonic()
     command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
-    subprocess.run(command, check=True, timeout=170, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
     told = json.loads((out / "metrics.json").read_text())
     print(
         f"{out.name}: {told['backend']}, {time.monotonic() - began:.0f} s, {told['tokens_per_s']} tokens/s", flush=True
