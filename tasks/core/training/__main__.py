@@ -92,7 +92,7 @@ def _read_trials(file: str) -> list[Trial]:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    sys.stderr.write(f"error: {message}\n")  # in one piece: of several cards' processes each may say so
     return code
 
 

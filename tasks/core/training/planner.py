@@ -29,6 +29,7 @@ _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
 _LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
+_STEP_SECONDS = 0.004  # of a layer's part in clipping, the optimizer's step and the adapter's refreshing (measured)
 _DEQUANTIZE_SECONDS = 0.0002  # of starting the kernels that dequantize a weight (measured)
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
@@ -240,7 +241,7 @@ def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, spee
     computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
     # starting kernels hides behind computing as long as there is plenty of that, and never quite
     starting = _LAYER_SECONDS * (1 + again / 3) + plan.nf4 * 7 * _DEQUANTIZE_SECONDS * (2 + again)
-    return math.hypot(computing, packs * shape.layers * starting)
+    return math.hypot(computing, shape.layers * (packs * starting + _STEP_SECONDS))
 
 
 def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:
