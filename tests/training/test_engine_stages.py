@@ -156,6 +156,7 @@ def attentive(spec, folder: Path) -> Path:
         for projection in (attention.q_proj, attention.k_proj, attention.v_proj, gated.up_proj):
             projection.weight.data *= 20
         attention.o_proj.weight.data *= 4
+    model.model.norm.weight.data *= 4
     shutil.copytree(spec.base, folder)
     model.save_pretrained(folder)
     return folder
@@ -168,11 +169,12 @@ def test_attentive_weights_pass_where_nothing_leaks(sft, tmp_path):
     assert max(found["packed_against_alone_at_start"], found["packed_against_alone_at_the_end"]) < 2e-2
 
 
-def test_an_adapter_that_peft_would_compute_otherwise_stops_the_stage(sft, monkeypatch):
+def test_an_adapter_that_peft_would_compute_otherwise_stops_the_stage(sft, tmp_path, monkeypatch):
     """As if the engine trained with copies of the adapter that never follow it."""
     monkeypatch.setattr("tasks.core.training.engine.decoder.Engine.refresh", lambda engine: None)
     with pytest.raises(WorkError, match="Log-probs of rows packed together differ from those of each row alone"):
-        train(changed(sft, backend="engine", learning_rate=5e-2, epochs=2))
+        base = str(attentive(sft, tmp_path / "attentive"))
+        train(changed(sft, backend="engine", base=base, learning_rate=5e-2, epochs=2))
 
 
 def test_no_memory_for_any_plan_is_refused_with_what_would_fit(sft):

@@ -44,9 +44,10 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     assert math.isfinite(metrics["eval_loss"])
 
 
-def test_the_demos_own_model_learns(sft, demo_base):  # noqa: F811
+@pytest.mark.parametrize("backend", ["trl", "engine"])
+def test_the_demos_own_model_learns(sft, demo_base, backend):  # noqa: F811
     """SmolLM2 itself: 30 layers with seven matrices each, and rows that follow a pattern."""
-    train(changed(sft, base=str(demo_base), epochs=2, learning_rate=2e-3))
+    train(changed(sft, base=str(demo_base), epochs=2, learning_rate=2e-3, backend=backend))
     told = checked(sft.out)
     assert (told["layers_with_adapter"], told["matrices_that_did_not_move"]) == (30 * 7, 0)
     losses = [line["loss"] for line in lines(sft.out) if "loss" in line]

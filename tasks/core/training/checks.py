@@ -18,7 +18,7 @@ from tasks.core.training.report import Check
 LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}  # mean nats per token of an answer
-_SETTLED = 192  # tokens over which 16 bits' noise, 0.06 nats a token with SmolLM2, becomes a fifth of SAME_LOSS
+_SETTLED = 512  # tokens over which 16 bits' noise, 0.1 nats a token with SmolLM2, becomes a quarter of SAME_LOSS
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
 
 
