@@ -130,7 +130,7 @@ def measure(what: str, trainer, per_step: list[int], out: Path, plan=None, befor
     if plan:
         told |= {"plan": str(plan).partition("; expected")[0], "expected_step_s": round(plan.step_s, 3)}
         told |= {"expected_peak_gib": round(plan.peak_gib, 2)}
-    told |= {"first_step_s": round(clock.seconds[0], 1)}
+    told |= {"first_step_s": round(clock.seconds[0], 1), "before_s": round(before_s, 3)}
     tell(out, told)
 
 
