@@ -42,7 +42,7 @@ COLUMNS = (
 
 
 class Cap(TrainerCallback):
-    """From the middle on the process may take less than it took until then, as if another had taken the rest."""
+    """From the middle on the process may take less than the first one took until then, as if another had the rest."""
 
     def on_step_begin(self, args, state, control, **kwargs):
         if state.global_step == 1 and torch.cuda.is_available():
@@ -51,11 +51,11 @@ class Cap(TrainerCallback):
             return
         cap = Path(os.environ["CAP"])
         if torch.cuda.is_available():
-            gib = ROOM * torch.cuda.max_memory_allocated() / 2**30
+            gib = float(cap.read_text()) if cap.exists() else ROOM * torch.cuda.max_memory_allocated() / 2**30
             cap.write_text(f"{gib:.1f}")
             torch.cuda.empty_cache()
             torch.cuda.set_per_process_memory_fraction(gib * 2**30 / torch.cuda.get_device_properties(0).total_memory)
-        else:
+        elif not cap.exists():
             cap.write_text("none")
             Engine.log_probs = Sealed.training_step = _refuse
 
@@ -66,14 +66,12 @@ def _refuse(*arguments, **named):
 
 
 def train_capped(spec_file: Path) -> int:
-    """What `python -m tasks.core.training` does, with a cap the first time; it starts this very command again when it
-    gives way."""
+    """What `python -m tasks.core.training` does, under the cap; it starts this very command again when it gives way."""
     add = stage._add_callbacks
 
     def add_callbacks(trainer, *rest):
         add(trainer, *rest)
-        if not Path(os.environ["CAP"]).exists():
-            trainer.add_callback(Cap())
+        trainer.add_callback(Cap())
 
     stage._add_callbacks = add_callbacks
     sys.argv = ["training", str(spec_file)]

@@ -42,7 +42,7 @@ RUNS = {
     "engine, bf16, killed at 60 %": ("engine", "bfloat16", 0.6),
 }
 """Backend, type, and the share of its steps after which a run is killed and resumed."""
-PAIRS = (
+COMPARED = (
     ("TRL, float32", "engine, float32"),
     ("engine, float32", "TRL, bf16"),
     ("engine, float32", "engine, bf16"),
@@ -59,7 +59,7 @@ def main(base: Path, data: Path, out: Path) -> None:
         with ThreadPoolExecutor(len(RUNS) if ON_GPU else 1) as several:
             folders = dict(zip(RUNS, several.map(lambda name, spec=spec: train(spec, name), RUNS), strict=True))
         updates = {name: update(base, start, folder, RUNS[name][1]) for name, folder in folders.items()}
-        for one, other in PAIRS:
+        for one, other in COMPARED:
             lines += compare(f"{method}: {one} – {other}", folders[one], folders[other])
             cosine = torch.cosine_similarity(updates[one], updates[other], dim=0).item()
             lines.append(f"| {method}: {one} – {other}: cosine of the adapters' updates | {cosine:.5f} | |")

@@ -39,10 +39,15 @@ def main(download: Path, data: Path, out: Path, profile: str, settings: list[str
         seconds = run(spec_file)
         told = json.loads((folder / "metrics.json").read_text())
         assert (stage == "stage2") == bool(told["resumed_from"]), "Stage 2 alone was killed, and goes on from there"
-        figures = [f"{told[name]:,.4g}" if isinstance(told[name], float) else f"{told[name]:,}" for name in SHOWN]
+        figures = [shown(told.get(name)) for name in SHOWN]
         table.append([stage, *figures, f"{lost_s:.0f} + {seconds:.0f}", str(told["resumed_from"])])
         write_table(table, out / "table.md")
         folders[stage] = folder
+
+
+def shown(value: float | None) -> str:
+    """As a cell; some backends tell less than others."""
+    return "–" if value is None else f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
 
 
 def write_table(rows: list[list[str]], file: Path) -> None:

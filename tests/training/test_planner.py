@@ -77,8 +77,8 @@ def test_a_small_models_time_is_what_was_seen():
     shape = shape_of(config, Training(lora_rank=16), Machine("cuda", torch.bfloat16, "H200", 139))
     for rows, tokens, trained, seen in (
         (16, 10_700, 4_000, 0.179),
-        (8, 6_950, 2_800, 0.227),
-        (8, 13_100, 5_500, 0.198),
+        (8, 7_000, 2_900, 0.227),
+        (8, 9_800, 5_600, 0.198),
     ):
         work = Work([tokens // rows] * rows, trained, tokens)
         plan = replace(make_plan(shape, [work], 100, H200, "bf16"), checkpointed=0)

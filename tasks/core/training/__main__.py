@@ -92,7 +92,7 @@ def _read_trials(file: str) -> list[Trial]:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {message}\n")  # in one piece: of several cards' processes each may say so
+    sys.stderr.write(f"error: {message}\n")  # in one write: several cards' processes may fail at once
     return code
 
 

@@ -18,18 +18,18 @@ from tasks.core.training.report import Check
 LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}  # mean nats per token of an answer
-_SETTLED = 512  # tokens over which 16 bits' noise, 0.1 nats a token with SmolLM2, becomes a quarter of SAME_LOSS
+_SETTLED = 512  # trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of SAME_LOSS
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
 
 
 @dataclass(frozen=True)
-class Together:
-    """A few answers' mean log-probs, each (answers,): of every row alone, and of all packed or padded together."""
+class Compared:
+    """Mean log-probs of a few answers, (answers,) each, in nats a token."""
 
-    alone: torch.Tensor
-    together: torch.Tensor
-    tokens: torch.Tensor  # trained ones
-    dtype: torch.dtype  # that computed them
+    alone: torch.Tensor  # of every row by itself
+    together: torch.Tensor  # of all rows packed or padded
+    tokens: torch.Tensor  # trained ones of each answer
+    dtype: torch.dtype  # that computed both
 
 
 def check_complete(policy: PeftModel, targets: list[str]) -> list[Check]:
@@ -114,22 +114,26 @@ def check_gradients(policy: PeftModel, loss: torch.Tensor) -> Check:
     return Check("matrices_with_gradient", len(weights) - len(without), f"of {len(weights)}", "all", problem)
 
 
-def check_packing(proof: Together, otherwise: str, moment: str = "at_start") -> Check:
+def check_packing(proof: Compared, otherwise: str, moment: str = "at_start") -> Check:
     """Mean log-probs of a few answers are the same with other rows beside them as for each row alone, nats a token.
 
-    In 16 bits a shorter answer may differ by more, as a mean of fewer tokens does, and counts so much less. otherwise:
-    the setting that avoids the fault.
+    So is the mean over all of them, in which noise cancels and a fault that leans one way does not. In 16 bits fewer
+    than _SETTLED tokens may differ by more, as their mean is noisier. otherwise: the setting that avoids the fault.
     """
-    gaps, most = (proof.alone - proof.together).abs(), SAME_LOSS[proof.dtype]
+    gaps, tokens = proof.alone - proof.together, proof.tokens
+    gaps = torch.cat([gaps, (gaps * tokens).sum(0, keepdim=True) / tokens.sum()]).abs()
+    limits = torch.full_like(gaps, SAME_LOSS[proof.dtype])
     if proof.dtype != torch.float32:
-        gaps = gaps * (proof.tokens / _SETTLED).sqrt().clamp(max=1)
-    gap = gaps.max().item()
+        limits *= (_SETTLED / torch.cat([tokens, tokens.sum(0, keepdim=True)])).sqrt().clamp(min=1)
+    worst = (gaps / limits).argmax()  # one that is no number counts as the largest
+    gap, most = gaps[worst].item(), limits[worst].item()
     problem = (
         f"Log-probs of rows packed together differ from those of each row alone by {gap:.4f} nats a token, more than"
-        f" {most:g}. Use {otherwise}."
+        f" {most:.2g}. Use {otherwise}."
     )
     ok = gap <= most  # not so where it is no number
-    return Check(f"packed_against_alone_{moment}", round(gap, 6), "nats a token", f"<= {most:g}", "" if ok else problem)
+    name, limit = f"packed_against_alone_{moment}", f"<= {most:.2g}"
+    return Check(name, round(gap, 6), "nats a token", limit, "" if ok else problem)
 
 
 def check_reference(told: dict[str, float]) -> list[Check]:

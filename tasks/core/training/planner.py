@@ -2,7 +2,8 @@
 
 All of it is arithmetic on a model's shape, its rows' lengths and a card's speed; machine.py measures the card here, and
 cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products' operations at the card's speed,
-and the other parts' traffic at its bandwidth. The constants named "measured" are an H200's with a 7B shape.
+and the other parts' traffic at its bandwidth. The constants named "measured" are an H200's with a 7B shape, where none
+other is named.
 """
 
 import math
@@ -29,7 +30,7 @@ _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
 _LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
-_STEP_SECONDS = 0.004  # of a layer's part in clipping, the optimizer's step and the adapter's refreshing (measured)
+_STEP_SECONDS = 0.004  # of a layer's part in clipping, the optimizer's step, refreshing the adapter (SmolLM2, measured)
 _DEQUANTIZE_SECONDS = 0.0002  # of starting the kernels that dequantize a weight (measured)
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken

@@ -16,7 +16,7 @@ from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
 from tasks.core.training.checkpoints import checkpoint_of, published, remove_oldest
-from tasks.core.training.checks import Together
+from tasks.core.training.checks import Compared
 from tasks.core.training.health import best_step
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
@@ -74,7 +74,7 @@ class Sealed:
 
 class SealedSFT(Sealed, SFTTrainer):
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> Together:
+    def proof(self, rows: list[dict[str, Any]]) -> Compared:
         """A few rows, each alone and with the others of a micro-batch."""
         told = telling(rows)[: self.args.per_device_train_batch_size]
         batch = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in told]
@@ -84,7 +84,7 @@ class SealedSFT(Sealed, SFTTrainer):
         alone = [-self._loss_of([row]) for row in batch]
         together = [-self._loss_of([*silent[:n], row, *silent[n + 1 :]]) for n, row in enumerate(batch)]
         tokens = torch.tensor([sum(label != IGNORED for label in row["labels"][1:]) for row in batch])
-        return Together(torch.stack(alone).cpu(), torch.stack(together).cpu(), tokens, self.model.dtype)
+        return Compared(torch.stack(alone).cpu(), torch.stack(together).cpu(), tokens, self.model.dtype)
 
 
 class SealedDPO(Sealed, DPOTrainer):
@@ -99,14 +99,14 @@ class SealedDPO(Sealed, DPOTrainer):
                 self.eval_dataset = _with_log_probs(self, self.eval_dataset)
 
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> Together:
+    def proof(self, rows: list[dict[str, Any]]) -> Compared:
         """One pair's answers: each alone, and both in a batch as training pads them."""
         pair = telling(rows)[0]
         self.model.eval()
         alone = torch.stack([mean_log_prob(self.model, *answer) for answer in answers_of(pair)])
         together = torch.cat(_log_probs(self, _on_device(self, self.data_collator([pair]))))
         counts = together.new_tensor([len(pair["chosen_ids"]), len(pair["rejected_ids"])])
-        return Together(alone, together / counts, counts, self.model.dtype)
+        return Compared(alone, together / counts, counts, self.model.dtype)
 
     def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The present policy's and the reference's log-probs of the first pairs, (pairs, 2): chosen, rejected."""

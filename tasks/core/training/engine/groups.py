@@ -3,7 +3,7 @@
 The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where W, A and B stack those of the layers. The
 columns s·B and a copy of A in the compute type are rewritten whenever the float32 matrices may have changed. An NF4
 base is dequantized at each use, and to put s·B beside it would mean to copy it: there the base's product is added to
-the adapter's. Either way both are summed in float32 and rounded once (rounding.py says why that matters).
+the adapter's. Either way y is rounded after both are summed (rounding.py says why that matters).
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Group:
         if self._rides:
             wide = torch.cat([x, projected], dim=1)
             return functional.linear(wide, self._whole, self.bias), wide[:, : self.inputs], wide[:, self.inputs :]
-        # the small product first: rounded beside the large one, it would be lost in that one's last bit
+        # the small product first: beside the rounded large one, or the bias, it would be lost in that one's last bit
         y = (projected @ self._b.T).addmm_(x, self.weight().T)
         return y if self.bias is None else y.add_(self.bias), x, projected
 

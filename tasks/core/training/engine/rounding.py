@@ -2,7 +2,7 @@
 
 PEFT rounds a base layer's product to the compute type and then adds the adapter's. An update smaller than half of the
 product's last bit is lost there, every time: in bf16 a young adapter seems to do next to nothing, on GPU and CPU alike.
-The engine adds both up in float32 and rounds once, as a merged model does.
+The engine sums both in float32 and rounds the sum.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 @contextmanager
 def rounded_once(policy: PeftModel) -> Iterator[None]:
-    """For a while a layer's product and its adapter's are summed in float32."""
+    """Inside, PEFT's layers sum the base's product and the adapter's in float32 and round the sum."""
     layers = [layer for layer in policy.modules() if isinstance(layer, LoraLayer)]
     hooks = []
     try:

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
-from tasks.core.training.checks import Together
+from tasks.core.training.checks import Compared
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.engine.packs import Pack, packs, tokens_of, trained_of
 from tasks.core.training.engine.rounding import rounded_once
@@ -52,7 +52,7 @@ class OnEngine(Sealed, Trainer):
         super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
         self.plan, self._schedule, self._held_out = plan, schedule, rows.evaluation
         self.engine = Engine(policy, plan.checkpointed)
-        self._weights = [weight for _, weight in lora_weights(policy)]  # to look for them takes milliseconds
+        self._matrices = [matrix for _, matrix in lora_weights(policy)]  # once: to look for them takes milliseconds
         self._began: list[float] = []
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
@@ -64,7 +64,7 @@ class OnEngine(Sealed, Trainer):
             loss = self.losses(mine, pack, self.engine.log_probs(pack)).sum() / whole
             self.accelerator.backward(loss)
             total += loss.detach()
-        ranks.add_up_gradients(self._weights)
+        ranks.add_up_gradients(self._matrices)
         self.positions += sum(row["positions"] for row in rows)
         return ranks.add_up(total)
 
@@ -82,7 +82,7 @@ class OnEngine(Sealed, Trainer):
         return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
 
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> Together:
+    def proof(self, rows: list[dict[str, Any]]) -> Compared:
         """A few rows: PEFT's forward pass over each alone, the engine's over all packed."""
         rows = telling(rows)
         self.model.eval()
@@ -92,7 +92,7 @@ class OnEngine(Sealed, Trainer):
             alone = [mean_log_prob(self.model, *answer) for row in rows for answer in answers_of(row)]
         counts = pack.counts()
         packed = pack.sums(self.engine.log_probs(pack)) / counts
-        return Together(torch.stack(alone), packed, counts, self.engine.dtype)
+        return Compared(torch.stack(alone), packed, counts, self.engine.dtype)
 
     def seconds_per_step(self) -> float:
         """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
