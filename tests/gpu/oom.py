@@ -5,7 +5,7 @@
 
 Reads BASE, a model folder with real weights, and ROWS, a rows.jsonl of Stage 2. Each backend trains the same steps
 twice: undisturbed, and from the middle on with a cap below what it took until then. Writes OUT/oom.md; ends with 1
-where steps are missing or the loss is off by more than 2 %. Less than five minutes.
+where steps are missing or the loss is off by more than 2 %.
 """
 
 import json

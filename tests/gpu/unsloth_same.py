@@ -7,7 +7,7 @@ SITE is a folder with the Python packages that the machine lacks, Unsloth's amon
 Reads BASE, a model folder (SmolLM2's: losses of random weights prove nothing). A few steps with TRL make a first
 adapter; from there on an SFT and a DPO stage run with either backend, each in a process of its own, as kospilot runs
 them. Writes the adapter folders, OUT/unsloth_same.md with every step's losses, and fails where they are apart by more
-than 1 % (SFT) or 0.03 (DPO, whose log-probs in bf16 vary by that much with the kernel). Less than three minutes.
+than 1 % (SFT) or 0.03 (DPO, whose log-probs in bf16 vary by that much with the kernel).
 """
 
 import json

@@ -20,9 +20,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     """(tokens, heads, width) each, keys and values with fewer heads perhaps; (tokens, heads, width)."""
     if pack.key_places is not None:
         keys, values = keys.index_select(0, pack.key_places), values.index_select(0, pack.key_places)
-    if (
-        queries.is_cuda and varlen_attn is not None and queries.dtype != torch.float32
-    ):  # its kernels take 16-bit types only
+    # PyTorch's kernels take 16-bit types only
+    if queries.is_cuda and varlen_attn is not None and queries.dtype != torch.float32:
         return _attend_at_once(queries, keys, values, pack)
     return _attend_by_segment(queries, keys, values, pack)
 
