@@ -52,7 +52,8 @@ def run(size: Size, base: Path, out: Path) -> None:
     machine, policy, scratch = look(), None, out / "scratch"
     for batch in (size.rows, 3 * size.rows):
         rows = Rows(sft_rows(size, batch), [])
-        stage = stage_of(size, Stage1, batch, scratch, backend="engine", base_weights="bf16")
+        training, schedule, trainer_out = stage_of(size, Stage1, batch, scratch, backend="engine", base_weights="bf16")
+        stage = training, schedule.model_copy(update={"log_every": 1}), trainer_out
         plan = plan_stage(read_config(base), rows.train, stage[:2], machine)
         policy = policy or load_policy(base, None, stage[0], machine, plan.nf4)
         trainer = engine_trainer(policy, load_tokenizer(base), rows, (*stage, plan), machine)

@@ -47,19 +47,19 @@ from tests.gpu.timing import (
 from tests.tiny import make_tokenizer
 
 LIMITS = {  # seconds
-    "engine": 200,
-    "unsloth-sft": 110,
-    "unsloth-packed": 110,
-    "trl": 110,
+    "engine": 240,
+    "unsloth-sft": 130,
+    "unsloth-packed": 150,
+    "trl": 130,
     "engine-dpo": 120,
-    "unsloth-dpo": 140,
-    "trl-dpo": 140,
+    "unsloth-dpo": 160,
+    "trl-dpo": 160,
 }
 COLUMNS = ("what", "per_s", "step_s", "expected_step_s", "peak_gib", "expected_peak_gib", "reserved_gib", "plan")
 
 
 def stage_of(size: Size, kind, batch: int, out: Path, **training) -> tuple[Training, Stage1 | Stage3, Path]:
-    schedule = kind(epochs=1, effective_batch=batch, micro_batch=2 - batch % 2, save_every=10**6, log_every=1)
+    schedule = kind(epochs=1, effective_batch=batch, micro_batch=2 - batch % 2, save_every=10**6, log_every=size.steps)
     return Training(max_length=2048, **training), schedule, out
 
 

@@ -8,14 +8,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from statistics import median
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-WARM_UP = 3
-"""Steps in which kernels are compiled and the allocator finds its blocks."""
+WARM_UP = 5
+"""Steps in which kernels are compiled or loaded and the allocator finds its blocks."""
 LENGTHS = (
     ((541, 504), (245, 85), (378, 231)),
     ((438, 424), (292, 146), (460, 210)),
@@ -43,7 +42,7 @@ FULL = Size(
     pairs=8,
     scale=1,
     caps=(8, 12, 24, 0),
-    steps=10,
+    steps=14,
 )
 TINY = Size(
     {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
@@ -52,7 +51,7 @@ TINY = Size(
     pairs=2,
     scale=0.05,
     caps=(0.005, 0),
-    steps=5,
+    steps=8,
 )
 
 
@@ -95,16 +94,21 @@ def _ids(random: Random, size: Size, count: int) -> list[int]:
 
 
 class Clock(TrainerCallback):
-    """Seconds of each optimizer step."""
+    """Seconds of the optimizer steps after the warm-up, together. The card is waited for at both ends only: to look at
+    every step would leave it idle until the next one's first kernel."""
 
     def __init__(self):
-        self.seconds, self._began = [], 0.0
+        self.seconds, self.first, self._began = 0.0, 0.0, 0.0
 
     def on_step_begin(self, args, state, control, **kwargs):
-        self._began = now()
+        if state.global_step in (0, WARM_UP):
+            self._began = now()
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.seconds.append(now() - self._began)
+        if state.global_step == 1:
+            self.first = now() - self._began
+        if state.global_step == state.max_steps:
+            self.seconds = now() - self._began
 
 
 def now() -> float:
@@ -116,21 +120,20 @@ def now() -> float:
 def measure(what: str, trainer, per_step: list[int], out: Path, plan=None, before_s: float = 0.0) -> None:
     """Trains, and appends what was seen. per_step: tokens (or pairs) of each step; before_s: each step's share of what
     was computed for all steps beforehand, which counts in the speed and not in the step."""
-    clock = Clock()
+    clock, steps = Clock(), len(per_step) - WARM_UP
     trainer.add_callback(clock)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     trainer.train()
-    seconds = clock.seconds[WARM_UP:]
-    per_s = sum(per_step[WARM_UP : len(clock.seconds)]) / (sum(seconds) + before_s * len(seconds))
-    told = {"what": what, "per_s": round(per_s, 2 if per_s < 100 else 0), "step_s": round(median(seconds), 3)}
+    per_s = sum(per_step[WARM_UP:]) / (clock.seconds + before_s * steps)
+    told = {"what": what, "per_s": round(per_s, 2 if per_s < 100 else 0), "step_s": round(clock.seconds / steps, 3)}
     if torch.cuda.is_available():
         told |= {"peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)}
         told |= {"reserved_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
     if plan:
         told |= {"plan": str(plan).partition("; expected")[0], "expected_step_s": round(plan.step_s, 3)}
         told |= {"expected_peak_gib": round(plan.peak_gib, 2)}
-    told |= {"first_step_s": round(clock.seconds[0], 1), "before_s": round(before_s, 3)}
+    told |= {"first_step_s": round(clock.first, 1), "before_s": round(before_s, 3)}
     tell(out, told)
 
 

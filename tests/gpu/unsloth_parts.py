@@ -40,7 +40,7 @@ def common(base: Path, micro_batch: int, accumulation: int, steps: int) -> dict:
         "max_length": 2048,
         "optim": "adamw_8bit",
         "bf16": True,
-        "logging_steps": 1,
+        "logging_steps": steps,  # as seldom as the engine
         "save_strategy": "no",
         "report_to": "none",
     }

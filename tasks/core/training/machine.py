@@ -20,6 +20,7 @@ MARGIN_GIB = 0.5 + _WORKSPACES_GIB
 class Speed:
     operations: float  # of 16-bit matrix products, a second
     bandwidth: float  # bytes read or written a second
+    start: float = 5e-6  # seconds that the processor takes to start a kernel; a usual one's, where nobody measured
 
 
 # not measured: what else runs on a CPU must not change a resumed run's micro-batches, and with them its last bits
@@ -105,15 +106,17 @@ def memory_cap(wanted_gib: float, machine: Machine) -> float:
 
 @cache  # else a trial's plan might be another one by chance
 def measure_speed(machine: Machine, hidden: int, intermediate: int) -> Speed:
-    """By a fraction of a second of products and copies as a layer of these widths makes them, on a GPU."""
+    """By a fraction of a second of products and copies as a layer of these widths makes them, and of tiny kernels, on a
+    GPU."""
     if machine.device == "cpu":
         return _CPU_SPEED
     rows, numbers = 4096, 2**27
     one = torch.randn(rows, hidden, dtype=machine.compute, device=machine.device)
     other = torch.randn(2 * intermediate, hidden, dtype=machine.compute, device=machine.device)
-    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
+    source, tiny = torch.empty(numbers, dtype=torch.int16, device=machine.device), torch.zeros(1, device=machine.device)
     product, copy = _seconds(lambda: one @ other.T), _seconds(lambda: source.clone())
-    return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy)
+    start = _seconds(lambda: tiny.add_(1), 2000)
+    return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy, start)
 
 
 def _seconds(work: Callable, times: int = 10) -> float:

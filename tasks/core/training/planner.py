@@ -2,8 +2,8 @@
 
 All of it is arithmetic on a model's shape, its rows' lengths and a card's speed; machine.py measures the card here, and
 cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products' operations at the card's speed,
-and the other parts' traffic at its bandwidth. The constants named "measured" are an H200's with a 7B shape, where none
-other is named.
+the other parts' traffic at its bandwidth, and what the processor takes to start all that. The constants named
+"measured" are an H200's with a 7B shape, where none other is named.
 """
 
 import math
@@ -17,7 +17,6 @@ from transformers import PreTrainedConfig
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
-from tasks.core.training.engine.attention import repeats_keys
 from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
 from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
@@ -27,11 +26,12 @@ from tasks.core.training.rows import longest
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
 _HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by more
 _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
-_TRAFFIC = 13  # times that a layer's kept numbers are read or written, forward and backward (measured)
+_TRAFFIC = 12  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
-_LAYER_SECONDS = 0.0025  # of starting a layer's kernels, forward and backward (estimated)
-_STEP_SECONDS = 0.004  # of a layer's part in clipping, the optimizer's step, refreshing the adapter (SmolLM2, measured)
-_DEQUANTIZE_SECONDS = 0.0002  # of starting the kernels that dequantize a weight (measured)
+# what the processor does, in kernels that it would start meanwhile (measured on two hosts, with SmolLM2's shape)
+_LAYER_STARTS = 520  # of a layer, forward and backward
+_STEP_STARTS = 360  # of a layer's part in clipping, the optimizer's step, refreshing the adapter
+_DEQUANTIZE_STARTS = 16  # of a weight's dequantizing
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
 
@@ -68,7 +68,7 @@ class Shape:
     def kept(self) -> int:
         """Numbers that a layer keeps of each token for its backward pass, unless it is checkpointed."""
         residual = 4 * self.hidden + sum(self.ranks)  # before attention and MLP, and what either reads, widened
-        attention = 4 * self.query + 3 * self.key + 2 * self.heads + (2 * self.query if repeats_keys() else 0)
+        attention = 4 * self.query + 3 * self.key + 2 * self.heads
         return residual + attention + 2 * self.intermediate
 
 
@@ -240,9 +240,10 @@ def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, spee
     if plan.nf4:  # read and written at each use
         traffic += packs * shape.layers * shape.weights * (2 + _NF4_BYTES) * (2 + again)
     computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
-    # starting kernels hides behind computing as long as there is plenty of that, and never quite
-    starting = _LAYER_SECONDS * (1 + again / 3) + plan.nf4 * 7 * _DEQUANTIZE_SECONDS * (2 + again)
-    return math.hypot(computing, shape.layers * (packs * starting + _STEP_SECONDS))
+    starting = _LAYER_STARTS * (1 + again / 2) + plan.nf4 * 7 * _DEQUANTIZE_STARTS * (2 + again)
+    processor = speed.start * shape.layers * (packs * starting + _STEP_STARTS)
+    # the one hides behind the other as long as that takes much longer, and never quite (the power is measured)
+    return (computing**3 + processor**3) ** (1 / 3)
 
 
 def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:

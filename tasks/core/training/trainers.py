@@ -20,6 +20,7 @@ from tasks.core.training.checks import Compared
 from tasks.core.training.health import best_step
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
+from tasks.core.training.optimizer import optimizer_of
 from tasks.core.training.planner import steps_of
 from tasks.core.training.rows import IGNORED, Rows, answers_of, telling
 
@@ -34,6 +35,10 @@ class Sealed:
     """Sequence positions trained by this process, padding not counted."""
     otherwise = "a micro_batch of 1, or training.backend=engine where it knows the model"
     """What to set where this backend's batches are wrong."""
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args, model=None):
+        return optimizer_of(args, model)
 
     def create_model_card(self, *args, **kwargs):
         """None: the stage writes its own."""

@@ -26,18 +26,10 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     return _attend_by_segment(queries, keys, values, pack)
 
 
-def repeats_keys() -> bool:
-    """Keys and values are copied to as many heads as the queries have: PyTorch before 2.11 cannot share them."""
-    return varlen_attn is not None and "enable_gqa" not in _OPTIONS
-
-
 def _attend_at_once(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     # causal: a segment's last query stands at its last key. The way to say so changed with PyTorch 2.11
     options: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in _OPTIONS else {"is_causal": True}
-    if repeats_keys():
-        copies = queries.shape[1] // keys.shape[1]
-        keys, values = keys.repeat_interleave(copies, 1), values.repeat_interleave(copies, 1)
-    else:
+    if "enable_gqa" in _OPTIONS:  # before, heads could share keys without being asked whether they do
         options["enable_gqa"] = True
     starts, longest = (pack.query_starts, pack.key_starts), (pack.longest_query, pack.longest_key)
     return varlen_attn(queries, keys, values, *starts, *longest, **options)

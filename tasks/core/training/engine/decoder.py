@@ -94,7 +94,7 @@ class Engine:
         eps = self._config.rms_norm_eps
         qkv = linear(norm(x, layer.input_norm, eps), layer.qkv).view(len(x), heads + 2 * kv_heads, width)
         turning, values = qkv.split([heads + kv_heads, kv_heads], dim=1)
-        queries, keys = rotate(turning, cos, sin).split([heads, kv_heads], dim=1)
+        queries, keys = rotate(turning, cos, sin, heads)
         attended = attend(queries, keys, values, pack).reshape(len(x), heads * width)
         if layer is self._layers[-1]:  # from here on a token matters only if it predicts a target
             x, attended = x.index_select(0, pack.places), attended.index_select(0, pack.places)

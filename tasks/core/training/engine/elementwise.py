@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -18,9 +19,12 @@ def add_norm(x: Tensor, more: Tensor, weight: Tensor, eps: float) -> tuple[Tenso
     return _run(_add_norm, x, more, weight, eps)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions; x (tokens, heads, width), cos and sin (tokens, 1, width)."""
-    return _run(_rotate, x, cos, sin)
+def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """Queries (the first `heads` heads) and keys (the others) at their rotary positions.
+
+    x (tokens, all heads, width); cos and sin (tokens, 1, width).
+    """
+    return _run(_rotate, x, cos, sin, heads)
 
 
 def swiglu(both: Tensor) -> Tensor:
@@ -30,7 +34,9 @@ def swiglu(both: Tensor) -> Tensor:
 
 def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     """silu(gate) * up once more, and the gradient to [gate, up] from the one to it."""
-    return _run(_swiglu_again, both, gradient)
+    if both.is_cuda:
+        return import_module("tasks.core.training.engine.gpu_kernel").swiglu_again(both, gradient)
+    return _swiglu_again(both, gradient)
 
 
 def score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -44,9 +50,7 @@ def _run(function: Callable, x: Tensor, *arguments):
 
 @cache
 def _compiled(function: Callable) -> Callable:
-    # the number of tokens turns dynamic at the second pack; what is concatenated is written where it belongs by one
-    # kernel, which else would compute every part for every place
-    return torch.compile(function, options={"max_pointwise_cat_inputs": 0})
+    return torch.compile(function)  # the number of tokens turns dynamic at the second pack
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -59,7 +63,11 @@ def _add_norm(x: Tensor, more: Tensor, weight: Tensor, eps: float) -> tuple[Tens
     return total, _norm(total, weight, eps)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    return _turn(x[:, :heads], cos, sin), _turn(x[:, heads:], cos, sin)  # two views of one would be put together anew
+
+
+def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 

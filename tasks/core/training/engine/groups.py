@@ -88,10 +88,6 @@ class Group:
 
     def to_input(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients to x and to x·Aᵀ from the one to y."""
-        if self._rides:
-            wide = gradient @ self._whole
-            to_projected = wide[:, self.inputs :].contiguous()
-            return wide[:, : self.inputs].addmm_(to_projected, self._a), to_projected
         to_projected = gradient @ self._b
         return (to_projected @ self._a).addmm_(gradient, self.weight()), to_projected
 

@@ -22,7 +22,7 @@ from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
 from tasks.core.training.checks import Compared
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.packs import Pack, packs, tokens_of, trained_of
+from tasks.core.training.engine.packs import Pack, on_device, packs, tokens_of, trained_of
 from tasks.core.training.engine.rounding import rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
@@ -198,7 +198,7 @@ class EngineDPO(OnEngine):
 
     def _reference(self, rows: list[dict[str, Any]]) -> Tensor:
         told = [(row["ref_chosen_logps"], row["ref_rejected_logps"]) for row in rows]
-        return torch.tensor(told, device=self.engine.device)
+        return on_device(told, torch.float32, self.engine.device)
 
 
 def engine_trainer(
