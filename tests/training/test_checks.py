@@ -2,6 +2,7 @@
 much."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -157,7 +158,7 @@ def test_a_start_adapter_that_is_written_to_meanwhile(dpo, stage2, tmp_path, mon
 
 def test_rows_padded_together_that_see_one_another(sft, tmp_path, monkeypatch):
     """A padding-free batch whose rows' positions got lost is one long row to the model."""
-    base = attentive(sft, tmp_path / "attentive")
+    base = attentive(sft, tmp_path / "attentive", louder=4)
     monkeypatch.setattr(trainers, "SFTConfig", partial(SFTConfig, padding_free=True))
     right = trainers.SFTTrainer.compute_loss
 
@@ -197,6 +198,16 @@ def test_how_much_packing_may_differ(dtype, allowed):
     assert bool(problem(one + 2.5 * either_way, few)) == (dtype == torch.float32)
     assert problem(one + 3 * either_way, few)
     assert problem(one + 2.5 * allowed, few), "both lean one way"
+
+
+@pytest.mark.parametrize(("off", "usual", "ok"), [(0.09, 0.05, True), (0.11, 0.05, False), (9e-5, 0.0, True)])
+def test_how_far_from_float32_packed_rows_may_be(off, usual, ok):
+    nothing = torch.zeros(0)
+    proof = checks.Compared(nothing, nothing, nothing, torch.bfloat16, [off, usual])
+    problem = checks.check_rounding(proof).problem
+    assert (problem == "") == ok
+    assert ok or "by 0.1100 nats a token, more than 0.1: rounding makes 0.05 in PEFT's own" in problem
+    assert "by nan nats" in checks.check_rounding(replace(proof, rounding=[math.nan, usual])).problem
 
 
 @pytest.mark.parametrize(

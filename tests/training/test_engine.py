@@ -14,7 +14,7 @@ from tasks.core.settings import Training
 from tasks.core.training.engine.decoder import Engine, obstacle
 from tasks.core.training.engine.groups import Group
 from tasks.core.training.engine.packs import bins, pack_of, packs, tokens_of
-from tasks.core.training.engine.rounding import rounded_once
+from tasks.core.training.engine.rounding import never_rounded, rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
 from tasks.core.training.rows import IGNORED
@@ -22,6 +22,7 @@ from tasks.core.training.rows import IGNORED
 FAMILIES = ("llama", "qwen2", "mistral")
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 CPU = torch.device("cpu")
+CPU_IN_BF16 = Machine("cpu", torch.bfloat16, "")
 VOCABULARY = 300
 
 
@@ -207,7 +208,7 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
 def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_path):
     """A young adapter's: PEFT adds it to a product that is rounded to bf16 already, where it vanishes every time."""
     AutoModelForCausalLM.from_config(config_of("qwen2")).to(torch.bfloat16).save_pretrained(tmp_path)
-    policy = load_policy(tmp_path, None, Training(lora_rank=4), Machine("cpu", torch.bfloat16, ""), nf4)
+    policy = load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, nf4)
     layers = [getattr(policy.get_base_model().model.layers[0].mlp, name) for name in projections]
     x = torch.randn(2_000, layers[0].in_features).bfloat16()
     with torch.no_grad(), rounded_once(policy):
@@ -228,6 +229,24 @@ def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_p
         assert share_found(torch.cat([layer.train()(x) for layer in layers], dim=1)) < 0.8  # PEFT
         assert share_found(exact) == pytest.approx(1, abs=0.1)
         assert share_found(Group(layers, torch.bfloat16).forward(x)[0]) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("nf4", [False, True])
+def test_a_policy_that_never_rounds_computes_what_it_would_in_float32(nf4, tmp_path):
+    AutoModelForCausalLM.from_config(config_of("llama", tie_word_embeddings=True)).bfloat16().save_pretrained(tmp_path)
+    policy = with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, nf4))
+    exact = deepcopy(with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, False))).float()
+    exact.load_state_dict(
+        {name: weight for name, weight in policy.state_dict().items() if "lora_" in name}, strict=False
+    )
+    with torch.no_grad():
+        rounded = by_peft(policy, sft_rows())
+        with never_rounded(policy):
+            found = by_peft(policy, sft_rows())
+        wanted = by_peft(exact, sft_rows())
+        assert torch.allclose(found, wanted, atol=1e-4)
+        assert (rounded - wanted).abs().max() > 1e-3
+        assert torch.equal(by_peft(policy, sft_rows()), rounded), "it rounds again"
 
 
 def test_a_changed_adapter_counts_after_a_refresh():

@@ -38,7 +38,7 @@ class Proof:
             report.add(checks.check_same_weights(policy, saved_weights(self._start), "the earlier stage"))
             self._digests = adapter_digests(self._start)
         if isinstance(trainer, OnEngine | SealedDPO) or trainer.args.per_device_train_batch_size > 1:
-            report.add(checks.check_packing(trainer.proof(self._rows.train), trainer.otherwise))
+            self._compare("at_start")
         if isinstance(trainer, SealedDPO | EngineDPO):
             trainer.use_reference(self._start)
             report.add(*checks.check_reference(dpo_at_start(trainer)))
@@ -46,6 +46,12 @@ class Proof:
         shortest = min(range(len(self._rows.train)), key=lambda place: self._rows.train[place]["positions"])
         report.add(checks.check_gradients(policy, trainer.row_loss(shortest)))
         self._before = {name: weight.detach().cpu().clone() for name, weight in lora_weights(policy)}
+
+    def _compare(self, moment: str) -> None:
+        proof = self._trainer.proof(self._rows.train)
+        self._report.add(checks.check_packing(proof, self._trainer.otherwise, moment))
+        if proof.rounding:
+            self._report.add(checks.check_rounding(proof, moment))
 
     def callback(self, resumed: Path | None) -> TrainerCallback:
         """What is checked while it trains; resumed: the checkpoint that it goes on from."""
@@ -57,7 +63,7 @@ class Proof:
         report.add(replace(checks.check_float32(policy), name="lora_parameters_float32_at_the_end"))
         report.add(*checks.check_moved(policy, self._before, strict=steps >= _STEPS_TO_MOVE_ALL))
         if isinstance(trainer, OnEngine):  # at the start a new adapter's B is zero: only now does it show
-            report.add(checks.check_packing(trainer.proof(self._rows.train), trainer.otherwise, "at_the_end"))
+            self._compare("at_the_end")
         if self._start:
             report.add(checks.check_start_files(adapter_digests(self._start) == self._digests, self._start))
         if isinstance(trainer, SealedDPO | EngineDPO):

@@ -20,7 +20,7 @@ IGNORED = -100
 """Label of a token that is not trained (the index that PyTorch's cross entropy ignores)."""
 
 _EVAL_FROM_ROWS, _EVAL_MOST = 20, 500  # 1 % of the rows, at most 500, is kept for eval loss; few rows keep one
-_PROVEN_ROWS, _PROVEN_TOKENS = 4, 32  # rows that a proof takes, and the trained tokens that a telling one has at least
+_PROVEN_ROWS, _PROVEN_TOKENS = 8, 32  # rows that a proof takes, and the trained tokens that a telling one has at least
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class SealedDPO(Sealed, DPOTrainer):
         """One pair's answers: each alone, and both in a batch as training pads them."""
         pair = telling(rows)[0]
         self.model.eval()
-        alone = torch.stack([mean_log_prob(self.model, *answer) for answer in answers_of(pair)])
+        alone = torch.stack([log_probs_alone(self.model, *answer).mean() for answer in answers_of(pair)])
         together = torch.cat(_log_probs(self, _on_device(self, self.data_collator([pair]))))
         counts = together.new_tensor([len(pair["chosen_ids"]), len(pair["rejected_ids"])])
         return Compared(alone, together / counts, counts, self.model.dtype)
@@ -187,12 +187,12 @@ def dpo_at_start(trainer) -> dict[str, float]:
     return {"loss": loss.item(), "reward": trainer.beta * largest, "log_prob_gap": largest}
 
 
-def mean_log_prob(policy: PeftModel, ids: list[int], labels: list[int]) -> torch.Tensor:
-    """What the model gives the trained tokens of one sequence on average, by its plain logits; nats."""
-    there = torch.tensor([ids], device=policy.device)
-    log_probs = policy(input_ids=there, use_cache=False).logits[0, :-1].float().log_softmax(-1)
+def log_probs_alone(policy: PeftModel, ids: list[int], labels: list[int]) -> torch.Tensor:
+    """What the model gives each trained token of one sequence by its plain logits; nats, float32."""
     places = [place for place, label in enumerate(labels[1:]) if label != IGNORED]
-    return log_probs[places, [labels[place + 1] for place in places]].mean()
+    there = torch.tensor([ids], device=policy.device)
+    log_probs = policy(input_ids=there, use_cache=False).logits[0, places].float().log_softmax(-1)
+    return log_probs[range(len(places)), [labels[place + 1] for place in places]]
 
 
 @contextmanager

@@ -23,12 +23,12 @@ from tasks.core.training import ranks
 from tasks.core.training.checks import Compared
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.engine.packs import Pack, on_device, packs, tokens_of, trained_of
-from tasks.core.training.engine.rounding import rounded_once
+from tasks.core.training.engine.rounding import never_rounded, rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
 from tasks.core.training.rows import Rows, answers_of, telling
-from tasks.core.training.trainers import Sealed, arguments, mean_log_prob, on_one_card
+from tasks.core.training.trainers import Sealed, arguments, log_probs_alone, on_one_card
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,23 @@ class OnEngine(Sealed, Trainer):
 
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
-        """A few rows: PEFT's forward pass over each alone, the engine's over all packed."""
+        """A few rows: PEFT's forward pass over each alone, the engine's over all packed, and how far both are off."""
         rows = telling(rows)
         self.model.eval()
         self.engine.refresh()
         ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
+        packed, counts = self.engine.log_probs(pack), pack.counts()
         with rounded_once(self.model):
-            alone = [mean_log_prob(self.model, *answer) for row in rows for answer in answers_of(row)]
-        counts = pack.counts()
-        packed = pack.sums(self.engine.log_probs(pack)) / counts
-        return Compared(torch.stack(alone), packed, counts, self.engine.dtype)
+            alone = self._alone(rows)
+        with never_rounded(self.model):
+            exact = self._alone(rows)
+        rounding = [(told - exact).square().mean().sqrt().item() for told in (packed, alone)]
+        means = (pack.sums(told) / counts for told in (alone, packed))
+        return Compared(*means, counts, self.engine.dtype, rounding)
+
+    def _alone(self, rows: list[dict[str, Any]]) -> Tensor:
+        """Log-probs of the rows' trained tokens by PEFT's forward pass, in a pack's order."""
+        return torch.cat([log_probs_alone(self.model, *answer) for row in rows for answer in answers_of(row)])
 
     def seconds_per_step(self) -> float:
         """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
