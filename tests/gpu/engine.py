@@ -119,7 +119,8 @@ def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: dict) -> N
 
 
 def run_trl(size: Size, base: Path, out: Path) -> None:
-    """As TRL's and PEFT's documentation shows QLoRA: 2 rows, 8 times, checkpointed."""
+    """As TRL's and PEFT's documentation shows QLoRA: 2 rows, 8 times, checkpointed. The optimizer is ours,
+    which never waits."""
     machine = look()
     if machine.device == "cpu":
         use_on_cpu()

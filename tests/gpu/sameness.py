@@ -64,8 +64,8 @@ def main(base: Path, data: Path, out: Path) -> None:
             cosine = torch.cosine_similarity(updates[one], updates[other], dim=0).item()
             lines.append(f"| {method}: {one} – {other}: cosine of the adapters' updates | {cosine:.5f} | |")
         start = str(folders["engine, float32"])
-    text = "\n".join([torch.cuda.get_device_name(0) if ON_GPU else "CPU", "", *lines, ""])
-    (out / "sameness.md").write_text(text, encoding="utf-8")
+        text = "\n".join([torch.cuda.get_device_name(0) if ON_GPU else "CPU", "", *lines, ""])
+        (out / "sameness.md").write_text(text, encoding="utf-8")  # SFT's at once: time may not last for DPO's
     print(text)
 
 

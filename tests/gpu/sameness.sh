@@ -10,5 +10,5 @@ export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1 CUDA_VISIBLE_DEVICES=0 HF_HUB_OF
 work=$(mktemp -d)
 python3 -m tasks.core.data.base convert "$gguf" "$work/base"
 mkdir "$work/out"
+trap 'cp "$work/out/sameness.md" "$out/"' EXIT
 python3 tests/gpu/sameness.py "$work/base" "$data" "$work/out"
-cp "$work/out/sameness.md" "$out/"

@@ -15,7 +15,7 @@ from tasks.core.plan import recipe_of
 from tasks.core.profiles import load
 from tasks.core.records import TrainingSpec
 from tasks.core.run import Run
-from tasks.core.steps import chain
+from tasks.core.steps import STAGE_VERSION, chain
 from tasks.core.store import Draft, Store
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
@@ -187,7 +187,7 @@ def changed(folder: Path, target: Path, **fields) -> Path:
         ({"rows_sha256": "0" * 64}, r"rows.jsonl of synthesize was 000000000000, and is [0-9a-f]{12} here"),
         ({"base_files": {}}, r"base/model.safetensors of download was not there, and is [0-9a-f]{12} here"),
         ({"start_files": {"a": "b"}}, "it started from an earlier stage's adapter, and here it starts from the base"),
-        ({"version": 99}, "it was trained by version 99 of the stages, and this is 1"),
+        ({"version": 99}, f"it was trained by version 99 of the stages, and this is {STAGE_VERSION}"),
         ({"stage": "stage3"}, "it is stage3, not stage2"),
         ({"adapter_files": {"adapter_model.safetensors": "0"}}, "adapter_model.safetensors is not the file that was"),
     ],

@@ -200,14 +200,19 @@ def test_how_much_packing_may_differ(dtype, allowed):
     assert problem(one + 2.5 * allowed, few), "both lean one way"
 
 
-@pytest.mark.parametrize(("off", "usual", "ok"), [(0.09, 0.05, True), (0.11, 0.05, False), (9e-5, 0.0, True)])
+@pytest.mark.parametrize(("off", "usual", "ok"), [(0.14, 0.05, True), (0.16, 0.05, False), (9e-5, 0.0, True)])
 def test_how_far_from_float32_packed_rows_may_be(off, usual, ok):
-    nothing = torch.zeros(0)
-    proof = checks.Compared(nothing, nothing, nothing, torch.bfloat16, [off, usual])
-    problem = checks.check_rounding(proof).problem
+    nothing, tokens = torch.zeros(0), torch.tensor([500, 300])
+    proof = checks.Compared(nothing, nothing, tokens, torch.bfloat16, (usual, off))
+    problem = checks.check_rounding(proof, "another").problem
     assert (problem == "") == ok
-    assert ok or "by 0.1100 nats a token, more than 0.1: rounding makes 0.05 in PEFT's own" in problem
-    assert "by nan nats" in checks.check_rounding(replace(proof, rounding=[math.nan, usual])).problem
+    assert (
+        ok or "by 0.1600 nats a token, more than 0.15: rounding makes 0.05 of each row alone. Use another." in problem
+    )
+    assert "by nan nats" in checks.check_rounding(replace(proof, rounding=(usual, math.nan)), "another").problem
+    few = replace(proof, tokens=torch.tensor([96, 32]), rounding=(0.05, 0.29))
+    assert not checks.check_rounding(few, "another").problem, "a quarter of 512 tokens are twice as noisy"
+    assert checks.check_rounding(replace(few, rounding=(0.05, 0.31)), "another").problem
 
 
 @pytest.mark.parametrize(

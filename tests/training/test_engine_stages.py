@@ -172,7 +172,7 @@ def test_attentive_weights_pass_where_nothing_leaks(sft, tmp_path):
 def test_an_adapter_that_peft_would_compute_otherwise_stops_the_stage(sft, monkeypatch):
     """As if the engine trained with copies of the adapter that never follow it."""
     monkeypatch.setattr("tasks.core.training.engine.decoder.Engine.refresh", lambda engine: None)
-    with pytest.raises(WorkError, match="Log-probs of packed rows are off from float32's by"):
+    with pytest.raises(WorkError, match="Log-probs of rows packed together are off from float32's by"):
         train(changed(sft, backend="engine", learning_rate=5e-2, epochs=2))
 
 

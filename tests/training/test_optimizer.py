@@ -48,3 +48,13 @@ def test_a_gpu_gets_it_and_a_cpu_keeps_its_own(name, kind, tmp_path):
     found, named = optimizer_of(arguments, None)
     assert found is kind
     assert named["lr"] == 3e-4
+
+
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
+def test_paged_memory_is_waited_for(monkeypatch):
+    waits, optimizer = [], UnwaitingAdamW(matrices(), lr=1e-2, optim_bits=8)
+    monkeypatch.setattr(theirs, "sync_gpu", waits.append)
+    optimizer.is_paged = True
+    monkeypatch.setattr(optimizer, "prefetch_state", lambda matrix: None)
+    train(optimizer, 1)
+    assert waits

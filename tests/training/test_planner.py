@@ -20,7 +20,7 @@ ROWS = [Work([2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770,
 
 
 @pytest.fixture
-def shape(monkeypatch):
+def shape():
     config = AutoConfig.for_model(
         "qwen2",
         hidden_size=3584,

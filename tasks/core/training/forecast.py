@@ -16,7 +16,7 @@ from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Training
 from tasks.core.specs import settings_of
 from tasks.core.training.backend import choose_backend
-from tasks.core.training.cards import Card, timed_as
+from tasks.core.training.cards import KERNEL_START, Card, timed_as
 from tasks.core.training.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.planner import Plan, Work, make_plan, shape_of, steps_of, works_of
@@ -74,7 +74,7 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
     usable = card.gib - MARGIN_GIB
     cap = min(training.memory_gib, usable) if training.memory_gib else usable
     known = timed_as(card)
-    speed = Speed(known.operations, known.bandwidth)
+    speed = Speed(known.operations, known.bandwidth, KERNEL_START)
     return make_plan(shape_of(config, training, machine), works, cap, speed, training.base_weights)
 
 

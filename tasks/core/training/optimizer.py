@@ -11,9 +11,12 @@ from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 
 class UnwaitingAdamW(AdamW):
-    """The card does its work in order anyway; whoever reads a result waits for it."""
+    """A card does a stream's work in order anyway, and whoever reads a result waits for it. Memory that is paged to the
+    processor's is not in that order."""
 
     def step(self, closure=None):
+        if self.is_paged:
+            return super().step(closure)
         wait, optimizer.sync_gpu = optimizer.sync_gpu, lambda matrix: None
         try:
             return super().step(closure)

@@ -20,7 +20,7 @@ IGNORED = -100
 """Label of a token that is not trained (the index that PyTorch's cross entropy ignores)."""
 
 _EVAL_FROM_ROWS, _EVAL_MOST = 20, 500  # 1 % of the rows, at most 500, is kept for eval loss; few rows keep one
-_PROVEN_ROWS, _PROVEN_TOKENS = 8, 32  # rows that a proof takes, and the trained tokens that a telling one has at least
+_PROVEN_TOKENS = 32  # trained tokens that a row which a proof takes has at least
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,15 @@ def longest(row: dict[str, Any]) -> int:
     return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
 
 
-def telling(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The shortest rows whose answers have enough tokens to tell something; else those with the most."""
+def telling(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The `most` shortest rows whose answers have enough tokens to tell something; else those with the most tokens."""
     trained = {
         place: min(sum(x != IGNORED for x in labels) for _, labels in answers_of(row)) for place, row in enumerate(rows)
     }
     telling = [place for place, count in trained.items() if count >= _PROVEN_TOKENS]
     if not telling:
-        return [rows[place] for place in sorted(trained, key=trained.get)[-_PROVEN_ROWS:]]
-    return [rows[place] for place in sorted(telling, key=lambda place: rows[place]["positions"])[:_PROVEN_ROWS]]
+        return [rows[place] for place in sorted(trained, key=trained.get, reverse=True)[:most]]
+    return [rows[place] for place in sorted(telling, key=lambda place: rows[place]["positions"])[:most]]
 
 
 def answers_of(row: dict[str, Any]) -> list[tuple[list[int], list[int]]]:

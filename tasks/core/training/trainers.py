@@ -25,6 +25,7 @@ from tasks.core.training.planner import steps_of
 from tasks.core.training.rows import IGNORED, Rows, answers_of, telling
 
 _PAIRS_LOOKED_AT = 2  # by the checks of the reference
+_ROWS_COMPARED = 4  # of a micro-batch
 
 
 class Sealed:
@@ -81,7 +82,7 @@ class SealedSFT(Sealed, SFTTrainer):
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
         """A few rows, each alone and with the others of a micro-batch."""
-        told = telling(rows)[: self.args.per_device_train_batch_size]
+        told = telling(rows, min(self.args.per_device_train_batch_size, _ROWS_COMPARED))
         batch = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in told]
         # one row's answers are trained at a time, so that the batch's loss is that row's
         silent = [row | {"labels": [IGNORED] * len(row["labels"])} for row in batch]
@@ -106,7 +107,7 @@ class SealedDPO(Sealed, DPOTrainer):
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
         """One pair's answers: each alone, and both in a batch as training pads them."""
-        pair = telling(rows)[0]
+        (pair,) = telling(rows, 1)
         self.model.eval()
         alone = torch.stack([log_probs_alone(self.model, *answer).mean() for answer in answers_of(pair)])
         together = torch.cat(_log_probs(self, _on_device(self, self.data_collator([pair]))))

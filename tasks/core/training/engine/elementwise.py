@@ -1,4 +1,5 @@
-"""The elementwise parts of a decoder layer: one compiled kernel each on a GPU, plain PyTorch elsewhere."""
+"""The elementwise parts of a decoder layer: one kernel each on a GPU, compiled or gpu_kernel.py's; plain PyTorch
+elsewhere."""
 
 from collections.abc import Callable
 from functools import cache

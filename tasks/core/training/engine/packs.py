@@ -49,7 +49,7 @@ class Pack:
         return torch.bincount(self.owners, minlength=self.answers)
 
 
-def on_device(values: list, dtype: torch.dtype, device: torch.device) -> Tensor:
+def sent_to(device: torch.device, values: list, dtype: torch.dtype) -> Tensor:
     """A tensor of these; a GPU fetches it when it gets there, and nobody waits."""
     return torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
@@ -145,7 +145,7 @@ class _Line:
 
     def pack(self, device: torch.device) -> Pack:
         def there(values: list[int], dtype: torch.dtype = torch.long) -> Tensor:
-            return on_device(values, dtype, device)
+            return sent_to(device, values, dtype)
 
         def starts(lengths: list[int]) -> Tensor:
             return there([sum(lengths[:end]) for end in range(len(lengths) + 1)], torch.int32)

@@ -42,6 +42,7 @@ def never_rounded(policy: PeftModel) -> Iterator[None]:
 @contextmanager
 def _exact(layers: list[nn.Linear], hooks: list) -> Iterator[None]:
     """The layers' products in float32, until the hooks are removed."""
+    before = [vars(layer).get("forward") for layer in layers]
     try:
         for layer in layers:
             layer.forward = partial(_exactly, layer)
@@ -49,8 +50,10 @@ def _exact(layers: list[nn.Linear], hooks: list) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-        for layer in layers:
-            vars(layer).pop("forward", None)
+        for layer, forward in zip(layers, before, strict=True):
+            del layer.forward
+            if forward is not None:
+                layer.forward = forward
 
 
 def _exactly(base: nn.Linear, x: Tensor) -> Tensor:

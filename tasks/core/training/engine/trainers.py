@@ -20,15 +20,17 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
-from tasks.core.training.checks import Compared
+from tasks.core.training.checks import SETTLED, Compared
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.packs import Pack, on_device, packs, tokens_of, trained_of
+from tasks.core.training.engine.packs import Pack, pack_of, packs, sent_to, tokens_of, trained_of
 from tasks.core.training.engine.rounding import never_rounded, rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
 from tasks.core.training.rows import Rows, answers_of, telling
 from tasks.core.training.trainers import Sealed, arguments, log_probs_alone, on_one_card
+
+_ROWS_PROVEN = 32  # at most, by a proof
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,29 @@ class OnEngine(Sealed, Trainer):
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
         """A few rows: PEFT's forward pass over each alone, the engine's over all packed, and how far both are off."""
-        rows = telling(rows)
+        rows = self._proven(rows)
         self.model.eval()
         self.engine.refresh()
-        ((_, pack),) = packs(rows, sum(row["positions"] for row in rows), self.engine.device)
+        pack = pack_of(rows, self.engine.device)
         packed, counts = self.engine.log_probs(pack), pack.counts()
         with rounded_once(self.model):
             alone = self._alone(rows)
         with never_rounded(self.model):
             exact = self._alone(rows)
-        rounding = [(told - exact).square().mean().sqrt().item() for told in (packed, alone)]
+        rounding = tuple((told - exact).square().mean().sqrt().item() for told in (alone, packed))
         means = (pack.sums(told) / counts for told in (alone, packed))
         return Compared(*means, counts, self.engine.dtype, rounding)
+
+    def _proven(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Two rows, and more until they tell enough or fill a micro-batch."""
+        told: list[dict[str, Any]] = []
+        for row in telling(rows, _ROWS_PROVEN):
+            enough = sum(map(trained_of, told)) >= SETTLED
+            full = sum(map(tokens_of, [*told, row])) > self.plan.tokens
+            if len(told) >= 2 and (enough or full):
+                break
+            told.append(row)
+        return told
 
     def _alone(self, rows: list[dict[str, Any]]) -> Tensor:
         """Log-probs of the rows' trained tokens by PEFT's forward pass, in a pack's order."""
@@ -205,7 +218,7 @@ class EngineDPO(OnEngine):
 
     def _reference(self, rows: list[dict[str, Any]]) -> Tensor:
         told = [(row["ref_chosen_logps"], row["ref_rejected_logps"]) for row in rows]
-        return on_device(told, torch.float32, self.engine.device)
+        return sent_to(self.engine.device, told, torch.float32)
 
 
 def engine_trainer(
