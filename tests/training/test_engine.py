@@ -1,8 +1,5 @@
 """The engine computes what PEFT computes, packed or alone, for each family, checkpointed or not, NF4 or not."""
 
-import os
-import subprocess
-import sys
 from copy import deepcopy
 
 import pytest
@@ -12,9 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from tasks.core.settings import Training
 from tasks.core.training.engine.decoder import Engine, obstacle
-from tasks.core.training.engine.groups import Group
 from tasks.core.training.engine.packs import bins, pack_of, packs, tokens_of
-from tasks.core.training.engine.rounding import never_rounded, rounded_once
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
 from tasks.core.training.rows import IGNORED
@@ -22,7 +17,6 @@ from tasks.core.training.rows import IGNORED
 FAMILIES = ("llama", "qwen2", "mistral")
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 CPU = torch.device("cpu")
-CPU_IN_BF16 = Machine("cpu", torch.bfloat16, "")
 VOCABULARY = 300
 
 
@@ -203,52 +197,6 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
     assert cosine(told[0][1], told[1][1]) > 1 - apart
 
 
-@pytest.mark.parametrize("nf4", [False, True])
-@pytest.mark.parametrize("projections", [["gate_proj", "up_proj"], ["down_proj"]])
-def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_path):
-    """A young adapter's: PEFT adds it to a product that is rounded to bf16 already, where it vanishes every time."""
-    AutoModelForCausalLM.from_config(config_of("qwen2")).to(torch.bfloat16).save_pretrained(tmp_path)
-    policy = load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, nf4)
-    layers = [getattr(policy.get_base_model().model.layers[0].mlp, name) for name in projections]
-    x = torch.randn(2_000, layers[0].in_features).bfloat16()
-    with torch.no_grad(), rounded_once(policy):
-        base = torch.cat([layer.base_layer(x) for layer in layers], dim=1)
-        for layer in layers:
-            layer.lora_B["default"].weight.normal_(0, 5e-5)
-        update = [
-            layer.lora_B["default"](layer.lora_A["default"](x.float())) * layer.scaling["default"] for layer in layers
-        ]
-        exact = torch.cat([layer(x) for layer in layers], dim=1)
-    update = torch.cat(update, dim=1)
-    assert update.std() < 2**-9 * base.abs().mean()
-
-    def share_found(y):
-        return (((y.float() - base) * update).sum() / update.square().sum()).item()
-
-    with torch.no_grad():
-        assert share_found(torch.cat([layer.train()(x) for layer in layers], dim=1)) < 0.8  # PEFT
-        assert share_found(exact) == pytest.approx(1, abs=0.1)
-        assert share_found(Group(layers, torch.bfloat16).forward(x)[0]) == pytest.approx(1, abs=0.1)
-
-
-@pytest.mark.parametrize("nf4", [False, True])
-def test_a_policy_that_never_rounds_computes_what_it_would_in_float32(nf4, tmp_path):
-    AutoModelForCausalLM.from_config(config_of("llama", tie_word_embeddings=True)).bfloat16().save_pretrained(tmp_path)
-    policy = with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, nf4))
-    exact = deepcopy(with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, False))).float()
-    exact.load_state_dict(
-        {name: weight for name, weight in policy.state_dict().items() if "lora_" in name}, strict=False
-    )
-    with torch.no_grad():
-        rounded = by_peft(policy, sft_rows())
-        with never_rounded(policy):
-            found = by_peft(policy, sft_rows())
-        wanted = by_peft(exact, sft_rows())
-        assert torch.allclose(found, wanted, atol=1e-4)
-        assert (rounded - wanted).abs().max() > 1e-3
-        assert torch.equal(by_peft(policy, sft_rows()), rounded), "it rounds again"
-
-
 def test_a_changed_adapter_counts_after_a_refresh():
     policy = policy_of("mistral")
     engine = Engine(policy, checkpointed=0)
@@ -302,23 +250,3 @@ def test_a_rows_positions_and_targets_are_its_own():
     assert pack.places.tolist() == [1, 2, 5]  # the token before each target; a row's first token has none
     assert pack.targets.tolist() == [7, 8, 6]
     assert pack.owners.tolist() == [0, 0, 1]
-
-
-GPU_KERNEL = """
-import torch
-from tasks.core.training.engine import elementwise, gpu_kernel
-
-for dtype, apart in ((torch.bfloat16, 2**-7), (torch.float32, 1e-5)):
-    both, gradient = torch.randn(3, 2 * 1300).to(dtype), torch.randn(3, 1300).to(dtype)
-    told, wanted = (module.swiglu_again(both, gradient) for module in (gpu_kernel, elementwise))
-    for one, other in zip(told, wanted, strict=True):
-        assert one.shape == other.shape and one.dtype == other.dtype
-        assert torch.allclose(one.float(), other.float(), rtol=apart, atol=1e-6), (one - other).abs().max()
-"""
-
-
-def test_the_gpu_kernel_computes_what_plain_pytorch_does():
-    """By Triton's interpreter, where there is no GPU; wider than a block, and not a multiple of it."""
-    pytest.importorskip("triton", reason="Triton is there on Linux only")
-    hidden = {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, "-c", GPU_KERNEL], check=True, env=os.environ | hidden, timeout=120)

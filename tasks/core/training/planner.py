@@ -28,7 +28,7 @@ _HEADROOM = 0.96  # of the cap is planned with: what is counted is seldom off by
 _SLACK = 1.02  # of the peak: freed blocks of memory into which nothing fits
 _TRAFFIC = 12  # times that a layer's kept numbers are read or written, forward and backward (measured)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
-# what the processor does, in kernels that it would start meanwhile (measured on two hosts, with SmolLM2's shape)
+# what the processor does, in kernels that it would start meanwhile (fitted to steps of SmolLM2's shape and the 7B's)
 _LAYER_STARTS = 520  # of a layer, forward and backward
 _STEP_STARTS = 360  # of a layer's part in clipping, the optimizer's step, refreshing the adapter
 _DEQUANTIZE_STARTS = 16  # of a weight's dequantizing

@@ -29,7 +29,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
 def _attend_at_once(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     # causal: a segment's last query stands at its last key. The way to say so changed with PyTorch 2.11
     options: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in _OPTIONS else {"is_causal": True}
-    if "enable_gqa" in _OPTIONS:  # later than 2.11; before, heads share keys without being asked
+    if "enable_gqa" in _OPTIONS:  # not so in 2.11, where heads share keys without being asked
         options["enable_gqa"] = True
     starts, longest = (pack.query_starts, pack.key_starts), (pack.longest_query, pack.longest_key)
     return varlen_attn(queries, keys, values, *starts, *longest, **options)
