@@ -13,7 +13,7 @@ from tasks.core.errors import RequestError
 from tasks.core.settings import Settings
 
 STAGES = ("stage1", "stage2", "stage3")
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Version of the three, which is also written beside an adapter that is trained on another machine."""
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")

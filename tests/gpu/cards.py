@@ -26,7 +26,7 @@ from tasks.core.training.model import load_policy, load_tokenizer, read_config
 from tasks.core.training.planner import plan_stage
 from tasks.core.training.rows import Rows
 from tests.gpu.engine import make_base, stage_of
-from tests.gpu.timing import FULL, TINY, Size, measure, sft_rows, tokens_per_step
+from tests.gpu.timing import FULL, TINY, Size, measure, sft_rows
 
 
 def main(out: Path, options: list[str]) -> None:
@@ -59,7 +59,7 @@ def run(size: Size, base: Path, out: Path) -> None:
         trainer = engine_trainer(policy, load_tokenizer(base), rows, (*stage, plan), machine)
         what, folder = f"{ranks.count()} x, {batch} rows", out if ranks.number() == 0 else scratch
         folder.mkdir(exist_ok=True)
-        measure(what, trainer, tokens_per_step(rows.train, batch), folder, plan)
+        measure(what, trainer, folder, plan)
         if ranks.number() == 0:
             losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
             with (out / "losses.jsonl").open("a", encoding="utf-8") as file:

@@ -4,10 +4,10 @@
 
 Parts: engine, unsloth-sft, unsloth-packed, trl; engine-dpo, unsloth-dpo, trl-dpo.
 
-The weights are random: this times, it proves no sameness. Rows are as long as real ones and their answers alone are
-trained; all train the same rows, 16 a step (8 pairs), and once more three times as many, which the others get packed
-to 2,048 tokens. Appends a JSON line per measurement to OUT/engine.jsonl and writes OUT/engine.md; each part runs in a
-process of its own with a time limit.
+The weights are random: this times, it proves no sameness. Rows are as long as real ones, begin with one of two system
+prompts as those do (but for two cases), and their answers alone are trained; all train the same rows, 16 a step (8
+pairs), and once more three times as many, which the others get packed to 2,048 tokens. Appends a JSON line per
+measurement to OUT/engine.jsonl and writes OUT/engine.md; each part runs in a process of its own with a time limit.
 """
 
 import gc
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,7 +43,6 @@ from tests.gpu.timing import (
     pairs,
     sft_rows,
     tell,
-    tokens_per_step,
 )
 from tests.tiny import make_tokenizer
 
@@ -72,31 +72,42 @@ def make_base(size: Size, base: Path, out: Path) -> None:
 
 
 def run_engine(size: Size, base: Path, out: Path) -> None:
-    """With each cap, and without one for as many rows as the others get packed."""
-    cases = [(size.rows, cap) for cap in size.caps[:-1]]
-    cases += [(3 * size.rows, size.caps[-2]), (size.rows, size.caps[-1]), (3 * size.rows, size.caps[-1])]
+    """With each cap, and without one for as many rows as the others get packed; rows that begin alike, and others."""
+    few, many, (*caps, none) = size.rows, 3 * size.rows, size.caps
+    cases = [Case(few, cap) for cap in caps] + [Case(many, caps[-1]), Case(few, none), Case(many, none)]
     loaded = {}
-    for batch, cap in cases:
-        _run_case(size, base, out, (batch, cap, Stage1), loaded)
+    for case in [*cases, Case(few, none, alike=False), Case(many, none, alike=False)]:
+        _run_case(size, base, out, case, loaded)
 
 
 def run_engine_dpo(size: Size, base: Path, out: Path) -> None:
     """Without a cap and with one of 24 GiB; the reference's pass is counted."""
     loaded = {}
     for cap in size.caps[-2:]:
-        _run_case(size, base, out, (size.pairs, cap, Stage3), loaded)
+        _run_case(size, base, out, Case(size.pairs, cap, Stage3), loaded)
 
 
-def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: dict) -> None:
-    """loaded: the policy of the case before under its form of weights; case: rows of a step, cap, kind of stage."""
-    (batch, cap, kind), machine = case, look()
-    rows = Rows(pairs(size) if kind is Stage3 else sft_rows(size, batch), [])
+@dataclass(frozen=True)
+class Case:
+    batch: int  # rows of a step
+    cap: float  # GiB; 0 is none
+    kind: type = Stage1
+    alike: bool = True
+
+
+def _run_case(size: Size, base: Path, out: Path, case: Case, loaded: dict) -> None:
+    """loaded: the policy of the case before under its form of weights."""
+    batch, cap, kind, machine = case.batch, case.cap, case.kind, look()
+    if cap == size.caps[0]:  # many small micro-batches: kernels for their many sizes are loaded for a dozen steps
+        size = replace(size, steps=size.steps + 10)
+    rows = Rows(pairs(size) if kind is Stage3 else sft_rows(size, batch, case.alike), [])
     total = torch.cuda.get_device_properties(0).total_memory / 2**30 if machine.device == "cuda" else 8
     stage = stage_of(size, kind, batch, base.parent / "trainer", backend="engine")
     shape, weights = shape_of(read_config(base), stage[0], machine), "auto" if machine.device == "cuda" else "bf16"
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
     # not plan_stage: the policy of the case before is on the card, and would count as memory that is not there
-    plan = make_plan(shape, works_of(rows.train, batch), cap or total - 4, speed, weights)
+    works = works_of(rows.train, batch, stage[0].seed)
+    plan = make_plan(shape, works, cap or total - 4, speed, weights)
     if plan.nf4 not in loaded:
         loaded.clear()
         gc.collect()
@@ -104,15 +115,12 @@ def _run_case(size: Size, base: Path, out: Path, case: tuple, loaded: dict) -> N
             torch.cuda.empty_cache()
         loaded[plan.nf4] = load_policy(base, None, stage[0], machine, plan.nf4)
     trainer = engine_trainer(loaded[plan.nf4], load_tokenizer(base), rows, (*stage, plan), machine)
-    what, per_step, before_s = f"engine, {batch} rows", [batch] * size.steps, 0.0
+    what, of_step, before_s = f"engine, {batch} rows" + ", none alike" * (not case.alike), 0, 0.0
     if kind is Stage3:
-        what = f"engine DPO, {batch} pairs"
-        began = now()
+        what, of_step, began = f"engine DPO, {batch} pairs", batch, now()
         trainer.use_reference(None)
         before_s = (now() - began) / size.steps
-    else:
-        per_step = tokens_per_step(rows.train, batch)
-    measure(what + (f", cap {cap:g} GiB" if cap else ""), trainer, per_step, out, plan, before_s)
+    measure(what + (f", cap {cap:g} GiB" if cap else ""), trainer, out, plan, of_step, before_s)
     del trainer
     loaded[plan.nf4].zero_grad(set_to_none=True)
     gc.collect()  # the trainer and its clock hold each other, the optimizer's state and the engine's weights
@@ -128,7 +136,7 @@ def run_trl(size: Size, base: Path, out: Path) -> None:
     policy = load_policy(base, None, stage[0], machine)
     rows = sft_rows(size, size.rows)
     trainer = sft_trainer(policy, load_tokenizer(base), Rows(rows, []), stage, machine)
-    measure("TRL, 2 x 8", trainer, _even(rows, size), out)
+    measure("TRL, 2 x 8", trainer, out)
 
 
 class Untouched(DPOTrainer):
@@ -153,12 +161,7 @@ def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
         train_dataset=Dataset.from_dict(columns),
         processing_class=load_tokenizer(base),
     )
-    measure("TRL DPO, 1 x 8", trainer, [size.pairs] * size.steps, out)
-
-
-def _even(rows: list, size: Size) -> list[int]:
-    """Tokens of each step, taken to be the same: these trainers shuffle."""
-    return [sum(tokens_per_step(rows, size.rows)) / size.steps] * size.steps
+    measure("TRL DPO, 1 x 8", trainer, out, of_step=size.pairs)
 
 
 def main(out: Path, parts: list[str], options: list[str]) -> None:

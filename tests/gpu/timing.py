@@ -5,16 +5,17 @@ Imports nothing of TRL, for Unsloth has to be imported before it.
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
-WARM_UP = 5
-"""Steps in which kernels are compiled or loaded and the allocator finds its blocks."""
+WARM_UP, TIMED = 5, 9
+"""Steps in which kernels are compiled or loaded and the allocator finds its blocks; and the last ones, which count."""
 LENGTHS = (
     ((541, 504), (245, 85), (378, 231)),
     ((438, 424), (292, 146), (460, 210)),
@@ -22,6 +23,8 @@ LENGTHS = (
 )
 """Tokens of prompt and answer: the deciles of synthesized rows, as Qwen2.5's tokenizer splits them. Three that stand
 together fit into 2,048."""
+SYSTEM_PROMPTS = (201, 170)
+"""Tokens of the two with which synthesized rows begin, in English or in Korean."""
 IGNORED = -100  # rows.IGNORED, which Unsloth's process cannot import before Unsloth
 
 
@@ -55,12 +58,12 @@ TINY = Size(
 )
 
 
-def sft_rows(size: Size, of_step: int) -> list[dict[str, Any]]:
-    """Rows for all steps; a prompt's tokens are not trained."""
-    random, rows = Random(7), []
-    for prompt, answer in _lengths(size, of_step * size.steps):
-        ids = _ids(random, size, prompt + answer)
-        rows.append({"input_ids": ids, "labels": [IGNORED] * prompt + ids[prompt:], "positions": len(ids)})
+def sft_rows(size: Size, of_step: int, alike: bool = True) -> list[dict[str, Any]]:
+    """Rows for all steps; a prompt's tokens are not trained. alike: each begins with one of the two system prompts."""
+    rows = []
+    for prompt, answer in _texts(Random(7), size, of_step * size.steps, alike):
+        rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
+        rows[-1]["positions"] = len(rows[-1]["input_ids"])
     return rows
 
 
@@ -75,11 +78,19 @@ def blocks(size: Size) -> list[dict[str, Any]]:
 
 def pairs(size: Size) -> list[dict[str, Any]]:
     random, made = Random(8), []
-    for prompt, answer in _lengths(size, size.pairs * size.steps):
-        ids = {"prompt_ids": prompt, "chosen_ids": answer, "rejected_ids": answer}
-        row = {name: _ids(random, size, count) for name, count in ids.items()}
-        made.append(row | {"positions": 2 * prompt + 2 * answer})
+    for prompt, chosen in _texts(random, size, size.pairs * size.steps, alike=True):
+        rejected = _ids(random, size, len(chosen))
+        made.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
+        made[-1]["positions"] = 2 * len(prompt) + 2 * len(chosen)
     return made
+
+
+def _texts(random: Random, size: Size, count: int, alike: bool) -> Iterator[tuple[list[int], list[int]]]:
+    """Prompts and answers."""
+    system_prompts = [_ids(random, size, round(size.scale * length)) for length in SYSTEM_PROMPTS] if alike else [[]]
+    for prompt, answer in _lengths(size, count):
+        begun = random.choice(system_prompts)
+        yield begun + _ids(random, size, prompt - len(begun)), _ids(random, size, answer)
 
 
 def _lengths(size: Size, count: int) -> list[tuple[int, int]]:
@@ -94,21 +105,40 @@ def _ids(random: Random, size: Size, count: int) -> list[int]:
 
 
 class Clock(TrainerCallback):
-    """Seconds of the optimizer steps after the warm-up, together. The card is waited for at both ends only: to look at
-    every step would leave it idle until the next one's first kernel."""
+    """Seconds of the last optimizer steps, together, and the tokens that they were given. The card is waited for at
+    both ends only: to look at every step would leave it idle until the next one's first kernel."""
 
     def __init__(self):
-        self.seconds, self.first, self._began = 0.0, 0.0, 0.0
+        self.seconds = self.first = self._began = 0.0
+        self.steps = self.tokens = self._before = 0
+
+    def count_tokens(self, trainer: Trainer) -> None:
+        step = trainer.training_step
+
+        def counting(model, inputs, *rest, **named):
+            self.tokens = self.tokens + _tokens_in(inputs)  # a tensor is not to be added to in place: it is kept, too
+            return step(model, inputs, *rest, **named)
+
+        trainer.training_step = counting
 
     def on_step_begin(self, args, state, control, **kwargs):
-        if state.global_step in (0, WARM_UP):
-            self._began = now()
+        warm_up = max(WARM_UP, state.max_steps - TIMED)
+        if state.global_step in (0, warm_up):
+            self.steps, self._before, self._began = state.max_steps - warm_up, self.tokens, now()
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == 1:
             self.first = now() - self._began
         if state.global_step == state.max_steps:
-            self.seconds = now() - self._began
+            self.seconds, self.tokens = now() - self._began, int(self.tokens - self._before)
+
+
+def _tokens_in(inputs: dict[str, Any]) -> Any:
+    """Of the rows themselves, no padding: a number, or a tensor with it that nobody waits for yet."""
+    if "step" in inputs:  # the engine's
+        return sum(len(row["input_ids"]) for row in inputs["step"].rows)
+    mask = inputs.get("attention_mask")
+    return inputs["input_ids"].numel() if mask is None else mask.sum()
 
 
 def now() -> float:
@@ -117,29 +147,32 @@ def now() -> float:
     return time.perf_counter()
 
 
-def measure(what: str, trainer, per_step: list[int], out: Path, plan=None, before_s: float = 0.0) -> None:
-    """Trains, and appends what was seen. per_step: tokens (or pairs) of each step; before_s: each step's share of what
-    was computed for all steps beforehand, which counts in the speed and not in the step."""
-    clock, steps = Clock(), len(per_step) - WARM_UP
+def measure(what: str, trainer: Trainer, out: Path, plan=None, of_step: int = 0, before_s: float = 0.0) -> None:
+    """Trains, and appends what was seen. of_step: pairs of a step, where pairs are counted and not tokens; before_s:
+    each step's share of what was computed for all steps beforehand, which counts in the speed and not in the step."""
+    clock = Clock()
+    if not of_step:
+        clock.count_tokens(trainer)
     trainer.add_callback(clock)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     trainer.train()
-    per_s = sum(per_step[WARM_UP:]) / (clock.seconds + before_s * steps)
-    told = {"what": what, "per_s": round(per_s, 2 if per_s < 100 else 0), "step_s": round(clock.seconds / steps, 3)}
+    counted = of_step * clock.steps or clock.tokens
+    per_s = counted / (clock.seconds + before_s * clock.steps)
+    told = {
+        "what": what,
+        "per_s": round(per_s, 2 if per_s < 100 else 0),
+        "step_s": round(clock.seconds / clock.steps, 3),
+    }
     if torch.cuda.is_available():
         told |= {"peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)}
         told |= {"reserved_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
     if plan:
         told |= {"plan": str(plan).partition("; expected")[0], "expected_step_s": round(plan.step_s, 3)}
         told |= {"expected_peak_gib": round(plan.peak_gib, 2)}
+    told |= {"timed_steps": clock.steps, "counted": counted}
     told |= {"first_step_s": round(clock.first, 1), "before_s": round(before_s, 3)}
     tell(out, told)
-
-
-def tokens_per_step(rows: list[dict[str, Any]], of_step: int) -> list[int]:
-    lengths = [len(row["input_ids"]) for row in rows]
-    return [sum(lengths[first : first + of_step]) for first in range(0, len(rows), of_step)]
 
 
 def tell(out: Path, told: dict[str, Any]) -> None:

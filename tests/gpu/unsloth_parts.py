@@ -13,7 +13,7 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from tasks.core.settings import Training
-from tests.gpu.timing import FULL, TINY, Size, blocks, measure, pairs, sft_rows, tokens_per_step
+from tests.gpu.timing import FULL, TINY, Size, blocks, measure, pairs, sft_rows
 
 
 def load(base: Path):
@@ -54,8 +54,7 @@ def sft(size: Size, base: Path, out: Path, packed: bool) -> None:
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer
     )
-    per_step = [sum(tokens_per_step(rows, size.rows)) / size.steps] * size.steps  # its order is its own
-    measure("Unsloth, 2 x 8" + (", packed" if packed else ""), trainer, per_step, out)
+    measure("Unsloth, 2 x 8" + (", packed" if packed else ""), trainer, out)
 
 
 class Untouched(DPOTrainer):
@@ -75,7 +74,7 @@ def dpo(size: Size, base: Path, out: Path) -> None:
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
     )
-    measure("Unsloth DPO, 1 x 8", trainer, [size.pairs] * size.steps, out)
+    measure("Unsloth DPO, 1 x 8", trainer, out, of_step=size.pairs)
 
 
 if __name__ == "__main__":

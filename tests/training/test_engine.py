@@ -1,7 +1,5 @@
 """The engine computes what PEFT computes, packed or alone, for each family, checkpointed or not, NF4 or not."""
 
-from copy import deepcopy
-
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -9,7 +7,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from tasks.core.settings import Training
 from tasks.core.training.engine.decoder import Engine, obstacle
-from tasks.core.training.engine.packs import bins, pack_of, packs, tokens_of
+from tasks.core.training.engine.packs import pack_of
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
 from tasks.core.training.rows import IGNORED
@@ -128,7 +126,21 @@ def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_d
     assert cosine(gradients_of(policy, sums), wanted_gradients) > 0.9999
 
 
-@pytest.mark.parametrize("rows", [sft_rows(), pair_rows()], ids=["rows", "pairs"])
+def alike_rows() -> list[dict]:
+    """Conversations and a pair that begin alike: up to an untrained token, up to a trained one, as far as one goes, and
+    one that is there twice."""
+    first, other, third, fourth = sft_rows()
+    rows = [first]
+    for shared, row in ((9, other), (13, third), (17, fourth)):
+        ids, labels = (first[name][:shared] + row[name] for name in ("input_ids", "labels"))
+        rows.append({"input_ids": ids, "labels": labels})
+    pair = pair_rows()[0]
+    return [*rows, pair, fourth, pair | {"prompt_ids": first["input_ids"][:9] + pair["prompt_ids"]}, rows[2]]
+
+
+@pytest.mark.parametrize(
+    "rows", [sft_rows(), pair_rows(), alike_rows()], ids=["rows", "pairs", "rows that begin alike"]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_packed_log_probs_and_gradients_are_pefts_of_each_row_alone(family, rows):
     policy = policy_of(family)
@@ -146,21 +158,23 @@ def test_packed_log_probs_and_gradients_are_pefts_of_each_row_alone(family, rows
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_in_bf16_the_engine_is_as_near_to_float32_as_peft_is(family):
-    exact = by_peft(policy_of(family), sft_rows())
+    rows = alike_rows()
+    exact = by_peft(policy_of(family), rows)
     policy = policy_of(family, torch.bfloat16)
-    peft = by_peft(policy, sft_rows())
+    peft = by_peft(policy, rows)
     peft_gradients = gradients_of(policy, peft)
-    sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
+    sums = by_engine(Engine(policy, checkpointed=0), rows)
     assert (sums - exact).abs().max() < 2 * (peft - exact).abs().max()
     assert cosine(gradients_of(policy, sums), peft_gradients) > 0.99
 
 
+@pytest.mark.parametrize("rows", [sft_rows(), alike_rows()], ids=["rows", "rows that begin alike"])
 @pytest.mark.parametrize("checkpointed", [1, 3])
-def test_checkpointing_changes_no_bit(checkpointed):
+def test_checkpointing_changes_no_bit(checkpointed, rows):
     told = []
     for number in (0, checkpointed):
         policy = policy_of("qwen2")
-        told.append(gradients_of(policy, by_engine(Engine(policy, number), sft_rows())))
+        told.append(gradients_of(policy, by_engine(Engine(policy, number), rows)))
     assert all(torch.equal(told[0][name], told[1][name]) for name in told[0])
 
 
@@ -229,24 +243,3 @@ def test_lora_weights_in_16_bit_are_refused():
 def test_what_the_engine_cannot_train_it_names(family, changes, told):
     found = obstacle(config_of(family, **changes), 512)
     assert found is None if told is None else told in found
-
-
-def test_packs_hold_every_row_once_and_no_more_than_fits():
-    rows = sft_rows((30, 7, 12, 40, 3, 22, 9, 51))
-    seen = []
-    for places, pack in packs(rows, 50, CPU):
-        assert len(pack.ids) <= 50 or len(places) == 1
-        assert pack.ids.tolist() == [token for place in places for token in rows[place]["input_ids"]]
-        seen += places
-    assert sorted(seen) == list(range(8))
-    assert len(bins([tokens_of(row) for row in rows], 50)) == 4  # 174 tokens, one row too long for any pack
-
-
-def test_a_rows_positions_and_targets_are_its_own():
-    rows = deepcopy(sft_rows((4, 3)))
-    rows[0]["labels"], rows[1]["labels"] = [IGNORED, IGNORED, 7, 8], [5, IGNORED, 6]
-    pack = pack_of(rows, CPU)
-    assert pack.positions.tolist() == [0, 1, 2, 3, 0, 1, 2]
-    assert pack.places.tolist() == [1, 2, 5]  # the token before each target; a row's first token has none
-    assert pack.targets.tolist() == [7, 8, 6]
-    assert pack.owners.tolist() == [0, 0, 1]

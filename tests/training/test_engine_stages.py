@@ -14,7 +14,10 @@ from transformers import AutoModelForCausalLM
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
-from tasks.core.training.engine import attention
+from tasks.core.training import planner
+from tasks.core.training.engine import attention, packs
+from tasks.core.training.engine.sequences import sequences_of
+from tasks.core.training.engine.trainers import EngineSFT
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import load_policy, read_config
 from tasks.core.training.planner import peak_gib, shape_of
@@ -123,6 +126,23 @@ def train_by_trl(spec) -> str:
     return out
 
 
+def test_plans_look_at_the_steps_that_are_trained(sft, monkeypatch):
+    trained, planned, make_plan, training_step = [], [], planner.make_plan, EngineSFT.training_step
+
+    def plan(shape, works, *given):
+        planned.extend(work.sequences for work in works)
+        return make_plan(shape, works, *given)
+
+    def step(trainer, model, inputs, *given):
+        trained.append(sequences_of(inputs["step"].rows))
+        return training_step(trainer, model, inputs, *given)
+
+    monkeypatch.setattr(planner, "make_plan", plan)
+    monkeypatch.setattr(EngineSFT, "training_step", step)
+    train(changed(sft, backend="engine", epochs=1))
+    assert planned == trained
+
+
 def test_single_modules_have_ranks_of_their_own(sft, dpo, tmp_path):
     """A whole SFT stage on either backend, and the DPO stage that continues it."""
     ranks = {"q_proj": 2, "down_proj": 6}
@@ -144,6 +164,14 @@ def test_packs_whose_rows_see_one_another_stop_the_stage(sft, tmp_path, monkeypa
 
     kept = attention._attend_by_segment
     monkeypatch.setattr(attention, "_attend_by_segment", leak)
+    with pytest.raises(WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"):
+        train(changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive"))))
+
+
+def test_a_row_that_is_packed_behind_another_ones_token_stops_the_stage(sft, tmp_path, monkeypatch):
+    """As if two rows began alike one token longer than they do."""
+    kept = packs.alike
+    monkeypatch.setattr(packs, "alike", lambda one, other: min(kept(one, other) + 1, len(one), len(other)))
     with pytest.raises(WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"):
         train(changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive"))))
 

@@ -119,7 +119,7 @@ def test_trl_halves_the_micro_batch_and_trains_the_same(sft, tmp_path, monkeypat
 def test_the_engine_takes_smaller_packs_and_trains_the_same(method, request, tmp_path, monkeypatch):
     spec = changed(request.getfixturevalue(method), backend="engine", epochs=2)
     wanted = whole(spec)
-    card = FullCard(monkeypatch, step=3, room=300)
+    card = FullCard(monkeypatch, step=3, room=200)
     assert run_program(spec, tmp_path, monkeypatch) == 0
     assert card.refusals >= 1
     assert torch.allclose(losses(spec.out), wanted, rtol=SAME)

@@ -1,7 +1,5 @@
 """Plans of the 7B run for cards of all sizes, against what an H200 was seen to need."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -10,13 +8,26 @@ from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage2, Training
 from tasks.core.training import planner
+from tasks.core.training.engine.sequences import Packed, apart
 from tasks.core.training.machine import Machine, Speed, look, memory_cap
-from tasks.core.training.planner import Plan, Work, make_plan, peak_gib, plan_stage, shape_of, step_seconds
+from tasks.core.training.planner import (
+    Dealt,
+    Plan,
+    Work,
+    make_plan,
+    peak_gib,
+    plan_stage,
+    shape_of,
+    step_seconds,
+    works_of,
+)
+from tasks.core.training.rows import IGNORED
 
 H200 = Speed(operations=750e12, bandwidth=4.0e12, start=7.4e-6)
 SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}
 SMALL |= {"num_attention_heads": 3, "num_key_value_heads": 1}
-ROWS = [Work([2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440], 8_000, 2048)]
+LENGTHS = [2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440]
+ROWS = [Work(apart(LENGTHS, trained=0.66), 2048, 2048)]
 
 
 @pytest.fixture
@@ -61,10 +72,11 @@ def test_peak_memory_is_what_was_seen(shape, tokens, checkpointed, seen):
 def test_time_is_what_was_seen(shape, tokens, checkpointed, seen):
     """seen: tokens/s of steps of 32,768 tokens."""
     rows = [700] * (32_768 // 700)
-    work = Work([*rows, 32_768 - sum(rows)], 32_768, 32_768)
-    plan = make_plan(shape, [work], 200, H200, "bf16")
-    plan = replace(plan, tokens=tokens, checkpointed=checkpointed)
-    assert 32_768 / step_seconds(shape, [work], 32_768 / tokens, plan, H200) == pytest.approx(seen, rel=0.1)
+    rows.append(32_768 - sum(rows))
+    squares = sum(length**2 for length in rows)
+    dealt = Dealt(32_768 / tokens, 32_768, squares, 32_768, Packed(tokens, tokens, tokens, squares))
+    plan = Plan(tokens, checkpointed, 28, False, 0, 0)
+    assert 32_768 / step_seconds(shape, dealt, plan, H200) == pytest.approx(seen, rel=0.1)
 
 
 def test_a_small_models_time_is_what_was_seen():
@@ -74,7 +86,6 @@ def test_a_small_models_time_is_what_was_seen():
         vocab_size=49_152, tie_word_embeddings=True,
     )  # fmt: skip
     shape = shape_of(config, Training(), Machine("cuda", torch.bfloat16, "H200", 139))
-    works = [Work([642] * 16, 3_900, 1_045)]
     for nf4, checkpointed, packs, seen in (
         (False, 0, 1, 0.209),
         (False, 0, 4.2, 0.599),
@@ -83,7 +94,37 @@ def test_a_small_models_time_is_what_was_seen():
         (True, 0, 4.2, 0.764),
     ):
         plan = Plan(10_778, checkpointed, 30, nf4, 0, 0)
-        assert step_seconds(shape, works, packs, plan, H200) == pytest.approx(seen, rel=0.1)
+        dealt = Dealt(packs, 16 * 642, 16 * 642**2, 3_900, Packed(642, 642, 642, 642**2))
+        assert step_seconds(shape, dealt, plan, H200) == pytest.approx(seen, rel=0.1)
+
+
+def beginning_alike(count: int) -> list[dict]:
+    """Rows of 500 tokens, of which 400 are the same in all."""
+    rows = [[1] * 400 + [number] * 100 for number in range(count)]
+    return [{"input_ids": ids, "labels": [IGNORED] * 450 + ids[450:], "positions": 500} for ids in rows]
+
+
+def test_rows_that_begin_alike_take_less_memory_and_less_time(shape):
+    """In one micro-batch the beginning is there once, in four it is there four times; its keys are each row's own."""
+    alike, others = works_of(beginning_alike(16), 16, 42), [Work(apart([500] * 16, trained=0.1), 500, 500)]
+    plan, wide = (make_plan(shape, works, 139, H200, "bf16") for works in (alike, others))
+    assert (plan.tokens, wide.tokens) == (2_000, 8_000)
+    assert plan.step_s < 0.5 * wide.step_s
+    assert peak_gib(shape, 2_000, 0, nf4=False) < plan.peak_gib < wide.peak_gib
+    small = make_plan(shape, alike, 139, H200, "bf16", {"tokens": 900})
+    assert small.tokens == 800
+    assert plan.step_s < small.step_s
+
+
+def test_the_busiest_card_is_planned_for_and_every_card_takes_the_largest_row(shape):
+    """The row of 2,048 tokens weighs less than two of 1,100, and is longer."""
+    rows = [
+        {"input_ids": [number] * length, "labels": [IGNORED] * length}
+        for number, length in enumerate((2048, 1100, 1100))
+    ]
+    (work,) = works_of(rows, 3, 42, cards=2)
+    assert (sorted(work.sequences.alone), work.widest) == ([1100, 1100], 2048)
+    assert make_plan(shape, [work], 139, H200, "bf16").tokens >= 2048
 
 
 def test_more_memory_is_never_slower_and_never_overrun(shape):
@@ -120,7 +161,7 @@ def test_what_a_full_card_made_a_stage_give_up_is_not_planned_again(shape):
 
 def test_a_step_of_many_rows_may_be_made_a_row_at_a_time(shape):
     """64 rows are never one by one in 32 micro-batches a step, but a card that is just large enough takes no two."""
-    works = [Work([700] * 64, 20_000, 700)]
+    works = [Work(apart([700] * 64, trained=0.45), 700, 700)]
     least = peak_gib(shape, 700, shape.layers, nf4=True) / 0.96
     assert make_plan(shape, works, least + 0.01, H200, "auto").tokens == 700
     with pytest.raises(RequestError, match=r"training\.max_length=\d+ would fit"):

@@ -87,7 +87,8 @@ def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
 
 
 def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(sft):
-    spec = changed(sft, backend="engine", eval_every=1, patience=1, learning_rate=1.0, save_every=100)
+    # a rate at which the eval loss rises at once
+    spec = changed(sft, backend="engine", eval_every=1, patience=1, learning_rate=30.0, save_every=100)
     assert together(spec) == [0, 0]
     metrics = json.loads((Path(sft.out) / "metrics.json").read_text())
     assert metrics["stopped_at_step"] == metrics["best_step"] + 1 < 7

@@ -17,6 +17,7 @@ from tasks.core.settings import Stage, Training
 from tasks.core.specs import settings_of
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.cards import KERNEL_START, Card, timed_as
+from tasks.core.training.engine.sequences import apart
 from tasks.core.training.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.planner import Plan, Work, make_plan, shape_of, steps_of, works_of
@@ -26,6 +27,7 @@ from tasks.core.training.sample import sample
 _ROWS_LOOKED_AT = 2_000
 _STEPS_ASSUMED = 64
 _ASSUMED = (100, 1_300)  # tokens of a row, evenly between: 700 on average, as the sources' rows have
+_TRAINED = 0.5  # of a row's tokens
 _PAIR = 1.5  # a pair in rows: its prompt once and two answers
 _REFERENCE = 1 / 3  # of a DPO step: the pass over all pairs before the first one, without gradients
 
@@ -81,7 +83,7 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
 def _measured(spec: TrainingSpec, training: Training, schedule: Stage) -> tuple[list[Work], int]:
     encoded, share = sample(spec, training, load_tokenizer(Path(spec.base)), _ROWS_LOOKED_AT)
     rows = select(encoded, training.max_length, share * schedule.token_budget / schedule.epochs, training.seed)
-    works = works_of(rows.train, schedule.effective_batch)
+    works = works_of(rows.train, schedule.effective_batch, training.seed)
     if rows.left_out["beyond the token budget"]:
         return works, round(len(rows.train) / share)
     fitting = round((len(rows.train) + len(rows.evaluation)) / share)
@@ -89,7 +91,7 @@ def _measured(spec: TrainingSpec, training: Training, schedule: Stage) -> tuple[
 
 
 def _assumed(spec: TrainingSpec, schedule: Stage, rows: int, longest: int) -> tuple[list[Work], int]:
-    """Steps of rows of the usual lengths, the longest as long as it may be; half of the tokens are trained."""
+    """Steps of rows of the usual lengths, the longest as long as it may be, no two beginning alike."""
     factor, random = _PAIR if spec.method == "dpo" else 1, Random(1)
     lengths = [
         [round(factor * min(random.uniform(*_ASSUMED), longest)) for _ in range(schedule.effective_batch)]
@@ -98,4 +100,4 @@ def _assumed(spec: TrainingSpec, schedule: Stage, rows: int, longest: int) -> tu
     lengths[0][0] = round(factor * longest)
     if schedule.token_budget:
         rows = min(rows, round(schedule.token_budget / schedule.epochs / (sum(_ASSUMED) / 2 * factor)))
-    return [Work(step, sum(step) // 2, longest) for step in lengths], max(rows, 1)
+    return [Work(apart(step, _TRAINED), max(step), longest) for step in lengths], max(rows, 1)

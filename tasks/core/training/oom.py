@@ -20,7 +20,7 @@ from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Training
-from tasks.core.training.engine.packs import tokens_of
+from tasks.core.training.engine.sequences import tokens_of
 from tasks.core.training.planner import NothingFits, Plan
 from tasks.core.training.rows import Rows, longest
 from tasks.core.training.telemetry import read_telemetry
@@ -146,7 +146,7 @@ def _change(was: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _lighter_plan(tried: Try) -> dict[str, Any] | None:
-    plan, least = tried.plan, max(tokens_of(row) for row in tried.rows.train)
+    plan, least = tried.plan, max(tokens_of([row]) for row in tried.rows.train)
     if plan.tokens > least:
         return {"tokens": max(least, plan.tokens // 2)}
     if plan.checkpointed < plan.layers:

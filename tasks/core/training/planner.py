@@ -1,9 +1,9 @@
 """How the engine trains within a card's memory: tokens of a micro-batch, layers checkpointed, form of the base weights.
 
-All of it is arithmetic on a model's shape, its rows' lengths and a card's speed; machine.py measures the card here, and
-cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products' operations at the card's speed,
-the other parts' traffic at its bandwidth, and what the processor takes to start all that. The constants named
-"measured" are an H200's with a 7B shape, where none other is named.
+All of it is arithmetic on a model's shape, its rows' lengths and what they share, and a card's speed; machine.py
+measures the card here, and cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products'
+operations at the card's speed, the other parts' traffic at its bandwidth, and what the processor takes to start all
+that. The constants named "measured" are an H200's with a 7B shape, where none other is named.
 """
 
 import math
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from accelerate.data_loader import SeedableRandomSampler
 from transformers import PreTrainedConfig
 
 from tasks.core.errors import RequestError
@@ -19,7 +20,7 @@ from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
 from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
-from tasks.core.training.engine.packs import bins, spread, tokens_of, trained_of
+from tasks.core.training.engine.sequences import Packed, Sequences, bins, sequences_of, spread
 from tasks.core.training.machine import Machine, Speed, measure_speed, memory_cap
 from tasks.core.training.rows import longest
 
@@ -74,11 +75,22 @@ class Shape:
 
 @dataclass(frozen=True)
 class Work:
-    """One optimizer step."""
+    """One optimizer step, as far as it is the busiest card's."""
 
-    lengths: list[int]  # tokens of each row in a pack
-    trained: int  # tokens of all rows
+    sequences: Sequences
+    widest: int  # tokens of the step's largest row in a pack of its own
     longest: int  # tokens of a row as training.max_length counts them: a pair's two answers are one behind the other
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Steps dealt out to micro-batches: means of a step, and the most of each that a micro-batch holds."""
+
+    packs: float
+    tokens: float
+    squares: float
+    trained: float
+    fullest: Packed
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,8 @@ def plan_stage(
     given_up: what a full card left of earlier tries: at most `tokens` in a micro-batch, at least `checkpointed` layers.
     """
     training = stage[0]
-    shape, works = shape_of(config, training, machine), works_of(rows, stage[1].effective_batch, ranks.count())
+    shape = shape_of(config, training, machine)
+    works = works_of(rows, stage[1].effective_batch, training.seed, ranks.count())
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
@@ -123,16 +136,19 @@ def plan_stage(
     return make_plan(shape, works, cap, speed, weights, given_up)
 
 
-def works_of(rows: list[dict[str, Any]], batch: int, cards: int = 1) -> list[Work]:
-    """The optimizer steps of an epoch over these rows, as far as they are the busiest card's."""
-    return [_work(rows[first : first + batch], cards) for first in range(0, len(rows), batch)]
+def works_of(rows: list[dict[str, Any]], batch: int, seed: int, cards: int = 1) -> list[Work]:
+    """The optimizer steps of the first epoch over these rows, as far as they are the busiest card's."""
+    drawn = [rows[place] for place in SeedableRandomSampler(rows, data_seed=seed)]  # as transformers' Trainer draws
+    return [_work(drawn[first : first + batch], cards) for first in range(0, len(rows), batch)]
 
 
 def _work(step: list[dict[str, Any]], cards: int) -> Work:
-    lengths = [tokens_of(row) for row in step]
-    most = max(spread(lengths, cards), key=lambda places: sum(lengths[place] for place in places))
-    trained = sum(trained_of(step[place]) for place in most)
-    return Work([lengths[place] for place in most], trained, max(longest(row) for row in step))
+    sequences = sequences_of(step)
+    widest, mine = max(sequences.alone), sequences
+    if cards > 1:
+        most = max(spread(sequences.own, cards), key=lambda places: sequences.packed(places).tokens)
+        mine = sequences_of([step[place] for place in most])
+    return Work(mine, widest, max(longest(row) for row in step))
 
 
 def steps_of(stage: Stage, rows: int) -> int:
@@ -165,12 +181,14 @@ def make_plan(
     given_up: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     """The fastest plan below the cap; weights: auto, bf16 or nf4. Raises NothingFits."""
-    most, sizes = max(max(work.lengths) for work in works), _sizes(works[:_STEPS_LOOKED_AT])
+    most, looked_at = max(work.widest for work in works), works[:_STEPS_LOOKED_AT]
+    sizes = _sizes(looked_at)
     limit = given_up.get("tokens", max(sizes))
+    dealt = {size: _deal(looked_at, size) for size in {most, *(max(most, min(limit, size)) for size in sizes)}}
     plans = [
-        Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4), math.inf)
+        Plan(size, checkpointed, shape.layers, nf4, _peak_gib(shape, size, checkpointed, nf4, of.fullest), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
-        for size in sorted({most, *(max(most, min(limit, size)) for size in sizes)})
+        for size, of in sorted(dealt.items())
         for checkpointed in range(given_up.get("checkpointed", 0), shape.layers + 1)
     ]
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * cap_gib]
@@ -180,21 +198,31 @@ def make_plan(
             f"Training this base on rows of up to {most} tokens takes {least:.1f} GiB at least, but only"
             f" {cap_gib:.3g} GiB are there. {_what_fits(shape, works, cap_gib, plans)}"
         )
-    return _fastest(shape, works[:_STEPS_LOOKED_AT], fitting, speed)
+    timed = [replace(plan, step_s=step_seconds(shape, dealt[plan.tokens], plan, speed)) for plan in fitting]
+    fastest = min(plan.step_s for plan in timed)
+    return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)
 
 
 def _sizes(works: list[Work]) -> set[int]:
     """Tokens of the fullest micro-batch when each step is one, two, three … of them."""
     return {
-        max(sum(work.lengths[place] for place in places) for work in works for places in spread(work.lengths, parts))
+        max(work.sequences.packed(places).tokens for work in works for places in spread(work.sequences.own, parts))
         for parts in range(1, 33)
     }
+
+
+def _deal(works: list[Work], size: int) -> Dealt:
+    """To micro-batches of at most `size` tokens."""
+    filled = [work.sequences.packed(places) for work in works for places in bins(work.sequences, size)]
+    told = [[getattr(pack, name) for pack in filled] for name in ("tokens", "keys", "targets", "squares")]
+    tokens, _, trained, squares = (sum(values) / len(works) for values in told)
+    return Dealt(len(filled) / len(works), tokens, squares, trained, Packed(*map(max, told)))
 
 
 def _what_fits(shape: Shape, works: list[Work], cap_gib: float, plans: list[Plan]) -> str:
     """What to change, where none of the plans fits the cap."""
     now = max(work.longest for work in works)
-    widened = max(max(work.lengths) for work in works) / now  # by a pair's second answer
+    widened = max(work.widest for work in works) / now  # by a pair's second answer
     for length in [now, *(length for length in range(now // 64 * 64, 0, -64) if length < now)]:
         if peak_gib(shape, math.ceil(widened * length), shape.layers, nf4=True) <= _HEADROOM * cap_gib:
             changes = [f"training.max_length={length}"] if length < now else []
@@ -206,13 +234,19 @@ def _what_fits(shape: Shape, works: list[Work], cap_gib: float, plans: list[Plan
 
 def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
     """The same plan with micro-batches of so many tokens, and what is to be expected of it, fitting or not."""
-    tokens = max(tokens, max(max(work.lengths) for work in works))
-    peak = peak_gib(shape, tokens, plan.checkpointed, plan.nf4)
-    return _fastest(shape, works[:_STEPS_LOOKED_AT], [replace(plan, tokens=tokens, peak_gib=peak)], speed)
+    tokens = max(tokens, max(work.widest for work in works))
+    dealt = _deal(works[:_STEPS_LOOKED_AT], tokens)
+    plan = replace(plan, tokens=tokens, peak_gib=_peak_gib(shape, tokens, plan.checkpointed, plan.nf4, dealt.fullest))
+    return replace(plan, step_s=step_seconds(shape, dealt, plan, speed))
 
 
 def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
-    """The most memory that a step takes, all of whose micro-batch's tokens are trained."""
+    """The most memory that a step takes, all of whose micro-batch's tokens are trained and no two shared."""
+    return _peak_gib(shape, tokens, checkpointed, nf4, Packed(tokens, tokens, tokens, 0))
+
+
+def _peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed) -> float:
+    """The same where shared tokens make more keys and targets than tokens."""
     linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
     embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
     # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
@@ -220,22 +254,26 @@ def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
     dequantized = 4 * shape.intermediate * shape.hidden if nf4 else 0  # gate and up
     kept = 2 * tokens * ((shape.layers - checkpointed) * shape.kept + checkpointed * shape.hidden)
     backward = 2 * tokens * (3 * shape.intermediate + 3 * shape.hidden)
+    if more := max(0, fullest.keys - tokens):
+        # gathered keys and values; and one layer's, with their gradients, one of which is in float32 too
+        kept += 4 * more * shape.key * (shape.layers - checkpointed)
+        backward += 16 * fullest.keys * shape.key
+    predicted = max(tokens, fullest.targets)  # these alone go through the last layer's MLP
+    kept += 4 * (predicted - tokens) * (shape.hidden + shape.intermediate)
     if checkpointed == shape.layers:
         backward += 2 * tokens * shape.kept
-    logits = 6 * shape.vocabulary * min(tokens, chunk_rows(shape.vocabulary))  # in float32, and their gradient
-    loss = logits + 2 * tokens * 4 * shape.hidden
+    logits = 6 * shape.vocabulary * min(predicted, chunk_rows(shape.vocabulary))  # in float32, and their gradient
+    loss = logits + 2 * predicted * 4 * shape.hidden
     return _SLACK * (linear + embeddings + adapter + kept + max(backward + dequantized, loss)) / 2**30
 
 
-def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, speed: Speed) -> float:
-    """Mean seconds of these steps, which make `packs` micro-batches each on average."""
-    tokens = sum(sum(work.lengths) for work in works) / len(works)
-    squares = sum(sum(length**2 for length in work.lengths) for work in works) / len(works)
-    trained = sum(work.trained for work in works) / len(works)
+def step_seconds(shape: Shape, dealt: Dealt, plan: Plan, speed: Speed) -> float:
+    """Mean seconds of these steps."""
+    packs, tokens, trained = dealt.packs, dealt.tokens, dealt.trained
     again = plan.checkpointed / shape.layers
     products = 2 * tokens * (shape.layers * shape.weights * (2 + again) + shape.adapter * (3 + again))
     head = 4 * trained * shape.hidden * shape.vocabulary
-    attention = 2 * squares * shape.query * shape.layers * (3.5 + again)
+    attention = 2 * dealt.squares * shape.query * shape.layers * (3.5 + again)
     traffic = 2 * tokens * shape.kept * shape.layers * _TRAFFIC * (1 + again / 3) + 18 * trained * shape.vocabulary
     if plan.nf4:  # read and written at each use
         traffic += packs * shape.layers * shape.weights * (2 + _NF4_BYTES) * (2 + again)
@@ -244,15 +282,3 @@ def step_seconds(shape: Shape, works: list[Work], packs: float, plan: Plan, spee
     processor = speed.start * shape.layers * (packs * starting + _STEP_STARTS)
     # the one hides behind the other as long as that takes much longer, and never quite (the power is measured)
     return (computing**3 + processor**3) ** (1 / 3)
-
-
-def _fastest(shape: Shape, works: list[Work], plans: list[Plan], speed: Speed) -> Plan:
-    counts = {
-        size: sum(len(bins(work.lengths, size)) for work in works) / len(works)
-        for size in {plan.tokens for plan in plans}
-    }
-    timed = [
-        Plan(**vars(plan) | {"step_s": step_seconds(shape, works, counts[plan.tokens], plan, speed)}) for plan in plans
-    ]
-    fastest = min(plan.step_s for plan in timed)
-    return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from tasks.core.child import die_with
-from tasks.core.training.engine.packs import spread
+from tasks.core.training.engine.sequences import spread
 
 _T = TypeVar("_T")
 LAUNCHER = "KOSPILOT_LAUNCHER"
@@ -53,9 +53,9 @@ def from_first(find: Callable[[], _T]) -> _T:
     return found[0]
 
 
-def share(lengths: list[int]) -> list[int]:
-    """The places of this process's rows among a step's rows of these lengths."""
-    shares = spread(lengths, count())
+def share(weights: list[int]) -> list[int]:
+    """The places of this process's rows among a step's rows of these weights."""
+    shares = spread(weights, count())
     return shares[number()] if number() < len(shares) else []
 
 

@@ -112,7 +112,7 @@ def _trainer(
     tried.plan = plan = plan_for(spec, tried, machine, {})
     if plan and scale != 1:
         shape = shape_of(read_config(Path(spec.base)), training, machine)
-        works = works_of(rows, schedule.effective_batch)
+        works = works_of(rows, schedule.effective_batch, training.seed)
         speed = measure_speed(machine, shape.hidden, shape.intermediate)
         tried.plan = resized(plan, round(scale * plan.tokens), shape, works, speed)
     if not plan:

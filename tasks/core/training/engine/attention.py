@@ -16,10 +16,27 @@ except ImportError:
 _OPTIONS = inspect.signature(varlen_attn).parameters if varlen_attn else {}
 
 
+class _Taken(torch.autograd.Function):
+    """x at these places, which may name a token often. Its gradients are summed in float32 and rounded once; PyTorch's
+    own backward pass rounds after each on a GPU."""
+
+    @staticmethod
+    def forward(ctx, x, places):
+        ctx.save_for_backward(places)
+        ctx.shape = x.shape
+        return x.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (places,) = ctx.saved_tensors
+        total = torch.zeros(ctx.shape, dtype=torch.float32, device=gradient.device)
+        return total.index_add_(0, places, gradient.float()).to(gradient.dtype), None
+
+
 def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     """(tokens, heads, width) each, keys and values with fewer heads perhaps; (tokens, heads, width)."""
     if pack.key_places is not None:
-        keys, values = keys.index_select(0, pack.key_places), values.index_select(0, pack.key_places)
+        keys, values = _Taken.apply(keys, pack.key_places), _Taken.apply(values, pack.key_places)
     # PyTorch's kernels take 16-bit types only
     if queries.is_cuda and varlen_attn is not None and queries.dtype != torch.float32:
         return _attend_at_once(queries, keys, values, pack)

@@ -1,29 +1,33 @@
-"""Rows as packs: tokens of several rows in one line, without padding, and who may see whom.
+"""Rows as packs: tokens of several sequences in one line, without padding, and who may see whom.
 
-A pair of answers shares its prompt: the pack holds prompt, chosen and rejected once each, and the rejected answer's
-queries see the prompt's keys and their own.
+Tokens that several sequences begin with are there once (sequences.py); the queries of what follows see their keys and
+their own.
 """
 
-import heapq
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tasks.core.training.rows import IGNORED
+from tasks.core.training.engine.sequences import bins, in_order, sequences_of
+from tasks.core.training.rows import IGNORED, answers_of
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A micro-batch of T tokens in S segments with n trained targets, which belong to answers (a row's, a pair's)."""
+    """A micro-batch of T tokens in S segments with n trained targets, which belong to answers (a row's, a pair's).
+
+    A segment is what a sequence does not share with the one before it: its queries are its own, its keys the whole
+    sequence's.
+    """
 
     ids: Tensor  # (T,)
-    positions: Tensor  # (T,) of each token in its own row
+    positions: Tensor  # (T,) of each token in its sequence
     query_lengths: list[int]  # S, their sum is T
-    key_lengths: list[int]  # S
+    key_lengths: list[int]  # S, of the sequences
     query_starts: Tensor  # (S + 1,) int32
     key_starts: Tensor  # (S + 1,) int32
     key_places: Tensor | None  # tokens that are the keys, where these are not simply all T
@@ -54,13 +58,6 @@ def sent_to(device: torch.device, values: list, dtype: torch.dtype) -> Tensor:
     return torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
 
-def tokens_of(row: dict[str, Any]) -> int:
-    """Tokens that a row takes in a pack."""
-    if "input_ids" in row:
-        return len(row["input_ids"])
-    return len(row["prompt_ids"]) + len(row["chosen_ids"]) + len(row["rejected_ids"])
-
-
 def trained_of(row: dict[str, Any]) -> int:
     """A row's trained tokens; its first token is predicted from nothing."""
     if "input_ids" in row:
@@ -68,40 +65,19 @@ def trained_of(row: dict[str, Any]) -> int:
     return len(row["chosen_ids"]) + len(row["rejected_ids"])
 
 
-def bins(lengths: list[int], most: int) -> list[list[int]]:
-    """Which rows go together so that no bin holds more than `most` tokens (a longer row is alone): few bins, and all
-    of nearly the same size, for a small one takes a card longer than its tokens are worth."""
-    count = min(math.ceil(sum(lengths) / most), len(lengths))
-    while True:  # ends with each row alone at the latest
-        filled = spread(lengths, count)
-        if all(len(places) == 1 or sum(lengths[place] for place in places) <= most for places in filled):
-            return filled
-        count += 1
-
-
-def spread(lengths: list[int], count: int) -> list[list[int]]:
-    """The rows in at most `count` bins of nearly the same size: longest first, each into the emptiest bin."""
-    emptiest: list[tuple[int, int, list[int]]] = [(0, number, []) for number in range(count)]
-    for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
-        held, number, places = emptiest[0]
-        heapq.heapreplace(emptiest, (held + lengths[place], number, [*places, place]))
-    return [sorted(places) for _, _, places in sorted(emptiest, key=lambda filled: filled[1]) if places]
-
-
 def packs(rows: list[dict[str, Any]], most: int, device: torch.device) -> Iterator[tuple[list[int], Pack]]:
     """Packs of at most `most` tokens, each with the places in `rows` of what it holds."""
-    for places in bins([tokens_of(row) for row in rows], most):
+    for places in bins(sequences_of(rows), most):
         yield places, pack_of([rows[place] for place in places], device)
 
 
 def pack_of(rows: list[dict[str, Any]], device: torch.device) -> Pack:
     """The rows' one pack. A conversation has one answer (all its trained tokens), a pair two: chosen, rejected."""
-    line = _Line()
-    for row in rows:
-        if "input_ids" in row:
-            line.add_row(row)
-        else:
-            line.add_pair(row)
+    line, answers, places = _Line(), [answer for row in rows for answer in answers_of(row)], {}
+    for number, shared in in_order([ids for ids, _ in answers]):
+        places[number] = line.add(answers[number][0], shared)
+    for number, (_, labels) in enumerate(answers):
+        line.train(places[number], labels)
     return line.pack(device)
 
 
@@ -109,38 +85,30 @@ class _Line:
     """A pack in the making, as lists."""
 
     def __init__(self):
-        self.ids, self.positions, self.queries, self.keys = [], [], [], []
-        self.key_places, self.places, self.targets, self.owners, self.answers = [], [], [], [], 0
-        self.shared = False
+        self.ids, self.positions, self.queries, self.keys, self.key_places = [], [], [], [], []
+        self.places, self.targets, self.owners, self.answers = [], [], [], 0
+        self._before: list[int] = []  # places of the last sequence's tokens
 
-    def add_row(self, row: dict[str, Any]) -> None:
-        first, ids = len(self.ids), row["input_ids"]
-        trained = [place for place, label in enumerate(row["labels"]) if place and label != IGNORED]
-        self._segment(ids, list(range(first, first + len(ids))), 0)
-        self._answer([first + place - 1 for place in trained], [row["labels"][place] for place in trained])
+    def add(self, ids: list[int], shared: int) -> list[int]:
+        """Where this sequence's tokens are; its first ones are shared with the sequence added before."""
+        first, own = len(self.ids), range(shared, len(ids))
+        places = self._before[:shared] + list(range(first, first + len(own)))
+        if own:
+            self.ids += ids[shared:]
+            self.positions += own
+            self.queries.append(len(own))
+            self.keys.append(len(ids))
+            self.key_places += places
+        self._before = places
+        return places
 
-    def add_pair(self, row: dict[str, Any]) -> None:
-        first, prompt, chosen, rejected = len(self.ids), row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]
-        of_prompt, behind = list(range(first, first + len(prompt))), first + len(prompt) + len(chosen)
-        of_rejected = list(range(behind, behind + len(rejected)))
-        self._segment(prompt + chosen, list(range(first, behind)), 0)
-        self._segment(rejected, of_prompt + of_rejected, len(prompt))
-        # the prompt's last token predicts the first token of both answers
-        self._answer(list(range(of_prompt[-1], behind - 1)), chosen)
-        self._answer([of_prompt[-1], *of_rejected[:-1]], rejected)
-        self.shared = True
-
-    def _segment(self, ids: list[int], keys: list[int], position: int) -> None:
-        self.ids += ids
-        self.positions += range(position, position + len(ids))
-        self.queries.append(len(ids))
-        self.keys.append(len(keys))
-        self.key_places += keys
-
-    def _answer(self, places: list[int], targets: list[int]) -> None:
-        self.places += places
-        self.targets += targets
-        self.owners += [self.answers] * len(targets)
+    def train(self, places: list[int], labels: list[int]) -> None:
+        """An answer: the labelled tokens of the sequence at these places, each predicted by the token before it."""
+        for before, label in zip(places, labels[1:], strict=False):
+            if label != IGNORED:
+                self.places.append(before)
+                self.targets.append(label)
+                self.owners.append(self.answers)
         self.answers += 1
 
     def pack(self, device: torch.device) -> Pack:
@@ -148,7 +116,7 @@ class _Line:
             return sent_to(device, values, dtype)
 
         def starts(lengths: list[int]) -> Tensor:
-            return there([sum(lengths[:end]) for end in range(len(lengths) + 1)], torch.int32)
+            return there(list(accumulate(lengths, initial=0)), torch.int32)
 
         return Pack(
             ids=there(self.ids),
@@ -157,7 +125,7 @@ class _Line:
             key_lengths=self.keys,
             query_starts=starts(self.queries),
             key_starts=starts(self.keys),
-            key_places=there(self.key_places) if self.shared else None,
+            key_places=there(self.key_places) if self.queries != self.keys else None,
             places=there(self.places),
             targets=there(self.targets),
             owners=there(self.owners),

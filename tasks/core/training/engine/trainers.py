@@ -22,8 +22,9 @@ from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
 from tasks.core.training.checks import SETTLED, Compared
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.packs import Pack, pack_of, packs, sent_to, tokens_of, trained_of
+from tasks.core.training.engine.packs import Pack, pack_of, packs, sent_to, trained_of
 from tasks.core.training.engine.rounding import never_rounded, rounded_once
+from tasks.core.training.engine.sequences import sequences_of, tokens_of
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import lora_weights
 from tasks.core.training.planner import Plan
@@ -31,6 +32,7 @@ from tasks.core.training.rows import Rows, answers_of, telling
 from tasks.core.training.trainers import Sealed, arguments, log_probs_alone, on_one_card
 
 _ROWS_PROVEN = 32  # at most, by a proof
+_ROWS_DEALT = 128  # at once, outside of steps
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class OnEngine(Sealed, Trainer):
         rows = inputs["step"].rows
         whole, total = self.weight(rows), torch.zeros((), device=self.engine.device)
         for mine, pack in self._my_packs(rows):
-            loss = self.losses(mine, pack, self.engine.log_probs(pack)).sum() / whole
+            loss = self.losses([rows[place] for place in mine], pack, self.engine.log_probs(pack)).sum() / whole
             self.accelerator.backward(loss)
             total += loss.detach()
         ranks.add_up_gradients(self._matrices)
@@ -80,7 +82,7 @@ class OnEngine(Sealed, Trainer):
         """The loss of one training row, with its graph."""
         self.model.train()
         row = self.train_dataset[place]
-        ((_, pack),) = self._packs([row])
+        pack = pack_of([row], self.engine.device)
         return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
 
     @torch.no_grad()
@@ -104,7 +106,7 @@ class OnEngine(Sealed, Trainer):
         told: list[dict[str, Any]] = []
         for row in telling(rows, _ROWS_PROVEN):
             enough = sum(map(trained_of, told)) >= SETTLED
-            full = sum(map(tokens_of, [*told, row])) > self.plan.tokens
+            full = tokens_of([*told, row]) > self.plan.tokens
             if len(told) >= 2 and (enough or full):
                 break
             told.append(row)
@@ -119,21 +121,25 @@ class OnEngine(Sealed, Trainer):
         times = self._began[3:]  # kernels are compiled in the first ones
         return median(end - start for start, end in pairwise(times)) if len(times) > 1 else 0.0
 
-    def _packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
-        return packs(rows, self.plan.tokens, self.engine.device)
-
-    def _my_packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]], Pack]]:
-        """This process's share of the rows as packs, each with the rows it holds."""
-        mine = [rows[place] for place in ranks.share([tokens_of(row) for row in rows])]
-        for places, pack in self._packs(mine):
+    def _my_packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
+        """This process's share of the rows as packs, each with the places in `rows` of what it holds."""
+        mine = ranks.share(sequences_of(rows).own) if ranks.count() > 1 else range(len(rows))
+        for places, pack in packs([rows[place] for place in mine], self.plan.tokens, self.engine.device):
             yield [mine[place] for place in places], pack
+
+    def _passed(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
+        """The same for any number of rows: to deal out thousands at once would take long."""
+        for first in range(0, len(rows), _ROWS_DEALT):
+            for places, pack in self._my_packs(rows[first : first + _ROWS_DEALT]):
+                yield [first + place for place in places], pack
 
     @torch.no_grad()
     def _evaluated(self) -> float:
         self.model.eval()
         self.engine.refresh()
         total = torch.zeros((), device=self.engine.device)
-        for rows, pack in self._my_packs(self._held_out):
+        for places, pack in self._passed(self._held_out):
+            rows = [self._held_out[place] for place in places]
             total += (self.losses(rows, pack, self.engine.log_probs(pack)) / self.weights(pack)).sum()
         return ranks.add_up(total).item()
 
@@ -174,10 +180,9 @@ class EngineDPO(OnEngine):
         """Gives every pair the log-probs (nats per answer) of the policy as it stands, which is `start`'s adapter."""
         self.model.eval()
         for rows in (self.train_dataset, self._held_out):
-            mine = ranks.share([tokens_of(row) for row in rows])
             told = torch.zeros(len(rows), 2, device=self.engine.device)
-            for places, pack in self._packs([rows[place] for place in mine]):
-                told[[mine[place] for place in places]] = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
+            for places, pack in self._passed(rows):
+                told[places] = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
             for row, (chosen, rejected) in zip(rows, ranks.add_up(told).tolist(), strict=True):
                 row |= {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
 
@@ -191,9 +196,10 @@ class EngineDPO(OnEngine):
         """The present policy's and the reference's log-probs of the first pack, (pairs, 2): chosen, rejected."""
         self.model.eval()
         self.engine.refresh()
-        places, pack = next(self._packs(self.train_dataset))
+        rows = self.train_dataset[: self._schedule.effective_batch]
+        places, pack = next(packs(rows, self.plan.tokens, self.engine.device))
         present = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
-        return present, self._reference([self.train_dataset[place] for place in places])
+        return present, self._reference([rows[place] for place in places])
 
     def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
         """Each pair's loss."""

@@ -1,0 +1,111 @@
+"""Rows dealt out to packs, in which those that begin alike share the beginning."""
+
+from random import Random
+
+import torch
+from torch import Tensor
+
+from tasks.core.training.engine.attention import attend
+from tasks.core.training.engine.packs import Pack, pack_of, packs
+from tasks.core.training.engine.sequences import apart, bins, sequences_of, tokens_of
+from tasks.core.training.rows import IGNORED
+from tests.training.test_engine import pair_rows, sft_rows
+
+CPU = torch.device("cpu")
+
+
+def row(*ids: int, trained: int = 1) -> dict:
+    """Its last tokens are trained."""
+    return {"input_ids": list(ids), "labels": [IGNORED] * (len(ids) - trained) + list(ids[-trained:])}
+
+
+def pair(prompt: list[int], chosen: list[int], rejected: list[int]) -> dict:
+    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+
+
+def alike_rows(count: int) -> list[dict]:
+    """Of three beginnings, one of which begins with another."""
+    random = Random(4)
+    beginnings = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7, 8], [9, 8]]
+    return [
+        row(*random.choice(beginnings), *(random.randrange(10, 30) for _ in range(random.randrange(1, 20))))
+        for _ in range(count)
+    ]
+
+
+def seen_by(pack: Pack, query: int) -> list[int]:
+    """The tokens whose values reach this token of the pack, in order, which its segment's attention lets it see."""
+    count = len(pack.ids)
+    values = torch.eye(count)[:, None]  # each token tells who it is
+    nothing = torch.zeros(count, 1, count)
+    weights: Tensor = attend(nothing, nothing, values, pack)[query, 0]
+    return pack.ids[weights.nonzero()[:, 0]].tolist()
+
+
+def test_every_token_sees_what_stands_before_it_in_its_own_row_and_nothing_else():
+    rows = [row(1, 2, 3, 4, trained=2), row(1, 2, 5, 6, trained=2), row(1, 2, 3), row(7, 8), row(1, 2, 3, 4)]
+    pack = pack_of(rows, CPU)
+    assert pack.ids.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert pack.positions.tolist() == [0, 1, 2, 3, 2, 3, 0, 1]
+    assert [seen_by(pack, query) for query in range(8)] == [
+        [1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [1, 2, 5], [1, 2, 5, 6], [7], [7, 8],
+    ]  # fmt: skip
+    # each row's own targets, predicted by the token before, in the rows' order
+    assert pack.targets.tolist() == [3, 4, 5, 6, 3, 8, 4]
+    assert pack.ids[pack.places].tolist() == [2, 3, 2, 5, 2, 7, 3]
+    assert pack.owners.tolist() == [0, 0, 1, 1, 2, 3, 4]
+    assert pack.answers == 5
+
+
+def test_a_pairs_answers_share_its_prompt_and_pairs_share_what_they_can():
+    pack = pack_of([pair([1, 2, 3], [4, 5], [4, 6]), pair([1, 2, 7], [8], [9])], CPU)
+    assert pack.ids.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [seen_by(pack, query) for query in (5, 8)] == [[1, 2, 3, 4, 6], [1, 2, 7, 9]]
+    assert pack.targets.tolist() == [4, 5, 4, 6, 8, 9]
+    assert pack.ids[pack.places].tolist() == [3, 4, 3, 4, 7, 7]
+    assert pack.owners.tolist() == [0, 0, 1, 1, 2, 3]
+
+
+def test_rows_that_share_nothing_take_their_keys_as_they_are():
+    rows = [row(1, 2, 3), row(2, 2, 3), row(3)]
+    assert pack_of(rows, CPU).key_places is None
+    assert pack_of([*rows, row(1, 5)], CPU).key_places is not None
+
+
+def test_a_rows_first_token_is_never_a_target():
+    rows = [row(4, 5, 6, trained=3)]
+    assert pack_of(rows, CPU).targets.tolist() == [5, 6]
+
+
+def test_packs_hold_every_row_once_and_no_more_than_fits():
+    for rows in (sft_rows((30, 7, 12, 40, 3, 22, 9, 51)), alike_rows(40), pair_rows()):
+        seen = []
+        for places, pack in packs(rows, 50, CPU):
+            assert len(pack.ids) <= 50 or len(places) == 1
+            assert len(pack.ids) == tokens_of([rows[place] for place in places])
+            seen += places
+        assert sorted(seen) == list(range(len(rows)))
+    assert len(bins(apart([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4  # 174 tokens, one row too long for any pack
+
+
+def test_what_packs_hold_is_counted_without_making_them():
+    random, rows = Random(1), [*alike_rows(30), *pair_rows(), pair([1, 2, 3, 4], [5], [5, 6])]
+    sequences = sequences_of(rows)
+    for _ in range(50):
+        some = random.sample(range(len(rows)), random.randrange(1, len(rows)))
+        pack, told = pack_of([rows[place] for place in some], CPU), sequences.packed(some)
+        assert (told.tokens, told.keys, told.targets) == (len(pack.ids), sum(pack.key_lengths), len(pack.targets))
+    assert sequences.alone == [len(pack_of([row], CPU).ids) for row in rows]
+    assert sequences.packed(range(len(rows))).tokens < 0.7 * sum(sequences.alone)
+
+
+def test_bins_of_many_rows_are_of_nearly_the_same_size():
+    sequences = sequences_of(alike_rows(200))
+    sizes = [sequences.packed(places).tokens for places in bins(sequences, 300)]
+    assert max(sizes) <= 300
+    assert min(sizes) > 0.9 * max(sizes)
+
+
+def test_no_rows_are_no_packs():
+    """A card's share of a small step may be none."""
+    assert list(packs([], 50, CPU)) == []
