@@ -184,19 +184,21 @@ def main(out: Path, parts: list[str], options: list[str]) -> None:
             print(f"{part}: {code}, {time.monotonic() - began:.0f} s so far", flush=True)
             if code:
                 tell(out, {"what": f"{part} failed", "plan": f"exit {code}"})
+            if (out / "engine.jsonl").exists():
+                text = write_table(out)  # after each part: the machine may be taken back before the last one ends
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    write_table(out)
+    print(text)
 
 
-def write_table(out: Path) -> None:
+def write_table(out: Path) -> str:
     lines = [json.loads(line) for line in (out / "engine.jsonl").read_text(encoding="utf-8").splitlines()]
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     table = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     table += [f"| {' | '.join(str(line.get(name, '')) for name in COLUMNS)} |" for line in lines]
     text = "\n".join([f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *table, ""])
     (out / "engine.md").write_text(text, encoding="utf-8")
-    print(text)
+    return text
 
 
 PARTS = {
