@@ -178,6 +178,24 @@ def test_checkpointing_changes_no_bit(checkpointed, rows):
     assert all(torch.equal(told[0][name], told[1][name]) for name in told[0])
 
 
+@pytest.mark.parametrize("rows", [sft_rows(), alike_rows()], ids=["rows", "rows that begin alike"])
+def test_what_was_turned_is_not_kept_beside_what_it_became(rows):
+    """Values are a part of it, and as a view would keep all of it for the backward pass."""
+    policy, kept = policy_of("qwen2"), set()
+    engine, pack = Engine(policy, checkpointed=0), pack_of(rows, CPU)
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.add(tensor.untyped_storage().nbytes())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        engine.log_probs(pack)
+    config, width = policy.get_base_model().config, 4
+    of_token = width * (config.hidden_size + 2 * config.num_key_value_heads * 16)
+    assert width * len(pack.ids) * config.hidden_size in kept  # queries, say
+    assert of_token * len(pack.ids) not in kept
+
+
 def test_an_adapter_on_some_layers_only():
     policy = policy_of("llama", targets=["q_proj", "v_proj", "down_proj"], attention_bias=True, mlp_bias=True)
     wanted = by_peft(policy, sft_rows())

@@ -69,7 +69,7 @@ class Shape:
     def kept(self) -> int:
         """Numbers that a layer keeps of each token for its backward pass, unless it is checkpointed."""
         residual = 4 * self.hidden + sum(self.ranks)  # before attention and MLP, and what either reads, widened
-        attention = 4 * self.query + 3 * self.key + 2 * self.heads
+        attention = 3 * self.query + 2 * self.key + 2 * self.heads
         return residual + attention + 2 * self.intermediate
 
 

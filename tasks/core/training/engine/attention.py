@@ -37,6 +37,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
     """(tokens, heads, width) each, keys and values with fewer heads perhaps; (tokens, heads, width)."""
     if pack.key_places is not None:
         keys, values = _Taken.apply(keys, pack.key_places), _Taken.apply(values, pack.key_places)
+    else:
+        values = values.contiguous()  # as a view they would keep the unturned queries and keys for the backward pass
     # PyTorch's kernels take 16-bit types only
     if queries.is_cuda and varlen_attn is not None and queries.dtype != torch.float32:
         return _attend_at_once(queries, keys, values, pack)
