@@ -137,7 +137,7 @@ def _tokens_in(inputs: dict[str, Any]) -> Any:
     """Of the rows themselves, no padding: a number, or a tensor with it that nobody waits for yet."""
     if "step" in inputs:  # the engine's
         return sum(len(row["input_ids"]) for row in inputs["step"].rows)
-    mask = inputs.get("attention_mask")
+    mask = inputs.get("attention_mask")  # a batch without one is not padded
     return inputs["input_ids"].numel() if mask is None else mask.sum()
 
 

@@ -190,10 +190,10 @@ def test_what_was_turned_is_not_kept_beside_what_it_became(rows):
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         engine.log_probs(pack)
-    config, width = policy.get_base_model().config, 4
-    of_token = width * (config.hidden_size + 2 * config.num_key_value_heads * 16)
-    assert width * len(pack.ids) * config.hidden_size in kept  # queries, say
-    assert of_token * len(pack.ids) not in kept
+    attention, float32 = policy.get_base_model().model.layers[0].self_attn, 4  # bytes
+    queries, keys = attention.q_proj.out_features, attention.k_proj.out_features
+    assert float32 * len(pack.ids) * queries in kept, "turned ones"
+    assert float32 * len(pack.ids) * (queries + 2 * keys) not in kept, "with keys and values, as they were"
 
 
 def test_an_adapter_on_some_layers_only():

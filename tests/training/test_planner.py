@@ -1,5 +1,7 @@
 """Plans of the 7B run for cards of all sizes, against what an H200 was seen to need."""
 
+import re
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -12,6 +14,7 @@ from tasks.core.training.engine.sequences import Packed, apart
 from tasks.core.training.machine import Machine, Speed, look, memory_cap
 from tasks.core.training.planner import (
     Dealt,
+    NothingFits,
     Plan,
     Work,
     make_plan,
@@ -114,6 +117,19 @@ def test_rows_that_begin_alike_take_less_memory_and_less_time(shape):
     small = make_plan(shape, alike, 139, H200, "bf16", {"tokens": 900})
     assert small.tokens == 800
     assert plan.step_s < small.step_s
+
+
+def test_what_would_fit_is_named_also_where_the_keys_of_shared_tokens_are_too_many(shape):
+    """A micro-batch of 500 tokens is one row of 500, or several of 410 that share 400 but not their keys."""
+    short = [{"input_ids": ids[:410], "labels": ids[:410]} for ids in (row["input_ids"] for row in beginning_alike(9))]
+    works = works_of([*beginning_alike(1), *short[1:]], 9, 42)
+    with pytest.raises(NothingFits) as found:
+        make_plan(shape, works, 1, H200, "auto")
+    least = float(re.search(r"takes ([\d.]+) GiB", str(found.value))[1])
+    unshared = peak_gib(shape, 500, shape.layers, nf4=True) / 0.96
+    for cap in (unshared, unshared + 0.001, least - 0.1):
+        with pytest.raises(NothingFits, match=r"there\. training\.max_length=\d+ would fit"):
+            make_plan(shape, works, cap, H200, "auto")
 
 
 def test_the_busiest_card_is_planned_for_and_every_card_takes_the_largest_row(shape):

@@ -23,7 +23,7 @@ def pair(prompt: list[int], chosen: list[int], rejected: list[int]) -> dict:
     return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
 
 
-def alike_rows(count: int) -> list[dict]:
+def rows_of_three_beginnings(count: int) -> list[dict]:
     """Of three beginnings, one of which begins with another."""
     random = Random(4)
     beginnings = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7, 8], [9, 8]]
@@ -78,7 +78,7 @@ def test_a_rows_first_token_is_never_a_target():
 
 
 def test_packs_hold_every_row_once_and_no_more_than_fits():
-    for rows in (sft_rows((30, 7, 12, 40, 3, 22, 9, 51)), alike_rows(40), pair_rows()):
+    for rows in (sft_rows((30, 7, 12, 40, 3, 22, 9, 51)), rows_of_three_beginnings(40), pair_rows()):
         seen = []
         for places, pack in packs(rows, 50, CPU):
             assert len(pack.ids) <= 50 or len(places) == 1
@@ -89,7 +89,7 @@ def test_packs_hold_every_row_once_and_no_more_than_fits():
 
 
 def test_what_packs_hold_is_counted_without_making_them():
-    random, rows = Random(1), [*alike_rows(30), *pair_rows(), pair([1, 2, 3, 4], [5], [5, 6])]
+    random, rows = Random(1), [*rows_of_three_beginnings(30), *pair_rows(), pair([1, 2, 3, 4], [5], [5, 6])]
     sequences = sequences_of(rows)
     for _ in range(50):
         some = random.sample(range(len(rows)), random.randrange(1, len(rows)))
@@ -100,7 +100,7 @@ def test_what_packs_hold_is_counted_without_making_them():
 
 
 def test_bins_of_many_rows_are_of_nearly_the_same_size():
-    sequences = sequences_of(alike_rows(200))
+    sequences = sequences_of(rows_of_three_beginnings(200))
     sizes = [sequences.packed(places).tokens for places in bins(sequences, 300)]
     assert max(sizes) <= 300
     assert min(sizes) > 0.9 * max(sizes)

@@ -186,7 +186,7 @@ def make_plan(
     limit = given_up.get("tokens", max(sizes))
     dealt = {size: _deal(looked_at, size) for size in {most, *(max(most, min(limit, size)) for size in sizes)}}
     plans = [
-        Plan(size, checkpointed, shape.layers, nf4, _peak_gib(shape, size, checkpointed, nf4, of.fullest), math.inf)
+        Plan(size, checkpointed, shape.layers, nf4, peak_gib(shape, size, checkpointed, nf4, of.fullest), math.inf)
         for nf4 in {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[weights]
         for size, of in sorted(dealt.items())
         for checkpointed in range(given_up.get("checkpointed", 0), shape.layers + 1)
@@ -223,7 +223,9 @@ def _what_fits(shape: Shape, works: list[Work], cap_gib: float, plans: list[Plan
     """What to change, where none of the plans fits the cap."""
     now = max(work.longest for work in works)
     widened = max(work.widest for work in works) / now  # by a pair's second answer
-    for length in [now, *(length for length in range(now // 64 * 64, 0, -64) if length < now)]:
+    shorter = [length for length in range(now // 64 * 64, 0, -64) if length < now]
+    # with NF4 the present length was tried, and what its rows share may be why it did not fit
+    for length in shorter if plans[-1].nf4 else [now, *shorter]:
         if peak_gib(shape, math.ceil(widened * length), shape.layers, nf4=True) <= _HEADROOM * cap_gib:
             changes = [f"training.max_length={length}"] if length < now else []
             changes += [] if plans[-1].nf4 else ["training.base_weights=nf4"]
@@ -236,17 +238,14 @@ def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Spe
     """The same plan with micro-batches of so many tokens, and what is to be expected of it, fitting or not."""
     tokens = max(tokens, max(work.widest for work in works))
     dealt = _deal(works[:_STEPS_LOOKED_AT], tokens)
-    plan = replace(plan, tokens=tokens, peak_gib=_peak_gib(shape, tokens, plan.checkpointed, plan.nf4, dealt.fullest))
+    plan = replace(plan, tokens=tokens, peak_gib=peak_gib(shape, tokens, plan.checkpointed, plan.nf4, dealt.fullest))
     return replace(plan, step_s=step_seconds(shape, dealt, plan, speed))
 
 
-def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool) -> float:
-    """The most memory that a step takes, all of whose micro-batch's tokens are trained and no two shared."""
-    return _peak_gib(shape, tokens, checkpointed, nf4, Packed(tokens, tokens, tokens, 0))
-
-
-def _peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed) -> float:
-    """The same where shared tokens make more keys and targets than tokens."""
+def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed | None = None) -> float:
+    """The most memory that a step takes. fullest: the most of each that a micro-batch holds; without it all tokens are
+    trained and no two shared."""
+    keys, targets = (fullest.keys, fullest.targets) if fullest else (tokens, tokens)
     linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
     embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
     # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
@@ -254,11 +253,11 @@ def _peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: 
     dequantized = 4 * shape.intermediate * shape.hidden if nf4 else 0  # gate and up
     kept = 2 * tokens * ((shape.layers - checkpointed) * shape.kept + checkpointed * shape.hidden)
     backward = 2 * tokens * (3 * shape.intermediate + 3 * shape.hidden)
-    if more := max(0, fullest.keys - tokens):
+    if more := max(0, keys - tokens):
         # gathered keys and values; and one layer's, with their gradients, one of which is in float32 too
         kept += 4 * more * shape.key * (shape.layers - checkpointed)
-        backward += 16 * fullest.keys * shape.key
-    predicted = max(tokens, fullest.targets)  # these alone go through the last layer's MLP
+        backward += 16 * keys * shape.key
+    predicted = max(tokens, targets)  # these alone go through the last layer's MLP
     kept += 4 * (predicted - tokens) * (shape.hidden + shape.intermediate)
     if checkpointed == shape.layers:
         backward += 2 * tokens * shape.kept

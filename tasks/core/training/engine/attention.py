@@ -17,8 +17,7 @@ _OPTIONS = inspect.signature(varlen_attn).parameters if varlen_attn else {}
 
 
 class _Taken(torch.autograd.Function):
-    """x at these places, which may name a token often. Its gradients are summed in float32 and rounded once; PyTorch's
-    own backward pass rounds after each on a GPU."""
+    """x at these places, which may name a token often: its gradients are summed in float32 and rounded once."""
 
     @staticmethod
     def forward(ctx, x, places):
