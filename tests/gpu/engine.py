@@ -47,7 +47,7 @@ from tests.gpu.timing import (
 from tests.tiny import make_tokenizer
 
 LIMITS = {  # seconds
-    "engine": 240,
+    "engine": 300,
     "unsloth-sft": 130,
     "unsloth-packed": 150,
     "trl": 130,
@@ -105,6 +105,7 @@ def _run_case(size: Size, base: Path, out: Path, case: Case, loaded: dict) -> No
     stage = stage_of(size, kind, batch, base.parent / "trainer", backend="engine")
     shape, weights = shape_of(read_config(base), stage[0], machine), "auto" if machine.device == "cuda" else "bf16"
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
+    print(speed, flush=True)
     # not plan_stage: the policy of the case before is on the card, and would count as memory that is not there
     works = works_of(rows.train, batch, stage[0].seed)
     plan = make_plan(shape, works, cap or total - 4, speed, weights)

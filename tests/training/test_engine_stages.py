@@ -85,7 +85,7 @@ def test_the_plan_changes_no_loss(sft, tmp_path):
         lines.append((train(spec)["plan"], [(line["loss"], line["grad_norm"]) for line in told(spec)]))
     (roomy, wanted), (tight, found) = lines
     assert "0 of 2 layers" in roomy
-    assert "2 of 2 layers" in tight
+    assert "1 of 2 layers" in tight  # the other's backward pass comes first, when all it would have kept is needed
     assert torch.tensor(found) == pytest.approx(torch.tensor(wanted), rel=2e-2)
 
 
