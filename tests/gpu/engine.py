@@ -27,11 +27,12 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl import DPOConfig, DPOTrainer
 
 from tasks.core.settings import Stage1, Stage3, Training
+from tasks.core.training.costs import shape_of
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.engine.trainers import engine_trainer
 from tasks.core.training.machine import look, measure_speed
 from tasks.core.training.model import load_policy, load_tokenizer, read_config
-from tasks.core.training.planner import make_plan, shape_of, works_of
+from tasks.core.training.planner import make_plan, works_of
 from tasks.core.training.rows import Rows
 from tasks.core.training.trainers import arguments, sft_trainer
 from tests.gpu.timing import (

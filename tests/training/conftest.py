@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoConfig
 
 from tasks.core.errors import WorkError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage2, Stage3, Training
+from tasks.core.training.costs import Shape, shape_of
+from tasks.core.training.machine import Machine, Speed, look
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
 TRAINING = {"max_length": 512, "lora_rank": 4, "lora_alpha": 8, "gradient_checkpointing": False}
 SCHEDULE = {"epochs": 1, "effective_batch": 4, "micro_batch": 2, "log_every": 1, "save_every": 2, "keep": 2}
+
+H200 = Speed(operations=750e12, bandwidth=4.0e12, start=7.4e-6)
+SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}
+SMALL |= {"num_attention_heads": 3, "num_key_value_heads": 1}
 
 # a fresh process each, without the seconds that loading torch takes
 processes = multiprocessing.get_context("forkserver")
@@ -50,6 +57,22 @@ def dpo(base, stage2, tmp_path) -> TrainingSpec:
     rows = write_jsonl(tmp_path / "pairs.jsonl", preference_pairs(20))
     spec = _spec(base, rows, tmp_path / "dpo", Stage3(**SCHEDULE, learning_rate=1e-3))
     return replace(spec, stage="stage3", method="dpo", start=str(stage2))
+
+
+@pytest.fixture
+def shape() -> Shape:
+    """Qwen2.5-7B with an adapter of the defaults."""
+    config = AutoConfig.for_model(
+        "qwen2",
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        vocab_size=152064,
+        tie_word_embeddings=False,
+    )
+    return shape_of(config, Training(), Machine("cpu", look().compute, ""))  # the measured runs had plain AdamW
 
 
 @pytest.fixture

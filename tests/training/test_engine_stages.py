@@ -15,12 +15,12 @@ from transformers import AutoModelForCausalLM
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
 from tasks.core.training import planner
+from tasks.core.training.costs import peak_gib, shape_of
 from tasks.core.training.engine import attention, sequences
 from tasks.core.training.engine.sequences import sequences_of
 from tasks.core.training.engine.trainers import EngineSFT
 from tasks.core.training.machine import Machine
 from tasks.core.training.model import load_policy, read_config
-from tasks.core.training.planner import peak_gib, shape_of
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked
 

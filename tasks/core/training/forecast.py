@@ -17,10 +17,11 @@ from tasks.core.settings import Stage, Training
 from tasks.core.specs import settings_of
 from tasks.core.training.backend import choose_backend
 from tasks.core.training.cards import KERNEL_START, Card, timed_as
+from tasks.core.training.costs import shape_of
 from tasks.core.training.engine.sequences import apart
 from tasks.core.training.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.model import load_tokenizer
-from tasks.core.training.planner import Plan, Work, make_plan, shape_of, steps_of, works_of
+from tasks.core.training.planner import Plan, Work, make_plan, steps_of, works_of
 from tasks.core.training.rows import held_out, select
 from tasks.core.training.sample import sample
 

@@ -1,9 +1,7 @@
 """How the engine trains within a card's memory: tokens of a micro-batch, layers checkpointed, form of the base weights.
 
-All of it is arithmetic on a model's shape, its rows' lengths and what they share, and a card's speed; machine.py
-measures the card here, and cards.py knows others. Memory is counted tensor by tensor. Time is the matrix products'
-operations at the card's speed, the other parts' traffic at its bandwidth, and what the processor takes to start all
-that. The constants named "measured" are an H200's with a 7B shape, where none other is named.
+The fastest of what fits, by what costs.py reckons for rows of these lengths, which share their beginnings or not;
+machine.py measures the card here, and cards.py knows others.
 """
 
 import math
@@ -18,63 +16,14 @@ from transformers import PreTrainedConfig
 from tasks.core.errors import RequestError
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
-from tasks.core.training.engine.decoder import LINEAR
-from tasks.core.training.engine.loss import chunk_rows
+from tasks.core.training.costs import Dealt, Shape, peak_gib, shape_of, step_seconds
 from tasks.core.training.engine.sequences import Packed, Sequences, bins, sequences_of, spread
 from tasks.core.training.machine import Machine, Speed, measure_speed, memory_cap
 from tasks.core.training.rows import longest
 
-_NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
 _HEADROOM = 0.94  # of the cap is planned with: freed blocks into which nothing fits take 1 to 4 % (measured)
-_TRAFFIC = 12  # times that a layer's kept numbers are read or written, forward and backward (measured)
-_ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
-# what the processor does, in kernels that it would start meanwhile (fitted to steps of SmolLM2's shape and the 7B's)
-_LAYER_STARTS = 560  # of a layer, forward and backward
-_AGAIN_STARTS = 370  # of its forward pass for a second time
-_SHARING_STARTS = 110  # of its keys' and values' gathering, where beginnings are shared, forward and backward
-_STEP_STARTS = 360  # of a layer's part in clipping, the optimizer's step, refreshing the adapter
-_DEQUANTIZE_STARTS = 17  # of a weight's dequantizing
 _STEPS_LOOKED_AT = 64
 _AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A decoder and its adapter, in numbers."""
-
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    query: int  # width of all heads
-    key: int  # width of all key heads
-    vocabulary: int
-    tied: bool
-    ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
-    state_bytes: int  # of the optimizer, per trained parameter
-
-    @property
-    def weights(self) -> int:
-        """Base weights of a layer's linear parts."""
-        return self.hidden * (2 * self.query + 2 * self.key + 3 * self.intermediate)
-
-    @property
-    def adapter(self) -> int:
-        """Trained parameters."""
-        inputs = (self.hidden,) * 3 + (self.query,) + (self.hidden,) * 2 + (self.intermediate,)
-        outputs = (self.query, self.key, self.key, self.hidden, self.intermediate, self.intermediate, self.hidden)
-        ends = (sum(pair) for pair in zip(inputs, outputs, strict=True))
-        return self.layers * sum(rank * both for rank, both in zip(self.ranks, ends, strict=True))
-
-    def kept_by_attention(self, nf4: bool) -> int:
-        """Numbers that a layer's attention, with the norm before it, keeps of each token for its backward pass."""
-        results = 1 if nf4 else 2  # in 16 bit one more, beside the columns of o's adapter
-        return 2 * self.hidden + (1 + results) * self.query + 2 * self.key + 2 * self.heads + sum(self.ranks[:4])
-
-    @property
-    def kept_by_mlp(self) -> int:
-        """The same of its MLP and the norm before that."""
-        return 2 * self.hidden + 2 * self.intermediate + sum(self.ranks[4:])
 
 
 @dataclass(frozen=True)
@@ -84,17 +33,6 @@ class Work:
     sequences: Sequences
     widest: int  # tokens of the step's largest row in a pack of its own
     longest: int  # tokens of a row as training.max_length counts them: a pair's two answers are one behind the other
-
-
-@dataclass(frozen=True)
-class Dealt:
-    """Steps dealt out to micro-batches: means of a step, and the most of each that a micro-batch holds."""
-
-    packs: float
-    tokens: float
-    squares: float
-    trained: float
-    fullest: Packed
 
 
 @dataclass(frozen=True)
@@ -160,22 +98,6 @@ def steps_of(stage: Stage, rows: int) -> int:
     return math.ceil(math.ceil(rows / stage.effective_batch) * stage.epochs)
 
 
-def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return Shape(
-        hidden=config.hidden_size,
-        intermediate=config.intermediate_size,
-        layers=config.num_hidden_layers,
-        heads=config.num_attention_heads,
-        query=config.num_attention_heads * width,
-        key=config.num_key_value_heads * width,
-        vocabulary=config.vocab_size,
-        tied=config.tie_word_embeddings,
-        ranks=tuple(training.rank_of(module) for module in LINEAR),
-        state_bytes=2 if "8bit" in machine.optimizer else 8,
-    )
-
-
 def make_plan(
     shape: Shape,
     works: list[Work],
@@ -202,7 +124,7 @@ def make_plan(
             f"Training this base on rows of up to {most} tokens takes {least:.1f} GiB at least, but only"
             f" {cap_gib:.3g} GiB are there. {_what_fits(shape, works, cap_gib, plans)}"
         )
-    timed = [replace(plan, step_s=step_seconds(shape, dealt[plan.tokens], plan, speed)) for plan in fitting]
+    timed = [_timed(plan, shape, dealt[plan.tokens], speed) for plan in fitting]
     fastest = min(plan.step_s for plan in timed)
     return min((plan for plan in timed if plan.step_s <= _AS_FAST * fastest), key=lambda plan: plan.peak_gib)
 
@@ -243,61 +165,8 @@ def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Spe
     tokens = max(tokens, max(work.widest for work in works))
     dealt = _deal(works[:_STEPS_LOOKED_AT], tokens)
     plan = replace(plan, tokens=tokens, peak_gib=peak_gib(shape, tokens, plan.checkpointed, plan.nf4, dealt.fullest))
-    return replace(plan, step_s=step_seconds(shape, dealt, plan, speed))
+    return _timed(plan, shape, dealt, speed)
 
 
-def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed | None = None) -> float:
-    """The most memory that a step takes. fullest: the most of each that a micro-batch holds; without it all tokens are
-    trained and no two shared."""
-    fullest = fullest or Packed(tokens, tokens, tokens, 0)
-    linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
-    embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
-    # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
-    adapter = shape.adapter * (4 + 4 + 2 + 2 + shape.state_bytes)
-    return (linear + embeddings + adapter + _passing(shape, tokens, checkpointed, nf4, fullest)) / 2**30
-
-
-def _passing(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed) -> int:
-    """Bytes of a micro-batch where they are most: at the loss, in the backward pass of the last layer, whose MLP
-    computes those tokens alone that predict a target, or in that of the layer before it."""
-    predicting, gathered = fullest.targets, max(0, fullest.keys - tokens)  # keys and values, where tokens are shared
-    attention = 2 * tokens * shape.kept_by_attention(nf4) + 4 * gathered * shape.key
-    layer, last = (attention + 2 * count * shape.kept_by_mlp for count in (tokens, predicting))
-    held, again = 2 * checkpointed * tokens * shape.hidden, last
-    if checkpointed < shape.layers:
-        held, again = held + (shape.layers - 1 - checkpointed) * layer + last, 0
-
-    def backward(count: int) -> int:
-        mlp = 2 * count * (3 * shape.intermediate + shape.hidden)
-        if nf4:  # gate and up, dequantized
-            mlp = max(mlp, (4 * count + 4 * shape.hidden) * shape.intermediate + 4 * count * shape.hidden)
-        # one layer's gathered keys and values with their gradients, which are in float32 too
-        return mlp + (16 * fullest.keys * shape.key if gathered else 0)
-
-    logits = 6 * shape.vocabulary * min(predicting, chunk_rows(shape.vocabulary))  # in float32, and their gradient
-    at_loss = held + logits + 8 * predicting * shape.hidden
-    in_last = held + again + 4 * predicting * shape.hidden + backward(predicting)
-    before = held + again - last + (layer if checkpointed >= shape.layers - 1 else 0) + backward(tokens)
-    return max(at_loss, in_last, before)
-
-
-def step_seconds(shape: Shape, dealt: Dealt, plan: Plan, speed: Speed) -> float:
-    """Mean seconds of these steps."""
-    packs, tokens, trained = dealt.packs, dealt.tokens, dealt.trained
-    again = plan.checkpointed / shape.layers
-    products = 2 * tokens * (shape.layers * shape.weights * (2 + again) + shape.adapter * (3 + again))
-    head = 4 * trained * shape.hidden * shape.vocabulary
-    attention = 2 * dealt.squares * shape.query * shape.layers * (3.5 + again)
-    kept = shape.kept_by_attention(nf4=False) + shape.kept_by_mlp
-    traffic = 2 * tokens * kept * shape.layers * _TRAFFIC * (1 + again / 3) + 18 * trained * shape.vocabulary
-    if plan.nf4:  # weights are dequantized at each use; the base's products are added to the adapters', written before
-        traffic += packs * shape.layers * shape.weights * (2 + _NF4_BYTES) * (2 + again)
-        outputs = shape.query + 2 * shape.key + shape.hidden + 2 * shape.intermediate
-        traffic += 2 * tokens * shape.layers * outputs * 2 * (1 + again)
-    computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
-    starting = _LAYER_STARTS + again * _AGAIN_STARTS + plan.nf4 * 7 * _DEQUANTIZE_STARTS * (2 + again)
-    if dealt.fullest.keys > dealt.fullest.tokens:
-        starting += _SHARING_STARTS * (1 + again / 2)
-    processor = speed.start * shape.layers * (packs * starting + _STEP_STARTS)
-    # the one hides behind the other as long as that takes much longer, and never quite (the power is measured)
-    return (computing**4 + processor**4) ** (1 / 4)
+def _timed(plan: Plan, shape: Shape, dealt: Dealt, speed: Speed) -> Plan:
+    return replace(plan, step_s=step_seconds(shape, dealt, plan.checkpointed, plan.nf4, speed))

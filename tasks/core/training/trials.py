@@ -20,11 +20,12 @@ from transformers.trainer_utils import SaveStrategy
 from tasks.core.errors import RequestError
 from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage, Training
+from tasks.core.training.costs import shape_of
 from tasks.core.training.engine.trainers import EngineDPO, OnEngine
 from tasks.core.training.machine import Machine, measure_speed, peak_memory_gib
 from tasks.core.training.model import load_tokenizer, lora_weights, read_config
 from tasks.core.training.oom import Try, is_full
-from tasks.core.training.planner import resized, shape_of, works_of
+from tasks.core.training.planner import resized, works_of
 from tasks.core.training.rows import Rows, select
 from tasks.core.training.sample import sample
 from tasks.core.training.stage import machine_for, make_trainer, plan_for
