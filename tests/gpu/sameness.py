@@ -140,8 +140,8 @@ def update(base: Path, start: str | None, folder: Path, compute: str) -> torch.T
         policy = load_policy(base, None, Training(**COMMON), replace(look(), compute=getattr(torch, compute)), True)
         first = {name: weight.detach().float().cpu() for name, weight in lora_weights(policy)}
     last = saved_weights(folder)
-    update = torch.cat([(last[name].float() - first[name]).flatten() for name in sorted(last)])
-    return update.double()  # millions of squares, added up in float32, make a cosine of 1.001
+    added = torch.cat([(last[name].float() - first[name]).flatten() for name in sorted(last)])
+    return added.double()  # millions of squares, added up in float32, make a cosine of 1.001
 
 
 def row_of(what: str, one: torch.Tensor, other: torch.Tensor) -> str:

@@ -32,6 +32,31 @@ def test_peak_memory_is_what_was_seen(shape, tokens, checkpointed, seen):
     assert peak_gib(shape, tokens, checkpointed, nf4=False) == pytest.approx(seen, rel=0.05)
 
 
+def test_small_micro_batches_take_what_dequantized_weights_take(shape):
+    """64 tokens take less than 0.1 GiB and as much as that twice checkpointed; gate and up in 16 bit 0.25."""
+    gib = {nf4: peak_gib(shape, 64, 28, nf4) - peak_gib(shape, 1, 28, nf4) for nf4 in (True, False)}
+    weights = shape.layers * shape.weights * (0.5 + 1 / 64 + 4 / (64 * 256)) + 2 * shape.vocabulary * shape.hidden * 2
+    least = (weights + shape.adapter * 20 + 4 * shape.hidden * shape.intermediate) / 2**30
+    assert 0 < peak_gib(shape, 64, 28, nf4=True) - least < gib[False] < 0.2
+
+
+def test_gradients_of_shared_keys_count_where_they_outweigh_the_mlps(shape):
+    """As of rows that share 2,000 of 2,040 tokens. Per key: its gathered key and value, their gradients, and these for
+    all of the queries' heads."""
+    gib = [peak_gib(shape, 4_560, 28, False, Packed(4_560, keys, 640, 0)) for keys in (130_000, 65_000)]
+    assert 2**30 * (gib[0] - gib[1]) == pytest.approx(65_000 * 2 * (2 + 2) * shape.key + 65_000 * 2 * 2 * shape.query)
+    assert gib[1] > peak_gib(shape, 4_560, 28, False, Packed(4_560, 4_560, 640, 0)) + 0.3
+
+
+def test_a_tied_head_is_counted_once_and_wider_numbers_in_full(shape):
+    tied, wide = (
+        2**30 * peak_gib(replace(shape, **told), 1, 28, False) for told in ({"tied": True}, {"number_bytes": 4})
+    )
+    base = 2**30 * peak_gib(shape, 1, 28, False)
+    assert base - tied == 2 * shape.vocabulary * shape.hidden
+    assert wide == pytest.approx(2 * base, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("tokens", "checkpointed", "seen"),
     [(16_384, 0, 17_949), (16_384, 28, 12_607), (8_192, 28, 12_403), (4_096, 28, 12_220)],

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings import Training
-from tasks.core.training import planner
+from tasks.core.training import planner, stage
 from tasks.core.training.costs import peak_gib, shape_of
 from tasks.core.training.engine import attention, sequences
 from tasks.core.training.engine.sequences import sequences_of
@@ -25,6 +25,12 @@ from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked
 
 CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
+
+
+@pytest.fixture(autouse=True)
+def in_bf16(monkeypatch):
+    """As on the engine's GPUs, whatever this CPU computes fastest in."""
+    monkeypatch.setattr(stage, "look", lambda: CPU)
 
 
 def update(spec, start: Path | None = None) -> torch.Tensor:
@@ -208,6 +214,6 @@ def test_no_memory_for_any_plan_is_refused_with_what_would_fit(sft):
     with pytest.raises(RequestError, match=r"takes \d\.\d GiB at least, but only 0.0001 GiB are there. No length fits"):
         train(changed(sft, backend="engine", memory_gib=0.0001))
     shape = shape_of(read_config(Path(sft.base)), Training(**sft.training), CPU)
-    cap = peak_gib(shape, 64, shape.layers, nf4=True) * 1.05
+    cap = peak_gib(shape, 64, shape.layers, nf4=True) * 1.07
     with pytest.raises(RequestError, match=r"training.max_length=64 and training.base_weights=nf4 would fit\."):
         train(changed(sft, backend="engine", memory_gib=cap))

@@ -129,3 +129,13 @@ def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
         monkeypatch.setattr(torch.cuda, name, lambda *given, told=told: told)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: turing)
     assert look().compute == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("there", "compute"),
+    [({"amx_bf16": True}, torch.bfloat16), ({"avx512_bf16": True}, torch.bfloat16), ({}, torch.float32)],
+)
+def test_a_cpu_that_emulates_bf16_computes_in_float32(monkeypatch, there, compute):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True} | there)
+    assert look().compute == compute

@@ -76,7 +76,7 @@ def check_types(policy: PeftModel, compute: torch.dtype) -> list[Check]:
     if wrong:
         problem = f"{len(wrong)} base layers compute in {_name(wrong[0][1])}, not {_name(compute)}: {wrong[0][0]}."
     nf4 = sum(isinstance(layer, Linear4bit) for _, layer in linear)
-    held = f"{nf4} layers NF4, {len(linear) - nf4} in 16 bit"
+    held = f"{nf4} layers NF4, {len(linear) - nf4} in {torch.finfo(compute).bits} bit"
     return [Check("base_computes_in", _name(compute), f"({held})", _name(compute), problem), check_float32(policy)]
 
 

@@ -16,7 +16,7 @@ from tasks.core.training.engine.sequences import Packed
 from tasks.core.training.machine import Machine, Speed
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # of a weight: 4 bits, and its block's scale, which is quantized again
-_TRAFFIC = 12  # times that a layer's kept numbers are read or written, forward and backward (measured)
+_TRAFFIC = 14  # times that a layer's kept numbers are read or written, forward and backward (fitted)
 _ATTENTION = 5  # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
 # what the processor does, in kernels that it would start meanwhile (fitted to steps of SmolLM2's shape and the 7B's)
 _LAYER_STARTS = 560  # of a layer, forward and backward
@@ -40,6 +40,7 @@ class Shape:
     tied: bool
     ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
     state_bytes: int  # of the optimizer, per trained parameter
+    number_bytes: int = 2  # of an activation, and of a weight that is not NF4
 
     @property
     def weights(self) -> int:
@@ -56,7 +57,7 @@ class Shape:
 
     def kept_by_attention(self, nf4: bool) -> int:
         """Numbers that a layer's attention, with the norm before it, keeps of each token for its backward pass."""
-        results = 1 if nf4 else 2  # in 16 bit one more, beside the columns of o's adapter
+        results = 1 if nf4 else 2  # else one more, beside the columns of o's adapter
         return 2 * self.hidden + (1 + results) * self.query + 2 * self.key + 2 * self.heads + sum(self.ranks[:4])
 
     @property
@@ -89,6 +90,7 @@ def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> 
         tied=config.tie_word_embeddings,
         ranks=tuple(training.rank_of(module) for module in LINEAR),
         state_bytes=2 if "8bit" in machine.optimizer else 8,
+        number_bytes=machine.compute.itemsize,
     )
 
 
@@ -96,35 +98,39 @@ def peak_gib(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: P
     """The most memory that a step takes. fullest: the most of each that a micro-batch holds; without it all tokens are
     trained and no two shared."""
     fullest = fullest or Packed(tokens, tokens, tokens, 0)
-    linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else 2)
-    embeddings = shape.vocabulary * shape.hidden * 2 * (1 if shape.tied else 2)
-    # float32 matrix and gradient, 16-bit copy, and the copy beside the base's weights
-    adapter = shape.adapter * (4 + 4 + 2 + 2 + shape.state_bytes)
-    return (linear + embeddings + adapter + _passing(shape, tokens, checkpointed, nf4, fullest)) / 2**30
+    size = shape.number_bytes
+    linear = shape.layers * shape.weights * (_NF4_BYTES if nf4 else size)
+    embeddings = shape.vocabulary * shape.hidden * size * (1 if shape.tied else 2)
+    # float32 matrix and gradient, a copy to compute with, and the copy beside the base's weights
+    adapter = shape.adapter * (4 + 4 + 2 * size + shape.state_bytes)
+    return (linear + embeddings + adapter + _activations(shape, tokens, checkpointed, nf4, fullest)) / 2**30
 
 
-def _passing(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed) -> int:
+def _activations(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed) -> int:
     """Bytes of a micro-batch where they are most: at the loss, in the backward pass of the last layer, whose MLP
     computes those tokens alone that predict a target, or in that of the layer before it."""
-    predicting, gathered = fullest.targets, max(0, fullest.keys - tokens)  # keys and values, where tokens are shared
-    attention = 2 * tokens * shape.kept_by_attention(nf4) + 4 * gathered * shape.key
-    layer, last = (attention + 2 * count * shape.kept_by_mlp for count in (tokens, predicting))
-    held, again = 2 * checkpointed * tokens * shape.hidden, last
+    keys, predicting = max(tokens, fullest.keys), fullest.targets
+    attention = tokens * shape.kept_by_attention(nf4) + 2 * (keys - tokens) * shape.key
+    layer, last = (attention + count * shape.kept_by_mlp for count in (tokens, predicting))
+    held, again = checkpointed * tokens * shape.hidden, last
     if checkpointed < shape.layers:
         held, again = held + (shape.layers - 1 - checkpointed) * layer + last, 0
 
     def backward(count: int) -> int:
-        mlp = 2 * count * (3 * shape.intermediate + shape.hidden)
+        in_mlp = count * (3 * shape.intermediate + shape.hidden)
         if nf4:  # gate and up, dequantized
-            mlp = max(mlp, (4 * count + 4 * shape.hidden) * shape.intermediate + 4 * count * shape.hidden)
-        # one layer's gathered keys and values with their gradients, which are in float32 too
-        return mlp + (16 * fullest.keys * shape.key if gathered else 0)
+            dequantizing = 2 * (count * (shape.intermediate + shape.hidden) + shape.hidden * shape.intermediate)
+            in_mlp = max(in_mlp, dequantizing)
+        expanded = keys * shape.query if shape.query > shape.key else 0  # keys' and values' gradients, for each query
+        in_attention = 4 * tokens * shape.query + 2 * expanded + 2 * keys * shape.key - count * shape.kept_by_mlp
+        return max(in_mlp, in_attention)
 
-    logits = 6 * shape.vocabulary * min(predicting, chunk_rows(shape.vocabulary))  # in float32, and their gradient
-    at_loss = held + logits + 8 * predicting * shape.hidden
-    in_last = held + again + 4 * predicting * shape.hidden + backward(predicting)
+    in_last = held + again + 2 * predicting * shape.hidden + backward(predicting)
     before = held + again - last + (layer if checkpointed >= shape.layers - 1 else 0) + backward(tokens)
-    return max(at_loss, in_last, before)
+    # in float32, and their gradient
+    logits = (4 + shape.number_bytes) * shape.vocabulary * min(predicting, chunk_rows(shape.vocabulary))
+    at_loss = shape.number_bytes * (held + 4 * predicting * shape.hidden) + logits
+    return max(at_loss, shape.number_bytes * max(in_last, before))
 
 
 def step_seconds(shape: Shape, dealt: Dealt, checkpointed: int, nf4: bool, speed: Speed) -> float:
@@ -135,15 +141,16 @@ def step_seconds(shape: Shape, dealt: Dealt, checkpointed: int, nf4: bool, speed
     head = 4 * trained * shape.hidden * shape.vocabulary
     attention = 2 * dealt.squares * shape.query * shape.layers * (3.5 + again)
     kept = shape.kept_by_attention(nf4=False) + shape.kept_by_mlp
-    traffic = 2 * tokens * kept * shape.layers * _TRAFFIC * (1 + again / 3) + 18 * trained * shape.vocabulary
+    traffic = shape.number_bytes * tokens * kept * shape.layers * _TRAFFIC * (1 + again / 3)
+    traffic += 18 * trained * shape.vocabulary
     if nf4:  # weights are dequantized at each use; the base's products are added to the adapters', written before
-        traffic += packs * shape.layers * shape.weights * (2 + _NF4_BYTES) * (2 + again)
+        traffic += packs * shape.layers * shape.weights * (shape.number_bytes + _NF4_BYTES) * (2 + again)
         outputs = shape.query + 2 * shape.key + shape.hidden + 2 * shape.intermediate
-        traffic += 2 * tokens * shape.layers * outputs * 2 * (1 + again)
+        traffic += shape.number_bytes * tokens * shape.layers * outputs * 2 * (1 + again)
     computing = (products + head + _ATTENTION * attention) / speed.operations + traffic / speed.bandwidth
     starting = _LAYER_STARTS + again * _AGAIN_STARTS + nf4 * 7 * _DEQUANTIZE_STARTS * (2 + again)
     if dealt.fullest.keys > dealt.fullest.tokens:
         starting += _SHARING_STARTS * (1 + again / 2)
     processor = speed.start * shape.layers * (packs * starting + _STEP_STARTS)
-    # the one hides behind the other as long as that takes much longer, and never quite (the power is measured)
+    # the one hides behind the other as long as that takes much longer, and never quite (the power is fitted)
     return (computing**4 + processor**4) ** (1 / 4)

@@ -34,7 +34,7 @@ def swiglu(both: Tensor) -> Tensor:
 
 
 def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """silu(gate) * up once more, and the gradient to [gate, up] from the one to it."""
+    """silu(gate) * up once more, perhaps in the gradient's place, and the gradient to [gate, up] from the one to it."""
     if both.is_cuda:
         return import_module("tasks.core.training.engine.gpu_kernel").swiglu_again(both, gradient)
     return _swiglu_again(both, gradient)

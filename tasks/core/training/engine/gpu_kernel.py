@@ -15,16 +15,17 @@ _BLOCK = 1024
 def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     """(tokens, width) and (tokens, 2 width) from (tokens, [gate, up]) and the gradient to silu(gate) * up.
 
-    Both contiguous. Computes in float32, as elementwise.py's function of this name does.
+    Both contiguous; the first result takes the gradient's place, for here memory is fullest. Computes in float32, as
+    elementwise.py's function of this name does.
     """
     tokens, width = gradient.shape
-    activation, to_both = torch.empty_like(gradient), torch.empty_like(both)
-    _kernel[(tokens, triton.cdiv(width, _BLOCK))](both, gradient, activation, to_both, width, BLOCK=_BLOCK)
-    return activation, to_both
+    to_both = torch.empty_like(both)
+    _kernel[(tokens, triton.cdiv(width, _BLOCK))](both, gradient, to_both, width, BLOCK=_BLOCK)
+    return gradient, to_both
 
 
 @triton.jit
-def _kernel(both, gradient, activation, to_both, width, BLOCK: tl.constexpr):
+def _kernel(both, gradient, to_both, width, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width
@@ -34,6 +35,6 @@ def _kernel(both, gradient, activation, to_both, width, BLOCK: tl.constexpr):
     slope = tl.load(gradient + narrow, mask=inside).to(tl.float32)
     sigmoid = tl.sigmoid(gate)
     silu = gate * sigmoid
-    tl.store(activation + narrow, silu * up, mask=inside)
+    tl.store(gradient + narrow, silu * up, mask=inside)
     tl.store(to_both + wide, slope * up * (sigmoid + silu * (1 - sigmoid)), mask=inside)
     tl.store(to_both + wide + width, slope * silu, mask=inside)
