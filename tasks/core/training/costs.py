@@ -40,7 +40,7 @@ class Shape:
     tied: bool
     ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
     state_bytes: int  # of the optimizer, per trained parameter
-    number_bytes: int = 2  # of an activation, and of a weight that is not NF4
+    number_bytes: int  # of an activation, and of a weight that is not NF4
 
     @property
     def weights(self) -> int:
