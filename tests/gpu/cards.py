@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 if "LOCAL_RANK" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES"):  # before torch is loaded
@@ -50,6 +51,7 @@ def run(size: Size, base: Path, out: Path) -> None:
     """One process's part; the first one writes."""
     ranks.join()
     machine, policy, scratch = look(), None, out / "scratch"
+    size = replace(size, steps=3 * size.steps)  # each card loads kernels for sizes of its own, and all wait for it
     for batch in (size.rows, 3 * size.rows):
         rows = Rows(sft_rows(size, batch), [])
         training, schedule, trainer_out = stage_of(size, Stage1, batch, scratch, backend="engine", base_weights="bf16")
