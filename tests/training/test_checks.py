@@ -200,6 +200,18 @@ def test_how_much_packing_may_differ(dtype, allowed):
     assert problem(one + 2.5 * allowed, few), "both lean one way"
 
 
+def test_rounding_that_rows_with_one_beginning_share_is_no_fault():
+    one, tokens = torch.tensor([-4.8]), torch.tensor([512])
+
+    def problem(gap, usual):
+        proof = checks.Compared(one, one - gap, tokens, torch.bfloat16, (usual, usual))
+        return checks.check_packing(proof, "another").problem
+
+    assert not problem(0.027, usual=0.09), "seen on short rows: 0.3 of what rounding makes of a token"
+    assert "by 0.0400 nats a token, more than 0.036" in problem(0.04, usual=0.09)
+    assert "more than 0.02." in problem(0.027, usual=0.04)
+
+
 @pytest.mark.parametrize(("off", "usual", "ok"), [(0.14, 0.05, True), (0.16, 0.05, False), (9e-5, 0.0, True)])
 def test_how_far_from_float32_packed_rows_may_be(off, usual, ok):
     nothing, tokens = torch.zeros(0), torch.tensor([500, 300])

@@ -87,7 +87,10 @@ class OnEngine(Sealed, Trainer):
 
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
-        """A few rows: PEFT's forward pass over each alone, the engine's over all packed, and how far both are off."""
+        """A few rows: PEFT's forward pass over each alone, in float32, and the engine's over all packed.
+
+        And how far the latter is off, beside PEFT's where it rounds as the engine does.
+        """
         rows = self._proven(rows)
         self.model.eval()
         self.engine.refresh()
@@ -98,7 +101,7 @@ class OnEngine(Sealed, Trainer):
         with never_rounded(self.model):
             exact = self._alone(rows)
         rounding = tuple((told - exact).square().mean().sqrt().item() for told in (alone, packed))
-        means = (pack.sums(told) / counts for told in (alone, packed))
+        means = (pack.sums(told) / counts for told in (exact, packed))
         return Compared(*means, counts, self.engine.dtype, rounding)
 
     def _proven(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
