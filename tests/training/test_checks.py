@@ -207,9 +207,9 @@ def test_rounding_that_rows_with_one_beginning_share_is_no_fault():
         proof = checks.Compared(one, one - gap, tokens, torch.bfloat16, (usual, usual))
         return checks.check_packing(proof, "another").problem
 
-    assert not problem(0.027, usual=0.09), "seen on short rows: 0.3 of what rounding makes of a token"
-    assert "by 0.0400 nats a token, more than 0.036" in problem(0.04, usual=0.09)
-    assert "more than 0.02." in problem(0.027, usual=0.04)
+    assert not problem(0.043, usual=0.1), "seen on short rows"
+    assert "by 0.1100 nats a token, more than 0.1." in problem(0.11, usual=0.1)
+    assert "more than 0.02." in problem(0.03, usual=0.01)
 
 
 @pytest.mark.parametrize(("off", "usual", "ok"), [(0.14, 0.05, True), (0.16, 0.05, False), (9e-5, 0.0, True)])

@@ -19,9 +19,8 @@ LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}  # mean nats per token of an answer
 SETTLED = 512  # trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of SAME_LOSS
-_LEAN = 0.4
-"""Of a token's rounding error, which may be left in a mean: rows that begin alike share their beginning's. In float32's
-eyes 144 and 188 such tokens leaned by 0.29 of it alone, 512 that began in several ways by 0.19 (SmolLM2)."""
+# But rows that begin alike share what rounding makes of their beginning: right runs' means were off by up to 0.43 of
+# what it makes of a single token (SmolLM2, short rows), and may be by all of it.
 _ROUNDING = 3  # times as far from float32 as alone; over 130 tokens right runs were 0.7 to 1.7 times as far (SmolLM2)
 _ROUNDING_FLOOR = 1e-4  # nats: what the order of sums alone makes of float32's
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
@@ -125,15 +124,15 @@ def check_packing(proof: Compared, otherwise: str, moment: str = "at_start") -> 
     """Mean log-probs of a few answers are the same with other rows beside them as for each row alone, nats a token.
 
     So is the mean over all of them, in which most noise cancels and a fault that leans one way does not. In 16 bits
-    fewer than SETTLED tokens may differ by more, as their mean is noisier, and so may those of a model that rounding
-    hits hard. otherwise: the setting that avoids the fault.
+    fewer than SETTLED tokens may differ by more, as their mean is noisier, and all by what rounding makes of one
+    token. otherwise: the setting that avoids the fault.
     """
     gaps, tokens = proof.alone - proof.together, proof.tokens
     gaps = torch.cat([gaps, (gaps * tokens).sum(0, keepdim=True) / tokens.sum()]).abs()
     limits = torch.full_like(gaps, SAME_LOSS[proof.dtype])
     if proof.dtype != torch.float32:
-        limits.clamp_(min=_LEAN * proof.rounding[0] if proof.rounding else 0)
         limits *= (SETTLED / torch.cat([tokens, tokens.sum(0, keepdim=True)])).sqrt().clamp(min=1)
+        limits.clamp_(min=proof.rounding[0] if proof.rounding else 0)
     worst = (gaps / limits).argmax()  # one that is no number counts as the largest
     gap, most = gaps[worst].item(), limits[worst].item()
     problem = (
