@@ -59,7 +59,9 @@ def test_the_demos_own_model_learns(sft, demo_base, backend):  # noqa: F811
 def test_a_young_adapter_of_the_demos_own_model_is_taken_for_what_it_is(sft, demo_base):  # noqa: F811
     """Most of its updates are smaller than bf16's last bit, and PEFT's forward pass is 0.15 nats a token off."""
     train(changed(sft, base=str(demo_base), epochs=2, learning_rate=1e-4, backend="engine"))
-    assert checked(sft.out)["packed_against_alone_at_the_end"] < 0.06
+    found = checked(sft.out)
+    assert found["packed_against_alone_at_the_end"] < 1e-2
+    assert abs(found["mean_off_from_float32_at_the_end"]) < 0.06
 
 
 def test_an_adapter_folder_is_complete_and_names_no_place_of_this_machine(sft):

@@ -19,23 +19,30 @@ LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}  # mean nats per token of an answer
 SETTLED = 512  # trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of SAME_LOSS
-# But rows that begin alike share what rounding makes of their beginning: right runs' means were off by up to 0.43 of
-# what it makes of a single token (SmolLM2, short rows), and may be by all of it.
 _ROUNDING = 3  # times as far from float32 as alone; over 130 tokens right runs were 0.7 to 1.7 times as far (SmolLM2)
 _ROUNDING_FLOOR = 1e-4  # nats: what the order of sums alone makes of float32's
+_LEAN = 1  # of a token's rounding: rows that begin alike share their beginning's; right runs leaned by 0.43 (SmolLM2)
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How far a token's log-prob is off from float32's, in nats."""
+
+    usual: float  # of each row by itself, as PEFT computes it in 16 bits; root mean square
+    off: float  # of the rows packed by the engine; root mean square
+    lean: float  # of the same; mean
 
 
 @dataclass(frozen=True)
 class Compared:
     """Mean log-probs of a few answers, (answers,) each, in nats a token."""
 
-    alone: torch.Tensor  # of every row by itself; in float32 where `rounding` is told
+    alone: torch.Tensor  # of every row by itself
     together: torch.Tensor  # of all rows packed or padded
     tokens: torch.Tensor  # trained ones of each answer
-    dtype: torch.dtype  # that computed `together`
-    rounding: tuple[float, float] | None = None
-    """Nats that a token is off from float32 (root mean square): alone, together. None where nobody computed that."""
+    dtype: torch.dtype  # that computed both
+    rounding: Rounding | None = None  # where somebody else computed both: the engine
 
 
 def check_complete(policy: PeftModel, targets: list[str]) -> list[Check]:
@@ -124,15 +131,14 @@ def check_packing(proof: Compared, otherwise: str, moment: str = "at_start") -> 
     """Mean log-probs of a few answers are the same with other rows beside them as for each row alone, nats a token.
 
     So is the mean over all of them, in which most noise cancels and a fault that leans one way does not. In 16 bits
-    fewer than SETTLED tokens may differ by more, as their mean is noisier, and all by what rounding makes of one
-    token. otherwise: the setting that avoids the fault.
+    fewer than SETTLED tokens may differ by more, as their mean is noisier. otherwise: the setting that avoids the
+    fault.
     """
     gaps, tokens = proof.alone - proof.together, proof.tokens
     gaps = torch.cat([gaps, (gaps * tokens).sum(0, keepdim=True) / tokens.sum()]).abs()
     limits = torch.full_like(gaps, SAME_LOSS[proof.dtype])
     if proof.dtype != torch.float32:
         limits *= (SETTLED / torch.cat([tokens, tokens.sum(0, keepdim=True)])).sqrt().clamp(min=1)
-        limits.clamp_(min=proof.rounding[0] if proof.rounding else 0)
     worst = (gaps / limits).argmax()  # one that is no number counts as the largest
     gap, most = gaps[worst].item(), limits[worst].item()
     problem = (
@@ -144,20 +150,36 @@ def check_packing(proof: Compared, otherwise: str, moment: str = "at_start") -> 
     return Check(name, round(gap, 6), "nats a token", limit, "" if ok else problem)
 
 
-def check_rounding(proof: Compared, otherwise: str, moment: str = "at_start") -> Check:
-    """Packed tokens' log-probs are about as far from float32's as each row's alone: what is more is no rounding.
+def check_rounding(proof: Compared, otherwise: str, moment: str = "at_start") -> list[Check]:
+    """Packed tokens' log-probs are about as far from float32's as PEFT's: what is more is no rounding.
 
-    Rounding hits few tokens hard, so that fewer than SETTLED tokens may be further off.
+    Their mean is off by less: most rounding cancels in it, and a fault that leans one way does not. Rounding hits few
+    tokens hard, so that fewer than SETTLED tokens may be further off.
     """
-    usual, off = proof.rounding
-    times = _ROUNDING * max(1, SETTLED / proof.tokens.sum().item()) ** 0.5
-    most = max(times * usual, _ROUNDING_FLOOR)
-    problem = (
-        f"Log-probs of rows packed together are off from float32's by {off:.4f} nats a token, more than {most:.2g}:"
-        f" rounding makes {usual:.2g} of each row alone. Use {otherwise}."
-    )
-    ok = off <= most  # not so where it is no number
-    return Check(f"off_from_float32_{moment}", round(off, 6), "nats a token", f"<= {most:.2g}", "" if ok else problem)
+    told, noisier = proof.rounding, max(1, SETTLED / proof.tokens.sum().item()) ** 0.5
+    most = max(_ROUNDING * noisier * told.usual, _ROUNDING_FLOOR)
+    leaning = max(_LEAN * noisier * told.usual, _ROUNDING_FLOOR)
+    beyond = f"rounding makes {told.usual:.2g} of each row alone. Use {otherwise}."
+    begin = "Log-probs of rows packed together are off from float32's by"
+    problem = f"{begin} {told.off:.4f} nats a token, more than {most:.2g}: {beyond}"
+    leans = f"{begin} {abs(told.lean):.4f} nats on average, more than {leaning:.2g}: {beyond}"
+    # neither holds where it is no number
+    return [
+        Check(
+            f"off_from_float32_{moment}",
+            round(told.off, 6),
+            "nats a token",
+            f"<= {most:.2g}",
+            "" if told.off <= most else problem,
+        ),
+        Check(
+            f"mean_off_from_float32_{moment}",
+            round(told.lean, 6),
+            "nats a token",
+            f"+- {leaning:.2g}",
+            "" if abs(told.lean) <= leaning else leans,
+        ),
+    ]
 
 
 def check_reference(told: dict[str, float]) -> list[Check]:

@@ -51,7 +51,7 @@ class Proof:
         proof = self._trainer.proof(self._rows.train)
         self._report.add(checks.check_packing(proof, self._trainer.otherwise, moment))
         if proof.rounding is not None:
-            self._report.add(checks.check_rounding(proof, self._trainer.otherwise, moment))
+            self._report.add(*checks.check_rounding(proof, self._trainer.otherwise, moment))
 
     def callback(self, resumed: Path | None) -> TrainerCallback:
         """What is checked while it trains; resumed: the checkpoint that it goes on from."""

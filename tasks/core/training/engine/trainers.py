@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from tasks.core.settings import Stage, Training
 from tasks.core.training import ranks
-from tasks.core.training.checks import SETTLED, Compared
+from tasks.core.training.checks import SETTLED, Compared, Rounding
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.engine.packs import Pack, pack_of, packs, sent_to, trained_of
 from tasks.core.training.engine.rounding import never_rounded, rounded_once
@@ -40,6 +40,10 @@ class _Step:
     """An optimizer step's rows. A class of its own, for accelerate looks at every number of lists and dicts."""
 
     rows: list[dict[str, Any]]
+
+
+def _rms(values: Tensor) -> float:
+    return values.square().mean().sqrt().item()
 
 
 def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
@@ -87,22 +91,21 @@ class OnEngine(Sealed, Trainer):
 
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
-        """A few rows: PEFT's forward pass over each alone, in float32, and the engine's over all packed.
-
-        And how far the latter is off, beside PEFT's where it rounds as the engine does.
-        """
+        """A few rows by the engine, each alone and all packed; and how far that is off from float32, beside PEFT's."""
         rows = self._proven(rows)
+        answers = [answer for row in rows for answer in answers_of(row)]
         self.model.eval()
         self.engine.refresh()
         pack = pack_of(rows, self.engine.device)
-        packed, counts = self.engine.log_probs(pack), pack.counts()
-        with rounded_once(self.model):
-            alone = self._alone(rows)
+        packed, counts, alone = self.engine.log_probs(pack), pack.counts(), self._each_alone(answers)
         with never_rounded(self.model):
-            exact = self._alone(rows)
-        rounding = tuple((told - exact).square().mean().sqrt().item() for told in (alone, packed))
-        means = (pack.sums(told) / counts for told in (exact, packed))
-        return Compared(*means, counts, self.engine.dtype, rounding)
+            exact = usual = self._by_peft(answers)
+        if self.engine.dtype != torch.float32:
+            with rounded_once(self.model):
+                usual = self._by_peft(answers)
+        off = packed - exact
+        rounding = Rounding(_rms(usual - exact), _rms(off), off.mean().item())
+        return Compared(pack.sums(alone) / counts, pack.sums(packed) / counts, counts, self.engine.dtype, rounding)
 
     def _proven(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Two rows, and more until they tell enough or fill a micro-batch."""
@@ -115,9 +118,14 @@ class OnEngine(Sealed, Trainer):
             told.append(row)
         return told
 
-    def _alone(self, rows: list[dict[str, Any]]) -> Tensor:
-        """Log-probs of the rows' trained tokens by PEFT's forward pass, in a pack's order."""
-        return torch.cat([log_probs_alone(self.model, *answer) for row in rows for answer in answers_of(row)])
+    def _each_alone(self, answers: list[tuple[list[int], list[int]]]) -> Tensor:
+        """Log-probs of the answers' trained tokens by the engine, each answer in a pack of its own."""
+        rows = ({"input_ids": ids, "labels": labels} for ids, labels in answers)
+        return torch.cat([self.engine.log_probs(pack_of([row], self.engine.device)) for row in rows])
+
+    def _by_peft(self, answers: list[tuple[list[int], list[int]]]) -> Tensor:
+        """The same by PEFT's forward pass."""
+        return torch.cat([log_probs_alone(self.model, *answer) for answer in answers])
 
     def seconds_per_step(self) -> float:
         """Median of this process's optimizer steps, without the first three; 0 where it made no more."""
