@@ -150,8 +150,6 @@ class Training(Section):
     """Share of the optimizer steps over which the learning rate rises to its peak; cosine decay follows."""
     assistant_only_loss: bool = True
     """Train on the assistant's tokens only; false trains on the whole text."""
-    gradient_checkpointing: Annotated[bool, BESIDE] = True
-    """Recompute activations in the backward pass: less memory, more time. The engine decides for each layer itself."""
     max_minutes: Annotated[float, BESIDE, Field(ge=0)] = 0
     """Minutes after which a stage stops with a checkpoint, to be gone on from by the next run; 0 is no limit."""
     shrink: bool = False
@@ -192,6 +190,8 @@ class Stage(Section):
     """Rows per optimizer step."""
     micro_batch: Annotated[Count, BESIDE]
     """Rows per forward pass with TRL; accumulation makes up the effective batch. The engine packs what fits."""
+    gradient_checkpointing: Annotated[bool, BESIDE] = True
+    """Recompute activations in the backward pass: less memory, more time. The engine decides for each layer itself."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW."""
     token_budget: Annotated[int, Field(ge=0)] = 0

@@ -134,7 +134,7 @@ def run_trl(size: Size, base: Path, out: Path) -> None:
     machine = look()
     if machine.device == "cpu":
         use_on_cpu()
-    stage = stage_of(size, Stage1, size.rows, base.parent / "trainer", gradient_checkpointing=True)
+    stage = stage_of(size, Stage1, size.rows, base.parent / "trainer")
     policy = load_policy(base, None, stage[0], machine)
     rows = sft_rows(size, size.rows)
     trainer = sft_trainer(policy, load_tokenizer(base), Rows(rows, []), stage, machine)
@@ -153,7 +153,7 @@ def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
     machine, rows = look(), pairs(size)
     if machine.device == "cpu":
         use_on_cpu()
-    stage = stage_of(size, Stage3, size.pairs, base.parent / "trainer", gradient_checkpointing=True)
+    stage = stage_of(size, Stage3, size.pairs, base.parent / "trainer")
     policy = load_policy(base, None, stage[0], machine)
     told = arguments(*stage, machine, len(rows)) | {"per_device_train_batch_size": 1}
     columns = {name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}

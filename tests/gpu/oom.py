@@ -109,10 +109,9 @@ def compare(spec: TrainingSpec, backend: str, out: Path) -> list:
 
 
 def main(base: Path, rows: Path, out: Path, length: int) -> int:
-    training = Training(max_length=length, gradient_checkpointing=False).model_dump(mode="json")
-    values = Stage2(epochs=1, effective_batch=BATCH, micro_batch=BATCH, log_every=1, save_every=5).model_dump(
-        mode="json"
-    )
+    training = Training(max_length=length).model_dump(mode="json")
+    schedule = Stage2(epochs=1, effective_batch=BATCH, micro_batch=BATCH, log_every=1, save_every=5)
+    values = schedule.model_dump(mode="json") | {"gradient_checkpointing": False}
     spec = TrainingSpec("stage2", "sft", str(base), None, str(rows), str(out), training, values)
     table = [compare(spec, backend, out) for backend in ("engine", "trl")]
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU (rehearsal)"

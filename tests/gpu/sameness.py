@@ -33,7 +33,7 @@ from tests.gpu.stages import run
 
 STEPS, BATCH, ROWS = 20, 8, 32
 ON_GPU = torch.cuda.is_available()
-COMMON = {"max_length": 2048, "gradient_checkpointing": False}
+COMMON = {"max_length": 2048}
 RUNS = {
     "TRL, float32": ("trl", "float32", 0.0),
     "engine, float32": ("engine", "float32", 0.0),
@@ -75,7 +75,7 @@ def single_rows(base: Path, data: Path, compute: str) -> str:
         use_on_cpu()
     encoded = [encode_sft(tokenizer, row, False) for row in read_rows(data / "rows.jsonl", ("messages",))]
     rows = Rows([row for row in encoded if row["positions"] <= COMMON["max_length"]][:ROWS], [])
-    schedule, losses = Stage2(epochs=1, effective_batch=ROWS, micro_batch=2), []
+    schedule, losses = Stage2(epochs=1, effective_batch=ROWS, micro_batch=2, gradient_checkpointing=False), []
     for backend in ("trl", "engine"):
         training = Training(**COMMON, backend=backend)
         policy, told = load_policy(base, None, training, machine, ON_GPU), (training, schedule, data)
@@ -99,7 +99,7 @@ def spec_of(base: Path, data: Path, out: Path, what: tuple) -> TrainingSpec:
     training = Training(**COMMON).model_dump(mode="json")
     schedule = kind(epochs=1, effective_batch=BATCH, micro_batch=2, learning_rate=rate, log_every=1, save_every=5)
     number = 3 if method == "dpo" else 2
-    values = schedule.model_dump(mode="json")
+    values = schedule.model_dump(mode="json") | {"gradient_checkpointing": False}
     return TrainingSpec(f"stage{number}", method, str(base), start, str(some), str(out / method), training, values)
 
 

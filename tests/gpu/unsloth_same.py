@@ -23,7 +23,7 @@ from tasks.core.records import TrainingSpec
 from tasks.core.settings import Stage2, Stage3, Training
 from tests.tiny import chat_rows, preference_pairs, write_jsonl
 
-TRAINING = Training(max_length=1024, lora_rank=16, gradient_checkpointing=True)
+TRAINING = Training(max_length=1024, lora_rank=16)
 SCHEDULE = {"epochs": 1, "effective_batch": 8, "micro_batch": 4, "log_every": 1, "save_every": 1000}
 SFT_TOLERANCE, DPO_TOLERANCE = 0.01, 0.03  # of the loss; in nats
 

@@ -137,11 +137,11 @@ def test_unsloths_policy_is_trained_and_saved_as_the_others(stand_in, method, re
 
 
 def test_unsloths_weights_are_float32_and_a_strange_start_is_refused(stand_in, base, stage2):
-    training = Training(max_length=512, lora_rank=4, lora_alpha=8, gradient_checkpointing=True)
-    policy = load_fast_policy(base, stage2, training, CPU)
+    training = Training(max_length=512, lora_rank=4, lora_alpha=8)
+    policy = load_fast_policy(base, stage2, training, CPU, checkpointing=True)
     assert {weight.dtype for name, weight in policy.named_parameters() if "lora_" in name} == {torch.float32}
     with pytest.raises(RequestError, match=r"has r 4 \(settings: 6\)"):
-        load_fast_policy(base, stage2, training.model_copy(update={"lora_rank": 6}), CPU)
+        load_fast_policy(base, stage2, training.model_copy(update={"lora_rank": 6}), CPU, checkpointing=True)
 
 
 def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkeypatch):

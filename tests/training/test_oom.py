@@ -172,7 +172,7 @@ def test_the_order_in_which_the_engine_gives_up():
 
 
 def test_a_micro_batch_still_divides_the_effective_batch():
-    told = every_try(tried({"gradient_checkpointing": False}, effective_batch=12, micro_batch=12))
+    told = every_try(tried(effective_batch=12, micro_batch=12, gradient_checkpointing=False))
     assert told == [{"micro_batch": n} for n in (6, 3, 1)] + [{"gradient_checkpointing": True}]
 
 

@@ -126,7 +126,9 @@ def load_policy(
     return policy
 
 
-def load_fast_policy(base: Path, start: Path | None, training: Training, machine: Machine) -> PeftModel:
+def load_fast_policy(
+    base: Path, start: Path | None, training: Training, machine: Machine, checkpointing: bool
+) -> PeftModel:
     """The same policy as Unsloth loads and patches it; Unsloth was imported before anything of transformers."""
     fast = import_module("unsloth").FastLanguageModel
     with redirect_stdout(sys.stderr):  # its words would stand among our JSON lines
@@ -148,7 +150,7 @@ def load_fast_policy(base: Path, start: Path | None, training: Training, machine
             lora_dropout=training.lora_dropout,
             bias="none",
             target_modules=list(training.target_modules),
-            use_gradient_checkpointing="unsloth" if training.gradient_checkpointing else False,
+            use_gradient_checkpointing="unsloth" if checkpointing else False,
             random_state=training.seed,
         )
     config = policy.peft_config["default"]  # Unsloth writes a mapping and perhaps a pattern; PEFT needs neither

@@ -118,7 +118,7 @@ def is_full(error: RuntimeError) -> bool:
 
 def lighter(tried: Try) -> dict[str, Any] | None:
     """The next thing to give up, {name: new value}; None if nothing is left."""
-    same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.training, tried.schedule)
+    same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.schedule)
     return same or _smaller(tried)
 
 
@@ -156,12 +156,12 @@ def _lighter_plan(tried: Try) -> dict[str, Any] | None:
     return None
 
 
-def _lighter_batch(training: Training, schedule: Stage) -> dict[str, Any] | None:
+def _lighter_batch(schedule: Stage) -> dict[str, Any] | None:
     """Accumulation makes up the effective batch, so the micro-batch has to divide it."""
     if schedule.micro_batch > 1:
         fitting = range(schedule.micro_batch // 2, 0, -1)
         return {"micro_batch": next(size for size in fitting if schedule.effective_batch % size == 0)}
-    return None if training.gradient_checkpointing else {"gradient_checkpointing": True}
+    return None if schedule.gradient_checkpointing else {"gradient_checkpointing": True}
 
 
 def _smaller(tried: Try) -> dict[str, Any] | None:
@@ -189,7 +189,7 @@ def _values(tried: Try) -> dict[str, Any]:
 def _in_use(tried: Try) -> str:
     if tried.plan:
         return f"it trained with {tried.plan}"
-    checkpointing = "with" if tried.training.gradient_checkpointing else "without"
+    checkpointing = "with" if tried.schedule.gradient_checkpointing else "without"
     return f"it trained {tried.schedule.micro_batch} row at a time, {checkpointing} gradient checkpointing"
 
 

@@ -128,8 +128,11 @@ def make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: 
     if plan is None:
         make = dpo_trainer if spec.method == "dpo" else sft_trainer
         backend = backend_of(spec).name
-        load = load_fast_policy if backend == "unsloth" else load_policy
-        trainer = make(load(base, start, tried.training, machine), tokenizer, tried.rows, stage, machine)
+        if backend == "unsloth":
+            policy = load_fast_policy(base, start, tried.training, machine, tried.schedule.gradient_checkpointing)
+        else:
+            policy = load_policy(base, start, tried.training, machine)
+        trainer = make(policy, tokenizer, tried.rows, stage, machine)
         trainer.backend = backend
         return trainer
     policy = load_policy(base, start, tried.training, machine, plan.nf4)

@@ -278,7 +278,7 @@ def arguments(training: Training, stage: Stage, out: Path, machine: Machine, row
         "optim": machine.optimizer,
         "bf16": False,  # the model is in its compute type already, and autocast would round the LoRA products
         "fp16": machine.compute == torch.float16,
-        "gradient_checkpointing": training.gradient_checkpointing,
+        "gradient_checkpointing": stage.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
         "logging_steps": min(stage.log_every, steps_of(stage, rows)),  # a short stage tells its last step at least
         "logging_nan_inf_filter": False,
