@@ -41,7 +41,7 @@ def main(out: Path, options: list[str]) -> None:
             launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={cards}"]
             command = [sys.executable, *launcher, script, "run", str(work / "base"), str(work), *options]
             visible = {"CUDA_VISIBLE_DEVICES": ",".join(str(card) for card in range(cards))}
-            subprocess.run(command, check=True, timeout=200, env=os.environ | visible)
+            subprocess.run(command, check=True, timeout=300, env=os.environ | visible)
         tell_all(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -51,7 +51,7 @@ def run(size: Size, base: Path, out: Path) -> None:
     """One process's part; the first one writes."""
     ranks.join()
     machine, policy, scratch = look(), None, out / "scratch"
-    size = replace(size, steps=3 * size.steps)  # each card loads kernels for sizes of its own, and all wait for it
+    size = replace(size, steps=3 * size.steps)  # the first ones load kernels for packs of all sizes
     for batch in (size.rows, 3 * size.rows):
         rows = Rows(sft_rows(size, batch), [])
         training, schedule, trainer_out = stage_of(size, Stage1, batch, scratch, backend="engine", base_weights="bf16")

@@ -33,7 +33,7 @@ from tests.gpu.stages import run
 
 STEPS, BATCH, ROWS = 20, 8, 32
 ON_GPU = torch.cuda.is_available()
-COMMON = {"max_length": 2048}
+MAX_LENGTH = 2048
 RUNS = {
     "TRL, float32": ("trl", "float32", 0.0),
     "engine, float32": ("engine", "float32", 0.0),
@@ -74,10 +74,10 @@ def single_rows(base: Path, data: Path, compute: str) -> str:
     if machine.device == "cpu":
         use_on_cpu()
     encoded = [encode_sft(tokenizer, row, False) for row in read_rows(data / "rows.jsonl", ("messages",))]
-    rows = Rows([row for row in encoded if row["positions"] <= COMMON["max_length"]][:ROWS], [])
+    rows = Rows([row for row in encoded if row["positions"] <= MAX_LENGTH][:ROWS], [])
     schedule, losses = Stage2(epochs=1, effective_batch=ROWS, micro_batch=2, gradient_checkpointing=False), []
     for backend in ("trl", "engine"):
-        training = Training(**COMMON, backend=backend)
+        training = Training(max_length=MAX_LENGTH, backend=backend)
         policy, told = load_policy(base, None, training, machine, ON_GPU), (training, schedule, data)
         if backend == "trl":
             trainer = sft_trainer(policy, tokenizer, rows, told, machine)
@@ -96,7 +96,7 @@ def spec_of(base: Path, data: Path, out: Path, what: tuple) -> TrainingSpec:
     some = out / f"{method}.jsonl"
     lines = (data / name).read_text(encoding="utf-8").splitlines(keepends=True)
     some.write_text("".join(lines[: STEPS * BATCH * 100 // 99]), encoding="utf-8")  # one of a hundred is held out
-    training = Training(**COMMON).model_dump(mode="json")
+    training = Training(max_length=MAX_LENGTH).model_dump(mode="json")
     schedule = kind(epochs=1, effective_batch=BATCH, micro_batch=2, learning_rate=rate, log_every=1, save_every=5)
     number = 3 if method == "dpo" else 2
     values = schedule.model_dump(mode="json") | {"gradient_checkpointing": False}
@@ -137,7 +137,8 @@ def update(base: Path, start: str | None, folder: Path, compute: str) -> torch.T
     if start:
         first = saved_weights(Path(start))
     else:
-        policy = load_policy(base, None, Training(**COMMON), replace(look(), compute=getattr(torch, compute)), True)
+        machine = replace(look(), compute=getattr(torch, compute))
+        policy = load_policy(base, None, Training(max_length=MAX_LENGTH), machine, True)
         first = {name: weight.detach().float().cpu() for name, weight in lora_weights(policy)}
     last = saved_weights(folder)
     added = torch.cat([(last[name].float() - first[name]).flatten() for name in sorted(last)])

@@ -19,8 +19,8 @@ from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
 TRAINING = {"max_length": 512, "lora_rank": 4, "lora_alpha": 8}
-SCHEDULE = {"epochs": 1, "effective_batch": 4, "micro_batch": 2, "log_every": 1, "save_every": 2, "keep": 2}
-SCHEDULE |= {"gradient_checkpointing": False}
+SCHEDULE = {"epochs": 1, "effective_batch": 4, "micro_batch": 2, "log_every": 1, "save_every": 2}
+SCHEDULE |= {"keep": 2, "gradient_checkpointing": False}
 
 H200 = Speed(operations=750e12, bandwidth=4.0e12, start=7.4e-6)
 SMALL = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 64}

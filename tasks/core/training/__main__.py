@@ -24,7 +24,7 @@ if __name__ == "__main__":  # before torch is loaded; a program that only import
         cards = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
         os.environ["CUDA_VISIBLE_DEVICES"] = cards[int(os.environ["LOCAL_RANK"])]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages: a CPU's kernel takes half as long to clear them
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages on a CPU: Linux clears them in half the time
 
 from tasks.core.child import become, start_over  # noqa: E402
 from tasks.core.errors import RequestError, WorkError  # noqa: E402

@@ -19,7 +19,7 @@ LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = 1e-2  # nats per sequence: the same weights and kernels, so only the order of sums may differ
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}  # mean nats per token of an answer
 SETTLED = 512  # trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of SAME_LOSS
-_ROUNDING = 3  # times as far from float32 as alone; over 130 tokens right runs were 0.7 to 1.7 times as far (SmolLM2)
+_ROUNDING = 3  # times as far from float32 as PEFT; over 130 tokens right runs were 0.7 to 1.7 times as far (SmolLM2)
 _ROUNDING_FLOOR = 1e-4  # nats: what the order of sums alone makes of float32's
 _LEAN = 1  # of a token's rounding: rows that begin alike share their beginning's; right runs leaned by 0.43 (SmolLM2)
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
@@ -29,7 +29,7 @@ MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
 class Rounding:
     """How far a token's log-prob is off from float32's, in nats."""
 
-    usual: float  # of each row by itself, as PEFT computes it in 16 bits; root mean square
+    usual: float  # of PEFT on each row alone, rounded where the engine rounds; root mean square
     off: float  # of the rows packed by the engine; root mean square
     lean: float  # of the same; mean
 
@@ -42,7 +42,7 @@ class Compared:
     together: torch.Tensor  # of all rows packed or padded
     tokens: torch.Tensor  # trained ones of each answer
     dtype: torch.dtype  # that computed both
-    rounding: Rounding | None = None  # where somebody else computed both: the engine
+    rounding: Rounding | None = None  # of the engine, for it is not PEFT
 
 
 def check_complete(policy: PeftModel, targets: list[str]) -> list[Check]:
@@ -151,34 +151,25 @@ def check_packing(proof: Compared, otherwise: str, moment: str = "at_start") -> 
 
 
 def check_rounding(proof: Compared, otherwise: str, moment: str = "at_start") -> list[Check]:
-    """Packed tokens' log-probs are about as far from float32's as PEFT's: what is more is no rounding.
+    """Packed tokens' log-probs are about as far from float32's as PEFT's, rounded likewise: more is no rounding.
 
     Their mean is off by less: most rounding cancels in it, and a fault that leans one way does not. Rounding hits few
     tokens hard, so that fewer than SETTLED tokens may be further off.
     """
     told, noisier = proof.rounding, max(1, SETTLED / proof.tokens.sum().item()) ** 0.5
-    most = max(_ROUNDING * noisier * told.usual, _ROUNDING_FLOOR)
-    leaning = max(_LEAN * noisier * told.usual, _ROUNDING_FLOOR)
-    beyond = f"rounding makes {told.usual:.2g} of each row alone. Use {otherwise}."
+    most, on_average = (max(times * noisier * told.usual, _ROUNDING_FLOOR) for times in (_ROUNDING, _LEAN))
     begin = "Log-probs of rows packed together are off from float32's by"
-    problem = f"{begin} {told.off:.4f} nats a token, more than {most:.2g}: {beyond}"
-    leans = f"{begin} {abs(told.lean):.4f} nats on average, more than {leaning:.2g}: {beyond}"
+    beyond = f"rounding makes {told.usual:.2g} of each row alone. Use {otherwise}."
+    far = f"{begin} {told.off:.4f} nats a token, more than {most:.2g}: {beyond}"
+    leaning = f"{begin} {abs(told.lean):.4f} nats on average, more than {on_average:.2g}: {beyond}"
     # neither holds where it is no number
+    found = (
+        ("off", told.off, f"<= {most:.2g}", "" if told.off <= most else far),
+        ("mean_off", told.lean, f"+- {on_average:.2g}", "" if abs(told.lean) <= on_average else leaning),
+    )
     return [
-        Check(
-            f"off_from_float32_{moment}",
-            round(told.off, 6),
-            "nats a token",
-            f"<= {most:.2g}",
-            "" if told.off <= most else problem,
-        ),
-        Check(
-            f"mean_off_from_float32_{moment}",
-            round(told.lean, 6),
-            "nats a token",
-            f"+- {leaning:.2g}",
-            "" if abs(told.lean) <= leaning else leans,
-        ),
+        Check(f"{name}_from_float32_{moment}", round(value, 6), "nats a token", limit, problem)
+        for name, value, limit, problem in found
     ]
 
 

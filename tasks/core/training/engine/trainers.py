@@ -91,7 +91,7 @@ class OnEngine(Sealed, Trainer):
 
     @torch.no_grad()
     def proof(self, rows: list[dict[str, Any]]) -> Compared:
-        """A few rows by the engine, each alone and all packed; and how far that is off from float32, beside PEFT's."""
+        """A few rows by the engine, each alone and all packed; and how far the packed ones are off from float32."""
         rows = self._proven(rows)
         answers = [answer for row in rows for answer in answers_of(row)]
         self.model.eval()
@@ -100,7 +100,7 @@ class OnEngine(Sealed, Trainer):
         packed, counts, alone = self.engine.log_probs(pack), pack.counts(), self._each_alone(answers)
         with never_rounded(self.model):
             exact = usual = self._by_peft(answers)
-        if self.engine.dtype != torch.float32:
+        if self.engine.dtype != torch.float32:  # else it would be the same again
             with rounded_once(self.model):
                 usual = self._by_peft(answers)
         off = packed - exact
