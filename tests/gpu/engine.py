@@ -187,7 +187,7 @@ def main(out: Path, parts: list[str], options: list[str]) -> None:
             if code:
                 tell(out, {"what": f"{part} failed", "plan": f"exit {code}"})
             if (out / "engine.jsonl").exists():
-                text = write_table(out)  # after each part: the machine may be taken back before the last one ends
+                text = write_table(out)  # after each part: a later part may be killed before the last one ends
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(text)
