@@ -42,10 +42,6 @@ class _Step:
     rows: list[dict[str, Any]]
 
 
-def _rms(values: Tensor) -> float:
-    return values.square().mean().sqrt().item()
-
-
 def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
     return {"step": _Step(rows)}
 
@@ -257,3 +253,7 @@ def engine_trainer(
     config = on_one_card(TrainingArguments(**told))
     kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
     return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)
+
+
+def _rms(values: Tensor) -> float:
+    return values.square().mean().sqrt().item()
