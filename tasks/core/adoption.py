@@ -15,7 +15,7 @@ from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError
 from tasks.core.plan import recipe_of
 from tasks.core.produce import Job, find_inputs, produce
-from tasks.core.records import Ref
+from tasks.core.records import UNFINISHED, Ref
 from tasks.core.run import Run
 from tasks.core.settings import Settings
 from tasks.core.steps import STAGES, chain
@@ -53,7 +53,7 @@ def adopt(run: Run, stage: str | None, folder: Path) -> tuple[Ref, bool]:
 
     def take(job: Job) -> dict[str, Any]:
         shutil.rmtree(job.out)  # what an interrupted training left there
-        shutil.copytree(folder, job.out, ignore=shutil.ignore_patterns("checkpoints", ".*"))
+        shutil.copytree(folder, job.out, ignore=shutil.ignore_patterns(*UNFINISHED, ".*"))
         return figures(job.out) | {"trained": _WHERE}
 
     return produce(run, stage, reads, take, lambda share, text: None), new

@@ -63,6 +63,10 @@ class Facts:
     words: dict[str, str] = field(default_factory=dict)
 
 
+UNFINISHED = ("checkpoints", "tokens")
+"""Folders of a stage that is not done: what it goes on from, and its rows as tokens."""
+
+
 @dataclass(frozen=True)
 class TrainingSpec:
     """All that one training process needs; written as JSON so that it can run alone on a GPU machine."""
@@ -72,6 +76,6 @@ class TrainingSpec:
     base: str  # folder of the base model with its tokenizer
     start: str | None  # adapter folder to continue; None starts a new adapter
     rows: str  # rows.parquet / rows.jsonl with `messages`, or pairs.jsonl with `prompt`, `chosen`, `rejected`
-    out: str  # folder that becomes the adapter; checkpoints live in it until the stage ends
+    out: str  # folder that becomes the adapter; UNFINISHED's folders live in it until the stage ends
     training: dict[str, Any]  # settings.Training as a dict
     schedule: dict[str, Any]  # settings.Stage or settings.PreferenceStage as a dict

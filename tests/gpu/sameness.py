@@ -23,11 +23,12 @@ from tasks.core.settings import Stage2, Stage3, Training
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
 from tasks.core.training.cpu_kernel import use_on_cpu
+from tasks.core.training.encoding import encode_rows
 from tasks.core.training.engine.trainers import engine_trainer
 from tasks.core.training.machine import look
 from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, read_config, saved_weights
 from tasks.core.training.planner import plan_stage
-from tasks.core.training.rows import Rows, encode_sft, read_rows
+from tasks.core.training.rows import Rows, read_rows
 from tasks.core.training.trainers import sft_trainer
 from tests.gpu.stages import run
 
@@ -73,7 +74,7 @@ def single_rows(base: Path, data: Path, compute: str) -> str:
     machine, tokenizer = replace(look(), compute=getattr(torch, compute)), load_tokenizer(base)
     if machine.device == "cpu":
         use_on_cpu()
-    encoded = [encode_sft(tokenizer, row, False) for row in read_rows(data / "rows.jsonl", ("messages",))]
+    encoded = encode_rows(tokenizer, read_rows(data / "rows.jsonl", "sft"), "sft", whole_text=False)
     rows = Rows([row for row in encoded if row["positions"] <= MAX_LENGTH][:ROWS], [])
     schedule, losses = Stage2(epochs=1, effective_batch=ROWS, micro_batch=2, gradient_checkpointing=False), []
     for backend in ("trl", "engine"):

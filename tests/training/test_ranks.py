@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from tasks.core.process import free_port
 from tasks.core.training import launcher, ranks
 from tasks.core.training.launcher import AGAIN
 from tasks.core.training.stage import train
+from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed, processes
 
 
@@ -84,6 +86,20 @@ def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
     done = by_two(changed(sft, backend="engine", max_length=8))
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: No row fits training.max_length=8")
+
+
+def test_two_processes_end_with_an_error_that_only_the_first_one_found(sft):
+    """It alone makes the rows tokens; here the template takes away the space that an answer begins with."""
+    base, rows = Path(sft.out).with_name("base"), chat_rows(29)
+    shutil.copytree(sft.base, base)
+    template = (base / "chat_template.jinja").read_text()
+    (base / "chat_template.jinja").write_text(template.replace("message['content']", "message['content'] | trim"))
+    rows[3]["messages"][-1]["content"] = " hold"
+    write_jsonl(Path(sft.rows), rows)
+    done = by_two(changed(sft, backend="engine", base=str(base)))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: The chat template renders the answer ' hold' as 'hold")
+    assert "Traceback" not in done.stderr
 
 
 def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(sft):

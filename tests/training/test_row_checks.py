@@ -1,22 +1,21 @@
 """Every check of the rows has a fault that it finds: planted where it would happen, the stage refuses and says by how
 much."""
 
-import json
 import logging
 import re
 from pathlib import Path
 
 import pytest
 
-from tasks.core.training import model, rows, stage
+from tasks.core.training import encoding, model, rows, stage
 from tasks.core.training.rows import IGNORED, longest
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked, refused
 
 
 def with_labels(change):
-    """A fault of encode_turns that changes the labels."""
-    return lambda encoded, *given: (encoded[0], change(*encoded))
+    """A fault of encode_chats that changes the labels."""
+    return lambda encoded, *given: ((ids, change(ids, labels)) for ids, labels in encoded)
 
 
 def shifted(by: int):
@@ -45,19 +44,19 @@ MASKS = {
 @pytest.mark.parametrize("fault", MASKS)
 def test_a_wrong_mask(sft, plant, fault):
     change, told = MASKS[fault]
-    plant(rows, "encode_turns", with_labels(change))
+    plant(encoding, "encode_chats", with_labels(change))
     refused(sft, told)
 
 
 def test_a_wrong_mask_of_a_pair(dpo, plant):
-    plant(rows, "encode_turns", with_labels(lambda ids, labels: [x if x != 2 else IGNORED for x in labels]))
+    plant(encoding, "encode_chats", with_labels(lambda ids, labels: [x if x != 2 else IGNORED for x in labels]))
     refused(dpo, "40 answers do not end in a trained")
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_tokens_that_do_not_say_what_the_template_rendered(method, request, plant):
     """As if the tokens of each row's first word got lost."""
-    plant(rows, "encode_turns", lambda encoded, *given: (encoded[0][2:], encoded[1][2:]))
+    plant(encoding, "encode_chats", lambda encoded, *given: ((ids[2:], labels[2:]) for ids, labels in encoded))
     refused(request.getfixturevalue(method), r"(29 of 29|20 of 20) conversations do not come back .*'<\|im_start\|>")
 
 
@@ -88,4 +87,4 @@ def test_rows_left_out_are_counted_in_the_table(sft, caplog):
 
 def rows_of(spec):
     tokenizer = model.load_tokenizer(Path(spec.base))
-    return [rows.encode_sft(tokenizer, json.loads(line), False) for line in Path(spec.rows).read_text().splitlines()]
+    return encoding.encode_rows(tokenizer, rows.read_rows(Path(spec.rows), "sft"), "sft", whole_text=False)

@@ -7,12 +7,14 @@ others: to them each process is alone.
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from tasks.core.child import die_with
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.training.engine.sequences import spread
 
 _T = TypeVar("_T")
@@ -29,7 +31,8 @@ def launched() -> bool:
 def join() -> None:
     """Joins the others that were started; each sees one card only."""
     die_with(int(os.environ.get(LAUNCHER, os.getppid())))  # torchrun's processes outlive it when it is killed outright
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    # NCCL's own ten minutes are too few where the others wait until the first one has made millions of rows tokens
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=timedelta(hours=1))
     for name in _TOLD:
         os.environ.pop(name, None)
 
@@ -45,12 +48,19 @@ def count() -> int:
 
 
 def from_first(find: Callable[[], _T]) -> _T:
-    """What the first process finds; the others wait for it and do not look."""
+    """What the first process finds; the others wait for it and do not look. Our own errors are raised in all."""
     if not dist.is_initialized():
         return find()
-    found = [find() if number() == 0 else None]
-    dist.broadcast_object_list(found)
-    return found[0]
+    told = [None, None]
+    if number() == 0:
+        try:
+            told[0] = find()
+        except (RequestError, WorkError) as error:
+            told[1] = error
+    dist.broadcast_object_list(told)
+    if told[1]:
+        raise told[1]
+    return told[0]
 
 
 def share(weights: list[int]) -> list[int]:

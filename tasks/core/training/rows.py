@@ -1,7 +1,6 @@
-"""Rows as token ids: which tokens are trained, which rows fit, in which order.
+"""A stage's rows: read from their file; once they are tokens, which fit and in which order.
 
-Reads rows.parquet or rows.jsonl (`messages`) for SFT, pairs.jsonl (`prompt`, `chosen`, `rejected`) for DPO. The text is
-what the base's own chat template renders; the trained span of an assistant turn is its content and the EOS behind it.
+Reads rows.parquet or rows.jsonl (`messages`) for SFT, pairs.jsonl (`prompt`, `chosen`, `rejected`) for DPO.
 """
 
 import json
@@ -12,13 +11,13 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 from pyarrow import ArrowInvalid
-from transformers import PreTrainedTokenizerFast
 
 from tasks.core.errors import RequestError, WorkError
 
 IGNORED = -100
 """Label of a token that is not trained (the index that PyTorch's cross entropy ignores)."""
 
+_COLUMNS = {"sft": ("messages",), "dpo": ("prompt", "chosen", "rejected")}
 _EVAL_FROM_ROWS, _EVAL_MOST = 20, 500  # 1 % of the rows, at most 500, is kept for eval loss; few rows keep one
 _PROVEN_TOKENS = 32  # trained tokens that a row which a proof takes has at least
 
@@ -36,13 +35,13 @@ class Rows:
         return sum(row["positions"] for row in self.train)
 
 
-def read_rows(file: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+def read_rows(file: Path, method: str) -> list[dict[str, Any]]:
     """The file's rows. Raises WorkError naming the line that is not JSON, or the row that lacks what it must have."""
     rows = _read_parquet(file) if file.suffix == ".parquet" else _read_jsonl(file)
     if not rows:
         raise WorkError(f"{file} has no rows. Make the file again.")
     for number, row in enumerate(rows, 1):
-        for name in columns:
+        for name in _COLUMNS[method]:
             if not isinstance(row, dict) or not row.get(name):
                 raise WorkError(f"{file}, row {number} has no {name}. Make the file again.")
     return rows
@@ -64,63 +63,6 @@ def _read_jsonl(file: Path) -> list[dict[str, Any]]:
             except ValueError as error:
                 raise WorkError(f"{file}, line {number} is not JSON: {error}. Make the file again.") from error
     return rows
-
-
-def encode_turns(tokenizer: PreTrainedTokenizerFast, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
-    """Token ids and labels of a conversation: every assistant turn's content and EOS is trained, nothing else is.
-
-    Raises WorkError if the template is not what training and serving can agree on: a turn that does not extend the text
-    before it, content that it rewrites, or no EOS behind it.
-    """
-    text = tokenizer.apply_chat_template(messages, tokenize=False)
-    spans = [_span(tokenizer, messages, turn, text) for turn, m in enumerate(messages) if m["role"] == "assistant"]
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    labels = [
-        token if any(start <= first and last <= end for start, end in spans) else IGNORED
-        for token, (first, last) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-    ]
-    return encoded["input_ids"], labels
-
-
-def _span(tokenizer, messages: list[dict[str, str]], turn: int, text: str) -> tuple[int, int]:
-    """First and past-last character of an assistant turn's trained text."""
-    before = tokenizer.apply_chat_template(messages[:turn], tokenize=False, add_generation_prompt=True)
-    content, eos = messages[turn]["content"], tokenizer.eos_token
-    if not text.startswith(before):
-        raise WorkError("The chat template does not extend the prompt it renders: training and serving would differ.")
-    if not text.startswith(content + eos, len(before)):
-        found = text[len(before) : len(before) + len(content) + len(eos)]
-        raise WorkError(
-            f"The chat template renders the answer {content[:40]!r} as {found[:60]!r}, without EOS {eos!r}."
-        )
-    return len(before), len(before) + len(content) + len(eos)
-
-
-def encode_sft(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any], whole_text: bool) -> dict[str, Any]:
-    """{"input_ids", "labels", "positions", "answers"} of one conversation; answers are its assistant texts."""
-    ids, labels = encode_turns(tokenizer, row["messages"])
-    answers = [message["content"] for message in row["messages"] if message["role"] == "assistant"]
-    labels = list(ids) if whole_text else labels
-    return {"input_ids": ids, "labels": labels, "positions": len(ids), "answers": answers}
-
-
-def encode_pair(tokenizer: PreTrainedTokenizerFast, row: dict[str, Any]) -> dict[str, Any]:
-    """{"prompt_ids", "chosen_ids", "rejected_ids", …} as for `encode_sft`: two answers behind the very same prompt."""
-    sides = {}
-    for side in ("chosen", "rejected"):
-        ids, labels = encode_turns(tokenizer, [*row["prompt"], *row[side]])
-        first = next((place for place, label in enumerate(labels) if label != IGNORED), len(ids))
-        last = max((place for place, label in enumerate(labels) if label != IGNORED), default=first - 1)
-        sides[side] = (ids[:first], ids[first : last + 1])
-    prompts = [prompt for prompt, _ in sides.values()]
-    if prompts[0] != prompts[1]:
-        raise WorkError(
-            "A pair's two answers change the tokens of their prompt: the template merges across its border."
-        )
-    ids = {f"{side}_ids": answer for side, (_, answer) in sides.items()}
-    positions = sum(len(prompt) + len(answer) for prompt, answer in sides.values())
-    answers = [row[side][-1]["content"] for side in sides]
-    return {"prompt_ids": prompts[0], **ids, "positions": positions, "answers": answers}
 
 
 def select(encoded: list[dict[str, Any]], max_length: int, budget: float, seed: int) -> Rows:

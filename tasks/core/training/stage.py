@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState,
 
 from tasks.core.digests import digest_file, digest_files, write_json
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import TrainingSpec
+from tasks.core.records import UNFINISHED, TrainingSpec
 from tasks.core.settings import Stage, Training
 from tasks.core.specs import settings_of
 from tasks.core.steps import STAGE_VERSION
@@ -22,6 +22,7 @@ from tasks.core.training.backend import Backend, choose_backend
 from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.cpu_kernel import use_on_cpu
+from tasks.core.training.encoding import encode_once
 from tasks.core.training.engine.trainers import OnEngine, engine_trainer
 from tasks.core.training.health import AsAskedNow, Health, TimeLimit, best_of, best_step, out_of_patience
 from tasks.core.training.machine import Machine, limit_memory, look, peak_memory_gib
@@ -41,7 +42,7 @@ from tasks.core.training.planner import Plan, plan_stage, steps_of
 from tasks.core.training.proofs import Proof
 from tasks.core.training.report import Report
 from tasks.core.training.row_checks import check_lengths, check_masks, check_template
-from tasks.core.training.rows import Rows, encode_pair, encode_sft, read_rows, select
+from tasks.core.training.rows import Rows, read_rows, select
 from tasks.core.training.telemetry import Telemetry, read_telemetry
 from tasks.core.training.trainers import dpo_trainer, sft_trainer
 
@@ -62,7 +63,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     tokenizer = load_tokenizer(Path(spec.base), training.template)
     read = _digests_of(spec)
     report = Report(out / "checks.json" if ranks.number() == 0 else None)
-    rows = _encode(spec, tokenizer, (training, schedule), report)
+    rows = _encode(spec, tokenizer, (training, schedule), read, report)
     _check_patience(spec.stage, schedule, rows)
 
     tried = Try(training, schedule, rows, bool(spec.start), earlier=tries)
@@ -199,18 +200,15 @@ def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
         )
 
 
-def _encode(spec: TrainingSpec, tokenizer, stage: tuple[Training, Stage], report: Report) -> Rows:
-    """The rows that are trained, as tokens, checked; stage is (training, schedule)."""
+def _encode(spec: TrainingSpec, tokenizer, stage: tuple[Training, Stage], read: dict[str, Any], report: Report) -> Rows:
+    """The rows that are trained, as tokens, checked; stage is (training, schedule), read what `_digests_of` found."""
     training, schedule = stage
-    raw = read_rows(Path(spec.rows), ("prompt", "chosen", "rejected") if spec.method == "dpo" else ("messages",))
-    if spec.method == "dpo":
-        encoded = [encode_pair(tokenizer, row) for row in raw]
-    else:
-        encoded = [encode_sft(tokenizer, row, not training.assistant_only_loss) for row in raw]
+    whole_text, raw = not training.assistant_only_loss, read_rows(Path(spec.rows), spec.method)
+    encoded = encode_once(Path(spec.out), read, tokenizer, raw, spec.method, whole_text)
     report.add(check_template(tokenizer, raw, encoded))
     rows = select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
     report.add(*check_lengths(rows, training.max_length))
-    report.add(*check_masks(tokenizer, rows.train + rows.evaluation, not training.assistant_only_loss))
+    report.add(*check_masks(tokenizer, rows.train + rows.evaluation, whole_text))
     return rows
 
 
@@ -299,5 +297,6 @@ def _write_beside(asked: TrainingSpec, spec: TrainingSpec, read: dict, report: R
     }
     write_json(out / "training_config.json", told)
     write_card(spec, read, report.checks, metrics)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    for folder in UNFINISHED:
+        shutil.rmtree(out / folder, ignore_errors=True)
     (out / TRIES).unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+"""Which tokens are trained; and that tokens are made once for a stage, whoever resumes it."""
+
+from pathlib import Path
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from tasks.core.errors import WorkError
+from tasks.core.training import encoding
+from tasks.core.training.encoding import encode_chats, encode_once, encode_rows
+from tasks.core.training.rows import IGNORED
+from tests.tiny import CHATML, chat_rows, make_tokenizer, preference_pairs
+
+TURNS = [
+    {"role": "user", "content": "시장은?"},
+    {"role": "assistant", "content": "약세다 📉"},
+    {"role": "user", "content": "and now?"},
+    {"role": "assistant", "content": "hold"},
+]
+COMPOSED = ("a\u0301", "\u110b\u1163", "\U0001f469\u200d\U0001f467")
+ODD = ("", " ", "\n", "\n\n", "끝 ", " 끝", "📉📈", "<|im_end|>", *COMPOSED)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer()
+
+
+def runs_of(tokenizer, labels):
+    text = tokenizer.decode([label if label != IGNORED else tokenizer.pad_token_id for label in labels])
+    return [run for run in text.split("<|endoftext|>") if run]
+
+
+def test_only_answers_and_their_eos_are_trained(tokenizer):
+    ids, labels = next(encode_chats(tokenizer, [TURNS]))
+    assert tokenizer.decode(ids) == tokenizer.apply_chat_template(TURNS, tokenize=False)
+    assert runs_of(tokenizer, labels) == ["약세다 📉<|im_end|>", "hold<|im_end|>"]
+    assert all(label in (IGNORED, token) for token, label in zip(ids, labels, strict=True))
+
+
+def byte_level() -> Tokenizer:
+    """As Qwen2.5's: several tokens may share one character, and Unicode is composed first."""
+    core = Tokenizer(models.BPE())
+    core.normalizer = normalizers.NFC()
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return core
+
+
+def sentence_pieces() -> Tokenizer:
+    """As Mistral's: spaces are letters, one is put first, and what is unknown falls apart into bytes."""
+    core = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return core
+
+
+@pytest.mark.parametrize("family", [byte_level, sentence_pieces])
+def test_a_token_is_trained_if_all_its_characters_are_an_answers(family):
+    """Whatever an answer begins and ends with, and where tokens reach across its borders."""
+    core = family()
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)] if family is sentence_pieces else []
+    core.train_from_iterator(
+        ["a\n끝b\n끝c\n끝d\n 끝e\n 끝f\nhold\n\n\ng\n\n"] * 3,
+        trainers.BpeTrainer(
+            vocab_size=700,
+            special_tokens=["<unk>", *bytes_],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet() if family is byte_level else [],
+            show_progress=False,
+        ),
+    )
+    core.add_special_tokens([AddedToken("<|im_end|>", special=True), AddedToken("<|pad|>", special=True)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|pad|>")
+    tokenizer.chat_template = CHATML
+    chats = [[*TURNS[:1], {"role": "assistant", "content": odd}, *TURNS[2:]] for odd in ODD]
+    across = 0
+    for chat, (ids, labels) in zip(chats, encode_chats(tokenizer, chats), strict=True):
+        text, spans = tokenizer.apply_chat_template(chat, tokenize=False), []
+        for turn in (1, 3):
+            start = len(tokenizer.apply_chat_template(chat[:turn], tokenize=False, add_generation_prompt=True))
+            spans.append((start, start + len(chat[turn]["content"] + "<|im_end|>")))
+        told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        places = told["offset_mapping"]
+        inside = [any(start <= first and last <= end for start, end in spans) for first, last in places]
+        wanted = [token if ok else IGNORED for token, ok in zip(told["input_ids"], inside, strict=True)]
+        assert (ids, labels) == (told["input_ids"], wanted)
+        across += sum(first < start < last for first, last in places for start, _ in spans)
+    assert across, "no token reached across a border"
+
+
+def test_the_prompt_of_a_trained_answer_is_what_serving_renders(tokenizer):
+    """The inserted system message and the header of the assistant's turn are in it, as at inference."""
+    ids, labels = next(encode_chats(tokenizer, [TURNS[:2]]))
+    first = next(place for place, label in enumerate(labels) if label != IGNORED)
+    assert ids[:first] == tokenizer.apply_chat_template(TURNS[:1], add_generation_prompt=True)["input_ids"]
+
+
+def test_whole_text_trains_every_token(tokenizer):
+    (row,) = encode_rows(tokenizer, [{"messages": TURNS}], "sft", whole_text=True)
+    assert row["labels"] == row["input_ids"]
+    assert row["positions"] == len(row["input_ids"])
+
+
+def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
+    pairs = preference_pairs(3)
+    for pair, row in zip(pairs, encode_rows(tokenizer, pairs, "dpo", whole_text=False), strict=True):
+        for side in ("chosen", "rejected"):
+            text = tokenizer.apply_chat_template([*pair["prompt"], *pair[side]], tokenize=False)
+            assert tokenizer.decode(row["prompt_ids"] + row[f"{side}_ids"]) == text.rstrip("\n")
+            assert row[f"{side}_ids"][-1] == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("message['content'] + '<|im_end|>'", "message['content']", "without EOS '<|im_end|>'"),
+        ("message['content'] + '<|im_end|>'", "message['content'] | upper + '<|im_end|>'", "renders the answer 'hold'"),
+        ("{{- '<|im_start|>assistant\\n' }}", "{{- '<|im_start|>model\\n' }}", "does not extend the prompt"),
+    ],
+)
+def test_a_template_that_training_and_serving_read_differently_is_refused(tokenizer, old, new, told):
+    other = make_tokenizer()
+    assert old in other.chat_template
+    other.chat_template = other.chat_template.replace(old, new)
+    with pytest.raises(WorkError, match=told):
+        next(encode_chats(other, [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "hold"}]]))
+
+
+@pytest.fixture
+def once(tokenizer, tmp_path, monkeypatch):
+    """once(rows, method, read): as a stage asks for them; `once.made` tells how often tokens were made."""
+
+    def ask(rows, method="sft", read="rows"):
+        return encode_once(tmp_path, {"read": read}, tokenizer, rows, method, False)
+
+    def count(*given):
+        ask.made += 1
+        return encode_chats(*given)
+
+    ask.made = 0
+    monkeypatch.setattr(encoding, "encode_chats", count)
+    return ask
+
+
+@pytest.mark.parametrize(("method", "make"), [("sft", chat_rows), ("dpo", preference_pairs)])
+def test_tokens_are_made_once(tokenizer, once, monkeypatch, method, make):
+    """Of any number of rows at a time they are the same, and read back they are what was made."""
+    rows = make(20)
+    right = encode_rows(tokenizer, rows, method, whole_text=False)
+    once.made = 0
+    monkeypatch.setattr(encoding, "_AT_ONCE", 300)
+    monkeypatch.setattr(encoding, "_KEPT_AT_ONCE", 3)
+    assert [once(rows, method) for _ in range(3)] == [right] * 3
+    assert once.made == 1
+
+
+def test_tokens_of_other_files_are_not_taken(once):
+    assert once(chat_rows(3), read="some") != once(chat_rows(3, seed=9), read="others")
+    assert once.made == 2
+
+
+def test_damaged_tokens_and_what_a_killed_process_left_are_made_anew(once, tmp_path, caplog):
+    right = once(chat_rows(9))
+    (file,) = tmp_path.rglob("tokens.parquet")
+    part = tmp_path / "tokens" / "unfinished" / file.parent.name
+    part.mkdir(parents=True)
+    Path(part / file.name).write_bytes(b"PAR1")
+    file.write_bytes(file.read_bytes()[:-40] + b"\0" * 40)
+    assert once(chat_rows(9)) == right
+    assert "the tokens kept for this stage are not used: tokens.parquet is missing or damaged" in caplog.text
+    assert once.made == 2
+    assert not part.parent.exists()
