@@ -17,6 +17,7 @@ from tasks.core.settings import Stage2, Training
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage as stage_module
 from tasks.core.training.engine.decoder import Engine
+from tasks.core.training.engine.trainers import OnEngine
 from tasks.core.training.oom import CardFull, Try, giving_way, in_force, lighter, read_tries
 from tasks.core.training.planner import Plan
 from tasks.core.training.rows import Rows
@@ -47,9 +48,9 @@ class FullCard:
             self.done = trainer.state.global_step
             return kept_engine_step(trainer, *rest, **named)
 
-        kept_engine_step = stage_module.OnEngine.training_step
+        kept_engine_step = OnEngine.training_step
         monkeypatch.setattr(Sealed, "training_step", training_step)
-        monkeypatch.setattr(stage_module.OnEngine, "training_step", engine_step)
+        monkeypatch.setattr(OnEngine, "training_step", engine_step)
         monkeypatch.setattr(Engine, "log_probs", log_probs)
 
     def use(self, size: int) -> None:

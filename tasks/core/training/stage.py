@@ -23,9 +23,10 @@ from tasks.core.training.card import write_card
 from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.cpu_kernel import use_on_cpu
 from tasks.core.training.encoding import encode_once
-from tasks.core.training.engine.trainers import OnEngine, engine_trainer
-from tasks.core.training.health import AsAskedNow, Health, TimeLimit, best_of, best_step, out_of_patience
-from tasks.core.training.machine import Machine, limit_memory, look, peak_memory_gib
+from tasks.core.training.engine.trainers import engine_trainer
+from tasks.core.training.health import AsAskedNow, Health, TimeLimit, best_step, out_of_patience
+from tasks.core.training.machine import Machine, limit_memory, look
+from tasks.core.training.metrics import metrics_of
 from tasks.core.training.model import (
     adapter_digests,
     check_library,
@@ -37,13 +38,13 @@ from tasks.core.training.model import (
     save_adapter,
     saved_weights,
 )
-from tasks.core.training.oom import TRIES, Try, begin, given_up, giving_way, in_force, tell_tries
-from tasks.core.training.planner import Plan, plan_stage, steps_of
+from tasks.core.training.oom import TRIES, Try, begin, given_up, giving_way, in_force
+from tasks.core.training.planner import Plan, plan_stage
 from tasks.core.training.proofs import Proof
 from tasks.core.training.report import Report
 from tasks.core.training.row_checks import check_lengths, check_masks, check_template
 from tasks.core.training.rows import Rows, read_rows, select
-from tasks.core.training.telemetry import Telemetry, read_telemetry
+from tasks.core.training.telemetry import Telemetry
 from tasks.core.training.trainers import dpo_trainer, sft_trainer
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,8 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
         return {}
 
     save_adapter(trainer.model, tokenizer, Path(spec.base), out)
-    metrics = _metrics(out, rows, schedule, machine) | {"left_out": rows.left_out, "resumed_from": resumed}
-    metrics |= {"seconds": round(time.monotonic() - started, 1)} | _told_of_backend(trainer)
-    metrics |= _told_of_the_way(trainer, out, schedule, tries)
+    metrics = metrics_of(trainer, out, tried, machine)
+    metrics |= {"resumed_from": resumed, "seconds": round(time.monotonic() - started, 1)}
     _write_beside(asked, spec, read, report, metrics)
     return metrics
 
@@ -234,52 +234,6 @@ def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
                 " its training_config.json names. Train the earlier stage on this base."
             )
     return read
-
-
-def _metrics(out: Path, rows: Rows, schedule: Stage, machine: Machine) -> dict[str, Any]:
-    """Figures of the whole stage; tokens_per_s and the memory are those of the last process that worked on it."""
-    told = read_telemetry(out / "telemetry.jsonl")
-    lines = [line for line in told if "loss" in line]
-    first, last = (lines[0], lines[-1]) if lines else ({}, {})  # none where the stage is shorter than log_every
-    return {
-        "rows": len(rows.train),
-        "positions_per_epoch": rows.positions,
-        "positions_trained": round(rows.positions * schedule.epochs),
-        "steps": steps_of(schedule, len(rows.train)),
-        "first_loss": first.get("loss"),
-        "final_loss": last.get("loss"),
-        "eval_loss": next((line["eval_loss"] for line in reversed(told) if "eval_loss" in line), None),
-        "tokens_per_s": last.get("tokens_per_s"),
-        "peak_memory_gib": round(peak_memory_gib(machine), 2),
-        "device": machine.name,
-    }
-
-
-def _told_of_the_way(trainer, out: Path, schedule: Stage, tries: list[dict[str, Any]]) -> dict[str, Any]:
-    """What did not go as asked: warnings, what a full card made it give up, an early end."""
-    told = {
-        "warnings": [line["warning"] for line in read_telemetry(out / "telemetry.jsonl") if "warning" in line],
-        "given_up": tell_tries(tries),
-    }
-    if schedule.patience:
-        best, loss = best_of(trainer.state.log_history)
-        told |= {"best_step": best, "eval_loss": loss, "stopped_at_step": trainer.state.global_step}
-    return told
-
-
-def _told_of_backend(trainer) -> dict[str, Any]:
-    """Who trained, and what its plan expected beside what was seen."""
-    if not isinstance(trainer, OnEngine):
-        return {"backend": trainer.backend}
-    plan = trainer.plan
-    return {
-        "backend": trainer.backend,
-        "cards": ranks.count(),
-        "plan": str(plan),
-        "expected_peak_gib": round(plan.peak_gib, 2),
-        "expected_step_s": round(plan.step_s, 3),
-        "step_s": round(trainer.seconds_per_step(), 3),
-    }
 
 
 def _write_beside(asked: TrainingSpec, spec: TrainingSpec, read: dict, report: Report, metrics: dict) -> None:
