@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ["TOKENIZERS_PARALLELISM"] = "true"  # as tasks.core.training has it
-
 from tasks.core.training.encoding import encode_once, encode_rows
 from tasks.core.training.model import load_tokenizer
 from tasks.core.training.rows import read_rows

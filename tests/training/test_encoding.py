@@ -147,8 +147,8 @@ def test_tokens_are_made_once(tokenizer, once, monkeypatch, method, make):
     rows = make(20)
     right = encode_rows(tokenizer, rows, method, whole_text=False)
     once.made = 0
-    monkeypatch.setattr(encoding, "_AT_ONCE", 300)
-    monkeypatch.setattr(encoding, "_KEPT_AT_ONCE", 3)
+    monkeypatch.setattr(encoding, "_CHARACTERS_AT_ONCE", 300)
+    monkeypatch.setattr(encoding, "_CHATS_AT_ONCE", 3)
     assert [once(rows, method) for _ in range(3)] == [right] * 3
     assert once.made == 1
 

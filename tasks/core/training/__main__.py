@@ -16,7 +16,6 @@ import warnings
 from pathlib import Path
 
 if __name__ == "__main__":  # before torch is loaded; a program that only imports this file keeps its environment
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said outright, no warning comes of a later fork
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything was fetched before: nothing may wait for a network
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size

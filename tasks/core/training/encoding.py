@@ -27,9 +27,9 @@ from tasks.core.training.rows import IGNORED
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 500_000  # characters: work for all cores; the tokenizer takes 300 bytes a token, which is a byte at worst
-_KEPT_AT_ONCE = 1_000  # chats
-_KEPT = pyarrow.schema({name: pyarrow.list_(pyarrow.int32()) for name in ("ids", "labels")})
+_CHARACTERS_AT_ONCE = 500_000  # work for all cores; the tokenizer takes 300 bytes for a token, which is a byte at worst
+_CHATS_AT_ONCE = 1_000
+_SCHEMA = pyarrow.schema({name: pyarrow.list_(pyarrow.int32()) for name in ("ids", "labels")})
 _FILE = "tokens.parquet"
 
 
@@ -48,11 +48,12 @@ def encode_once(
     made_by = [STAGE_VERSION, transformers.__version__, tokenizers.__version__]
     folder = out / "tokens" / digest_value([read, made_by])[:16]
     chats = _chats(rows, method)
-    ranks.from_first(lambda: _keep(folder, tokenizer, chats))
-    return _rows(rows, _kept(folder / _FILE, tokenizer), method, whole_text)
+    ranks.from_first(lambda: _write(folder, tokenizer, chats))
+    return _rows(rows, _read(folder / _FILE, tokenizer), method, whole_text)
 
 
-def _keep(folder: Path, tokenizer: PreTrainedTokenizerFast, chats: list[list[dict[str, str]]]) -> None:
+def _write(folder: Path, tokenizer: PreTrainedTokenizerFast, chats: list[list[dict[str, str]]]) -> None:
+    """Unless they are there, and intact."""
     if not (problem := problem_of(folder)):
         return
     if folder.exists():
@@ -61,16 +62,16 @@ def _keep(folder: Path, tokenizer: PreTrainedTokenizerFast, chats: list[list[dic
     encoded = encode_chats(tokenizer, chats)
     with published(folder.parent) as part:
         (part / folder.name).mkdir()
-        with parquet.ParquetWriter(part / folder.name / _FILE, _KEPT, compression="zstd") as writer:
-            while some := list(islice(encoded, _KEPT_AT_ONCE)):
-                writer.write_table(pyarrow.table(list(map(list, zip(*some, strict=True))), schema=_KEPT))
+        with parquet.ParquetWriter(part / folder.name / _FILE, _SCHEMA, compression="zstd") as writer:
+            while some := list(islice(encoded, _CHATS_AT_ONCE)):
+                writer.write_table(pyarrow.table(list(map(list, zip(*some, strict=True))), schema=_SCHEMA))
 
 
-def _kept(file: Path, tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[list[int], list[int]]]:
+def _read(file: Path, tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[list[int], list[int]]]:
     """As `encode_chats`. A token is the same int wherever it stands: 8 bytes instead of 36, in 100 million places."""
     ints = np.arange(IGNORED, max(tokenizer.get_vocab().values()) + 1).astype(object)
     with parquet.ParquetFile(file) as kept:
-        for batch in kept.iter_batches(_KEPT_AT_ONCE):
+        for batch in kept.iter_batches(_CHATS_AT_ONCE):
             yield from zip(*(_lists(column, ints) for column in batch.columns), strict=True)
 
 
@@ -142,7 +143,7 @@ def encode_chats(
         texts.append(tokenizer.apply_chat_template(messages, tokenize=False))
         spans.append(_spans(tokenizer, messages, texts[-1]))
         characters += len(texts[-1])
-        if characters >= _AT_ONCE or number == len(chats):
+        if characters >= _CHARACTERS_AT_ONCE or number == len(chats):
             yield from _encode(tokenizer, texts, spans)
             texts, spans, characters = [], [], 0
 
@@ -158,7 +159,8 @@ def _encode(
 def _labels(ids: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]]) -> list[int]:
     """The ids of the tokens that lie within a span, IGNORED elsewhere.
 
-    offsets: each token's first and past-last character; neither ever falls, or the check of the masks refuses the rows.
+    offsets: each token's first and past-last character; neither ever falls. Where one was seen to, the tokenizer put a
+    space first, and the check of the template refuses such.
     """
     labels = [IGNORED] * len(ids)
     for start, end in spans:
