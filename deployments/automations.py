@@ -1,7 +1,8 @@
-"""What a kospilot server does by itself: marks a run whose process died silently, and refreshes a profile's chain.
+"""What a kospilot server does by itself: marks a run whose process died silently, and refreshes a
+profile's chain.
 
-Run as `python -m deployments.automations PROFILE [section.name=value ...]` with PREFECT_API_URL set, once prefect.yaml
-is deployed. Runs beat every 30 s (flows/server.py).
+Run as `python -m deployments.automations PROFILE [section.name=value ...]` with PREFECT_API_URL
+set, once prefect.yaml is deployed. Runs beat every 30 s (flows/server.py).
 """
 
 import sys
@@ -37,12 +38,16 @@ def create() -> None:
     )
     message = "No heartbeat for 2 minutes: its process or machine died. Retry resumes it."
     Automation(
-        name=NAME, trigger=trigger, actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)]
+        name=NAME,
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     ).create()
 
 
 def refresh(profile: str, overrides: list[str]) -> None:
-    """Gives the scheduled and triggered refresh its parameters; runs scheduled with others are scheduled anew."""
+    """Gives the scheduled and triggered refresh its parameters; runs scheduled with others are
+    scheduled anew.
+    """
     parameters = {"profile": profile, "overrides": overrides, "force": []}
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("refresh/refresh")

@@ -9,11 +9,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
 from tasks import data, evaluation, market, rejects, release, serving, synthesis, training
-from tasks.core.housekeeping import run_lock
-from tasks.core.produce import find_inputs
-from tasks.core.records import Ref
-from tasks.core.run import Run, prepare
-from tasks.core.steps import chain
+from tasks.core.chain.housekeeping import run_lock
+from tasks.core.chain.produce import find_inputs
+from tasks.core.chain.run import Run, prepare
+from tasks.core.chain.steps import chain
+from tasks.core.records.refs import Ref
 
 log = logging.getLogger("tasks.chain")
 
@@ -37,17 +37,25 @@ TASKS = {
 }
 
 
-def carry_out(profile: str, overrides: Iterable[str], force: Iterable[str], only: Iterable[str] | None = None) -> None:
-    """Runs the whole chain, or only some steps: what those read must then be there already, or it is refused."""
+def carry_out(
+    profile: str, overrides: Iterable[str], force: Iterable[str], only: Iterable[str] | None = None
+) -> None:
+    """Runs the whole chain, or only some steps: what those read must then be there already, or it
+    is refused.
+    """
     run = prepare(profile, overrides, force)
     steps = chain(run.settings)
     names = list(steps) if only is None else [name for name in steps if name in only]
     refs = find_inputs(run, names)
     lines: list[str] = []
     try:
-        with run.store.locked(run_lock(os.getpid())):  # `artifacts gc` spares what this run may read
+        with run.store.locked(
+            run_lock(os.getpid())
+        ):  # `artifacts gc` spares what this run may read
             for name in names:
-                refs[name] = _call(run, name, {other: refs[other] for other in steps[name].reads}, lines)
+                refs[name] = _call(
+                    run, name, {other: refs[other] for other in steps[name].reads}, lines
+                )
     finally:
         table = "\n".join(["| step | state | time | artifact |", "|---|---|---|---|", *lines])
         create_markdown_artifact(table, "steps", f"Steps of {profile}")
@@ -58,7 +66,9 @@ def _call(run: Run, name: str, reads: dict[str, Ref], lines: list[str]) -> Ref:
     started = time.time()
     known = {manifest.key: manifest.made["finished"] for manifest in run.store.manifests(name)}
     state = TASKS[name].with_options(refresh_cache=name in run.force)(run, reads, return_state=True)
-    link = f"[{name}]({PREFECT_UI_URL.value() or ''}/runs/task-run/{state.state_details.task_run_id})"
+    link = (
+        f"[{name}]({PREFECT_UI_URL.value() or ''}/runs/task-run/{state.state_details.task_run_id})"
+    )
     seconds = time.time() - started
     if not state.is_completed():
         lines.append(f"| {link} | failed | {seconds:.1f} s | |")

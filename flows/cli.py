@@ -1,6 +1,8 @@
-"""The `kospilot` command. Its modules import light things at the top and the rest inside: --help answers at once.
+"""The `kospilot` command. Its modules import light things at the top and the rest inside: --help
+answers at once.
 
-Exit codes: 0 done, 1 the work failed, 2 the request was wrong and nothing was changed, 130 interrupted.
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong and nothing was changed, 130
+interrupted.
 """
 
 import os
@@ -14,7 +16,9 @@ from flows.commands import artifacts, data, machine, market, models, run, train
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError
 
-UsageError = typer.BadParameter.__base__  # typer carries a click of its own and does not name this class
+UsageError = (
+    typer.BadParameter.__base__
+)  # typer carries a click of its own and does not name this class
 
 app = typer.Typer(
     name="kospilot",
@@ -33,7 +37,9 @@ app.add_typer(train.app)
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
     if debug:
         os.environ["KOSPILOT_DEBUG"] = "1"
 

@@ -24,8 +24,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console = stdout) -> None:
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console = stdout
+) -> None:
+    drawn = Table(
+        title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
@@ -38,7 +42,11 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return (
+        f"{minutes} min {rest:02d} s"
+        if minutes < 60
+        else f"{minutes // 60} h {minutes % 60:02d} min"
+    )
 
 
 def size(amount: float) -> str:
@@ -70,9 +78,14 @@ class RunHandler(logging.Handler):
             return  # the same progress, on its way to Prefect
         self.close_status()
         warning, text = record.levelno >= logging.WARNING, record.getMessage()
-        if text not in self._warned:  # three steps open a model server: that there is no Ollama is said once
-            # tables keep their lines, of which a file or a wide window has room for more than 80 columns
-            stderr.print(f"  {'! ' if warning else ''}{text}", markup=False, soft_wrap=text.startswith("  "))
+        if (
+            text not in self._warned
+        ):  # three steps open a model server: that there is no Ollama is said once
+            # tables keep their lines, of which a file or a wide window has room for more than 80
+            # columns
+            stderr.print(
+                f"  {'! ' if warning else ''}{text}", markup=False, soft_wrap=text.startswith("  ")
+            )
         if warning:
             self._warned.add(text)
 

@@ -7,7 +7,8 @@ from flows.chain import carry_out
 
 @flow
 def evaluate(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
-    """Asks the frozen questions to the release and to the base model, which is quantized for it if needed.
+    """Asks the frozen questions to the release and to the base model, which is quantized for it if
+    needed.
 
     Args:
         profile: The profile's name, e.g. demo or kospi-7b.

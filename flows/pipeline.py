@@ -1,4 +1,6 @@
-"""The whole chain: download → normalize → market → synthesize → pairs → stage1 → stage2 → stage3 → release."""
+"""The whole chain: download → normalize → market → synthesize → pairs → stage1 → stage2 → stage3 →
+release.
+"""
 
 from prefect import flow
 

@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.states import Completed, State
 
 from flows.chain import carry_out
-from tasks.core.run import prepare
+from tasks.core.chain.run import prepare
 
 log = logging.getLogger("tasks.chain")
 
@@ -20,7 +20,11 @@ def refresh(profile: str = "demo", overrides: list[str] = (), force: list[str] =
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    market = next(line for line in prepare(profile, overrides, force).plan(["market"]) if line.step == "market")
+    market = next(
+        line
+        for line in prepare(profile, overrides, force).plan(["market"])
+        if line.step == "market"
+    )
     of = " ".join([profile, *overrides])
     log.info("refreshing %s; market: %s (%s)", of, market.action, market.reason)
     carry_out(profile, overrides, force)

@@ -7,7 +7,8 @@ from flows.chain import carry_out
 
 @flow
 def merge(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
-    """Folds the released stage's adapter into the base model. Trains nothing: the adapter must be there.
+    """Folds the released stage's adapter into the base model. Trains nothing: the adapter must be
+    there.
 
     Args:
         profile: The profile's name, e.g. demo or kospi-7b.

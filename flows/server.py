@@ -1,7 +1,8 @@
 """The Prefect server, worker and deployments of this machine, under KOSPILOT_HOME/prefect.
 
-`kospilot run` uses the server that `kospilot serve` recorded there if it answers, else a private one while it runs.
-Importing this module does not import Prefect: the environment has to be set before that happens.
+`kospilot run` uses the server that `kospilot serve` recorded there if it answers, else a private
+one while it runs. Importing this module does not import Prefect: the environment has to be set
+before that happens.
 """
 
 import contextlib
@@ -15,11 +16,11 @@ from pathlib import Path
 import httpx
 
 import flows
-from tasks.core.child import run_child, start_child, stop_child
-from tasks.core.digests import write_json
 from tasks.core.errors import RequestError
-from tasks.core.process import free_port, start_server
-from tasks.core.profiles import Resolved
+from tasks.core.files.digests import write_json
+from tasks.core.processes.child import run_child, start_child, stop_child
+from tasks.core.processes.server import free_port, start_server
+from tasks.core.settings.profiles import Resolved
 
 CODE = Path(flows.__file__).resolve().parent.parent
 POOL = "kospilot"
@@ -27,7 +28,9 @@ _START_PATIENCE_S = 120  # the first start migrates the database: 14 s on two id
 
 
 def environment(home: Path, url: str | None = None) -> dict[str, str]:
-    """Prefect's environment: all state under our home, nothing sent out, slots that survive a restart of the server."""
+    """Prefect's environment: all state under our home, nothing sent out, slots that survive a
+    restart of the server.
+    """
     settings = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -35,15 +38,19 @@ def environment(home: Path, url: str | None = None) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # the demo's last question belongs to no run
+        # the demo's last question belongs to no run
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "KOSPILOT_HOME": str(home),
-        "KOSPILOT_FOLDER": os.getcwd(),  # where a worker's runs look for a relative path: where the person stands
+        # where a worker's runs look for a relative path: where the person stands
+        "KOSPILOT_FOLDER": os.getcwd(),
     }
     return {**settings, "PREFECT_API_URL": url} if url else settings
 
 
 def deliver_logs() -> None:
-    """Sends Prefect's queued logs and events while its server still listens; later they would be lost, with noise."""
+    """Sends Prefect's queued logs and events while its server still listens; later they would be
+    lost, with noise.
+    """
     from prefect.events.worker import EventsWorker  # noqa: PLC0415 - Prefect must not be imported with this module
     from prefect.logging.handlers import APILogWorker  # noqa: PLC0415
 
@@ -72,7 +79,8 @@ def server(home: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
-    """Server, worker and deployments; all of them end with this block. The scheduled refresh is of this profile.
+    """Server, worker and deployments; all of them end with this block. The scheduled refresh is of
+    this profile.
 
     Raises RequestError where the port is taken: whoever answers there would be taken for ours.
     """
@@ -81,14 +89,18 @@ def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
         record = home / "prefect" / "server.json"
         env = environment(home, url)
         prefect = [sys.executable, "-m", "prefect"]
-        run_child([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env)
+        run_child(
+            [*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env
+        )
         run_child([*prefect, "--no-prompt", "deploy", "--all"], env=env, cwd=CODE)
         of_refresh = [refreshed.profile, *refreshed.overrides]
         run_child([sys.executable, "-m", "deployments.automations", *of_refresh], env=env)
         command = [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
         with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
             worker = start_child(command, env, stdout=log)
-        write_json(record, {"url": url, "pid": os.getpid()})  # last: who finds it finds everything ready
+        write_json(
+            record, {"url": url, "pid": os.getpid()}
+        )  # last: who finds it finds everything ready
         try:
             yield url
         finally:
@@ -99,7 +111,9 @@ def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
 
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that just ended does not hold it
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a server that just ended does not hold it
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
@@ -109,22 +123,39 @@ def _refuse_taken(port: int) -> None:
 
 
 def _end_runs(url: str) -> None:
-    """A stopped worker leaves its run `Running` for ever: says what happened to it while the server still listens.
+    """A stopped worker leaves its run `Running` for ever: says what happened to it while the server
+    still listens.
 
-    Only the worker's: a `kospilot run` in another terminal reports to this server too and is not ours to end.
+    Only the worker's: a `kospilot run` in another terminal reports to this server too and is not
+    ours to end.
     """
     of_worker = {"work_pools": {"name": {"any_": [POOL]}}}
     running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
-    crashed = {"state": {"type": "CRASHED", "message": "kospilot serve was stopped. Retry resumes it."}, "force": True}
+    crashed = {
+        "state": {"type": "CRASHED", "message": "kospilot serve was stopped. Retry resumes it."},
+        "force": True,
+    }
     with contextlib.suppress(httpx.HTTPError):
-        for run in httpx.post(f"{url}/flow_runs/filter", json={**running, **of_worker}, timeout=10).json():
+        for run in httpx.post(
+            f"{url}/flow_runs/filter", json={**running, **of_worker}, timeout=10
+        ).json():
             httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=crashed, timeout=10)
 
 
 @contextlib.contextmanager
 def _started(home: Path, port: int) -> Iterator[str]:
     url, log_file = f"http://127.0.0.1:{port}/api", home / "logs" / "prefect-server.log"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     # the UI in the browser asks this address, whatever the port
     env = {**environment(home), "PREFECT_SERVER_UI_API_URL": url}
     process = start_server(command, env, log_file, lambda: _healthy(url), _START_PATIENCE_S)

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows.chain import carry_out
-from tasks.core.steps import STAGES
+from tasks.core.chain.steps import STAGES
 
 
 @flow

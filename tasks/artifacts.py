@@ -1,7 +1,9 @@
-"""How Prefect sees artifacts: cache keys that are the store's, results that verify themselves, progress in the UI.
+"""How Prefect sees artifacts: cache keys that are the store's, results that verify themselves,
+progress in the UI.
 
-A task's result is a Ref of some 200 bytes. Prefect takes a record that fails to load for no record, so a missing or
-damaged artifact is a cache miss, and the log says why. Locking is the store's alone: a second lock here would deadlock.
+A task's result is a Ref of some 200 bytes. Prefect takes a record that fails to load for no record,
+so a missing or damaged artifact is a cache miss, and the log says why. Locking is the store's
+alone: a second lock here would deadlock.
 """
 
 import base64
@@ -15,25 +17,31 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefect import Task
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.serializers import JSONSerializer, Serializer
 
+from tasks.core.chain.plan import recipe_of
+from tasks.core.chain.produce import Build, produce
+from tasks.core.chain.run import Run, kospilot_home
+from tasks.core.chain.status import write_status
+from tasks.core.chain.steps import chain
+from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
-from tasks.core.plan import recipe_of
-from tasks.core.produce import Build, produce
-from tasks.core.records import Ref
-from tasks.core.run import Run, kospilot_home
-from tasks.core.status import write_status
-from tasks.core.steps import chain
-from tasks.core.store import Store
+from tasks.core.records.refs import Ref
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("tasks.progress")
 
-_UI_PERIOD_S = 5.0  # between two updates of a progress artifact: each one is a request to the server
+_UI_PERIOD_S = (
+    5.0  # between two updates of a progress artifact: each one is a request to the server
+)
 
 
 @dataclass
@@ -42,19 +50,31 @@ class ArtifactPolicy(CachePolicy):
 
     step: str = ""
 
-    def compute_key(self, task_ctx, inputs: dict[str, Any], flow_parameters, **kwargs: Any) -> str | None:
+    def compute_key(
+        self, task_ctx, inputs: dict[str, Any], flow_parameters, **kwargs: Any
+    ) -> str | None:
         run: Run = inputs["run"]
         step = chain(run.settings)[self.step]
-        return None if step.live else f"{step.name}-{recipe_of(step, run.world(), inputs['reads']).key}"
+        return (
+            None
+            if step.live
+            else f"{step.name}-{recipe_of(step, run.world(), inputs['reads']).key}"
+        )
 
 
 class RefSerializer(Serializer):
-    """Refs as JSON; loading one whose artifact is gone or damaged fails, which Prefect takes for a miss."""
+    """Refs as JSON; loading one whose artifact is gone or damaged fails, which Prefect takes for a
+    miss.
+    """
 
     type: Literal["kospilot-ref"] = "kospilot-ref"
 
     def dumps(self, obj: Any) -> bytes:
-        return json.dumps(asdict(obj)).encode() if isinstance(obj, Ref) else b"J" + JSONSerializer().dumps(obj)
+        return (
+            json.dumps(asdict(obj)).encode()
+            if isinstance(obj, Ref)
+            else b"J" + JSONSerializer().dumps(obj)
+        )
 
     def loads(self, blob: bytes) -> Any:
         if blob[:1] == b"J":  # the exception of a failed run
@@ -84,13 +104,23 @@ def _may_succeed_later(task: Task, run: TaskRun, state: State) -> bool:
     return not isinstance(state.data, RequestError)
 
 
-def make(run: Run, step: str, reads: dict[str, Ref], build: Build, rebuild: Mapping[str, Build] | None = None) -> Ref:
-    """A task's body: produces the artifact with its progress in the UI, the status file and the terminal."""
+def make(
+    run: Run,
+    step: str,
+    reads: dict[str, Ref],
+    build: Build,
+    rebuild: Mapping[str, Build] | None = None,
+) -> Ref:
+    """A task's body: produces the artifact with its progress in the UI, the status file and the
+    terminal.
+    """
     return produce(run, step, reads, build, _Progress(run.home, step), rebuild)
 
 
 class _Progress:
-    """Called by the work; tells the status file and the terminal each time, Prefect every few seconds."""
+    """Called by the work; tells the status file and the terminal each time, Prefect every few
+    seconds.
+    """
 
     def __init__(self, home: Path, step: str):
         self._home, self._step = home, step
@@ -99,12 +129,16 @@ class _Progress:
     def __call__(self, fraction: float, text: str) -> None:
         write_status(self._home, self._step, fraction, text)
         progress_log.info("%s", text, extra={"step": self._step, "fraction": fraction})
-        if TaskRunContext.get() is None or (time.monotonic() - self._told < _UI_PERIOD_S and fraction < 1):
+        if TaskRunContext.get() is None or (
+            time.monotonic() - self._told < _UI_PERIOD_S and fraction < 1
+        ):
             return
         self._told = time.monotonic()
         log.info("%s: %.0f %%, %s", self._step, 100 * fraction, text)
         if self._artifact is None:
-            self._artifact = create_progress_artifact(100 * fraction, f"progress-{self._step}", text)
+            self._artifact = create_progress_artifact(
+                100 * fraction, f"progress-{self._step}", text
+            )
         else:
             update_progress_artifact(self._artifact, 100 * fraction, text)
 
@@ -112,7 +146,11 @@ class _Progress:
 def show_files(run: Run, ref: Ref, title: str) -> None:
     """Puts an artifact's reports (.md) and pictures (.png) into the UI, as one Markdown artifact."""
     folder = run.store.path(ref.step, ref.key)
-    parts = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.md")) if file.name != "README.md"]
+    parts = [
+        file.read_text(encoding="utf-8")
+        for file in sorted(folder.glob("*.md"))
+        if file.name != "README.md"
+    ]
     for picture in sorted(folder.glob("*.png")):
         data = base64.b64encode(picture.read_bytes()).decode()
         parts.append(f"![{picture.stem}](data:image/png;base64,{data})")

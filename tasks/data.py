@@ -5,12 +5,12 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make, show_files
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
 from tasks.core.data.download import download as fetch
 from tasks.core.data.normalize import normalize as normalize_rows
 from tasks.core.kinds.base import system_prompt
-from tasks.core.produce import Job
-from tasks.core.records import Ref
-from tasks.core.run import Run
+from tasks.core.records.refs import Ref
 from tasks.core.serving.modelfile import build_modelfile
 
 
@@ -39,4 +39,6 @@ def _download(job: Job) -> dict[str, Any]:
 
 def _normalize(job: Job) -> dict[str, Any]:
     sources = job.folder("download") / "sources"
-    return normalize_rows(sources, system_prompt("en"), job.run.settings.data, job.out, job.progress)
+    return normalize_rows(
+        sources, system_prompt("en"), job.run.settings.data, job.out, job.progress
+    )

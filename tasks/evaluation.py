@@ -7,14 +7,14 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make, show_files
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
 from tasks.core.evaluation.answer import ask_all
 from tasks.core.evaluation.questions import build_questions, read_questions
 from tasks.core.evaluation.report import write_report
 from tasks.core.evaluation.score import score
 from tasks.core.kinds.base import system_prompt
-from tasks.core.produce import Job
-from tasks.core.records import Ref
-from tasks.core.run import Run
+from tasks.core.records.refs import Ref
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import read_registration
 from tasks.core.serving.servers import Server, open_server
@@ -35,7 +35,9 @@ def _evaluate(job: Job) -> dict[str, Any]:
     settings = job.run.settings
     holdout = job.folder("market") / "holdout"
     build_questions(holdout, settings.evaluation, job.out)
-    trained_on = [job.folder(step) / file for step, file in _TRAINED_ON.items() if step in job.reads]
+    trained_on = [
+        job.folder(step) / file for step, file in _TRAINED_ON.items() if step in job.reads
+    ]
     apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
     questions = read_questions(job.out / "questions.jsonl")
     scores = {}
@@ -46,19 +48,33 @@ def _evaluate(job: Job) -> dict[str, Any]:
             until_asked.callback(server.delete, tags["base"])
         for number, (name, tag) in enumerate(tags.items()):
 
-            def progress(fraction: float, text: str, number: int = number, name: str = name) -> None:
+            def progress(
+                fraction: float, text: str, number: int = number, name: str = name
+            ) -> None:
                 job.progress((number + fraction) / len(tags), f"{name}: {text}")
 
-            replies = ask_all(server.openai_url, tag, questions, job.out / f"replies-{name}.jsonl", progress)
+            replies = ask_all(
+                server.openai_url, tag, questions, job.out / f"replies-{name}.jsonl", progress
+            )
             scores[name] = score(questions, replies)
     write_report(scores, job.out, toy=settings.model.base == "demo")
-    return {"apart_from_training": apart, **{name: figures["summary"] for name, figures in scores.items()}}
+    return {
+        "apart_from_training": apart,
+        **{name: figures["summary"] for name, figures in scores.items()},
+    }
 
 
 def _serve_baseline(job: Job, server: Server) -> str:
-    """Puts the base model on the server, with the release's own prompt and parameters, for the comparison only."""
+    """Puts the base model on the server, with the release's own prompt and parameters, for the
+    comparison only.
+    """
     release, base = job.run.settings.release, job.folder("download") / "base"
     gguf: Path = job.folder("baseline") / "model.gguf"
     tag = f"{release.name}-base:{job.key[:8]}"
-    server.create(tag, gguf, build_modelfile(base, release, system_prompt(release.system_language)), job.progress)
+    server.create(
+        tag,
+        gguf,
+        build_modelfile(base, release, system_prompt(release.system_language)),
+        job.progress,
+    )
     return tag

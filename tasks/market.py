@@ -5,10 +5,10 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
 from tasks.core.market.snapshots import build_market
-from tasks.core.produce import Job
-from tasks.core.records import Ref
-from tasks.core.run import Run
+from tasks.core.records.refs import Ref
 
 
 @task(**cached("market"))

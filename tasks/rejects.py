@@ -1,4 +1,6 @@
-"""rejects, as Prefect sees it: the Stage 2 model, served for this purpose, answers the rows' questions."""
+"""rejects, as Prefect sees it: the Stage 2 model, served for this purpose, answers the rows'
+questions.
+"""
 
 import json
 import shutil
@@ -8,15 +10,15 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
 from tasks.core.evaluation.answer import Options, ask_all
 from tasks.core.evaluation.questions import Question
 from tasks.core.kinds.base import system_prompt
-from tasks.core.produce import Job
-from tasks.core.records import Progress, Ref
+from tasks.core.records.refs import Progress, Ref
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge as merge_adapter
 from tasks.core.release.quantize import quantize as quantize_gguf
-from tasks.core.run import Run
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.servers import open_server
 from tasks.core.synthesis.pairs import wanted_rejects
@@ -40,7 +42,9 @@ def _rejects(job: Job) -> dict[str, Any]:
         rows = [json.loads(line) for line in file]
     tag = f"{settings.release.name}-rejects:{job.key[:8]}"
     with open_server(job.run.home) as server:
-        modelfile = build_modelfile(base, settings.release, system_prompt(settings.release.system_language))
+        modelfile = build_modelfile(
+            base, settings.release, system_prompt(settings.release.system_language)
+        )
         server.create(tag, gguf, modelfile, lambda share, text: job.progress(_MODEL_SHARE, text))
 
         wanted = wanted_rejects(settings.pairs)
@@ -51,7 +55,9 @@ def _rejects(job: Job) -> dict[str, Any]:
                 job.progress(_MODEL_SHARE + (1 - _MODEL_SHARE) * done, text)
 
             # A file for each batch: the cache of one drops what is no question of its own.
-            return ask_rows(server.openai_url, tag, rows[start:stop], job.out / f"replies-{start}.jsonl", tell)
+            return ask_rows(
+                server.openai_url, tag, rows[start:stop], job.out / f"replies-{start}.jsonl", tell
+            )
 
         try:
             found, report = collect_rejects(rows, wanted, ask)
@@ -63,10 +69,13 @@ def _rejects(job: Job) -> dict[str, Any]:
     return report
 
 
-def ask_rows(url: str, tag: str, rows: list[dict[str, Any]], cache: Path, progress: Progress) -> list[str | None]:
+def ask_rows(
+    url: str, tag: str, rows: list[dict[str, Any]], cache: Path, progress: Progress
+) -> list[str | None]:
     """The model's free replies to the rows' questions, drawn; None where the token limit cut one.
 
-    No schema binds them: a reply that is no JSON is a reject too. Replies are kept in `cache` and not asked for again.
+    No schema binds them: a reply that is no JSON is a reject too. Replies are kept in `cache` and
+    not asked for again.
     """
     questions = [_question(number, row) for number, row in enumerate(rows)]
     replies = ask_all(url, tag, questions, cache, progress, Options(temperature=_TEMPERATURE))
@@ -88,7 +97,9 @@ def _question(number: int, row: dict[str, Any]) -> Question:
 
 
 def _stage2_gguf(job: Job) -> Path:
-    """The Stage 2 model as one quantized file; one that an interrupted attempt finished is taken as it is."""
+    """The Stage 2 model as one quantized file; one that an interrupted attempt finished is taken as
+    it is.
+    """
     gguf, workplace = job.out / "model.gguf", job.out / "making"
     if gguf.exists():
         return gguf

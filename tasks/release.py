@@ -6,13 +6,13 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make
-from tasks.core.produce import Job
-from tasks.core.records import Ref
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
+from tasks.core.chain.steps import released_stage
+from tasks.core.records.refs import Ref
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge as merge_adapter
 from tasks.core.release.quantize import quantize as quantize_gguf
-from tasks.core.run import Run
-from tasks.core.steps import released_stage
 from tasks.core.tools import ensure_llama_cpp
 
 
@@ -47,13 +47,17 @@ def _merge(job: Job) -> dict[str, Any]:
 
 
 def _gguf(job: Job) -> dict[str, Any]:
-    return convert(job.folder("merge"), ensure_llama_cpp(job.run.home, job.progress), job.out, job.progress)
+    return convert(
+        job.folder("merge"), ensure_llama_cpp(job.run.home, job.progress), job.out, job.progress
+    )
 
 
 def _quantize(job: Job) -> dict[str, Any]:
     llama = ensure_llama_cpp(job.run.home, job.progress)
     quantization = job.run.settings.release.quantization
-    return quantize_gguf(job.folder("gguf") / "model-f16.gguf", quantization, llama, job.out, job.progress)
+    return quantize_gguf(
+        job.folder("gguf") / "model-f16.gguf", quantization, llama, job.out, job.progress
+    )
 
 
 def _baseline(job: Job) -> dict[str, Any]:
@@ -62,7 +66,9 @@ def _baseline(job: Job) -> dict[str, Any]:
     workplace.mkdir()
     convert(job.folder("download") / "base", llama, workplace, job.progress)
     quantization = job.run.settings.release.quantization
-    metrics = quantize_gguf(workplace / "model-f16.gguf", quantization, llama, job.out, job.progress)
+    metrics = quantize_gguf(
+        workplace / "model-f16.gguf", quantization, llama, job.out, job.progress
+    )
     shutil.rmtree(workplace)
     return metrics
 

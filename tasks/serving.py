@@ -1,25 +1,27 @@
-"""register and promote, as Prefect sees them: what the model server holds, and which model its users get."""
+"""register and promote, as Prefect sees them: what the model server holds, and which model its
+users get.
+"""
 
 from typing import Any
 
 from prefect import task
 
 from tasks.artifacts import cached, make
-from tasks.core.digests import write_json
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
+from tasks.core.chain.steps import release_tag
 from tasks.core.evaluation.answer import ask_all
 from tasks.core.evaluation.questions import read_questions
 from tasks.core.evaluation.report import compare, read_scores
 from tasks.core.evaluation.score import score
+from tasks.core.files.digests import write_json
 from tasks.core.kinds.base import system_prompt
-from tasks.core.produce import Job
-from tasks.core.records import Ref
-from tasks.core.run import Run
+from tasks.core.records.refs import Ref
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import promote as move_tag
 from tasks.core.serving.registration import read_registration
 from tasks.core.serving.registration import register as register_model
 from tasks.core.serving.servers import open_server
-from tasks.core.steps import release_tag
 
 
 @task(**cached("register"), retries=1, retry_delay_seconds=5)
@@ -30,7 +32,9 @@ def register(run: Run, reads: dict[str, Ref]) -> Ref:
 
 @task(**cached("promote"))
 def promote(run: Run, reads: dict[str, Ref]) -> Ref:
-    """Moves the name's `latest` to this model unless it answers worse; then removes what can be rebuilt."""
+    """Moves the name's `latest` to this model unless it answers worse; then removes what can be
+    rebuilt.
+    """
     ref = make(run, "promote", reads, _promote)
     if not run.settings.release.keep_intermediates:
         _expend_intermediates(run, reads["register"])
@@ -39,18 +43,25 @@ def promote(run: Run, reads: dict[str, Ref]) -> Ref:
 
 def _register(job: Job) -> dict[str, Any]:
     settings, base = job.run.settings, job.folder("download") / "base"
-    modelfile = build_modelfile(base, settings.release, system_prompt(settings.release.system_language))
+    modelfile = build_modelfile(
+        base, settings.release, system_prompt(settings.release.system_language)
+    )
     tag = f"{release_tag(settings)}:{job.key[:8]}"
     gguf = job.folder("quantize") / "model.gguf"
     with open_server(job.run.home) as server:
         found = register_model(server, tag, gguf, modelfile, base, job.progress)
     (job.out / "Modelfile").write_text(modelfile.text(gguf.name), encoding="utf-8")
-    write_json(job.out / "registration.json", {"tag": tag, "digest": found["digest"], "server": found["server"]})
+    write_json(
+        job.out / "registration.json",
+        {"tag": tag, "digest": found["digest"], "server": found["server"]},
+    )
     return found
 
 
 def _promote(job: Job) -> dict[str, Any]:
-    """The model that holds the name now is asked the same questions: only like is compared with like."""
+    """The model that holds the name now is asked the same questions: only like is compared with
+    like.
+    """
     name = release_tag(job.run.settings)
     candidate = read_registration(job.folder("register"))
     evaluated = job.folder("evaluate")
@@ -60,11 +71,19 @@ def _promote(job: Job) -> dict[str, Any]:
         if holder not in (None, candidate["digest"]):
             questions = read_questions(evaluated / "questions.jsonl")
             replies = job.out / "replies-holder.jsonl"
-            old = score(questions, ask_all(server.openai_url, f"{name}:latest", questions, replies, job.progress))
+            old = score(
+                questions,
+                ask_all(server.openai_url, f"{name}:latest", questions, replies, job.progress),
+            )
         decision = compare(old, new)
         if decision.promote:
             move_tag(server, candidate["tag"], name)
-    told = {"name": name, "tag": candidate["tag"], "digest": candidate["digest"], "promoted": decision.promote}
+    told = {
+        "name": name,
+        "tag": candidate["tag"],
+        "digest": candidate["digest"],
+        "promoted": decision.promote,
+    }
     write_json(job.out / "promotion.json", {**told, "reasons": decision.reasons})
     return {**told, "reasons": decision.reasons}
 

@@ -5,9 +5,9 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make
-from tasks.core.produce import Job
-from tasks.core.records import Ref
-from tasks.core.run import Run
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
+from tasks.core.records.refs import Ref
 from tasks.core.synthesis.generate import synthesize as synthesize_rows
 from tasks.core.synthesis.pairs import build_pairs
 from tasks.core.synthesis.rejects import read_rejects
@@ -32,5 +32,9 @@ def _synthesize(job: Job) -> dict[str, Any]:
 
 
 def _pairs(job: Job) -> dict[str, Any]:
-    rejects = read_rejects(job.folder("rejects") / "rejects.jsonl") if "rejects" in job.reads else []
-    return build_pairs(job.folder("synthesize") / "rows.jsonl", job.run.settings.pairs, job.out, rejects)
+    rejects = (
+        read_rejects(job.folder("rejects") / "rejects.jsonl") if "rejects" in job.reads else []
+    )
+    return build_pairs(
+        job.folder("synthesize") / "rows.jsonl", job.run.settings.pairs, job.out, rejects
+    )

@@ -10,14 +10,14 @@ from typing import Any
 from prefect import task
 
 from tasks.artifacts import cached, make, show_files
-from tasks.core.adoption import figures
-from tasks.core.child import run_our_own
-from tasks.core.digests import write_json
-from tasks.core.produce import Job
-from tasks.core.records import Progress, Ref
-from tasks.core.run import Run
+from tasks.core.chain.adoption import figures
+from tasks.core.chain.produce import Job
+from tasks.core.chain.run import Run
+from tasks.core.files.digests import write_json
+from tasks.core.processes.child import run_our_own
+from tasks.core.records.refs import Progress, Ref
 from tasks.core.serving.servers import free_card
-from tasks.core.specs import training_spec
+from tasks.core.training.spec import training_spec
 
 log = logging.getLogger(__name__)
 _LOGGED = re.compile(r"([A-Z]+):tasks\.[a-z_.]+:(.*)")  # a line of the child's own log
@@ -48,7 +48,9 @@ def _trained(run: Run, stage: str, reads: dict[str, Ref]) -> Ref:
 
 
 def _train(job: Job) -> dict[str, Any]:
-    spec_file = job.out.with_suffix(".json")  # beside the adapter, which holds no path of this machine
+    spec_file = job.out.with_suffix(
+        ".json"
+    )  # beside the adapter, which holds no path of this machine
     folders = {name: job.folder(name) for name in job.reads}
     write_json(spec_file, asdict(training_spec(job.run.settings, job.step.name, folders, job.out)))
     command = [sys.executable, "-m", "tasks.core.training", spec_file]
@@ -61,8 +63,9 @@ def _train(job: Job) -> dict[str, Any]:
 
 
 def _relay(line: str, progress: Progress) -> None:
-    """Turns a telemetry line of the child into progress and passes on its log; other lines are in the error if it
-    fails."""
+    """Turns a telemetry line of the child into progress and passes on its log; other lines are in
+    the error if it fails.
+    """
     if logged := _LOGGED.match(line):
         log.log(logging.getLevelNamesMapping()[logged[1]], "%s", logged[2])
         return

@@ -1,4 +1,6 @@
-"""Fixtures of all tests: the user's KOSPILOT_HOME stays untouched, but its tools and downloads are shared."""
+"""Fixtures of all tests: the user's KOSPILOT_HOME stays untouched, but its tools and downloads are
+shared.
+"""
 
 import os
 import signal
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# a job in the background of a shell is born deaf to SIGINT, and so would be every program that a test starts
+# a job in the background of a shell is born deaf to SIGINT, and so would be every program that a
+# test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # as tasks/core/child.py does for its programs: those that tests start compile no library anew

@@ -1,6 +1,8 @@
-"""A base model for tests: two random Qwen2 layers and a tokenizer trained on the spot, with a ChatML template.
+"""A base model for tests: two random Qwen2 layers and a tokenizer trained on the spot, with a
+ChatML template.
 
-Nothing is fetched. The template inserts a system message where there is none, as those of Qwen2.5 and SmolLM2 do.
+Nothing is fetched. The template inserts a system message where there is none, as those of Qwen2.5
+and SmolLM2 do.
 """
 
 import json
@@ -20,7 +22,14 @@ CHATML = """\
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 
 _REGIMES = {"BEAR": -3.1, "WEAKENING": -0.4, "MILD_BULL": 0.6, "STRONG_BULL": 1.9}
-_WORDS = ("시장이 약해졌다", "반등이 넓다", "breadth fell", "momentum holds", "변동성이 크다", "volume rose")
+_WORDS = (
+    "시장이 약해졌다",
+    "반등이 넓다",
+    "breadth fell",
+    "momentum holds",
+    "변동성이 크다",
+    "volume rose",
+)
 
 
 def make_base(folder: Path, layers: int = 2) -> Path:
@@ -57,24 +66,35 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    core.train_from_iterator([json.dumps(row, ensure_ascii=False) for row in chat_rows(50)], trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    core.train_from_iterator(
+        [json.dumps(row, ensure_ascii=False) for row in chat_rows(50)], trainer
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
     tokenizer.chat_template = CHATML
     return tokenizer
 
 
 def chat_rows(count: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Conversations whose answer follows from their question; a few have two turns or no system message."""
+    """Conversations whose answer follows from their question; a few have two turns or no system
+    message.
+    """
     random = Random(seed)
     rows = []
     for number in range(count):
         regime, change = random.choice(list(_REGIMES.items()))
         change += random.randrange(-20, 20) / 100
         question = f"return {change:+.2f} %, {random.choice(_WORDS)}"
-        answer = json.dumps({"regime": regime, "reasoning": f"{change:+.2f} %: {random.choice(_WORDS)}"})
+        answer = json.dumps(
+            {"regime": regime, "reasoning": f"{change:+.2f} %: {random.choice(_WORDS)}"}
+        )
         messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
         if number % 5 == 4:
-            messages += [{"role": "user", "content": "그래서?"}, {"role": "assistant", "content": "hold"}]
+            messages += [
+                {"role": "user", "content": "그래서?"},
+                {"role": "assistant", "content": "hold"},
+            ]
         if number % 3:
             messages.insert(0, {"role": "system", "content": "Answer in JSON."})
         rows.append({"messages": messages})
@@ -85,12 +105,24 @@ def preference_pairs(count: int, seed: int = 2) -> list[dict[str, Any]]:
     """Pairs whose rejected answer names another regime."""
     pairs = []
     for row in chat_rows(count, seed):
-        *prompt, chosen = row["messages"][:3] if row["messages"][0]["role"] == "system" else row["messages"][:2]
-        rejected = chosen["content"].replace("BULL", "BEAR").replace("WEAKENING", "STRONG_BULL") + " maybe"
-        pairs.append({"prompt": prompt, "chosen": [chosen], "rejected": [{"role": "assistant", "content": rejected}]})
+        *prompt, chosen = (
+            row["messages"][:3] if row["messages"][0]["role"] == "system" else row["messages"][:2]
+        )
+        rejected = (
+            chosen["content"].replace("BULL", "BEAR").replace("WEAKENING", "STRONG_BULL") + " maybe"
+        )
+        pairs.append(
+            {
+                "prompt": prompt,
+                "chosen": [chosen],
+                "rejected": [{"role": "assistant", "content": rejected}],
+            }
+        )
     return pairs
 
 
 def write_jsonl(file: Path, rows: list[dict[str, Any]]) -> Path:
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    file.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     return file

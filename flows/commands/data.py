@@ -8,7 +8,9 @@ from rich.markup import escape
 
 from flows.console import print_json, say, stderr, table
 
-app = typer.Typer(name="data", no_args_is_help=True, help="Training, synthetic and pair files: check, report.")
+app = typer.Typer(
+    name="data", no_args_is_help=True, help="Training, synthetic and pair files: check, report."
+)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 _SHOWN = 20  # failures in the terminal; --json has them all
@@ -21,10 +23,15 @@ def group() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="rows.jsonl, pairs.jsonl, questions.jsonl, or parquet with messages.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="rows.jsonl, pairs.jsonl, questions.jsonl, or parquet with messages."),
+    ],
     as_json: Json = False,
 ) -> None:
-    """Proves every row against the strategy's rules, reading only the file; exit code 1 if any fails."""
+    """Proves every row against the strategy's rules, reading only the file; exit code 1 if any
+    fails.
+    """
     from tasks.core.synthesis.proof import prove_file
 
     proof = prove_file(file)
@@ -34,7 +41,11 @@ def check(
         told = [(failure.row, failure.rule, failure.detail) for failure in proof.failures[:_SHOWN]]
         table("", ("row", "rule", "what is wrong"), told)
         table("", ("rule", "failures"), proof.by_rule.most_common())
-        more = f" The first {_SHOWN} failures are shown; --json lists all." if len(proof.failures) > _SHOWN else ""
+        more = (
+            f" The first {_SHOWN} failures are shown; --json lists all."
+            if len(proof.failures) > _SHOWN
+            else ""
+        )
         say(f"{proof.failed:,} of {proof.rows:,} rows are not true.{more}")
     else:
         say(f"All {proof.rows:,} rows are true.")
@@ -45,11 +56,18 @@ def check(
 @app.command()
 def report(
     files: Annotated[
-        list[Path], typer.Argument(help="Parquet or JSON lines with messages, or prompt/chosen/rejected.")
+        list[Path],
+        typer.Argument(help="Parquet or JSON lines with messages, or prompt/chosen/rejected."),
     ],
-    tokenizer: Annotated[Path | None, typer.Option(help="A base model's folder: counts tokens.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Tokens a row may have, as in training.max_length.")] = 2_048,
-    out: Annotated[Path | None, typer.Option(help="A folder for report.html, report.json and pictures.")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A base model's folder: counts tokens.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Tokens a row may have, as in training.max_length.")
+    ] = 2_048,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for report.html, report.json and pictures.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Rows, languages, kinds, regimes, duplicates, lengths and tokens."""

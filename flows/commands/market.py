@@ -1,4 +1,6 @@
-"""kospilot market: import, update, check, describe and draw daily market parquet; generate the demo market."""
+"""kospilot market: import, update, check, describe and draw daily market parquet; generate the demo
+market.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +11,9 @@ from flows.console import print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError, WorkError
 
 app = typer.Typer(
-    name="market", no_args_is_help=True, help="Market parquet: import, regimes, plot, check, update, demo."
+    name="market",
+    no_args_is_help=True,
+    help="Market parquet: import, regimes, plot, check, update, demo.",
 )
 Folder = Annotated[Path, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")]
 Market = Annotated[Path, typer.Option("--market", help="The market folder.")]
@@ -18,9 +22,13 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 @app.command("import")
 def import_files(
-    files: Annotated[list[Path], typer.Argument(help="OHLCV or market-cap tables: parquet, CSV, CSV.gz.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="OHLCV or market-cap tables: parquet, CSV, CSV.gz.")
+    ],
     market: Market,
-    listing: Annotated[Path | None, typer.Option(help="A KRX listing CSV: shares for market caps.")] = None,
+    listing: Annotated[
+        Path | None, typer.Option(help="A KRX listing CSV: shares for market caps.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tables into a market folder; says what it dropped and what it derived."""
@@ -48,11 +56,20 @@ def regimes(
     if report["generated"]:
         stdout.print("The prices are invented: a generated demo market.", markup=False)
     if report["market_cap_listings"]:
-        stdout.print(f"Weights from share counts of {', '.join(report['market_cap_listings'])}.", markup=False)
+        stdout.print(
+            f"Weights from share counts of {', '.join(report['market_cap_listings'])}.",
+            markup=False,
+        )
     share = 100 / max(report["days"], 1)
-    table("", ("regime", "days", "share"), [(name, n, f"{n * share:.1f} %") for name, n in report["counts"].items()])
+    table(
+        "",
+        ("regime", "days", "share"),
+        [(name, n, f"{n * share:.1f} %") for name, n in report["counts"].items()],
+    )
     if report["beyond_limit"]:
-        say(f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it: `kospilot market check {market}`.")
+        say(
+            f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it: `kospilot market check {market}`."
+        )
     if days:
         rows = [list(day.values()) for day in report["snapshots"]]
         table("", list(report["snapshots"][0]), rows)
@@ -60,9 +77,13 @@ def regimes(
 
 @app.command()
 def plot(
-    folder: Annotated[Path | None, typer.Argument(help="A market folder; or name it with --market.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A market folder; or name it with --market.")
+    ] = None,
     market: Annotated[Path | None, typer.Option("--market", help="The market folder.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The PNG to write; else FOLDER-regimes.png here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The PNG to write; else FOLDER-regimes.png here.")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.")] = None,
     end: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD.")] = None,
 ) -> None:
@@ -79,8 +100,12 @@ def plot(
 
 @app.command()
 def check(
-    folder: Annotated[Path | None, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")] = None,
-    names: Annotated[bool, typer.Option("--names", help="Compare the universe's codes and names with KRX's.")] = False,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")
+    ] = None,
+    names: Annotated[
+        bool, typer.Option("--names", help="Compare the universe's codes and names with KRX's.")
+    ] = False,
 ) -> None:
     """Reads every partition and names what is wrong; with --names also looks at KRX's listing."""
     from tasks.core.market.check import check_market, check_names, summarize_market
@@ -95,7 +120,9 @@ def check(
     for problem in problems:
         stdout.print(f"- {problem}", markup=False, soft_wrap=True)
     if problems:
-        raise WorkError(f"{folder or 'the universe'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
+        raise WorkError(
+            f"{folder or 'the universe'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}."
+        )
     for name, value in (summarize_market(folder) if folder else {}).items():
         stdout.print(f"{name}: {value}", markup=False)
     say(f"{folder or 'the universe'}: nothing wrong.")
@@ -103,7 +130,9 @@ def check(
 
 @app.command()
 def update(folder: Folder, as_json: Json = False) -> None:
-    """Adds the days that the folder lacks, from KRX; fills a new folder with the universe since 2020."""
+    """Adds the days that the folder lacks, from KRX; fills a new folder with the universe since
+    2020.
+    """
     from datetime import UTC, datetime
 
     from tasks.core.market.krx import fetch_listing, fetch_prices
@@ -112,7 +141,9 @@ def update(folder: Folder, as_json: Json = False) -> None:
     listing = fetch_listing()
     with stderr.status("KRX") as shown:
         last = last_closed_day(datetime.now(UTC))
-        report = update_market(folder, fetch_prices, listing, last, lambda _, text: shown.update(f"KRX: {text}"))
+        report = update_market(
+            folder, fetch_prices, listing, last, lambda _, text: shown.update(f"KRX: {text}")
+        )
     _show_and_tell(report, folder, as_json)
 
 
@@ -143,11 +174,13 @@ def _show_report(report: dict) -> None:
 
 
 def _tell_server(market: Path) -> bool:
-    """Emits kospilot.market.updated if a kospilot server is there, so that `refresh` looks at the folder."""
+    """Emits kospilot.market.updated if a kospilot server is there, so that `refresh` looks at the
+    folder.
+    """
     import os
 
     from flows.server import environment, recorded_server
-    from tasks.core.run import kospilot_home
+    from tasks.core.chain.run import kospilot_home
 
     home = kospilot_home()
     url = recorded_server(home)
@@ -159,5 +192,8 @@ def _tell_server(market: Path) -> bool:
     name = market.resolve().name
     resource = {"prefect.resource.id": f"kospilot.market.{name}", "prefect.resource.name": name}
     return (
-        emit_event("kospilot.market.updated", resource=resource, payload={"folder": str(market.resolve())}) is not None
+        emit_event(
+            "kospilot.market.updated", resource=resource, payload={"folder": str(market.resolve())}
+        )
+        is not None
     )

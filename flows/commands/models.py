@@ -10,7 +10,9 @@ import typer
 from flows.console import print_json, say, stderr, stdout
 from tasks.core.errors import RequestError
 
-Tag = Annotated[str | None, typer.Argument(help="A model on the server; by default the one promoted last.")]
+Tag = Annotated[
+    str | None, typer.Argument(help="A model on the server; by default the one promoted last.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _TAG = re.compile(r"[\w./:-]+", re.ASCII)
 
@@ -22,17 +24,21 @@ def add_to(app: typer.Typer) -> None:
 
 def ask(
     tag: Tag = None,
-    text: Annotated[str | None, typer.Argument(help="Your own question; else one is made from the market.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="Your own question; else one is made from the market.")
+    ] = None,
     kind: Annotated[str, typer.Option(help="The kind of answer.")] = "regime_classification",
-    market: Annotated[Path | None, typer.Option("--market", help="A market folder to ask about.")] = None,
+    market: Annotated[
+        Path | None, typer.Option("--market", help="A market folder to ask about.")
+    ] = None,
     date: Annotated[str | None, typer.Option(help="The day to ask about, YYYY-MM-DD.")] = None,
     as_json: Json = False,
 ) -> None:
     """One schema-bound answer, graded where the question is ours."""
+    from tasks.core.chain.run import kospilot_home
     from tasks.core.evaluation.graded import make_question, own_question
     from tasks.core.market.demo import ensure_demo_market
     from tasks.core.market.snapshots import write_days
-    from tasks.core.run import kospilot_home
 
     home = kospilot_home()
     if tag and text is None and not _TAG.fullmatch(tag):  # one argument that is no name: a question
@@ -65,9 +71,9 @@ def ask_and_show(home: Path, tag: str, question, as_json: bool = False) -> None:
 
 def chat(tag: Tag = None) -> None:
     """Talk with the model; an empty line or Ctrl-D ends it."""
+    from tasks.core.chain.run import kospilot_home
     from tasks.core.evaluation.answer import Options
     from tasks.core.evaluation.answer import ask as ask_model
-    from tasks.core.run import kospilot_home
     from tasks.core.serving.servers import open_server
 
     home = kospilot_home()
@@ -81,7 +87,9 @@ def chat(tag: Tag = None) -> None:
             messages.append({"role": "assistant", "content": reply.text})
             stdout.print(reply.text, markup=False)
             if reply.finish_reason == "length":
-                say(f"(cut after {reply.completion_tokens} tokens, the model's num_predict; say `go on`)")
+                say(
+                    f"(cut after {reply.completion_tokens} tokens, the model's num_predict; say `go on`)"
+                )
 
 
 def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> None:
@@ -94,17 +102,20 @@ def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> No
 def evaluate(
     models: Annotated[list[str], typer.Argument(help="Models on the server.")],
     questions: Annotated[
-        Path | None, typer.Option("--set", help="A questions.jsonl; by default the newest evaluation's.")
+        Path | None,
+        typer.Option("--set", help="A questions.jsonl; by default the newest evaluation's."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where table, chart and replies go.")] = Path("evaluation"),
+    out: Annotated[Path, typer.Option(help="Where table, chart and replies go.")] = Path(
+        "evaluation"
+    ),
     as_json: Json = False,
 ) -> None:
     """The frozen questions to models side by side."""
+    from tasks.core.chain.run import kospilot_home
     from tasks.core.evaluation.answer import ask_all
     from tasks.core.evaluation.questions import read_questions
     from tasks.core.evaluation.report import write_report
     from tasks.core.evaluation.score import score
-    from tasks.core.run import kospilot_home
     from tasks.core.serving.servers import open_server
 
     home = kospilot_home()
@@ -114,7 +125,9 @@ def evaluate(
     with open_server(home) as server, stderr.status("") as status:
         for model in models:
             replies = out / f"replies-{model.replace(':', '-').replace('/', '-')}.jsonl"
-            answers = ask_all(server.openai_url, model, asked, replies, lambda part, text: status.update(text))
+            answers = ask_all(
+                server.openai_url, model, asked, replies, lambda part, text: status.update(text)
+            )
             scores[model] = score(asked, answers)
     write_report(scores, out, toy=False)
     if as_json:
@@ -126,11 +139,11 @@ def evaluate(
 
 def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered model.")]) -> None:
     """Makes a registered model its name's `latest`; the one before stays as `previous`."""
-    from tasks.core.housekeeping import mark_promotions
-    from tasks.core.run import kospilot_home
+    from tasks.core.chain.housekeeping import mark_promotions
+    from tasks.core.chain.run import kospilot_home
+    from tasks.core.chain.store import Store
     from tasks.core.serving.registration import promote as move_tag
     from tasks.core.serving.servers import open_server
-    from tasks.core.store import Store
 
     home, name = kospilot_home(), tag.partition(":")[0]
     with open_server(home) as server:
@@ -142,11 +155,11 @@ def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered mo
 
 def rollback(name: Annotated[str, typer.Argument(help="The model's name, without a tag.")]) -> None:
     """Gives the name back to the model that held it before."""
-    from tasks.core.housekeeping import mark_promotions
-    from tasks.core.run import kospilot_home
+    from tasks.core.chain.housekeeping import mark_promotions
+    from tasks.core.chain.run import kospilot_home
+    from tasks.core.chain.store import Store
     from tasks.core.serving.registration import rollback as move_back
     from tasks.core.serving.servers import open_server
-    from tasks.core.store import Store
 
     home = kospilot_home()
     with open_server(home) as server:
@@ -163,7 +176,7 @@ def _check_tag(server, tag: str) -> None:
 
 
 def _last_promoted(home: Path) -> str:
-    from tasks.core.store import Store
+    from tasks.core.chain.store import Store
 
     promoted = Store(home / "artifacts").manifests("promote")
     if not promoted:
@@ -172,7 +185,7 @@ def _last_promoted(home: Path) -> str:
 
 
 def _newest_questions(home: Path) -> Path:
-    from tasks.core.store import Store
+    from tasks.core.chain.store import Store
 
     store = Store(home / "artifacts")
     evaluated = store.manifests("evaluate")

@@ -9,9 +9,15 @@ from flows.commands.train import plan_card
 from flows.console import duration, follow_run, print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError
 
-Profile = Annotated[str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")]
-Force = Annotated[list[str] | None, typer.Option(help="A step to make again even if nothing changed; repeatable.")]
+Profile = Annotated[
+    str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")
+]
+Force = Annotated[
+    list[str] | None, typer.Option(help="A step to make again even if nothing changed; repeatable.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -21,8 +27,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(overrides: Overrides = None) -> None:
-    """The whole chain, small and real, on this machine's CPU; then one question to the model it made."""
-    from tasks.core.run import prepare
+    """The whole chain, small and real, on this machine's CPU; then one question to the model it
+    made.
+    """
+    from tasks.core.chain.run import prepare
 
     execute("demo", overrides or [])
     ask_released(prepare("demo", overrides or []))
@@ -31,7 +39,9 @@ def demo(overrides: Overrides = None) -> None:
 def run(
     profile: Profile,
     overrides: Overrides = None,
-    only: Annotated[str | None, typer.Option(help="Run this step alone; what it reads must be there.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Run this step alone; what it reads must be there.")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Run the chain up to this step.")] = None,
     force: Force = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long work.")] = False,
@@ -45,7 +55,10 @@ def plan(
     overrides: Overrides = None,
     force: Force = None,
     card: Annotated[
-        str | None, typer.Option(help="Instead: how the stages would train on this card, e.g. 8gb, 24gb or RTX-4090.")
+        str | None,
+        typer.Option(
+            help="Instead: how the stages would train on this card, e.g. 8gb, 24gb or RTX-4090."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -55,13 +68,16 @@ def plan(
             raise RequestError("--card plans each stage as if it ran: leave --force out.")
         plan_card(profile, overrides or [], card, as_json)
         return
-    from tasks.core.run import prepare
-    from tasks.core.steps import chain
+    from tasks.core.chain.run import prepare
+    from tasks.core.chain.steps import chain
 
     prepared = prepare(profile, overrides or [], force or [])
     lines = prepared.plan(chain(prepared.settings))
     if as_json:
-        steps = [{"step": line.step, "action": line.action, "reason": line.reason, "key": line.key} for line in lines]
+        steps = [
+            {"step": line.step, "action": line.action, "reason": line.reason, "key": line.key}
+            for line in lines
+        ]
         print_json({"profile": profile, "steps": steps})
     else:
         _show_plan(lines, stdout)
@@ -69,8 +85,8 @@ def plan(
 
 def status(as_json: Json = False) -> None:
     """The latest run: step, progress, loss, tokens/s, time left, memory."""
-    from tasks.core.run import kospilot_home
-    from tasks.core.status import read_status
+    from tasks.core.chain.run import kospilot_home
+    from tasks.core.chain.status import read_status
 
     found = read_status(kospilot_home())
     if as_json:
@@ -78,13 +94,20 @@ def status(as_json: Json = False) -> None:
     elif found is None:
         say("Nothing has run yet. Start with `kospilot demo`.")
     else:
-        state = "running" if found["alive"] else ("interrupted" if found["state"] == "running" else found["state"])
-        stdout.print(f"{found['step']}: {state}, {100 * found['fraction']:.0f} %, {found['text']}", markup=False)
+        state = (
+            "running"
+            if found["alive"]
+            else ("interrupted" if found["state"] == "running" else found["state"])
+        )
+        stdout.print(
+            f"{found['step']}: {state}, {100 * found['fraction']:.0f} %, {found['text']}",
+            markup=False,
+        )
 
 
 def settings(profile: Profile, overrides: Overrides = None, as_json: Json = False) -> None:
     """Every resolved value, its meaning, and where it came from."""
-    from tasks.core.profiles import load, meanings
+    from tasks.core.settings.profiles import load, meanings
 
     resolved = load(profile, overrides or [])
     values = resolved.settings.model_dump(mode="json")
@@ -93,7 +116,12 @@ def settings(profile: Profile, overrides: Overrides = None, as_json: Json = Fals
         section, field = name.split(".")
         rows.append((name, values[section][field], resolved.origins[name], meaning))
     if as_json:
-        print_json({name: {"value": value, "origin": origin, "meaning": text} for name, value, origin, text in rows})
+        print_json(
+            {
+                name: {"value": value, "origin": origin, "meaning": text}
+                for name, value, origin, text in rows
+            }
+        )
     else:
         table("", ("setting", "value", "from", "meaning"), rows)
 
@@ -107,9 +135,9 @@ def execute(
     yes: bool = True,
 ) -> None:
     """Plans, and if anything is to do carries it out as a Prefect flow in this process."""
-    from tasks.core.produce import find_inputs
-    from tasks.core.run import check_steps, prepare
-    from tasks.core.steps import chain
+    from tasks.core.chain.produce import find_inputs
+    from tasks.core.chain.run import check_steps, prepare
+    from tasks.core.chain.steps import chain
 
     prepared = prepare(profile, overrides, force)
     names = list(chain(prepared.settings))
@@ -129,8 +157,10 @@ def execute(
 
 
 def _check_start(prepared, steps: list[str]) -> None:
-    """What would stop the run hours later stops it now: a full disk, a model server that does not answer."""
-    from tasks.core.disk import base_bytes, check_space, needed_gib
+    """What would stop the run hours later stops it now: a full disk, a model server that does not
+    answer.
+    """
+    from tasks.core.preflight.disk import base_bytes, check_space, needed_gib
     from tasks.core.serving.servers import check_reachable
 
     check_space(prepared.home, needed_gib(base_bytes(prepared.settings, prepared.home), steps))
@@ -139,12 +169,14 @@ def _check_start(prepared, steps: list[str]) -> None:
 
 
 def _carry_out(prepared, steps: list[str] | None) -> None:
-    """Starts or finds the server, then runs the flow. Prefect must see the environment before it is imported."""
+    """Starts or finds the server, then runs the flow. Prefect must see the environment before it is
+    imported.
+    """
     import time
 
     from flows.server import deliver_logs, environment, server
+    from tasks.core.chain.status import end_failed, write_status
     from tasks.core.serving.servers import where_answered
-    from tasks.core.status import end_failed, write_status
 
     started, handler = time.time(), follow_run()
     resolved = prepared.resolved
@@ -175,16 +207,20 @@ def _carry_out(prepared, steps: list[str] | None) -> None:
 def ask_released(prepared) -> None:
     """One question about a held-out day to the promoted model, schema-bound and graded."""
     from flows.commands.models import ask_and_show
+    from tasks.core.chain.produce import find
+    from tasks.core.chain.steps import release_tag
     from tasks.core.evaluation.graded import make_question
-    from tasks.core.produce import find
-    from tasks.core.steps import release_tag
 
     ref = find(prepared, "market")
     holdout = prepared.store.path("market", ref.key) / "holdout"
-    question = make_question("regime_classification", holdout, language="en")  # half the tokens of Korean here
+    question = make_question(
+        "regime_classification", holdout, language="en"
+    )  # half the tokens of Korean here
     ask_and_show(prepared.home, f"{release_tag(prepared.settings)}:latest", question)
     if prepared.settings.model.base == "demo":
-        say("The demo's model is a toy of 135 million parameters: this proves the chain, not the skill.")
+        say(
+            "The demo's model is a toy of 135 million parameters: this proves the chain, not the skill."
+        )
 
 
 def _show_origins(resolved) -> None:
@@ -194,8 +230,15 @@ def _show_origins(resolved) -> None:
         section, field = name.split(".")
         if origin == "override":
             say(f"{name} = {values[section][field]}  (override)")
-    say(f"Profile {resolved.profile}: {len(changed)} values differ from the defaults (`kospilot settings` shows them).")
+    say(
+        f"Profile {resolved.profile}: {len(changed)} values differ from the defaults (`kospilot settings` shows them)."
+    )
 
 
 def _show_plan(lines, console) -> None:
-    table("", ("step", "action", "why"), [(line.step, line.action, line.reason) for line in lines], console)
+    table(
+        "",
+        ("step", "action", "why"),
+        [(line.step, line.action, line.reason) for line in lines],
+        console,
+    )

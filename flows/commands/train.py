@@ -8,35 +8,53 @@ import typer
 from flows.console import duration, print_json, say, stderr, stdout, table
 
 Profile = Annotated[str, typer.Argument(help="The profile whose stage is tried out.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")]
-StageName = Annotated[str | None, typer.Option("--stage", help="stage1, stage2 or stage3; the first one if not given.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")
+]
+StageName = Annotated[
+    str | None,
+    typer.Option("--stage", help="stage1, stage2 or stage3; the first one if not given."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-app = typer.Typer(name="train", no_args_is_help=True, help="Short trials of a stage on this machine: probe, sweep.")
+app = typer.Typer(
+    name="train",
+    no_args_is_help=True,
+    help="Short trials of a stage on this machine: probe, sweep.",
+)
 
 _PLANNED = ("stage", "rows", "steps", "tokens", "checkpointed", "base", "GiB", "s/step", "time")
 _MEASURED = ("rank", "parameters", "micro-batch", "tokens/s", "s/step", "GiB", "loss", "eval loss")
 
 
 def plan_card(profile: str, overrides: list[str], text: str, as_json: bool) -> None:
-    """Every stage's plan for a card that need not be here; `tokens` are a micro-batch's, `checkpointed` its layers."""
+    """Every stage's plan for a card that need not be here; `tokens` are a micro-batch's,
+    `checkpointed` its layers.
+    """
     import logging
 
-    from tasks.core.profiles import load
-    from tasks.core.rehearsal import built, expected, shape, stages_of
-    from tasks.core.run import kospilot_home
-    from tasks.core.training.cards import card_of
+    from tasks.core.chain.run import kospilot_home
+    from tasks.core.preflight.rehearsal import built, expected, shape, stages_of
+    from tasks.core.settings.profiles import load
+    from tasks.core.training.hardware.datasheets import card_of
 
     card, settings, home = card_of(text), load(profile, overrides).settings, kospilot_home()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # that it lacks a CPU kernel is no matter here
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # that it lacks a CPU kernel is no matter here
     with stderr.status("looking at the base and the rows"):
-        from tasks.core.specs import training_spec
-        from tasks.core.training.forecast import forecast
+        from tasks.core.training.planning.forecast import forecast
+        from tasks.core.training.spec import training_spec
 
         folders = built(profile, overrides)
         config = shape(settings, home, folders)
         told = [
-            forecast(training_spec(settings, stage, _for(folders), home), config, expected(settings, stage), card)
+            forecast(
+                training_spec(settings, stage, _for(folders), home),
+                config,
+                expected(settings, stage),
+                card,
+            )
             for stage in stages_of(settings)
         ]
     if as_json:
@@ -80,10 +98,14 @@ def _say_of_what(card, told: list[dict]) -> None:
             " data sheet, of which a layer reaches as much as on an H200."
         )
     else:
-        say(f"Nobody can say how fast a card of {card.gib:g} GiB is: the memory is planned, no time.")
+        say(
+            f"Nobody can say how fast a card of {card.gib:g} GiB is: the memory is planned, no time."
+        )
     assumed = [line["stage"] for line in told if line["lengths"] == "assumed"]
     if assumed:
-        say(f"{', '.join(assumed)}: not there yet, so rows of 700 tokens on average are assumed, pairs of 1,050.")
+        say(
+            f"{', '.join(assumed)}: not there yet, so rows of 700 tokens on average are assumed, pairs of 1,050."
+        )
 
 
 @app.command()
@@ -94,8 +116,16 @@ def probe(
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each trial.")] = 6,
     as_json: Json = False,
 ) -> None:
-    """Micro-batches of the planned size, half and twice of it: speed and memory beside what the planner expects."""
-    _try_out(profile, overrides or [], stage, [{"steps": steps, "scale": scale} for scale in (1, 0.5, 2)], as_json)
+    """Micro-batches of the planned size, half and twice of it: speed and memory beside what the
+    planner expects.
+    """
+    _try_out(
+        profile,
+        overrides or [],
+        stage,
+        [{"steps": steps, "scale": scale} for scale in (1, 0.5, 2)],
+        as_json,
+    )
 
 
 @app.command()
@@ -113,12 +143,20 @@ def sweep(
     parts = [part.strip() for part in ranks.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
         raise RequestError(f"--ranks {ranks} is no list of ranks: --ranks 8,16,32.")
-    _try_out(profile, overrides or [], stage, [{"steps": steps, "rank": int(part)} for part in parts], as_json)
+    _try_out(
+        profile,
+        overrides or [],
+        stage,
+        [{"steps": steps, "rank": int(part)} for part in parts],
+        as_json,
+    )
 
 
-def _try_out(profile: str, overrides: list[str], stage: str | None, trials: list[dict], as_json: bool) -> None:
-    from tasks.core.rehearsal import try_out
-    from tasks.core.run import prepare
+def _try_out(
+    profile: str, overrides: list[str], stage: str | None, trials: list[dict], as_json: bool
+) -> None:
+    from tasks.core.chain.run import prepare
+    from tasks.core.preflight.rehearsal import try_out
 
     results: list[dict] = []
     with stderr.status(f"trial 1 of {len(trials)}") as status:

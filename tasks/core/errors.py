@@ -6,4 +6,6 @@ class RequestError(Exception):
 
 
 class WorkError(Exception):
-    """The work itself failed; what was finished stays, and the next run goes on from there. Exit code 1."""
+    """The work itself failed; what was finished stays, and the next run goes on from there. Exit
+    code 1.
+    """

@@ -1,10 +1,12 @@
-"""How long the market's days take: kospilot's DuckDB, a good groupby in pandas, and the loop one writes first.
+"""How long the market's days take: kospilot's DuckDB, a good groupby in pandas, and the loop one
+writes first.
 
     uv run python tests/bench/market.py [--tickers 650] [--years 6] [--runs 5]
 
-Generates a market in the layout of a market folder (seeded), gives it to each way in a process of its own, checks that
-all give the same snapshots, and prints seconds (from parquet to snapshots, imports aside), rows/s, peak memory of the
-process and ratios. The loop gets a tenth of the tickers and is scaled: on the whole market it takes minutes.
+Generates a market in the layout of a market folder (seeded), gives it to each way in a process of
+its own, checks that all give the same snapshots, and prints seconds (from parquet to snapshots,
+imports aside), rows/s, peak memory of the process and ratios. The loop gets a tenth of the tickers
+and is scaled: on the whole market it takes minutes.
 """
 
 # ruff: noqa: PLC0415  a way's process imports only what that way needs: its memory is measured
@@ -25,7 +27,9 @@ LOOP_SHARE = 10
 
 
 def generate(folder: Path, tickers: int, years: int) -> None:
-    """tickers x trading days from 2020 on: some listed on the way, some halted, some without market cap or PER."""
+    """tickers x trading days from 2020 on: some listed on the way, some halted, some without market
+    cap or PER.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as parquet
@@ -35,14 +39,24 @@ def generate(folder: Path, tickers: int, years: int) -> None:
     days = days[np.is_busday(days)]
     days = days[rng.random(len(days)) > 0.059]  # KRX's holidays
     market = rng.normal(0.0003, 0.011, len(days))
-    moves = rng.normal(0, 0.022, (len(days), tickers)) + market[:, None] * rng.uniform(0.4, 1.6, tickers)
-    closes = np.round(rng.lognormal(10, 1, tickers) * np.exp(np.cumsum(np.clip(moves, -0.26, 0.26), axis=0))) + 1
+    moves = rng.normal(0, 0.022, (len(days), tickers)) + market[:, None] * rng.uniform(
+        0.4, 1.6, tickers
+    )
+    closes = (
+        np.round(
+            rng.lognormal(10, 1, tickers) * np.exp(np.cumsum(np.clip(moves, -0.26, 0.26), axis=0))
+        )
+        + 1
+    )
     shares = np.round(rng.lognormal(17.5, 1.2, tickers))
     codes = np.array([f"{position * 10:06d} KP" for position in range(1, tickers + 1)])
     first = np.where(rng.random(tickers) < 0.15, rng.integers(1, len(days) // 2, tickers), 0)
     months = days.astype("datetime64[M]")
     for month in np.unique(months):
-        day, ticker = (axis.ravel() for axis in np.meshgrid(np.flatnonzero(months == month), np.arange(tickers)))
+        day, ticker = (
+            axis.ravel()
+            for axis in np.meshgrid(np.flatnonzero(months == month), np.arange(tickers))
+        )
         day, ticker = day[day >= first[ticker]], ticker[day >= first[ticker]]
         given = {"date": pa.array(days[day]), "ticker": pa.array(codes[ticker])}
         prices = _prices(closes[day, ticker], shares[ticker], rng.random(len(day)) < 0.001, rng)
@@ -77,11 +91,15 @@ def by_duckdb(folder: Path) -> list[tuple]:
 
 
 def by_pandas(folder: Path) -> list[tuple]:
-    """What a careful pandas user writes: only the needed columns, one sort, whole-column operations."""
+    """What a careful pandas user writes: only the needed columns, one sort, whole-column
+    operations.
+    """
     import numpy as np
 
     rows = _read_frame(folder).sort_values(["ticker", "date"], kind="stable")
-    rows["change"] = rows["close"] / rows.groupby("ticker", observed=True, sort=False)["close"].shift() - 1
+    rows["change"] = (
+        rows["close"] / rows.groupby("ticker", observed=True, sort=False)["close"].shift() - 1
+    )
     rows = rows[rows["change"].notna() & rows["market_cap"].notna()]
     rows["weighted"], rows["rose"] = rows["change"] * rows["market_cap"], rows["change"] > 0
     days = rows.groupby("date")[["weighted", "market_cap", "rose", "change"]].agg(
@@ -89,12 +107,18 @@ def by_pandas(folder: Path) -> list[tuple]:
     )
     move = 100 * days["weighted"] / days["market_cap"]
     window = move.rolling(10, min_periods=5)
-    found = zip(days.index, move, 100 * days["rose"], window.sum(), window.std() * np.sqrt(252), strict=True)
-    return [_rounded(str(day)[:10], *values) for day, *values in found if not math.isnan(values[-1])]
+    found = zip(
+        days.index, move, 100 * days["rose"], window.sum(), window.std() * np.sqrt(252), strict=True
+    )
+    return [
+        _rounded(str(day)[:10], *values) for day, *values in found if not math.isnan(values[-1])
+    ]
 
 
 def by_loop(folder: Path) -> list[tuple]:
-    """What one writes first: for each ticker, for each of its days, look up the close and the one before."""
+    """What one writes first: for each ticker, for each of its days, look up the close and the one
+    before.
+    """
     from statistics import stdev
 
     data = _read_frame(folder)
@@ -124,9 +148,13 @@ def _read_frame(folder: Path):
 
     columns = ["date", "ticker", "open", "close", "volume", "market_cap"]
     files = sorted(folder.glob("year=*/month=*/data.parquet"))
-    rows = pandas.concat([pandas.read_parquet(file, columns=columns, partitioning=None) for file in files])
+    rows = pandas.concat(
+        [pandas.read_parquet(file, columns=columns, partitioning=None) for file in files]
+    )
     rows = rows[~((rows["open"] == 0) & (rows["volume"] == 0)) & (rows["close"] > 0)]
-    return rows.drop(columns=["open", "volume"]).assign(ticker=rows["ticker"].str[:6].astype("category"))
+    return rows.drop(columns=["open", "volume"]).assign(
+        ticker=rows["ticker"].str[:6].astype("category")
+    )
 
 
 def _rounded(day: str, move: float, breadth: float, momentum: float, volatility: float) -> tuple:
@@ -135,7 +163,9 @@ def _rounded(day: str, move: float, breadth: float, momentum: float, volatility:
 
 
 def run_way(way: str, folder: Path, runs: int) -> None:
-    """In the child: the first run and the best one, the peak of memory, and the snapshots, as one line of JSON."""
+    """In the child: the first run and the best one, the peak of memory, and the snapshots, as one
+    line of JSON.
+    """
     import duckdb  # noqa: F401  imports are not what is measured
     import pandas  # noqa: F401
     import pyarrow.dataset  # noqa: F401
@@ -148,8 +178,12 @@ def run_way(way: str, folder: Path, runs: int) -> None:
         found = WAYS[way](folder)
         seconds.append(time.perf_counter() - start)
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000  # getrusage would count the parent's peak too
-    print(json.dumps({"first": seconds[0], "best": min(seconds), "peak_mb": peak, "snapshots": found}))
+    peak = (
+        int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000
+    )  # getrusage would count the parent's peak too
+    print(
+        json.dumps({"first": seconds[0], "best": min(seconds), "peak_mb": peak, "snapshots": found})
+    )
 
 
 def _child(*arguments: str) -> str:
@@ -169,10 +203,15 @@ def compare(tickers: int, years: int, runs: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         whole, tenth = Path(scratch) / "whole", Path(scratch) / "tenth"
         _child("--generate", str(whole), "--tickers", str(tickers), "--years", str(years))
-        _child("--generate", str(tenth), "--tickers", str(tickers // LOOP_SHARE), "--years", str(years))
+        _child(
+            "--generate", str(tenth), "--tickers", str(tickers // LOOP_SHARE), "--years", str(years)
+        )
         (rows, partitions), (few, _) = _count_rows(whole), _count_rows(tenth)
         print(f"{rows:,} rows, {tickers} tickers, {partitions} partitions, seed {SEED}")
-        done = {way: json.loads(_child("--way", way, str(whole), "--runs", str(runs))) for way in ("duckdb", "pandas")}
+        done = {
+            way: json.loads(_child("--way", way, str(whole), "--runs", str(runs)))
+            for way in ("duckdb", "pandas")
+        }
         loop = json.loads(_child("--way", "loop", str(tenth), "--runs", "1"))
         small = json.loads(_child("--way", "duckdb", str(tenth), "--runs", "1"))
     print(f"{'':22}{'first s':>9}{'best s':>9}{'rows/s':>13}{'peak MB':>9}{'x duckdb':>10}")
@@ -191,13 +230,17 @@ def compare(tickers: int, years: int, runs: int) -> None:
         "duckdb = loop": small["snapshots"] == loop["snapshots"],
     }
     days = len(done["duckdb"]["snapshots"])
-    print(f"{days:,} snapshots; equal: {', '.join(f'{what}: {known}' for what, known in same.items())}")
+    print(
+        f"{days:,} snapshots; equal: {', '.join(f'{what}: {known}' for what, known in same.items())}"
+    )
     if not all(same.values()):
         sys.exit("The ways disagree.")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tickers", type=int, default=650)
     parser.add_argument("--years", type=int, default=6)
     parser.add_argument("--runs", type=int, default=5)

@@ -1,10 +1,13 @@
-"""Seconds, rows a second and peak memory of making and checking synthetic rows and pairs, on the demo market.
+"""Seconds, rows a second and peak memory of making and checking synthetic rows and pairs, on the
+demo market.
 
-    python -m tests.bench.synthesis [tokenizer.json] [ROWS] [PAIRS]      5,000 rows and 2,000 pairs by default
+    python -m tests.bench.synthesis [tokenizer.json] [ROWS] [PAIRS]      5,000 rows and 2,000 pairs
+        by default
 
-Without a tokenizer one that splits at white space is made on the spot; a real one costs more. Each part is measured in
-a process of its own, after its imports: seconds, processor seconds of all cores, the peak with that of the largest
-child process added, and what the imports alone had taken of it.
+Without a tokenizer one that splits at white space is made on the spot; a real one costs more. Each
+part is measured in a process of its own, after its imports: seconds, processor seconds of all
+cores, the peak with that of the largest child process added, and what the imports alone had taken
+of it.
 """
 
 import json
@@ -20,7 +23,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.settings import Market, Pairs, Synthesis
+from tasks.core.settings.tree import Market, Pairs, Synthesis
 from tasks.core.synthesis.generate import synthesize
 from tasks.core.synthesis.pairs import build_pairs
 from tasks.core.synthesis.proof import prove_file
@@ -31,18 +34,31 @@ def main(tokenizer: str = "", rows: str = "5000", pairs: str = "2000") -> None:
         folder = Path(scratch)
         file = Path(tokenizer) if tokenizer else _splitting(folder / "tokenizer.json")
         _build_market(folder)
-        print(f"{'':12} {'rows':>6} {'seconds':>8} {'CPU s':>6} {'rows/s':>7} {'peak MB':>8} {'imports':>8}")
+        print(
+            f"{'':12} {'rows':>6} {'seconds':>8} {'CPU s':>6} {'rows/s':>7} {'peak MB':>8} {'imports':>8}"
+        )
         told = _show("make rows", folder, file, int(rows))
         _show("make pairs", folder, file, int(pairs))
         _show("check rows", folder, file, int(rows))
         _show("check pairs", folder, file, int(pairs))
         phrases = told["variety"]["phrases_per_1000_rows"]
-        print(f"{told['tokens'] / int(rows):.0f} tokens a row; different phrases per 1,000 rows: {phrases}")
+        print(
+            f"{told['tokens'] / int(rows):.0f} tokens a row; different phrases per 1,000 rows: {phrases}"
+        )
 
 
 def _show(part: str, folder: Path, tokenizer: Path, number: int) -> dict[str, Any]:
     """Measures a part in a fresh process, prints its line and returns what it reported."""
-    command = [sys.executable, "-m", "tests.bench.synthesis", "--measure", part, folder, tokenizer, number]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.synthesis",
+        "--measure",
+        part,
+        folder,
+        tokenizer,
+        number,
+    ]
     done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True)
     told = json.loads(done.stdout)
     print(
@@ -75,11 +91,20 @@ def _cpu_s() -> float:
 
 
 def _peak_mb() -> float:
-    """This process's peak and its largest child's. Linux's ru_maxrss of a process itself starts from its parent's."""
+    """This process's peak and its largest child's. Linux's ru_maxrss of a process itself starts
+    from its parent's.
+    """
     unit = 1e6 if sys.platform == "darwin" else 1e3
-    own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, child = (
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     if sys.platform == "linux":
-        own = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))[1])
+        own = int(
+            re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))[
+                1
+            ]
+        )
     return (own + child) / unit
 
 

@@ -1,4 +1,6 @@
-"""Every kind keeps the protocol: right answers grade 1.0, each spoiled one grades lower, for its own reason."""
+"""Every kind keeps the protocol: right answers grade 1.0, each spoiled one grades lower, for its
+own reason.
+"""
 
 import json
 import re
@@ -9,15 +11,15 @@ from random import Random
 import jsonschema_rs
 import pytest
 
-from tasks.core.decisions import DECISIONS
 from tasks.core.kinds import KINDS, kind, regime_classification
 from tasks.core.kinds.base import FLAWS, scene_from_dict, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS, to_text
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.simulate import simulate_market
-from tasks.core.strategy import EXPOSURES, NUMBERS, regime_of
+from tasks.core.strategy.decisions import DECISIONS
+from tasks.core.strategy.rules import EXPOSURES, NUMBERS, regime_of
+from tasks.core.strategy.universe import names
 from tasks.core.synthesis.reading import read_question
-from tasks.core.universe import names
 from tests.synthetic import LANGUAGES, in_every_layout, made_up_days, scenes_of
 
 each_kind = pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
@@ -41,14 +43,21 @@ def test_the_right_answer_grades_one(of_kind, language, days):
         right = of_kind.answer(scene, Random(scene.seed))
         jsonschema_rs.validate(of_kind.schema, right)
         assert of_kind.grade(scene, to_text(right)).score == 1.0
-        assert of_kind.grade(scene_from_dict(json.loads(json.dumps(scene_to_dict(scene)))), to_text(right)).score == 1.0
+        assert (
+            of_kind.grade(
+                scene_from_dict(json.loads(json.dumps(scene_to_dict(scene)))), to_text(right)
+            ).score
+            == 1.0
+        )
 
 
 @pytest.mark.parametrize("how", FLAWS)
 @each_language
 @each_kind
 def test_a_spoiled_answer_fails_for_its_own_reason(of_kind, language, how, days):
-    """Rarely for a second one too, as where a text quotes the total of a list that was cut: pairs draw again then."""
+    """Rarely for a second one too, as where a text quotes the total of a list that was cut: pairs
+    draw again then.
+    """
     failed = Counter()
     for scene in scenes_of(of_kind, days, language):
         rng = Random(scene.seed)
@@ -61,7 +70,9 @@ def test_a_spoiled_answer_fails_for_its_own_reason(of_kind, language, how, days)
 
 @each_kind
 def test_templates_are_many_and_distinct_and_hold_every_blank(of_kind):
-    blanks = {"day", "market"} | ({"stocks"} if of_kind.needs.stocks[1] or of_kind.needs.funds else set())
+    blanks = {"day", "market"} | (
+        {"stocks"} if of_kind.needs.stocks[1] or of_kind.needs.funds else set()
+    )
     blanks |= {"event", "shock"} & set(of_kind.needs.words)
     for language in LANGUAGES:
         templates = of_kind.templates(language)
@@ -91,7 +102,9 @@ def test_a_question_says_its_scene_and_nothing_else(of_kind, language, days):
             assert reading.facts == scene.facts
             assert reading.language == language
             assert reading.dates == ((scene.date,) if scene.date else ())
-            assert [ticker for ticker, _ in reading.names] == [line.ticker for line in scene.facts.stocks]
+            assert [ticker for ticker, _ in reading.names] == [
+                line.ticker for line in scene.facts.stocks
+            ]
             assert all(name in names(ticker) for ticker, name in reading.names)
             assert reading.unread == ()
 
@@ -100,7 +113,10 @@ def test_a_question_says_its_scene_and_nothing_else(of_kind, language, days):
 @each_kind
 def test_every_template_can_be_read_back(of_kind, language, days):
     for scene in scenes_of(of_kind, days, language, 3):
-        asked = [of_kind.ask(replace(scene, template=n), Random(1)) for n in range(len(of_kind.templates(language)))]
+        asked = [
+            of_kind.ask(replace(scene, template=n), Random(1))
+            for n in range(len(of_kind.templates(language)))
+        ]
         assert len(set(asked)) == len(asked)
         assert all(read_question(question).facts == scene.facts for question in asked)
 
@@ -110,12 +126,20 @@ def test_a_scene_says_what_its_kind_needs(of_kind, days):
     needs = of_kind.needs
     for scene in scenes_of(of_kind, days, "en"):
         facts = scene.facts
-        assert set(needs.numbers) <= set(facts.numbers) - set(NUMBERS) <= {*needs.numbers, *needs.asides}
+        assert (
+            set(needs.numbers)
+            <= set(facts.numbers) - set(NUMBERS)
+            <= {*needs.numbers, *needs.asides}
+        )
         assert set(facts.words) == set(needs.words)
         stocks = [line for line in facts.stocks if line.numbers or line.words or not needs.funds]
         assert needs.stocks[0] <= len(stocks) <= needs.stocks[1]
         for line in stocks:
-            assert set(needs.stock_numbers) - {"per", "pbr"} <= set(line.numbers) <= set(needs.stock_numbers)
+            assert (
+                set(needs.stock_numbers) - {"per", "pbr"}
+                <= set(line.numbers)
+                <= set(needs.stock_numbers)
+            )
             assert set(line.words) == set(needs.stock_words)
 
 
@@ -143,7 +167,9 @@ def test_a_schema_bounds_every_number_and_text_and_names_units(of_kind):
             assert path.endswith((*PROSE_KEYS, "ticker", "name")), path
 
 
-@pytest.mark.parametrize("reply", ["", "{", "[]", "null", "42", '{"regime": "BULL"}', "```json\n{}\n```", "안녕하세요"])
+@pytest.mark.parametrize(
+    "reply", ["", "{", "[]", "null", "42", '{"regime": "BULL"}', "```json\n{}\n```", "안녕하세요"]
+)
 @each_kind
 def test_a_reply_that_is_no_answer_grades_low(of_kind, reply, days):
     scene = next(scenes_of(of_kind, days, "ko"))
@@ -158,7 +184,9 @@ def test_a_hurried_question_claims_little_and_names_what_is_missing(days):
     for scene in partial:
         answer = regime_classification.answer(scene, Random(1))
         assert answer["confidence_pct"] <= 50
-        assert answer["missing_inputs"] == [name for name in NUMBERS if name not in scene.facts.numbers]
+        assert answer["missing_inputs"] == [
+            name for name in NUMBERS if name not in scene.facts.numbers
+        ]
         grade = regime_classification.grade(scene, to_text({**answer, "confidence_pct": 51}))
         assert not grade.parts["regime"]
 
@@ -177,5 +205,7 @@ def test_simulated_days_are_of_every_regime():
 
 
 def test_real_days_of_every_regime_come_up_equally_often(days):
-    found = Counter(scene.regime for scene in scenes_of(kind("risk_management"), days, "en", 400) if scene.date)
+    found = Counter(
+        scene.regime for scene in scenes_of(kind("risk_management"), days, "en", 400) if scene.date
+    )
     assert set(found) == set(days.by_regime) and max(found.values()) < 2 * min(found.values())

@@ -1,13 +1,15 @@
-"""The checker against rows with one thing changed: a mutant that is untrue must be caught, a true one must pass.
+"""The checker against rows with one thing changed: a mutant that is untrue must be caught, a true
+one must pass.
 
 What makes a mutant untrue is decided without the checker and without reading its text:
 - a number or word of the question changed: true only if the generator, given the changed facts and the same seed,
   writes the very same answer (the number neither decides anything nor is quoted);
 - anything else changed, in the answer or in the form of the question: untrue.
 
-What survives (it is printed) is rare, and of two classes: a wrong number in a text that is another true one of the same
-matter (a 16% index short told as the 15% of taking profits), which only its words would give away; and a changed number
-that gives the answer a second ground beside the one it names (in a bear market every position goes, stopped or not).
+What survives (it is printed) is rare, and of two classes: a wrong number in a text that is another
+true one of the same matter (a 16% index short told as the 15% of taking profits), which only its
+words would give away; and a changed number that gives the answer a second ground beside the one it
+names (in a bear market every position goes, stopped or not).
 """
 
 import json
@@ -20,14 +22,14 @@ from typing import Any
 
 import pytest
 
-from tasks.core.events import events
 from tasks.core.kinds import kind, lexicon
 from tasks.core.kinds.base import scene_from_dict, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS, to_text
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, STOCK, STOCK_WORDS, printed
-from tasks.core.strategy import REGIMES, SHOCKS
+from tasks.core.strategy.events import events
+from tasks.core.strategy.rules import REGIMES, SHOCKS
+from tasks.core.strategy.universe import names, stocks
 from tasks.core.synthesis.checks import check_row
-from tasks.core.universe import names, stocks
 from tests.synthetic import demo_market, synthetic_rows
 
 ROWS = 200
@@ -75,7 +77,13 @@ def with_text(row, place, text):
 
 
 def leaves(value, path=()) -> Iterator[tuple[tuple, Any]]:
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    entries = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, entry in entries:
         if isinstance(entry, dict | list):
             yield from leaves(entry, (*path, key))
@@ -84,7 +92,9 @@ def leaves(value, path=()) -> Iterator[tuple[tuple, Any]]:
 
 
 def changed(value, path, new):
-    """A copy with the entry at a path replaced, or removed or renamed where `new` is a function of (box, key)."""
+    """A copy with the entry at a path replaced, or removed or renamed where `new` is a function of
+    (box, key).
+    """
     copy = json.loads(json.dumps(value))
     box = copy
     for key in path[:-1]:
@@ -127,7 +137,11 @@ def in_answers(row, rng) -> Iterator[Mutant]:
             yield mutant("answer ticker", path, other)
             yield mutant("answer ticker", path, f"99{rng.randint(1000, 9999)}")
         elif key == "name":
-            yield mutant("answer name", path, rng.choice([k.name_ko for k in stocks() if value not in names(k.ticker)]))
+            yield mutant(
+                "answer name",
+                path,
+                rng.choice([k.name_ko for k in stocks() if value not in names(k.ticker)]),
+            )
         elif key in PROSE_KEYS:
             yield from in_text(value, path, mutant, row, rng)
         else:
@@ -147,7 +161,9 @@ LABELS_WITH_DIGITS = [label.of(lang) for label in {**MARKET, **CONTEXT}.values()
 
 
 def in_text(text, path, mutant, row, rng) -> Iterator[Mutant]:
-    masked = re.sub("|".join(map(re.escape, LABELS_WITH_DIGITS)), lambda found: "#" * len(found[0]), text)
+    masked = re.sub(
+        "|".join(map(re.escape, LABELS_WITH_DIGITS)), lambda found: "#" * len(found[0]), text
+    )
     for found in NUMBER.finditer(masked):
         new = nudged(found[0], rng)
         told = text[: found.start()] + new + text[found.end() :]
@@ -156,7 +172,11 @@ def in_text(text, path, mutant, row, rng) -> Iterator[Mutant]:
         other = rng.choice([regime for regime in REGIMES if regime != found[0]])
         yield mutant("text regime", path, text[: found.start()] + other + text[found.end() :])
     yield mutant("text script", path, text.replace(" ", " 市場 ", 1))
-    other = "The market return decides." if row["metadata"]["language"] == "ko" else "시장 수익률로 정한다."
+    other = (
+        "The market return decides."
+        if row["metadata"]["language"] == "ko"
+        else "시장 수익률로 정한다."
+    )
     yield mutant("text language", path, other)
 
 
@@ -165,7 +185,9 @@ def in_questions(row, rng) -> Iterator[Mutant]:
     subject, answer = kind(scene.kind), row["messages"][2]["content"]
 
     def mutant(sort, what, old, new, facts=None):
-        """The question with one text replaced; with changed facts it is true if they lead to the same answer."""
+        """The question with one text replaced; with changed facts it is true if they lead to the
+        same answer.
+        """
         assert question.count(old) == 1, (old, question)
         true = False
         if facts is not None:
@@ -221,20 +243,32 @@ def moved(name, value, rng):
 
 
 def in_stocks(scene, question, mutant, rng) -> Iterator[Mutant]:
-    lines = {line.ticker: text for line in scene.facts.stocks for text in question.splitlines() if line.ticker in text}
+    lines = {
+        line.ticker: text
+        for line in scene.facts.stocks
+        for text in question.splitlines()
+        if line.ticker in text
+    }
     for place, line in enumerate(scene.facts.stocks):
         text = lines[line.ticker]
         name = next(found for found in names(line.ticker) if f"{found}({line.ticker})" in text)
         other = rng.choice([known for known in stocks() if known.ticker not in lines])
         yield mutant("question ticker", line.ticker, text, text.replace(line.ticker, other.ticker))
-        yield mutant("question ticker", line.ticker, text, text.replace(line.ticker, f"99{rng.randint(1000, 9999)}"))
+        yield mutant(
+            "question ticker",
+            line.ticker,
+            text,
+            text.replace(line.ticker, f"99{rng.randint(1000, 9999)}"),
+        )
         yield mutant("question name", name, text, text.replace(f"{name}(", f"{other.name_ko}("))
         for key, value in line.numbers.items():
             label = STOCK[key].of(scene.language)
             old = f"{label} {printed(key, value, scene.language)}"
             for new in moved(key, value, rng):
                 told = text.replace(old, f"{label} {printed(key, new, scene.language)}")
-                facts = with_line(scene.facts, place, replace(line, numbers={**line.numbers, key: new}))
+                facts = with_line(
+                    scene.facts, place, replace(line, numbers={**line.numbers, key: new})
+                )
                 yield mutant("question number", f"{key} {value} -> {new}", text, told, facts)
             yield mutant("question label", key, text, text.replace(f"{label} ", f"{label[:-1]} "))
         for key, value in line.words.items():
@@ -260,7 +294,13 @@ def in_words(scene, mutant, rng) -> Iterator[Mutant]:
     for name, value in scene.facts.words.items():
         new = rng.choice([one for one in called[name] if one != value])
         facts = replace(scene.facts, words={**scene.facts.words, name: new})
-        yield mutant("question word", f"{name} {value} -> {new}", called[name][value], called[name][new], facts)
+        yield mutant(
+            "question word",
+            f"{name} {value} -> {new}",
+            called[name][value],
+            called[name][new],
+            facts,
+        )
 
 
 def test_no_true_row_is_refused(rows):
@@ -292,7 +332,9 @@ def show(made, survivors, misnamed, alarms):
     escaped = Counter(mutant.sort for mutant in survivors)
     print()
     for sort in RIGHT_RULES:
-        print(f"{sort:18} {made[sort, False]:6} untrue, {escaped[sort]:3} survive; {made[sort, True]:5} stay true")
+        print(
+            f"{sort:18} {made[sort, False]:6} untrue, {escaped[sort]:3} survive; {made[sort, True]:5} stay true"
+        )
     for mutant in survivors:
         print("survives:", mutant.row["metadata"]["kind"], mutant.sort, mutant.what)
     for mutant, found in [*misnamed, *alarms]:

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from tasks.core.child import run_child, run_our_own, start_child, stop_child
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.processes.child import run_child, run_our_own, start_child, stop_child
 
 
 def test_lines_are_relayed_and_a_bars_frames_are_lines():
@@ -21,12 +21,20 @@ def test_lines_are_relayed_and_a_bars_frames_are_lines():
 
 def test_a_library_is_compiled_once_and_not_in_each_child(monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    assert run_child([sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]) == ["False"]
+    assert run_child([sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]) == [
+        "False"
+    ]
 
 
 def test_a_failure_tells_the_code_and_the_last_lines():
     with pytest.raises(WorkError, match=r"exited with 3:\ncannot open it"):
-        run_child([sys.executable, "-c", "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)"])
+        run_child(
+            [
+                sys.executable,
+                "-c",
+                "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)",
+            ]
+        )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,10 @@ def test_an_error_in_the_relay_ends_the_child():
         raise ValueError(line)
 
     with pytest.raises(ValueError, match="started"):
-        run_child([sys.executable, "-c", "import time; print('started', flush=True); time.sleep(60)"], broken)
+        run_child(
+            [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(60)"],
+            broken,
+        )
 
 
 def test_stopping_ends_grandchildren_too():
@@ -64,7 +75,7 @@ def test_stopping_ends_grandchildren_too():
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 def test_a_killed_parent_takes_its_child_along():
     code = (
-        "from tasks.core.child import start_child; import time\n"
+        "from tasks.core.processes.child import start_child; import time\n"
         "child = start_child(['sleep', '60'])\n"
         "print(child.pid, flush=True); time.sleep(60)"
     )
@@ -79,11 +90,13 @@ def test_a_killed_parent_takes_its_child_along():
         time.sleep(0.05)
 
 
-def test_a_program_starts_over_as_the_same_process_with_the_same_command_and_no_open_files(tmp_path):
+def test_a_program_starts_over_as_the_same_process_with_the_same_command_and_no_open_files(
+    tmp_path,
+):
     program = tmp_path / "program.py"
     program.write_text(
         "import os, sys\n"
-        "from tasks.core.child import start_over\n"
+        "from tasks.core.processes.child import start_over\n"
         "print(os.getpid(), *sys.argv[1:], len(os.listdir('/dev/fd')))\n"
         "if not os.path.exists('seen'):\n"
         "    held = open('seen', 'w')\n"
@@ -93,7 +106,9 @@ def test_a_program_starts_over_as_the_same_process_with_the_same_command_and_no_
     )
     env = {**os.environ, "PYTHONPATH": os.getcwd()}
     command = [sys.executable, program, "one", "two words"]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
     first, second = done.stdout.splitlines()
     assert first == second
     assert "one two words" in first

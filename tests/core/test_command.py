@@ -1,4 +1,6 @@
-"""The command's manners: a wrong request is one short paragraph and exit code 2, and never a traceback."""
+"""The command's manners: a wrong request is one short paragraph and exit code 2, and never a
+traceback.
+"""
 
 import json
 import socket
@@ -14,15 +16,27 @@ import pytest
         (["run", "dmo"], "There is no profile 'dmo'. Did you mean demo?"),
         (["plan"], "Missing"),
         (["plan", "demo", "--forc", "x"], "No such option"),
-        (["plan", "demo", "--card", "banana"], "--card banana is neither a size in GiB (8gb, 24gb, 20) nor one of"),
-        (["train", "sweep", "demo", "--ranks", "8,x"], "--ranks 8,x is no list of ranks: --ranks 8,16,32."),
-        (["train", "probe", "demo", "--stage", "stage4"], "There is no stage 'stage4' to try out. Did you mean stage"),
+        (
+            ["plan", "demo", "--card", "banana"],
+            "--card banana is neither a size in GiB (8gb, 24gb, 20) nor one of",
+        ),
+        (
+            ["train", "sweep", "demo", "--ranks", "8,x"],
+            "--ranks 8,x is no list of ranks: --ranks 8,16,32.",
+        ),
+        (
+            ["train", "probe", "demo", "--stage", "stage4"],
+            "There is no stage 'stage4' to try out. Did you mean stage",
+        ),
         (["frobnicate"], "No such command"),
         (
             ["settings", "demo", "synthesis.rowz=1"],
             "There is no setting 'synthesis.rowz'. Did you mean synthesis.rows?",
         ),
-        (["run", "demo", "--only", "quantise"], "There is no step 'quantise'. Did you mean quantize?"),
+        (
+            ["run", "demo", "--only", "quantise"],
+            "There is no step 'quantise'. Did you mean quantize?",
+        ),
         (["run", "demo", "market.dir=/nowhere"], "There is no market folder /nowhere"),
         (["run", "demo", "--only", "pairs"], "`kospilot run demo --until synthesize` first"),
         (["artifacts", "show", "abc"], "No artifact's key begins with 'abc'"),
@@ -33,7 +47,9 @@ import pytest
     ],
 )
 def test_a_wrong_request(arguments, told):
-    done = subprocess.run([sys.executable, "-m", "flows", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert told in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

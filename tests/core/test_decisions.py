@@ -2,12 +2,12 @@
 
 import pytest
 
-from tasks.core import decisions
-from tasks.core.decisions import Choice, settled
-from tasks.core.events import event
-from tasks.core.records import Facts, StockFacts
-from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
-from tasks.core.universe import etf, etfs, stocks
+from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.strategy import decisions
+from tasks.core.strategy.decisions import Choice, settled
+from tasks.core.strategy.events import event
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
+from tasks.core.strategy.universe import etf, etfs, stocks
 
 DAYS = {
     "BEAR": (-3.2, 18.0, -7.5, 31.0),
@@ -20,11 +20,15 @@ each_regime = pytest.mark.parametrize("regime", REGIMES)
 
 
 def facts_of(regime, lines=(), words=None, **numbers):
-    return Facts({**dict(zip(NUMBERS, DAYS[regime], strict=True)), **numbers}, tuple(lines), words or {})
+    return Facts(
+        {**dict(zip(NUMBERS, DAYS[regime], strict=True)), **numbers}, tuple(lines), words or {}
+    )
 
 
 def lines_of(number, **numbers):
-    return [StockFacts(known.ticker, {"beta": known.beta, **numbers}) for known in stocks()[:number]]
+    return [
+        StockFacts(known.ticker, {"beta": known.beta, **numbers}) for known in stocks()[:number]
+    ]
 
 
 def funds(*groups):
@@ -41,10 +45,13 @@ def test_a_choice_allows_its_value_its_span_and_its_others():
 def test_regime_classification(regime):
     told = decisions.regime_classification(facts_of(regime))
     assert told["regime"] == regime and "missing_inputs" not in told
-    assert (told["recommended_net_exposure_pct"].low, told["recommended_net_exposure_pct"].high) == EXPOSURES[
-        regime
-    ].net
-    assert told["recommended_net_exposure_pct"].allows(settled(told)["recommended_net_exposure_pct"])
+    assert (
+        told["recommended_net_exposure_pct"].low,
+        told["recommended_net_exposure_pct"].high,
+    ) == EXPOSURES[regime].net
+    assert told["recommended_net_exposure_pct"].allows(
+        settled(told)["recommended_net_exposure_pct"]
+    )
 
 
 def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
@@ -61,7 +68,10 @@ def test_a_book_is_inside_every_band_with_as_few_names_as_the_limit_allows(regim
     told = settled(decisions.full_analysis(facts_of(regime, lines_of(offered))))
     longs, shorts, band = told["positions"]["long"], told["positions"]["short"], EXPOSURES[regime]
     gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
-    assert band.long_gross[0] <= gross <= band.long_gross[1] and band.index_short[0] <= short <= band.index_short[1]
+    assert (
+        band.long_gross[0] <= gross <= band.long_gross[1]
+        and band.index_short[0] <= short <= band.index_short[1]
+    )
     assert told["net_exposure_pct"] == gross - short and band.net[0] <= gross - short <= band.net[1]
     assert all(entry["weight_pct"] <= MAX_LONG_WEIGHT_PCT for entry in longs)
     assert len(longs) == -(-gross // MAX_LONG_WEIGHT_PCT)
@@ -72,7 +82,10 @@ def test_weak_regimes_hold_the_calmest_names_and_strong_ones_the_liveliest():
     offered = lines_of(8)
     by_beta = [line.ticker for line in sorted(offered, key=lambda line: line.numbers["beta"])]
     longs = {
-        regime: [entry["ticker"] for entry in decisions.full_analysis(facts_of(regime, offered))["positions"]["long"]]
+        regime: [
+            entry["ticker"]
+            for entry in decisions.full_analysis(facts_of(regime, offered))["positions"]["long"]
+        ]
         for regime in ("WEAKENING", "STRONG_BULL")
     }
     assert longs["WEAKENING"][0] == by_beta[0] and longs["STRONG_BULL"][0] == by_beta[-1]
@@ -91,9 +104,13 @@ def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
         facts_of(regime, funds("short_kospi", "leveraged_kospi"), us_return_pct=-1.0, vix=25.0)
     )["overnight_strategy"]
     bearish = regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
-    assert told["direction"] == ("INVERSE" if bearish else "LONG") and told["weight_pct"].value == 20
+    assert (
+        told["direction"] == ("INVERSE" if bearish else "LONG") and told["weight_pct"].value == 20
+    )
     group = "short_kospi" if bearish else "leveraged_kospi"
-    assert all(etf(ticker).group == group for ticker in (told["ticker"].value, *told["ticker"].others))
+    assert all(
+        etf(ticker).group == group for ticker in (told["ticker"].value, *told["ticker"].others)
+    )
     other = funds("leveraged_kospi" if bearish else "short_kospi")[0].ticker
     assert not told["ticker"].allows(other)
 
@@ -119,7 +136,13 @@ def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
     told = decisions.sector_analysis(facts_of("MILD_BULL", lines, {"event": found.name}))
     impacts = {entry["ticker"]: entry["impact"] for entry in told["affected_stocks"]}
     for known in stocks():
-        expected = "POSITIVE" if known.sector in found.gains else "NEGATIVE" if known.sector in found.loses else None
+        expected = (
+            "POSITIVE"
+            if known.sector in found.gains
+            else "NEGATIVE"
+            if known.sector in found.loses
+            else None
+        )
         assert impacts.get(known.ticker) == expected
 
 
@@ -137,7 +160,9 @@ def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
 )
 def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage, regime, action):
     told = decisions.risk_management(facts_of(regime, drawdown_pct=drawdown, leverage_x=leverage))
-    assert told["action"] == action and told["risk_assessment"]["leverage_x100"] == round(100 * leverage)
+    assert told["action"] == action and told["risk_assessment"]["leverage_x100"] == round(
+        100 * leverage
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,12 +176,18 @@ def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage,
     ],
 )
 def test_regime_transition(before, to, now, urgency, first):
-    told = decisions.regime_transition(facts_of(to, words={"previous_regime": before}, net_now_pct=float(now)))
+    told = decisions.regime_transition(
+        facts_of(to, words={"previous_regime": before}, net_now_pct=float(now))
+    )
     target = told["target_net_exposure_pct"].value
     assert (told["transition"], told["urgency"]) == ({"from": before, "to": to}, urgency)
     assert told["execution_plan"]["day_2"]["net_exposure_pct"].value == target
     day_1 = told["execution_plan"]["day_1"]["net_exposure_pct"]
-    assert day_1.value == first and day_1.allows(target) and not day_1.allows(now - 31 if target > now else now + 31)
+    assert (
+        day_1.value == first
+        and day_1.allows(target)
+        and not day_1.allows(now - 31 if target > now else now + 31)
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,14 +202,18 @@ def test_regime_transition(before, to, now, urgency, first):
 )
 def test_opening_momentum(numbers, words, told):
     keys = ("gap_pct", "volume_x", "f_score"), ("us_correlation", "tier")
-    line = StockFacts("005930", dict(zip(keys[0], numbers, strict=True)), dict(zip(keys[1], words, strict=True)))
+    line = StockFacts(
+        "005930", dict(zip(keys[0], numbers, strict=True)), dict(zip(keys[1], words, strict=True))
+    )
     entry = settled(decisions.opening_momentum(Facts({}, (line,))))["opening_analysis"][0]
     assert tuple(entry.values()) == ("005930", *told)
 
 
 def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
     line = StockFacts(
-        "005930", {"gap_pct": 5.0, "volume_x": 4.0, "f_score": 8}, {"us_correlation": "low", "tier": "mid"}
+        "005930",
+        {"gap_pct": 5.0, "volume_x": 4.0, "f_score": 8},
+        {"us_correlation": "low", "tier": "mid"},
     )
     weight = decisions.opening_momentum(Facts({}, (line,)))["opening_analysis"][0]["weight_pct"]
     assert [told for told in range(12) if weight.allows(told)] == [3, 4, 5, 6, 7, 8]
@@ -186,12 +221,20 @@ def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
 
 @pytest.mark.parametrize(
     ("change", "direction", "action"),
-    [(0.5, "WON_WEAK", "TILT_TO_EXPORTERS"), (-0.5, "WON_STRONG", "TILT_TO_DOMESTIC"), (0.49, "NEUTRAL", "KEEP")],
+    [
+        (0.5, "WON_WEAK", "TILT_TO_EXPORTERS"),
+        (-0.5, "WON_STRONG", "TILT_TO_DOMESTIC"),
+        (0.49, "NEUTRAL", "KEEP"),
+    ],
 )
 def test_fx_impact(change, direction, action):
-    told = decisions.fx_impact(facts_of("MILD_BULL", lines_of(40), usdkrw=1300.0, usdkrw_change_pct=change))
+    told = decisions.fx_impact(
+        facts_of("MILD_BULL", lines_of(40), usdkrw=1300.0, usdkrw_change_pct=change)
+    )
     assert (told["fx_analysis"]["direction"], told["portfolio_action"]) == (direction, action)
-    gains, loses = ({entry["ticker"] for entry in told[key]} for key in ("beneficiaries", "negatively_affected"))
+    gains, loses = (
+        {entry["ticker"] for entry in told[key]} for key in ("beneficiaries", "negatively_affected")
+    )
     abroad = {known.ticker for known in stocks()[:40] if known.exporter}
     at_home = {known.ticker for known in stocks()[:40]} - abroad
     assert abroad and at_home
@@ -203,7 +246,10 @@ def test_fx_impact(change, direction, action):
 @each_regime
 def test_stop_loss_management(regime):
     pnls = (-8.0, -7.9, -3.0, -2.9, 14.9, 15.0)
-    lines = [StockFacts(known.ticker, {"pnl_pct": pnl}) for known, pnl in zip(stocks(), pnls, strict=False)]
+    lines = [
+        StockFacts(known.ticker, {"pnl_pct": pnl})
+        for known, pnl in zip(stocks(), pnls, strict=False)
+    ]
     told = decisions.stop_loss_management(facts_of(regime, lines))
     small = "REDUCE" if regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR") else "HOLD"
     assert [entry["action"] for entry in told["position_review"]] == [
@@ -236,7 +282,9 @@ def test_intraday_rebalancing(regime, weights, assessment, actions):
 def test_a_questions_own_limit_per_stock_counts():
     line = StockFacts("005930", {"weight_pct": 15.0, "pnl_pct": 0.0})
     told = [
-        decisions.intraday_rebalancing(facts_of("MILD_BULL", [line], **limit))["rebalancing_decision"][0]
+        decisions.intraday_rebalancing(facts_of("MILD_BULL", [line], **limit))[
+            "rebalancing_decision"
+        ][0]
         for limit in ({}, {"max_weight_pct": 12.0})
     ]
     assert [entry["target_weight_pct"] for entry in told] == [15, 12]

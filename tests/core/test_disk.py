@@ -1,13 +1,15 @@
-"""The disk that a run needs follows from its base model and its steps; doctor and the run say the same."""
+"""The disk that a run needs follows from its base model and its steps; doctor and the run say the
+same.
+"""
 
 import pytest
 
-from tasks.core.disk import base_bytes, check_space, needed_gib
-from tasks.core.doctor import examine
+from tasks.core.chain.steps import chain
+from tasks.core.chain.store import Draft, Recipe, Store
 from tasks.core.errors import WorkError
-from tasks.core.profiles import load
-from tasks.core.steps import chain
-from tasks.core.store import Draft, Recipe, Store
+from tasks.core.preflight.disk import base_bytes, check_space, needed_gib
+from tasks.core.preflight.doctor import examine
+from tasks.core.settings.profiles import load
 
 SEVEN_B = 15_300_000_000
 AFTER_DOWNLOAD = ("stage1", "stage2", "stage3", "merge", "gguf", "quantize", "register")
@@ -16,7 +18,9 @@ AFTER_DOWNLOAD = ("stage1", "stage2", "stage3", "merge", "gguf", "quantize", "re
 def test_the_need_follows_the_steps():
     whole = needed_gib(SEVEN_B, chain(load("kospi-7b").settings))
     assert 60 < whole < 90
-    assert 35 < needed_gib(SEVEN_B, AFTER_DOWNLOAD) < whole, "a changed rank downloads nothing, but merges again"
+    assert 35 < needed_gib(SEVEN_B, AFTER_DOWNLOAD) < whole, (
+        "a changed rank downloads nothing, but merges again"
+    )
     assert needed_gib(SEVEN_B, ["evaluate"]) == 1
     assert 3 < needed_gib(base_bytes(load("demo").settings, None), chain(load("demo").settings)) < 5
 
@@ -40,7 +44,9 @@ def test_a_hub_model_is_as_large_as_its_download_was(tmp_path):
 
 
 def test_what_the_disk_cannot_hold_is_refused(tmp_path):
-    with pytest.raises(WorkError, match=r"GiB free and this run needs about 9000000\.0 GiB.*kospilot artifacts gc"):
+    with pytest.raises(
+        WorkError, match=r"GiB free and this run needs about 9000000\.0 GiB.*kospilot artifacts gc"
+    ):
         check_space(tmp_path / "not" / "yet", 9e6)
 
 
@@ -48,6 +54,11 @@ def test_doctor_judges_the_settings_it_is_given(tmp_path, monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     settings = load("demo", ["market.dir=/nowhere", f"model.base={tmp_path}"]).settings
     lines = {line["name"]: line for line in examine(settings, tmp_path)}
-    assert lines["market"]["status"] == lines["model server"]["status"] == lines["base model"]["status"] == "fail"
+    assert (
+        lines["market"]["status"]
+        == lines["model server"]["status"]
+        == lines["base model"]["status"]
+        == "fail"
+    )
     assert "There is no market folder /nowhere" in lines["market"]["remedy"]
     assert "OLLAMA_HOST names http://127.0.0.1:9" in lines["model server"]["remedy"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.core.doctor import check_gpu
+from tasks.core.preflight.doctor import check_gpu
 
 
 @pytest.fixture
@@ -34,7 +34,10 @@ def test_each_card_is_told_with_its_memory_and_bf16(driver):
 
 def test_a_card_that_shares_the_machines_memory(driver):
     driver("NVIDIA GB10, [N/A], [N/A], 12.1, 580.95.05")
-    assert "NVIDIA GB10, ? of ? GiB free, compute capability 12.1 (bf16)" in check_gpu(required=True)["detail"]
+    assert (
+        "NVIDIA GB10, ? of ? GiB free, compute capability 12.1 (bf16)"
+        in check_gpu(required=True)["detail"]
+    )
 
 
 def test_a_card_without_bf16_trains_more_slowly(driver):

@@ -1,4 +1,6 @@
-"""Asking over the OpenAI-style endpoint: a small HTTP server in a thread plays the model server's good and bad days."""
+"""Asking over the OpenAI-style endpoint: a small HTTP server in a thread plays the model server's
+good and bad days.
+"""
 
 import json
 import threading
@@ -22,7 +24,9 @@ class Endpoint:
     def __init__(self):
         self.asked, self.drops, self.refusal = [], 0, None
         self.prompt_tokens, self.digest, self.context = 7, "d1", 8192
-        self.reply = lambda body: f'  {{"regime": "BEAR", "told": {json.dumps(body["messages"][-1]["content"])}}} \n'
+        self.reply = lambda body: (
+            f'  {{"regime": "BEAR", "told": {json.dumps(body["messages"][-1]["content"])}}} \n'
+        )
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,7 +36,9 @@ class Endpoint:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path == "/api/show":
-                    return self.send(200, {"parameters": f'stop "<|im_end|>"\nnum_ctx    {endpoint.context}'})
+                    return self.send(
+                        200, {"parameters": f'stop "<|im_end|>"\nnum_ctx    {endpoint.context}'}
+                    )
                 endpoint.asked.append({"path": self.path, **body})
                 if endpoint.drops:
                     endpoint.drops -= 1
@@ -75,7 +81,9 @@ def test_what_is_left_open_is_the_models_own(endpoint):
     assert not endpoint.asked[-1].keys() & {"temperature", "seed", "max_tokens"}
     ask(endpoint.url, "m", CHAT)
     assert (endpoint.asked[-1]["temperature"], endpoint.asked[-1]["seed"]) == (0.0, 42)
-    assert "max_tokens" not in endpoint.asked[-1], "the model's num_predict holds: a long right answer is not cut"
+    assert "max_tokens" not in endpoint.asked[-1], (
+        "the model's num_predict holds: a long right answer is not cut"
+    )
 
 
 def question(number):
@@ -89,7 +97,9 @@ def real(endpoint):
 
 
 def ask_three(endpoint, file):
-    return ask_all(endpoint.url, "m", [question(number) for number in range(3)], file, lambda part, text: None)
+    return ask_all(
+        endpoint.url, "m", [question(number) for number in range(3)], file, lambda part, text: None
+    )
 
 
 def test_a_reply_is_stripped_and_the_request_is_repeatable(endpoint):
@@ -136,7 +146,14 @@ def test_a_slow_server_is_not_asked_twice(endpoint):
     [
         ((404, {"error": {"message": "model 'm' not found"}}), RequestError, "has no model 'm'"),
         (
-            (400, {"error": {"message": "request (6031 tokens) exceeds the available context size (4096 tokens)"}}),
+            (
+                400,
+                {
+                    "error": {
+                        "message": "request (6031 tokens) exceeds the available context size (4096 tokens)"
+                    }
+                },
+            ),
             RequestError,
             "does not fit the context .*6031 tokens.*num_ctx",
         ),
@@ -158,7 +175,11 @@ def test_a_prompt_that_the_server_cut_is_refused(endpoint):
 
 def test_replies_come_in_the_questions_order_and_are_kept(endpoint, tmp_path):
     replies = ask_three(endpoint, tmp_path / "replies.jsonl")
-    assert [json.loads(reply.text)["told"] for reply in replies] == ["question 0", "question 1", "question 2"]
+    assert [json.loads(reply.text)["told"] for reply in replies] == [
+        "question 0",
+        "question 1",
+        "question 2",
+    ]
     assert real(endpoint) == ["question 0", "question 1", "question 2"]
     endpoint.asked.clear()
     assert ask_three(endpoint, tmp_path / "replies.jsonl") == replies
@@ -169,7 +190,9 @@ def test_a_killed_evaluation_asks_only_what_is_missing(endpoint, tmp_path):
     file = tmp_path / "replies.jsonl"
     ask_three(endpoint, file)
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    file.write_text("".join(lines[:2]) + lines[2][:20], encoding="utf-8")  # killed while writing the third
+    file.write_text(
+        "".join(lines[:2]) + lines[2][:20], encoding="utf-8"
+    )  # killed while writing the third
     endpoint.asked.clear()
     ask_three(endpoint, file)
     assert real(endpoint) == ["question 2"]
@@ -192,10 +215,20 @@ def test_replies_of_another_model_or_question_are_not_reused(endpoint, tmp_path)
 def test_progress_counts_questions(endpoint, tmp_path):
     told = []
     questions = [question(0), question(1)]
-    ask_all(endpoint.url, "m", questions, tmp_path / "r.jsonl", lambda part, text: told.append((part, text)))
+    ask_all(
+        endpoint.url,
+        "m",
+        questions,
+        tmp_path / "r.jsonl",
+        lambda part, text: told.append((part, text)),
+    )
     assert told == [(0.5, "1 / 2 questions"), (1.0, "2 / 2 questions")]
 
 
 def test_what_the_server_says_of_the_model(endpoint):
     assert context_length(endpoint.url, "m") == 8192
-    assert [model_identity(endpoint.url, name) for name in ("m", "m:latest", "other")] == ["d1", "d1", "other"]
+    assert [model_identity(endpoint.url, name) for name in ("m", "m:latest", "other")] == [
+        "d1",
+        "d1",
+        "other",
+    ]

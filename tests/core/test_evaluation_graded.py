@@ -1,4 +1,6 @@
-"""One graded answer for the terminal: questions from a market part or in the user's words, shown with their grade."""
+"""One graded answer for the terminal: questions from a market part or in the user's words, shown
+with their grade.
+"""
 
 import io
 import json
@@ -11,8 +13,8 @@ from tasks.core.evaluation.graded import graded_answer, make_question, own_quest
 from tasks.core.kinds import KINDS, kind
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.market.snapshots import build_market
-from tasks.core.market_days import read_snapshots
-from tasks.core.settings import Market
+from tasks.core.records.market_days import read_snapshots
+from tasks.core.settings.tree import Market
 from tests.core.test_evaluation_answer import endpoint  # noqa: F401  the fixture
 
 
@@ -43,7 +45,9 @@ def test_the_right_answer_is_shown_with_full_marks(endpoint, part, name):  # noq
     assert endpoint.asked[0]["response_format"]["json_schema"]["schema"] == kind(name).schema
     text = printed(answer)
     assert "grade 1.00" in text and "✓ schema" in text and "✓ grounded" in text and "✗" not in text
-    assert f"{name}, {question.date}" in text and all(f'"{key}"' in text for key in kind(name).schema["required"])
+    assert f"{name}, {question.date}" in text and all(
+        f'"{key}"' in text for key in kind(name).schema["required"]
+    )
 
 
 def test_a_wrong_answer_says_what_is_wrong(endpoint, part):  # noqa: F811
@@ -59,7 +63,9 @@ def test_a_reply_that_is_no_json_is_shown_as_it_came(endpoint, part):  # noqa: F
     endpoint.reply = lambda body: "I [think] it is a bull market"
     answer = graded_answer(endpoint.url, "m", make_question("full_analysis", part))
     text = printed(answer)
-    assert answer["reply"] is None and "I [think] it is a bull market" in text and "(no JSON)" in text
+    assert (
+        answer["reply"] is None and "I [think] it is a bull market" in text and "(no JSON)" in text
+    )
 
 
 def test_a_users_own_question_is_bound_to_the_schema_and_not_graded(endpoint):  # noqa: F811
@@ -69,7 +75,10 @@ def test_a_users_own_question_is_bound_to_the_schema_and_not_graded(endpoint):  
     answer = graded_answer(endpoint.url, "m", question)
     assert answer["grade"] is None and answer["reference"] is None
     assert "grade" not in printed(answer)
-    assert endpoint.asked[0]["response_format"]["json_schema"]["schema"] == kind("regime_classification").schema
+    assert (
+        endpoint.asked[0]["response_format"]["json_schema"]["schema"]
+        == kind("regime_classification").schema
+    )
 
 
 def test_a_question_about_a_day(part):
@@ -81,7 +90,9 @@ def test_a_question_about_a_day(part):
 
 
 def test_a_day_without_trading_and_an_unknown_kind_are_named(part):
-    with pytest.raises(RequestError, match=r"2025-12-25 is no trading day of .*It runs from 2025-10-01 to"):
+    with pytest.raises(
+        RequestError, match=r"2025-12-25 is no trading day of .*It runs from 2025-10-01 to"
+    ):
         make_question("full_analysis", part, "2025-12-25")
     with pytest.raises(RequestError, match="no kind 'horoscope'"):
         make_question("horoscope", part)
@@ -89,8 +100,19 @@ def test_a_day_without_trading_and_an_unknown_kind_are_named(part):
 
 def test_a_long_rationale_is_shown_to_its_end():
     words = " ".join(f"word{number}" for number in range(60))
-    told = {"question": "?", "model": "m", "kind": "k", "date": None, "reply": {"reasoning": words}, "grade": None}
+    told = {
+        "question": "?",
+        "model": "m",
+        "kind": "k",
+        "date": None,
+        "reply": {"reasoning": words},
+        "grade": None,
+    }
     console = Console(width=60, record=True, file=io.StringIO())
-    console.print(show({**told, "text": "", "latency_s": 1.0, "completion_tokens": 3, "finish_reason": "stop"}))
+    console.print(
+        show(
+            {**told, "text": "", "latency_s": 1.0, "completion_tokens": 3, "finish_reason": "stop"}
+        )
+    )
     shown = console.export_text()
     assert "word0" in shown and "word59" in shown

@@ -15,9 +15,9 @@ from tasks.core.kinds import KINDS, kind
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.market.snapshots import build_market
-from tasks.core.market_days import read_snapshots
-from tasks.core.settings import Evaluation, Market
-from tasks.core.strategy import NUMBERS
+from tasks.core.records.market_days import read_snapshots
+from tasks.core.settings.tree import Evaluation, Market
+from tasks.core.strategy.rules import NUMBERS
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,9 @@ def one(questions, kind_name, language="ko", where=lambda right: True):
 
 
 def marks(question, answer):
-    return judge(question, answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False))
+    return judge(
+        question, answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    )
 
 
 def longs_in(right):
@@ -115,7 +117,9 @@ def test_a_reply_may_be_longer_than_the_right_answer_but_not_endless(questions):
 
 def test_the_right_answer_has_every_measure(questions):
     for question in questions:
-        assert {value for value in marks(question, question.reference).values() if value is not None} == {1.0}
+        assert {
+            value for value in marks(question, question.reference).values() if value is not None
+        } == {1.0}
 
 
 def test_measures_that_do_not_apply_are_absent(questions):
@@ -126,7 +130,9 @@ def test_measures_that_do_not_apply_are_absent(questions):
     assert marks(question, right)["exposure_in_band"] is None
 
 
-@pytest.mark.parametrize("text", ["", "The regime is BEAR.", '```json\n{"regime": "BEAR"}\n```', '{"regime": "BE'])
+@pytest.mark.parametrize(
+    "text", ["", "The regime is BEAR.", '```json\n{"regime": "BEAR"}\n```', '{"regime": "BE']
+)
 def test_what_is_not_json_counts_nowhere(questions, text):
     question, _ = one(questions, "full_analysis")
     assert {value for value in marks(question, text).values() if value is not None} == {0.0}
@@ -142,12 +148,18 @@ def test_a_wrong_regime_is_seen(questions):
     question, right = one(questions, "regime_classification")
     other = "BEAR" if right["regime"] != "BEAR" else "MILD_BULL"
     found = marks(question, {**right, "regime": other})
-    assert (found["schema_valid"], found["regime_accuracy"], found["exposure_in_band"]) == (1.0, 0.0, 1.0)
+    assert (found["schema_valid"], found["regime_accuracy"], found["exposure_in_band"]) == (
+        1.0,
+        0.0,
+        1.0,
+    )
     assert found["grade"] < 1
 
 
 def test_an_exposure_out_of_band_is_seen(questions):
-    question, right = one(questions, "regime_classification", where=lambda right: right["regime"] != "BEAR")
+    question, right = one(
+        questions, "regime_classification", where=lambda right: right["regime"] != "BEAR"
+    )
     found = marks(question, {**right, "recommended_net_exposure_pct": -80})
     assert (found["regime_accuracy"], found["exposure_in_band"]) == (1.0, 0.0)
 
@@ -163,7 +175,10 @@ def test_an_exposure_out_of_band_is_seen(questions):
 def test_a_ticker_that_does_not_exist_or_has_another_name_is_seen(questions, wrong):
     question, right = one(questions, "full_analysis", where=longs_in)
     longs = right["positions"]["long"]
-    answer = {**right, "positions": {**right["positions"], "long": [{**longs[0], **wrong}, *longs[1:]]}}
+    answer = {
+        **right,
+        "positions": {**right["positions"], "long": [{**longs[0], **wrong}, *longs[1:]]},
+    }
     assert marks(question, answer)["valid_tickers"] == 0.0
 
 
@@ -178,15 +193,23 @@ def test_two_tickers_with_each_others_names_are_seen(questions):
 def test_a_ticker_of_the_prompt_is_allowed_under_its_name_there(questions):
     question, right = one(questions, "stop_loss_management")
     system, user = question.messages
-    asked = replace(question, messages=[system, {**user, "content": user["content"] + "\n- Hanbit Test(123A45) -9.0%"}])
+    asked = replace(
+        question,
+        messages=[system, {**user, "content": user["content"] + "\n- Hanbit Test(123A45) -9.0%"}],
+    )
     line = {**right["position_review"][0], "ticker": "123A45", "name": "Hanbit Test"}
     answer = {**right, "position_review": [line]}
     assert marks(asked, answer)["valid_tickers"] == 1.0
-    assert marks(asked, {**right, "position_review": [{**line, "name": "Another"}]})["valid_tickers"] == 0.0
+    assert (
+        marks(asked, {**right, "position_review": [{**line, "name": "Another"}]})["valid_tickers"]
+        == 0.0
+    )
     assert marks(question, answer)["valid_tickers"] == 0.0
 
 
-@pytest.mark.parametrize("text", ["市場 수익률이 하락해 약세로 본다.", "The market fell, so it weakens."])
+@pytest.mark.parametrize(
+    "text", ["市場 수익률이 하락해 약세로 본다.", "The market fell, so it weakens."]
+)
 def test_hanja_and_english_are_no_korean_rationale(questions, text):
     question, right = one(questions, "regime_classification", "ko")
     found = marks(question, {**right, "reasoning": text})
@@ -197,7 +220,9 @@ def test_hanja_and_english_are_no_korean_rationale(questions, text):
 
 
 def test_a_models_figures(questions):
-    replies = [reply(question.reference, seconds=1 + number) for number, question in enumerate(questions)]
+    replies = [
+        reply(question.reference, seconds=1 + number) for number, question in enumerate(questions)
+    ]
     replies[0] = reply("no JSON", seconds=1, finish="length")
     found = score(questions, replies)
     assert found["questions"]["n"] == 24
@@ -231,7 +256,9 @@ def test_intervals_are_seeded_and_narrow_with_more_values():
 def scores_of(questions, wrong):
     """Figures of a model whose first `wrong` replies are no JSON."""
     texts = [question.reference for question in questions]
-    return score(questions, [reply("no") for _ in texts[:wrong]] + [reply(text) for text in texts[wrong:]])
+    return score(
+        questions, [reply("no") for _ in texts[:wrong]] + [reply(text) for text in texts[wrong:]]
+    )
 
 
 def test_the_report_sets_the_models_side_by_side(questions, tmp_path):
@@ -251,12 +278,16 @@ def test_the_report_sets_the_models_side_by_side(questions, tmp_path):
 
 def test_a_measure_that_applies_nowhere_is_a_dash(questions, tmp_path):
     english = [question for question in questions if question.language == "en"]
-    write_report({"base": scores_of(english, 0), "released": scores_of(english, 0)}, tmp_path, toy=False)
+    write_report(
+        {"base": scores_of(english, 0), "released": scores_of(english, 0)}, tmp_path, toy=False
+    )
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "| Korean rationale, no Hanja | – | – | – | 0 |" in table
     assert "toy" not in table
     write_report({"alone": scores_of(english, 0)}, tmp_path, toy=False)
-    assert "| share of replies, % | alone | n |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| share of replies, % | alone | n |" in (tmp_path / "table.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_scores_that_are_not_there_are_named(tmp_path):
@@ -271,7 +302,9 @@ def test_a_model_is_promoted_unless_it_regresses(questions):
     assert compare(best, best).promote
     refused = compare(best, worst)
     assert not refused.promote
-    assert any(reason.startswith("obeys the schema: fell, 1.000 → 0.167") for reason in refused.reasons)
+    assert any(
+        reason.startswith("obeys the schema: fell, 1.000 → 0.167") for reason in refused.reasons
+    )
 
 
 def test_a_fall_within_the_interval_may_be_chance(questions):

@@ -1,4 +1,6 @@
-"""Training and evaluation stay apart: what of one is planted in the other is found, and the future changes no row."""
+"""Training and evaluation stay apart: what of one is planted in the other is found, and the future
+changes no row.
+"""
 
 import json
 from dataclasses import replace
@@ -16,8 +18,8 @@ from tasks.core.kinds.grading import to_text
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.market.files import market_files
 from tasks.core.market.snapshots import build_market
-from tasks.core.market_days import read_snapshots
-from tasks.core.settings import Evaluation, Market, Pairs
+from tasks.core.records.market_days import read_snapshots
+from tasks.core.settings.tree import Evaluation, Market, Pairs
 from tasks.core.synthesis.guard import RULES, dates_in, prove_apart, prove_of_days
 from tasks.core.synthesis.pairs import build_pairs
 from tests.synthetic import demo_market, read_lines, synthetic_rows
@@ -36,7 +38,9 @@ def made(tmp_path_factory):
 
 def proven(made, *training):
     out = made / "out"
-    return prove_apart(made / "market" / "holdout", out / "questions.jsonl", training or (out / "rows.jsonl",))
+    return prove_apart(
+        made / "market" / "holdout", out / "questions.jsonl", training or (out / "rows.jsonl",)
+    )
 
 
 def questions(made):
@@ -50,7 +54,9 @@ def planted(made, tmp_path, question=None, **more):
         rows[7]["messages"][1]["content"] = question
     rows[7] |= more
     file = tmp_path / "rows.jsonl"
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    file.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     return file
 
 
@@ -64,7 +70,9 @@ def test_what_a_run_makes_is_apart_and_counted(made):
 
 def test_an_evaluations_question_among_the_rows_is_found(made, tmp_path):
     file = planted(made, tmp_path, questions(made)[0]["messages"][1]["content"])
-    with pytest.raises(WorkError, match=r"1 asks a question of the evaluation \(rows.jsonl, line 8\)"):
+    with pytest.raises(
+        WorkError, match=r"1 asks a question of the evaluation \(rows.jsonl, line 8\)"
+    ):
         proven(made, file)
 
 
@@ -79,9 +87,15 @@ def test_a_question_with_a_number_changed_is_a_near_duplicate(made, tmp_path):
 def test_a_held_out_template_is_found_in_other_words_numbers_and_layout(made, tmp_path):
     row = read_lines(made / "out" / "rows.jsonl")[7]
     scene = scene_from_dict(row["metadata"]["scene"])
-    asked = next(one for one in questions(made) if (one["kind"], one["language"]) == (scene.kind, scene.language))
+    asked = next(
+        one
+        for one in questions(made)
+        if (one["kind"], one["language"]) == (scene.kind, scene.language)
+    )
     held = replace(scene, template=asked["scene"]["template"], layout="table")
-    with pytest.raises(WorkError, match=r"rows, 1 is worded as a question of the evaluation \(rows.jsonl, line 8\)"):
+    with pytest.raises(
+        WorkError, match=r"rows, 1 is worded as a question of the evaluation \(rows.jsonl, line 8\)"
+    ):
         proven(made, planted(made, tmp_path, kind(scene.kind).ask(held, Random(1))))
 
 
@@ -89,13 +103,18 @@ def test_a_held_out_days_numbers_without_its_date_are_found(made, tmp_path):
     rows = read_lines(made / "out" / "rows.jsonl")
     day = read_snapshots(made / "market" / "holdout")[5]
     scene = scene_from_dict(rows[7]["metadata"]["scene"])
-    market = {name: getattr(day, name) for name in ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")}
+    market = {
+        name: getattr(day, name)
+        for name in ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")
+    }
     copied = replace(scene, facts=replace(scene.facts, numbers={**scene.facts.numbers, **market}))
     with pytest.raises(WorkError, match="1 says a held-out day's four numbers"):
         proven(made, planted(made, tmp_path, kind(scene.kind).ask(copied, Random(1))))
 
 
-@pytest.mark.parametrize("form", ["{y}-{m}-{d}", "{y}.{m}.{d}", "{y}{m}{d}", "{y}년 {m}월 {d}일", "{month} {d}, {y}"])
+@pytest.mark.parametrize(
+    "form", ["{y}-{m}-{d}", "{y}.{m}.{d}", "{y}{m}{d}", "{y}년 {m}월 {d}일", "{month} {d}, {y}"]
+)
 def test_a_held_out_day_is_found_however_it_is_written(made, tmp_path, form):
     y, m, d = read_snapshots(made / "market" / "holdout")[3].date.split("-")
     month = {"10": "October", "11": "Nov.", "12": "December"}[m]
@@ -115,7 +134,9 @@ def test_dates_are_read_in_every_form_and_other_numbers_are_none():
         "2025/10/02",
     ]
     assert [list(dates_in(text)) for text in texts] == [["2025-10-02"], [], *[["2025-10-02"]] * 5]
-    assert list(dates_in({"a": ["120251002", "1,234.56", 20251002], "b": {"c": "2024-05-02"}})) == ["2024-05-02"]
+    assert list(dates_in({"a": ["120251002", "1,234.56", 20251002], "b": {"c": "2024-05-02"}})) == [
+        "2024-05-02"
+    ]
 
 
 def test_a_row_of_a_day_that_training_does_not_have_is_not_published(made):
@@ -123,9 +144,13 @@ def test_a_row_of_a_day_that_training_does_not_have_is_not_published(made):
     prove_of_days(rows, days)
     place, row = next((n, row) for n, row in enumerate(rows, 1) if row["metadata"]["date"])
     without = [day for day in days if day.date != row["metadata"]["date"]]
-    with pytest.raises(WorkError, match=rf"row {place} names {row['metadata']['date']}, which is no training day"):
+    with pytest.raises(
+        WorkError, match=rf"row {place} names {row['metadata']['date']}, which is no training day"
+    ):
         prove_of_days(rows, without)
-    with pytest.raises(WorkError, match=rf"row {place} says return_pct .* of {row['metadata']['date']}"):
+    with pytest.raises(
+        WorkError, match=rf"row {place} says return_pct .* of {row['metadata']['date']}"
+    ):
         prove_of_days(rows, [replace(day, return_pct=day.return_pct + 0.01) for day in days])
 
 
@@ -136,11 +161,19 @@ def test_every_real_row_says_its_days_numbers_and_every_simulated_one_says_so(ma
         simulated, stated = set(metadata["simulated"]), {*facts.numbers}
         stated |= {name for line in facts.stocks for name in line.numbers}
         assert simulated <= stated
-        market = {"return_pct", "breadth_pct", "momentum_pct", "volatility_pct"} & set(facts.numbers)
+        market = {"return_pct", "breadth_pct", "momentum_pct", "volatility_pct"} & set(
+            facts.numbers
+        )
         assert market & simulated == (set() if metadata["date"] else market)
         if metadata["date"]:
-            assert all(facts.numbers[name] == getattr(days[metadata["date"]], name) for name in market)
-        assert stated - simulated <= market | {"per", "pbr", "beta"}  # the demo market holds no macro.parquet
+            assert all(
+                facts.numbers[name] == getattr(days[metadata["date"]], name) for name in market
+            )
+        assert stated - simulated <= market | {
+            "per",
+            "pbr",
+            "beta",
+        }  # the demo market holds no macro.parquet
         told = {name for line in facts.stocks for name in (*line.numbers, *line.words)}
         assert set(metadata["origins"]) == {"beta", "tier", "us_correlation"} & told
         assert set(metadata["origins"].values()) <= {"measured", "table", "measured and table"}
@@ -159,7 +192,9 @@ def shifted(file, after):
 
 
 def files_of(folder, after=None):
-    """What a run makes of the demo market, or of one with another future; and its last training day."""
+    """What a run makes of the demo market, or of one with another future; and its last training
+    day.
+    """
     ensure_demo_market(folder / "daily")
     for file in market_files(folder / "daily") if after else ():
         shifted(file, after)
@@ -169,9 +204,9 @@ def files_of(folder, after=None):
     build_pairs(folder / "out" / "rows.jsonl", Pairs(rows=40), folder / "out")
     build_questions(folder / "market" / "holdout", Evaluation(questions=12), folder / "out")
     names = ("rows.jsonl", "pairs.jsonl", "questions.jsonl")
-    return [(folder / "out" / name).read_bytes() for name in names], read_snapshots(folder / "market" / "train")[
-        -1
-    ].date
+    return [(folder / "out" / name).read_bytes() for name in names], read_snapshots(
+        folder / "market" / "train"
+    )[-1].date
 
 
 def test_another_future_changes_the_questions_and_no_training_row(tmp_path):
@@ -185,5 +220,11 @@ def test_an_evaluations_answers_are_true_of_their_own_questions(made):
     """What the guard compares with is what is asked: a question's scene is what its text says."""
     for question in questions(made):
         scene = scene_from_dict(question["scene"])
-        assert to_text(kind(question["kind"]).answer(scene, Random(scene.seed))) == question["reference"]
-        assert kind(question["kind"]).ask(scene, Random(scene.seed)) == question["messages"][1]["content"]
+        assert (
+            to_text(kind(question["kind"]).answer(scene, Random(scene.seed)))
+            == question["reference"]
+        )
+        assert (
+            kind(question["kind"]).ask(scene, Random(scene.seed))
+            == question["messages"][1]["content"]
+        )

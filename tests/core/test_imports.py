@@ -1,4 +1,6 @@
-"""The house rules on imports: flows → tasks → core, stages apart, and nothing heavy behind the command or a flow."""
+"""The house rules on imports: flows → tasks → core, stages apart, and nothing heavy behind the
+command or a flow.
+"""
 
 import ast
 import subprocess
@@ -20,7 +22,11 @@ HEAVY = {"torch", "trl", "peft", "transformers", "bitsandbytes", "unsloth"}
 
 
 def modules():
-    return [file for top in ("flows", "tasks", "deployments") for file in sorted((CODE / top).rglob("*.py"))]
+    return [
+        file
+        for top in ("flows", "tasks", "deployments")
+        for file in sorted((CODE / top).rglob("*.py"))
+    ]
 
 
 def imported(file):
@@ -44,21 +50,31 @@ def test_imports_point_one_way(file):
     if place.startswith("tasks/"):
         assert not {name for name in names if top(name) in ("flows", "deployments")}
     if place.startswith("tasks/core/"):
-        assert not {name for name in names if top(name) == "tasks" and top(name, 2) not in ("tasks", "tasks.core")}
+        assert not {
+            name
+            for name in names
+            if top(name) == "tasks" and top(name, 2) not in ("tasks", "tasks.core")
+        }
         assert not {name for name in names if top(name) in ("prefect", "typer")}
     stage = place.split("/")[2] if place.count("/") > 2 else None
     if stage in STAGES:
         others = {name.split(".")[2] for name in names if name.startswith("tasks.core.")} & STAGES
         assert others <= {stage}, f"{place} imports {others - {stage}}"
     elif place.startswith("tasks/core/") and place not in COMPOSERS:
-        assert not {name for name in names if name.startswith("tasks.core.") and name.split(".")[2] in STAGES}
+        assert not {
+            name
+            for name in names
+            if name.startswith("tasks.core.") and name.split(".")[2] in STAGES
+        }
     if not place.startswith(HEAVY_AT):
         assert not {name for name in names if top(name) in HEAVY}
 
 
 def loaded_by(code):
     script = f"import sys; {code}; print('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 
@@ -68,7 +84,9 @@ def entrypoints():
 
 
 def test_the_command_loads_nothing_heavy():
-    assert not loaded_by("import flows.cli") & (HEAVY | {"prefect", "duckdb", "pyarrow", "matplotlib"})
+    assert not loaded_by("import flows.cli") & (
+        HEAVY | {"prefect", "duckdb", "pyarrow", "matplotlib"}
+    )
 
 
 @pytest.mark.parametrize("module", sorted(set(entrypoints())))

@@ -18,7 +18,7 @@ from tasks.core.kinds import (
     stop_loss_management,
 )
 from tasks.core.kinds.grading import to_text
-from tasks.core.universe import etfs, stocks
+from tasks.core.strategy.universe import etfs, stocks
 from tests.core.test_decisions import DAYS
 from tests.synthetic import LANGUAGES, scene_on
 
@@ -31,12 +31,18 @@ def parts_after(of_kind, scene, change):
     """The failed parts of the right answer with one change made to it."""
     answer = answered(of_kind, scene)
     change(answer)
-    return {part for part, passed in of_kind.grade(scene, to_text(answer)).parts.items() if not passed}
+    return {
+        part for part, passed in of_kind.grade(scene, to_text(answer)).parts.items() if not passed
+    }
 
 
 def outsider(scene):
     """A stock that exists and that the prompt does not offer."""
-    return next(known for known in stocks() if known.ticker not in {line.ticker for line in scene.facts.stocks})
+    return next(
+        known
+        for known in stocks()
+        if known.ticker not in {line.ticker for line in scene.facts.stocks}
+    )
 
 
 # books
@@ -48,7 +54,12 @@ def test_a_single_stock_long_in_a_bear_market_is_out_of_band():
 
     def buy(answer):
         answer["positions"]["long"] = [
-            {"ticker": known.ticker, "name": known.name_en, "weight_pct": 1, "reason": "a beta of 1.05 is small"}
+            {
+                "ticker": known.ticker,
+                "name": known.name_en,
+                "weight_pct": 1,
+                "reason": "a beta of 1.05 is small",
+            }
         ]
 
     assert parts_after(full_analysis, scene, buy) == {"exposure"}
@@ -60,7 +71,12 @@ def test_an_index_short_that_the_regime_does_not_allow_is_out_of_band():
 
     def hedged(answer):
         answer["positions"]["short"] = [
-            {"ticker": hedge.ticker, "name": hedge.name_ko, "weight_pct": 10, "reason": "a hedge of 10%"}
+            {
+                "ticker": hedge.ticker,
+                "name": hedge.name_ko,
+                "weight_pct": 10,
+                "reason": "a hedge of 10%",
+            }
         ]
         answer["net_exposure_pct"] -= 10
 
@@ -107,7 +123,10 @@ def test_another_book_inside_the_bands_is_as_right():
     def reversed_book(answer):
         longs = answer["positions"]["long"]
         longs.reverse()
-        longs[0]["weight_pct"], longs[1]["weight_pct"] = longs[0]["weight_pct"] - 1, longs[1]["weight_pct"] + 1
+        longs[0]["weight_pct"], longs[1]["weight_pct"] = (
+            longs[0]["weight_pct"] - 1,
+            longs[1]["weight_pct"] + 1,
+        )
 
     assert parts_after(full_analysis, scene, reversed_book) == set()
 
@@ -171,7 +190,11 @@ def test_any_fund_of_the_right_group_and_any_size_in_the_band_is_right():
 
     def told(fund, size=15):
         def change(answer):
-            answer["overnight_strategy"] |= {"ticker": fund.ticker, "name": fund.name_ko, "weight_pct": size}
+            answer["overnight_strategy"] |= {
+                "ticker": fund.ticker,
+                "name": fund.name_ko,
+                "weight_pct": size,
+            }
             answer["max_overnight_nav_pct"] = size
 
         return parts_after(overnight_gap, scene, change)
@@ -188,7 +211,10 @@ def test_a_first_day_may_go_further_than_taught_and_not_past_the_target():
 
     def day_1(net):
         def change(answer):
-            answer["execution_plan"]["day_1"] |= {"net_exposure_pct": net, "note": f"down to {net}% at once"}
+            answer["execution_plan"]["day_1"] |= {
+                "net_exposure_pct": net,
+                "note": f"down to {net}% at once",
+            }
 
         return parts_after(regime_transition, scene, change)
 
@@ -219,11 +245,16 @@ def test_an_opening_weight_may_lie_in_its_band():
 def test_every_hurried_question_is_one_sentence_of_its_own(language):
     scene = scene_on(regime_classification, DAYS["WEAKENING"], language, given=("return_pct",))
     number = len(regime_classification.templates(language))
-    asked = [regime_classification.ask(replace(scene, template=place), Random(1)) for place in range(number)]
+    asked = [
+        regime_classification.ask(replace(scene, template=place), Random(1))
+        for place in range(number)
+    ]
     assert len(set(asked)) == number
     assert all(question.count("-0.60%") == 1 and "\n" not in question for question in asked)
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(RequestError, match=r"no kind 'regime'\. Kinds: full_analysis, regime_classification"):
+    with pytest.raises(
+        RequestError, match=r"no kind 'regime'\. Kinds: full_analysis, regime_classification"
+    ):
         kind("regime")

@@ -3,14 +3,14 @@
 import pyarrow.parquet as parquet
 import pytest
 
-from tasks.core import universe
 from tasks.core.errors import RequestError
 from tasks.core.market.demo import ensure_demo_market, generate_demo_market, on_tick
 from tasks.core.market.files import GENERATED, described_by, is_generated, market_files
 from tasks.core.market.snapshots import build_market
-from tasks.core.market_days import read_marks
-from tasks.core.settings import Market
-from tasks.core.strategy import REGIMES
+from tasks.core.records.market_days import read_marks
+from tasks.core.settings.tree import Market
+from tasks.core.strategy import universe
+from tasks.core.strategy.rules import REGIMES
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,21 @@ def folder(tmp_path_factory):
 
 
 def contents(folder):
-    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+    }
 
 
 def test_every_regime_on_both_sides_of_t(folder, tmp_path):
     report = build_market(folder, Market(dir="demo"), tmp_path)
-    assert all(report[part]["regimes"][regime] >= 1 for part in ("train", "holdout") for regime in REGIMES)
+    assert all(
+        report[part]["regimes"][regime] >= 1 for part in ("train", "holdout") for regime in REGIMES
+    )
     assert report["universe_stocks"] == 40 and report["train"]["days"] > 400
-    assert read_marks(tmp_path / "train")["generated"] and read_marks(tmp_path / "holdout")["generated"]
+    assert (
+        read_marks(tmp_path / "train")["generated"]
+        and read_marks(tmp_path / "holdout")["generated"]
+    )
 
 
 def test_it_is_marked_as_generated(folder):
@@ -41,7 +48,12 @@ def test_codes_are_the_universe_and_rows_are_sound(folder):
         for row in parquet.read_table(file).to_pylist():
             assert universe.stock(row["ticker"]) is not None
             if row["volume"]:
-                assert row["low"] <= min(row["open"], row["close"]) <= max(row["open"], row["close"]) <= row["high"]
+                assert (
+                    row["low"]
+                    <= min(row["open"], row["close"])
+                    <= max(row["open"], row["close"])
+                    <= row["high"]
+                )
                 assert on_tick(row["close"]) == row["close"]
             assert row["market_cap"] > 0 and row["pe_ratio"] >= 0 < row["pb_ratio"]
 

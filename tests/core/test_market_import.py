@@ -26,7 +26,9 @@ def rows_of(folder: Path) -> list[dict]:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+    }
 
 
 def test_english_headers_raw_prices_and_market_caps(tmp_path):
@@ -38,7 +40,12 @@ def test_english_headers_raw_prices_and_market_caps(tmp_path):
     assert row["ticker"] == "005930" and row["date"] == date(2024, 1, 2)
     assert [row[name] for name in ("open", "high", "low", "close", "volume")] == [1, 3, 1, 2, 9]
     assert row["market_cap"] == 475194690980000 and row["pe_ratio"] is None
-    assert (report["rows"], report["dropped"], report["derived"], report["missing"]) == (1, {}, {}, {})
+    assert (report["rows"], report["dropped"], report["derived"], report["missing"]) == (
+        1,
+        {},
+        {},
+        {},
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
@@ -75,17 +82,25 @@ def test_what_is_dropped_is_counted_by_reason(tmp_path):
     }
     assert report["derived"] == {"a.csv: leading zeros of the code restored": 1}
     assert (report["rows_read"], report["rows"]) == (7, 2)
-    assert [(row["ticker"], row["close"]) for row in rows_of(tmp_path / "m")] == [("005930", 11), ("005380", 7)]
+    assert [(row["ticker"], row["close"]) for row in rows_of(tmp_path / "m")] == [
+        ("005930", 11),
+        ("005380", 7),
+    ]
 
 
 def test_a_listing_gives_market_caps_and_its_date_marks_them(tmp_path):
     listing = write(tmp_path / "listing_2026-03-20.csv", "Code,Name,Stocks\n005930,삼성전자,100\n")
-    prices = write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n2024-01-02,000660,10\n")
+    prices = write(
+        tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n2024-01-02,000660,10\n"
+    )
     folder = tmp_path / "m"
     report = import_tables([prices], folder, listing)
     assert report["derived"] == {"market cap = close x the shares of a listing (2026-03-20)": 1}
     assert report["missing"] == {"market cap, of 1 tickers: no weight in the market's return": 1}
-    assert {row["ticker"]: row["market_cap"] for row in rows_of(folder)} == {"005930": 1000, "000660": None}
+    assert {row["ticker"]: row["market_cap"] for row in rows_of(folder)} == {
+        "005930": 1000,
+        "000660": None,
+    }
     assert '"2026-03-20"' in (folder / DESCRIPTION).read_text(encoding="utf-8")
     given = write(tmp_path / "given.csv", "Date,Code,Close,Marcap\n2024-01-02,005930,10,1234\n")
     assert import_tables([given], folder)["derived"] == {}
@@ -115,14 +130,22 @@ def test_a_second_table_joins_by_ticker_and_day(tmp_path):
         (2, None, 3),
         (2, 8.5, 3),
     ]
-    later = write(tmp_path / "later.csv", "Date,Code,Close\n2024-02-01,005930,4\n2024-02-05,005930,5\n")
+    later = write(
+        tmp_path / "later.csv", "Date,Code,Close\n2024-02-01,005930,4\n2024-02-05,005930,5\n"
+    )
     import_tables([later], folder)
-    assert [(row["close"], row["pe_ratio"]) for row in rows_of(folder)] == [(2, None), (4, 8.5), (5, None)]
+    assert [(row["close"], row["pe_ratio"]) for row in rows_of(folder)] == [
+        (2, None),
+        (4, 8.5),
+        (5, None),
+    ]
 
 
 def test_the_same_import_again_changes_no_byte(tmp_path):
     listing = write(tmp_path / "listing.csv", "Code,Stocks\n005930,100\n")
-    prices = write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10.5\n2024-03-02,005930,11\n")
+    prices = write(
+        tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10.5\n2024-03-02,005930,11\n"
+    )
     import_tables([prices], tmp_path / "m", listing)
     before = contents(tmp_path / "m")
     report = import_tables([prices], tmp_path / "m", listing)
@@ -136,7 +159,11 @@ def test_the_same_import_again_changes_no_byte(tmp_path):
         ("a.xlsx", b"PK", "is neither .parquet, .csv nor .csv.gz"),
         ("a.parquet", b"PAR1 but no", "cannot be read"),
         ("a.csv", b"", "cannot be read"),
-        ("a.csv", b"Date,Close\n2024-01-02,1\n", "has no column for ticker: .*put `index` into its file name"),
+        (
+            "a.csv",
+            b"Date,Close\n2024-01-02,1\n",
+            "has no column for ticker: .*put `index` into its file name",
+        ),
         (
             "listing.csv",
             b"Code,Name,Stocks\n005930,x,1\n",
@@ -160,10 +187,13 @@ def test_files_that_cannot_be_used(tmp_path, name, content, text):
 def test_an_index_table_is_kept_for_the_plot(tmp_path):
     folder = tmp_path / "m"
     first = write(
-        tmp_path / "kospi_index.csv", "Date,Close,Change\n2024-01-02,2600.5,0.1\n2024-01-03,2590,-\nsoon,1,-\n"
+        tmp_path / "kospi_index.csv",
+        "Date,Close,Change\n2024-01-02,2600.5,0.1\n2024-01-03,2590,-\nsoon,1,-\n",
     )
     report = import_tables([first], folder)
-    assert report["derived"] == {"kospi_index.csv: no tickers, kept as the index for `market plot`": 2}
+    assert report["derived"] == {
+        "kospi_index.csv: no tickers, kept as the index for `market plot`": 2
+    }
     assert report["dropped"] == {"kospi_index.csv: index without a date or a close": 1}
     assert report["unused_columns"] == {"kospi_index.csv": "Change"} and report["index_days"] == 2
     later = write(tmp_path / "지수.csv", '일자,종가\n2024-01-03,"2,591.5"\n2024-01-04,2580\n')
@@ -186,7 +216,10 @@ def test_absent_files_and_generated_markets(tmp_path):
 
 
 def test_a_month_that_would_lose_columns_or_is_damaged_stays(tmp_path):
-    folder, prices = tmp_path / "m", write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n")
+    folder, prices = (
+        tmp_path / "m",
+        write(tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10\n"),
+    )
     import_tables([prices], folder)
     (file,) = market_files(folder)
     whole = file.read_bytes()
@@ -212,9 +245,14 @@ def test_check_names_what_is_wrong(tmp_path):
     cut.write_bytes(cut.read_bytes()[:-9])
     problems = "\n".join(check_market(folder))
     assert "month=2/data.parquet cannot be read as parquet" in problems
-    assert "1 rows have a high below their low, open or close, e.g. 005930 on 2024-01-06" in problems
+    assert (
+        "1 rows have a high below their low, open or close, e.g. 005930 on 2024-01-06" in problems
+    )
     assert "1 rows fall on a weekend" in problems
-    assert "1 returns are beyond KRX's daily limit of 30 %, e.g. 005930 on 2024-01-06 (354.5 %)" in problems
+    assert (
+        "1 returns are beyond KRX's daily limit of 30 %, e.g. 005930 on 2024-01-06 (354.5 %)"
+        in problems
+    )
 
 
 def test_check_finds_misplaced_and_repeated_rows(tmp_path):

@@ -10,8 +10,8 @@ from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market
 from tasks.core.market.files import described_by
 from tasks.core.market.snapshots import build_market
-from tasks.core.market_days import read_macro, read_snapshots
-from tasks.core.settings import Market
+from tasks.core.records.market_days import read_macro, read_snapshots
+from tasks.core.settings.tree import Market
 from tests.core.test_market_snapshots import random_rows, weekdays, write_market
 
 DAYS = weekdays("2024-01-02", 120)
@@ -37,26 +37,36 @@ def test_no_file_means_no_numbers(folder, tmp_path):
 
 def test_a_day_knows_korea_of_the_day_and_the_us_session_before(folder, tmp_path):
     count = list(range(len(DAYS)))
-    write_macro(folder, date=dates(DAYS), vix=[10.0 + n for n in count], usdkrw=[1300 + n for n in count])
+    write_macro(
+        folder, date=dates(DAYS), vix=[10.0 + n for n in count], usdkrw=[1300 + n for n in count]
+    )
     report = build_market(folder, Market(), tmp_path / "out")
     assert report["macro"] == ["vix", "usdkrw"]
     train, held = (read_macro(tmp_path / "out" / part) for part in ("train", "holdout"))
     assert list(train) == [day.date for day in read_snapshots(tmp_path / "out" / "train")]
     assert not train.keys() & held.keys() and len(train) + len(held) == 115
-    assert train[DAYS[7]] == {"vix": 16.0, "usdkrw": 1307.0}, "that day's US session ends after the Korean day"
+    assert train[DAYS[7]] == {"vix": 16.0, "usdkrw": 1307.0}, (
+        "that day's US session ends after the Korean day"
+    )
     assert described_by(folder) == [folder / "macro.parquet"], "a new macro file makes a new market"
 
 
 def test_gaps_stay_gaps_and_old_us_sessions_do_not_count(folder, tmp_path):
     known = [DAYS[10], DAYS[11]]
     flows = pa.array([None, 250], pa.int64())
-    write_macro(folder, date=pa.array(known), us_return_pct=[0.5, -1.234], foreign_net_buy_100m_krw=flows)
+    write_macro(
+        folder, date=pa.array(known), us_return_pct=[0.5, -1.234], foreign_net_buy_100m_krw=flows
+    )
     build_market(folder, Market(), tmp_path / "out")
     found = read_macro(tmp_path / "out" / "train")
-    assert DAYS[10] not in found, "nothing is known on the first date: its US session comes after the day"
+    assert DAYS[10] not in found, (
+        "nothing is known on the first date: its US session comes after the day"
+    )
     assert found[DAYS[11]] == {"us_return_pct": 0.5, "foreign_net_buy_100m_krw": 250.0}
     assert found[DAYS[12]] == {"us_return_pct": -1.23}
-    assert max(found) == max(day for day in DAYS if date.fromisoformat(day).toordinal() <= 7 + ordinal(DAYS[11]))
+    assert max(found) == max(
+        day for day in DAYS if date.fromisoformat(day).toordinal() <= 7 + ordinal(DAYS[11])
+    )
 
 
 def ordinal(day: str) -> int:
@@ -70,22 +80,36 @@ def test_the_future_changes_nothing_in_the_training_part(folder, tmp_path):
         write_macro(folder, date=dates(DAYS), vix=values, sentiment_pct=values)
         build_market(folder, Market(train_until=until), tmp_path / name)
     for file in ("macro.parquet", "stocks.parquet", "snapshots.parquet"):
-        assert (tmp_path / "a" / "train" / file).read_bytes() == (tmp_path / "b" / "train" / file).read_bytes()
+        assert (tmp_path / "a" / "train" / file).read_bytes() == (
+            tmp_path / "b" / "train" / file
+        ).read_bytes()
     assert read_macro(tmp_path / "a" / "holdout") != read_macro(tmp_path / "b" / "holdout")
 
 
 @pytest.mark.parametrize(
     ("columns", "text"),
     [
-        ({"date": DAYS[:2], "vixx": [1.0, 2.0]}, "a column 'vixx'. Did you mean vix. It needs date and any of vix, "),
-        ({"date": DAYS[:2], "gold": [1.0, 2.0]}, "a column 'gold'. It needs date and any of vix, usdkrw"),
+        (
+            {"date": DAYS[:2], "vixx": [1.0, 2.0]},
+            "a column 'vixx'. Did you mean vix. It needs date and any of vix, ",
+        ),
+        (
+            {"date": DAYS[:2], "gold": [1.0, 2.0]},
+            "a column 'gold'. It needs date and any of vix, usdkrw",
+        ),
         ({"day": DAYS[:2], "vix": [1.0, 2.0]}, "a column 'day'"),
         ({"vix": [1.0, 2.0]}, "has the columns vix. It needs date"),
         ({"date": DAYS[:2]}, "has the columns date. It needs date and any of"),
         ({"date": DAYS[:2], "vix": ["15", "16"]}, "vix holds string, not numbers"),
         ({"date": DAYS[:2], "vix": pa.array([None, None], pa.float64())}, "vix holds no number"),
-        ({"date": DAYS[:2], "vix": [1.0, float("nan")]}, "vix holds nan. Leave a missing value empty"),
-        ({"date": [DAYS[0], DAYS[0]], "vix": [1.0, 2.0]}, f"1 rows that repeat a date, e.g. {DAYS[0]}"),
+        (
+            {"date": DAYS[:2], "vix": [1.0, float("nan")]},
+            "vix holds nan. Leave a missing value empty",
+        ),
+        (
+            {"date": [DAYS[0], DAYS[0]], "vix": [1.0, 2.0]},
+            f"1 rows that repeat a date, e.g. {DAYS[0]}",
+        ),
         ({"date": [DAYS[0], None], "vix": [1.0, 2.0]}, "1 rows without a date"),
         ({"date": ["soon", "later"], "vix": [1.0, 2.0]}, "Write dates as dates or YYYY-MM-DD"),
     ],

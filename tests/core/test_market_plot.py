@@ -1,4 +1,6 @@
-"""The market's picture and the table beside it, through the command: what is drawn, said and refused."""
+"""The market's picture and the table beside it, through the command: what is drawn, said and
+refused.
+"""
 
 import json
 from datetime import date
@@ -14,7 +16,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.index import SCHEMA
 from tasks.core.market.plot import COLORS, draw_market, own_index
 from tasks.core.market.snapshots import regime_of_day, snapshots
-from tasks.core.records import Snapshot
+from tasks.core.records.refs import Snapshot
 from tests.core.test_market_snapshots import random_rows, weekdays, write_market
 
 DAYS = weekdays("2024-01-02", 90)
@@ -54,14 +56,19 @@ def test_own_index_compounds_the_days_returns():
 def test_an_imported_index_is_drawn_where_it_has_days(folder, tmp_path):
     other = write_market(tmp_path / "m", random_rows(DAYS))
     draw_market(other, tmp_path / "own.png")
-    closes = {"date": [date.fromisoformat(day) for day in DAYS], "close": [2500.0 + n for n in range(90)]}
+    closes = {
+        "date": [date.fromisoformat(day) for day in DAYS],
+        "close": [2500.0 + n for n in range(90)],
+    }
     rows = pa.table(closes | {"source": ["kospi.csv"] * 90}, schema=SCHEMA)
     parquet.write_table(rows, other / "index.parquet")
     draw_market(other, tmp_path / "kospi.png")
     assert (tmp_path / "kospi.png").read_bytes() != (tmp_path / "own.png").read_bytes()
     parquet.write_table(rows.slice(0, 1), other / "index.parquet")
     draw_market(other, tmp_path / "one.png")
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "own.png").read_bytes(), "one day is no line"
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "own.png").read_bytes(), (
+        "one day is no line"
+    )
     (other / "index.parquet").write_bytes(b"PAR1")
     with pytest.raises(RequestError, match="index.parquet cannot be read"):
         draw_market(other, tmp_path / "none.png")
@@ -83,11 +90,15 @@ def test_the_command_draws_what_it_is_given_either_way(folder, tmp_path, monkeyp
 
 
 def test_the_regimes_command_prints_one_json_document(folder):
-    done = CliRunner().invoke(app, ["regimes", "--market", str(folder), "--days", "--json", "--end", DAYS[40]])
+    done = CliRunner().invoke(
+        app, ["regimes", "--market", str(folder), "--days", "--json", "--end", DAYS[40]]
+    )
     report = json.loads(done.stdout)
     assert report["days"] == 36 == sum(report["counts"].values()) == len(report["snapshots"])
     assert (report["first"], report["last"], report["beyond_limit"]) == (DAYS[5], DAYS[40], 0)
-    plain = json.loads(CliRunner().invoke(app, ["regimes", "--market", str(folder), "--json"]).stdout)
+    plain = json.loads(
+        CliRunner().invoke(app, ["regimes", "--market", str(folder), "--json"]).stdout
+    )
     assert "snapshots" not in plain and plain["days"] == 85
 
 
@@ -99,5 +110,7 @@ def test_the_regimes_table_warns_of_splits_in_raw_prices(tmp_path):
     folder = write_market(tmp_path / "m", rows)
     done = CliRunner().invoke(app, ["regimes", "--market", str(folder)])
     assert "25 days, 2024-01-09 to 2024-02-12" in done.stdout and "SHORT_TERM_STRESS" in done.stdout
-    report = json.loads(CliRunner().invoke(app, ["regimes", "--market", str(folder), "--json"]).stdout)
+    report = json.loads(
+        CliRunner().invoke(app, ["regimes", "--market", str(folder), "--json"]).stdout
+    )
     assert report["beyond_limit"] == 1

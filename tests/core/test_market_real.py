@@ -1,4 +1,6 @@
-"""Real files of KRX's market, where they lie beside the repository: what the import makes of each, what it shows."""
+"""Real files of KRX's market, where they lie beside the repository: what the import makes of each,
+what it shows.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -6,15 +8,15 @@ from statistics import correlation
 
 import pytest
 
-from tasks.core import universe
 from tasks.core.errors import RequestError
 from tasks.core.market.check import summarize_market
 from tasks.core.market.importer import import_tables
 from tasks.core.market.index import read_index
 from tasks.core.market.regimes import regimes_report
 from tasks.core.market.snapshots import build_market, snapshots
-from tasks.core.market_days import read_marks, read_stocks
-from tasks.core.settings import Market
+from tasks.core.records.market_days import read_marks, read_stocks
+from tasks.core.settings.tree import Market
+from tasks.core.strategy import universe
 from tests.core.test_market_import import rows_of
 
 DATA = Path(__file__).parents[2] / "../shared/data/market"
@@ -28,7 +30,9 @@ def real(name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def six_years(tmp_path_factory):
-    """The real prices of 2020-2025 with a later listing's share counts and the KOSPI, and the import's report."""
+    """The real prices of 2020-2025 with a later listing's share counts and the KOSPI, and the
+    import's report.
+    """
     folder = tmp_path_factory.mktemp("markets") / "six_years"
     given = [real("ohlcv_top200_2020_2025.parquet"), real("kospi_index_2015_2026.csv")]
     return folder, import_tables(given, folder, real("krx_listing_2026-03-20.csv"))
@@ -41,7 +45,10 @@ def test_six_real_years(six_years, tmp_path):
     assert report["dropped"] == {} == report["missing"]
     built = build_market(folder, Market(), tmp_path / "out")
     assert built["train_until"] == "2025-08-29" and built["universe_stocks"] >= 70
-    assert read_marks(tmp_path / "out" / "train") == {"generated": False, "market_cap_listings": ["2026-03-20"]}
+    assert read_marks(tmp_path / "out" / "train") == {
+        "generated": False,
+        "market_cap_listings": ["2026-03-20"],
+    }
 
 
 def test_the_regimes_of_six_real_years(six_years):
@@ -49,7 +56,13 @@ def test_the_regimes_of_six_real_years(six_years):
     print(report["counts"])
     assert (report["days"], report["first"], report["last"]) == (1_468, "2020-01-09", "2025-12-30")
     counts = report["counts"]
-    assert sorted(counts, key=counts.get) == ["BEAR", "STRONG_BULL", "SHORT_TERM_STRESS", "WEAKENING", "MILD_BULL"]
+    assert sorted(counts, key=counts.get) == [
+        "BEAR",
+        "STRONG_BULL",
+        "SHORT_TERM_STRESS",
+        "WEAKENING",
+        "MILD_BULL",
+    ]
     assert 20 <= counts["BEAR"] <= 30 and 650 <= counts["MILD_BULL"] <= 850
     days = {day["date"]: day for day in report["snapshots"]}
     assert days["2020-03-19"]["regime"] == "BEAR" and days["2020-03-19"]["return_pct"] < -5
@@ -70,7 +83,9 @@ def test_measured_betas_of_six_real_years(six_years, tmp_path):
     betas = {stock.ticker: stock.beta for stock in last if stock.beta is not None}
     assert len(betas) >= 70 and 0.4 < sum(betas.values()) / len(betas) < 1.4
     assert betas["000660"] > 1 > betas["033780"], "a chip maker swings more than a tobacco maker"
-    assert {universe.tier_of(stock)[1] for stock in last} == {"table"}, "a later listing's caps are weights only"
+    assert {universe.tier_of(stock)[1] for stock in last} == {"table"}, (
+        "a later listing's caps are weights only"
+    )
 
 
 def test_a_real_month_and_a_half_is_split_at_its_last_fifth(tmp_path):
@@ -81,7 +96,10 @@ def test_a_real_month_and_a_half_is_split_at_its_last_fifth(tmp_path):
     stocks = read_stocks(tmp_path / "out" / "train")["2024-01-09"]
     samsung = next(stock for stock in stocks if stock.ticker == "005930")
     assert samsung.market_cap > 4e14 and -5 < samsung.return_pct < 5
-    assert universe.tier_of(samsung) == ("large", "measured") and universe.beta_of(samsung)[1] == "table"
+    assert (
+        universe.tier_of(samsung) == ("large", "measured")
+        and universe.beta_of(samsung)[1] == "table"
+    )
 
 
 def test_a_real_snapshot_as_downloaded(tmp_path):
@@ -92,7 +110,10 @@ def test_a_real_snapshot_as_downloaded(tmp_path):
 
 
 def test_real_valuations_join_real_prices(tmp_path):
-    prices, values = real("ohlcv_top200_2020_2025.parquet"), real("kospi_per_pbr_2024-07_2025-07.parquet")
+    prices, values = (
+        real("ohlcv_top200_2020_2025.parquet"),
+        real("kospi_per_pbr_2024-07_2025-07.parquet"),
+    )
     report = import_tables([prices, values], tmp_path / "m", real("krx_listing_2026-03-20.csv"))
     assert report["rows"] == 275_618
     assert list(report["dropped"]) == [f"{values.name}: valuation without a price that day"]
@@ -100,7 +121,9 @@ def test_real_valuations_join_real_prices(tmp_path):
 
 
 def test_real_valuations_alone_are_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"Nothing to import.*valuation without a price that day \(224413\)"):
+    with pytest.raises(
+        RequestError, match=r"Nothing to import.*valuation without a price that day \(224413\)"
+    ):
         import_tables([real("kospi_per_pbr_2024-07_2025-07.parquet")], tmp_path / "m")
 
 

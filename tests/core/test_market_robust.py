@@ -10,8 +10,8 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.market.snapshots import build_market, snapshots
-from tasks.core.market_days import read_stocks
-from tasks.core.settings import Market
+from tasks.core.records.market_days import read_stocks
+from tasks.core.settings.tree import Market
 from tests.core.test_market_snapshots import TICKERS, random_rows, weekdays, write_market
 
 ROWS = random_rows(weekdays("2024-01-02", 60))
@@ -38,14 +38,26 @@ SAME = {
     "date as text": lambda row: row | {"date": row["date"].isoformat()},
     "date as timestamp": lambda row: row | {"date": at(row["date"], None)},
     "date as timestamp in UTC": lambda row: row | {"date": at(row["date"], UTC)},
-    "date as timestamp in Seoul": lambda row: row | {"date": at(row["date"], ZoneInfo("Asia/Seoul"))},
-    "numbers as integers": lambda row: row | {name: int(row[name]) for name in ("open", "close", "market_cap")},
-    "numbers as decimals": lambda row: row | {name: Decimal(row[name]) for name in ("open", "close", "market_cap")},
-    "numbers as text": lambda row: row | {name: f"{row[name]:.0f}" for name in ("open", "close", "volume")},
+    "date as timestamp in Seoul": lambda row: (
+        row | {"date": at(row["date"], ZoneInfo("Asia/Seoul"))}
+    ),
+    "numbers as integers": lambda row: (
+        row | {name: int(row[name]) for name in ("open", "close", "market_cap")}
+    ),
+    "numbers as decimals": lambda row: (
+        row | {name: Decimal(row[name]) for name in ("open", "close", "market_cap")}
+    ),
+    "numbers as text": lambda row: (
+        row | {name: f"{row[name]:.0f}" for name in ("open", "close", "volume")}
+    ),
     "columns in capitals": lambda row: {name.upper(): value for name, value in row.items()},
     "columns the other way round": lambda row: dict(reversed(row.items())),
-    "columns that nobody knows": lambda row: row | {"year": 1999, "analyst": "buy", "filename": "x"},
-    "no optional columns": lambda row: {name: row[name] for name in ("date", "ticker", "close", "market_cap")},
+    "columns that nobody knows": lambda row: (
+        row | {"year": 1999, "analyst": "buy", "filename": "x"}
+    ),
+    "no optional columns": lambda row: {
+        name: row[name] for name in ("date", "ticker", "close", "market_cap")
+    },
 }
 
 
@@ -54,10 +66,14 @@ def test_a_partition_of_another_schema_counts_as_well(tmp_path, plain, change):
     folder = write_market(tmp_path, [row for row in ROWS if row["date"].month != 2])
     file = folder / FEBRUARY
     file.parent.mkdir(parents=True)
-    parquet.write_table(pa.Table.from_pylist([change(dict(row)) for row in ROWS if row["date"].month == 2]), file)
+    parquet.write_table(
+        pa.Table.from_pylist([change(dict(row)) for row in ROWS if row["date"].month == 2]), file
+    )
     assert snapshots(folder) == plain
     build_market(folder, Market(), tmp_path / "out")
-    assert {stock.ticker for day in read_stocks(tmp_path / "out/train").values() for stock in day} <= set(TICKERS)
+    assert {
+        stock.ticker for day in read_stocks(tmp_path / "out/train").values() for stock in day
+    } <= set(TICKERS)
 
 
 def test_codes_that_became_numbers_get_their_zeros_back(tmp_path):
@@ -69,27 +85,38 @@ def test_codes_that_became_numbers_get_their_zeros_back(tmp_path):
 
 def test_an_empty_partition_and_rows_without_values_count_for_nothing(tmp_path, plain):
     nothing = dict.fromkeys(("open", "close", "volume", "market_cap", "pe_ratio", "pb_ratio"))
-    blank = [{"date": date(2024, 1, 10), "ticker": "207940", **nothing, "close": value} for value in (None, 0.0, -5.0)]
+    blank = [
+        {"date": date(2024, 1, 10), "ticker": "207940", **nothing, "close": value}
+        for value in (None, 0.0, -5.0)
+    ]
     folder = write_market(tmp_path, [*ROWS, *blank[:1]])
     more = folder / "year=2023" / "month=12" / "data.parquet"
     more.parent.mkdir(parents=True)
     parquet.write_table(pa.Table.from_pylist(blank).slice(0, 0), more)
     assert snapshots(folder) == plain
-    parquet.write_table(pa.Table.from_pylist([row | {"date": date(2023, 12, 29)} for row in blank]), more)
+    parquet.write_table(
+        pa.Table.from_pylist([row | {"date": date(2023, 12, 29)} for row in blank]), more
+    )
     assert snapshots(folder) == plain
 
 
 def test_a_stock_without_market_cap_has_no_weight_and_no_vote(tmp_path):
     without = [row | {"market_cap": None} if row["ticker"] == "005930" else row for row in ROWS]
     gone = [row for row in ROWS if row["ticker"] != "005930"]
-    assert snapshots(write_market(tmp_path / "a", without)) == snapshots(write_market(tmp_path / "b", gone))
+    assert snapshots(write_market(tmp_path / "a", without)) == snapshots(
+        write_market(tmp_path / "b", gone)
+    )
 
 
 def test_ratios_that_are_no_numbers_are_no_values(tmp_path):
     rows = [row | {"pe_ratio": float("nan"), "pb_ratio": float("inf")} for row in ROWS]
     build_market(write_market(tmp_path / "m", rows), Market(), tmp_path / "out")
-    assert {stock.per for day in read_stocks(tmp_path / "out/train").values() for stock in day} == {None}
-    assert {stock.pbr for day in read_stocks(tmp_path / "out/train").values() for stock in day} == {None}
+    assert {stock.per for day in read_stocks(tmp_path / "out/train").values() for stock in day} == {
+        None
+    }
+    assert {stock.pbr for day in read_stocks(tmp_path / "out/train").values() for stock in day} == {
+        None
+    }
 
 
 def test_a_day_given_twice_under_two_forms_of_its_ticker_names_both_files(tmp_path):
@@ -99,7 +126,8 @@ def test_a_day_given_twice_under_two_forms_of_its_ticker_names_both_files(tmp_pa
     again = next(row for row in ROWS if row["date"].month == 2 and row["ticker"] == "005930")
     parquet.write_table(pa.Table.from_pylist([again | {"ticker": "005930 KP"}]), misplaced)
     with pytest.raises(
-        RequestError, match="005930 on 2024-02-01 is more than once in .*month=2/data.parquet and .*month=5/data"
+        RequestError,
+        match="005930 on 2024-02-01 is more than once in .*month=2/data.parquet and .*month=5/data",
     ):
         snapshots(folder)
 
@@ -116,8 +144,12 @@ def test_a_day_given_twice_under_two_forms_of_its_ticker_names_both_files(tmp_pa
 def test_a_partition_that_cannot_be_understood_is_named(tmp_path, change, reason):
     folder = write_market(tmp_path, in_february(lambda row: row))
     file = folder / FEBRUARY
-    parquet.write_table(pa.Table.from_pylist([change(dict(row)) for row in ROWS if row["date"].month == 2]), file)
-    with pytest.raises(RequestError, match=f"rows of .*{FEBRUARY} cannot be read.*{reason}.*import its month again"):
+    parquet.write_table(
+        pa.Table.from_pylist([change(dict(row)) for row in ROWS if row["date"].month == 2]), file
+    )
+    with pytest.raises(
+        RequestError, match=f"rows of .*{FEBRUARY} cannot be read.*{reason}.*import its month again"
+    ):
         snapshots(folder)
 
 

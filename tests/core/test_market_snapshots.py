@@ -1,4 +1,6 @@
-"""The market's days against a plain Python reading of the rules, and every folder that must be refused."""
+"""The market's days against a plain Python reading of the rules, and every folder that must be
+refused.
+"""
 
 import math
 from datetime import date, timedelta
@@ -14,8 +16,8 @@ from tasks.core.errors import RequestError
 from tasks.core.market.files import market_files
 from tasks.core.market.regimes import regimes_report
 from tasks.core.market.snapshots import build_market, snapshots, train_until
-from tasks.core.market_days import read_marks, read_snapshots, read_stocks
-from tasks.core.settings import Market
+from tasks.core.records.market_days import read_marks, read_snapshots, read_stocks
+from tasks.core.settings.tree import Market
 
 TICKERS = ("005930", "000660", "035420", "005380", "0126Z0", "068270", "105560")
 
@@ -35,9 +37,20 @@ def random_rows(days: list[str], seed: int = 7) -> list[dict]:
         rng, close = Random(f"{seed}/{ticker}"), 50_000.0
         for day in days:
             close = float(round(close * (1 + rng.gauss(0, 0.02))))
-            values = {"open": close, "close": close, "volume": 1000, "market_cap": close * 1e6 * rng.randint(1, 9)}
+            values = {
+                "open": close,
+                "close": close,
+                "volume": 1000,
+                "market_cap": close * 1e6 * rng.randint(1, 9),
+            }
             rows.append(
-                {"date": date.fromisoformat(day), "ticker": ticker, **values, "pe_ratio": 0.0, "pb_ratio": 1.234}
+                {
+                    "date": date.fromisoformat(day),
+                    "ticker": ticker,
+                    **values,
+                    "pe_ratio": 0.0,
+                    "pb_ratio": 1.234,
+                }
             )
     return rows
 
@@ -64,8 +77,16 @@ def expected_days(rows: list[dict]) -> list[tuple]:
                 changes.append((row["close"] / closes[row["ticker"]] - 1, row["market_cap"]))
             closes[row["ticker"]] = row["close"]
         if changes:
-            weighted = 100 * sum(change * cap for change, cap in changes) / sum(cap for _, cap in changes)
-            moves.append((day.isoformat(), weighted, 100 * sum(change > 0 for change, _ in changes) / len(changes)))
+            weighted = (
+                100 * sum(change * cap for change, cap in changes) / sum(cap for _, cap in changes)
+            )
+            moves.append(
+                (
+                    day.isoformat(),
+                    weighted,
+                    100 * sum(change > 0 for change, _ in changes) / len(changes),
+                )
+            )
     found = []
     for position in range(4, len(moves)):
         last = [move for _, move, _ in moves[max(0, position - 9) : position + 1]]
@@ -84,7 +105,10 @@ def test_numbers_are_the_definitions(tmp_path):
         assert day.breadth_pct == pytest.approx(breadth, abs=0.0501)
         assert day.momentum_pct == pytest.approx(momentum, abs=0.00501)
         assert day.volatility_pct == pytest.approx(volatility, abs=0.00501)
-        assert (day.return_pct, day.breadth_pct) == (round(day.return_pct, 2), round(day.breadth_pct, 1))
+        assert (day.return_pct, day.breadth_pct) == (
+            round(day.return_pct, 2),
+            round(day.breadth_pct, 1),
+        )
 
 
 def test_a_start_warms_up_on_earlier_days(tmp_path):
@@ -96,7 +120,9 @@ def test_a_start_warms_up_on_earlier_days(tmp_path):
 def test_ticker_forms_are_one_name(tmp_path):
     rows = random_rows(weekdays("2024-01-02", 30))
     plain = snapshots(write_market(tmp_path / "plain", rows))
-    mixed = [{**row, "ticker": row["ticker"] + (" KP" if row["date"].month == 2 else "")} for row in rows]
+    mixed = [
+        {**row, "ticker": row["ticker"] + (" KP" if row["date"].month == 2 else "")} for row in rows
+    ]
     assert snapshots(write_market(tmp_path / "mixed", mixed)) == plain
 
 
@@ -105,28 +131,40 @@ def test_a_halted_stock_has_no_return_and_resumes_from_its_last_price(tmp_path):
     halted = {row["date"] for row in rows if date(2024, 1, 10) <= row["date"] <= date(2024, 1, 12)}
     traded = [row for row in rows if not (row["ticker"] == "005930" and row["date"] in halted)]
     carried = [
-        {**row, "open": 0.0, "volume": 0} if row["ticker"] == "005930" and row["date"] in halted else row
+        {**row, "open": 0.0, "volume": 0}
+        if row["ticker"] == "005930" and row["date"] in halted
+        else row
         for row in rows
     ]
-    assert snapshots(write_market(tmp_path / "halted", carried)) == snapshots(write_market(tmp_path / "gone", traded))
+    assert snapshots(write_market(tmp_path / "halted", carried)) == snapshots(
+        write_market(tmp_path / "gone", traded)
+    )
 
 
 def test_optional_columns_may_be_missing_in_some_partitions(tmp_path):
     rows = random_rows(weekdays("2024-01-02", 40))
     required = ("date", "ticker", "close", "market_cap")
-    bare = [{name: row[name] for name in required} if row["date"].month == 2 else row for row in rows]
+    bare = [
+        {name: row[name] for name in required} if row["date"].month == 2 else row for row in rows
+    ]
     folder = write_market(tmp_path / "bare", bare)
     assert snapshots(folder) == snapshots(write_market(tmp_path / "full", rows))
     build_market(folder, Market(), tmp_path / "out")
     days = read_stocks(tmp_path / "out" / "train")
     assert {stock.pbr for stocks in days.values() for stock in stocks} >= {1.23}
-    assert {stock.per for stocks in days.values() for stock in stocks} == {None}, "PER 0 is no value"
+    assert {stock.per for stocks in days.values() for stock in stocks} == {None}, (
+        "PER 0 is no value"
+    )
 
 
 def test_stray_files_are_ignored(tmp_path):
     folder = write_market(tmp_path, random_rows(weekdays("2024-01-02", 30)))
     expected = snapshots(folder)
-    for stray in ("notes.txt", "year=2024/month=1/data (1).parquet", "year=2024/month=1/.data.parquet.tmp"):
+    for stray in (
+        "notes.txt",
+        "year=2024/month=1/data (1).parquet",
+        "year=2024/month=1/.data.parquet.tmp",
+    ):
         (folder / stray).write_bytes(b"not parquet")
     odd = folder / "year=2024" / "month=13" / "data.parquet"
     odd.parent.mkdir()
@@ -142,32 +180,49 @@ def test_no_look_ahead(tmp_path):
     last = read_snapshots(tmp_path / "out_a" / "train")[-1].date
     rng = Random(1)
     shaken = [
-        {**row, "close": row["close"] * rng.uniform(0.5, 2), "market_cap": row["market_cap"] * rng.uniform(0.1, 9)}
+        {
+            **row,
+            "close": row["close"] * rng.uniform(0.5, 2),
+            "market_cap": row["market_cap"] * rng.uniform(0.1, 9),
+        }
         if row["date"].isoformat() > last
         else row
         for row in rows
     ]
     build_market(write_market(tmp_path / "b", shaken), Market(), tmp_path / "out_b")
-    longer = [*rows, *(row for row in random_rows(weekdays("2024-01-02", 205)) if row["date"].isoformat() > days[-1])]
+    longer = [
+        *rows,
+        *(
+            row
+            for row in random_rows(weekdays("2024-01-02", 205))
+            if row["date"].isoformat() > days[-1]
+        ),
+    ]
     build_market(write_market(tmp_path / "c", longer), Market(train_until=last), tmp_path / "out_c")
     for name in ("snapshots.parquet", "stocks.parquet", "marks.json"):
         trained = (tmp_path / "out_a" / "train" / name).read_bytes()
         assert (tmp_path / "out_b" / "train" / name).read_bytes() == trained
         assert (tmp_path / "out_c" / "train" / name).read_bytes() == trained
-    assert read_snapshots(tmp_path / "out_a" / "holdout") != read_snapshots(tmp_path / "out_b" / "holdout")
+    assert read_snapshots(tmp_path / "out_a" / "holdout") != read_snapshots(
+        tmp_path / "out_b" / "holdout"
+    )
     assert snapshots(tmp_path / "b", end=last) == snapshots(tmp_path / "a", end=last)
 
 
 def test_build_market_says_what_it_made(tmp_path):
     days = weekdays("2024-01-02", 120)
-    report = build_market(write_market(tmp_path / "m", random_rows(days)), Market(), tmp_path / "out")
+    report = build_market(
+        write_market(tmp_path / "m", random_rows(days)), Market(), tmp_path / "out"
+    )
     train, holdout = (read_snapshots(tmp_path / "out" / part) for part in ("train", "holdout"))
     assert report["days"] == 115 == len(train) + len(holdout)
     assert report["train_until"] == train[-1].date < holdout[0].date
     assert sum(report["holdout"]["regimes"].values()) == len(holdout) >= 60
     stocks = read_stocks(tmp_path / "out" / "holdout")
     assert list(stocks) == [day.date for day in holdout]
-    assert {stock.ticker for stock in stocks[holdout[0].date]} == set(TICKERS) - {"0126Z0"}, "universe stocks only"
+    assert {stock.ticker for stock in stocks[holdout[0].date]} == set(TICKERS) - {"0126Z0"}, (
+        "universe stocks only"
+    )
     assert read_marks(tmp_path / "out" / "train") == {"generated": False, "market_cap_listings": []}
 
 
@@ -190,10 +245,14 @@ def test_train_until_rules():
     days = weekdays("2024-01-02", 150)  # the 150th weekday is 2024-07-29
     assert train_until(days, "month") == "2024-04-30"
     assert train_until(days[:-20], "month") == "2024-03-29"
-    assert train_until([*days, "2024-07-30"], "month") == "2024-04-30", "one more day changes nothing"
+    assert train_until([*days, "2024-07-30"], "month") == "2024-04-30", (
+        "one more day changes nothing"
+    )
     assert train_until(days, "latest-10") == days[-11]
     assert train_until(days, "2024-03-10") == "2024-03-08", "a weekend means the day before it"
-    assert train_until(days[:24], "month") == days[24 - 4 - 1], "too short for 60 days: the last fifth"
+    assert train_until(days[:24], "month") == days[24 - 4 - 1], (
+        "too short for 60 days: the last fifth"
+    )
     assert train_until(days[:2], "month") == days[0]
 
 
@@ -215,7 +274,9 @@ def test_train_until_refusals(rule, text):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(RequestError, match="There is no market folder .*/absent.*kospilot market import"):
+    with pytest.raises(
+        RequestError, match="There is no market folder .*/absent.*kospilot market import"
+    ):
         market_files(tmp_path / "absent")
     with pytest.raises(RequestError, match="holds no year=YYYY/month=M/data.parquet"):
         market_files(tmp_path)
@@ -225,7 +286,9 @@ def test_a_truncated_partition_is_named(tmp_path):
     folder = write_market(tmp_path, random_rows(weekdays("2024-01-02", 40)))
     file = folder / "year=2024" / "month=2" / "data.parquet"
     file.write_bytes(file.read_bytes()[:-50])
-    with pytest.raises(RequestError, match="year=2024/month=2/data.parquet cannot be read as parquet"):
+    with pytest.raises(
+        RequestError, match="year=2024/month=2/data.parquet cannot be read as parquet"
+    ):
         snapshots(folder)
 
 
@@ -234,26 +297,37 @@ def test_damage_inside_a_partition_is_refused(tmp_path):
     file = folder / "year=2024" / "month=2" / "data.parquet"
     whole = file.read_bytes()
     file.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
-    with pytest.raises(RequestError, match="rows of .*year=2024/month=2/data.parquet cannot be read"):
+    with pytest.raises(
+        RequestError, match="rows of .*year=2024/month=2/data.parquet cannot be read"
+    ):
         snapshots(folder)
 
 
 def test_a_missing_column_is_named(tmp_path):
     rows = random_rows(weekdays("2024-01-02", 40))
-    folder = write_market(tmp_path, [{k: v for k, v in row.items() if k != "market_cap"} for row in rows])
-    with pytest.raises(RequestError, match="month=1/data.parquet has no column market_cap.*--listing"):
+    folder = write_market(
+        tmp_path, [{k: v for k, v in row.items() if k != "market_cap"} for row in rows]
+    )
+    with pytest.raises(
+        RequestError, match="month=1/data.parquet has no column market_cap.*--listing"
+    ):
         snapshots(folder)
 
 
 def test_values_of_another_kind_are_refused(tmp_path):
     rows = [{**row, "close": "many won"} for row in random_rows(weekdays("2024-01-02", 10))]
-    with pytest.raises(RequestError, match="rows of .*month=1/data.parquet cannot be read.*many won"):
+    with pytest.raises(
+        RequestError, match="rows of .*month=1/data.parquet cannot be read.*many won"
+    ):
         snapshots(write_market(tmp_path, rows))
 
 
 def test_a_repeated_day_is_refused(tmp_path):
     rows = random_rows(weekdays("2024-01-02", 10))
-    with pytest.raises(RequestError, match="005930 on 2024-01-09 is more than once in .*month=1/data.parquet; 1 rows"):
+    with pytest.raises(
+        RequestError,
+        match="005930 on 2024-01-09 is more than once in .*month=1/data.parquet; 1 rows",
+    ):
         snapshots(write_market(tmp_path, [*rows, {**rows[5], "close": 1.0}]))
 
 

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from tasks.core.plan import World, plan, recipe_of
-from tasks.core.profiles import load
-from tasks.core.steps import chain
-from tasks.core.store import Draft, Store
+from tasks.core.chain.plan import World, plan, recipe_of
+from tasks.core.chain.steps import chain
+from tasks.core.chain.store import Draft, Store
+from tasks.core.settings.profiles import load
 
 OUTSIDE = {"download": {"base": "abc"}, "market": {"year=2024/month=1/data.parquet": "d1"}}
 
@@ -17,7 +17,9 @@ FILES = {
     "market": ["train/snapshots.parquet", "holdout/snapshots.parquet"],
     "synthesize": ["rows.jsonl"],
     "pairs": ["pairs.jsonl"],
-    **dict.fromkeys(("stage1", "stage2", "stage3"), ["adapter_config.json", "adapter_model.safetensors"]),
+    **dict.fromkeys(
+        ("stage1", "stage2", "stage3"), ["adapter_config.json", "adapter_model.safetensors"]
+    ),
     "merge": ["model.safetensors", "config.json"],
     "gguf": ["model-f16.gguf"],
     "quantize": ["model.gguf"],
@@ -43,10 +45,14 @@ def build(world_now, contents=None):
             with world_now.store.staging(recipe, resumes=False) as out:
                 for file in FILES[name]:
                     (out / file).parent.mkdir(parents=True, exist_ok=True)
-                    (out / file).write_text((contents or {}).get(f"{name}/{file}", f"{name} {file}"))
+                    (out / file).write_text(
+                        (contents or {}).get(f"{name}/{file}", f"{name} {file}")
+                    )
                 lineage = {other: refs[other].key for other in step.reads}
                 how = {"profile": "demo", "finished": f"{time.time():.6f}", "seconds": 0}
-                found = world_now.store.publish(out, Draft(recipe, step.content, lineage, step.expendable, {}, how))
+                found = world_now.store.publish(
+                    out, Draft(recipe, step.content, lineage, step.expendable, {}, how)
+                )
         refs[name] = found.ref
     return made
 
@@ -78,7 +84,10 @@ def test_more_synthetic_rows_run_synthesis_and_the_rest_depends(store):
     ]  # fmt: skip
     assert found["synthesize"] == "run"
     assert found["stage2"] == found["pairs"] == found["promote"] == "depends"
-    assert reasons(world(store, "synthesis.rows=130"))["synthesize"] == "synthesis.rows changed from 120 to 130"
+    assert (
+        reasons(world(store, "synthesis.rows=130"))["synthesize"]
+        == "synthesis.rows changed from 120 to 130"
+    )
 
 
 def test_the_same_bytes_again_make_nothing_downstream_run(store):
@@ -107,14 +116,19 @@ def test_new_days_in_the_holdout_change_the_evaluation_and_nothing_else(store):
     # the toy scores come out equal here, so promote has nothing new to weigh
     assert build(world(store, outside=longer), contents) == ["market", "evaluate"]
     changed = {**OUTSIDE, "market": {"year=2024/month=1/data.parquet": "d3"}}
-    assert reasons(world(store, outside=changed))["market"] == "year=2024/month=1/data.parquet changed"
+    assert (
+        reasons(world(store, outside=changed))["market"] == "year=2024/month=1/data.parquet changed"
+    )
 
 
 def test_damage_runs_the_step_and_says_what_is_damaged(store):
     build(world(store))
     manifest = store.manifests("stage2")[0]
     (store.path("stage2", manifest.key) / "adapter_model.safetensors").write_text("cut")
-    assert "its artifact is damaged: adapter_model.safetensors has 3 bytes" in reasons(world(store))["stage2"]
+    assert (
+        "its artifact is damaged: adapter_model.safetensors has 3 bytes"
+        in reasons(world(store))["stage2"]
+    )
     assert actions(world(store))["merge"] == "depends"
 
 
@@ -133,7 +147,10 @@ def test_expended_content_is_rebuilt_only_for_a_step_that_needs_it(store):
 def test_force_and_the_live_server(store):
     build(world(store))
     assert reasons(world(store, force=("gguf",)))["gguf"] == "forced"
-    gone = world(store, live=lambda made: "the server has it no more" if made.recipe.step == "register" else None)
+    gone = world(
+        store,
+        live=lambda made: "the server has it no more" if made.recipe.step == "register" else None,
+    )
     assert reasons(gone)["register"] == "the server has it no more"
 
 

@@ -1,10 +1,12 @@
-"""Settings: profiles and overrides give the values of the specification, and mistakes are all shown at once."""
+"""Settings: profiles and overrides give the values of the specification, and mistakes are all shown
+at once.
+"""
 
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.profiles import load, meanings, profile_names
-from tasks.core.settings import Settings, Training
+from tasks.core.settings.profiles import load, meanings, profile_names
+from tasks.core.settings.tree import Settings, Training
 
 
 @pytest.mark.parametrize("profile", profile_names())
@@ -15,13 +17,28 @@ def test_every_profile_loads(profile):
 def test_kospi_7b_is_the_table_of_the_specification():
     settings = load("kospi-7b").settings
     assert settings.model.base == "Qwen/Qwen2.5-7B-Instruct"
-    assert (settings.data.rows, settings.synthesis.rows, settings.pairs.rows) == (200_000, 5_000, 2_000)
+    assert (settings.data.rows, settings.synthesis.rows, settings.pairs.rows) == (
+        200_000,
+        5_000,
+        2_000,
+    )
     table = [
-        (stage.epochs, stage.effective_batch, stage.micro_batch, stage.learning_rate, stage.save_every, stage.keep)
+        (
+            stage.epochs,
+            stage.effective_batch,
+            stage.micro_batch,
+            stage.learning_rate,
+            stage.save_every,
+            stage.keep,
+        )
         for stage in (settings.stage1, settings.stage2, settings.stage3)
     ]
     assert table == [(2, 16, 2, 2e-4, 500, 3), (3, 8, 2, 5e-5, 200, 3), (1, 8, 1, 5e-7, 200, 2)]
-    assert (settings.training.lora_rank, settings.training.lora_alpha, settings.training.max_length) == (32, 16, 2048)
+    assert (
+        settings.training.lora_rank,
+        settings.training.lora_alpha,
+        settings.training.max_length,
+    ) == (32, 16, 2048)
 
 
 def test_origins_say_where_a_value_came_from():
@@ -67,20 +84,44 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["training.backend=jax"], "training.backend=jax: Input should be 'auto', 'engine', 'unsloth' or 'trl'"),
+        (
+            ["training.backend=jax"],
+            "training.backend=jax: Input should be 'auto', 'engine', 'unsloth' or 'trl'",
+        ),
         (["data.rows=[1"], "data.rows=[1 is not YAML; a list is [a, b]"),
-        (["market.train_until=soon"], "market.train_until=soon is neither a date (YYYY-MM-DD), `latest-N`"),
+        (
+            ["market.train_until=soon"],
+            "market.train_until=soon is neither a date (YYYY-MM-DD), `latest-N`",
+        ),
         (["market.train_until=2025-13-01"], "market.train_until=2025-13-01 is neither a date"),
-        (["training.module_ranks={lm_head: 8}"], "lm_head gets no adapter: training.target_modules are q_proj, k_proj"),
-        (["training.module_ranks={q_proj: 0}"], "training.module_ranks.q_proj=0: Input should be greater than or"),
+        (
+            ["training.module_ranks={lm_head: 8}"],
+            "lm_head gets no adapter: training.target_modules are q_proj, k_proj",
+        ),
+        (
+            ["training.module_ranks={q_proj: 0}"],
+            "training.module_ranks.q_proj=0: Input should be greater than or",
+        ),
         (
             ["training.module_ranks={q_proj: 8}", "training.shrink=true"],
             "training.shrink=true: it would halve lora_rank only",
         ),
-        (["stage2.patience=2"], "stage2.patience=2: patience counts evaluations; set eval_every too."),
-        (["stage3.micro_batch=3"], "stage3.micro_batch=3 does not divide stage3.effective_batch=2: choose 1, 2."),
-        (["release.num_ctx=1024"], "release.num_predict=1024 leaves no room for a prompt in release.num_ctx=1024"),
-        (["training.max_length=1024"], "synthesis.token_budget=1500 makes rows that training.max_length=1024 leaves"),
+        (
+            ["stage2.patience=2"],
+            "stage2.patience=2: patience counts evaluations; set eval_every too.",
+        ),
+        (
+            ["stage3.micro_batch=3"],
+            "stage3.micro_batch=3 does not divide stage3.effective_batch=2: choose 1, 2.",
+        ),
+        (
+            ["release.num_ctx=1024"],
+            "release.num_predict=1024 leaves no room for a prompt in release.num_ctx=1024",
+        ),
+        (
+            ["training.max_length=1024"],
+            "synthesis.token_budget=1500 makes rows that training.max_length=1024 leaves",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_runs(overrides, told):
@@ -103,7 +144,10 @@ def test_how_is_left_out_of_keys_and_what_is_in():
     assert "log_every" not in settings.stage2.result_settings()
     assert "micro_batch" not in settings.stage2.result_settings()
     assert "dir" not in settings.market.result_settings()
-    assert not {"backend", "memory_gib", "cards", "base_weights"} & settings.training.result_settings().keys()
+    assert (
+        not {"backend", "memory_gib", "cards", "base_weights"}
+        & settings.training.result_settings().keys()
+    )
     assert settings.stage2.result_settings()["effective_batch"] == 8
     assert "module_ranks" not in settings.training.result_settings()  # none is asked for
     asked = Training(module_ranks={"q_proj": 8})

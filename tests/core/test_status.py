@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from tasks.core.status import end_failed, read_status, write_status
+from tasks.core.chain.status import end_failed, read_status, write_status
 
 
 def test_a_failed_run_still_tells_the_step_it_failed_at(tmp_path):
@@ -12,7 +12,12 @@ def test_a_failed_run_still_tells_the_step_it_failed_at(tmp_path):
     assert read_status(tmp_path)["alive"]
     end_failed(tmp_path)
     told = read_status(tmp_path)
-    assert (told["step"], told["fraction"], told["text"], told["state"]) == ("stage2", 0.4, "step 4/10", "failed")
+    assert (told["step"], told["fraction"], told["text"], told["state"]) == (
+        "stage2",
+        0.4,
+        "step 4/10",
+        "failed",
+    )
     assert not told["alive"]
 
 

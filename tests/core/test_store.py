@@ -1,4 +1,6 @@
-"""The store: whole or not at all, damage is seen and named, locks free themselves, expended content comes back."""
+"""The store: whole or not at all, damage is seen and named, locks free themselves, expended content
+comes back.
+"""
 
 import os
 import signal
@@ -12,10 +14,10 @@ from types import SimpleNamespace
 import pytest
 
 from flows.commands.artifacts import gc
+from tasks.core.chain.housekeeping import garbage, resolve, run_lock, unneeded_tags, unreadable
+from tasks.core.chain.produce import Job
+from tasks.core.chain.store import Draft, Recipe, Store, digest_content
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.housekeeping import garbage, resolve, run_lock, unneeded_tags, unreadable
-from tasks.core.produce import Job
-from tasks.core.store import Draft, Recipe, Store, digest_content
 
 
 def recipe(step="quantize", **settings):
@@ -54,7 +56,10 @@ def test_content_decides_the_digest_and_files_beside_it_do_not(store):
     [
         (lambda folder: (folder / "model.bin").unlink(), "model.bin is missing"),
         (lambda folder: (folder / "model.bin").write_text("cut"), "model.bin has 3 bytes, not 7"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "its manifest.json is missing or damaged"),
+        (
+            lambda folder: (folder / "manifest.json").write_text("{"),
+            "its manifest.json is missing or damaged",
+        ),
     ],
 )
 def test_damage_is_named(store, damage, told):
@@ -98,11 +103,13 @@ def test_a_digest_over_no_file_is_refused():
 
 def test_the_lock_of_a_killed_owner_is_free(store, tmp_path):
     code = (
-        "import sys, time, pathlib; from tasks.core.store import Store\n"
+        "import sys, time, pathlib; from tasks.core.chain.store import Store\n"
         "with Store(pathlib.Path(sys.argv[1])).locked('stage2-k'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
-    owner = subprocess.Popen([sys.executable, "-c", code, str(store.root)], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code, str(store.root)], stdout=subprocess.PIPE, text=True
+    )
     assert owner.stdout.readline() == "held\n"
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
@@ -127,7 +134,10 @@ def test_garbage_spares_each_profiles_newest_and_what_they_are_made_from(store):
     broken = store.path("merge", "broken")
     broken.mkdir()
     assert unreadable(store) == [broken]
-    assert {folder for folder, _ in garbage(store).unneeded} == {store.path("stage1", old.key), broken}
+    assert {folder for folder, _ in garbage(store).unneeded} == {
+        store.path("stage1", old.key),
+        broken,
+    }
     with store.locked(run_lock(1)):
         assert garbage(store).unneeded == []
         assert garbage(store).working
@@ -178,7 +188,10 @@ def test_models_that_no_name_and_no_kept_artifact_needs_may_go(store):
     for key8 in ("old", "new"):
         register(store, key8)
     interrupted(store, "evaluate-killed00ffff")
-    ours, kept = ["kospi-base:killed00", "kospi-s3:old"], ["kospi-s3:new", "kospi-s3:latest", "kospi-s3:previous"]
+    ours, kept = (
+        ["kospi-base:killed00", "kospi-s3:old"],
+        ["kospi-s3:new", "kospi-s3:latest", "kospi-s3:previous"],
+    )
     assert unneeded_tags(store, [*kept, *ours, "kospi-s3:somebody", "kospi-base:somebody"]) == ours
 
 
@@ -211,7 +224,9 @@ def test_a_job_holds_the_expendable_content_it_reads(store):
     manifest = publish(store, recipe("merge"), {"model.bin": "weights"}, expendable=True)
     with ExitStack() as held:
         run = SimpleNamespace(store=store)
-        job = Job(run, None, "k", {"merge": manifest.ref}, store.root, lambda part, text: None, held)
+        job = Job(
+            run, None, "k", {"merge": manifest.ref}, store.root, lambda part, text: None, held
+        )
         assert (job.folder("merge") / "model.bin").read_text() == "weights"
         assert store.held() == {f"merge-{manifest.key}"}
     assert store.held() == set()

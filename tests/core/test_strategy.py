@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.core.kinds.korean import with_particle
-from tasks.core.strategy import (
+from tasks.core.strategy.rules import (
     EXPOSURES,
     MAX_LONG_WEIGHT_PCT,
     NUMBERS,
@@ -73,12 +73,14 @@ def test_the_breadths_ends_are_the_bands_ends(regime):
     band = EXPOSURES[regime]
     assert exposure_for(regime, 0)[:2] == (band.long_gross[0], band.index_short[1])
     assert exposure_for(regime, 100)[:2] == (band.long_gross[1], band.index_short[0])
-    assert exposure_for(regime, -3) == exposure_for(regime, 0) and exposure_for(regime, 120) == exposure_for(
-        regime, 100
-    )
+    assert exposure_for(regime, -3) == exposure_for(regime, 0) and exposure_for(
+        regime, 120
+    ) == exposure_for(regime, 100)
 
 
-@pytest.mark.parametrize(("gross", "weights"), [(0, []), (18, [18]), (19, [10, 9]), (60, [15] * 4), (108, [18] * 6)])
+@pytest.mark.parametrize(
+    ("gross", "weights"), [(0, []), (18, [18]), (19, [10, 9]), (60, [15] * 4), (108, [18] * 6)]
+)
 def test_weights_are_even_and_sum_to_the_gross(gross, weights):
     assert long_weights(gross) == weights
 
@@ -86,7 +88,9 @@ def test_weights_are_even_and_sum_to_the_gross(gross, weights):
 def test_weights_of_every_gross_sum_to_it_and_keep_the_limit():
     for gross in range(131):
         weights = long_weights(gross)
-        assert sum(weights) == gross and all(0 < weight <= MAX_LONG_WEIGHT_PCT for weight in weights)
+        assert sum(weights) == gross and all(
+            0 < weight <= MAX_LONG_WEIGHT_PCT for weight in weights
+        )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,16 @@ def test_confidence_falls_near_a_border():
 
 @pytest.mark.parametrize(
     ("drawdown", "most"),
-    [(0.0, 200), (49.9, 200), (50.0, 200), (50.1, 199), (62.5, 160), (30.0, 200), (99.9, 100), (100.0, 100)],
+    [
+        (0.0, 200),
+        (49.9, 200),
+        (50.0, 200),
+        (50.1, 199),
+        (62.5, 160),
+        (30.0, 200),
+        (99.9, 100),
+        (100.0, 100),
+    ],
 )
 def test_leverage_is_at_most_two_or_a_hundred_over_the_drawdown(drawdown, most):
     assert max_leverage_x100(drawdown) == most
@@ -130,7 +143,14 @@ def test_risk_level(drawdown, level):
 
 @pytest.mark.parametrize(
     ("us_return", "vix", "size"),
-    [(0.99, 24.9, 10), (1.0, 24.9, 15), (-0.99, 24.9, 10), (-1.0, 24.9, 15), (0.0, 25.0, 15), (-1.0, 25.0, 20)],
+    [
+        (0.99, 24.9, 10),
+        (1.0, 24.9, 15),
+        (-0.99, 24.9, 10),
+        (-1.0, 24.9, 15),
+        (0.0, 25.0, 15),
+        (-1.0, 25.0, 20),
+    ],
 )
 def test_the_overnight_overlay_grows_with_a_large_move_and_a_high_vix(us_return, vix, size):
     assert overnight_pct(us_return, vix) == size
@@ -158,7 +178,13 @@ def test_an_opening_gap_scores_one_point_for_each_rule(facts, score, signal):
 
 @pytest.mark.parametrize(
     ("change", "direction"),
-    [(0.5, "WON_WEAK"), (0.49, "NEUTRAL"), (0.0, "NEUTRAL"), (-0.49, "NEUTRAL"), (-0.5, "WON_STRONG")],
+    [
+        (0.5, "WON_WEAK"),
+        (0.49, "NEUTRAL"),
+        (0.0, "NEUTRAL"),
+        (-0.49, "NEUTRAL"),
+        (-0.5, "WON_STRONG"),
+    ],
 )
 def test_a_dollar_that_rises_is_a_weak_won(change, direction):
     assert won_direction(change) == direction
@@ -209,7 +235,9 @@ def test_rebalancing(weights, pnls, regime, limit, targets):
 
 def test_a_shock_moves_each_number_by_its_sensitivity_and_breadth_stays_a_share():
     calm = dict(zip(NUMBERS, (0.4, 55.0, 1.0, 14.0), strict=True))
-    assert shocked(calm, "index_drop", 3.0) == dict(zip(NUMBERS, (-2.6, 37.0, -2.0, 20.0), strict=True))
+    assert shocked(calm, "index_drop", 3.0) == dict(
+        zip(NUMBERS, (-2.6, 37.0, -2.0, 20.0), strict=True)
+    )
     assert shocked(calm, "index_drop", 9.9)["breadth_pct"] == 0.0
     assert shocked(calm, "index_rally", 8.0)["breadth_pct"] == 100.0
     assert regime_of(**shocked(calm, "index_drop", 7.0)) == "BEAR"
@@ -219,7 +247,12 @@ def test_a_shock_moves_each_number_by_its_sensitivity_and_breadth_stays_a_share(
 def test_a_day_far_from_every_limit_still_has_a_turn_and_a_number_on_its_limit_can_cross_it():
     assert nearest_turn(dict(zip(NUMBERS, (2.5, 80.0, 8.0, 12.0), strict=True))) is not None
     turn = nearest_turn(dict(zip(NUMBERS, (-1.0, 60.0, 0.0, 15.0), strict=True)))
-    assert (turn.name, turn.limit, turn.falls, turn.regime) == ("return_pct", -1.0, True, "SHORT_TERM_STRESS")
+    assert (turn.name, turn.limit, turn.falls, turn.regime) == (
+        "return_pct",
+        -1.0,
+        True,
+        "SHORT_TERM_STRESS",
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,30 @@ from random import Random
 import pytest
 
 from tasks.core.errors import WorkError
-from tasks.core.kinds import KINDS, intraday_rebalancing, kind, opening_momentum, regime_classification, sector_analysis
+from tasks.core.kinds import (
+    KINDS,
+    intraday_rebalancing,
+    kind,
+    opening_momentum,
+    regime_classification,
+    sector_analysis,
+)
 from tasks.core.kinds.base import Scene
 from tasks.core.kinds.scenes import Draw, draw_scene
-from tasks.core.settings import Pairs, Synthesis
-from tasks.core.strategy import NUMBERS
+from tasks.core.settings.tree import Pairs, Synthesis
+from tasks.core.strategy.rules import NUMBERS
+from tasks.core.strategy.universe import etfs, stock
 from tasks.core.synthesis.checks import Failure, check_row, check_rows
 from tasks.core.synthesis.generate import synthesize
 from tasks.core.synthesis.pairs import build_pairs
 from tasks.core.synthesis.reading import read_question
-from tasks.core.universe import etfs, stock
-from tests.synthetic import demo_market, made_up_days, read_lines, synthetic_rows, whitespace_tokenizer
+from tests.synthetic import (
+    demo_market,
+    made_up_days,
+    read_lines,
+    synthetic_rows,
+    whitespace_tokenizer,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +62,9 @@ def test_rows_have_their_exact_shares(train, tmp_path):
 
 def test_one_language_alone_can_be_asked_for(train, tmp_path):
     rows = synthetic_rows(train, tmp_path / "out", rows=24, korean_share=1.0, real_share=0.0)
-    assert {(row["metadata"]["language"], row["metadata"]["date"]) for row in rows} == {("ko", None)}
+    assert {(row["metadata"]["language"], row["metadata"]["date"]) for row in rows} == {
+        ("ko", None)
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train, tmp_path):
@@ -77,7 +92,9 @@ def test_a_tight_budget_means_fewer_stocks_of_every_regime(rows, train, tmp_path
     budget = round(0.9 * max(metadata["tokens"] for metadata in wide))
     tight = books(synthetic_rows(train, tmp_path / "tight", rows=200, token_budget=budget))
     assert max(metadata["tokens"] for metadata in tight) <= budget
-    offered = [sum(len(metadata["scene"]["facts"]["stocks"]) for metadata in of) for of in (wide, tight)]
+    offered = [
+        sum(len(metadata["scene"]["facts"]["stocks"]) for metadata in of) for of in (wide, tight)
+    ]
     assert offered[1] < offered[0]
     assert {metadata["regime"] for metadata in tight} == {metadata["regime"] for metadata in wide}
 
@@ -95,17 +112,29 @@ def test_no_text_has_hanja_in_it_and_every_language_keeps_to_itself(rows):
 
 
 def test_an_event_moves_at_least_one_of_the_offered_stocks(rows):
-    told = [json.loads(row["messages"][2]["content"]) for row in rows if row["metadata"]["kind"] == "sector_analysis"]
+    told = [
+        json.loads(row["messages"][2]["content"])
+        for row in rows
+        if row["metadata"]["kind"] == "sector_analysis"
+    ]
     assert all(answer["affected_stocks"] for answer in told)
 
 
 def test_what_the_data_does_not_give_is_recorded_as_simulated():
     days = made_up_days()
     for seed in range(60):
-        for known in (opening_momentum, sector_analysis, regime_classification, intraday_rebalancing):
+        for known in (
+            opening_momentum,
+            sector_analysis,
+            regime_classification,
+            intraday_rebalancing,
+        ):
             for real in (True, False):
                 scene = draw_scene(known, days, Draw("en", real=real), Random(seed))
-                said = {*scene.facts.numbers, *(name for line in scene.facts.stocks for name in line.numbers)}
+                said = {
+                    *scene.facts.numbers,
+                    *(name for line in scene.facts.stocks for name in line.numbers),
+                }
                 given = (set(NUMBERS) if real else set()) | {"beta", "per", "pbr"}
                 assert set(scene.simulated) == said - given
 
@@ -120,7 +149,12 @@ def test_what_a_macro_file_gives_is_not_simulated_on_that_day():
         assert scene.facts.numbers["vix"] == 21.4 and "vix" not in scene.simulated
         assert "us_return_pct" in scene.simulated
         seen.add(scene.facts.numbers.get("usdkrw"))
-        assert "vix" in draw_scene(kind("overnight_gap"), days, Draw("en", real=False), Random(seed)).simulated
+        assert (
+            "vix"
+            in draw_scene(
+                kind("overnight_gap"), days, Draw("en", real=False), Random(seed)
+            ).simulated
+        )
     assert seen == {None, 1301.2}
 
 
@@ -130,25 +164,41 @@ def test_tier_beta_and_us_correlation_say_whether_they_were_measured():
         date: [replace(line, beta=0.777, market_cap=0.5e12, us_correlation=0.6) for line in lines]
         for date, lines in days.stocks.items()
     }
-    table = {date: [replace(line, market_cap=None) for line in lines] for date, lines in days.stocks.items()}
+    table = {
+        date: [replace(line, market_cap=None) for line in lines]
+        for date, lines in days.stocks.items()
+    }
     mixed = {date: [*measured[date][:3], *table[date][3:6]] for date in table}
 
     def scene(stocks, of_kind) -> Scene:
         return draw_scene(of_kind, replace(days, stocks=stocks), Draw("en"), Random(4))
 
-    for of_kind, names in ((sector_analysis, ("beta",)), (opening_momentum, ("tier", "us_correlation"))):
+    for of_kind, names in (
+        (sector_analysis, ("beta",)),
+        (opening_momentum, ("tier", "us_correlation")),
+    ):
         assert scene(measured, of_kind).origins == dict.fromkeys(names, "measured")
         assert scene(table, of_kind).origins == dict.fromkeys(names, "table")
     assert scene(mixed, kind("full_analysis")).origins == {"beta": "measured and table"}
-    assert {line.numbers["beta"] for line in scene(measured, sector_analysis).facts.stocks} == {0.78}
-    assert {tuple(line.words.values()) for line in scene(measured, opening_momentum).facts.stocks} == {("high", "mid")}
+    assert {line.numbers["beta"] for line in scene(measured, sector_analysis).facts.stocks} == {
+        0.78
+    }
+    assert {
+        tuple(line.words.values()) for line in scene(measured, opening_momentum).facts.stocks
+    } == {("high", "mid")}
     for line in scene(table, opening_momentum).facts.stocks:
-        assert line.words == {"us_correlation": stock(line.ticker).us_correlation, "tier": stock(line.ticker).tier}
+        assert line.words == {
+            "us_correlation": stock(line.ticker).us_correlation,
+            "tier": stock(line.ticker).tier,
+        }
 
 
 def test_a_valuation_that_means_nothing_is_not_printed():
     days = made_up_days()
-    odd = {date: [replace(line, per=0.5, pbr=50.0) for line in lines] for date, lines in days.stocks.items()}
+    odd = {
+        date: [replace(line, per=0.5, pbr=50.0) for line in lines]
+        for date, lines in days.stocks.items()
+    }
     scene = draw_scene(kind("full_analysis"), replace(days, stocks=odd), Draw("en"), Random(1))
     assert all(set(line.numbers) == {"beta"} for line in scene.facts.stocks)
 
@@ -174,7 +224,10 @@ def said(row, place, change):
         ("regime", lambda row: row["metadata"].update(regime="SIDEWAYS")),
         ("date", lambda row: row["metadata"].update(date="2019-01-02")),
         ("language", lambda row: row["metadata"].update(language="ko")),
-        ("metadata", lambda row: row["metadata"].update(simulated=[*NUMBERS, *row["metadata"]["simulated"]])),
+        (
+            "metadata",
+            lambda row: row["metadata"].update(simulated=[*NUMBERS, *row["metadata"]["simulated"]]),
+        ),
         ("metadata", lambda row: row["metadata"].update(date=None)),
         ("prompt", lambda row: said(row, 1, lambda text: text + " About 999 of them.")),
         ("prompt", lambda row: said(row, 1, lambda text: re.sub("market return", "return", text))),
@@ -217,7 +270,10 @@ def test_a_reason_may_not_quote_another_stocks_number(rows):
     row = first_of(rows, "sector_analysis", language="en")
     answer = json.loads(row["messages"][2]["content"])
     entry = answer["affected_stocks"][0]
-    lines = {line.ticker: line.numbers["beta"] for line in read_question(row["messages"][1]["content"]).facts.stocks}
+    lines = {
+        line.ticker: line.numbers["beta"]
+        for line in read_question(row["messages"][1]["content"]).facts.stocks
+    }
     other = next(beta for ticker, beta in lines.items() if beta != lines[entry["ticker"]])
     entry["reason"] = entry["reason"].replace(f"{lines[entry['ticker']]:.2f}", f"{other:.2f}")
     row["messages"][2]["content"] = json.dumps(answer)
@@ -233,7 +289,9 @@ def test_pairs_have_their_shares_and_length_tells_little(train, tmp_path):
     assert report["flaw"] == {
         "strategy_violation": 150, "quality_degradation": 150, "schema_violation": 100, "hallucination": 100
     }  # fmt: skip
-    assert all(auc <= 0.75 for flaw, auc in report["length_auc"].items() if flaw != "quality_degradation")
+    assert all(
+        auc <= 0.75 for flaw, auc in report["length_auc"].items() if flaw != "quality_degradation"
+    )
     pairs = read_lines(tmp_path / "rows" / "pairs.jsonl")
     assert check_rows(pairs) == []
     texts = Counter(pair["prompt"][1]["content"] + pair["rejected"][0]["content"] for pair in pairs)

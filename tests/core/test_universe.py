@@ -1,4 +1,6 @@
-"""The universe is KRX's: codes, names and tiers agree with a listing, and the tables agree with each other."""
+"""The universe is KRX's: codes, names and tiers agree with a listing, and the tables agree with
+each other.
+"""
 
 import csv
 import re
@@ -7,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core import universe
-from tasks.core.events import events
-from tasks.core.records import StockDay
+from tasks.core.records.refs import StockDay
+from tasks.core.strategy import universe
+from tasks.core.strategy.events import events
 
 LISTING = Path(__file__).parents[2] / "../shared/data/market/krx_listing_2026-03-20.csv"
 
@@ -56,12 +58,17 @@ def test_codes_and_names_are_unique():
     for entry in entries:
         assert re.fullmatch(r"[0-9A-Z]{6}", entry.ticker)
         for name in universe.names(entry.ticker):
-            assert name == name.strip() and owners.setdefault(name.casefold(), entry.ticker) == entry.ticker
+            assert (
+                name == name.strip()
+                and owners.setdefault(name.casefold(), entry.ticker) == entry.ticker
+            )
     assert len({entry.ticker for entry in entries}) == len(entries)
 
 
 def test_every_sector_is_used_and_its_ranges_rise():
-    assert {stock.sector for stock in universe.stocks()} == {sector.name for sector in universe.sectors()}
+    assert {stock.sector for stock in universe.stocks()} == {
+        sector.name for sector in universe.sectors()
+    }
     for sector in universe.sectors():
         for low, high in (sector.per, sector.pbr, sector.ev_ebitda, sector.roe):
             assert 0 < low < high
@@ -74,7 +81,12 @@ def test_values_of_the_columns():
         assert 0.1 < stock.beta < 2.5
     exporters = Counter(stock.exporter for stock in universe.stocks())
     assert exporters[True] >= 20 and exporters[False] >= 20
-    assert {etf.group for etf in universe.etfs()} == {"long_us", "inverse_us", "short_kospi", "leveraged_kospi"}
+    assert {etf.group for etf in universe.etfs()} == {
+        "long_us",
+        "inverse_us",
+        "short_kospi",
+        "leveraged_kospi",
+    }
 
 
 def test_lookup():
@@ -112,12 +124,19 @@ def test_without_measured_values_the_table_answers():
     assert universe.beta_of(day("005930")) == (samsung.beta, "table")
     assert universe.us_correlation_of(day("005930")) == (samsung.us_correlation, "table")
     unknown = day("999990")
-    assert (universe.tier_of(unknown), universe.beta_of(unknown), universe.us_correlation_of(unknown)) == (None,) * 3
+    assert (
+        universe.tier_of(unknown),
+        universe.beta_of(unknown),
+        universe.us_correlation_of(unknown),
+    ) == (None,) * 3
 
 
 def test_measured_values_overrule_the_table():
     assert universe.beta_of(day("005930", beta=0.0)) == (0.0, "measured")
-    levels = [universe.us_correlation_of(day("005930", us_correlation=r)) for r in (0.45, 0.44, 0.25, 0.24, -0.9)]
+    levels = [
+        universe.us_correlation_of(day("005930", us_correlation=r))
+        for r in (0.45, 0.44, 0.25, 0.24, -0.9)
+    ]
     assert levels == [(level, "measured") for level in ("high", "medium", "medium", "low", "low")]
 
 
@@ -136,4 +155,6 @@ def test_events_are_of_the_universes_sectors_and_say_no_number():
 def test_no_events_text_is_part_of_anothers():
     """A question is read by finding an event's text in it."""
     for texts in ([event.ko for event in events()], [event.en for event in events()]):
-        assert not [(one, other) for one in texts for other in texts if one is not other and one in other]
+        assert not [
+            (one, other) for one in texts for other in texts if one is not other and one in other
+        ]

@@ -12,8 +12,8 @@ from tasks.core.kinds import (
 from tasks.core.kinds.grading import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.lexicon import printed, won
 from tasks.core.kinds.wording import argue, ground_of
-from tasks.core.records import Facts
-from tasks.core.strategy import NUMBERS, REGIMES, nearest_turn, regime_of
+from tasks.core.records.refs import Facts
+from tasks.core.strategy.rules import NUMBERS, REGIMES, nearest_turn, regime_of
 from tests.core.test_decisions import DAYS
 from tests.core.test_kinds import parts_after
 from tests.synthetic import LANGUAGES, scene_on
@@ -36,7 +36,9 @@ REGIME_OF_GROUND = {
 )
 def test_a_text_that_invents_says_nothing_or_argues_for_another_regime(text, part):
     scene = scene_on(regime_classification, DAYS["WEAKENING"])
-    assert parts_after(regime_classification, scene, lambda answer: answer.update(reasoning=text)) == {part}
+    assert parts_after(
+        regime_classification, scene, lambda answer: answer.update(reasoning=text)
+    ) == {part}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -50,7 +52,11 @@ def test_every_ground_claims_its_own_regime_and_no_other(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_phrases_keep_to_their_language(language):
-    banks = [*phrases.GROUNDS[language].values(), phrases.TURNS[language], phrases.EXPOSURES[language]]
+    banks = [
+        *phrases.GROUNDS[language].values(),
+        phrases.TURNS[language],
+        phrases.EXPOSURES[language],
+    ]
     for text in [text for bank in (*banks, phrases.NEUTRAL[language]) for text in bank]:
         assert not re.search(HANJA, text)
         assert bool(re.search("[가-힣]", text)) == (language == "ko")
@@ -88,10 +94,14 @@ def test_the_ground_is_the_rules_own_reason(numbers, ground):
     assert REGIME_OF_GROUND.get(ground, ground) == regime_of(**market)
 
 
-@pytest.mark.parametrize(("market_return", "ground"), [(-0.4, "down"), (0.8, "up"), (-1.91, "down"), (0.0, "flat")])
+@pytest.mark.parametrize(
+    ("market_return", "ground"), [(-0.4, "down"), (0.8, "up"), (-1.91, "down"), (0.0, "flat")]
+)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_number_that_nobody_gave_is_no_evidence(language, market_return, ground):
-    scene = scene_on(regime_classification, (market_return, 20.0, -7.0, 30.0), language, given=("return_pct",))
+    scene = scene_on(
+        regime_classification, (market_return, 20.0, -7.0, 30.0), language, given=("return_pct",)
+    )
     assert ground_of(scene.facts) == ground
     for seed in range(20):
         assert not {20.0, 50.0, -7.0, 30.0, 15.0} & set(numbers_in(argue(scene, Random(seed))))
@@ -107,7 +117,9 @@ def test_a_number_that_nobody_gave_is_no_evidence(language, market_return, groun
         ((-1.7, 42.0, 0.0, 24.0), "volatility_pct", 25.0, False, "SHORT_TERM_STRESS"),
     ],
 )
-def test_the_nearest_turn_names_the_limit_its_side_and_the_regime_beyond(numbers, name, limit, falls, beyond):
+def test_the_nearest_turn_names_the_limit_its_side_and_the_regime_beyond(
+    numbers, name, limit, falls, beyond
+):
     turn = nearest_turn(dict(zip(NUMBERS, numbers, strict=True)))
     assert (turn.name, turn.limit, turn.falls, turn.regime) == (name, limit, falls, beyond)
 
@@ -138,7 +150,9 @@ def test_another_regimes_argument_differs_and_still_quotes_the_prompt(claimed, l
 
 
 def test_korean_particles_fit_what_they_follow():
-    scene = scene_on(regime_classification, DAYS["WEAKENING"], "ko", given=("return_pct", "breadth_pct"))
+    scene = scene_on(
+        regime_classification, DAYS["WEAKENING"], "ko", given=("return_pct", "breadth_pct")
+    )
     told = {argue(scene, Random(seed)).split(". ")[-1] for seed in range(20)}
     assert told == {
         "주어지지 않은 10일 모멘텀, 연율 변동성은 중립으로 두었다.",

@@ -1,13 +1,16 @@
-"""Tokens a second and memory of training on the 7B's shape: our engine under memory caps, Unsloth, plain TRL.
+"""Tokens a second and memory of training on the 7B's shape: our engine under memory caps, Unsloth,
+plain TRL.
 
-    python tests/gpu/engine.py OUT PART,PART… [--tiny]      from the repository's root; --tiny rehearses it on a CPU
+    python tests/gpu/engine.py OUT PART,PART… [--tiny]      from the repository's root; --tiny
+        rehearses it on a CPU
 
 Parts: engine, unsloth-sft, unsloth-packed, trl; engine-dpo, unsloth-dpo, trl-dpo.
 
-The weights are random: this times, it proves no sameness. Rows are as long as real ones, begin with one of two system
-prompts as those do (but for two cases), and their answers alone are trained; all train the same rows, 16 a step (8
-pairs), and once more three times as many, which the others get packed to 2,048 tokens. Appends a JSON line per
-measurement to OUT/engine.jsonl and writes OUT/engine.md; each part runs in a process of its own with a time limit.
+The weights are random: this times, it proves no sameness. Rows are as long as real ones, begin with
+one of two system prompts as those do (but for two cases), and their answers alone are trained; all
+train the same rows, 16 a step (8 pairs), and once more three times as many, which the others get
+packed to 2,048 tokens. Appends a JSON line per measurement to OUT/engine.jsonl and writes
+OUT/engine.md; each part runs in a process of its own with a time limit.
 """
 
 import gc
@@ -26,15 +29,15 @@ from datasets import Dataset
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl import DPOConfig, DPOTrainer
 
-from tasks.core.settings import Stage1, Stage3, Training
-from tasks.core.training.costs import shape_of
-from tasks.core.training.cpu_kernel import use_on_cpu
-from tasks.core.training.engine.trainers import engine_trainer
-from tasks.core.training.machine import look, measure_speed
-from tasks.core.training.model import load_policy, load_tokenizer, read_config
-from tasks.core.training.planner import make_plan, works_of
-from tasks.core.training.rows import Rows
-from tasks.core.training.trainers import arguments, sft_trainer
+from tasks.core.settings.tree import Stage1, Stage3, Training
+from tasks.core.training.backends.cpu_kernel import use_on_cpu
+from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.trl import arguments, sft_trainer
+from tasks.core.training.hardware.machine import look, measure_speed
+from tasks.core.training.planning.costs import shape_of
+from tasks.core.training.planning.planner import make_plan, works_of
+from tasks.core.training.policy.model import load_policy, load_tokenizer, read_config
+from tasks.core.training.rows.selection import Rows
 from tests.gpu.timing import (
     FULL,
     TINY,
@@ -56,11 +59,28 @@ LIMITS = {  # seconds
     "unsloth-dpo": 160,
     "trl-dpo": 160,
 }
-COLUMNS = ("what", "per_s", "step_s", "expected_step_s", "peak_gib", "expected_peak_gib", "reserved_gib", "plan")
+COLUMNS = (
+    "what",
+    "per_s",
+    "step_s",
+    "expected_step_s",
+    "peak_gib",
+    "expected_peak_gib",
+    "reserved_gib",
+    "plan",
+)
 
 
-def stage_of(size: Size, kind, batch: int, out: Path, **training) -> tuple[Training, Stage1 | Stage3, Path]:
-    schedule = kind(epochs=1, effective_batch=batch, micro_batch=2 - batch % 2, save_every=10**6, log_every=size.steps)
+def stage_of(
+    size: Size, kind, batch: int, out: Path, **training
+) -> tuple[Training, Stage1 | Stage3, Path]:
+    schedule = kind(
+        epochs=1,
+        effective_batch=batch,
+        micro_batch=2 - batch % 2,
+        save_every=10**6,
+        log_every=size.steps,
+    )
     return Training(max_length=2048, **training), schedule, out
 
 
@@ -73,9 +93,15 @@ def make_base(size: Size, base: Path, out: Path) -> None:
 
 
 def run_engine(size: Size, base: Path, out: Path) -> None:
-    """With each cap, and without one for as many rows as the others get packed; rows that begin alike, and others."""
+    """With each cap, and without one for as many rows as the others get packed; rows that begin
+    alike, and others.
+    """
     few, many, (*caps, none) = size.rows, 3 * size.rows, size.caps
-    cases = [Case(few, cap) for cap in caps] + [Case(many, caps[-1]), Case(few, none), Case(many, none)]
+    cases = [Case(few, cap) for cap in caps] + [
+        Case(many, caps[-1]),
+        Case(few, none),
+        Case(many, none),
+    ]
     loaded = {}
     for case in [*cases, Case(few, none, alike=False), Case(many, none, alike=False)]:
         _run_case(size, base, out, case, loaded)
@@ -99,15 +125,23 @@ class Case:
 def _run_case(size: Size, base: Path, out: Path, case: Case, loaded: dict) -> None:
     """loaded: the policy of the case before under its form of weights."""
     batch, cap, kind, machine = case.batch, case.cap, case.kind, look()
-    if cap == size.caps[0]:  # many small micro-batches: kernels for their many sizes are loaded for a dozen steps
+    if (
+        cap == size.caps[0]
+    ):  # many small micro-batches: kernels for their many sizes are loaded for a dozen steps
         size = replace(size, steps=size.steps + 10)
     rows = Rows(pairs(size) if kind is Stage3 else sft_rows(size, batch, case.alike), [])
-    total = torch.cuda.get_device_properties(0).total_memory / 2**30 if machine.device == "cuda" else 8
+    total = (
+        torch.cuda.get_device_properties(0).total_memory / 2**30 if machine.device == "cuda" else 8
+    )
     stage = stage_of(size, kind, batch, base.parent / "trainer", backend="engine")
-    shape, weights = shape_of(read_config(base), stage[0], machine), "auto" if machine.device == "cuda" else "bf16"
+    shape, weights = (
+        shape_of(read_config(base), stage[0], machine),
+        "auto" if machine.device == "cuda" else "bf16",
+    )
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
     print(speed, flush=True)
-    # not plan_stage: the policy of the case before is on the card, and would count as memory that is not there
+    # not plan_stage: the policy of the case before is on the card, and would count as memory that
+    # is not there
     works = works_of(rows.train, batch, stage[0].seed)
     plan = make_plan(shape, works, cap or total - 4, speed, weights)
     if plan.nf4 not in loaded:
@@ -125,12 +159,14 @@ def _run_case(size: Size, base: Path, out: Path, case: Case, loaded: dict) -> No
     measure(what + (f", cap {cap:g} GiB" if cap else ""), trainer, out, plan, of_step, before_s)
     del trainer
     loaded[plan.nf4].zero_grad(set_to_none=True)
-    gc.collect()  # the trainer and its clock hold each other, the optimizer's state and the engine's weights
+    # the trainer and its clock hold each other, the optimizer's state and the engine's weights
+    gc.collect()
 
 
 def run_trl(size: Size, base: Path, out: Path) -> None:
-    """As TRL's and PEFT's documentation shows QLoRA: 2 rows, 8 times, checkpointed. The optimizer is ours,
-    which never waits."""
+    """As TRL's and PEFT's documentation shows QLoRA: 2 rows, 8 times, checkpointed. The optimizer
+    is ours, which never waits.
+    """
     machine = look()
     if machine.device == "cpu":
         use_on_cpu()
@@ -156,10 +192,14 @@ def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
     stage = stage_of(size, Stage3, size.pairs, base.parent / "trainer")
     policy = load_policy(base, None, stage[0], machine)
     told = arguments(*stage, machine, len(rows)) | {"per_device_train_batch_size": 1}
-    columns = {name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}
+    columns = {
+        name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")
+    }
     trainer = Untouched(
         model=policy,
-        args=DPOConfig(**told | {"gradient_accumulation_steps": size.pairs}, max_length=None, beta=0.1),
+        args=DPOConfig(
+            **told | {"gradient_accumulation_steps": size.pairs}, max_length=None, beta=0.1
+        ),
         train_dataset=Dataset.from_dict(columns),
         processing_class=load_tokenizer(base),
     )
@@ -177,7 +217,10 @@ def main(out: Path, parts: list[str], options: list[str]) -> None:
             limit = LIMITS.get(part, 60)
             program = [__file__, part]
             if part.startswith("unsloth-"):
-                program = [str(Path(__file__).with_name("unsloth_parts.py")), part.removeprefix("unsloth-")]
+                program = [
+                    str(Path(__file__).with_name("unsloth_parts.py")),
+                    part.removeprefix("unsloth-"),
+                ]
             command = [sys.executable, *program, str(work / "base"), str(out), *options]
             try:
                 code = subprocess.run(command, timeout=limit, check=False).returncode
@@ -187,18 +230,24 @@ def main(out: Path, parts: list[str], options: list[str]) -> None:
             if code:
                 tell(out, {"what": f"{part} failed", "plan": f"exit {code}"})
             if (out / "engine.jsonl").exists():
-                text = write_table(out)  # after each part: a later part may be killed before the last one ends
+                text = write_table(
+                    out
+                )  # after each part: a later part may be killed before the last one ends
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(text)
 
 
 def write_table(out: Path) -> str:
-    lines = [json.loads(line) for line in (out / "engine.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line) for line in (out / "engine.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     table = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     table += [f"| {' | '.join(str(line.get(name, '')) for name in COLUMNS)} |" for line in lines]
-    text = "\n".join([f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *table, ""])
+    text = "\n".join(
+        [f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *table, ""]
+    )
     (out / "engine.md").write_text(text, encoding="utf-8")
     return text
 

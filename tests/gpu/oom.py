@@ -1,11 +1,13 @@
-"""A card that gets full in mid-run: both backends give way, go on from their checkpoint, and train the same curve.
+"""A card that gets full in mid-run: both backends give way, go on from their checkpoint, and train
+the same curve.
 
     python tests/gpu/oom.py BASE ROWS OUT        from the repository's root, on a GPU machine
-    python tests/gpu/oom.py OUT --tiny           a rehearsal on a CPU, where a double of the card refuses
+    python tests/gpu/oom.py OUT --tiny           a rehearsal on a CPU, where a double of the card
+        refuses
 
-Reads BASE, a model folder with real weights, and ROWS, a rows.jsonl of Stage 2. Each backend trains the same steps
-twice: undisturbed, and from the middle on with a cap below what it took until then. Writes OUT/oom.md; ends with 1
-where steps are missing or the loss is off by more than 2 %.
+Reads BASE, a model folder with real weights, and ROWS, a rows.jsonl of Stage 2. Each backend trains
+the same steps twice: undisturbed, and from the middle on with a cap below what it took until then.
+Writes OUT/oom.md; ends with 1 where steps are missing or the loss is off by more than 2 %.
 """
 
 import json
@@ -19,12 +21,12 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback
 
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage2, Training
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
+from tasks.core.training.backends.trl import Sealed
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.trainers import Sealed
 from tests.tiny import chat_rows, make_base, write_jsonl
 
 STEPS, BATCH, MIDDLE, ROOM, ALLOWED = 40, 16, 20, 0.6, 0.02
@@ -42,7 +44,9 @@ COLUMNS = (
 
 
 class Cap(TrainerCallback):
-    """From the middle on the process may take less than the first one took until then, as if another had the rest."""
+    """From the middle on the process may take less than the first one took until then, as if
+    another had the rest.
+    """
 
     def on_step_begin(self, args, state, control, **kwargs):
         if state.global_step == 1 and torch.cuda.is_available():
@@ -51,10 +55,16 @@ class Cap(TrainerCallback):
             return
         cap = Path(os.environ["CAP"])
         if torch.cuda.is_available():
-            gib = float(cap.read_text()) if cap.exists() else ROOM * torch.cuda.max_memory_allocated() / 2**30
+            gib = (
+                float(cap.read_text())
+                if cap.exists()
+                else ROOM * torch.cuda.max_memory_allocated() / 2**30
+            )
             cap.write_text(f"{gib:.1f}")
             torch.cuda.empty_cache()
-            torch.cuda.set_per_process_memory_fraction(gib * 2**30 / torch.cuda.get_device_properties(0).total_memory)
+            torch.cuda.set_per_process_memory_fraction(
+                gib * 2**30 / torch.cuda.get_device_properties(0).total_memory
+            )
         elif not cap.exists():
             cap.write_text("none")
             Engine.log_probs = Sealed.training_step = _refuse
@@ -66,7 +76,9 @@ def _refuse(*arguments, **named):
 
 
 def train_capped(spec_file: Path) -> int:
-    """What `python -m tasks.core.training` does, under the cap; it starts this very command again when it gives way."""
+    """What `python -m tasks.core.training` does, under the cap; it starts this very command again
+    when it gives way.
+    """
     add = stage._add_callbacks
 
     def add_callbacks(trainer, *rest):
@@ -87,7 +99,9 @@ def run(spec: TrainingSpec, capped: bool = False) -> dict:
     program = [__file__, "capped"] if capped else ["-m", "tasks.core.training"]
     began, cap = time.monotonic(), out.with_suffix(".cap")
     env = {**os.environ, "CAP": str(cap)}
-    subprocess.run([sys.executable, *program, str(spec_file)], check=True, env=env, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, *program, str(spec_file)], check=True, env=env, stdout=subprocess.DEVNULL
+    )
     told = [json.loads(line) for line in (out / "telemetry.jsonl").read_text().splitlines()]
     losses = {line["step"]: line["loss"] for line in told if "loss" in line}
     metrics = json.loads((out / "metrics.json").read_text())
@@ -100,7 +114,10 @@ def compare(spec: TrainingSpec, backend: str, out: Path) -> list:
     spec = replace(spec, training={**spec.training, "backend": backend})
     whole = run(replace(spec, out=str(out / f"{backend}-whole")))
     told = run(replace(spec, out=str(out / f"{backend}-capped")), capped=True)
-    gaps = [abs(told["losses"].get(step, float("inf")) / loss - 1) for step, loss in whole["losses"].items()]
+    gaps = [
+        abs(told["losses"].get(step, float("inf")) / loss - 1)
+        for step, loss in whole["losses"].items()
+    ]
     steps = f"{len(told['losses'])} of {whole['steps']}"
     peaks = f"{whole['peak_memory_gib']:.1f}, then {told['peak_memory_gib']:.1f}"
     given_up = "; ".join(told["given_up"]) or "nothing"
@@ -116,8 +133,13 @@ def main(base: Path, rows: Path, out: Path, length: int) -> int:
     table = [compare(spec, backend, out) for backend in ("engine", "trl")]
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU (rehearsal)"
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    lines += [f"| {' | '.join(f'{x:.2%}' if isinstance(x, float) else str(x) for x in row)} |" for row in table]
-    text = "\n".join([f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *lines, ""])
+    lines += [
+        f"| {' | '.join(f'{x:.2%}' if isinstance(x, float) else str(x) for x in row)} |"
+        for row in table
+    ]
+    text = "\n".join(
+        [f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *lines, ""]
+    )
     (out / "oom.md").write_text(text, encoding="utf-8")
     print(text)
     return int(any(row[6] > ALLOWED or row[4] == "nothing" for row in table))
@@ -140,4 +162,11 @@ if __name__ == "__main__":
     folder.mkdir(parents=True, exist_ok=True)
     if inputs:
         sys.exit(main(inputs[0], first_rows(inputs[1], folder), folder, 4096))
-    sys.exit(main(make_base(folder / "base"), write_jsonl(folder / "rows.jsonl", chat_rows(ROWS)), folder, 512))
+    sys.exit(
+        main(
+            make_base(folder / "base"),
+            write_jsonl(folder / "rows.jsonl", chat_rows(ROWS)),
+            folder,
+            512,
+        )
+    )

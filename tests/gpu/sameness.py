@@ -1,13 +1,16 @@
-"""The engine against plain TRL on real weights: the same rows a step, padded and unpacked there, packed here.
+"""The engine against plain TRL on real weights: the same rows a step, padded and unpacked there,
+packed here.
 
     python tests/gpu/sameness.py BASE DATA OUT                      from the repository's root
-    python tests/gpu/sameness.py stage SPEC.json bfloat16|float32   one of its stages, computed in this type
+    python tests/gpu/sameness.py stage SPEC.json bfloat16|float32   one of its stages, computed in
+        this type
 
-Reads BASE, a model folder, and DATA with rows.jsonl and pairs.jsonl. Each backend trains STEPS steps of SFT and of DPO
-(on the SFT adapter), in float32, where both have to agree, and in bf16, where each rounds in its own way and float32
-tells how far it is off: losses and gradient norms of each step and the adapters' updates are compared, and the losses
-of single rows before. The engine trains once more, killed outright on the way and resumed, and is compared with itself.
-Writes OUT/sameness.md.
+Reads BASE, a model folder, and DATA with rows.jsonl and pairs.jsonl. Each backend trains STEPS
+steps of SFT and of DPO (on the SFT adapter), in float32, where both have to agree, and in bf16,
+where each rounds in its own way and float32 tells how far it is off: losses and gradient norms of
+each step and the adapters' updates are compared, and the losses of single rows before. The engine
+trains once more, killed outright on the way and resumed, and is compared with itself. Writes
+OUT/sameness.md.
 """
 
 import json
@@ -18,18 +21,24 @@ from pathlib import Path
 
 import torch
 
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage2, Stage3, Training
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Stage2, Stage3, Training
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
-from tasks.core.training.cpu_kernel import use_on_cpu
-from tasks.core.training.encoding import encode_rows
-from tasks.core.training.engine.trainers import engine_trainer
-from tasks.core.training.machine import look
-from tasks.core.training.model import load_policy, load_tokenizer, lora_weights, read_config, saved_weights
-from tasks.core.training.planner import plan_stage
-from tasks.core.training.rows import Rows, read_rows
-from tasks.core.training.trainers import sft_trainer
+from tasks.core.training.backends.cpu_kernel import use_on_cpu
+from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.trl import sft_trainer
+from tasks.core.training.hardware.machine import look
+from tasks.core.training.planning.planner import plan_stage
+from tasks.core.training.policy.model import (
+    load_policy,
+    load_tokenizer,
+    lora_weights,
+    read_config,
+    saved_weights,
+)
+from tasks.core.training.rows.encoding import encode_rows
+from tasks.core.training.rows.selection import Rows, read_rows
 from tests.gpu.stages import run
 
 STEPS, BATCH, ROWS = 20, 8, 32
@@ -58,15 +67,23 @@ def main(base: Path, data: Path, out: Path) -> None:
     for method, kind, rate in (("sft", Stage2, 1e-4), ("dpo", Stage3, 5e-6)):
         spec = spec_of(base, data, out, (method, kind, rate, start))
         with ThreadPoolExecutor(len(RUNS) if ON_GPU else 1) as several:
-            folders = dict(zip(RUNS, several.map(lambda name, spec=spec: train(spec, name), RUNS), strict=True))
-        updates = {name: update(base, start, folder, RUNS[name][1]) for name, folder in folders.items()}
+            folders = dict(
+                zip(RUNS, several.map(lambda name, spec=spec: train(spec, name), RUNS), strict=True)
+            )
+        updates = {
+            name: update(base, start, folder, RUNS[name][1]) for name, folder in folders.items()
+        }
         for one, other in COMPARED:
             lines += compare(f"{method}: {one} – {other}", folders[one], folders[other])
             cosine = torch.cosine_similarity(updates[one], updates[other], dim=0).item()
-            lines.append(f"| {method}: {one} – {other}: cosine of the adapters' updates | {cosine:.5f} | |")
+            lines.append(
+                f"| {method}: {one} – {other}: cosine of the adapters' updates | {cosine:.5f} | |"
+            )
         start = str(folders["engine, float32"])
         text = "\n".join([torch.cuda.get_device_name(0) if ON_GPU else "CPU", "", *lines, ""])
-        (out / "sameness.md").write_text(text, encoding="utf-8")  # SFT's at once: time may not last for DPO's
+        (out / "sameness.md").write_text(
+            text, encoding="utf-8"
+        )  # SFT's at once: time may not last for DPO's
     print(text)
 
 
@@ -76,17 +93,27 @@ def single_rows(base: Path, data: Path, compute: str) -> str:
         use_on_cpu()
     encoded = encode_rows(tokenizer, read_rows(data / "rows.jsonl", "sft"), "sft", whole_text=False)
     rows = Rows([row for row in encoded if row["positions"] <= MAX_LENGTH][:ROWS], [])
-    schedule, losses = Stage2(epochs=1, effective_batch=ROWS, micro_batch=2, gradient_checkpointing=False), []
+    schedule, losses = (
+        Stage2(epochs=1, effective_batch=ROWS, micro_batch=2, gradient_checkpointing=False),
+        [],
+    )
     for backend in ("trl", "engine"):
         training = Training(max_length=MAX_LENGTH, backend=backend)
-        policy, told = load_policy(base, None, training, machine, ON_GPU), (training, schedule, data)
+        policy, told = (
+            load_policy(base, None, training, machine, ON_GPU),
+            (training, schedule, data),
+        )
         if backend == "trl":
             trainer = sft_trainer(policy, tokenizer, rows, told, machine)
         else:
             plan = plan_stage(read_config(base), rows.train, told[:2], machine)
             trainer = engine_trainer(policy, tokenizer, rows, (*told, plan), machine)
         with torch.no_grad():
-            losses.append(torch.stack([trainer.row_loss(place).detach().float().cpu() for place in range(ROWS)]))
+            losses.append(
+                torch.stack(
+                    [trainer.row_loss(place).detach().float().cpu() for place in range(ROWS)]
+                )
+            )
     return row_of(f"TRL – engine, {compute}: loss of {ROWS} single rows", *losses)
 
 
@@ -96,12 +123,23 @@ def spec_of(base: Path, data: Path, out: Path, what: tuple) -> TrainingSpec:
     name = "pairs.jsonl" if method == "dpo" else "rows.jsonl"
     some = out / f"{method}.jsonl"
     lines = (data / name).read_text(encoding="utf-8").splitlines(keepends=True)
-    some.write_text("".join(lines[: STEPS * BATCH * 100 // 99]), encoding="utf-8")  # one of a hundred is held out
+    some.write_text(
+        "".join(lines[: STEPS * BATCH * 100 // 99]), encoding="utf-8"
+    )  # one of a hundred is held out
     training = Training(max_length=MAX_LENGTH).model_dump(mode="json")
-    schedule = kind(epochs=1, effective_batch=BATCH, micro_batch=2, learning_rate=rate, log_every=1, save_every=5)
+    schedule = kind(
+        epochs=1,
+        effective_batch=BATCH,
+        micro_batch=2,
+        learning_rate=rate,
+        log_every=1,
+        save_every=5,
+    )
     number = 3 if method == "dpo" else 2
     values = schedule.model_dump(mode="json") | {"gradient_checkpointing": False}
-    return TrainingSpec(f"stage{number}", method, str(base), start, str(some), str(out / method), training, values)
+    return TrainingSpec(
+        f"stage{number}", method, str(base), start, str(some), str(out / method), training, values
+    )
 
 
 def train(spec: TrainingSpec, name: str) -> Path:
@@ -129,12 +167,17 @@ def compare(what: str, *folders: Path) -> list[str]:
 
 
 def telemetry(folder: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (folder / "telemetry.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (folder / "telemetry.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     return [line for line in lines if "loss" in line]
 
 
 def update(base: Path, start: str | None, folder: Path, compute: str) -> torch.Tensor:
-    """What the run added to its first adapter, in one line; a new one's A is drawn in the type that computes."""
+    """What the run added to its first adapter, in one line; a new one's A is drawn in the type that
+    computes.
+    """
     if start:
         first = saved_weights(Path(start))
     else:

@@ -1,10 +1,12 @@
-"""The three stages on a GPU machine, alone: no Prefect, no DuckDB, nothing but `python -m tasks.core.training`.
+"""The three stages on a GPU machine, alone: no Prefect, no DuckDB, nothing but `python -m
+tasks.core.training`.
 
     python tests/gpu/stages.py DOWNLOAD DATA OUT PROFILE SETTING…      from the repository's root
 
-Reads DOWNLOAD/base, a model folder, and DATA with rows.parquet (Stage 1), rows.jsonl (Stage 2) and pairs.jsonl
-(Stage 3); PROFILE and SETTING… are what `kospilot artifacts import` is told afterwards. Writes one adapter folder per
-stage into OUT and OUT/table.md. Stage 2 is killed outright half-way and resumed.
+Reads DOWNLOAD/base, a model folder, and DATA with rows.parquet (Stage 1), rows.jsonl (Stage 2) and
+pairs.jsonl (Stage 3); PROFILE and SETTING… are what `kospilot artifacts import` is told afterwards.
+Writes one adapter folder per stage into OUT and OUT/table.md. Stage 2 is killed outright half-way
+and resumed.
 """
 
 import json
@@ -18,11 +20,19 @@ from pathlib import Path
 
 import torch
 
-from tasks.core.profiles import load
-from tasks.core.specs import ROWS, training_spec
+from tasks.core.settings.profiles import load
+from tasks.core.training.spec import ROWS, training_spec
 
 SHOWN = (
-    *("rows", "positions_trained", "steps", "first_loss", "final_loss", "eval_loss", "tokens_per_s"),
+    *(
+        "rows",
+        "positions_trained",
+        "steps",
+        "first_loss",
+        "final_loss",
+        "eval_loss",
+        "tokens_per_s",
+    ),
     *("peak_memory_gib", "expected_peak_gib", "step_s", "expected_step_s"),
 )
 
@@ -34,11 +44,15 @@ def main(download: Path, data: Path, out: Path, profile: str, settings: list[str
         folder = out / stage
         folder.mkdir(parents=True)
         spec_file = out / f"{stage}.json"
-        spec_file.write_text(json.dumps(asdict(training_spec(resolved, stage, {**folders, step: data}, folder))))
+        spec_file.write_text(
+            json.dumps(asdict(training_spec(resolved, stage, {**folders, step: data}, folder)))
+        )
         lost_s = run(spec_file, kill_at=0.5) if stage == "stage2" else 0.0
         seconds = run(spec_file)
         told = json.loads((folder / "metrics.json").read_text())
-        assert (stage == "stage2") == bool(told["resumed_from"]), "Stage 2 alone was killed, and goes on from there"
+        assert (stage == "stage2") == bool(told["resumed_from"]), (
+            "Stage 2 alone was killed, and goes on from there"
+        )
         figures = [shown(told.get(name)) for name in SHOWN]
         table.append([stage, *figures, f"{lost_s:.0f} + {seconds:.0f}", str(told["resumed_from"])])
         write_table(table, out / "table.md")
@@ -54,7 +68,9 @@ def write_table(rows: list[list[str]], file: Path) -> None:
     head = ["stage", *SHOWN, "seconds", "resumed from"]
     lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    text = "\n".join([f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *lines, ""])
+    text = "\n".join(
+        [f"{card}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}", "", *lines, ""]
+    )
     file.write_text(text, encoding="utf-8")
     print(text, flush=True)
 
@@ -62,9 +78,13 @@ def write_table(rows: list[list[str]], file: Path) -> None:
 def run(spec_file: Path, kill_at: float = 2.0, program: Sequence[str] = ()) -> float:
     """One stage in a process of its own, and its seconds.
 
-    kill_at: share of its steps after which it is killed; program: what to run instead of the stage's own.
+    kill_at: share of its steps after which it is killed; program: what to run instead of the
+    stage's own.
     """
-    command, began = [sys.executable, *(program or ("-m", "tasks.core.training", str(spec_file)))], time.monotonic()
+    command, began = (
+        [sys.executable, *(program or ("-m", "tasks.core.training", str(spec_file)))],
+        time.monotonic(),
+    )
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             told = json.loads(line)

@@ -15,14 +15,17 @@ import torch
 from transformers import Trainer, TrainerCallback
 
 WARM_UP, TIMED = 5, 9
-"""Steps in which kernels are compiled or loaded and the allocator finds its blocks; and the last ones, which count."""
+"""Steps in which kernels are compiled or loaded and the allocator finds its blocks; and the last
+ones, which count.
+"""
 LENGTHS = (
     ((541, 504), (245, 85), (378, 231)),
     ((438, 424), (292, 146), (460, 210)),
     ((570, 191), (326, 182), (352, 204)),
 )
-"""Tokens of prompt and answer: the deciles of synthesized rows, as Qwen2.5's tokenizer splits them. Three that stand
-together fit into 2,048."""
+"""Tokens of prompt and answer: the deciles of synthesized rows, as Qwen2.5's tokenizer splits them.
+Three that stand together fit into 2,048.
+"""
 SYSTEM_PROMPTS = (201, 170)
 """Tokens of the two with which synthesized rows begin, in English or in Korean."""
 IGNORED = -100  # rows.IGNORED, which Unsloth's process cannot import before Unsloth
@@ -39,7 +42,12 @@ class Size:
 
 
 FULL = Size(
-    {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28}
+    {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+    }
     | {"num_key_value_heads": 4, "vocab_size": 152_064, "tie_word_embeddings": False},
     rows=16,
     pairs=8,
@@ -59,7 +67,9 @@ TINY = Size(
 
 
 def sft_rows(size: Size, of_step: int, alike: bool = True) -> list[dict[str, Any]]:
-    """Rows for all steps; a prompt's tokens are not trained. alike: each begins with one of the two system prompts."""
+    """Rows for all steps; a prompt's tokens are not trained. alike: each begins with one of the two
+    system prompts.
+    """
     rows = []
     for prompt, answer in _texts(Random(7), size, of_step * size.steps, alike):
         rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
@@ -68,7 +78,9 @@ def sft_rows(size: Size, of_step: int, alike: bool = True) -> list[dict[str, Any
 
 
 def blocks(size: Size) -> list[dict[str, Any]]:
-    """Three rows in a line: what packing to 2,048 tokens makes of three times as many rows. Rows see each other."""
+    """Three rows in a line: what packing to 2,048 tokens makes of three times as many rows. Rows
+    see each other.
+    """
     rows = sft_rows(size, 3 * size.rows)
     return [
         {name: sum((row[name] for row in three), []) for name in ("input_ids", "labels")}
@@ -85,9 +97,15 @@ def pairs(size: Size) -> list[dict[str, Any]]:
     return made
 
 
-def _texts(random: Random, size: Size, count: int, alike: bool) -> Iterator[tuple[list[int], list[int]]]:
+def _texts(
+    random: Random, size: Size, count: int, alike: bool
+) -> Iterator[tuple[list[int], list[int]]]:
     """Prompts and answers."""
-    system_prompts = [_ids(random, size, round(size.scale * length)) for length in SYSTEM_PROMPTS] if alike else [[]]
+    system_prompts = (
+        [_ids(random, size, round(size.scale * length)) for length in SYSTEM_PROMPTS]
+        if alike
+        else [[]]
+    )
     for prompt, answer in _lengths(size, count):
         begun = random.choice(system_prompts)
         yield begun + _ids(random, size, prompt - len(begun)), _ids(random, size, answer)
@@ -97,7 +115,10 @@ def _lengths(size: Size, count: int) -> list[tuple[int, int]]:
     random, made = Random(6), []
     while len(made) < count:
         made += random.choice(LENGTHS)
-    return [(max(2, round(size.scale * prompt)), max(2, round(size.scale * answer))) for prompt, answer in made[:count]]
+    return [
+        (max(2, round(size.scale * prompt)), max(2, round(size.scale * answer)))
+        for prompt, answer in made[:count]
+    ]
 
 
 def _ids(random: Random, size: Size, count: int) -> list[int]:
@@ -105,8 +126,10 @@ def _ids(random: Random, size: Size, count: int) -> list[int]:
 
 
 class Clock(TrainerCallback):
-    """Seconds of the last optimizer steps, together, and the tokens that they were given. The card is waited for at
-    both ends only: to look at every step would leave it idle until the next one's first kernel."""
+    """Seconds of the last optimizer steps, together, and the tokens that they were given. The card
+    is waited for at both ends only: to look at every step would leave it idle until the next
+    one's first kernel.
+    """
 
     def __init__(self):
         self.seconds = self.first = self._began = 0.0
@@ -116,7 +139,9 @@ class Clock(TrainerCallback):
         step = trainer.training_step
 
         def counting(model, inputs, *rest, **named):
-            self.tokens = self.tokens + _tokens_in(inputs)  # a tensor is not to be added to in place: it is kept, too
+            self.tokens = self.tokens + _tokens_in(
+                inputs
+            )  # a tensor is not to be added to in place: it is kept, too
             return step(model, inputs, *rest, **named)
 
         trainer.training_step = counting
@@ -147,9 +172,13 @@ def now() -> float:
     return time.perf_counter()
 
 
-def measure(what: str, trainer: Trainer, out: Path, plan=None, of_step: int = 0, before_s: float = 0.0) -> None:
-    """Trains, and appends what was seen. of_step: pairs of a step, where pairs are counted and not tokens; before_s:
-    each step's share of what was computed for all steps beforehand, which counts in the speed and not in the step."""
+def measure(
+    what: str, trainer: Trainer, out: Path, plan=None, of_step: int = 0, before_s: float = 0.0
+) -> None:
+    """Trains, and appends what was seen. of_step: pairs of a step, where pairs are counted and not
+    tokens; before_s: each step's share of what was computed for all steps beforehand, which
+    counts in the speed and not in the step.
+    """
     clock = Clock()
     if not of_step:
         clock.count_tokens(trainer)
@@ -168,7 +197,10 @@ def measure(what: str, trainer: Trainer, out: Path, plan=None, of_step: int = 0,
         told |= {"peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)}
         told |= {"reserved_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
     if plan:
-        told |= {"plan": str(plan).partition("; expected")[0], "expected_step_s": round(plan.step_s, 3)}
+        told |= {
+            "plan": str(plan).partition("; expected")[0],
+            "expected_step_s": round(plan.step_s, 3),
+        }
         told |= {"expected_peak_gib": round(plan.peak_gib, 2)}
     told |= {"timed_steps": clock.steps, "counted": counted}
     told |= {"first_step_s": round(clock.first, 1), "before_s": round(before_s, 3)}

@@ -1,4 +1,5 @@
-"""The Unsloth parts of engine.py, as Unsloth's documentation shows them: its own checkpointing and its own trainers.
+"""The Unsloth parts of engine.py, as Unsloth's documentation shows them: its own checkpointing and
+its own trainers.
 
 python tests/gpu/unsloth_parts.py sft|packed|dpo BASE OUT [--tiny]
 """
@@ -6,13 +7,14 @@ python tests/gpu/unsloth_parts.py sft|packed|dpo BASE OUT [--tiny]
 import sys
 from pathlib import Path
 
-from unsloth import FastLanguageModel, PatchDPOTrainer  # isort: skip - first, for it replaces parts of the others
-
 import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from tasks.core.settings import Training
+# isort: skip - first, for it replaces parts of the others
+from unsloth import FastLanguageModel, PatchDPOTrainer
+
+from tasks.core.settings.tree import Training
 from tests.gpu.timing import FULL, TINY, Size, blocks, measure, pairs, sft_rows
 
 
@@ -49,10 +51,15 @@ def common(base: Path, micro_batch: int, accumulation: int, steps: int) -> dict:
 def sft(size: Size, base: Path, out: Path, packed: bool) -> None:
     model, tokenizer = load(base)
     rows = blocks(size) if packed else sft_rows(size, size.rows)
-    arguments = SFTConfig(**common(base, 2, size.rows // 2, size.steps), dataset_kwargs={"skip_prepare_dataset": True})
+    arguments = SFTConfig(
+        **common(base, 2, size.rows // 2, size.steps), dataset_kwargs={"skip_prepare_dataset": True}
+    )
     columns = {name: [row[name] for row in rows] for name in ("input_ids", "labels")}
     trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=tokenizer,
     )
     measure("Unsloth, 2 x 8" + (", packed" if packed else ""), trainer, out)
 
@@ -67,7 +74,9 @@ class Untouched(DPOTrainer):
 def dpo(size: Size, base: Path, out: Path) -> None:
     model, tokenizer = load(base)
     rows = pairs(size)
-    columns = {name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}
+    columns = {
+        name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")
+    }
     trainer = Untouched(
         model=model,
         args=DPOConfig(**common(base, 1, size.pairs, size.steps), beta=0.1),

@@ -1,6 +1,8 @@
-"""The demo profile, shrunk, run once for all pipeline tests with the real parts: Prefect, llama.cpp, any Ollama.
+"""The demo profile, shrunk, run once for all pipeline tests with the real parts: Prefect,
+llama.cpp, any Ollama.
 
-The base is two random layers under SmolLM2's tokenizer: these tests are about what runs, and some of them train.
+The base is two random layers under SmolLM2's tokenizer: these tests are about what runs, and some
+of them train.
 """
 
 import json
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.store import Manifest, Store
+from tasks.core.chain.store import Manifest, Store
 from tests.conftest import new_home
 from tests.release.conftest import demo_base, tiny_base  # noqa: F401
 
@@ -25,7 +27,8 @@ SMALL = (
     "stage3.token_budget=9000",
     "release.num_predict=128",
     "evaluation.questions=3",
-    "evaluation.max_tokens=48",  # random weights never end an answer, and grammars are slow with them
+    # random weights never end an answer, and grammars are slow with them
+    "evaluation.max_tokens=48",
     "stage2.save_every=1",  # so that a kill finds a checkpoint while there is still work to do
     "stage3.save_every=1",
 )
@@ -65,7 +68,9 @@ class Home:
     def kospilot(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "flows", *arguments]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
-        assert done.returncode == code, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, (
+            f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     def run(self, *overrides: str, code: int = 0) -> subprocess.CompletedProcess:
@@ -80,7 +85,9 @@ class Home:
 
     def made(self) -> dict[str, str]:
         """When each step's newest artifact was made: what did not run again keeps its time."""
-        return {manifest.recipe.step: manifest.made["finished"] for manifest in self.store.manifests()}
+        return {
+            manifest.recipe.step: manifest.made["finished"] for manifest in self.store.manifests()
+        }
 
     def path(self, step: str) -> Path:
         return self.store.path(step, self.newest(step).key)
@@ -90,9 +97,15 @@ class Home:
         new_home(folder)
         for part in ("artifacts", "market", "ollama", "serving"):
             if (self.folder / part).exists():
-                own = shutil.ignore_patterns(".locks", ".staging")  # a shared lock file is a shared lock
-                shutil.copytree(self.folder / part, folder / part, copy_function=os.link, ignore=own)
-        if (self.folder / "prefect").exists():  # a database of its own: a new one takes 10 s of migrations
+                own = shutil.ignore_patterns(
+                    ".locks", ".staging"
+                )  # a shared lock file is a shared lock
+                shutil.copytree(
+                    self.folder / part, folder / part, copy_function=os.link, ignore=own
+                )
+        if (
+            self.folder / "prefect"
+        ).exists():  # a database of its own: a new one takes 10 s of migrations
             shutil.copytree(self.folder / "prefect", folder / "prefect")
         for step in without:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)

@@ -1,4 +1,6 @@
-"""Kills and broken tools: nothing finished is lost, and the next run goes on from there to the same result."""
+"""Kills and broken tools: nothing finished is lost, and the next run goes on from there to the same
+result.
+"""
 
 import contextlib
 import json
@@ -17,11 +19,17 @@ def wait_for_checkpoint(home, stage, process, beyond=0):
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read()
-        whole = (home.folder / "artifacts" / ".staging").glob(f"{stage}-*/checkpoints/checkpoint-*/kospilot.json")
-        newest = max((int(file.parent.name.removeprefix("checkpoint-")) for file in whole), default=0)
+        whole = (home.folder / "artifacts" / ".staging").glob(
+            f"{stage}-*/checkpoints/checkpoint-*/kospilot.json"
+        )
+        newest = max(
+            (int(file.parent.name.removeprefix("checkpoint-")) for file in whole), default=0
+        )
         if newest > beyond:
             children = psutil.Process(process.pid).children(recursive=True)
-            return newest, next(child for child in children if "tasks.core.training" in " ".join(child.cmdline()))
+            return newest, next(
+                child for child in children if "tasks.core.training" in " ".join(child.cmdline())
+            )
         time.sleep(0.05)
     raise AssertionError(f"{stage} wrote no checkpoint in 5 minutes")
 
@@ -55,7 +63,9 @@ def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage):
     assert int(home.newest(stage).metrics["resumed_from"].removeprefix("checkpoint-")) >= reached
     telemetry = (home.path(stage) / "telemetry.jsonl").read_text().splitlines()
     steps = [line["step"] for line in map(json.loads, telemetry) if "loss" in line]
-    assert steps == list(range(1, steps[-1] + 1)), "every step once: a resumed run goes on where its checkpoint was"
+    assert steps == list(range(1, steps[-1] + 1)), (
+        "every step once: a resumed run goes on where its checkpoint was"
+    )
 
 
 def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
@@ -71,8 +81,12 @@ def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
         wait_until_gone(child.pid)
 
 
-def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(finished, tmp_path, monkeypatch):
-    home = finished.copy(tmp_path / "home", "quantize", "register", "evaluate", "promote", "baseline")
+def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(
+    finished, tmp_path, monkeypatch
+):
+    home = finished.copy(
+        tmp_path / "home", "quantize", "register", "evaluate", "promote", "baseline"
+    )
     broken = tmp_path / "llama.cpp"
     broken.mkdir()
     for file in find_llama_cpp(home.folder).converter.parent.iterdir():

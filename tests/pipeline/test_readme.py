@@ -20,7 +20,9 @@ ELSEWHERE = {
     "uv run kospilot tools install ollama": ".ci/run",
     "uv run kospilot chat": "test_chat below",
 }
-DOCTOR_MAY_FAIL = "uv run kospilot doctor kospi-7b"  # on a machine without a GPU it says so and exits with 1
+DOCTOR_MAY_FAIL = (
+    "uv run kospilot doctor kospi-7b"  # on a machine without a GPU it says so and exits with 1
+)
 
 
 def commands():
@@ -34,10 +36,18 @@ def place(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     home = finished.copy(folder / "home")
     days = [f"2024-01-{day:02d}" for day in range(1, 29)]
-    prices = {"Date": days, "Code": ["005930"] * 28, "Open": [100] * 28, "High": [130] * 28, "Low": [90] * 28}
+    prices = {
+        "Date": days,
+        "Code": ["005930"] * 28,
+        "Open": [100] * 28,
+        "High": [130] * 28,
+        "Low": [90] * 28,
+    }
     prices |= {"Close": [100 + day % 5 for day in range(28)], "Volume": [1000] * 28}
     pq.write_table(pa.table(prices), folder / "prices.parquet")
-    (folder / "krx_listing.csv").write_text("Code,Name,Stocks\n005930,삼성전자,5969782550\n", encoding="utf-8")
+    (folder / "krx_listing.csv").write_text(
+        "Code,Name,Stocks\n005930,삼성전자,5969782550\n", encoding="utf-8"
+    )
     shutil.copy(home.path("synthesize") / "rows.jsonl", folder / "rows.jsonl")
     return home, folder
 
@@ -51,7 +61,10 @@ def test_readme_command(place, command, monkeypatch):
     arguments = words[3:]
     if arguments == ["demo"]:
         arguments += home.small
-    if arguments[:2] == ["run", "kospi-7b"]:  # 30 GPU hours: what it would do is all that can be shown here
+    if arguments[:2] == [
+        "run",
+        "kospi-7b",
+    ]:  # 30 GPU hours: what it would do is all that can be shown here
         arguments[0] = "plan"
     code = 1 if command == DOCTOR_MAY_FAIL else 0
     done = home.kospilot(*arguments, code=code)

@@ -29,7 +29,9 @@ def test_more_rows_run_synthesis_and_leave_the_rest(finished, tmp_path):
     assert {step for step in after if after[step] != before[step]} == {"synthesize", "pairs"}
 
 
-@pytest.mark.parametrize("how", ["stage1.log_every=3", "stage2.micro_batch=2", "stage3.save_every=5"])
+@pytest.mark.parametrize(
+    "how", ["stage1.log_every=3", "stage2.micro_batch=2", "stage3.save_every=5"]
+)
 def test_how_the_work_is_done_makes_nothing_run(finished, how):
     assert {line["action"] for line in finished.plan(how).values()} == {"skip"}
 
@@ -84,8 +86,15 @@ def test_the_store_explains_itself(finished):
     states = {line["step"]: line["state"] for line in listed}
     assert states["merge"] == states["gguf"] == "expended"
     assert states["quantize"] == states["stage3"] == "intact"
-    shown = json.loads(finished.kospilot("artifacts", "show", finished.newest("stage2").key, "--json").stdout)
+    shown = json.loads(
+        finished.kospilot("artifacts", "show", finished.newest("stage2").key, "--json").stdout
+    )
     assert shown["lineage"].keys() == {"download", "synthesize", "stage1"}
-    assert "intact" in finished.kospilot("artifacts", "verify", finished.newest("stage3").key).stdout
-    assert "was the first of its step" in finished.kospilot("artifacts", "why", finished.newest("stage1").key).stdout
+    assert (
+        "intact" in finished.kospilot("artifacts", "verify", finished.newest("stage3").key).stdout
+    )
+    assert (
+        "was the first of its step"
+        in finished.kospilot("artifacts", "why", finished.newest("stage1").key).stdout
+    )
     assert "Nothing to remove" in finished.kospilot("artifacts", "gc").stderr

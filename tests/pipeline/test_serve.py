@@ -1,4 +1,6 @@
-"""`kospilot serve`: a real server, worker and deployments, driven through the API as the UI drives them."""
+"""`kospilot serve`: a real server, worker and deployments, driven through the API as the UI drives
+them.
+"""
 
 import json
 import os
@@ -13,7 +15,18 @@ import pytest
 
 from flows.server import _end_runs
 
-DEPLOYMENTS = {"full", "refresh", "data", "train", "merge", "gguf", "quantize", "register", "evaluate", "promote"}
+DEPLOYMENTS = {
+    "full",
+    "refresh",
+    "data",
+    "train",
+    "merge",
+    "gguf",
+    "quantize",
+    "register",
+    "evaluate",
+    "promote",
+}
 
 
 class Api:
@@ -23,7 +36,9 @@ class Api:
         self.url, self.overrides = url, overrides
 
     def post(self, path, body):
-        for _ in range(10):  # SQLite answers 503 now and then; the UI and Prefect's own client try again too
+        for _ in range(
+            10
+        ):  # SQLite answers 503 now and then; the UI and Prefect's own client try again too
             answer = httpx.post(self.url + path, json=body, timeout=60)
             if answer.status_code != 503:
                 break
@@ -32,12 +47,16 @@ class Api:
         return answer.json()
 
     def deployments(self):
-        return {deployment["name"]: deployment for deployment in self.post("/deployments/filter", {})}
+        return {
+            deployment["name"]: deployment for deployment in self.post("/deployments/filter", {})
+        }
 
     def start(self, name, *overrides):
         parameters = {"profile": "demo", "overrides": [*self.overrides, *overrides], "force": []}
         identity = self.deployments()[name]["id"]
-        return self.post(f"/deployments/{identity}/create_flow_run", {"parameters": parameters})["id"]
+        return self.post(f"/deployments/{identity}/create_flow_run", {"parameters": parameters})[
+            "id"
+        ]
 
     def wait(self, run, limit_s=300):
         deadline = time.monotonic() + limit_s
@@ -49,12 +68,19 @@ class Api:
         raise AssertionError(f"run {run} did not end in {limit_s} s")
 
     def steps(self, run, wanted):
-        """The run's steps; the server learns of tasks from events, the last of them after the run has ended."""
+        """The run's steps; the server learns of tasks from events, the last of them after the run
+        has ended.
+        """
         filter = {"flow_runs": {"id": {"any_": [run]}}}
         deadline, before, names = time.monotonic() + 60, None, set()
-        while time.monotonic() < deadline and not (wanted <= names == before):  # two looks see the same
+        while time.monotonic() < deadline and not (
+            wanted <= names == before
+        ):  # two looks see the same
             time.sleep(2)
-            before, names = names, {task["name"].rsplit("-", 1)[0] for task in self.post("/task_runs/filter", filter)}
+            before, names = (
+                names,
+                {task["name"].rsplit("-", 1)[0] for task in self.post("/task_runs/filter", filter)},
+            )
         return names
 
 
@@ -89,7 +115,11 @@ def test_every_deployment_takes_profile_overrides_and_force_only(served):
     deployments = api.deployments()
     assert set(deployments) == DEPLOYMENTS
     for deployment in deployments.values():
-        assert set(deployment["parameter_openapi_schema"]["properties"]) == {"profile", "overrides", "force"}
+        assert set(deployment["parameter_openapi_schema"]["properties"]) == {
+            "profile",
+            "overrides",
+            "force",
+        }
     schedule = deployments["refresh"]["schedules"][0]["schedule"]
     assert (schedule["cron"], schedule["timezone"]) == ("30 18 * * 1-5", "Asia/Seoul")
 
@@ -97,12 +127,21 @@ def test_every_deployment_takes_profile_overrides_and_force_only(served):
 def test_refresh_is_scheduled(served):
     """Seen to fail in silence: a library that Prefect's scheduler does not get along with."""
     _, api = served
-    wanted = {"deployments": {"name": {"any_": ["refresh"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    wanted = {
+        "deployments": {"name": {"any_": ["refresh"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
     deadline = time.monotonic() + 120
-    while not (scheduled := [run for run in api.post("/flow_runs/filter", wanted) if run["auto_scheduled"]]):
+    while not (
+        scheduled := [run for run in api.post("/flow_runs/filter", wanted) if run["auto_scheduled"]]
+    ):
         assert time.monotonic() < deadline, "no run was scheduled in 2 minutes"
         time.sleep(2)
-    given = {"profile": "demo", "overrides": list(api.overrides), "force": []}  # to `kospilot serve`
+    given = {
+        "profile": "demo",
+        "overrides": list(api.overrides),
+        "force": [],
+    }  # to `kospilot serve`
     assert [run["parameters"] for run in scheduled] == [given] * len(scheduled)
 
 
@@ -112,7 +151,9 @@ def test_a_stopped_serve_ends_its_workers_runs_only(served):
     flow = api.post("/flows/", {"name": "from another terminal"})["id"]
     other = api.post("/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING"}})["id"]
     _end_runs(api.url)
-    assert httpx.get(f"{api.url}/flow_runs/{other}", timeout=60).json()["state"]["type"] == "RUNNING"
+    assert (
+        httpx.get(f"{api.url}/flow_runs/{other}", timeout=60).json()["state"]["type"] == "RUNNING"
+    )
 
 
 def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):
@@ -153,7 +194,9 @@ def test_a_market_update_starts_refresh(served, tmp_path):
     home, api = served
     identity = api.deployments()["refresh"]["id"]
     table = tmp_path / "prices.csv"
-    rows = [f"2024-01-{day:02d},005930,삼성전자,100,110,90,{100 + day},1000" for day in range(2, 12)]
+    rows = [
+        f"2024-01-{day:02d},005930,삼성전자,100,110,90,{100 + day},1000" for day in range(2, 12)
+    ]
     table.write_text("Date,Code,Name,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
     done = home.kospilot("market", "import", str(table), "--market", str(tmp_path / "market"))
     assert "kospilot.market.updated" in done.stderr
@@ -163,7 +206,10 @@ def test_a_market_update_starts_refresh(served, tmp_path):
         started = [run for run in runs if (run["created_by"] or {}).get("type") == "AUTOMATION"]
         if started:
             # it would go on to train the whole demo, which other tests do
-            api.post(f"/flow_runs/{started[0]['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+            api.post(
+                f"/flow_runs/{started[0]['id']}/set_state",
+                {"state": {"type": "CANCELLED"}, "force": True},
+            )
             break
         assert time.monotonic() < deadline, "the event started no refresh run"
         time.sleep(1)

@@ -1,4 +1,6 @@
-"""The real parts that these tests share: llama.cpp, the demo base, and a two-layer model with its tokenizer."""
+"""The real parts that these tests share: llama.cpp, the demo base, and a two-layer model with its
+tokenizer.
+"""
 
 import shutil
 from pathlib import Path
@@ -52,9 +54,16 @@ def tiny_base(demo_base, tmp_path_factory):
     """Two random layers under the demo base's tokenizer and template."""
     folder = tmp_path_factory.mktemp("tiny") / "base"
     torch.manual_seed(3)
-    shape = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     tokens = {"vocab_size": 49_152, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    LlamaForCausalLM(LlamaConfig(**shape, **tokens, tie_word_embeddings=True)).bfloat16().save_pretrained(folder)
+    LlamaForCausalLM(
+        LlamaConfig(**shape, **tokens, tie_word_embeddings=True)
+    ).bfloat16().save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copyfile(demo_base / name, folder / name)
     return folder

@@ -1,4 +1,6 @@
-"""llama.cpp's own converter and quantizer on a small model: what comes out is read back, what is wrong is named."""
+"""llama.cpp's own converter and quantizer on a small model: what comes out is read back, what is
+wrong is named.
+"""
 
 import json
 import shutil
@@ -19,7 +21,11 @@ def out(tmp_path):
 
 
 def test_eos_architecture_and_template_are_read_back(tiny_base, tiny_f16):
-    assert check_gguf(tiny_f16, tiny_base) == {"architecture": "llama", "eos_token": "<|im_end|>", "tensors": 20}
+    assert check_gguf(tiny_f16, tiny_base) == {
+        "architecture": "llama",
+        "eos_token": "<|im_end|>",
+        "tensors": 20,
+    }
     assert read_gguf(tiny_f16).get_field("tokenizer.ggml.pre").contents() == "smollm"
 
 
@@ -41,7 +47,9 @@ def test_a_model_that_would_never_stop_is_refused(tiny_base, llama, tmp_path, ou
     ):
         told = json.loads((model / file).read_text())
         (model / file).write_text(json.dumps({**told, name: value}))
-    with pytest.raises(WorkError, match=r"ends its answers with '<\|im_start\|>' .* '<\|im_end\|>'"):
+    with pytest.raises(
+        WorkError, match=r"ends its answers with '<\|im_start\|>' .* '<\|im_end\|>'"
+    ):
         convert(model, llama, out, silent)
 
 
@@ -82,7 +90,9 @@ def test_a_cut_gguf_is_refused(tiny_f16, llama, tmp_path, out):
 
 
 def test_the_quantizer_s_own_message_is_in_the_error(tiny_f16, llama, out):
-    with pytest.raises(WorkError, match="could not make Q9_9 of .*: llama_quantize: invalid ftype 'Q9_9'$"):
+    with pytest.raises(
+        WorkError, match="could not make Q9_9 of .*: llama_quantize: invalid ftype 'Q9_9'$"
+    ):
         quantize(tiny_f16, "Q9_9", llama, out, silent)
 
 

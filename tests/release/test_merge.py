@@ -1,4 +1,6 @@
-"""Merging on a two-layer model: what PEFT's own merge gives, nothing written for an adapter of another base."""
+"""Merging on a two-layer model: what PEFT's own merge gives, nothing written for an adapter of
+another base.
+"""
 
 import json
 
@@ -22,8 +24,15 @@ def silent(share, text):
 
 def write_base(folder, dtype=torch.bfloat16, shard="50GB", **changes):
     torch.manual_seed(7)
-    shape = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = Qwen2Config(**shape, num_key_value_heads=2, vocab_size=96, tie_word_embeddings=True, **changes)
+    shape = {
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    config = Qwen2Config(
+        **shape, num_key_value_heads=2, vocab_size=96, tie_word_embeddings=True, **changes
+    )
     Qwen2ForCausalLM(config).to(dtype).save_pretrained(folder, max_shard_size=shard)
     (folder / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
     (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
@@ -60,7 +69,11 @@ def out(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"use_rslora": True}, {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"layers.1.mlp.up_proj": 40}}],
+    [
+        {},
+        {"use_rslora": True},
+        {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"layers.1.mlp.up_proj": 40}},
+    ],
 )
 def test_merge_is_peft_s(base, out, tmp_path, options):
     adapter = write_adapter(base, tmp_path / "adapter", **options)
@@ -69,7 +82,8 @@ def test_merge_is_peft_s(base, out, tmp_path, options):
     ours, theirs = load_file(out / "model.safetensors"), merged_by_peft(base, adapter)
     before = load_file(base / "model.safetensors")
     for name, tensor in ours.items():
-        # both sum in float32 and round once: only a sum that ends on a tie of bf16 may fall to the other side
+        # both sum in float32 and round once: only a sum that ends on a tie of bf16 may fall to the
+        # other side
         torch.testing.assert_close(tensor, theirs[name], rtol=2**-7, atol=1e-6)
         assert (tensor == theirs[name]).float().mean() > 0.999, name
         adapted = any(f".{module}.weight" in name for module in MODULES)
@@ -118,8 +132,15 @@ def test_progress_ends_at_the_whole(base, out):
 def test_an_adapter_of_another_base_is_refused_before_anything_is_written(base, out, tmp_path):
     wider = tmp_path / "wider"
     torch.manual_seed(1)
-    shape = {"hidden_size": 64, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4}
-    Qwen2ForCausalLM(Qwen2Config(**shape, num_key_value_heads=2, vocab_size=96)).save_pretrained(wider)
+    shape = {
+        "hidden_size": 64,
+        "intermediate_size": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    Qwen2ForCausalLM(Qwen2Config(**shape, num_key_value_heads=2, vocab_size=96)).save_pretrained(
+        wider
+    )
     adapter = write_adapter(wider, tmp_path / "adapter")
     with pytest.raises(WorkError, match="it is an adapter of another base model"):
         merge(base, adapter, out, silent)
@@ -157,7 +178,9 @@ def test_a_base_without_safetensors_is_refused(out, tmp_path):
 
 
 def test_bfloat16_rounds_as_torch_does(tmp_path):
-    values = torch.cat([torch.randn(10_000), torch.tensor([0.0, -0.0, 1.00390625, 1.01171875, 3.3e38, 1e-40])])
+    values = torch.cat(
+        [torch.randn(10_000), torch.tensor([0.0, -0.0, 1.00390625, 1.01171875, 3.3e38, 1e-40])]
+    )
     assert to_bytes(values.numpy(), "BF16") == values.bfloat16().view(torch.int16).numpy().tobytes()
     save_file({"x": values.bfloat16()}, tmp_path / "x.safetensors")
     read = read_array(read_header(tmp_path / "x.safetensors"), "x")

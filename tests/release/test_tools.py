@@ -6,7 +6,13 @@ import tarfile
 import pytest
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.tools import find_llama_cpp, find_ollama, install_llama_cpp, install_ollama, tool_list
+from tasks.core.tools import (
+    find_llama_cpp,
+    find_ollama,
+    install_llama_cpp,
+    install_ollama,
+    tool_list,
+)
 from tasks.core.tools.source import VERSION, fetch_source, unpack_source
 from tests.release.conftest import silent
 
@@ -29,10 +35,14 @@ def bare(monkeypatch, tmp_path):
 def test_llama_cpp_is_looked_for_in_order(tmp_path, monkeypatch):
     home = tmp_path / "home"
     assert find_llama_cpp(home) is None
-    built = put_program(home / "tools" / f"llama.cpp-{VERSION}", "llama-quantize", "convert_hf_to_gguf.py")
+    built = put_program(
+        home / "tools" / f"llama.cpp-{VERSION}", "llama-quantize", "convert_hf_to_gguf.py"
+    )
     assert find_llama_cpp(home).where == str(built)
     put_program(tmp_path / "bin", "llama-quantize")
-    assert find_llama_cpp(home).where == str(built), "a quantizer on PATH without its converter is of no use"
+    assert find_llama_cpp(home).where == str(built), (
+        "a quantizer on PATH without its converter is of no use"
+    )
     put_program(tmp_path / "bin", "convert_hf_to_gguf.py")
     assert find_llama_cpp(home).where == "PATH"
     own = put_program(tmp_path / "own", "convert_hf_to_gguf.py")
@@ -43,7 +53,10 @@ def test_llama_cpp_is_looked_for_in_order(tmp_path, monkeypatch):
 
 def test_a_named_folder_that_lacks_a_part_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("KOSPILOT_LLAMA_CPP", str(put_program(tmp_path / "own", "llama-quantize")))
-    with pytest.raises(RequestError, match=r"own holds no convert_hf_to_gguf\.py .*kospilot tools install llama\.cpp"):
+    with pytest.raises(
+        RequestError,
+        match=r"own holds no convert_hf_to_gguf\.py .*kospilot tools install llama\.cpp",
+    ):
         find_llama_cpp(tmp_path)
 
 
@@ -54,7 +67,9 @@ def test_no_compiler(tmp_path):
 
 
 def test_no_go_names_the_official_way(tmp_path):
-    with pytest.raises(WorkError, match=r"needs Go 1\.24 or newer, and there is none.*ollama\.com/download"):
+    with pytest.raises(
+        WorkError, match=r"needs Go 1\.24 or newer, and there is none.*ollama\.com/download"
+    ):
         install_ollama(tmp_path, silent)
     assert find_ollama(tmp_path) is None
 
@@ -98,10 +113,16 @@ def write_archive(path, *members):
 
 
 def test_only_wanted_plain_files_are_unpacked(tmp_path):
-    members = [("src/a.cpp", tarfile.REGTYPE), ("docs/b.md", tarfile.REGTYPE), ("src/link", tarfile.SYMTYPE)]
+    members = [
+        ("src/a.cpp", tarfile.REGTYPE),
+        ("docs/b.md", tarfile.REGTYPE),
+        ("src/link", tarfile.SYMTYPE),
+    ]
     archive = write_archive(tmp_path / "x.tar.gz", *members)
     unpack_source(archive, tmp_path / "out", lambda path: path.startswith("src/"))
-    assert [str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.*")] == ["src/a.cpp"]
+    assert [
+        str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.*")
+    ] == ["src/a.cpp"]
 
 
 def test_a_path_that_leaves_its_folder_is_refused(tmp_path):

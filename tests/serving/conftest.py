@@ -7,7 +7,7 @@ import pytest
 
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.servers import open_server
-from tasks.core.settings import Release
+from tasks.core.settings.tree import Release
 from tasks.core.tools import find_ollama
 from tests.release.conftest import HOMES, demo_base, demo_gguf, llama, silent  # noqa: F401
 

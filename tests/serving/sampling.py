@@ -9,14 +9,16 @@ from tasks.core.kinds.grading import read
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.market.snapshots import write_days
 from tasks.core.serving.modelfile import Modelfile, build_modelfile
-from tasks.core.settings import Release
+from tasks.core.settings.tree import Release
 
 MAX_TOKENS = 3_072
 """More than an answer has when it fills every list and text of its schema with plain letters."""
 
 
 def sampling_modelfile(base: Path) -> Modelfile:
-    return build_modelfile(base, Release(num_ctx=6_144, num_predict=MAX_TOKENS), system_prompt("en"))
+    return build_modelfile(
+        base, Release(num_ctx=6_144, num_predict=MAX_TOKENS), system_prompt("en")
+    )
 
 
 def demo_days(folder: Path) -> Path:
@@ -26,9 +28,13 @@ def demo_days(folder: Path) -> Path:
     return folder
 
 
-def sample(url: str, tag: str, kind: Kind, days: Path, seed: int, max_tokens: int = MAX_TOKENS) -> tuple[Reply, bool]:
+def sample(
+    url: str, tag: str, kind: Kind, days: Path, seed: int, max_tokens: int = MAX_TOKENS
+) -> tuple[Reply, bool]:
     """A drawn reply to a question of the kind, Korean or English, and whether JSON and schema hold."""
     messages = make_question(kind.name, days, language=("ko", "en")[seed % 2], seed=seed).messages
-    reply = ask(url, tag, messages, kind.schema, Options(temperature=0.7, seed=seed, max_tokens=max_tokens))
+    reply = ask(
+        url, tag, messages, kind.schema, Options(temperature=0.7, seed=seed, max_tokens=max_tokens)
+    )
     told, _ = read(reply.text, kind.schema)
     return reply, told is not None

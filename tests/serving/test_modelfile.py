@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tasks.core.errors import RequestError
 from tasks.core.serving.modelfile import build_modelfile, render_training_prompt
-from tasks.core.settings import Release
+from tasks.core.settings.tree import Release
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'"
@@ -38,7 +38,9 @@ MESSAGES = [
 
 def tokenizer_dir(folder, template):
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, "x")), bos_token="<s>", eos_token="<|im_end|>"
+        tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, "x")),
+        bos_token="<s>",
+        eos_token="<|im_end|>",
     )
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
@@ -53,7 +55,10 @@ def test_rendered_as_transformers_does(tmp_path, template):
 
 
 def test_a_template_in_the_tokenizer_s_configuration_counts_too(tmp_path):
-    named = [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "yes {{ eos_token }}"}]
+    named = [
+        {"name": "tool_use", "template": "no"},
+        {"name": "default", "template": "yes {{ eos_token }}"},
+    ]
     told = {"chat_template": named, "eos_token": {"content": "<e>"}}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
     assert render_training_prompt(tmp_path, MESSAGES) == "yes <e>"
@@ -82,7 +87,9 @@ def test_text_of_a_modelfile(tmp_path):
 
 
 def test_another_template_is_refused(tmp_path):
-    folder, _ = tokenizer_dir(tmp_path, "{% for m in messages %}[INST]{{ m.content }}[/INST]{% endfor %}")
+    folder, _ = tokenizer_dir(
+        tmp_path, "{% for m in messages %}[INST]{{ m.content }}[/INST]{% endfor %}"
+    )
     with pytest.raises(RequestError, match=r"is not ChatML.*\[INST\]S\[/INST\]"):
         build_modelfile(folder, Release(), "S")
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.core.child import stop_child
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.process import free_port, start_server
+from tasks.core.processes.child import stop_child
+from tasks.core.processes.server import free_port, start_server
 from tasks.core.serving.ollama import OllamaServer, answers, host_url, read_parameters
 from tasks.core.serving.servers import free_card
 from tests.serving.conftest import silent
@@ -19,7 +19,11 @@ from tests.serving.conftest import silent
 def running(binary, folder, shell="exec"):
     """A server of the user's own; `shell` goes before its command."""
     url = f"http://127.0.0.1:{free_port()}"
-    env = {"HOME": str(folder), "OLLAMA_MODELS": str(folder / "models"), "OLLAMA_HOST": url.removeprefix("http://")}
+    env = {
+        "HOME": str(folder),
+        "OLLAMA_MODELS": str(folder / "models"),
+        "OLLAMA_HOST": url.removeprefix("http://"),
+    }
     command = ["bash", "-c", f"{shell} '{binary}' serve"]
     process = start_server(command, env, folder / "ollama.log", lambda: answers(url))
     server = OllamaServer(url, f"ollama {url}")
@@ -30,17 +34,23 @@ def running(binary, folder, shell="exec"):
         stop_child(process)
 
 
-def test_a_misspelt_parameter_is_refused_before_anything_is_sent(ollama, demo_gguf, modelfile, tmp_path):
+def test_a_misspelt_parameter_is_refused_before_anything_is_sent(
+    ollama, demo_gguf, modelfile, tmp_path
+):
     misspelt = replace(modelfile, parameters={**modelfile.parameters, "repeat_penality": 1.0})
     with running(ollama.binary, tmp_path) as (server, _):
-        with pytest.raises(RequestError, match=r"knows no parameter repeat_penality\. Known: .*repeat_penalty"):
+        with pytest.raises(
+            RequestError, match=r"knows no parameter repeat_penality\. Known: .*repeat_penalty"
+        ):
             server.create("m:one", demo_gguf, misspelt, silent)
         assert server.tags() == {}
         assert not list((tmp_path / "models" / "blobs").glob("sha256-*"))
 
 
 def test_what_is_registered_otherwise_is_named_and_removed(ollama, demo_gguf, modelfile, tmp_path):
-    other = replace(modelfile, system="Be brief.", parameters={**modelfile.parameters, "temperature": 1.5})
+    other = replace(
+        modelfile, system="Be brief.", parameters={**modelfile.parameters, "temperature": 1.5}
+    )
     with running(ollama.binary, tmp_path) as (server, _):
 
         def overwrite(share, text):
@@ -49,7 +59,8 @@ def test_what_is_registered_otherwise_is_named_and_removed(ollama, demo_gguf, mo
                     theirs.create("m:one", demo_gguf, other, silent)
 
         with pytest.raises(
-            WorkError, match=r"its system is 'Be brief\.', not .*its parameter temperature is 1\.5, not 0\.3"
+            WorkError,
+            match=r"its system is 'Be brief\.', not .*its parameter temperature is 1\.5, not 0\.3",
         ):
             server.create("m:one", demo_gguf, modelfile, overwrite)
         assert server.tags() == {}
@@ -72,7 +83,9 @@ def test_a_server_gone_between_upload_and_create(ollama, demo_gguf, modelfile, t
             if share >= 0.8:
                 stop_child(process)
 
-        with pytest.raises(WorkError, match=f"Ollama at {server.url} does not answer .*ollama serve"):
+        with pytest.raises(
+            WorkError, match=f"Ollama at {server.url} does not answer .*ollama serve"
+        ):
             server.create("m:one", demo_gguf, modelfile, kill_after_upload)
     with running(ollama.binary, tmp_path) as (server, _):
         assert server.tags() == {}
@@ -87,7 +100,9 @@ def test_a_disk_that_takes_no_more(ollama, demo_gguf, modelfile, tmp_path):
         assert server.tags() == {}
 
 
-def test_a_training_gets_the_card_back_from_our_models_only(ollama, demo_gguf, modelfile, tmp_path, monkeypatch):
+def test_a_training_gets_the_card_back_from_our_models_only(
+    ollama, demo_gguf, modelfile, tmp_path, monkeypatch
+):
     with running(ollama.binary, tmp_path) as (server, _):
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         server.create("kospi-s3:latest", demo_gguf, modelfile, silent)

@@ -1,4 +1,6 @@
-"""The embedded server's models outlive the artifacts they came from, and a damaged one is not a model."""
+"""The embedded server's models outlive the artifacts they came from, and a damaged one is not a
+model.
+"""
 
 import pytest
 
@@ -6,7 +8,9 @@ from tasks.core.serving import registry
 from tasks.core.serving.endpoint import prepare
 from tasks.core.serving.modelfile import Modelfile
 
-MODELFILE = Modelfile("T", "S", {"temperature": 0.3, "num_predict": 64, "num_ctx": 512, "stop": ["<e>"]})
+MODELFILE = Modelfile(
+    "T", "S", {"temperature": 0.3, "num_predict": 64, "num_ctx": 512, "stop": ["<e>"]}
+)
 
 
 @pytest.fixture
@@ -46,7 +50,10 @@ def test_a_cut_blob_is_no_model_until_it_is_put_again(tmp_path, gguf):
 def test_the_digest_is_of_weights_and_modelfile(tmp_path, gguf):
     one = registry.put(tmp_path, "m:one", gguf, MODELFILE)
     assert registry.put(tmp_path, "m:two", gguf, MODELFILE).digest == one.digest
-    assert registry.put(tmp_path, "m:two", gguf, Modelfile("T", "S2", MODELFILE.parameters)).digest != one.digest
+    assert (
+        registry.put(tmp_path, "m:two", gguf, Modelfile("T", "S2", MODELFILE.parameters)).digest
+        != one.digest
+    )
 
 
 def test_a_request_wins_over_the_modelfile():

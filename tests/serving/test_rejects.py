@@ -13,14 +13,20 @@ from tests.serving.sampling import sampling_modelfile
 from tests.synthesis.conftest import made  # noqa: F401
 
 
-def test_a_real_models_replies_are_sorted_out_and_kept(no_ollama, demo_gguf, demo_base, made, tmp_path, monkeypatch):  # noqa: F811
-    rows = [json.loads(line) for line in (made / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+def test_a_real_models_replies_are_sorted_out_and_kept(
+    no_ollama, demo_gguf, demo_base, made, tmp_path, monkeypatch
+):  # noqa: F811
+    rows = [
+        json.loads(line) for line in (made / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     rows = [row for row in rows if row["metadata"]["kind"] == "regime_classification"][:3]
     with open_server(tmp_path / "home") as server:
         server.create("m:one", demo_gguf, sampling_modelfile(demo_base), silent)
 
         def ask(start, stop):
-            return ask_rows(server.openai_url, "m:one", rows[start:stop], tmp_path / f"{start}.jsonl", silent)
+            return ask_rows(
+                server.openai_url, "m:one", rows[start:stop], tmp_path / f"{start}.jsonl", silent
+            )
 
         found, report = collect_rejects(rows, {"schema_violation": 3}, ask)
         assert report["asked"] == 3

@@ -60,7 +60,9 @@ def test_ollama_holds_to_the_schema(private, kind, days):
 
 @pytest.mark.parametrize("name", ["regime_classification", "what_if"])
 def test_a_whole_answer_of_the_untrained_model_is_valid(embedded, name, days):
-    """Two short kinds here; tests/bench/schemas.py samples all twelve. A reply that the limit cuts proves nothing."""
+    """Two short kinds here; tests/bench/schemas.py samples all twelve. A reply that the limit cuts
+    proves nothing.
+    """
     for seed in range(4):
         reply, valid = sample(embedded.openai_url, "m:one", subject(name), days, seed=seed)
         if reply.finish_reason == "stop":

@@ -1,4 +1,6 @@
-"""Both real servers do the same: hold what was asked, ask as trained, move names, and leave nothing half-made."""
+"""Both real servers do the same: hold what was asked, ask as trained, move names, and leave nothing
+half-made.
+"""
 
 import json
 import logging
@@ -26,7 +28,9 @@ SCHEMA = {
 
 def ask(server, tag, **request):
     body = {"model": tag, "temperature": 0, "max_tokens": 60, **request}
-    answer = httpx.post(f"{server.openai_url}/chat/completions", json=body, timeout=300, trust_env=False)
+    answer = httpx.post(
+        f"{server.openai_url}/chat/completions", json=body, timeout=300, trust_env=False
+    )
     assert answer.is_success, answer.text
     return answer.json()
 
@@ -45,10 +49,16 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
     assert told["prompts_proven"] == 3
     assert told["digest"] == server.digest("m:one") == server.tags()["m:one"]
 
-    schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
+    schema = {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
+    }
     user = {"role": "user", "content": "return -3.1 %, breadth 20 %. Regime?"}
     system = {"role": "system", "content": SYSTEM}
-    replies = [ask(server, "m:one", messages=sent, response_format=schema) for sent in ([user], [system, user])]
+    replies = [
+        ask(server, "m:one", messages=sent, response_format=schema)
+        for sent in ([user], [system, user])
+    ]
     answer = json.loads(replies[0]["choices"][0]["message"]["content"])
     assert answer.keys() == {"regime", "confidence_pct"}
     assert 0 <= answer["confidence_pct"] <= 100
@@ -60,7 +70,9 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
     assert server.digest("m") == told["digest"]
     with pytest.raises(RequestError, match="m has no previous model"):
         rollback(server, "m")
-    cooler = type(modelfile)(modelfile.template, modelfile.system, {**modelfile.parameters, "temperature": 0.1})
+    cooler = type(modelfile)(
+        modelfile.template, modelfile.system, {**modelfile.parameters, "temperature": 0.1}
+    )
     second = server.create("m:two", demo_gguf, cooler, silent)
     promote(server, "m:two", "m")
     promote(server, "m:two", "m")
@@ -75,9 +87,13 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
         promote(server, "m:one", "m")
 
 
-def test_a_prompt_unlike_training_is_refused_and_removed(server, demo_gguf, demo_base, modelfile, tmp_path):
+def test_a_prompt_unlike_training_is_refused_and_removed(
+    server, demo_gguf, demo_base, modelfile, tmp_path
+):
     trained = other_template(demo_base, tmp_path)
-    with pytest.raises(WorkError, match=r"otherwise than it was trained(.|\n)*-'Today is Monday\.\\n'"):
+    with pytest.raises(
+        WorkError, match=r"otherwise than it was trained(.|\n)*-'Today is Monday\.\\n'"
+    ):
         register(server, "m:one", demo_gguf, modelfile, trained, silent)
     assert server.tags() == {}
 
@@ -87,7 +103,12 @@ def test_another_tokenizer_is_refused(server, demo_gguf, demo_base, modelfile, t
     trained = tmp_path / "trained"
     shutil.copytree(demo_base, trained, ignore=shutil.ignore_patterns("*.safetensors"))
     told = json.loads((trained / "tokenizer.json").read_text())
-    told["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    told["pre_tokenizer"] = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
     told["model"]["merges"] = told["model"]["merges"][:20_000]
     (trained / "tokenizer.json").write_text(json.dumps(told))
     with pytest.raises(WorkError, match="the GGUF's tokenizer is not that of"):
@@ -107,7 +128,9 @@ def manifest(step, **metrics):
     return SimpleNamespace(recipe=SimpleNamespace(step=step), metrics=metrics)
 
 
-def test_an_artifact_is_true_only_while_the_server_holds_its_model(server, demo_gguf, modelfile, tmp_path):
+def test_an_artifact_is_true_only_while_the_server_holds_its_model(
+    server, demo_gguf, modelfile, tmp_path
+):
     digest = server.create("m:one", demo_gguf, modelfile, silent)
     server.copy("m:one", "m:latest")
     reason = live_reason(tmp_path / "home")
@@ -115,8 +138,13 @@ def test_an_artifact_is_true_only_while_the_server_holds_its_model(server, demo_
     assert reason(manifest("register", tag="m:one", digest=digest)) is None
     assert reason(manifest("promote", name="m", digest=digest, promoted=True)) is None
     assert reason(manifest("promote", name="gone", digest=digest, promoted=False)) is None
-    assert reason(manifest("register", tag="m:gone", digest=digest)) == f"{server.name} does not hold m:gone"
-    assert reason(manifest("promote", name="m", digest="0", promoted=True)).endswith("is another model now")
+    assert (
+        reason(manifest("register", tag="m:gone", digest=digest))
+        == f"{server.name} does not hold m:gone"
+    )
+    assert reason(manifest("promote", name="m", digest="0", promoted=True)).endswith(
+        "is another model now"
+    )
 
 
 def test_without_ollama_the_run_says_so(no_ollama, tmp_path, caplog):
@@ -127,7 +155,10 @@ def test_without_ollama_the_run_says_so(no_ollama, tmp_path, caplog):
 
 
 def test_the_user_is_told_where_apps_find_the_model(no_ollama, monkeypatch, tmp_path):
-    assert "kospilot's own server (embedded), which runs only while a command asks it" in where_answered(tmp_path)
+    assert (
+        "kospilot's own server (embedded), which runs only while a command asks it"
+        in where_answered(tmp_path)
+    )
     monkeypatch.setenv("OLLAMA_HOST", "box:11434")
     assert "http://box:11434/v1" in where_answered(tmp_path)
 

@@ -1,4 +1,6 @@
-"""`kospilot data check`: true files pass, each lie is named with its row, and what is no such file is refused."""
+"""`kospilot data check`: true files pass, each lie is named with its row, and what is no such file
+is refused.
+"""
 
 import json
 import sys
@@ -31,7 +33,9 @@ def read(file):
 
 
 def write(file, rows):
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    file.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     return file
 
 
@@ -65,16 +69,32 @@ def retold(rows, place, change):
 @pytest.mark.parametrize(
     ("kind", "rule", "change"),
     [
-        ("regime_classification", "decision", lambda told: told.update(recommended_net_exposure_pct=-33)),
+        (
+            "regime_classification",
+            "decision",
+            lambda told: told.update(recommended_net_exposure_pct=-33),
+        ),
         ("regime_classification", "schema", lambda told: told.pop("confidence_pct")),
-        ("regime_classification", "grounded", lambda told: told.update(reasoning=told["reasoning"] + " 777.7%.")),
+        (
+            "regime_classification",
+            "grounded",
+            lambda told: told.update(reasoning=told["reasoning"] + " 777.7%."),
+        ),
         (
             "full_analysis",
             "regime",
             lambda told: told.update(regime="BEAR" if told["regime"] != "BEAR" else "WEAKENING"),
         ),
-        ("stop_loss_management", "tickers", lambda told: told["position_review"][0].update(ticker="990001")),
-        ("stop_loss_management", "names", lambda told: told["position_review"][0].update(name="Nobody")),
+        (
+            "stop_loss_management",
+            "tickers",
+            lambda told: told["position_review"][0].update(ticker="990001"),
+        ),
+        (
+            "stop_loss_management",
+            "names",
+            lambda told: told["position_review"][0].update(name="Nobody"),
+        ),
     ],
 )
 def test_a_lie_is_named_with_its_row_and_rule(made, command, tmp_path, kind, rule, change):
@@ -140,7 +160,11 @@ def test_what_is_no_such_file_is_refused(command, tmp_path, content, told):
 
 def test_a_file_that_is_not_there_a_folder_and_a_false_parquet_are_refused(command, tmp_path):
     (tmp_path / "no.parquet").write_bytes(b"PAR1 not really")
-    for file, told in (("gone.jsonl", "There is no file"), ("", "is a folder"), ("no.parquet", "not a parquet file")):
+    for file, told in (
+        ("gone.jsonl", "There is no file"),
+        ("", "is a folder"),
+        ("no.parquet", "not a parquet file"),
+    ):
         code, out, err = command(tmp_path / file)
         assert (code, out) == (2, "")
         assert told in err
@@ -148,7 +172,9 @@ def test_a_file_that_is_not_there_a_folder_and_a_false_parquet_are_refused(comma
 
 def test_the_terminal_shows_brackets_as_they_stand(made, command, tmp_path):
     rows = retold(read(made / "rows.jsonl"), 0, lambda told: told.clear())
-    rows[0]["messages"][2]["content"] = rows[0]["messages"][2]["content"].replace("{}", '{"[/bold]": []}')
+    rows[0]["messages"][2]["content"] = rows[0]["messages"][2]["content"].replace(
+        "{}", '{"[/bold]": []}'
+    )
     rows[0]["metadata"]["regime"] = "[/bold]"
     code, out, _ = command(write(tmp_path / "rows.jsonl", rows))
     assert code == 1

@@ -13,7 +13,10 @@ def variety(rows):
 
 
 def row(kind, language, *reasons):
-    answer = {"regime": "BEAR", "entries": [{"ticker": "005930", "reason": reason} for reason in reasons]}
+    answer = {
+        "regime": "BEAR",
+        "entries": [{"ticker": "005930", "reason": reason} for reason in reasons],
+    }
     return {
         "messages": [{"role": "assistant", "content": json.dumps(answer)}],
         "metadata": {"kind": kind, "language": language},
@@ -35,7 +38,9 @@ def test_openings_are_of_the_first_text_with_digits_masked():
 def test_phrases_are_counted_once_and_per_1000_rows():
     same = [row("k", "en", "one two three four 5"), row("k", "en", "one two three four 6")]
     assert variety(same)["phrases_per_1000_rows"] == {"en": 1000}
-    assert variety([*same, row("k", "en", "quite another text than that")])["phrases_per_1000_rows"] == {"en": 1333}
+    assert variety([*same, row("k", "en", "quite another text than that")])[
+        "phrases_per_1000_rows"
+    ] == {"en": 1333}
 
 
 def test_the_report_beside_the_rows_tells_it(made):

@@ -1,4 +1,6 @@
-"""An adapter from another machine is taken in if it is what the plan asks for, and refused with every difference."""
+"""An adapter from another machine is taken in if it is what the plan asks for, and refused with
+every difference.
+"""
 
 import json
 import shutil
@@ -8,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from flows.commands.artifacts import import_adapter
-from tasks.core import run as run_module
-from tasks.core.adoption import adopt
+from tasks.core.chain import run as run_module
+from tasks.core.chain.adoption import adopt
+from tasks.core.chain.plan import recipe_of
+from tasks.core.chain.run import Run
+from tasks.core.chain.steps import STAGE_VERSION, chain
+from tasks.core.chain.store import Draft, Store
 from tasks.core.errors import RequestError
-from tasks.core.plan import recipe_of
-from tasks.core.profiles import load
-from tasks.core.records import TrainingSpec
-from tasks.core.run import Run
-from tasks.core.steps import STAGE_VERSION, chain
-from tasks.core.store import Draft, Store
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.profiles import load
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
@@ -49,7 +51,10 @@ def publish(run: Run, name: str, folder: Path) -> None:
 def elsewhere(tmp_path_factory) -> dict[str, Path]:
     """What the stages read, by step, and Stage 2 and 3 trained from it, alone, as on a GPU machine."""
     top = tmp_path_factory.mktemp("elsewhere")
-    folders = {name: top / name for name in ("download", "market", "synthesize", "pairs", "stage2", "stage3")}
+    folders = {
+        name: top / name
+        for name in ("download", "market", "synthesize", "pairs", "stage2", "stage3")
+    }
     for folder in folders.values():
         folder.mkdir()
     base = make_base(folders["download"] / "base")
@@ -59,12 +64,22 @@ def elsewhere(tmp_path_factory) -> dict[str, Path]:
     write_jsonl(folders["synthesize"] / "rows.jsonl", chat_rows(8))
     write_jsonl(folders["pairs"] / "pairs.jsonl", preference_pairs(6))
     settings = of(top).settings
-    parts = {"training": settings.training.model_dump(mode="json"), "schedule": settings.stage2.model_dump(mode="json")}
+    parts = {
+        "training": settings.training.model_dump(mode="json"),
+        "schedule": settings.stage2.model_dump(mode="json"),
+    }
     rows, out = str(folders["synthesize"] / "rows.jsonl"), str(folders["stage2"])
     stage2 = TrainingSpec("stage2", "sft", str(base), None, rows, out, **parts)
     train(stage2)
     schedule = settings.stage3.model_dump(mode="json")
-    stage3 = replace(stage2, stage="stage3", method="dpo", schedule=schedule, start=out, out=str(folders["stage3"]))
+    stage3 = replace(
+        stage2,
+        stage="stage3",
+        method="dpo",
+        schedule=schedule,
+        start=out,
+        out=str(folders["stage3"]),
+    )
     train(replace(stage3, rows=str(folders["pairs"] / "pairs.jsonl")))
     return folders
 
@@ -99,14 +114,23 @@ def test_what_was_trained_elsewhere_is_the_plans(home, elsewhere):
 def test_an_adapter_that_a_full_card_made_smaller_is_the_plans_too(home, elsewhere, tmp_path):
     run, out = of(home, "training.shrink=true"), tmp_path / "small"
     out.mkdir()
-    told = {"step": 3, "error": "The GPU's memory is full.", "was": {"lora_rank": 4}, "now": {"lora_rank": 2}}
+    told = {
+        "step": 3,
+        "error": "The GPU's memory is full.",
+        "was": {"lora_rank": 4},
+        "now": {"lora_rank": 2},
+    }
     (out / "tries.json").write_text(json.dumps([told]))
     rows = str(elsewhere["synthesize"] / "rows.jsonl")
     parts = {
         "training": run.settings.training.model_dump(mode="json"),
         "schedule": run.settings.stage2.model_dump(mode="json"),
     }
-    train(TrainingSpec("stage2", "sft", str(elsewhere["download"] / "base"), None, rows, str(out), **parts))
+    train(
+        TrainingSpec(
+            "stage2", "sft", str(elsewhere["download"] / "base"), None, rows, str(out), **parts
+        )
+    )
     assert json.loads((out / "adapter_config.json").read_text())["r"] == 2
     ref, _ = adopt(run, None, out)
     assert run.store.manifest("stage2", ref.key).metrics["given_up"]
@@ -139,7 +163,10 @@ def test_the_command_says_what_it_did(home, elsewhere, monkeypatch, capsys):
         (("stage2.learning_rate=0.001",), ["stage2.learning_rate was 0.002, and is 0.001 here"]),
         (
             ("training.lora_rank=8", "training.max_length=5000", "stage2.log_every=3"),
-            ["training.max_length was 4096, and is 5000 here", "training.lora_rank was 4, and is 8 here"],
+            [
+                "training.max_length was 4096, and is 5000 here",
+                "training.lora_rank was 4, and is 8 here",
+            ],
         ),
     ],
 )
@@ -153,16 +180,25 @@ def test_other_settings_are_listed(home, elsewhere, overrides, told):
 @pytest.mark.parametrize(
     ("section", "more", "told"),
     [
-        ("training", {"module_ranks": {"q_proj": 8}}, ["training.module_ranks was {'q_proj': 8}, and is not set here"]),
+        (
+            "training",
+            {"module_ranks": {"q_proj": 8}},
+            ["training.module_ranks was {'q_proj': 8}, and is not set here"],
+        ),
         (
             "schedule",
             {"eval_every": 5, "patience": 2},
-            ["stage2.eval_every was 5, and is not set here", "stage2.patience was 2, and is not set here"],
+            [
+                "stage2.eval_every was 5, and is not set here",
+                "stage2.patience was 2, and is not set here",
+            ],
         ),
         ("schedule", {"eval_every": 5, "log_every": 3}, []),
     ],
 )
-def test_settings_that_the_plan_does_not_ask_for_at_all(home, elsewhere, tmp_path, section, more, told):
+def test_settings_that_the_plan_does_not_ask_for_at_all(
+    home, elsewhere, tmp_path, section, more, told
+):
     config = json.loads((elsewhere["stage2"] / "training_config.json").read_text())
     copy = changed(elsewhere["stage2"], tmp_path / "copy", **{section: config[section] | more})
     if not told:
@@ -184,12 +220,27 @@ def changed(folder: Path, target: Path, **fields) -> Path:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"rows_sha256": "0" * 64}, r"rows.jsonl of synthesize was 000000000000, and is [0-9a-f]{12} here"),
-        ({"base_files": {}}, r"base/model.safetensors of download was not there, and is [0-9a-f]{12} here"),
-        ({"start_files": {"a": "b"}}, "it started from an earlier stage's adapter, and here it starts from the base"),
-        ({"version": 99}, f"it was trained by version 99 of the stages, and this is {STAGE_VERSION}"),
+        (
+            {"rows_sha256": "0" * 64},
+            r"rows.jsonl of synthesize was 000000000000, and is [0-9a-f]{12} here",
+        ),
+        (
+            {"base_files": {}},
+            r"base/model.safetensors of download was not there, and is [0-9a-f]{12} here",
+        ),
+        (
+            {"start_files": {"a": "b"}},
+            "it started from an earlier stage's adapter, and here it starts from the base",
+        ),
+        (
+            {"version": 99},
+            f"it was trained by version 99 of the stages, and this is {STAGE_VERSION}",
+        ),
         ({"stage": "stage3"}, "it is stage3, not stage2"),
-        ({"adapter_files": {"adapter_model.safetensors": "0"}}, "adapter_model.safetensors is not the file that was"),
+        (
+            {"adapter_files": {"adapter_model.safetensors": "0"}},
+            "adapter_model.safetensors is not the file that was",
+        ),
     ],
 )
 def test_other_inputs_are_refused(home, elsewhere, tmp_path, fields, told):
@@ -201,7 +252,9 @@ def test_another_start_is_refused(home, elsewhere, tmp_path):
     run = of(home)
     adopt(run, None, elsewhere["stage2"])
     files = {"adapter_config.json": "1" * 64, "adapter_model.safetensors": "2" * 64}
-    with pytest.raises(RequestError, match=r"adapter_model.safetensors of stage2 was 222222222222, and is"):
+    with pytest.raises(
+        RequestError, match=r"adapter_model.safetensors of stage2 was 222222222222, and is"
+    ):
         adopt(run, None, changed(elsewhere["stage3"], tmp_path / "copy", start_files=files))
 
 
@@ -237,7 +290,11 @@ def test_a_folder_that_no_training_wrote(home, tmp_path, text, told):
 
 
 def test_what_it_was_trained_from_has_to_be_there_first(elsewhere, tmp_path):
-    with pytest.raises(RequestError, match=r"download is not there for these settings.*--until download"):
+    with pytest.raises(
+        RequestError, match=r"download is not there for these settings.*--until download"
+    ):
         adopt(of(tmp_path / "empty"), None, elsewhere["stage2"])
-    with pytest.raises(RequestError, match="stage1 is no training stage of these settings. Stages: stage2, stage3"):
+    with pytest.raises(
+        RequestError, match="stage1 is no training stage of these settings. Stages: stage2, stage3"
+    ):
         adopt(of(tmp_path / "empty"), "stage1", elsewhere["stage2"])

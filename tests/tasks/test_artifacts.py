@@ -8,7 +8,8 @@ from tasks.core.errors import RequestError, WorkError
 
 
 @pytest.mark.parametrize(
-    ("error", "again"), [(WorkError("no network"), True), (OSError(), True), (RequestError("no such id"), False)]
+    ("error", "again"),
+    [(WorkError("no network"), True), (OSError(), True), (RequestError("no such id"), False)],
 )
 def test_a_wrong_request_is_not_tried_again(error, again):
     assert cached("download")["retry_condition_fn"](None, None, Failed(data=error)) is again

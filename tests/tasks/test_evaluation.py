@@ -1,4 +1,6 @@
-"""The evaluate step proves, before it asks anything, that what the model was trained on is apart from its questions."""
+"""The evaluate step proves, before it asks anything, that what the model was trained on is apart
+from its questions.
+"""
 
 from types import SimpleNamespace
 
@@ -7,7 +9,7 @@ import pytest
 from tasks import evaluation
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.questions import build_questions
-from tasks.core.profiles import load
+from tasks.core.settings.profiles import load
 from tests.synthetic import demo_market, synthetic_rows
 
 
@@ -23,7 +25,12 @@ def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, monkeypatch)
         rows.write(planted)
     folders = {"market": market, "synthesize": tmp_path / "rows"}
     job = SimpleNamespace(
-        run=SimpleNamespace(settings=settings, home=tmp_path), out=out, reads=folders, folder=folders.get
+        run=SimpleNamespace(settings=settings, home=tmp_path),
+        out=out,
+        reads=folders,
+        folder=folders.get,
     )
-    with pytest.raises(WorkError, match=r"1 asks a question of the evaluation \(rows.jsonl, line 25\)"):
+    with pytest.raises(
+        WorkError, match=r"1 asks a question of the evaluation \(rows.jsonl, line 25\)"
+    ):
         evaluation._evaluate(job)

@@ -1,4 +1,6 @@
-"""What a training process tells becomes progress and log, and what its libraries print does not disturb it."""
+"""What a training process tells becomes progress and log, and what its libraries print does not
+disturb it.
+"""
 
 import json
 import logging
@@ -8,13 +10,22 @@ import pytest
 from tasks.training import _relay
 
 
-@pytest.mark.parametrize("line", ["{'loss': 1.2}", '{"url": "a library\'s own JSON"}', "{", "3", "words"])
+@pytest.mark.parametrize(
+    "line", ["{'loss': 1.2}", '{"url": "a library\'s own JSON"}', "{", "3", "words"]
+)
 def test_a_line_that_is_no_telemetry_is_passed_over(line):
     _relay(line, lambda fraction, text: pytest.fail(text))
 
 
 def test_telemetry_becomes_progress():
-    told = {"step": 5, "steps": 20, "loss": 1.25, "tokens_per_s": 140.4, "memory_gib": 2.5, "eta_s": 30.2}
+    told = {
+        "step": 5,
+        "steps": 20,
+        "loss": 1.25,
+        "tokens_per_s": 140.4,
+        "memory_gib": 2.5,
+        "eta_s": 30.2,
+    }
     heard = []
     _relay(json.dumps(told), lambda fraction, text: heard.append((fraction, text)))
     assert heard == [(0.25, "step 5/20, loss 1.250, 140 tokens/s, 2.5 GiB, 30 s left")]
@@ -22,8 +33,14 @@ def test_telemetry_becomes_progress():
 
 def test_the_childs_log_is_passed_on_and_its_libraries_is_not(caplog):
     caplog.set_level(logging.INFO)
-    _relay("INFO:tasks.core.training.report:  yes  dpo loss  0.693147 nats", lambda *told: pytest.fail(str(told)))
-    _relay("WARNING:tasks.core.training.checkpoints:checkpoint-7 is not used", lambda *told: pytest.fail(str(told)))
+    _relay(
+        "INFO:tasks.core.training.checks.report:  yes  dpo loss  0.693147 nats",
+        lambda *told: pytest.fail(str(told)),
+    )
+    _relay(
+        "WARNING:tasks.core.training.watch.checkpoints:checkpoint-7 is not used",
+        lambda *told: pytest.fail(str(told)),
+    )
     _relay("WARNING:bitsandbytes.cextension:No GPU", lambda *told: pytest.fail(str(told)))
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", "  yes  dpo loss  0.693147 nats"),

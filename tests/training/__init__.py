@@ -1,4 +1,6 @@
-"""Training on the tiny model. Threads that spin while another program has the core would make these tests slow."""
+"""Training on the tiny model. Threads that spin while another program has the core would make these
+tests slow.
+"""
 
 import os
 

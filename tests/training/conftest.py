@@ -11,10 +11,10 @@ import torch
 from transformers import AutoConfig
 
 from tasks.core.errors import WorkError
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage2, Stage3, Training
-from tasks.core.training.costs import Shape, shape_of
-from tasks.core.training.machine import Machine, Speed
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Stage2, Stage3, Training
+from tasks.core.training.hardware.machine import Machine, Speed
+from tasks.core.training.planning.costs import Shape, shape_of
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
@@ -74,16 +74,22 @@ def shape() -> Shape:
         vocab_size=152064,
         tie_word_embeddings=False,
     )
-    return shape_of(config, Training(), Machine("cpu", torch.bfloat16, ""))  # the measured runs had plain AdamW
+    return shape_of(
+        config, Training(), Machine("cpu", torch.bfloat16, "")
+    )  # the measured runs had plain AdamW
 
 
 @pytest.fixture
 def plant(monkeypatch):
-    """plant(where, name, fault): the function is replaced by one that gets the right one's result and arguments."""
+    """plant(where, name, fault): the function is replaced by one that gets the right one's result
+    and arguments.
+    """
 
     def put(where, name, fault):
         right = getattr(where, name)
-        monkeypatch.setattr(where, name, lambda *given, **named: fault(right(*given, **named), *given))
+        monkeypatch.setattr(
+            where, name, lambda *given, **named: fault(right(*given, **named), *given)
+        )
 
     return put
 
@@ -91,7 +97,9 @@ def plant(monkeypatch):
 def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:
     out.mkdir()
     training: dict[str, Any] = Training(**TRAINING).model_dump(mode="json")
-    return TrainingSpec("stage2", "sft", str(base), None, str(rows), str(out), training, schedule.model_dump())
+    return TrainingSpec(
+        "stage2", "sft", str(base), None, str(rows), str(out), training, schedule.model_dump()
+    )
 
 
 def checked(out: str | Path) -> dict[str, Any]:
@@ -103,9 +111,17 @@ def checked(out: str | Path) -> dict[str, Any]:
 
 def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
     """The spec with other settings; a name of both sections is the schedule's."""
-    schedule = spec.schedule | {name: value for name, value in fields.items() if name in spec.schedule}
-    training = spec.training | {name: value for name, value in fields.items() if name in spec.training}
-    rest = {name: value for name, value in fields.items() if name not in schedule and name not in training}
+    schedule = spec.schedule | {
+        name: value for name, value in fields.items() if name in spec.schedule
+    }
+    training = spec.training | {
+        name: value for name, value in fields.items() if name in spec.training
+    }
+    rest = {
+        name: value
+        for name, value in fields.items()
+        if name not in schedule and name not in training
+    }
     return replace(spec, training=training, schedule=schedule, **rest)
 
 

@@ -1,6 +1,7 @@
 """Which backend trains, why, and what Unsloth gets to train where it is the one.
 
-Unsloth itself wants a GPU (tests/gpu/unsloth_same.py). Here a stand-in loads and adapts the base as its calls ask.
+Unsloth itself wants a GPU (tests/gpu/unsloth_same.py). Here a stand-in loads and adapts the base as
+its calls ask.
 """
 
 import json
@@ -18,12 +19,13 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from tasks.core.errors import RequestError
-from tasks.core.settings import Training
+from tasks.core.settings.tree import Training
 from tasks.core.training import __main__ as program
-from tasks.core.training import stage, unsloth_first
-from tasks.core.training.backend import Backend, choose_backend
-from tasks.core.training.machine import Machine
-from tasks.core.training.model import keep_dequantized, load_fast_policy, read_config
+from tasks.core.training import stage
+from tasks.core.training.backends import unsloth as unsloth_first
+from tasks.core.training.backends.choice import Backend, choose_backend
+from tasks.core.training.hardware.machine import Machine
+from tasks.core.training.policy.model import keep_dequantized, load_fast_policy, read_config
 from tasks.core.training.stage import train
 from tests.training.conftest import changed
 from tests.training.test_stages import digests
@@ -38,7 +40,7 @@ ODD = {"target_modules": ["q_proj", "lm_head"]}
 @pytest.fixture
 def installed(monkeypatch):
     """As if Unsloth were there, and PyTorch made for CUDA."""
-    monkeypatch.setattr("tasks.core.training.backend.find_spec", lambda name: name)
+    monkeypatch.setattr("tasks.core.training.backends.choice.find_spec", lambda name: name)
     monkeypatch.setattr("torch.version.cuda", "13.0")
 
 
@@ -68,7 +70,10 @@ def test_the_backend_is_chosen_and_says_why(base, installed, machine, settings, 
 
 
 def test_an_engine_that_cannot_is_refused(sft):
-    with pytest.raises(RequestError, match=r"engine cannot train this: training.lora_dropout=0.1 is not 0. Use .*=trl"):
+    with pytest.raises(
+        RequestError,
+        match=r"engine cannot train this: training.lora_dropout=0.1 is not 0. Use .*=trl",
+    ):
         train(changed(sft, backend="engine", lora_dropout=0.1))
 
 
@@ -77,20 +82,33 @@ def test_an_engine_that_cannot_is_refused(sft):
     [
         (None, CPU, "it wants a GPU, and there is none"),
         (("sys.platform", "darwin"), GPU, "it wants Linux, and this is darwin"),
-        (("torch.version.cuda", "11.7"), GPU, "it wants CUDA 11.8, and this PyTorch is made for 11.7"),
+        (
+            ("torch.version.cuda", "11.7"),
+            GPU,
+            "it wants CUDA 11.8, and this PyTorch is made for 11.7",
+        ),
         (("torch.version.cuda", None), GPU, "this PyTorch is made for None"),
-        (("tasks.core.training.backend.find_spec", lambda name: None), GPU, r"it is not installed \(`uv sync --extra"),
+        (
+            ("tasks.core.training.backends.choice.find_spec", lambda name: None),
+            GPU,
+            r"it is not installed \(`uv sync --extra",
+        ),
     ],
 )
 def test_unsloth_where_it_cannot_is_refused(base, installed, monkeypatch, change, machine, told):
     if change:
         monkeypatch.setattr(*change)
-    with pytest.raises(RequestError, match=rf"backend=unsloth cannot train this: .*{told}.* Use training.backend=trl"):
+    with pytest.raises(
+        RequestError,
+        match=rf"backend=unsloth cannot train this: .*{told}.* Use training.backend=trl",
+    ):
         choose_backend(Training(backend="unsloth"), machine, read_config(base))
 
 
 class StandIn:
-    """Unsloth's two calls, with what is known of their results: a mapping and a pattern in the adapter's config."""
+    """Unsloth's two calls, with what is known of their results: a mapping and a pattern in the
+    adapter's config.
+    """
 
     @staticmethod
     def from_pretrained(base, max_seq_length, dtype, load_in_4bit, fix_tokenizer, random_state):
@@ -120,11 +138,15 @@ class StandIn:
 @pytest.fixture
 def stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=StandIn))
-    monkeypatch.setattr(stage, "choose_backend", lambda *given: Backend("unsloth", "the test asks for it"))
+    monkeypatch.setattr(
+        stage, "choose_backend", lambda *given: Backend("unsloth", "the test asks for it")
+    )
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo"])
-def test_unsloths_policy_is_trained_and_saved_as_the_others(stand_in, method, request, tmp_path, capsys):
+def test_unsloths_policy_is_trained_and_saved_as_the_others(
+    stand_in, method, request, tmp_path, capsys
+):
     """The same rows in the same order, a new adapter or the earlier stage's, to the same bytes."""
     spec = request.getfixturevalue(method)
     assert train(spec)["backend"] == "unsloth"
@@ -139,29 +161,43 @@ def test_unsloths_policy_is_trained_and_saved_as_the_others(stand_in, method, re
 def test_unsloths_weights_are_float32_and_a_strange_start_is_refused(stand_in, base, stage2):
     training = Training(max_length=512, lora_rank=4, lora_alpha=8)
     policy = load_fast_policy(base, stage2, training, CPU, checkpointing=True)
-    assert {weight.dtype for name, weight in policy.named_parameters() if "lora_" in name} == {torch.float32}
+    assert {weight.dtype for name, weight in policy.named_parameters() if "lora_" in name} == {
+        torch.float32
+    }
     with pytest.raises(RequestError, match=r"has r 4 \(settings: 6\)"):
-        load_fast_policy(base, stage2, training.model_copy(update={"lora_rank": 6}), CPU, checkpointing=True)
+        load_fast_policy(
+            base, stage2, training.model_copy(update={"lora_rank": 6}), CPU, checkpointing=True
+        )
 
 
 def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkeypatch):
     spec_file = tmp_path / "spec.json"
     spec_file.write_text(json.dumps(asdict(sft)))
     monkeypatch.setattr(sys, "argv", ["training", str(spec_file)])
-    monkeypatch.setattr(program, "backend_of", lambda spec: Backend("unsloth", "the test asks for it"))
+    monkeypatch.setattr(
+        program, "backend_of", lambda spec: Backend("unsloth", "the test asks for it")
+    )
     monkeypatch.setattr(program, "become", lambda *told: sys.exit(str(told)))
-    with pytest.raises(SystemExit, match=rf"'-m', 'tasks.core.training.unsloth_first', '{spec_file}'"):
+    with pytest.raises(
+        SystemExit, match=rf"'-m', 'tasks.core.training.backends.unsloth', '{spec_file}'"
+    ):
         program.main()
 
 
-def test_what_unsloth_generates_stays_while_a_process_starts_over_and_goes_at_the_end(tmp_path, monkeypatch):
+def test_what_unsloth_generates_stays_while_a_process_starts_over_and_goes_at_the_end(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen = []
 
     def train():
-        seen.append((os.environ["UNSLOTH_COMPILE_LOCATION"], [str(folder) for folder in tmp_path.iterdir()]))
-        return unsloth_first.main() if len(seen) == 1 else 0  # as the program that it becomes, in its environment
+        seen.append(
+            (os.environ["UNSLOTH_COMPILE_LOCATION"], [str(folder) for folder in tmp_path.iterdir()])
+        )
+        return (
+            unsloth_first.main() if len(seen) == 1 else 0
+        )  # as the program that it becomes, in its environment
 
     monkeypatch.setattr(unsloth_first, "_import_and_train", train)
     assert unsloth_first.main() == 0
@@ -171,10 +207,17 @@ def test_what_unsloth_generates_stays_while_a_process_starts_over_and_goes_at_th
 
 
 def test_an_unsloth_that_cannot_be_imported_says_so(tmp_path):
-    (tmp_path / "unsloth.py").write_text("raise NotImplementedError('Unsloth cannot find any torch accelerator')\n")
-    command = [sys.executable, "-m", "tasks.core.training.unsloth_first", "spec.json"]
+    (tmp_path / "unsloth.py").write_text(
+        "raise NotImplementedError('Unsloth cannot find any torch accelerator')\n"
+    )
+    command = [sys.executable, "-m", "tasks.core.training.backends.unsloth", "spec.json"]
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=Path.cwd())
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=env, cwd=Path.cwd()
+    )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot be imported: NotImplementedError: Unsloth cannot find any torch accelerator" in done.stderr
+    assert (
+        "cannot be imported: NotImplementedError: Unsloth cannot find any torch accelerator"
+        in done.stderr
+    )
     assert "Use training.backend=trl" in done.stderr

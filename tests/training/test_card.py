@@ -5,12 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.training.card import write_card
-from tasks.core.training.report import Check
+from tasks.core.training.checks.report import Check
+from tasks.core.training.model_card import write_card
 
-CHECKS = [Check("trained_share", 0.4, "of the positions"), Check("dpo_loss", 0.693147, "nats", "0.693147 +- 0.001")]
-METRICS = {"rows": 1_234, "positions_per_epoch": 99_000, "steps": 77, "left_out": {"longer than max_length": 3}}
-METRICS |= {"final_loss": 0.51234567, "eval_loss": None, "plan": "2 layers checkpointed", "backend": "engine"}
+CHECKS = [
+    Check("trained_share", 0.4, "of the positions"),
+    Check("dpo_loss", 0.693147, "nats", "0.693147 +- 0.001"),
+]
+METRICS = {
+    "rows": 1_234,
+    "positions_per_epoch": 99_000,
+    "steps": 77,
+    "left_out": {"longer than max_length": 3},
+}
+METRICS |= {
+    "final_loss": 0.51234567,
+    "eval_loss": None,
+    "plan": "2 layers checkpointed",
+    "backend": "engine",
+}
 
 
 @pytest.fixture
@@ -18,7 +31,10 @@ def card(dpo, tmp_path):
     base = Path(shutil.copytree(dpo.base, tmp_path / "base"))
 
     def make(**more) -> str:
-        read = {"base_files": {"config.json": "c" * 64, "model.safetensors": "b" * 64}, "rows_sha256": "d" * 64}
+        read = {
+            "base_files": {"config.json": "c" * 64, "model.safetensors": "b" * 64},
+            "rows_sha256": "d" * 64,
+        }
         read["start_files"] = {"adapter_model.safetensors": "a" * 64}
         write_card(type(dpo)(**vars(dpo) | {"base": str(base)}), read, CHECKS, METRICS | more)
         return (Path(dpo.out) / "README.md").read_text()
@@ -32,7 +48,10 @@ def test_it_says_what_the_adapter_is_and_was_made_from(card):
     assert "# LoRA adapter of stage3\n\nDirect preference optimization (DPO" in text
     assert f"| model.safetensors | `{'b' * 64}` |" in text
     assert f"continues the earlier stage's adapter, sha256 `{'a' * 64}`" in text
-    assert "1,234 pairs of `pairs.jsonl`, 99,000 tokens an epoch. Left out whole: 3 longer than max_length." in text
+    assert (
+        "1,234 pairs of `pairs.jsonl`, 99,000 tokens an epoch. Left out whole: 3 longer than max_length."
+        in text
+    )
     assert f"sha256 is `{'d' * 64}`" in text
 
 

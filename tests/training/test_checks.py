@@ -1,5 +1,6 @@
-"""Every check of the policy has a fault that it finds: planted where it would happen, the stage refuses and says by how
-much."""
+"""Every check of the policy has a fault that it finds: planted where it would happen, the stage
+refuses and says by how much.
+"""
 
 import math
 from functools import partial
@@ -10,11 +11,14 @@ from transformers import Trainer
 from trl import SFTConfig
 
 from tasks.core.errors import WorkError
-from tasks.core.settings import Training
-from tasks.core.training import checks, model, stage, trainers
-from tasks.core.training.engine.trainers import EngineDPO
-from tasks.core.training.machine import look
-from tasks.core.training.model import load_policy, lora_weights
+from tasks.core.settings.tree import Training
+from tasks.core.training import stage
+from tasks.core.training.backends import trl as trainers
+from tasks.core.training.backends.engine import EngineDPO
+from tasks.core.training.checks import of_policy as checks
+from tasks.core.training.hardware.machine import look
+from tasks.core.training.policy import model
+from tasks.core.training.policy.model import load_policy, lora_weights
 from tasks.core.training.stage import train
 from tests.training.conftest import TRAINING, changed, checked, refused
 from tests.training.test_engine_stages import attentive
@@ -24,8 +28,13 @@ BOTH = pytest.mark.parametrize("backend", ["trl", "engine"])
 
 @BOTH
 def test_an_adapter_that_one_layer_lacks(sft, plant, backend):
-    plant(model, "_lora", lambda config, *given: setattr(config, "layers_to_transform", [0]) or config)
-    refused(changed(sft, backend=backend), "7 of 14 layers have no adapter, the first is model.layers.1.")
+    plant(
+        model, "_lora", lambda config, *given: setattr(config, "layers_to_transform", [0]) or config
+    )
+    refused(
+        changed(sft, backend=backend),
+        "7 of 14 layers have no adapter, the first is model.layers.1.",
+    )
 
 
 def test_a_base_that_is_trained_too(sft, plant):
@@ -37,7 +46,9 @@ def test_a_base_that_is_trained_too(sft, plant):
 @BOTH
 def test_a_frozen_matrix(sft, plant, backend, matrix):
     def freeze(policy, *given):
-        next(weight for name, weight in lora_weights(policy) if matrix in name).requires_grad_(False)
+        next(weight for name, weight in lora_weights(policy) if matrix in name).requires_grad_(
+            False
+        )
         return policy
 
     plant(stage, "load_policy", freeze)
@@ -94,8 +105,13 @@ def test_a_base_in_another_type(sft, plant):
 @BOTH
 def test_another_start_than_the_earlier_stages(dpo, monkeypatch, backend):
     """As if the earlier adapter had been left behind for a new one."""
-    monkeypatch.setattr(stage, "load_policy", lambda base, start, *rest: load_policy(base, None, *rest))
-    refused(changed(dpo, backend=backend), r"matrices are others than the earlier stage's.*differ by up to 0\.\d+")
+    monkeypatch.setattr(
+        stage, "load_policy", lambda base, start, *rest: load_policy(base, None, *rest)
+    )
+    refused(
+        changed(dpo, backend=backend),
+        r"matrices are others than the earlier stage's.*differ by up to 0\.\d+",
+    )
 
 
 def test_a_reference_that_is_the_base(dpo, monkeypatch):
@@ -122,7 +138,9 @@ def test_a_reference_of_the_engine_that_is_the_base(dpo, monkeypatch):
 
 @BOTH
 def test_a_reference_that_moves_with_the_policy(dpo, monkeypatch, backend):
-    """As if the frozen base were trained, so that the policy without its update is not the reference any more."""
+    """As if the frozen base were trained, so that the policy without its update is not the
+    reference any more.
+    """
     right = trainers.Sealed.training_step
 
     def move(trainer, policy, inputs, *rest):
@@ -136,7 +154,8 @@ def test_a_reference_that_moves_with_the_policy(dpo, monkeypatch, backend):
     else:
         monkeypatch.setattr(trainers.Sealed, "training_step", move)
     refused(
-        changed(dpo, backend=backend), r"The reference moved while the stage trained: .* by \d+\.\d+ nats an answer"
+        changed(dpo, backend=backend),
+        r"The reference moved while the stage trained: .* by \d+\.\d+ nats an answer",
     )
 
 
@@ -148,11 +167,16 @@ def test_a_start_adapter_that_is_written_to_meanwhile(dpo, stage2, tmp_path, mon
     right = trainers.Sealed.training_step
 
     def write(*given):
-        (start / "adapter_config.json").write_text((stage2 / "adapter_config.json").read_text() + "\n")
+        (start / "adapter_config.json").write_text(
+            (stage2 / "adapter_config.json").read_text() + "\n"
+        )
         return right(*given)
 
     monkeypatch.setattr(trainers.Sealed, "training_step", write)
-    refused(changed(dpo, start=str(start)), "start changed while the stage that started from them trained")
+    refused(
+        changed(dpo, start=str(start)),
+        "start changed while the stage that started from them trained",
+    )
 
 
 def test_rows_padded_together_that_see_one_another(sft, tmp_path, monkeypatch):
@@ -187,7 +211,9 @@ def test_how_much_packing_may_differ(dtype, allowed):
     one, tokens = torch.tensor([-2.0, -3.0]), torch.tensor([600, 900])
 
     def problem(together, tokens=tokens):
-        return checks.check_packing(checks.Compared(one, together, tokens, dtype), "another").problem
+        return checks.check_packing(
+            checks.Compared(one, together, tokens, dtype), "another"
+        ).problem
 
     assert not problem(one + 0.9 * allowed)
     assert f"more than {allowed:g}. Use another." in problem(one + 1.1 * allowed)
@@ -203,8 +229,18 @@ def test_how_much_packing_may_differ(dtype, allowed):
     ("usual", "off", "lean", "problem"),
     [
         (0.05, 0.14, 0.049, ""),
-        (0.05, 0.16, 0.0, "by 0.1600 nats a token, more than 0.15: rounding makes 0.05 of each row alone."),
-        (0.05, 0.14, -0.06, "by 0.0600 nats on average, more than 0.05: rounding makes 0.05 of each row alone."),
+        (
+            0.05,
+            0.16,
+            0.0,
+            "by 0.1600 nats a token, more than 0.15: rounding makes 0.05 of each row alone.",
+        ),
+        (
+            0.05,
+            0.14,
+            -0.06,
+            "by 0.0600 nats on average, more than 0.05: rounding makes 0.05 of each row alone.",
+        ),
         (0.05, math.nan, 0.0, "by nan nats a token"),
         (0.05, 0.05, math.nan, "by nan nats on average"),
         (0.0, 9e-5, 9e-5, ""),
@@ -220,21 +256,31 @@ def test_how_far_from_float32_packed_rows_may_be(usual, off, lean, problem):
 
 def test_a_quarter_of_512_tokens_may_be_twice_as_far_from_float32():
     assert not rounding_problem([96, 32], 0.05, 0.29, 0.09)
-    assert rounding_problem([96, 32], 0.05, 0.31, 0.0) and rounding_problem([96, 32], 0.05, 0.2, 0.11)
+    assert rounding_problem([96, 32], 0.05, 0.31, 0.0) and rounding_problem(
+        [96, 32], 0.05, 0.2, 0.11
+    )
 
 
 def rounding_problem(tokens: list[int], *told: float) -> str:
     nothing = torch.zeros(0)
-    proof = checks.Compared(nothing, nothing, torch.tensor(tokens), torch.bfloat16, checks.Rounding(*told))
+    proof = checks.Compared(
+        nothing, nothing, torch.tensor(tokens), torch.bfloat16, checks.Rounding(*told)
+    )
     return " ".join(check.problem for check in checks.check_rounding(proof, "another")).strip()
 
 
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"loss": 0.7, "reward": 0.0, "log_prob_gap": 0.0}, "the DPO loss is 0.700000, not ln 2 = 0.693147"),
+        (
+            {"loss": 0.7, "reward": 0.0, "log_prob_gap": 0.0},
+            "the DPO loss is 0.700000, not ln 2 = 0.693147",
+        ),
         ({"loss": 0.6931, "reward": 0.02, "log_prob_gap": 0.0}, "a reward is 0.020000, not 0"),
-        ({"loss": 0.6931, "reward": 0.0, "log_prob_gap": 0.5}, "differ from its reference's by 0.5000 nats"),
+        (
+            {"loss": 0.6931, "reward": 0.0, "log_prob_gap": 0.5},
+            "differ from its reference's by 0.5000 nats",
+        ),
         ({"loss": math.nan, "reward": 0.0, "log_prob_gap": 0.0}, "the DPO loss is nan"),
     ],
 )
@@ -253,7 +299,10 @@ def test_a_matrix_that_the_optimizer_lacks(sft, monkeypatch, backend):
         return optimizer
 
     monkeypatch.setattr(Trainer, "create_optimizer", forget)
-    refused(changed(sft, backend=backend), "1 LoRA matrices are not the optimizer's, the first is .*lora_")
+    refused(
+        changed(sft, backend=backend),
+        "1 LoRA matrices are not the optimizer's, the first is .*lora_",
+    )
 
 
 def test_an_optimizer_that_keeps_its_moments_in_16_bit(sft, monkeypatch):
@@ -275,7 +324,9 @@ def test_an_optimizer_that_keeps_its_moments_in_16_bit(sft, monkeypatch):
 
 def test_an_adapter_that_does_not_move(sft):
     """Rates so small that float32 adds nothing; only B, which starts at zero, seems to follow."""
-    refused(changed(sft, learning_rate=1e-30, epochs=3), r"Only \d\d\.\d % of the LoRA elements moved")
+    refused(
+        changed(sft, learning_rate=1e-30, epochs=3), r"Only \d\d\.\d % of the LoRA elements moved"
+    )
 
 
 @BOTH
@@ -293,7 +344,9 @@ def test_a_matrix_that_does_not_move(sft, monkeypatch, backend):
 
 
 def test_a_loss_that_is_no_number_stops_the_stage(sft):
-    with pytest.raises(WorkError, match=r"of stage2 is (nan|inf) at step \d+ of 7. Lower stage2.learning_rate"):
+    with pytest.raises(
+        WorkError, match=r"of stage2 is (nan|inf) at step \d+ of 7. Lower stage2.learning_rate"
+    ):
         train(changed(sft, learning_rate=1e30))
 
 

@@ -7,12 +7,20 @@ import torch
 import trl.trainer.utils as trl_utils
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 
-from tasks.core.training import cpu_kernel
+from tasks.core.training.backends import cpu_kernel
 
 
 def call(hidden, weight, targets, temperature=1.0, logit_scale=1.0):
     return trl_utils._ChunkedLogProbFunction.apply(
-        hidden, weight, None, targets, temperature, 8192, None, logit_scale, ("entropy", "mean_logits", "is_top1")
+        hidden,
+        weight,
+        None,
+        targets,
+        temperature,
+        8192,
+        None,
+        logit_scale,
+        ("entropy", "mean_logits", "is_top1"),
     )
 
 
@@ -26,10 +34,16 @@ def case():
     """More targets than one part of the calculation holds; the head is frozen, as under LoRA."""
     generator = torch.Generator().manual_seed(1)
     hidden = torch.randn(700, 16, generator=generator).requires_grad_()
-    return hidden, torch.randn(50, 16, generator=generator), torch.randint(50, (700,), generator=generator)
+    return (
+        hidden,
+        torch.randn(50, 16, generator=generator),
+        torch.randint(50, (700,), generator=generator),
+    )
 
 
-@pytest.mark.parametrize("options", [{}, {"temperature": 0.7}, {"logit_scale": 0.5, "temperature": 2.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0.7}, {"logit_scale": 0.5, "temperature": 2.0}]
+)
 def test_values_and_gradients_are_those_of_a_plain_log_softmax(case, options):
     hidden, weight, targets = case
     log_probs, *_, top = call(hidden, weight, targets, **options)
@@ -37,7 +51,9 @@ def test_values_and_gradients_are_those_of_a_plain_log_softmax(case, options):
     expected = torch.log_softmax(logits, dim=-1).gather(1, targets[:, None])[:, 0]
     torch.testing.assert_close(log_probs, expected)
     assert torch.equal(top.bool(), logits.argmax(-1) == targets)
-    gradients = [torch.autograd.grad(told.square().sum(), hidden)[0] for told in (log_probs, expected)]
+    gradients = [
+        torch.autograd.grad(told.square().sum(), hidden)[0] for told in (log_probs, expected)
+    ]
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
 
 

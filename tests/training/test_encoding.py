@@ -7,9 +7,9 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from tasks.core.errors import WorkError
-from tasks.core.training import encoding
-from tasks.core.training.encoding import encode_chats, encode_once, encode_rows
-from tasks.core.training.rows import IGNORED
+from tasks.core.training.rows import encoding
+from tasks.core.training.rows.encoding import encode_chats, encode_once, encode_rows
+from tasks.core.training.rows.selection import IGNORED
 from tests.tiny import CHATML, chat_rows, make_tokenizer, preference_pairs
 
 TURNS = [
@@ -28,7 +28,9 @@ def tokenizer():
 
 
 def runs_of(tokenizer, labels):
-    text = tokenizer.decode([label if label != IGNORED else tokenizer.pad_token_id for label in labels])
+    text = tokenizer.decode(
+        [label if label != IGNORED else tokenizer.pad_token_id for label in labels]
+    )
     return [run for run in text.split("<|endoftext|>") if run]
 
 
@@ -48,9 +50,13 @@ def byte_level() -> Tokenizer:
 
 
 def sentence_pieces() -> Tokenizer:
-    """As Mistral's: spaces are letters, one is put first, and what is unknown falls apart into bytes."""
+    """As Mistral's: spaces are letters, one is put first, and what is unknown falls apart into
+    bytes.
+    """
     core = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
     return core
 
 
@@ -68,30 +74,47 @@ def test_a_token_is_trained_if_all_its_characters_are_an_answers(family):
             show_progress=False,
         ),
     )
-    core.add_special_tokens([AddedToken("<|im_end|>", special=True), AddedToken("<|pad|>", special=True)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|pad|>")
+    core.add_special_tokens(
+        [AddedToken("<|im_end|>", special=True), AddedToken("<|pad|>", special=True)]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|pad|>"
+    )
     tokenizer.chat_template = CHATML
     chats = [[*TURNS[:1], {"role": "assistant", "content": odd}, *TURNS[2:]] for odd in ODD]
     across = 0
     for chat, (ids, labels) in zip(chats, encode_chats(tokenizer, chats), strict=True):
         text, spans = tokenizer.apply_chat_template(chat, tokenize=False), []
         for turn in (1, 3):
-            start = len(tokenizer.apply_chat_template(chat[:turn], tokenize=False, add_generation_prompt=True))
+            start = len(
+                tokenizer.apply_chat_template(
+                    chat[:turn], tokenize=False, add_generation_prompt=True
+                )
+            )
             spans.append((start, start + len(chat[turn]["content"] + "<|im_end|>")))
         told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         places = told["offset_mapping"]
-        inside = [any(start <= first and last <= end for start, end in spans) for first, last in places]
-        wanted = [token if ok else IGNORED for token, ok in zip(told["input_ids"], inside, strict=True)]
+        inside = [
+            any(start <= first and last <= end for start, end in spans) for first, last in places
+        ]
+        wanted = [
+            token if ok else IGNORED for token, ok in zip(told["input_ids"], inside, strict=True)
+        ]
         assert (ids, labels) == (told["input_ids"], wanted)
         across += sum(first < start < last for first, last in places for start, _ in spans)
     assert across, "no token reached across a border"
 
 
 def test_the_prompt_of_a_trained_answer_is_what_serving_renders(tokenizer):
-    """The inserted system message and the header of the assistant's turn are in it, as at inference."""
+    """The inserted system message and the header of the assistant's turn are in it, as at
+    inference.
+    """
     ids, labels = next(encode_chats(tokenizer, [TURNS[:2]]))
     first = next(place for place, label in enumerate(labels) if label != IGNORED)
-    assert ids[:first] == tokenizer.apply_chat_template(TURNS[:1], add_generation_prompt=True)["input_ids"]
+    assert (
+        ids[:first]
+        == tokenizer.apply_chat_template(TURNS[:1], add_generation_prompt=True)["input_ids"]
+    )
 
 
 def test_whole_text_trains_every_token(tokenizer):
@@ -102,7 +125,9 @@ def test_whole_text_trains_every_token(tokenizer):
 
 def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
     pairs = preference_pairs(3)
-    for pair, row in zip(pairs, encode_rows(tokenizer, pairs, "dpo", whole_text=False), strict=True):
+    for pair, row in zip(
+        pairs, encode_rows(tokenizer, pairs, "dpo", whole_text=False), strict=True
+    ):
         for side in ("chosen", "rejected"):
             text = tokenizer.apply_chat_template([*pair["prompt"], *pair[side]], tokenize=False)
             assert tokenizer.decode(row["prompt_ids"] + row[f"{side}_ids"]) == text.rstrip("\n")
@@ -113,21 +138,38 @@ def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
     ("old", "new", "told"),
     [
         ("message['content'] + '<|im_end|>'", "message['content']", "without EOS '<|im_end|>'"),
-        ("message['content'] + '<|im_end|>'", "message['content'] | upper + '<|im_end|>'", "renders the answer 'hold'"),
-        ("{{- '<|im_start|>assistant\\n' }}", "{{- '<|im_start|>model\\n' }}", "does not extend the prompt"),
+        (
+            "message['content'] + '<|im_end|>'",
+            "message['content'] | upper + '<|im_end|>'",
+            "renders the answer 'hold'",
+        ),
+        (
+            "{{- '<|im_start|>assistant\\n' }}",
+            "{{- '<|im_start|>model\\n' }}",
+            "does not extend the prompt",
+        ),
     ],
 )
-def test_a_template_that_training_and_serving_read_differently_is_refused(tokenizer, old, new, told):
+def test_a_template_that_training_and_serving_read_differently_is_refused(
+    tokenizer, old, new, told
+):
     other = make_tokenizer()
     assert old in other.chat_template
     other.chat_template = other.chat_template.replace(old, new)
     with pytest.raises(WorkError, match=told):
-        next(encode_chats(other, [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "hold"}]]))
+        next(
+            encode_chats(
+                other,
+                [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "hold"}]],
+            )
+        )
 
 
 @pytest.fixture
 def once(tokenizer, tmp_path, monkeypatch):
-    """once(rows, method, read): as a stage asks for them; `once.made` tells how often tokens were made."""
+    """once(rows, method, read): as a stage asks for them; `once.made` tells how often tokens were
+    made.
+    """
 
     def ask(rows, method="sft", read="rows"):
         return encode_once(tmp_path, {"read": read}, tokenizer, rows, method, False)
@@ -166,6 +208,9 @@ def test_damaged_tokens_and_what_a_killed_process_left_are_made_anew(once, tmp_p
     Path(part / file.name).write_bytes(b"PAR1")
     file.write_bytes(file.read_bytes()[:-40] + b"\0" * 40)
     assert once(chat_rows(9)) == right
-    assert "the tokens kept for this stage are not used: tokens.parquet is missing or damaged" in caplog.text
+    assert (
+        "the tokens kept for this stage are not used: tokens.parquet is missing or damaged"
+        in caplog.text
+    )
     assert once.made == 2
     assert not part.parent.exists()

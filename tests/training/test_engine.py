@@ -1,16 +1,18 @@
-"""The engine computes what PEFT computes, packed or alone, for each family, checkpointed or not, NF4 or not."""
+"""The engine computes what PEFT computes, packed or alone, for each family, checkpointed or not,
+NF4 or not.
+"""
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
-from tasks.core.settings import Training
+from tasks.core.settings.tree import Training
 from tasks.core.training.engine.decoder import Engine, obstacle
 from tasks.core.training.engine.packs import pack_of
-from tasks.core.training.machine import Machine
-from tasks.core.training.model import keep_dequantized, load_policy, lora_weights
-from tasks.core.training.rows import IGNORED
+from tasks.core.training.hardware.machine import Machine
+from tasks.core.training.policy.model import keep_dequantized, load_policy, lora_weights
+from tasks.core.training.rows.selection import IGNORED
 
 FAMILIES = ("llama", "qwen2", "mistral")
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -19,9 +21,16 @@ VOCABULARY = 300
 
 
 def config_of(family: str, **changes):
-    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": VOCABULARY}
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 3,
+        "vocab_size": VOCABULARY,
+    }
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
-    return AutoConfig.for_model(family, **(sizes | heads | {"attn_implementation": "sdpa"} | changes))
+    return AutoConfig.for_model(
+        family, **(sizes | heads | {"attn_implementation": "sdpa"} | changes)
+    )
 
 
 def policy_of(family: str, dtype: torch.dtype = torch.float32, targets=ALL, **changes) -> PeftModel:
@@ -31,7 +40,9 @@ def policy_of(family: str, dtype: torch.dtype = torch.float32, targets=ALL, **ch
     for name, weight in model.named_parameters():
         if name.endswith("bias") or "norm" in name:
             weight.data.add_(0.3 * torch.randn_like(weight))
-    policy = get_peft_model(model.to(dtype), LoraConfig(r=4, lora_alpha=8, target_modules=targets, bias="none"))
+    policy = get_peft_model(
+        model.to(dtype), LoraConfig(r=4, lora_alpha=8, target_modules=targets, bias="none")
+    )
     return with_adapter(policy)
 
 
@@ -74,7 +85,9 @@ def answers_of(rows: list[dict]) -> list[tuple[list[int], list[int]]]:
             told.append((row["input_ids"], row["labels"]))
             continue
         for side in ("chosen_ids", "rejected_ids"):
-            told.append((row["prompt_ids"] + row[side], [IGNORED] * len(row["prompt_ids"]) + row[side]))
+            told.append(
+                (row["prompt_ids"] + row[side], [IGNORED] * len(row["prompt_ids"]) + row[side])
+            )
     return told
 
 
@@ -110,11 +123,16 @@ def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_d
     """In one group, q and k have other ranks than v, and gate has none beside up."""
     targets = [name for name in ALL if name != "gate_proj"]
     settings = Training(
-        lora_rank=4, lora_alpha=8, target_modules=targets, module_ranks={"q_proj": 6, "k_proj": 1, "down_proj": 2}
+        lora_rank=4,
+        lora_alpha=8,
+        target_modules=targets,
+        module_ranks={"q_proj": 6, "k_proj": 1, "down_proj": 2},
     )
     policy = with_adapter(load_policy(base, None, settings, Machine("cpu", torch.float32, "")))
     layers = policy.get_base_model().model.layers[1]
-    modules = {name: getattr(layers.self_attn, name, None) or getattr(layers.mlp, name) for name in targets}
+    modules = {
+        name: getattr(layers.self_attn, name, None) or getattr(layers.mlp, name) for name in targets
+    }
     assert {name: module.r["default"] for name, module in modules.items()} == {
         name: settings.rank_of(name) for name in targets
     }
@@ -127,15 +145,22 @@ def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_d
 
 
 def alike_rows() -> list[dict]:
-    """Conversations and a pair that begin alike: up to an untrained token, up to a trained one, as far as one goes, and
-    one that is there twice."""
+    """Conversations and a pair that begin alike: up to an untrained token, up to a trained one, as
+    far as one goes, and one that is there twice.
+    """
     first, other, third, fourth = sft_rows()
     rows = [first]
     for shared, row in ((9, other), (13, third), (17, fourth)):
         ids, labels = (first[name][:shared] + row[name] for name in ("input_ids", "labels"))
         rows.append({"input_ids": ids, "labels": labels})
     pair = pair_rows()[0]
-    return [*rows, pair, fourth, pair | {"prompt_ids": first["input_ids"][:9] + pair["prompt_ids"]}, rows[2]]
+    return [
+        *rows,
+        pair,
+        fourth,
+        pair | {"prompt_ids": first["input_ids"][:9] + pair["prompt_ids"]},
+        rows[2],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +178,9 @@ def test_packed_log_probs_and_gradients_are_pefts_of_each_row_alone(family, rows
     for name, gradient in gradients.items():
         assert gradient.dtype == torch.float32
         assert torch.allclose(gradient, wanted_gradients[name], atol=1e-4, rtol=1e-3), name
-    assert torch.allclose(by_peft(policy, rows), wanted, atol=1e-4)  # PEFT's own forward pass still works
+    assert torch.allclose(
+        by_peft(policy, rows), wanted, atol=1e-4
+    )  # PEFT's own forward pass still works
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -193,11 +220,15 @@ def test_what_was_turned_is_not_kept_beside_what_it_became(rows):
     attention, float32 = policy.get_base_model().model.layers[0].self_attn, 4  # bytes
     queries, keys = attention.q_proj.out_features, attention.k_proj.out_features
     assert float32 * len(pack.ids) * queries in kept, "turned ones"
-    assert float32 * len(pack.ids) * (queries + 2 * keys) not in kept, "with keys and values, as they were"
+    assert float32 * len(pack.ids) * (queries + 2 * keys) not in kept, (
+        "with keys and values, as they were"
+    )
 
 
 def test_an_adapter_on_some_layers_only():
-    policy = policy_of("llama", targets=["q_proj", "v_proj", "down_proj"], attention_bias=True, mlp_bias=True)
+    policy = policy_of(
+        "llama", targets=["q_proj", "v_proj", "down_proj"], attention_bias=True, mlp_bias=True
+    )
     wanted = by_peft(policy, sft_rows())
     gradients = gradients_of(policy, wanted)
     sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
@@ -217,11 +248,15 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
     )
     told = []
     for kept in (False, True):
-        model = AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=quantized, dtype=dtype)
+        model = AutoModelForCausalLM.from_pretrained(
+            tmp_path, quantization_config=quantized, dtype=dtype
+        )
         if kept:
             keep_dequantized(model)
         torch.manual_seed(2)
-        policy = with_adapter(get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL)))
+        policy = with_adapter(
+            get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL))
+        )
         sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
         told.append((sums.detach(), gradients_of(policy, sums)))
     # in bf16 one rounds the adapter's product before it is added
@@ -250,8 +285,16 @@ def test_lora_weights_in_16_bit_are_refused():
     ("family", "changes", "told"),
     [
         ("qwen2", {}, None),
-        ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}, "of type dynamic"),
-        ("mistral", {"sliding_window": 256}, "a window of 256 tokens, less than training.max_length=512"),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+            "of type dynamic",
+        ),
+        (
+            "mistral",
+            {"sliding_window": 256},
+            "a window of 256 tokens, less than training.max_length=512",
+        ),
         ("mistral", {"sliding_window": 4096}, None),
         ("qwen2", {"sliding_window": 256, "use_sliding_window": False}, None),
         ("qwen2", {"hidden_act": "gelu"}, "activation is gelu"),

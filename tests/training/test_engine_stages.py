@@ -1,4 +1,6 @@
-"""Whole stages on the engine: they train what TRL trains, resume to the bit, and say when they cannot."""
+"""Whole stages on the engine: they train what TRL trains, resume to the bit, and say when they
+cannot.
+"""
 
 import json
 import math
@@ -13,14 +15,16 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.settings import Training
-from tasks.core.training import planner, stage
-from tasks.core.training.costs import peak_gib, shape_of
-from tasks.core.training.engine import attention, sequences
-from tasks.core.training.engine.sequences import sequences_of
-from tasks.core.training.engine.trainers import EngineSFT
-from tasks.core.training.machine import Machine
-from tasks.core.training.model import load_policy, read_config
+from tasks.core.settings.tree import Training
+from tasks.core.training import stage
+from tasks.core.training.backends.engine import EngineSFT
+from tasks.core.training.engine import attention
+from tasks.core.training.hardware.machine import Machine
+from tasks.core.training.planning import planner
+from tasks.core.training.planning.costs import peak_gib, shape_of
+from tasks.core.training.policy.model import load_policy, read_config
+from tasks.core.training.rows import sequences
+from tasks.core.training.rows.sequences import sequences_of
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked
 
@@ -37,11 +41,18 @@ def update(spec, start: Path | None = None) -> torch.Tensor:
     """What a stage added to its adapter, as one vector."""
     after = load_file(Path(spec.out) / "adapter_model.safetensors")
     before = load_file(start / "adapter_model.safetensors") if start else None
-    return torch.cat([(after[name] - before[name] if before else after[name]).flatten() for name in sorted(after)])
+    return torch.cat(
+        [
+            (after[name] - before[name] if before else after[name]).flatten()
+            for name in sorted(after)
+        ]
+    )
 
 
 def told(spec) -> list[dict]:
-    lines = [json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()
+    ]
     return [line for line in lines if "loss" in line]
 
 
@@ -74,8 +85,12 @@ def test_dpo_trains_what_trl_trains(dpo, stage2, tmp_path):
     assert torch.nn.functional.cosine_similarity(one, other, dim=0) >= 0.99
     start = checked(engine.out)
     assert start["dpo_loss"] == pytest.approx(math.log(2), abs=1e-6)
-    assert start["dpo_reward"] == start["dpo_log_prob_gap"] == start["dpo_reference_at_the_end"] == 0
-    assert max(start["packed_against_alone_at_start"], start["packed_against_alone_at_the_end"]) < 2e-2
+    assert (
+        start["dpo_reward"] == start["dpo_log_prob_gap"] == start["dpo_reference_at_the_end"] == 0
+    )
+    assert (
+        max(start["packed_against_alone_at_start"], start["packed_against_alone_at_the_end"]) < 2e-2
+    )
     for line, wanted in zip(told(engine), told(trl), strict=True):
         assert line["loss"] == pytest.approx(wanted["loss"], abs=1e-2)
         assert line["reward_margin"] == pytest.approx(wanted["reward_margin"], abs=2e-2)
@@ -88,10 +103,14 @@ def test_the_plan_changes_no_loss(sft, tmp_path):
     for memory in (64, 1.15 * peak_gib(shape, 130, shape.layers, nf4=False)):
         spec = changed(sft, backend="engine", memory_gib=memory, out=str(tmp_path / str(memory)))
         Path(spec.out).mkdir()
-        lines.append((train(spec)["plan"], [(line["loss"], line["grad_norm"]) for line in told(spec)]))
+        lines.append(
+            (train(spec)["plan"], [(line["loss"], line["grad_norm"]) for line in told(spec)])
+        )
     (roomy, wanted), (tight, found) = lines
     assert "0 of 2 layers" in roomy
-    assert "1 of 2 layers" in tight  # the other's backward pass comes first, when all it would have kept is needed
+    assert (
+        "1 of 2 layers" in tight
+    )  # the other's backward pass comes first, when all it would have kept is needed
     assert torch.tensor(found) == pytest.approx(torch.tensor(wanted), rel=2e-2)
 
 
@@ -102,8 +121,14 @@ def test_a_base_kept_as_nf4_gives_the_same_adapter(sft, tmp_path):
         Path(spec.out).mkdir()
         train(spec)
         tensors = load_file(Path(spec.out) / "adapter_model.safetensors")
-        trained.append(torch.cat([tensor.flatten() for name, tensor in sorted(tensors.items()) if "lora_B" in name]))
-    assert torch.cosine_similarity(*trained, dim=0) > 0.999  # B was zero: all of it is what was learnt
+        trained.append(
+            torch.cat(
+                [tensor.flatten() for name, tensor in sorted(tensors.items()) if "lora_B" in name]
+            )
+        )
+    assert (
+        torch.cosine_similarity(*trained, dim=0) > 0.999
+    )  # B was zero: all of it is what was learnt
 
 
 def test_what_the_engine_trained_peft_loads_and_computes_the_same(sft):
@@ -121,7 +146,10 @@ def test_what_the_engine_trained_peft_loads_and_computes_the_same(sft):
     config = json.loads((Path(spec.out) / "adapter_config.json").read_text())
     trl = json.loads((Path(train_by_trl(sft)) / "adapter_config.json").read_text())
     assert config == trl
-    names = [set(load_file(Path(out) / "adapter_model.safetensors")) for out in (spec.out, f"{spec.out}-trl")]
+    names = [
+        set(load_file(Path(out) / "adapter_model.safetensors"))
+        for out in (spec.out, f"{spec.out}-trl")
+    ]
     assert names[0] == names[1]
 
 
@@ -158,7 +186,10 @@ def test_single_modules_have_ranks_of_their_own(sft, dpo, tmp_path):
     assert found == {name: ranks.get(name, 4) for name in Training().target_modules}
     for line, wanted in zip(told(engine), told(trl), strict=True):
         assert line["loss"] == pytest.approx(wanted["loss"], rel=1e-2)
-    assert train(changed(dpo, backend="engine", module_ranks=ranks, start=engine.out))["backend"] == "engine"
+    assert (
+        train(changed(dpo, backend="engine", module_ranks=ranks, start=engine.out))["backend"]
+        == "engine"
+    )
 
 
 def test_packs_whose_rows_see_one_another_stop_the_stage(sft, tmp_path, monkeypatch):
@@ -170,23 +201,36 @@ def test_packs_whose_rows_see_one_another_stop_the_stage(sft, tmp_path, monkeypa
 
     kept = attention._attend_by_segment
     monkeypatch.setattr(attention, "_attend_by_segment", leak)
-    with pytest.raises(WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"):
+    with pytest.raises(
+        WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"
+    ):
         train(changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive"))))
 
 
 def test_a_row_that_is_packed_behind_another_ones_token_stops_the_stage(sft, tmp_path, monkeypatch):
     """As if two rows began alike one token longer than they do."""
     kept = sequences.alike
-    monkeypatch.setattr(sequences, "alike", lambda one, other: min(kept(one, other) + 1, len(one), len(other)))
-    with pytest.raises(WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"):
+    monkeypatch.setattr(
+        sequences, "alike", lambda one, other: min(kept(one, other) + 1, len(one), len(other))
+    )
+    with pytest.raises(
+        WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"
+    ):
         train(changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive"))))
 
 
 def attentive(spec, folder: Path, louder: int = 1) -> Path:
-    """The base with weights so large that what a token attends to matters, unlike in one with random weights."""
+    """The base with weights so large that what a token attends to matters, unlike in one with
+    random weights.
+    """
     model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=torch.bfloat16)
     for layer in model.model.layers:
-        for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj, layer.mlp.up_proj):
+        for projection in (
+            layer.self_attn.q_proj,
+            layer.self_attn.k_proj,
+            layer.self_attn.v_proj,
+            layer.mlp.up_proj,
+        ):
             projection.weight.data *= 20
         layer.self_attn.o_proj.weight.data *= louder
     model.model.norm.weight.data *= louder
@@ -196,24 +240,35 @@ def attentive(spec, folder: Path, louder: int = 1) -> Path:
 
 
 def test_attentive_weights_pass_where_nothing_leaks(sft, tmp_path):
-    spec = changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive")), learning_rate=1e-2)
+    spec = changed(
+        sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive")), learning_rate=1e-2
+    )
     train(spec)
     found = checked(spec.out)
-    assert max(found["packed_against_alone_at_start"], found["packed_against_alone_at_the_end"]) < 2e-2
+    assert (
+        max(found["packed_against_alone_at_start"], found["packed_against_alone_at_the_end"]) < 2e-2
+    )
     assert 0 < max(found["off_from_float32_at_start"], found["off_from_float32_at_the_end"]) < 5e-2
 
 
 def test_an_adapter_that_peft_would_compute_otherwise_stops_the_stage(sft, monkeypatch):
     """As if the engine trained with copies of the adapter that never follow it."""
     monkeypatch.setattr("tasks.core.training.engine.decoder.Engine.refresh", lambda engine: None)
-    with pytest.raises(WorkError, match="Log-probs of rows packed together are off from float32's by"):
+    with pytest.raises(
+        WorkError, match="Log-probs of rows packed together are off from float32's by"
+    ):
         train(changed(sft, backend="engine", learning_rate=5e-2, epochs=2))
 
 
 def test_no_memory_for_any_plan_is_refused_with_what_would_fit(sft):
-    with pytest.raises(RequestError, match=r"takes \d\.\d GiB at least, but only 0.0001 GiB are there. No length fits"):
+    with pytest.raises(
+        RequestError,
+        match=r"takes \d\.\d GiB at least, but only 0.0001 GiB are there. No length fits",
+    ):
         train(changed(sft, backend="engine", memory_gib=0.0001))
     shape = shape_of(read_config(Path(sft.base)), Training(**sft.training), CPU)
     cap = peak_gib(shape, 64, shape.layers, nf4=True) * 1.07
-    with pytest.raises(RequestError, match=r"training.max_length=64 and training.base_weights=nf4 would fit\."):
+    with pytest.raises(
+        RequestError, match=r"training.max_length=64 and training.base_weights=nf4 would fit\."
+    ):
         train(changed(sft, backend="engine", memory_gib=cap))

@@ -10,12 +10,12 @@ from flows.commands.run import plan
 from flows.commands.train import plan_card
 from tasks.core.data.base_folder import base_config
 from tasks.core.errors import RequestError
-from tasks.core.profiles import load
-from tasks.core.records import TrainingSpec
-from tasks.core.rehearsal import expected
-from tasks.core.specs import training_spec
-from tasks.core.training.cards import CARDS, Card, card_of
-from tasks.core.training.forecast import forecast
+from tasks.core.preflight.rehearsal import expected
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.profiles import load
+from tasks.core.training.hardware.datasheets import CARDS, Card, card_of
+from tasks.core.training.planning.forecast import forecast
+from tasks.core.training.spec import training_spec
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed
@@ -29,7 +29,9 @@ def spec_of(stage: str, tmp_path, **changes) -> TrainingSpec:
 
 def told_for(text: str, stage: str, tmp_path, **changes) -> dict:
     config = base_config(SETTINGS.model.base, tmp_path)
-    return forecast(spec_of(stage, tmp_path, **changes), config, expected(SETTINGS, stage), card_of(text))
+    return forecast(
+        spec_of(stage, tmp_path, **changes), config, expected(SETTINGS, stage), card_of(text)
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,14 +51,21 @@ def test_a_card_is_named_or_sized(text, name, gib):
 
 
 def test_an_unknown_card_is_refused_with_those_that_are_known():
-    with pytest.raises(RequestError, match="--card banana is neither a size in GiB .* known cards: RTX 4060, .*H200"):
+    with pytest.raises(
+        RequestError,
+        match="--card banana is neither a size in GiB .* known cards: RTX 4060, .*H200",
+    ):
         card_of("banana")
 
 
 def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has(tmp_path):
     told = [told_for(text, "stage1", tmp_path) for text in ("12gb", "24gb", "L40S", "80gb", "H200")]
-    assert all(line["peak_gib"] < gib - 1 for line, gib in zip(told, (12, 24, 45, 80, 140), strict=True))
-    assert all(late["step_s"] < early["step_s"] for early, late in zip(told, told[1:], strict=False))
+    assert all(
+        line["peak_gib"] < gib - 1 for line, gib in zip(told, (12, 24, 45, 80, 140), strict=True)
+    )
+    assert all(
+        late["step_s"] < early["step_s"] for early, late in zip(told, told[1:], strict=False)
+    )
     assert {line["steps"] for line in told} == {25_000}
     assert told[0]["base_weights"] == "nf4"
     assert told[-1]["base_weights"] == "bf16"
@@ -67,16 +76,25 @@ def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
     """The stage's plan for a card of 8 GB."""
     settings = load(profile, overrides).settings
     config = base_config(settings.model.base, tmp_path)
-    return forecast(training_spec(settings, stage, {}, tmp_path), config, expected(settings, stage), card_of("8gb"))
+    return forecast(
+        training_spec(settings, stage, {}, tmp_path),
+        config,
+        expected(settings, stage),
+        card_of("8gb"),
+    )
 
 
 def test_what_would_fit_is_told_in_tokens_as_max_length_counts_them(tmp_path):
     """A pair of up to 1,600 tokens takes half as many more with its other answer."""
     told = forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16")["problem"]
-    most, length = re.search(r"rows of up to (\d+) tokens .* training\.max_length=(\d+) would fit", told).groups()
+    most, length = re.search(
+        r"rows of up to (\d+) tokens .* training\.max_length=(\d+) would fit", told
+    ).groups()
     assert int(most) == 2_400
     shorter = [f"training.max_length={length}", f"synthesis.token_budget={length}"]
-    assert "problem" not in forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16", *shorter)
+    assert "problem" not in forecast_of(
+        "stage3", tmp_path, "kospi-7b", "training.lora_rank=16", *shorter
+    )
 
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
@@ -126,8 +144,8 @@ def test_rows_that_are_there_are_measured_and_make_the_steps_that_training_makes
 
 def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monkeypatch):
     """Training keeps 1 % of them, and 500 at most: here of 400, and 2 at most."""
-    monkeypatch.setattr("tasks.core.training.rows._EVAL_MOST", 2)
-    monkeypatch.setattr("tasks.core.training.forecast._ROWS_LOOKED_AT", 100)
+    monkeypatch.setattr("tasks.core.training.rows.selection._EVAL_MOST", 2)
+    monkeypatch.setattr("tasks.core.training.planning.forecast._ROWS_LOOKED_AT", 100)
     write_jsonl(Path(sft.rows), chat_rows(400))
     config = json.loads((base / "config.json").read_text())
     assert forecast(sft, config, (0, 0), Card("", 8))["rows"] == 398
@@ -135,7 +153,10 @@ def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monk
 
 @pytest.mark.parametrize(
     ("config", "told"),
-    [({"model_type": "news"}, "Unrecognized model identifier: news. Take"), ({}, "'model_type'. Take")],
+    [
+        ({"model_type": "news"}, "Unrecognized model identifier: news. Take"),
+        ({}, "'model_type'. Take"),
+    ],
 )
 def test_a_base_that_transformers_does_not_know_has_no_plan(tmp_path, config, told):
     found = forecast(spec_of("stage1", tmp_path), config, (100, 100), card_of("24gb"))
@@ -149,7 +170,12 @@ def test_the_first_card_of_a_size_has_a_speed():
 
 def test_the_command_plans_without_market_download_or_network(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KOSPILOT_HOME", str(tmp_path))
-    plan_card("kospi-7b", ["stages.skip=[stage1]", f"market.dir={tmp_path / 'none'}"], "24gb", as_json=True)
+    plan_card(
+        "kospi-7b",
+        ["stages.skip=[stage1]", f"market.dir={tmp_path / 'none'}"],
+        "24gb",
+        as_json=True,
+    )
     told = json.loads(capsys.readouterr().out)
     assert (told["card"], told["gib"]) == ("RTX 4090", 24)
     assert [(line["stage"], line["lengths"]) for line in told["stages"]] == [
@@ -162,5 +188,7 @@ def test_the_command_plans_without_market_download_or_network(tmp_path, monkeypa
 
 
 def test_a_step_cannot_be_forced_on_a_card_that_is_not_here():
-    with pytest.raises(RequestError, match="^--card plans each stage as if it ran: leave --force out.$"):
+    with pytest.raises(
+        RequestError, match="^--card plans each stage as if it ran: leave --force out.$"
+    ):
         plan("kospi-7b", force=["stage1"], card="24gb")

@@ -23,4 +23,6 @@ def test_the_gpu_kernel_computes_what_plain_pytorch_does():
     """On rows wider than a block, and not a multiple of it."""
     pytest.importorskip("triton", reason="Triton is there on Linux only")
     hidden = {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, "-c", GPU_KERNEL], check=True, env=os.environ | hidden, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", GPU_KERNEL], check=True, env=os.environ | hidden, timeout=120
+    )

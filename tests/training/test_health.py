@@ -9,14 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.settings import Stage2, Training
-from tasks.core.training import health as health_module
+from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage as stage_module
-from tasks.core.training import trainers
-from tasks.core.training.checkpoints import published
-from tasks.core.training.health import Health
-from tasks.core.training.machine import look
+from tasks.core.training.backends import trl as trainers
+from tasks.core.training.hardware.machine import look
 from tasks.core.training.stage import train
+from tasks.core.training.watch import health as health_module
+from tasks.core.training.watch.checkpoints import published
+from tasks.core.training.watch.health import Health
 from tests.training.conftest import SCHEDULE, changed
 from tests.training.test_resume import adapter_digest
 
@@ -26,7 +26,9 @@ def lines(out) -> list[dict]:
 
 
 class Watched:
-    """A Health that is told of log lines, on a clock of its own; 1,000 positions a second unless slower."""
+    """A Health that is told of log lines, on a clock of its own; 1,000 positions a second unless
+    slower.
+    """
 
     fp16 = False
 
@@ -43,7 +45,10 @@ class Watched:
         self.positions += 10 * per_second
         state = SimpleNamespace(global_step=step, max_steps=1000)
         self.health.on_log(
-            SimpleNamespace(learning_rate=1e-4, fp16=self.fp16), state, None, {"loss": 1.0, "grad_norm": 1.0, **logs}
+            SimpleNamespace(learning_rate=1e-4, fp16=self.fp16),
+            state,
+            None,
+            {"loss": 1.0, "grad_norm": 1.0, **logs},
         )
 
 
@@ -54,7 +59,10 @@ def watched(monkeypatch) -> Watched:
 
 @pytest.mark.parametrize(("name", "value"), [("loss", float("nan")), ("grad_norm", float("inf"))])
 def test_a_figure_that_is_no_number_stops_the_stage(watched, name, value):
-    with pytest.raises(WorkError, match=f"{name} of stage2 is {value} at step 7 of 1000. Lower stage2.learning_rate"):
+    with pytest.raises(
+        WorkError,
+        match=f"{name} of stage2 is {value} at step 7 of 1000. Lower stage2.learning_rate",
+    ):
         watched.log(7, **{name: value})
 
 
@@ -86,7 +94,9 @@ def test_a_speed_that_halves_is_told_but_no_single_slow_line(watched):
         watched.log(step, per_second=400)
     assert watched.said == []
     watched.log(12, per_second=400)
-    assert watched.said == [(12, "Training fell from 1000 to 400 tokens/s. Does something else use the machine?")]
+    assert watched.said == [
+        (12, "Training fell from 1000 to 400 tokens/s. Does something else use the machine?")
+    ]
 
 
 def test_heat_and_memory_are_told(watched, monkeypatch):
@@ -107,7 +117,9 @@ def test_no_checkpoint_holds_a_loss_that_is_no_number(sft, monkeypatch):
     sound = [entry.name for entry in (Path(spec.out) / "checkpoints").glob("checkpoint-*")]
     assert "checkpoint-7" not in sound
     told = [line for line in lines(spec.out) if "loss" in line]
-    assert all(f"checkpoint-{line['step']}" not in sound for line in told if line["loss"] != line["loss"])
+    assert all(
+        f"checkpoint-{line['step']}" not in sound for line in told if line["loss"] != line["loss"]
+    )
 
 
 def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_path, plant):
@@ -116,7 +128,8 @@ def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_
     out.mkdir()
     train(changed(sft, out=str(out)))
     with pytest.raises(
-        WorkError, match=r"stage2 stopped at step 1 of 7, for training.max_minutes is over. Run the same"
+        WorkError,
+        match=r"stage2 stopped at step 1 of 7, for training.max_minutes is over. Run the same",
     ):
         train(changed(sft, max_minutes=1e-6, log_every=100, save_every=100))
     assert not (Path(sft.out) / "adapter_model.safetensors").exists()
@@ -128,7 +141,9 @@ def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_
 
 
 class Losses:
-    """Evaluations that tell the losses given, one after the other, whatever the policy; the last one for ever."""
+    """Evaluations that tell the losses given, one after the other, whatever the policy; the last
+    one for ever.
+    """
 
     def __init__(self, monkeypatch, losses: list[float]):
         def evaluate(trainer, *rest, **named):
@@ -137,17 +152,27 @@ class Losses:
             trainer.log(dict(told))
             return told
 
-        monkeypatch.setattr("tasks.core.training.trainers.SealedSFT.evaluate", evaluate)
+        monkeypatch.setattr("tasks.core.training.backends.trl.SealedSFT.evaluate", evaluate)
 
 
 def test_patience_ends_the_stage_and_takes_the_best_checkpoint(sft, tmp_path, monkeypatch, caplog):
     Losses(monkeypatch, [3.0, 2.0, 2.5, 2.6, 2.7, 1.0])
     spec = changed(sft, eval_every=1, patience=3, save_every=100, epochs=2)
     kept, best = stage_module.load_weights, []
-    monkeypatch.setattr(stage_module, "load_weights", lambda policy, saved: best.append(saved) or kept(policy, saved))
+    monkeypatch.setattr(
+        stage_module,
+        "load_weights",
+        lambda policy, saved: best.append(saved) or kept(policy, saved),
+    )
     metrics = train(spec)
     assert (metrics["best_step"], metrics["stopped_at_step"], metrics["eval_loss"]) == (2, 5, 2.0)
-    assert [line["eval_loss"] for line in lines(spec.out) if "eval_loss" in line] == [3.0, 2.0, 2.5, 2.6, 2.7]
+    assert [line["eval_loss"] for line in lines(spec.out) if "eval_loss" in line] == [
+        3.0,
+        2.0,
+        2.5,
+        2.6,
+        2.7,
+    ]
     assert "The loss on held-out rows rose from 2.0000 at step 2 to 2.6000." in metrics["warnings"]
     assert "rose from 2.0000" in (Path(spec.out) / "README.md").read_text()
     assert len(best) == 1
@@ -156,24 +181,34 @@ def test_patience_ends_the_stage_and_takes_the_best_checkpoint(sft, tmp_path, mo
     monkeypatch.setattr(stage_module, "save_adapter", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(short)
-    assert adapter_digest(Path(short.out) / "checkpoints" / "checkpoint-2") == adapter_digest(Path(spec.out))
+    assert adapter_digest(Path(short.out) / "checkpoints" / "checkpoint-2") == adapter_digest(
+        Path(spec.out)
+    )
 
 
-def test_a_stage_out_of_patience_that_was_stopped_before_its_adapter_was_written_trains_no_more(sft, monkeypatch):
+def test_a_stage_out_of_patience_that_was_stopped_before_its_adapter_was_written_trains_no_more(
+    sft, monkeypatch
+):
     Losses(monkeypatch, [2.0, 1.9, 2.5, 2.6, 1.0])
     spec = changed(sft, eval_every=1, patience=2, save_every=1)
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(stage_module, "save_adapter", lambda *arguments: 1 / 0)
         train(spec)
     metrics = train(spec)
-    assert (metrics["resumed_from"], metrics["best_step"], metrics["stopped_at_step"]) == ("checkpoint-4", 2, 4)
+    assert (metrics["resumed_from"], metrics["best_step"], metrics["stopped_at_step"]) == (
+        "checkpoint-4",
+        2,
+        4,
+    )
 
 
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_evaluating_in_between_changes_nothing_of_what_is_trained(sft, tmp_path, backend):
     digests = []
     for every in (0, 2):
-        spec = changed(sft, backend=backend, eval_every=every, epochs=2, out=str(tmp_path / f"every{every}"))
+        spec = changed(
+            sft, backend=backend, eval_every=every, epochs=2, out=str(tmp_path / f"every{every}")
+        )
         Path(spec.out).mkdir()
         train(spec)
         digests.append(adapter_digest(Path(spec.out)))
@@ -187,14 +222,20 @@ def test_patience_needs_evaluations_and_rows_to_make_them_on(sft, monkeypatch):
         Stage2(**SCHEDULE, patience=2)
     rows = Path(sft.rows)
     rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:12]))
-    with pytest.raises(RequestError, match="stage2.eval_every=1 needs held-out rows, but 12 rows are too few"):
+    with pytest.raises(
+        RequestError, match="stage2.eval_every=1 needs held-out rows, but 12 rows are too few"
+    ):
         train(changed(sft, eval_every=1))
 
 
 def test_what_changes_nothing_of_the_result_stays_out_of_the_key():
     plain = Stage2().result_settings()
     assert Stage2(eval_every=5).result_settings() == plain
-    assert Stage2(eval_every=5, patience=1).result_settings() == {**plain, "eval_every": 5, "patience": 1}
+    assert Stage2(eval_every=5, patience=1).result_settings() == {
+        **plain,
+        "eval_every": 5,
+        "patience": 1,
+    }
     assert Training(max_minutes=3).result_settings() == Training().result_settings()
     assert "shrink" not in Training().result_settings()
     assert Training(shrink=True).result_settings()["shrink"] is True
@@ -210,4 +251,7 @@ def test_a_checkpoint_appears_only_once_it_is_whole(tmp_path):
         assert not list(part.iterdir())
         (part / "checkpoint-3").mkdir()
         (part / "checkpoint-3" / "state").write_text("3")
-    assert {file.name for file in (tmp_path / "checkpoint-3").iterdir()} == {"state", "kospilot.json"}
+    assert {file.name for file in (tmp_path / "checkpoint-3").iterdir()} == {
+        "state",
+        "kospilot.json",
+    }

@@ -1,6 +1,8 @@
-"""Each stage, killed outright at five random moments, ends with the very adapter of one that nobody killed.
+"""Each stage, killed outright at five random moments, ends with the very adapter of one that nobody
+killed.
 
-Asked to end, it does so at once."""
+Asked to end, it does so at once.
+"""
 
 import json
 import multiprocessing
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.records import UNFINISHED, TrainingSpec
+from tasks.core.records.refs import UNFINISHED, TrainingSpec
 from tasks.core.training.__main__ import main
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, processes
@@ -55,9 +57,12 @@ def seed() -> int:
 
 
 @pytest.mark.parametrize(
-    ("stage", "backend"), [("stage1", "engine"), ("stage2", "trl"), ("stage3", "engine"), ("stage3", "trl")]
+    ("stage", "backend"),
+    [("stage1", "engine"), ("stage2", "trl"), ("stage3", "engine"), ("stage3", "trl")],
 )
-def test_a_stage_killed_at_random_moments_ends_with_the_same_adapter(stage, backend, request, tmp_path, stage2, seed):
+def test_a_stage_killed_at_random_moments_ends_with_the_same_adapter(
+    stage, backend, request, tmp_path, stage2, seed
+):
     spec = request.getfixturevalue("dpo" if stage == "stage3" else "sft")
     spec = replace(spec, stage=stage, start=None if stage == "stage1" else str(stage2))
     spec = changed(spec, backend=backend, save_every=1, epochs=2)
@@ -72,7 +77,9 @@ def test_a_stage_killed_at_random_moments_ends_with_the_same_adapter(stage, back
     assert metrics["resumed_from"].startswith("checkpoint-")
     assert adapter_digest(Path(spec.out)) == adapter_digest(Path(whole.out))
     assert not any((Path(spec.out) / name).exists() for name in UNFINISHED)
-    told = [json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()]
+    told = [
+        json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()
+    ]
     assert [line["step"] for line in told if "loss" in line] == list(range(1, steps + 1))
 
 
@@ -84,7 +91,9 @@ def run_program(spec_file: Path, told: Path) -> None:
     sys.exit(main())
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sign", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
+)
 def test_a_stage_ends_at_once_when_asked_to(sft, tmp_path, sign, code):
     spec, told = changed(sft, epochs=100), tmp_path / "told.txt"
     (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
@@ -98,5 +107,7 @@ def test_a_stage_ends_at_once_when_asked_to(sft, tmp_path, sign, code):
     assert process.exitcode == code
     if sign == signal.SIGINT:
         said = told.read_text()
-        assert said.rstrip().endswith("error: Interrupted; the next run goes on from the last checkpoint.")
+        assert said.rstrip().endswith(
+            "error: Interrupted; the next run goes on from the last checkpoint."
+        )
         assert "Traceback" not in said

@@ -1,7 +1,8 @@
-"""A card that gets full in mid-run: the stage gives way, goes on from its checkpoint, and trains what it would have.
+"""A card that gets full in mid-run: the stage gives way, goes on from its checkpoint, and trains
+what it would have.
 
-The card is a double: the forward pass raises torch.OutOfMemoryError at chosen steps. Another process that goes on is a
-second call of the same function.
+The card is a double: the forward pass raises torch.OutOfMemoryError at chosen steps. Another
+process that goes on is a second call of the same function.
 """
 
 import json
@@ -12,17 +13,24 @@ import pytest
 import torch
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage2, Training
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage as stage_module
+from tasks.core.training.backends.engine import OnEngine
+from tasks.core.training.backends.trl import Sealed
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.trainers import OnEngine
-from tasks.core.training.oom import CardFull, Try, giving_way, in_force, lighter, read_tries
-from tasks.core.training.planner import Plan
-from tasks.core.training.rows import Rows
+from tasks.core.training.planning.planner import Plan
+from tasks.core.training.processes.full_card import (
+    CardFull,
+    Try,
+    giving_way,
+    in_force,
+    lighter,
+    read_tries,
+)
+from tasks.core.training.rows.selection import Rows
 from tasks.core.training.stage import train
-from tasks.core.training.trainers import Sealed
 from tests.training.conftest import changed
 
 SAME = 2e-2  # relative: other micro-batches sum bf16 numbers in another order
@@ -56,7 +64,9 @@ class FullCard:
     def use(self, size: int) -> None:
         if self.done >= self.step and size > self.room:
             self.refusals += 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has none.")
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has none."
+            )
 
 
 def losses(out: str | Path) -> torch.Tensor:
@@ -112,7 +122,9 @@ def test_trl_halves_the_micro_batch_and_trains_the_same(sft, tmp_path, monkeypat
         in (Path(spec.out) / "README.md").read_text()
     )
     config = json.loads((Path(spec.out) / "training_config.json").read_text())
-    assert config["schedule"]["micro_batch"] == 4, "what was asked for, which the adapter is known by"
+    assert config["schedule"]["micro_batch"] == 4, (
+        "what was asked for, which the adapter is known by"
+    )
     assert not (Path(spec.out) / "tries.json").exists()
 
 
@@ -134,7 +146,10 @@ def test_nothing_is_tried_twice_and_the_end_says_what_would_fit(sft, tmp_path, m
     card = FullCard(monkeypatch, step=0, room=0)
     assert run_program(changed(sft, backend="trl"), tmp_path, monkeypatch) == 1
     assert card.refusals == 3
-    assert [told["now"] for told in read_tries(Path(sft.out))] == [{"micro_batch": 1}, {"gradient_checkpointing": True}]
+    assert [told["now"] for told in read_tries(Path(sft.out))] == [
+        {"micro_batch": 1},
+        {"gradient_checkpointing": True},
+    ]
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(
         "error: The GPU's memory is full: CUDA out of memory. Nothing is left to give up: it trained 1"
@@ -143,8 +158,13 @@ def test_nothing_is_tried_twice_and_the_end_says_what_would_fit(sft, tmp_path, m
     assert "training.shrink=true" in last
 
 
-def tried(training=None, rows=((2000, 1500), (900, 700)), plan=None, continues=False, **schedule) -> Try:
-    made = [{"input_ids": [1] * tokens, "labels": [1] * tokens, "positions": tokens} for tokens, _ in rows]
+def tried(
+    training=None, rows=((2000, 1500), (900, 700)), plan=None, continues=False, **schedule
+) -> Try:
+    made = [
+        {"input_ids": [1] * tokens, "labels": [1] * tokens, "positions": tokens}
+        for tokens, _ in rows
+    ]
     return Try(Training(**(training or {})), Stage2(**schedule), Rows(made, []), continues, plan)
 
 
@@ -153,9 +173,15 @@ def every_try(first: Try) -> list[dict]:
     told, now = [], lighter(first)
     while now:
         told.append(now)
-        training = first.training.model_copy(update={k: v for k, v in now.items() if k in Training.model_fields})
-        schedule = first.schedule.model_copy(update={k: v for k, v in now.items() if k in Stage2.model_fields})
-        plan = first.plan and replace(first.plan, **{k: v for k, v in now.items() if k in ("tokens", "checkpointed")})
+        training = first.training.model_copy(
+            update={k: v for k, v in now.items() if k in Training.model_fields}
+        )
+        schedule = first.schedule.model_copy(
+            update={k: v for k, v in now.items() if k in Stage2.model_fields}
+        )
+        plan = first.plan and replace(
+            first.plan, **{k: v for k, v in now.items() if k in ("tokens", "checkpointed")}
+        )
         if "base_weights" in now:
             plan = replace(plan, nf4=True)
         rows = [row for row in first.rows.train if row["positions"] <= training.max_length]
@@ -167,8 +193,17 @@ def every_try(first: Try) -> list[dict]:
 def test_the_order_in_which_the_engine_gives_up():
     plan = Plan(tokens=9000, checkpointed=0, layers=4, nf4=False, peak_gib=20, step_s=1)
     told = every_try(tried(plan=plan))
-    assert [now["tokens"] for now in told[:3]] == [4500, 2250, 2000]  # never less than the longest row
-    assert told[3:] == [{"checkpointed": 2}, {"checkpointed": 3}, {"checkpointed": 4}, {"base_weights": "nf4"}]
+    assert [now["tokens"] for now in told[:3]] == [
+        4500,
+        2250,
+        2000,
+    ]  # never less than the longest row
+    assert told[3:] == [
+        {"checkpointed": 2},
+        {"checkpointed": 3},
+        {"checkpointed": 4},
+        {"base_weights": "nf4"},
+    ]
     assert {"base_weights": "nf4"} not in every_try(tried({"base_weights": "bf16"}, plan=plan))
 
 
@@ -190,7 +225,9 @@ def test_length_rank_and_modules_go_only_where_allowed_and_to_their_floors():
     assert every_try(continued) == [{"max_length": 1024}]
 
 
-def test_a_smaller_adapter_starts_from_the_beginning_and_the_next_stage_takes_its_shape(sft, tmp_path, monkeypatch):
+def test_a_smaller_adapter_starts_from_the_beginning_and_the_next_stage_takes_its_shape(
+    sft, tmp_path, monkeypatch
+):
     spec = changed(sft, backend="trl", micro_batch=1, gradient_checkpointing=True, shrink=True)
     spec = changed(spec, lora_rank=32, lora_alpha=16)
     kept, asked = stage_module._run, []
@@ -198,15 +235,21 @@ def test_a_smaller_adapter_starts_from_the_beginning_and_the_next_stage_takes_it
     def run(trainer, out, *rest):
         asked.append(trainer.model.peft_config["default"].r)
         if asked[-1] == 32:
-            kept(trainer, out, *rest)  # to its end: its checkpoints must not be taken for the smaller adapter's
+            kept(
+                trainer, out, *rest
+            )  # to its end: its checkpoints must not be taken for the smaller adapter's
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return kept(trainer, out, *rest)
 
     monkeypatch.setattr(stage_module, "_run", run)
-    with pytest.raises(CardFull, match="The next try takes lora rank 16 instead of 32, lora alpha 8 instead of 16"):
+    with pytest.raises(
+        CardFull, match="The next try takes lora rank 16 instead of 32, lora alpha 8 instead of 16"
+    ):
         train(spec)
     assert (Path(spec.out) / "checkpoints").exists(), "another card's process may be writing there"
-    monkeypatch.delattr("tasks.core.training.encoding.encode_chats")  # the rows are tokens already
+    monkeypatch.delattr(
+        "tasks.core.training.rows.encoding.encode_chats"
+    )  # the rows are tokens already
     assert train(spec)["resumed_from"] is None
     assert asked == [32, 16]
     later = in_force(changed(spec, start=spec.out), [])
@@ -219,7 +262,9 @@ def test_no_plan_at_all_gives_way_only_where_shrinking_is_allowed(sft):
     tiny = changed(sft, backend="engine", memory_gib=1e-4)
     with pytest.raises(RequestError, match="GiB at least"):
         train(tiny)
-    with pytest.raises(CardFull, match="GiB at least.* The next try takes lora rank 16 instead of 32"):
+    with pytest.raises(
+        CardFull, match="GiB at least.* The next try takes lora rank 16 instead of 32"
+    ):
         train(changed(tiny, shrink=True, lora_rank=32))
 
 
@@ -231,7 +276,9 @@ def test_what_was_of_no_use_is_not_tried_again(tmp_path):
         with pytest.raises(WorkError) as raised, giving_way(tmp_path, again):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         assert type(raised.value) is error
-    assert "Nothing is left to give up: it trained with micro-batches of up to 9,000 tokens" in str(raised.value)
+    assert "Nothing is left to give up: it trained with micro-batches of up to 9,000 tokens" in str(
+        raised.value
+    )
     assert "training.max_length=1000 (the longest row has 2000 tokens)" in str(raised.value)
 
 

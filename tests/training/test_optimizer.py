@@ -6,9 +6,9 @@ import torch
 from bitsandbytes.optim import AdamW
 from transformers import TrainingArguments
 
-from tasks.core.training.engine.trainers import EngineDPO, EngineSFT
-from tasks.core.training.optimizer import UnwaitingAdamW
-from tasks.core.training.trainers import SealedDPO, SealedSFT
+from tasks.core.training.backends.engine import EngineDPO, EngineSFT
+from tasks.core.training.backends.trl import SealedDPO, SealedSFT
+from tasks.core.training.policy.optimizer import UnwaitingAdamW
 
 
 def matrices() -> list[torch.nn.Parameter]:
@@ -45,9 +45,13 @@ def test_others_wait_again_after_a_step_that_failed(monkeypatch):
 
 
 @pytest.mark.parametrize("trainer", [SealedSFT, SealedDPO, EngineSFT, EngineDPO])
-@pytest.mark.parametrize(("name", "kind"), [("adamw_bnb_8bit", UnwaitingAdamW), ("adamw_torch", torch.optim.AdamW)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adamw_bnb_8bit", UnwaitingAdamW), ("adamw_torch", torch.optim.AdamW)]
+)
 def test_every_trainer_takes_it_on_a_gpu_and_the_usual_one_on_a_cpu(trainer, name, kind, tmp_path):
-    arguments = TrainingArguments(output_dir=str(tmp_path), optim=name, use_cpu=True, learning_rate=3e-4)
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), optim=name, use_cpu=True, learning_rate=3e-4
+    )
     found, named = trainer.get_optimizer_cls_and_kwargs(arguments)
     assert found is kind
     assert named["lr"] == 3e-4

@@ -7,13 +7,13 @@ import torch
 from transformers import LlamaConfig
 
 from tasks.core.errors import RequestError
-from tasks.core.settings import Stage2, Training
-from tasks.core.training import planner
-from tasks.core.training.costs import peak_gib
-from tasks.core.training.engine.sequences import Packed, apart
-from tasks.core.training.machine import Machine, look, memory_cap
-from tasks.core.training.planner import NothingFits, Work, make_plan, plan_stage, works_of
-from tasks.core.training.rows import IGNORED
+from tasks.core.settings.tree import Stage2, Training
+from tasks.core.training.hardware.machine import Machine, look, memory_cap
+from tasks.core.training.planning import planner
+from tasks.core.training.planning.costs import peak_gib
+from tasks.core.training.planning.planner import NothingFits, Work, make_plan, plan_stage, works_of
+from tasks.core.training.rows.selection import IGNORED
+from tasks.core.training.rows.sequences import Packed, apart
 from tests.training.conftest import H200, SMALL
 
 LENGTHS = [2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440]
@@ -23,24 +23,40 @@ ROWS = [Work(apart(LENGTHS, trained=0.66), 2048, 2048)]
 def beginning_alike(count: int) -> list[dict]:
     """Rows of 500 tokens, of which 400 are the same in all."""
     rows = [[1] * 400 + [number] * 100 for number in range(count)]
-    return [{"input_ids": ids, "labels": [IGNORED] * 450 + ids[450:], "positions": 500} for ids in rows]
+    return [
+        {"input_ids": ids, "labels": [IGNORED] * 450 + ids[450:], "positions": 500} for ids in rows
+    ]
 
 
 def test_rows_that_begin_alike_take_less_memory_and_less_time(shape):
-    """In one micro-batch the beginning is there once, in five it is there five times; its keys are each row's own."""
-    alike, others = works_of(beginning_alike(24), 24, 42), [Work(apart([500] * 24, trained=0.1), 500, 500)]
+    """In one micro-batch the beginning is there once, in five it is there five times; its keys are
+    each row's own.
+    """
+    alike, others = (
+        works_of(beginning_alike(24), 24, 42),
+        [Work(apart([500] * 24, trained=0.1), 500, 500)],
+    )
     plan, wide = (make_plan(shape, works, 139, H200, "bf16") for works in (alike, others))
     assert (plan.tokens, wide.tokens) == (2_800, 12_000)
     assert plan.step_s < 0.5 * wide.step_s
-    assert peak_gib(shape, 2_800, 0, False, Packed(2_800, 2_800, 1_200, 0)) < plan.peak_gib < wide.peak_gib
+    assert (
+        peak_gib(shape, 2_800, 0, False, Packed(2_800, 2_800, 1_200, 0))
+        < plan.peak_gib
+        < wide.peak_gib
+    )
     small = make_plan(shape, alike, 139, H200, "bf16", {"tokens": 900})
     assert small.tokens == 900
     assert plan.step_s < small.step_s
 
 
 def test_what_would_fit_is_named_also_where_the_keys_of_shared_tokens_are_too_many(shape):
-    """A micro-batch of 500 tokens is one row of 500, or several of 410 that share 400 but not their keys."""
-    short = [{"input_ids": ids[:410], "labels": ids[:410]} for ids in (row["input_ids"] for row in beginning_alike(9))]
+    """A micro-batch of 500 tokens is one row of 500, or several of 410 that share 400 but not their
+    keys.
+    """
+    short = [
+        {"input_ids": ids[:410], "labels": ids[:410]}
+        for ids in (row["input_ids"] for row in beginning_alike(9))
+    ]
     works = works_of([*beginning_alike(1), *short[1:]], 9, 42)
     with pytest.raises(NothingFits) as found:
         make_plan(shape, works, 1, H200, "auto")
@@ -63,8 +79,13 @@ def test_the_busiest_card_is_planned_for_and_every_card_takes_the_largest_row(sh
 
 
 def test_more_memory_is_never_slower_and_never_overrun(shape):
-    plans = [make_plan(shape, ROWS, cap, H200, "auto") for cap in (8.5, 10, 12, 16, 24, 48, 80, 139)]
-    assert all(plan.peak_gib <= cap for plan, cap in zip(plans, (8.5, 10, 12, 16, 24, 48, 80, 139), strict=True))
+    plans = [
+        make_plan(shape, ROWS, cap, H200, "auto") for cap in (8.5, 10, 12, 16, 24, 48, 80, 139)
+    ]
+    assert all(
+        plan.peak_gib <= cap
+        for plan, cap in zip(plans, (8.5, 10, 12, 16, 24, 48, 80, 139), strict=True)
+    )
     times = [plan.step_s for plan in plans]
     assert all(later <= earlier * 1.011 for earlier, later in zip(times, times[1:], strict=False))
     assert plans[0].nf4
@@ -80,7 +101,9 @@ def test_between_none_and_all_layers_checkpointed_there_is_some(shape):
 
 
 def test_a_card_that_is_too_small_is_told_what_it_takes(shape):
-    with pytest.raises(RequestError, match=r"rows of up to 2048 tokens takes 8\.\d GiB at least, but only 6 GiB"):
+    with pytest.raises(
+        RequestError, match=r"rows of up to 2048 tokens takes 8\.\d GiB at least, but only 6 GiB"
+    ):
         make_plan(shape, ROWS, 6, H200, "auto")
     with pytest.raises(RequestError, match=r"takes 1\d\.\d GiB at least"):
         make_plan(shape, ROWS, 12, H200, "bf16")
@@ -88,14 +111,18 @@ def test_a_card_that_is_too_small_is_told_what_it_takes(shape):
 
 def test_what_a_full_card_made_a_stage_give_up_is_not_planned_again(shape):
     plan = make_plan(shape, ROWS, 139, H200, "auto")
-    lighter = make_plan(shape, ROWS, 139, H200, "auto", {"tokens": plan.tokens // 2, "checkpointed": 5})
+    lighter = make_plan(
+        shape, ROWS, 139, H200, "auto", {"tokens": plan.tokens // 2, "checkpointed": 5}
+    )
     assert plan.checkpointed == 0
     assert lighter.checkpointed == 5
     assert lighter.tokens <= plan.tokens // 2
 
 
 def test_a_step_of_many_rows_may_be_made_a_row_at_a_time(shape):
-    """64 rows are never one by one in 32 micro-batches a step, but a card that is just large enough takes no two."""
+    """64 rows are never one by one in 32 micro-batches a step, but a card that is just large enough
+    takes no two.
+    """
     works = [Work(apart([700] * 64), 700, 700)]
     least = peak_gib(shape, 700, shape.layers, nf4=True) / planner._HEADROOM
     assert make_plan(shape, works, least + 0.01, H200, "auto").tokens == 700
@@ -113,7 +140,9 @@ def test_what_measuring_the_speed_took_is_not_missing_in_the_plan(monkeypatch):
     monkeypatch.setattr(planner, "memory_cap", lambda wanted, machine: free[0])
     monkeypatch.setattr(planner, "measure_speed", measure)
     rows = [{"input_ids": [1] * 8, "labels": [1] * 8, "positions": 8}]
-    plan = plan_stage(LlamaConfig(**SMALL), rows, (Training(), Stage2()), Machine("cpu", look().compute, ""))
+    plan = plan_stage(
+        LlamaConfig(**SMALL), rows, (Training(), Stage2()), Machine("cpu", look().compute, "")
+    )
     assert 0 < plan.peak_gib < 1
 
 
@@ -125,7 +154,11 @@ def test_no_more_is_planned_with_than_is_free(monkeypatch):
 
 def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
     turing = type("Turing", (), {"major": 7, "name": "T4", "total_memory": 2**34})()
-    for name, told in {"is_available": True, "current_device": 0, "_check_bf16_tensor_supported": True}.items():
+    for name, told in {
+        "is_available": True,
+        "current_device": 0,
+        "_check_bf16_tensor_supported": True,
+    }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *given, told=told: told)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: turing)
     assert look().compute == torch.float16
@@ -133,7 +166,11 @@ def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
 
 @pytest.mark.parametrize(
     ("there", "compute"),
-    [({"amx_bf16": True}, torch.bfloat16), ({"avx512_bf16": True}, torch.bfloat16), ({}, torch.float32)],
+    [
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({}, torch.float32),
+    ],
 )
 def test_a_cpu_that_emulates_bf16_computes_in_float32(monkeypatch, there, compute):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-from tasks.core.process import free_port
-from tasks.core.training import launcher, ranks
-from tasks.core.training.launcher import AGAIN
+from tasks.core.processes.server import free_port
+from tasks.core.training.hardware import ranks
+from tasks.core.training.processes import launcher
+from tasks.core.training.processes.launcher import AGAIN
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed, processes
@@ -25,20 +26,24 @@ from tests.training.conftest import changed, processes
 def command_for_two(spec) -> list[str]:
     spec_file = Path(spec.out).with_suffix(".json")
     spec_file.write_text(json.dumps(asdict(spec)))
-    return [sys.executable, "-m", "tasks.core.training.launcher", "2", str(spec_file)]
+    return [sys.executable, "-m", "tasks.core.training.processes.launcher", "2", str(spec_file)]
 
 
 def by_two(spec) -> subprocess.CompletedProcess:
     scratch = Path(f"{spec.out}-scratch")
     scratch.mkdir()
     env = {**os.environ, "TMPDIR": str(scratch)}
-    done = subprocess.run(command_for_two(spec), capture_output=True, text=True, timeout=300, check=False, env=env)
+    done = subprocess.run(
+        command_for_two(spec), capture_output=True, text=True, timeout=300, check=False, env=env
+    )
     assert not list(scratch.glob("torchelastic*"))
     return done
 
 
 def together(spec) -> list[int]:
-    """Two processes train, without a launcher and without the seconds that loading torch takes; their exit codes."""
+    """Two processes train, without a launcher and without the seconds that loading torch takes;
+    their exit codes.
+    """
     port = free_port()
     both = [processes.Process(target=member, args=(number, port, spec)) for number in (0, 1)]
     for process in both:
@@ -50,14 +55,21 @@ def together(spec) -> list[int]:
 
 def member(number: int, port: int, spec) -> None:
     """What launcher.py has each process do."""
-    os.environ |= {"RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {
+        "RANK": str(number),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     ranks.join()
     train(spec)
     ranks.leave()
 
 
 def told(spec) -> list[dict]:
-    return [json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()
+    ]
 
 
 def test_two_processes_train_what_one_trains(dpo, tmp_path):
@@ -65,14 +77,21 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
     two = changed(spec, out=str(tmp_path / "two"))
     Path(two.out).mkdir()
     train(spec)
-    stopped = by_two(changed(two, max_minutes=1e-6, log_every=5))  # the first process alone logs step 1
+    stopped = by_two(
+        changed(two, max_minutes=1e-6, log_every=5)
+    )  # the first process alone logs step 1
     assert stopped.returncode == 1
-    assert "error: stage3 stopped at step 1 of 5, for training.max_minutes is over." in stopped.stderr
-    assert [json.loads(line) for line in stopped.stdout.splitlines()] == told(two), "one process tells"
+    assert (
+        "error: stage3 stopped at step 1 of 5, for training.max_minutes is over." in stopped.stderr
+    )
+    assert [json.loads(line) for line in stopped.stdout.splitlines()] == told(two), (
+        "one process tells"
+    )
     assert together(two) == [0, 0]
     adapters = [load_file(Path(each.out) / "adapter_model.safetensors") for each in (spec, two)]
     flat = [
-        torch.cat([adapter[name].flatten() for name in sorted(adapter) if "lora_B" in name]) for adapter in adapters
+        torch.cat([adapter[name].flatten() for name in sorted(adapter) if "lora_B" in name])
+        for adapter in adapters
     ]
     assert torch.cosine_similarity(*flat, dim=0) > 0.999
     for one, other in zip(told(spec), told(two), strict=True):
@@ -89,22 +108,30 @@ def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
 
 
 def test_two_processes_end_with_an_error_that_only_the_first_one_found(sft):
-    """It alone makes the rows tokens; here the template takes away the space that an answer begins with."""
+    """It alone makes the rows tokens; here the template takes away the space that an answer begins
+    with.
+    """
     base, rows = Path(sft.out).with_name("base"), chat_rows(29)
     shutil.copytree(sft.base, base)
     template = (base / "chat_template.jinja").read_text()
-    (base / "chat_template.jinja").write_text(template.replace("message['content']", "message['content'] | trim"))
+    (base / "chat_template.jinja").write_text(
+        template.replace("message['content']", "message['content'] | trim")
+    )
     rows[3]["messages"][-1]["content"] = " hold"
     write_jsonl(Path(sft.rows), rows)
     done = by_two(changed(sft, backend="engine", base=str(base)))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: The chat template renders the answer ' hold' as 'hold")
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: The chat template renders the answer ' hold' as 'hold"
+    )
     assert "Traceback" not in done.stderr
 
 
 def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(sft):
     # a rate at which the eval loss rises at once
-    spec = changed(sft, backend="engine", eval_every=1, patience=1, learning_rate=30.0, save_every=100)
+    spec = changed(
+        sft, backend="engine", eval_every=1, patience=1, learning_rate=30.0, save_every=100
+    )
     assert together(spec) == [0, 0]
     metrics = json.loads((Path(sft.out) / "metrics.json").read_text())
     assert metrics["stopped_at_step"] == metrics["best_step"] + 1 < 7
@@ -121,7 +148,12 @@ def test_a_launcher_killed_outright_takes_its_processes_along(sft):
 
 
 def join_after_the_launchers_end(port: int) -> None:
-    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {
+        "RANK": "0",
+        "WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     os.environ[ranks.LAUNCHER] = str(2**22 + 1)  # no process has this number
     ranks.join()
 
@@ -144,7 +176,9 @@ def test_where_a_card_was_full_all_are_started_again(monkeypatch, capsys, rounds
     def run(command):
         assert os.environ[ranks.LAUNCHER] == str(os.getpid())
         if codes := rounds.pop(0):
-            raise ChildFailedError("training", {n: ProcessFailure(n, 1, x, "") for n, x in codes.items()})
+            raise ChildFailedError(
+                "training", {n: ProcessFailure(n, 1, x, "") for n, x in codes.items()}
+            )
 
     monkeypatch.setenv(ranks.LAUNCHER, "")
     monkeypatch.setattr(launcher.logging, "disable", lambda level: None)

@@ -1,4 +1,6 @@
-"""Requests that cannot be met end before the first step, with exit code 2 and one line that says what to change."""
+"""Requests that cannot be met end before the first step, with exit code 2 and one line that says
+what to change.
+"""
 
 import importlib
 import json
@@ -13,12 +15,12 @@ import pytest
 import torch
 from bitsandbytes import cextension
 
-from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.files.digests import digest_file
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage
-from tasks.core.training.machine import Machine
-from tasks.core.training.model import load_tokenizer
+from tasks.core.training.hardware.machine import Machine
+from tasks.core.training.policy.model import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
 from tests.training.conftest import changed
@@ -38,7 +40,10 @@ def broken(base, tmp_path) -> Path:
 
 def test_a_base_without_a_tokenizer(sft, broken):
     (broken / "tokenizer.json").unlink()
-    refused(changed(sft, base=str(broken)), r"broken has no tokenizer.json \(it has: .*model.safetensors.*\)")
+    refused(
+        changed(sft, base=str(broken)),
+        r"broken has no tokenizer.json \(it has: .*model.safetensors.*\)",
+    )
     refused(changed(sft, base=str(broken / "nowhere")), "no such folder")
 
 
@@ -63,14 +68,20 @@ def test_a_padding_token_that_is_the_eos_and_cannot_be_replaced(sft, broken):
     config, vocabulary = broken / "tokenizer_config.json", broken / "tokenizer.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "<|im_end|>"}))
     vocabulary.write_text(vocabulary.read_text().replace("<|endoftext|>", "<|other|>"))
-    refused(changed(sft, base=str(broken)), r"pads with its EOS '<\|im_end\|>', .* Set pad_token in its tokenizer")
+    refused(
+        changed(sft, base=str(broken)),
+        r"pads with its EOS '<\|im_end\|>', .* Set pad_token in its tokenizer",
+    )
 
 
 def test_a_template_other_than_the_one_that_is_asked_for(sft, broken):
     template = broken / "chat_template.jinja"
     template.write_text(template.read_text().replace("<|im_start|>", "["))
     spec = changed(sft, base=str(broken))
-    refused(spec, r"is not ChatML, which releases are served with: it renders .*; or training.template=any")
+    refused(
+        spec,
+        r"is not ChatML, which releases are served with: it renders .*; or training.template=any",
+    )
     train(changed(spec, template="any"))
 
 
@@ -79,13 +90,17 @@ def test_a_gpu_whose_bitsandbytes_has_no_library(sft, monkeypatch):
     monkeypatch.setattr(stage, "look", lambda: Machine("cuda", torch.bfloat16, "a card"))
     broken = cextension.ErrorHandlerMockBNBNativeLibrary("CUDA binary not found")
     monkeypatch.setattr(cextension, "lib", broken)
-    refused(sft, r"There is a GPU \(a card\), but bitsandbytes has no library that works .* Install both anew")
+    refused(
+        sft,
+        r"There is a GPU \(a card\), but bitsandbytes has no library that works .* Install both anew",
+    )
 
 
 def test_a_start_adapter_of_other_weights_of_the_same_shape(dpo, tmp_path):
     other = attentive(dpo, tmp_path / "other")
     refused(
-        changed(dpo, base=str(other)), "was trained on another base model: model.safetensors of .*other is not the one"
+        changed(dpo, base=str(other)),
+        "was trained on another base model: model.safetensors of .*other is not the one",
     )
 
 
@@ -95,21 +110,33 @@ def test_a_base_without_weights(sft, broken):
 
 
 def test_a_micro_batch_that_does_not_divide_the_effective_batch(sft):
-    refused(changed(sft, micro_batch=3), r"micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4")
+    refused(
+        changed(sft, micro_batch=3),
+        r"micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4",
+    )
     refused(changed(sft, micro_batch=8), r"micro_batch=8 does not divide effective_batch=4")
 
 
 def test_rows_that_are_all_too_long(sft):
-    refused(changed(sft, max_length=8), r"No row fits training.max_length=8: the shortest of 29 has \d+ tokens")
+    refused(
+        changed(sft, max_length=8),
+        r"No row fits training.max_length=8: the shortest of 29 has \d+ tokens",
+    )
 
 
 def test_a_target_that_the_base_does_not_have(sft):
     wrong = ["q_proj", "w_proj"]
-    refused(changed(sft, target_modules=wrong), r"names w_proj, which the base model does not have.*down_proj")
+    refused(
+        changed(sft, target_modules=wrong),
+        r"names w_proj, which the base model does not have.*down_proj",
+    )
 
 
 def test_a_rank_for_a_module_that_gets_no_adapter(sft):
-    refused(changed(sft, target_modules=["q_proj"], module_ranks={"v_proj": 2}), "v_proj gets no adapter")
+    refused(
+        changed(sft, target_modules=["q_proj"], module_ranks={"v_proj": 2}),
+        "v_proj gets no adapter",
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +157,10 @@ def test_a_start_adapter_of_another_base(dpo, stage2, tmp_path):
     refused(spec, "was trained on another base model: model.safetensors of .*other is not the one")
     silent = Path(shutil.copytree(stage2, tmp_path / "silent"))
     (silent / "training_config.json").unlink()
-    refused(changed(spec, start=str(silent)), "was made for another base model: 14 matrices have no counterpart")
+    refused(
+        changed(spec, start=str(silent)),
+        "was made for another base model: 14 matrices have no counterpart",
+    )
 
 
 def test_a_start_that_is_no_adapter_or_a_damaged_one(dpo, stage2, tmp_path):
@@ -151,9 +181,14 @@ def run(spec_file: Path, monkeypatch) -> int:
 
 @pytest.mark.parametrize(
     ("change", "code", "told"),
-    [({"micro_batch": 3}, 2, "error: micro_batch=3"), ({"learning_rate": 1e30}, 1, "Lower stage2.learning_rate")],
+    [
+        ({"micro_batch": 3}, 2, "error: micro_batch=3"),
+        ({"learning_rate": 1e30}, 1, "Lower stage2.learning_rate"),
+    ],
 )
-def test_the_command_ends_with_the_code_and_the_message(sft, tmp_path, monkeypatch, capsys, change, code, told):
+def test_the_command_ends_with_the_code_and_the_message(
+    sft, tmp_path, monkeypatch, capsys, change, code, told
+):
     spec_file = tmp_path / "spec.json"
     spec_file.write_text(json.dumps(asdict(changed(sft, **change))))
     assert run(spec_file, monkeypatch) == code
@@ -171,7 +206,9 @@ def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp
     """It runs alone on a GPU machine; only its JSON lines are on stdout."""
     for name in ("prefect", "duckdb", "typer", "pydantic_settings"):
         (tmp_path / "absent" / f"{name}.py").parent.mkdir(exist_ok=True)
-        (tmp_path / "absent" / f"{name}.py").write_text(f"raise ImportError('{name} is not here')\n")
+        (tmp_path / "absent" / f"{name}.py").write_text(
+            f"raise ImportError('{name} is not here')\n"
+        )
     spec_file = tmp_path / "spec.json"
     spec_file.write_text(json.dumps(asdict(sft)))
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "absent")}

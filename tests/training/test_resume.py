@@ -1,4 +1,6 @@
-"""A stage goes on from its newest intact checkpoint and ends as if nothing had happened (test_kills.py kills it)."""
+"""A stage goes on from its newest intact checkpoint and ends as if nothing had happened
+(test_kills.py kills it).
+"""
 
 import os
 import shutil
@@ -8,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.core.digests import digest_file
 from tasks.core.errors import WorkError
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Training
-from tasks.core.training import proofs
+from tasks.core.files.digests import digest_file
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Training
 from tasks.core.training import stage as stage_module
-from tasks.core.training.checkpoints import newest_intact, remove_oldest, seal
-from tasks.core.training.machine import look
-from tasks.core.training.model import load_policy, lora_weights
+from tasks.core.training.checks import schedule as proofs
+from tasks.core.training.hardware.machine import look
+from tasks.core.training.policy.model import load_policy, lora_weights
 from tasks.core.training.stage import train
+from tasks.core.training.watch.checkpoints import newest_intact, remove_oldest, seal
 
 
 def adapter_digest(out: Path) -> str:
@@ -26,7 +28,9 @@ def adapter_digest(out: Path) -> str:
 
 @pytest.fixture
 def interrupted(sft, tmp_path, monkeypatch) -> TrainingSpec:
-    """A stage that trained to its end but was stopped before its adapter was written; two checkpoints are there."""
+    """A stage that trained to its end but was stopped before its adapter was written; two
+    checkpoints are there.
+    """
 
     def stop(*arguments):
         raise KeyboardInterrupt
@@ -37,7 +41,9 @@ def interrupted(sft, tmp_path, monkeypatch) -> TrainingSpec:
     return sft
 
 
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(interrupted, tmp_path, caplog):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(
+    interrupted, tmp_path, caplog
+):
     folder = Path(interrupted.out) / "checkpoints"
     assert sorted(entry.name for entry in folder.iterdir()) == ["checkpoint-6", "checkpoint-7"]
     (tmp_path / "whole").mkdir()
@@ -45,15 +51,21 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(interrup
     file = folder / "checkpoint-7" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:-9] + b"\0" * 9)
     metrics = train(interrupted)
-    assert "checkpoint-7 is not used: adapter_model.safetensors is missing or damaged" in caplog.text
+    assert (
+        "checkpoint-7 is not used: adapter_model.safetensors is missing or damaged" in caplog.text
+    )
     assert metrics["resumed_from"] == "checkpoint-6"
     assert adapter_digest(Path(interrupted.out)) == adapter_digest(tmp_path / "whole")
 
 
-def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(interrupted, tmp_path, monkeypatch):
+def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(
+    interrupted, tmp_path, monkeypatch
+):
     (tmp_path / "whole").mkdir()
     train(replace(interrupted, out=str(tmp_path / "whole")))
-    monkeypatch.delattr("tasks.core.training.encoding.encode_chats")  # its rows are tokens already
+    monkeypatch.delattr(
+        "tasks.core.training.rows.encoding.encode_chats"
+    )  # its rows are tokens already
     metrics = train(interrupted)
     assert metrics["resumed_from"] == "checkpoint-7"
     assert metrics["steps"] == 7
@@ -62,13 +74,17 @@ def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(interrupte
 
 def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypatch):
     """As if transformers had loaded another adapter than the policy's."""
-    monkeypatch.setattr("tasks.core.training.trainers.SealedSFT._load_from_checkpoint", lambda *arguments: None)
+    monkeypatch.setattr(
+        "tasks.core.training.backends.trl.SealedSFT._load_from_checkpoint", lambda *arguments: None
+    )
     with pytest.raises(WorkError, match=r"The policy's .*lora_A.* is not checkpoint-7's"):
         train(interrupted)
 
 
 def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch):
-    """The log-probs that the resumed run compares with are those of Stage 2's adapter, not of the checkpoint's."""
+    """The log-probs that the resumed run compares with are those of Stage 2's adapter, not of the
+    checkpoint's.
+    """
     seen = []
     kept = proofs.dpo_at_start
 

@@ -1,4 +1,6 @@
-"""What the engine is checked against: PEFT's pass rounded where the engine rounds, and never rounded at all."""
+"""What the engine is checked against: PEFT's pass rounded where the engine rounds, and never
+rounded at all.
+"""
 
 from copy import deepcopy
 
@@ -6,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tasks.core.settings import Training
+from tasks.core.settings.tree import Training
+from tasks.core.training.checks.rounding import never_rounded, rounded_once
 from tasks.core.training.engine.groups import Group
-from tasks.core.training.engine.rounding import never_rounded, rounded_once
-from tasks.core.training.machine import Machine
-from tasks.core.training.model import load_policy
+from tasks.core.training.hardware.machine import Machine
+from tasks.core.training.policy.model import load_policy
 from tests.training.test_engine import by_peft, config_of, sft_rows, with_adapter
 
 CPU_IN_BF16 = Machine("cpu", torch.bfloat16, "")
@@ -19,8 +21,12 @@ CPU_IN_BF16 = Machine("cpu", torch.bfloat16, "")
 @pytest.mark.parametrize("nf4", [False, True])
 @pytest.mark.parametrize("projections", [["gate_proj", "up_proj"], ["down_proj"]])
 def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_path):
-    """A young adapter's: PEFT adds it to a product that is rounded to bf16 already, where it vanishes every time."""
-    AutoModelForCausalLM.from_config(config_of("qwen2")).to(torch.bfloat16).save_pretrained(tmp_path)
+    """A young adapter's: PEFT adds it to a product that is rounded to bf16 already, where it
+    vanishes every time.
+    """
+    AutoModelForCausalLM.from_config(config_of("qwen2")).to(torch.bfloat16).save_pretrained(
+        tmp_path
+    )
     policy = load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, nf4)
     layers = [getattr(policy.get_base_model().model.layers[0].mlp, name) for name in projections]
     x = torch.randn(2_000, layers[0].in_features).bfloat16()
@@ -29,7 +35,8 @@ def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_p
         for layer in layers:
             layer.lora_B["default"].weight.normal_(0, 5e-5)
         update = [
-            layer.lora_B["default"](layer.lora_A["default"](x.float())) * layer.scaling["default"] for layer in layers
+            layer.lora_B["default"](layer.lora_A["default"](x.float())) * layer.scaling["default"]
+            for layer in layers
         ]
         exact = torch.cat([layer(x) for layer in layers], dim=1)
     update = torch.cat(update, dim=1)
@@ -46,11 +53,16 @@ def test_an_update_smaller_than_the_last_bit_is_not_lost(projections, nf4, tmp_p
 
 @pytest.mark.parametrize("nf4", [False, True])
 def test_a_policy_that_never_rounds_computes_what_it_would_in_float32(nf4, tmp_path):
-    AutoModelForCausalLM.from_config(config_of("llama", tie_word_embeddings=True)).bfloat16().save_pretrained(tmp_path)
+    AutoModelForCausalLM.from_config(
+        config_of("llama", tie_word_embeddings=True)
+    ).bfloat16().save_pretrained(tmp_path)
     policy = with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, nf4))
-    exact = deepcopy(with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, False))).float()
+    exact = deepcopy(
+        with_adapter(load_policy(tmp_path, None, Training(lora_rank=4), CPU_IN_BF16, False))
+    ).float()
     exact.load_state_dict(
-        {name: weight for name, weight in policy.state_dict().items() if "lora_" in name}, strict=False
+        {name: weight for name, weight in policy.state_dict().items() if "lora_" in name},
+        strict=False,
     )
     with torch.no_grad():
         rounded = by_peft(policy, sft_rows())

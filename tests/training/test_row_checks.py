@@ -1,5 +1,6 @@
-"""Every check of the rows has a fault that it finds: planted where it would happen, the stage refuses and says by how
-much."""
+"""Every check of the rows has a fault that it finds: planted where it would happen, the stage
+refuses and says by how much.
+"""
 
 import logging
 import re
@@ -7,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.training import encoding, model, rows, stage
-from tasks.core.training.rows import IGNORED, longest
+from tasks.core.training import stage
+from tasks.core.training.policy import model
+from tasks.core.training.rows import encoding
+from tasks.core.training.rows import selection as rows
+from tasks.core.training.rows.selection import IGNORED, longest
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked, refused
 
@@ -21,7 +25,10 @@ def with_labels(change):
 def shifted(by: int):
     def shift(ids, labels):
         on = [label != IGNORED for label in labels]
-        return [token if trained else IGNORED for token, trained in zip(ids, on[-by:] + on[:-by], strict=True)]
+        return [
+            token if trained else IGNORED
+            for token, trained in zip(ids, on[-by:] + on[:-by], strict=True)
+        ]
 
     return shift
 
@@ -34,8 +41,14 @@ def first_token_off(ids, labels):
 MASKS = {
     "one too late": (shifted(1), r"do not end in a trained <\|im_end\|>"),
     "one too early": (shifted(-1), r"do not end in a trained <\|im_end\|>"),
-    "EOS masked": (lambda ids, labels: [x if x != 2 else IGNORED for x in labels], "the model would never stop"),
-    "first token masked": (first_token_off, r"29 of 29 rows: The trained tokens say .* where the answer is"),
+    "EOS masked": (
+        lambda ids, labels: [x if x != 2 else IGNORED for x in labels],
+        "the model would never stop",
+    ),
+    "first token masked": (
+        first_token_off,
+        r"29 of 29 rows: The trained tokens say .* where the answer is",
+    ),
     "all masked": (lambda ids, labels: [IGNORED] * len(ids), "29 of 29 rows have no trained token"),
     "prompts trained": (lambda ids, labels: list(ids), "do not end in a trained"),
 }
@@ -49,15 +62,26 @@ def test_a_wrong_mask(sft, plant, fault):
 
 
 def test_a_wrong_mask_of_a_pair(dpo, plant):
-    plant(encoding, "encode_chats", with_labels(lambda ids, labels: [x if x != 2 else IGNORED for x in labels]))
+    plant(
+        encoding,
+        "encode_chats",
+        with_labels(lambda ids, labels: [x if x != 2 else IGNORED for x in labels]),
+    )
     refused(dpo, "40 answers do not end in a trained")
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_tokens_that_do_not_say_what_the_template_rendered(method, request, plant):
     """As if the tokens of each row's first word got lost."""
-    plant(encoding, "encode_chats", lambda encoded, *given: ((ids[2:], labels[2:]) for ids, labels in encoded))
-    refused(request.getfixturevalue(method), r"(29 of 29|20 of 20) conversations do not come back .*'<\|im_start\|>")
+    plant(
+        encoding,
+        "encode_chats",
+        lambda encoded, *given: ((ids[2:], labels[2:]) for ids, labels in encoded),
+    )
+    refused(
+        request.getfixturevalue(method),
+        r"(29 of 29|20 of 20) conversations do not come back .*'<\|im_start\|>",
+    )
 
 
 def test_rows_cut_in_silence_and_rows_too_long(sft, plant, monkeypatch):
@@ -70,7 +94,10 @@ def test_rows_cut_in_silence_and_rows_too_long(sft, plant, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(rows, "longest", lambda row: 0)
-        refused(changed(sft, max_length=60), r"\d+ of 29 rows are longer than training.max_length=60 tokens")
+        refused(
+            changed(sft, max_length=60),
+            r"\d+ of 29 rows are longer than training.max_length=60 tokens",
+        )
     plant(stage, "select", cut)
     refused(sft, "do not end in a trained")
 
@@ -81,10 +108,16 @@ def test_rows_left_out_are_counted_in_the_table(sft, caplog):
     train(changed(sft, max_length=lengths[-5]))
     left = sum(length > lengths[-5] for length in lengths)
     assert checked(sft.out)["rows_longer than max_length"] == left > 0
-    assert re.search(rf"yes +rows longer than max length +{left} rows +left out whole, never cut", caplog.text)
-    assert caplog.text.index("packed against alone") < caplog.text.index("checked after the last step")
+    assert re.search(
+        rf"yes +rows longer than max length +{left} rows +left out whole, never cut", caplog.text
+    )
+    assert caplog.text.index("packed against alone") < caplog.text.index(
+        "checked after the last step"
+    )
 
 
 def rows_of(spec):
     tokenizer = model.load_tokenizer(Path(spec.base))
-    return encoding.encode_rows(tokenizer, rows.read_rows(Path(spec.rows), "sft"), "sft", whole_text=False)
+    return encoding.encode_rows(
+        tokenizer, rows.read_rows(Path(spec.rows), "sft"), "sft", whole_text=False
+    )

@@ -3,12 +3,15 @@
 import pytest
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.training.rows import read_rows, select
+from tasks.core.training.rows.selection import read_rows, select
 from tests.tiny import chat_rows, write_jsonl
 
 
 def encoded(*lengths):
-    return [{"input_ids": [number] * length, "positions": length} for number, length in enumerate(lengths)]
+    return [
+        {"input_ids": [number] * length, "positions": length}
+        for number, length in enumerate(lengths)
+    ]
 
 
 def test_long_rows_are_left_out_whole():
@@ -33,7 +36,9 @@ def test_a_hundredth_of_the_rows_is_kept_for_the_eval_loss(count, kept):
 
 
 def test_no_row_that_fits_is_a_request_that_cannot_be_met():
-    with pytest.raises(RequestError, match=r"No row fits training.max_length=9: the shortest of 2 has 10 tokens"):
+    with pytest.raises(
+        RequestError, match=r"No row fits training.max_length=9: the shortest of 2 has 10 tokens"
+    ):
         select(encoded(10, 12), 9, 0, 1)
     with pytest.raises(RequestError, match="No row fits the stage's token_budget of 9 positions"):
         select(encoded(10, 12), 100, 9, 1)
@@ -48,7 +53,11 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("", "has no rows"), ('{"text": "a"}\n', "row 1 has no messages"), ("3\n", "row 1 has no messages")],
+    [
+        ("", "has no rows"),
+        ('{"text": "a"}\n', "row 1 has no messages"),
+        ("3\n", "row 1 has no messages"),
+    ],
 )
 def test_a_file_without_usable_rows_is_refused(tmp_path, text, told):
     file = tmp_path / "rows.jsonl"

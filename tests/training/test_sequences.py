@@ -7,8 +7,8 @@ from torch import Tensor
 
 from tasks.core.training.engine.attention import attend
 from tasks.core.training.engine.packs import Pack, pack_of, packs
-from tasks.core.training.engine.sequences import apart, bins, sequences_of, tokens_of
-from tasks.core.training.rows import IGNORED
+from tasks.core.training.rows.selection import IGNORED
+from tasks.core.training.rows.sequences import apart, bins, sequences_of, tokens_of
 from tests.training.test_engine import pair_rows, sft_rows
 
 CPU = torch.device("cpu")
@@ -16,7 +16,10 @@ CPU = torch.device("cpu")
 
 def row(*ids: int, trained: int = 1) -> dict:
     """Its last tokens are trained."""
-    return {"input_ids": list(ids), "labels": [IGNORED] * (len(ids) - trained) + list(ids[-trained:])}
+    return {
+        "input_ids": list(ids),
+        "labels": [IGNORED] * (len(ids) - trained) + list(ids[-trained:]),
+    }
 
 
 def pair(prompt: list[int], chosen: list[int], rejected: list[int]) -> dict:
@@ -28,13 +31,18 @@ def rows_of_three_beginnings(count: int) -> list[dict]:
     random = Random(4)
     beginnings = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7, 8], [9, 8]]
     return [
-        row(*random.choice(beginnings), *(random.randrange(10, 30) for _ in range(random.randrange(1, 20))))
+        row(
+            *random.choice(beginnings),
+            *(random.randrange(10, 30) for _ in range(random.randrange(1, 20))),
+        )
         for _ in range(count)
     ]
 
 
 def seen_by(pack: Pack, query: int) -> list[int]:
-    """The tokens whose values reach this token of the pack, in order, which its segment's attention lets it see."""
+    """The tokens whose values reach this token of the pack, in order, which its segment's attention
+    lets it see.
+    """
     count = len(pack.ids)
     values = torch.eye(count)[:, None]  # each token tells who it is
     nothing = torch.zeros(count, 1, count)
@@ -43,7 +51,13 @@ def seen_by(pack: Pack, query: int) -> list[int]:
 
 
 def test_every_token_sees_what_stands_before_it_in_its_own_row_and_nothing_else():
-    rows = [row(1, 2, 3, 4, trained=2), row(1, 2, 5, 6, trained=2), row(1, 2, 3), row(7, 8), row(1, 2, 3, 4)]
+    rows = [
+        row(1, 2, 3, 4, trained=2),
+        row(1, 2, 5, 6, trained=2),
+        row(1, 2, 3),
+        row(7, 8),
+        row(1, 2, 3, 4),
+    ]
     pack = pack_of(rows, CPU)
     assert pack.ids.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert pack.positions.tolist() == [0, 1, 2, 3, 2, 3, 0, 1]
@@ -78,23 +92,36 @@ def test_a_rows_first_token_is_never_a_target():
 
 
 def test_packs_hold_every_row_once_and_no_more_than_fits():
-    for rows in (sft_rows((30, 7, 12, 40, 3, 22, 9, 51)), rows_of_three_beginnings(40), pair_rows()):
+    for rows in (
+        sft_rows((30, 7, 12, 40, 3, 22, 9, 51)),
+        rows_of_three_beginnings(40),
+        pair_rows(),
+    ):
         seen = []
         for places, pack in packs(rows, 50, CPU):
             assert len(pack.ids) <= 50 or len(places) == 1
             assert len(pack.ids) == tokens_of([rows[place] for place in places])
             seen += places
         assert sorted(seen) == list(range(len(rows)))
-    assert len(bins(apart([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4  # 174 tokens, one row too long for any pack
+    assert (
+        len(bins(apart([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4
+    )  # 174 tokens, one row too long for any pack
 
 
 def test_what_packs_hold_is_counted_without_making_them():
-    random, rows = Random(1), [*rows_of_three_beginnings(30), *pair_rows(), pair([1, 2, 3, 4], [5], [5, 6])]
+    random, rows = (
+        Random(1),
+        [*rows_of_three_beginnings(30), *pair_rows(), pair([1, 2, 3, 4], [5], [5, 6])],
+    )
     sequences = sequences_of(rows)
     for _ in range(50):
         some = random.sample(range(len(rows)), random.randrange(1, len(rows)))
         pack, told = pack_of([rows[place] for place in some], CPU), sequences.packed(some)
-        assert (told.tokens, told.keys, told.targets) == (len(pack.ids), sum(pack.key_lengths), len(pack.targets))
+        assert (told.tokens, told.keys, told.targets) == (
+            len(pack.ids),
+            sum(pack.key_lengths),
+            len(pack.targets),
+        )
     assert sequences.alone == [len(pack_of([row], CPU).ids) for row in rows]
     assert sequences.packed(range(len(rows))).tokens < 0.7 * sum(sequences.alone)
 

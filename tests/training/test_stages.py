@@ -1,4 +1,6 @@
-"""Whole stages on the tiny model: what they train, what they leave behind, and that they repeat to the byte."""
+"""Whole stages on the tiny model: what they train, what they leave behind, and that they repeat to
+the byte.
+"""
 
 import json
 import math
@@ -10,9 +12,9 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, TrainingArguments
 from trl import SFTConfig
 
-from tasks.core.digests import digest_file
-from tasks.core.records import UNFINISHED
-from tasks.core.training.machine import look
+from tasks.core.files.digests import digest_file
+from tasks.core.records.refs import UNFINISHED
+from tasks.core.training.hardware.machine import look
 from tasks.core.training.stage import train
 from tests.release.conftest import demo_base  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl
@@ -25,7 +27,10 @@ def adapter(out: str | Path) -> dict[str, torch.Tensor]:
 
 def digests(out: str | Path) -> tuple[str, str]:
     """Of the files that are an adapter's content."""
-    return tuple(digest_file(Path(out) / name) for name in ("adapter_config.json", "adapter_model.safetensors"))
+    return tuple(
+        digest_file(Path(out) / name)
+        for name in ("adapter_config.json", "adapter_model.safetensors")
+    )
 
 
 def lines(out: str | Path) -> list[dict]:
@@ -36,7 +41,9 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     metrics = train(changed(sft, epochs=3, learning_rate=2e-2))
     told = checked(sft.out)
     assert told["layers_with_adapter"] == 2 * 7
-    assert told["matrices_with_gradient"] == told["matrices_in_the_optimizer"] == 2 * 7 * 2  # (A, B)
+    assert (
+        told["matrices_with_gradient"] == told["matrices_in_the_optimizer"] == 2 * 7 * 2
+    )  # (A, B)
     assert f"torch.{told['base_computes_in']}" == str(look().compute)
     assert told["optimizer_state"] == "float32"
     assert told["elements_moved_share"] > 0.9
@@ -58,7 +65,9 @@ def test_the_demos_own_model_learns(sft, demo_base, backend):  # noqa: F811
 
 
 def test_a_young_adapter_of_the_demos_own_model_is_taken_for_what_it_is(sft, demo_base):  # noqa: F811
-    """Most of its updates are smaller than bf16's last bit, and PEFT's forward pass is 0.15 nats a token off."""
+    """Most of its updates are smaller than bf16's last bit, and PEFT's forward pass is 0.15 nats a
+    token off.
+    """
     train(changed(sft, base=str(demo_base), epochs=2, learning_rate=1e-4, backend="engine"))
     found = checked(sft.out)
     assert found["packed_against_alone_at_the_end"] < 1e-2
@@ -84,8 +93,15 @@ def test_an_adapter_folder_is_complete_and_names_no_place_of_this_machine(sft):
         "tensorboard",
     }
     assert not names & set(UNFINISHED)
-    assert (out / "chat_template.jinja").read_bytes() == (Path(sft.base) / "chat_template.jinja").read_bytes()
-    for name in ("adapter_config.json", "training_config.json", "README.md", "tokenizer_config.json"):
+    assert (out / "chat_template.jinja").read_bytes() == (
+        Path(sft.base) / "chat_template.jinja"
+    ).read_bytes()
+    for name in (
+        "adapter_config.json",
+        "training_config.json",
+        "README.md",
+        "tokenizer_config.json",
+    ):
         assert str(Path(sft.base).parent) not in (out / name).read_text()
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["target_modules"] == sorted(config["target_modules"])
@@ -96,8 +112,21 @@ def test_telemetry_tells_each_step(sft, capsys):
     train(sft)
     told = [line for line in lines(sft.out) if "loss" in line]
     assert [line["step"] for line in told] == [1, 2, 3, 4, 5, 6, 7]
-    needed = {"time", "stage", "steps", "epoch", "loss", "grad_norm", "learning_rate", "tokens_per_s", "eta_s"}
-    assert all(line.keys() >= needed and line["memory_gib"] > 0 and line["tokens_per_s"] > 0 for line in told)
+    needed = {
+        "time",
+        "stage",
+        "steps",
+        "epoch",
+        "loss",
+        "grad_norm",
+        "learning_rate",
+        "tokens_per_s",
+        "eta_s",
+    }
+    assert all(
+        line.keys() >= needed and line["memory_gib"] > 0 and line["tokens_per_s"] > 0
+        for line in told
+    )
     assert told[-1]["eta_s"] == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == told
     assert "eval_loss" in lines(sft.out)[-1]
@@ -132,7 +161,8 @@ def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("backend", "config"), [("trl", "trainers.SFTConfig"), ("engine", "engine.trainers.TrainingArguments")]
+    ("backend", "config"),
+    [("trl", "trainers.SFTConfig"), ("engine", "engine.trainers.TrainingArguments")],
 )
 def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, backend, config):
     """transformers would give it the rows of the next step."""
@@ -152,12 +182,18 @@ def test_dpo_starts_at_ln_2_and_learns_the_preference(dpo, stage2):
     train(changed(dpo, epochs=3))
     start = checked(dpo.out)
     assert start["dpo_loss"] == pytest.approx(math.log(2), abs=1e-6)
-    assert start["dpo_reward"] == start["dpo_log_prob_gap"] == start["dpo_reference_at_the_end"] == 0
+    assert (
+        start["dpo_reward"] == start["dpo_log_prob_gap"] == start["dpo_reference_at_the_end"] == 0
+    )
     told = [line for line in lines(dpo.out) if "loss" in line]
-    assert told[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)  # the first step of the warm-up has rate 0
+    assert told[0]["loss"] == pytest.approx(
+        math.log(2), abs=1e-4
+    )  # the first step of the warm-up has rate 0
     assert told[-1]["reward_margin"] > 0.05 > abs(told[0]["reward_margin"])
     assert told[-1]["loss"] < math.log(2)
-    moved = [not torch.equal(tensor, adapter(stage2)[name]) for name, tensor in adapter(dpo.out).items()]
+    moved = [
+        not torch.equal(tensor, adapter(stage2)[name]) for name, tensor in adapter(dpo.out).items()
+    ]
     assert all(moved)
 
 
@@ -179,7 +215,9 @@ def test_whole_text_loss_trains_the_prompts_too(sft):
 
 
 def test_rows_beyond_the_length_and_the_budget_are_left_out_and_counted(sft):
-    long = {"messages": [{"role": "user", "content": "x " * 600}, {"role": "assistant", "content": "y"}]}
+    long = {
+        "messages": [{"role": "user", "content": "x " * 600}, {"role": "assistant", "content": "y"}]
+    }
     write_jsonl(Path(sft.rows), [*chat_rows(29), long])
     metrics = train(changed(sft, token_budget=1_000, epochs=2))
     assert metrics["left_out"]["longer than max_length"] == 1

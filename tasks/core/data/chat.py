@@ -11,11 +11,15 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no encoder 
 
 
 class Chat(NamedTuple):
-    """A conversation, ends of texts stripped. system is None where the row brings no prompt of its own."""
+    """A conversation, ends of texts stripped. system is None where the row brings no prompt of its
+    own.
+    """
 
     system: str | None
     turns: tuple[tuple[str, str], ...]  # (role, text), the system prompt not among them
-    carried: tuple[tuple[str, str | None], ...] = ()  # (column, value) that go along to rows.parquet
+    carried: tuple[
+        tuple[str, str | None], ...
+    ] = ()  # (column, value) that go along to rows.parquet
 
 
 Drop = str
@@ -35,18 +39,25 @@ class Source:
 
 
 def make_chat(row: Row, system: str | None, user: str, assistant: str) -> Chat | Drop:
-    """The conversation of three columns of a row (system None: there is no such column), or why there is none."""
+    """The conversation of three columns of a row (system None: there is no such column), or why
+    there is none.
+    """
     prompt = row.get(system) if system else None
     if prompt is not None and (fault := find_fault(prompt)) not in (None, "blank"):
         return f"{fault} in {system}"
     for column in (user, assistant):
         if fault := find_fault(row.get(column)):
             return f"{fault} in {column}"
-    return Chat((prompt or "").strip() or None, (("user", row[user].strip()), ("assistant", row[assistant].strip())))
+    return Chat(
+        (prompt or "").strip() or None,
+        (("user", row[user].strip()), ("assistant", row[assistant].strip())),
+    )
 
 
 def make_instruction_chat(row: Row, needs_input: bool) -> Chat | Drop:
-    """The conversation of columns instruction, input, output: the user message is instruction and input."""
+    """The conversation of columns instruction, input, output: the user message is instruction and
+    input.
+    """
     user = [row.get("instruction")]
     if needs_input or not _absent(row.get("input")):
         user.append(row.get("input"))

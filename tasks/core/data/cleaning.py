@@ -1,7 +1,9 @@
-"""One source's rows read through once: which can be used, which are dropped and why, and each usable row's lots.
+"""One source's rows read through once: which can be used, which are dropped and why, and each
+usable row's lots.
 
-Each source draws from its own generator, so a change to one share or one file moves no row of another source.
-Writes the usable rows, cleaned, to a scratch file (shuffle.py), so that no file is read or cleaned twice.
+Each source draws from its own generator, so a change to one share or one file moves no row of
+another source. Writes the usable rows, cleaned, to a scratch file (shuffle.py), so that no file is
+read or cleaned twice.
 """
 
 import hashlib
@@ -20,10 +22,12 @@ from tasks.core.data.languages import LANGUAGES, language_of
 from tasks.core.data.near_duplicates import NearDuplicates
 from tasks.core.data.shuffle import Scratch
 from tasks.core.data.tables import read_rows
-from tasks.core.settings import Data
+from tasks.core.settings.tree import Data
 
-# The traces of UTF-8 read as Latin-1 or Windows-1252, a lead byte's character followed by a continuation byte's, and of
-# Windows-1252 read as Latin-1, a control character. ftfy takes 0.4 ms a row: it looks only at texts that hold one.
+# The traces of UTF-8 read as Latin-1 or Windows-1252, a lead byte's character followed by a
+# continuation byte's, and of
+# Windows-1252 read as Latin-1, a control character. ftfy takes 0.4 ms a row: it looks only at texts
+# that hold one.
 _SUSPECT = re.compile(
     "[\u0080-\u009f]|[\u00c2-\u00f4][\u00a0-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
@@ -32,13 +36,17 @@ _REPORT_EVERY = 5_000
 
 @dataclass
 class Survey:
-    """What a source holds: rows_in = usable + all dropped. The arrays hold one value a usable row, 21 bytes in all."""
+    """What a source holds: rows_in = usable + all dropped. The arrays hold one value a usable row,
+    21 bytes in all.
+    """
 
     rows_in: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     repaired: int = 0  # of the usable: mojibake undone
     unprompted: int = 0  # of the usable: no system prompt of their own
-    draws: array = field(default_factory=lambda: array("d"))  # lots in the draw: the lowest are taken
+    draws: array = field(
+        default_factory=lambda: array("d")
+    )  # lots in the draw: the lowest are taken
     places: array = field(default_factory=lambda: array("d"))  # lots in the final order
     lengths: array = field(default_factory=lambda: array("I"))  # characters, all messages
     languages: array = field(default_factory=lambda: array("B"))  # index in LANGUAGES
@@ -49,9 +57,15 @@ class Survey:
 
 
 def survey_source(
-    source: Source, files: Sequence[Path], data: Data, scratch: Scratch, on_rows: Callable[[int], None]
+    source: Source,
+    files: Sequence[Path],
+    data: Data,
+    scratch: Scratch,
+    on_rows: Callable[[int], None],
 ) -> Survey:
-    """Reads a source, counts, and writes the usable rows to scratch; on_rows hears now and then how many were read."""
+    """Reads a source, counts, and writes the usable rows to scratch; on_rows hears now and then how
+    many were read.
+    """
     found, seen = Survey(), set()
     near = NearDuplicates(data.near_duplicates) if data.near_duplicates else None
     generator = random.Random(f"{data.seed} {source.name}")
@@ -90,7 +104,9 @@ def iterate_rows(source: Source, files: Sequence[Path]) -> Iterator[Row | Drop]:
 
 
 def clean_row(source: Source, row: Row | Drop) -> tuple[Chat, bool] | Drop:
-    """The row's conversation with mojibake undone, and whether there was any; or why the row is dropped."""
+    """The row's conversation with mojibake undone, and whether there was any; or why the row is
+    dropped.
+    """
     if isinstance(row, str):
         return row
     chat = source.to_chat(row)
@@ -102,7 +118,9 @@ def clean_row(source: Source, row: Row | Drop) -> tuple[Chat, bool] | Drop:
 
 
 def repair(text: str) -> str:
-    """The text as it was before a wrong decoding, where ftfy can prove that there was one; else the text itself."""
+    """The text as it was before a wrong decoding, where ftfy can prove that there was one; else the
+    text itself.
+    """
     if text.isascii() or not _SUSPECT.search(text):
         return text
     return ftfy.fix_encoding(text).strip() or text  # a mended no-break space may stand at an end

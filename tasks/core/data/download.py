@@ -1,7 +1,9 @@
-"""The first step: the base model and the sources of Stage 1, each pinned, fetched once, checked and recorded.
+"""The first step: the base model and the sources of Stage 1, each pinned, fetched once, checked and
+recorded.
 
-Reads the package's demo rows, local files, or the hub; writes base/…, sources/NAME.EXT (NAME.00000.EXT and on where a
-source has several files) and download.json, which says where each came from, at which revision, its bytes and sha256.
+Reads the package's demo rows, local files, or the hub; writes base/…, sources/NAME.EXT
+(NAME.00000.EXT and on where a source has several files) and download.json, which says where each
+came from, at which revision, its bytes and sha256.
 """
 
 import logging
@@ -18,10 +20,10 @@ from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_c
 from tasks.core.data.reasoning_logs import LOGS, find_logs, gather_logs
 from tasks.core.data.sources import SOURCES, location_of, require_columns, shares_of
 from tasks.core.data.tables import FORMATS
-from tasks.core.digests import digest_file, digest_value, write_json
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
-from tasks.core.settings import Data, Model
+from tasks.core.files.digests import digest_file, digest_value, write_json
+from tasks.core.records.refs import Progress
+from tasks.core.settings.tree import Data, Model
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +31,23 @@ _BASE_SHARE = 0.6  # of the progress bar
 _OTHER_SPLITS = {"test", "valid", "validation", "dev", "eval", "evaluation"}
 
 
-def fingerprints(model: Model, data: Data, cache: Path, digest_of: Callable[[Path], str]) -> dict[str, str]:
+def fingerprints(
+    model: Model, data: Data, cache: Path, digest_of: Callable[[Path], str]
+) -> dict[str, str]:
     """What identifies each outside input, without fetching any: what the artifact's key holds.
 
-    A hub id is its commit; one that is not pinned yet is asked for, and if the hub does not answer it reads
-    `OWNER/NAME@REVISION (not pinned yet)`. Raises RequestError for what cannot be used: paths, columns, shares, ids.
+    A hub id is its commit; one that is not pinned yet is asked for, and if the hub does not answer
+    it reads `OWNER/NAME@REVISION (not pinned yet)`. Raises RequestError for what cannot be used:
+    paths, columns, shares, ids.
     """
     sources = list(shares_of(data))
     _pin([repo_of(model.base), *(_repo_of(source, data) for source in sources)], cache)
     found = {"base": fingerprint_base(model.base, cache, digest_of)}
     for source in sources:
         if repo := _repo_of(source, data):
-            found[source.name] = f"{repo.id}@{pinned_commit(repo, cache) or f'{repo.revision} (not pinned yet)'}"
+            found[source.name] = (
+                f"{repo.id}@{pinned_commit(repo, cache) or f'{repo.revision} (not pinned yet)'}"
+            )
         else:
             local = _local_files(source, location_of(source, data))
             if source.name != LOGS:
@@ -49,24 +56,38 @@ def fingerprints(model: Model, data: Data, cache: Path, digest_of: Callable[[Pat
     return found
 
 
-def download(model: Model, data: Data, cache: Path, out: Path, progress: Progress) -> dict[str, Any]:
+def download(
+    model: Model, data: Data, cache: Path, out: Path, progress: Progress
+) -> dict[str, Any]:
     """Fetches everything into out and returns where each part came from and its size in bytes."""
     sources = list(shares_of(data))
-    origins = {"base": fetch_base(model.base, out / "base", lambda s, text: progress(_BASE_SHARE * s, text), cache)}
+    origins = {
+        "base": fetch_base(
+            model.base, out / "base", lambda s, text: progress(_BASE_SHARE * s, text), cache
+        )
+    }
     for number, source in enumerate(sources):
-        start, width = _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources), (1 - _BASE_SHARE) / len(sources)
+        start, width = (
+            _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources),
+            (1 - _BASE_SHARE) / len(sources),
+        )
         origins[source.name] = fetch_source(
             source, data, out, cache, lambda s, text, a=start, w=width: progress(a + w * s, text)
         )
     record = {name: {**origin, "files": _described(out, name)} for name, origin in origins.items()}
     write_json(out / "download.json", record)
     progress(1.0, "all fetched")
-    sizes = {name: sum(file["bytes"] for file in entry["files"].values()) for name, entry in record.items()}
+    sizes = {
+        name: sum(file["bytes"] for file in entry["files"].values())
+        for name, entry in record.items()
+    }
     return {name: {**origin, "bytes": sizes[name]} for name, origin in origins.items()}
 
 
 def choose_data_files(paths: Iterable[str]) -> list[str]:
-    """Of a data set's paths, its training files: one format, no other split, sorted; empty if it has none."""
+    """Of a data set's paths, its training files: one format, no other split, sorted; empty if it
+    has none.
+    """
     parts = [path for path in paths if Path(path).suffix.lower() in FORMATS]
     words = {path: set(re.split(r"[^a-z]+", path.lower())) for path in parts}
     train = [path for path in parts if "train" in words[path]]
@@ -78,8 +99,12 @@ def choose_data_files(paths: Iterable[str]) -> list[str]:
     return []
 
 
-def fetch_source(source: Source, data: Data, out: Path, cache: Path, progress: Progress) -> dict[str, str]:
-    """Writes a source's files into out/sources, checks their columns, and returns where they came from."""
+def fetch_source(
+    source: Source, data: Data, out: Path, cache: Path, progress: Progress
+) -> dict[str, str]:
+    """Writes a source's files into out/sources, checks their columns, and returns where they came
+    from.
+    """
     repo, location = _repo_of(source, data), location_of(source, data)
     if repo:
         commit = pin_commit(repo, cache)
@@ -87,11 +112,17 @@ def fetch_source(source: Source, data: Data, out: Path, cache: Path, progress: P
         chosen = choose_data_files(sizes)
         if not chosen:
             raise _no_data(f"The hub's {repo.id} at {commit}", source, sizes)
-        files_there = list(fetch_files(repo, commit, {name: sizes[name] for name in chosen}, progress).values())
+        files_there = list(
+            fetch_files(repo, commit, {name: sizes[name] for name in chosen}, progress).values()
+        )
         origin = {"from": f"hub dataset {repo.id}", "revision": commit}
     else:
         files_there = _local_files(source, location)
-        where = "packaged demo rows" if location == "demo" else str(Path(location).expanduser().resolve())
+        where = (
+            "packaged demo rows"
+            if location == "demo"
+            else str(Path(location).expanduser().resolve())
+        )
         origin = {"from": where, "revision": "local"}
     if source.name == LOGS:
         gather_logs(files_there, out / "sources" / f"{LOGS}.jsonl")
@@ -106,7 +137,9 @@ def fetch_source(source: Source, data: Data, out: Path, cache: Path, progress: P
 
 
 def _repo_of(source: Source, data: Data) -> Repo | None:
-    """The hub data set of a source; None for `demo`, logs and a path, which a data file's ending gives away."""
+    """The hub data set of a source; None for `demo`, logs and a path, which a data file's ending
+    gives away.
+    """
     location = location_of(source, data)
     path = Path(location).expanduser()
     if location == "demo" or source.name == LOGS or path.exists() or path.suffix.lower() in FORMATS:
@@ -137,11 +170,15 @@ def _local_files(source: Source, location: str) -> list[Path]:
 
 def _no_data(what: str, source: Source, there: Iterable[str]) -> RequestError:
     listed = ", ".join(sorted(there)[:12]) or "no file"
-    return RequestError(f"{what} has no {', '.join(FORMATS)}; it holds {listed}. Name a file: data.{source.name}=FILE.")
+    return RequestError(
+        f"{what} has no {', '.join(FORMATS)}; it holds {listed}. Name a file: data.{source.name}=FILE."
+    )
 
 
 def _pin(repos: Iterable[Repo | None], cache: Path) -> None:
-    """Pins what is not pinned yet. An unreachable hub is asked once and leaves the others as they are."""
+    """Pins what is not pinned yet. An unreachable hub is asked once and leaves the others as they
+    are.
+    """
     try:
         for repo in filter(None, repos):
             pin_commit(repo, cache)

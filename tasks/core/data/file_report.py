@@ -1,7 +1,9 @@
-"""What is in a training, synthetic or pair file: rows, languages, kinds, regimes, duplicates, lengths, tokens.
+"""What is in a training, synthetic or pair file: rows, languages, kinds, regimes, duplicates,
+lengths, tokens.
 
-Reads parquet, JSON lines or a JSON array with `messages`, or with `prompt`, `chosen` and `rejected`, and, where rows
-have them, `source` and `metadata` (kind, regime, flaw). Writes report.json, report.md, report.html and pictures.
+Reads parquet, JSON lines or a JSON array with `messages`, or with `prompt`, `chosen` and
+`rejected`, and, where rows have them, `source` and `metadata` (kind, regime, flaw). Writes
+report.json, report.md, report.html and pictures.
 """
 
 import hashlib
@@ -40,7 +42,9 @@ class FileReport:
     rows: int = 0
     duplicates: int = 0  # of an earlier row of this file
     in_earlier_files: int = 0  # also a row of a file named before this one
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in COUNTED})
+    counts: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in COUNTED}
+    )
     lengths: dict[str, array] = field(default_factory=dict)  # unit -> one value a readable row
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,12 +57,18 @@ class FileReport:
             **{unit: describe_lengths(values) for unit, values in self.lengths.items()},
         }
         if tokens := self.lengths.get("tokens"):
-            found |= {"limit": self.limit, "over_limit": sum(1 for value in tokens if value > self.limit)}
+            found |= {
+                "limit": self.limit,
+                "over_limit": sum(1 for value in tokens if value > self.limit),
+            }
         return found
 
 
 def report_files(
-    files: Sequence[Path], tokenizer: Path | None, limit: int, tell: Callable[[str], None] = lambda text: None
+    files: Sequence[Path],
+    tokenizer: Path | None,
+    limit: int,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> list[FileReport]:
     """The report of every file; tell hears how far it is. limit: tokens that a row should not pass.
 
@@ -70,7 +80,9 @@ def report_files(
     for file in files:
         report, seen = FileReport(str(file), limit), set()
         for batch in _batches(read_rows(file)):
-            conversations = [chat for row in batch if (chat := _add_row(report, row, seen, earlier))]
+            conversations = [
+                chat for row in batch if (chat := _add_row(report, row, seen, earlier))
+            ]
             if counter:
                 sides = counter.count([messages for chat in conversations for messages in chat])
                 lengths = iter(sides)
@@ -92,24 +104,36 @@ def write_file_reports(reports: Sequence[FileReport], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     units = {unit for report in reports for unit in report.lengths}
     lengths = {
-        unit: np.concatenate([np.asarray(report.lengths.get(unit, ()), dtype=np.int64) for report in reports])
+        unit: np.concatenate(
+            [np.asarray(report.lengths.get(unit, ()), dtype=np.int64) for report in reports]
+        )
         for unit in ("characters", "tokens")
         if unit in units
     }
     draw_lengths(lengths, out / "lengths.png", reports[0].limit)
     counts = {name: sum((report.counts[name] for report in reports), Counter()) for name in COUNTED}
-    draw_counts({name.capitalize(): counter for name, counter in counts.items() if counter}, out / "counts.png")
+    draw_counts(
+        {name.capitalize(): counter for name, counter in counts.items() if counter},
+        out / "counts.png",
+    )
     rows = sum(report.rows for report in reports)
     document = {"files": [report.to_dict() for report in reports]}
-    write_pages("Rows", f"{rows:,} rows in {len(reports)} files.", tables_of(reports), document, out)
+    write_pages(
+        "Rows", f"{rows:,} rows in {len(reports)} files.", tables_of(reports), document, out
+    )
 
 
 def tables_of(reports: Sequence[FileReport]) -> list[Table]:
     """A column a file: its rows, what they are by value, and how long they are."""
     found, names = [report.to_dict() for report in reports], _short_names(reports)
-    rows = [(what.replace("_", " "), *(f[what] for f in found)) for what in ("rows", "duplicates", "in_earlier_files")]
+    rows = [
+        (what.replace("_", " "), *(f[what] for f in found))
+        for what in ("rows", "duplicates", "in_earlier_files")
+    ]
     if any("over_limit" in f for f in found):
-        rows.append((f"over {reports[0].limit:,} tokens", *(f.get("over_limit", "") for f in found)))
+        rows.append(
+            (f"over {reports[0].limit:,} tokens", *(f.get("over_limit", "") for f in found))
+        )
     tables = [Table("Rows", ("", *names), rows)]
     for what in COUNTED:
         values = sorted({value for f in found for value in f[what]})
@@ -142,8 +166,12 @@ def _batches(rows: Iterable[Any]) -> Iterable[list[Any]]:
     yield batch
 
 
-def _add_row(report: FileReport, row: Any, seen: set[bytes], earlier: set[bytes]) -> list[Messages] | None:
-    """Counts a row and returns its conversations (a pair has two), or None if it is no training row."""
+def _add_row(
+    report: FileReport, row: Any, seen: set[bytes], earlier: set[bytes]
+) -> list[Messages] | None:
+    """Counts a row and returns its conversations (a pair has two), or None if it is no training
+    row.
+    """
     report.rows += 1
     chats = row if isinstance(row, str) else conversations_of(row)
     if isinstance(chats, str):
@@ -160,10 +188,16 @@ def _add_row(report: FileReport, row: Any, seen: set[bytes], earlier: set[bytes]
     for name, label in _LABELS.items():
         if (value := metadata.get(label) or row.get(label)) is not None:
             report.counts[name][str(value)] += 1
-    _add_length(report, "characters", max(sum(len(message["content"]) for message in chat) for chat in chats))
+    _add_length(
+        report,
+        "characters",
+        max(sum(len(message["content"]) for message in chat) for chat in chats),
+    )
     if len(chats) == 2:
         for side in ("chosen", "rejected"):
-            _add_length(report, f"characters, {side}", len(_messages(row[side], "assistant")[-1]["content"]))
+            _add_length(
+                report, f"characters, {side}", len(_messages(row[side], "assistant")[-1]["content"])
+            )
     return chats
 
 
@@ -172,7 +206,9 @@ def _add_length(report: FileReport, unit: str, length: int) -> None:
 
 
 def conversations_of(row: dict[str, Any]) -> list[Messages] | str:
-    """The row's conversation, or its prompt with each of two answers; or what is wrong with the row."""
+    """The row's conversation, or its prompt with each of two answers; or what is wrong with the
+    row.
+    """
     if row.get("messages") is not None:
         chats = [_messages(row["messages"], "user") if isinstance(row["messages"], list) else []]
     elif row.get("prompt") is not None and "chosen" in row:
@@ -185,10 +221,13 @@ def conversations_of(row: dict[str, Any]) -> list[Messages] | str:
 
 
 def _messages(value: Any, role: str) -> Messages:
-    """A list of messages as it is, a plain text as one message of the role; empty for anything else."""
+    """A list of messages as it is, a plain text as one message of the role; empty for anything
+    else.
+    """
     if isinstance(value, str):
         return [{"role": role, "content": value}]
     whole = isinstance(value, list) and all(
-        isinstance(m, dict) and isinstance(m.get("content"), str) and isinstance(m.get("role"), str) for m in value
+        isinstance(m, dict) and isinstance(m.get("content"), str) and isinstance(m.get("role"), str)
+        for m in value
     )
     return value if whole else []

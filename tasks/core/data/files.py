@@ -11,8 +11,8 @@ _FICLONE = 0x40049409  # <linux/fs.h>: the copy shares blocks until one side is 
 def bring(source: Path, target: Path, immutable: bool = False) -> None:
     """Makes target a copy of source: shared blocks where the file system can, else a plain copy.
 
-    A hard link costs nothing but changes with its source, so only a source that nobody rewrites (a content-addressed
-    download cache) may be `immutable`.
+    A hard link costs nothing but changes with its source, so only a source that nobody rewrites (a
+    content-addressed download cache) may be `immutable`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)

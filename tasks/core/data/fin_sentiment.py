@@ -9,4 +9,6 @@ def to_chat(row: Row) -> Chat | Drop:
     return make_instruction_chat(row, needs_input=True)
 
 
-FIN_SENTIMENT = Source("fin_sentiment", (("input",), ("output",), ("instruction",)), SYSTEM, to_chat)
+FIN_SENTIMENT = Source(
+    "fin_sentiment", (("input",), ("output",), ("instruction",)), SYSTEM, to_chat
+)

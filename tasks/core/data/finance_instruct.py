@@ -7,4 +7,6 @@ def to_chat(row: Row) -> Chat | Drop:
     return make_chat(row, "system", "user", "assistant")
 
 
-FINANCE_INSTRUCT = Source("finance_instruct", (("system",), ("user",), ("assistant",)), None, to_chat)
+FINANCE_INSTRUCT = Source(
+    "finance_instruct", (("system",), ("user",), ("assistant",)), None, to_chat
+)

@@ -1,7 +1,8 @@
 """The Hugging Face hub: ids pinned to a commit at first use, files fetched at that commit.
 
-Reads and writes CACHE/pins.json, which holds {"model/OWNER/NAME@REVISION": commit}: a run of next month trains on the
-same files. To move on, name a revision in the setting or delete the line. Files lie in huggingface_hub's own cache.
+Reads and writes CACHE/pins.json, which holds {"model/OWNER/NAME@REVISION": commit}: a run of next
+month trains on the same files. To move on, name a revision in the setting or delete the line. Files
+lie in huggingface_hub's own cache.
 """
 
 import contextlib
@@ -26,9 +27,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from tasks.core.digests import write_json
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
+from tasks.core.files.digests import write_json
+from tasks.core.records.refs import Progress
 
 log = logging.getLogger(__name__)
 
@@ -69,16 +70,19 @@ def pinned_commit(repo: Repo, cache: Path) -> str | None:
 
 
 def pin_commit(repo: Repo, cache: Path) -> str:
-    """The commit that the repository is pinned to; the first use asks the hub and records its answer.
+    """The commit that the repository is pinned to; the first use asks the hub and records its
+    answer.
 
-    Raises RequestError for a repository or revision that is not there or not open to this user, WorkError when the hub
-    cannot be reached.
+    Raises RequestError for a repository or revision that is not there or not open to this user,
+    WorkError when the hub cannot be reached.
     """
     known = pinned_commit(repo, cache)
     if known:
         return known
     with explained(repo):
-        info = HfApi().repo_info(repo.id, revision=repo.revision, repo_type=repo.type, timeout=_PATIENCE_S)
+        info = HfApi().repo_info(
+            repo.id, revision=repo.revision, repo_type=repo.type, timeout=_PATIENCE_S
+        )
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / ".pins.lock"):
         write_json(cache / "pins.json", {**_pins(cache), f"{repo.type}/{repo.name}": info.sha})
@@ -93,8 +97,12 @@ def list_files(repo: Repo, commit: str) -> dict[str, int]:
     return {file.rfilename: file.size or 0 for file in info.siblings}
 
 
-def fetch_files(repo: Repo, commit: str, files: dict[str, int], progress: Progress) -> dict[str, Path]:
-    """Where each file lies in huggingface_hub's cache; those not there yet are fetched, cut ones continued."""
+def fetch_files(
+    repo: Repo, commit: str, files: dict[str, int], progress: Progress
+) -> dict[str, Path]:
+    """Where each file lies in huggingface_hub's cache; those not there yet are fetched, cut ones
+    continued.
+    """
     total, done, found = sum(files.values()) or 1, 0, {}
     for name, size in files.items():
         progress(done / total, f"{repo.id}: {done / 1e6:,.0f} / {total / 1e6:,.0f} MB, now {name}")
@@ -122,8 +130,15 @@ def explained(repo: Repo) -> Iterator[None]:
             f" private, or use a local copy: {local}."
         ) from error
     except RevisionNotFoundError as error:
-        raise RequestError(f"The {repo.type} {repo.id} has no revision {repo.revision!r}.") from error
-    except (httpx.TransportError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise RequestError(
+            f"The {repo.type} {repo.id} has no revision {repo.revision!r}."
+        ) from error
+    except (
+        httpx.TransportError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    ) as error:
         raise WorkError(
             f"The Hugging Face hub could not be reached for the {repo.type} {repo.id}"
             f" ({error or type(error).__name__}). Try again later, or fetch it elsewhere and name the copy:"

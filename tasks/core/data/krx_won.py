@@ -1,4 +1,6 @@
-"""Won-Instruct: Korean questions on finance, accounting and KRX's markets, with the original response as answer."""
+"""Won-Instruct: Korean questions on finance, accounting and KRX's markets, with the original
+response as answer.
+"""
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 

@@ -15,10 +15,11 @@ LANGUAGES = ("ko", "en", "ja", "zh", "other")
 
 
 def language_of(text: str) -> str:
-    """ko, ja, zh, en (Latin letters: French counts as well) or other, from the first 1,000 characters.
+    """ko, ja, zh, en (Latin letters: French counts as well) or other, from the first 1,000
+    characters.
 
-    A Korean text full of English terms still counts as Korean: a fifth of Hangul decides; for Japanese a fifth of
-    kana and Chinese characters does.
+    A Korean text full of English terms still counts as Korean: a fifth of Hangul decides; for
+    Japanese a fifth of kana and Chinese characters does.
     """
     sample = text[:_SAMPLE]
     if sample.isascii():

@@ -1,8 +1,9 @@
-"""Rows of many shapes become chat messages of one, sampled by share, and every row is accounted for.
+"""Rows of many shapes become chat messages of one, sampled by share, and every row is accounted
+for.
 
-Reads SOURCES/NAME.EXT; writes rows.parquet (messages: list<struct<role, content>>, source), and beside it report.json,
-report.md, report.html and pictures. Each file is read once and rows wait on disk: memory holds 21 bytes and a digest of
-a usable row, whatever its length.
+Reads SOURCES/NAME.EXT; writes rows.parquet (messages: list<struct<role, content>>, source), and
+beside it report.json, report.md, report.html and pictures. Each file is read once and rows wait on
+disk: memory holds 21 bytes and a digest of a usable row, whatever its length.
 """
 
 import tempfile
@@ -19,17 +20,20 @@ from tasks.core.data.shuffle import Chosen, Scratch, rows_schema, write_shuffled
 from tasks.core.data.sources import require_columns, shares_of
 from tasks.core.data.tables import table_files
 from tasks.core.errors import RequestError
-from tasks.core.records import Progress
-from tasks.core.settings import Data
+from tasks.core.records.refs import Progress
+from tasks.core.settings.tree import Data
 
 _READING = 0.8  # of the progress bar
 
 
-def normalize(sources: Path, strategy_prompt: str, data: Data, out: Path, progress: Progress) -> dict[str, Any]:
+def normalize(
+    sources: Path, strategy_prompt: str, data: Data, out: Path, progress: Progress
+) -> dict[str, Any]:
     """Writes data.rows rows drawn from the sources by share, and returns the report's totals.
 
-    strategy_prompt stands in for a blank system prompt of sources that have none of their own. Raises RequestError for
-    shares that do not sum to 1, missing columns, broken files (with the line), and if no source has a usable row.
+    strategy_prompt stands in for a blank system prompt of sources that have none of their own.
+    Raises RequestError for shares that do not sum to 1, missing columns, broken files (with the
+    line), and if no source has a usable row.
     """
     shares = shares_of(data)
     files = {source: _files_of(sources, source) for source in shares}
@@ -38,11 +42,15 @@ def normalize(sources: Path, strategy_prompt: str, data: Data, out: Path, progre
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as folder:
         surveys: dict[str, Survey] = {}
         for number, source in enumerate(shares):
-            with Scratch(Path(folder) / source.name, schema, source.name, source.system or strategy_prompt) as scratch:
+            with Scratch(
+                Path(folder) / source.name, schema, source.name, source.system or strategy_prompt
+            ) as scratch:
                 tell = _teller(progress, _READING * number / len(shares), source)
                 surveys[source.name] = survey_source(source, files[source], data, scratch, tell)
         asked = split_rows(data.rows, {source.name: share for source, share in shares.items()})
-        taken = allocate_rows(asked, {name: found.usable for name, found in surveys.items()}, data.top_up)
+        taken = allocate_rows(
+            asked, {name: found.usable for name, found in surveys.items()}, data.top_up
+        )
         if not any(taken.values()):
             raise _nothing_left(surveys)
         progress(_READING, f"shuffling and writing {sum(taken.values()):,} rows")
@@ -55,13 +63,20 @@ def normalize(sources: Path, strategy_prompt: str, data: Data, out: Path, progre
     report = make_report(data, asked, surveys, chosen)
     write_report(report, lengths_of(surveys, chosen), out)
     progress(1.0, f"{report['rows']:,} rows")
-    return {name: report[name] for name in ("rows_in", "dropped", "rows", "shortfall", "languages", "characters")}
+    return {
+        name: report[name]
+        for name in ("rows_in", "dropped", "rows", "shortfall", "languages", "characters")
+    }
 
 
 def split_rows(rows: int, shares: dict[str, float]) -> dict[str, int]:
-    """Whole rows per source that sum to rows: rounded down, the largest remainders get what is left."""
+    """Whole rows per source that sum to rows: rounded down, the largest remainders get what is
+    left.
+    """
     exact = {name: rows * share for name, share in shares.items()}
-    whole = {name: int(value + 1e-9) for name, value in exact.items()}  # 0.05 * 120 is 6, not 5.999…
+    whole = {
+        name: int(value + 1e-9) for name, value in exact.items()
+    }  # 0.05 * 120 is 6, not 5.999…
     by_remainder = sorted(shares, key=lambda name: whole[name] - exact[name])
     for name in by_remainder[: rows - sum(whole.values())]:
         whole[name] += 1
@@ -69,9 +84,11 @@ def split_rows(rows: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def allocate_rows(asked: dict[str, int], usable: dict[str, int], top_up: bool) -> dict[str, int]:
-    """Rows to take per source: what was asked, as far as it is there; with top_up the others fill what is missing.
+    """Rows to take per source: what was asked, as far as it is there; with top_up the others fill
+    what is missing.
 
-    Those with rows to spare share the gap in proportion to what was asked of them, until it is filled or all are spent.
+    Those with rows to spare share the gap in proportion to what was asked of them, until it is
+    filled or all are spent.
     """
     taken = {name: min(asked[name], usable[name]) for name in asked}
     missing = sum(asked.values()) - sum(taken.values())
@@ -80,7 +97,9 @@ def allocate_rows(asked: dict[str, int], usable: dict[str, int], top_up: bool) -
         if not spare:
             break
         weights = {name: max(asked[name], 1) for name in spare}
-        offer = split_rows(missing, {name: weight / sum(weights.values()) for name, weight in weights.items()})
+        offer = split_rows(
+            missing, {name: weight / sum(weights.values()) for name, weight in weights.items()}
+        )
         for name, more in offer.items():
             taken[name] += min(more, spare[name])
         missing = sum(asked.values()) - sum(taken.values())
@@ -88,7 +107,9 @@ def allocate_rows(asked: dict[str, int], usable: dict[str, int], top_up: bool) -
 
 
 def draw_rows(draws: Sequence[float], count: int) -> np.ndarray:
-    """The numbers of the count rows with the lowest lots, ascending: a larger share keeps the rows of a smaller one."""
+    """The numbers of the count rows with the lowest lots, ascending: a larger share keeps the rows
+    of a smaller one.
+    """
     return np.sort(np.argsort(np.asarray(draws), kind="stable")[:count])
 
 
@@ -113,4 +134,6 @@ def _nothing_left(surveys: dict[str, Survey]) -> RequestError:
         f"{name}: {found.rows_in} read, {', '.join(f'{n} {reason}' for reason, n in found.dropped.items()) or 'none'}"
         for name, found in surveys.items()
     )
-    return RequestError(f"No row is left for Stage 1 ({counts}). Name other files: data.SOURCE=FILE.")
+    return RequestError(
+        f"No row is left for Stage 1 ({counts}). Name other files: data.SOURCE=FILE."
+    )

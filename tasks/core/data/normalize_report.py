@@ -1,4 +1,6 @@
-"""The report of normalize: what came in, what was left out and why, what the rows are like, source by source."""
+"""The report of normalize: what came in, what was left out and why, what the rows are like, source
+by source.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,14 +13,20 @@ from tasks.core.data.charts import draw_counts, draw_lengths
 from tasks.core.data.cleaning import Survey
 from tasks.core.data.languages import LANGUAGES
 from tasks.core.data.report import FIGURES, Table, describe_lengths, write_pages
-from tasks.core.settings import Data
+from tasks.core.settings.tree import Data
 
 Chosen = Mapping[str, np.ndarray]  # source -> the numbers of the usable rows that were taken
 
 
-def make_report(data: Data, asked: Mapping[str, int], surveys: Mapping[str, Survey], chosen: Chosen) -> dict[str, Any]:
-    """All figures. Per source: rows_in = taken + left_over + all dropped, and taken = asked - shortfall + topped_up."""
-    sources = {name: _describe_source(asked[name], found, chosen[name]) for name, found in surveys.items()}
+def make_report(
+    data: Data, asked: Mapping[str, int], surveys: Mapping[str, Survey], chosen: Chosen
+) -> dict[str, Any]:
+    """All figures. Per source: rows_in = taken + left_over + all dropped, and taken = asked -
+    shortfall + topped_up.
+    """
+    sources = {
+        name: _describe_source(asked[name], found, chosen[name]) for name, found in surveys.items()
+    }
     entries = sources.values()
     report = {
         "asked": data.rows,
@@ -36,14 +44,18 @@ def make_report(data: Data, asked: Mapping[str, int], surveys: Mapping[str, Surv
 
 def lengths_of(surveys: Mapping[str, Survey], chosen: Chosen) -> np.ndarray:
     """Characters of every row taken."""
-    return np.concatenate([np.asarray(surveys[name].lengths)[numbers] for name, numbers in chosen.items()])
+    return np.concatenate(
+        [np.asarray(surveys[name].lengths)[numbers] for name, numbers in chosen.items()]
+    )
 
 
 def write_report(report: Mapping[str, Any], lengths: np.ndarray, out: Path) -> None:
     """report.json, report.md, report.html and the two pictures in them."""
     draw_lengths({"characters": lengths}, out / "lengths.png")
     counts = {
-        "Rows taken, by source": {name: entry["taken"] for name, entry in report["sources"].items()},
+        "Rows taken, by source": {
+            name: entry["taken"] for name, entry in report["sources"].items()
+        },
         "Rows taken, by language": report["languages"],
         "Rows dropped, by reason": report["dropped"],
     }
@@ -54,7 +66,9 @@ def write_report(report: Mapping[str, Any], lengths: np.ndarray, out: Path) -> N
 
 
 def _describe_source(asked: int, found: Survey, chosen: np.ndarray) -> dict[str, Any]:
-    assert found.rows_in == found.usable + found.dropped.total(), "every row read is usable or dropped"
+    assert found.rows_in == found.usable + found.dropped.total(), (
+        "every row read is usable or dropped"
+    )
     taken = len(chosen)
     languages = Counter(np.asarray(found.languages)[chosen].tolist())
     return {
@@ -79,16 +93,44 @@ def _add_up(counts: Any) -> dict[str, int]:
 
 def _tables(report: Mapping[str, Any]) -> list[Table]:
     sources = report["sources"]
-    columns = ("rows_in", "usable", "asked", "taken", "left_over", "shortfall", "topped_up", "repaired", "unprompted")
-    names = ("read", "usable", "asked", "taken", "left over", "short", "topped up", "mended", "no own prompt")
-    reasons = [(name, reason, n) for name, entry in sources.items() for reason, n in entry["dropped"].items()]
+    columns = (
+        "rows_in",
+        "usable",
+        "asked",
+        "taken",
+        "left_over",
+        "shortfall",
+        "topped_up",
+        "repaired",
+        "unprompted",
+    )
+    names = (
+        "read",
+        "usable",
+        "asked",
+        "taken",
+        "left over",
+        "short",
+        "topped up",
+        "mended",
+        "no own prompt",
+    )
+    reasons = [
+        (name, reason, n)
+        for name, entry in sources.items()
+        for reason, n in entry["dropped"].items()
+    ]
     texts = [
         (name, ", ".join(f"{n:,} {language}" for language, n in entry["languages"].items()))
         + tuple(entry["characters"].get(figure, "") for figure in FIGURES)
         for name, entry in [*sources.items(), ("all", report)]
     ]
     return [
-        Table("Sources", ("source", *names), [(name, *(entry[c] for c in columns)) for name, entry in sources.items()]),
+        Table(
+            "Sources",
+            ("source", *names),
+            [(name, *(entry[c] for c in columns)) for name, entry in sources.items()],
+        ),
         Table("Dropped", ("source", "reason", "rows"), reasons),
         Table("Taken, in characters a row", ("source", "languages", *FIGURES), texts),
     ]

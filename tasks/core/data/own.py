@@ -1,7 +1,9 @@
-"""Your own rows, any file with a column map: data.own=FILE data.own_user=COLUMN data.own_assistant=COLUMN.
+"""Your own rows, any file with a column map: data.own=FILE data.own_user=COLUMN
+data.own_assistant=COLUMN.
 
-A file with a column `messages` (role and content each, as a list or as its JSON text) needs no map. The columns of
-data.own_keep go along to rows.parquet, text as it is and other values as JSON text, for recipes that use them.
+A file with a column `messages` (role and content each, as a list or as its JSON text) needs no map.
+The columns of data.own_keep go along to rows.parquet, text as it is and other values as JSON text,
+for recipes that use them.
 """
 
 import json
@@ -9,21 +11,27 @@ from typing import Any
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, find_fault, make_chat
 from tasks.core.errors import RequestError
-from tasks.core.settings import Data
+from tasks.core.settings.tree import Data
 
 _ROLES = ("system", "user", "assistant", "tool")
 
 
 def own_source(data: Data) -> Source:
-    """The source that data.own's settings describe. Raises RequestError for a carried column that cannot be."""
+    """The source that data.own's settings describe. Raises RequestError for a carried column that
+    cannot be.
+    """
     system = data.own_system or "system"
     if taken := {"messages", "source"} & set(data.own_keep):
-        raise RequestError(f"data.own_keep={data.own_keep}: rows.parquet has a {taken.pop()} of its own. Leave it out.")
+        raise RequestError(
+            f"data.own_keep={data.own_keep}: rows.parquet has a {taken.pop()} of its own. Leave it out."
+        )
 
     def to_chat(row: Row) -> Chat | Drop:
         messages = row.get("messages")
         chat = (
-            make_chat(row, system, data.own_user, data.own_assistant) if messages is None else read_messages(messages)
+            make_chat(row, system, data.own_user, data.own_assistant)
+            if messages is None
+            else read_messages(messages)
         )
         if isinstance(chat, str):
             return chat
@@ -44,7 +52,9 @@ def own_source(data: Data) -> Source:
 
 
 def read_messages(messages: Any) -> Chat | Drop:
-    """The conversation of a list of messages; it must end with an assistant's text, and every message be text."""
+    """The conversation of a list of messages; it must end with an assistant's text, and every
+    message be text.
+    """
     if isinstance(messages, str):
         try:
             messages = json.loads(messages)
@@ -73,4 +83,6 @@ def read_messages(messages: Any) -> Chat | Drop:
 
 
 def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (
+        value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )

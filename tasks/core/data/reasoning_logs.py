@@ -1,8 +1,10 @@
-"""The reasoning logs of a live system as rows: data.reasoning_logs=logs/reasoning, one folder a day, one file a call.
+"""The reasoning logs of a live system as rows: data.reasoning_logs=logs/reasoning, one folder a
+day, one file a call.
 
-Reads DATE/*.json, each an object with task, timestamp, reasoning, signals (a list), confidence (0 to 1) and metadata;
-writes one JSON line a file. metadata's `prompt`, else `market_context` or `context`, belongs to the question; its
-`latency_ms` is the time the answer took. The answer is JSON: analysis, signals, confidence.
+Reads DATE/*.json, each an object with task, timestamp, reasoning, signals (a list), confidence (0
+to 1) and metadata; writes one JSON line a file. metadata's `prompt`, else `market_context` or
+`context`, belongs to the question; its `latency_ms` is the time the answer took. The answer is
+JSON: analysis, signals, confidence.
 """
 
 import json
@@ -12,7 +14,7 @@ from typing import Any
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 from tasks.core.errors import RequestError
-from tasks.core.settings import Data
+from tasks.core.settings.tree import Data
 
 LOGS = "reasoning_logs"
 _CONTEXT = ("prompt", "market_context", "context")
@@ -23,12 +25,16 @@ def find_logs(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.glob("*/*.json") if file.is_file())
     if not files:
         what = "holds no DATE/*.json" if folder.is_dir() else "is no folder"
-        raise RequestError(f"data.{LOGS}={folder} {what}. Name the folder of the days, e.g. logs/reasoning.")
+        raise RequestError(
+            f"data.{LOGS}={folder} {what}. Name the folder of the days, e.g. logs/reasoning."
+        )
     return files
 
 
 def gather_logs(files: Sequence[Path], target: Path) -> None:
-    """Writes every log as one line. One that is no JSON (half written) becomes a line that is counted as dropped."""
+    """Writes every log as one line. One that is no JSON (half written) becomes a line that is
+    counted as dropped.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8") as lines:
         for file in files:
@@ -56,13 +62,21 @@ def reasoning_source(data: Data) -> Source:
         if len(signals) < data.reasoning_min_signals:
             return f"fewer signals than {data.reasoning_min_signals}"
         latency = metadata.get("latency_ms")
-        if data.reasoning_max_latency_ms and _is_number(latency) and latency > data.reasoning_max_latency_ms:
+        if (
+            data.reasoning_max_latency_ms
+            and _is_number(latency)
+            and latency > data.reasoning_max_latency_ms
+        ):
             return f"slower than {data.reasoning_max_latency_ms} ms"
         return _make_row(row, metadata)
 
     needed = ("task", "reasoning", "signals", "confidence")
     return Source(
-        "reasoning_logs", tuple((name,) for name in needed), None, to_chat, optional=("timestamp", "metadata")
+        "reasoning_logs",
+        tuple((name,) for name in needed),
+        None,
+        to_chat,
+        optional=("timestamp", "metadata"),
     )
 
 

@@ -1,4 +1,5 @@
-"""Reports on rows: what they are like in figures, as tables in Markdown, and as one HTML page that needs no other file.
+"""Reports on rows: what they are like in figures, as tables in Markdown, and as one HTML page that
+needs no other file.
 
 Writes report.json, report.md, report.html and the pictures that charts.py draws.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.digests import write_json
+from tasks.core.files.digests import write_json
 
 FIGURES = ("min", "mean", "median", "p95", "max")
 _STYLE = (
@@ -31,7 +32,10 @@ class Table:
     @property
     def cells(self) -> list[list[str]]:
         """The rows as text, thousands marked."""
-        return [[f"{cell:,}" if isinstance(cell, int | float) else str(cell) for cell in row] for row in self.rows]
+        return [
+            [f"{cell:,}" if isinstance(cell, int | float) else str(cell) for cell in row]
+            for row in self.rows
+        ]
 
 
 def describe_lengths(lengths: Sequence[int] | np.ndarray) -> dict[str, float]:
@@ -48,7 +52,9 @@ def describe_lengths(lengths: Sequence[int] | np.ndarray) -> dict[str, float]:
     }
 
 
-def write_pages(title: str, summary: str, tables: Sequence[Table], report: Mapping[str, Any], out: Path) -> None:
+def write_pages(
+    title: str, summary: str, tables: Sequence[Table], report: Mapping[str, Any], out: Path
+) -> None:
     """report.json, report.md and report.html into out; the page holds the pictures that lie there."""
     write_json(out / "report.json", report)
     (out / "report.md").write_text(_render_markdown(title, summary, tables), encoding="utf-8")
@@ -65,7 +71,9 @@ def _render_markdown(title: str, summary: str, tables: Sequence[Table]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _render_html(title: str, summary: str, tables: Sequence[Table], pictures: Sequence[Path]) -> str:
+def _render_html(
+    title: str, summary: str, tables: Sequence[Table], pictures: Sequence[Path]
+) -> str:
     parts = [f"<h1>{escape(title)}</h1><p>{escape(summary)}</p>"]
     for picture in pictures:
         data = base64.b64encode(picture.read_bytes()).decode()

@@ -1,7 +1,8 @@
-"""Rows through the disk: written as they are read, then taken and put into their final order in bounded memory.
+"""Rows through the disk: written as they are read, then taken and put into their final order in
+bounded memory.
 
-Reads and writes Arrow streams in a scratch folder; writes rows.parquet (messages: list<struct<role, content>>, source,
-and the columns that a source carries).
+Reads and writes Arrow streams in a scratch folder; writes rows.parquet (messages: list<struct<role,
+content>>, source, and the columns that a source carries).
 """
 
 from array import array
@@ -27,7 +28,13 @@ _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 def rows_schema(carried: Sequence[str] = ()) -> pa.Schema:
     """The columns of rows.parquet."""
     message = pa.struct([("role", pa.string()), ("content", pa.string())])
-    return pa.schema([("messages", pa.list_(message)), ("source", pa.string()), *((c, pa.string()) for c in carried)])
+    return pa.schema(
+        [
+            ("messages", pa.list_(message)),
+            ("source", pa.string()),
+            *((c, pa.string()) for c in carried),
+        ]
+    )
 
 
 class Scratch:
@@ -48,7 +55,9 @@ class Scratch:
         self._writer.close()
 
     def add(self, chat: Chat) -> int:
-        """Takes a row, with the source's prompt where it has none; returns its characters, all messages."""
+        """Takes a row, with the source's prompt where it has none; returns its characters, all
+        messages.
+        """
         chat = chat if chat.system else chat._replace(system=self._prompt)
         length = len(chat.system) + sum([len(text) for _, text in chat.turns])
         self._chats.append(chat)
@@ -79,7 +88,9 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rows taken from one source: their numbers in its scratch file, ascending, and their lots in the order."""
+    """The rows taken from one source: their numbers in its scratch file, ascending, and their lots
+    in the order.
+    """
 
     file: Path
     numbers: np.ndarray
@@ -96,7 +107,10 @@ def write_shuffled(parts: Sequence[Chosen], schema: pa.Schema, scratch: Path, ou
     files = [scratch / f"dealt-{number}" for number in range(-(-len(order) // rows))]
     with ExitStack() as open_files:
         ranked = schema.append(pa.field(_RANK, pa.int64()))
-        writers = [open_files.enter_context(pa.ipc.new_stream(file, ranked, options=_LZ4)) for file in files]
+        writers = [
+            open_files.enter_context(pa.ipc.new_stream(file, ranked, options=_LZ4))
+            for file in files
+        ]
         start = 0
         for part in parts:
             _deal(part, ranks[start : start + len(part.numbers)], writers, rows)
@@ -110,7 +124,9 @@ def write_shuffled(parts: Sequence[Chosen], schema: pa.Schema, scratch: Path, ou
             file.unlink()
 
 
-def _deal(part: Chosen, ranks: np.ndarray, writers: Sequence[pa.ipc.RecordBatchStreamWriter], rows: int) -> None:
+def _deal(
+    part: Chosen, ranks: np.ndarray, writers: Sequence[pa.ipc.RecordBatchStreamWriter], rows: int
+) -> None:
     """Writes each chosen row to the file of its place in the final order."""
     start = 0
     for batch in read_stream(part.file):

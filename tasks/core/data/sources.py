@@ -1,4 +1,6 @@
-"""The sources of Stage 1: five published ones, your own rows and reasoning logs; in the order of reports."""
+"""The sources of Stage 1: five published ones, your own rows and reasoning logs; in the order of
+reports.
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from tasks.core.data.sujet_finance import SUJET_FINANCE
 from tasks.core.data.tables import read_columns
 from tasks.core.data.trading_signals import TRADING_SIGNALS
 from tasks.core.errors import RequestError
-from tasks.core.settings import Data
+from tasks.core.settings.tree import Data
 
 SOURCES = (FINANCE_INSTRUCT, SUJET_FINANCE, KRX_WON, TRADING_SIGNALS, FIN_SENTIMENT)
 
@@ -25,9 +27,11 @@ def location_of(source: Source, data: Data) -> str:
 
 
 def shares_of(data: Data) -> dict[Source, float]:
-    """The sources with a share and that share; they sum to 1. Raises RequestError for shares that cannot.
+    """The sources with a share and that share; they sum to 1. Raises RequestError for shares that
+    cannot.
 
-    own and reasoning_logs take theirs where they are given; the five divide the rest by their own shares.
+    own and reasoning_logs take theirs where they are given; the five divide the rest by their own
+    shares.
     """
     added = {source: _share(source, data) for source in (own_source(data), reasoning_source(data))}
     added = {source: share for source, share in added.items() if location_of(source, data)}
@@ -37,7 +41,9 @@ def shares_of(data: Data) -> dict[Source, float]:
         raise RequestError(f"{_listed(added)}: together more than 1. Lower one.")
     total = sum(published.values())
     if rest > 1e-6 and abs(total - 1) > 1e-6:
-        raise RequestError(f"The shares of the five sources sum to {total:g}, not to 1: {_listed(published)}.")
+        raise RequestError(
+            f"The shares of the five sources sum to {total:g}, not to 1: {_listed(published)}."
+        )
     shares = {source: share * max(rest, 0) for source, share in published.items()} | added
     return {source: share for source, share in shares.items() if share > 1e-9}
 

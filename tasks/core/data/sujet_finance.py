@@ -1,4 +1,6 @@
-"""Sujet-Finance-Instruct-177k: one CSV of finance tasks. Where user_prompt is blank, inputs holds the question."""
+"""Sujet-Finance-Instruct-177k: one CSV of finance tasks. Where user_prompt is blank, inputs holds
+the question.
+"""
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 
@@ -10,4 +12,6 @@ def to_chat(row: Row) -> Chat | Drop:
     return make_chat(row, "system_prompt", question, "answer")
 
 
-SUJET_FINANCE = Source("sujet_finance", (("system_prompt",), ("user_prompt", "inputs"), ("answer",)), None, to_chat)
+SUJET_FINANCE = Source(
+    "sujet_finance", (("system_prompt",), ("user_prompt", "inputs"), ("answer",)), None, to_chat
+)

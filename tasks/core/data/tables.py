@@ -1,6 +1,8 @@
-"""Rows of a local data file in bounded memory: parquet, JSON lines, a JSON array, or CSV with a header.
+"""Rows of a local data file in bounded memory: parquet, JSON lines, a JSON array, or CSV with a
+header.
 
-Every row of the file comes out, in its order, as a dict or as the reason why it is none, so that counts add up.
+Every row of the file comes out, in its order, as a dict or as the reason why it is none, so that
+counts add up.
 """
 
 import csv
@@ -20,8 +22,9 @@ FORMATS = (".parquet", ".jsonl", ".json", ".csv")
 """Endings of the files that can be read, the preferred one first."""
 
 LONGEST_ROW = 16 << 20
-"""Bytes of a line (characters of a CSV's or a JSON array's row) above which a file is refused: a file without line ends
-would have to be held whole in memory, several times over."""
+"""Bytes of a line (characters of a CSV's or a JSON array's row) above which a file is refused: a
+file without line ends would have to be held whole in memory, several times over.
+"""
 
 _BATCH_ROWS = 1_000
 _BUFFER_BYTES = 1 << 20  # of a parquet column, so that a row group is never held whole
@@ -33,13 +36,22 @@ Rows = Iterator[dict[str, Any] | str]
 
 
 def read_rows(file: Path, columns: Collection[str] | None = None) -> Rows:
-    """The file's rows as dicts of the named columns (None: all), or a reason in place of a row that has no dict.
+    """The file's rows as dicts of the named columns (None: all), or a reason in place of a row that
+    has no dict.
 
-    Raises RequestError with the file, and the line where there is one, for what is not the format its name says.
+    Raises RequestError with the file, and the line where there is one, for what is not the format
+    its name says.
     """
-    readers = {".parquet": _read_parquet, ".jsonl": _read_lines, ".json": _read_json, ".csv": _read_csv}
+    readers = {
+        ".parquet": _read_parquet,
+        ".jsonl": _read_lines,
+        ".json": _read_json,
+        ".csv": _read_csv,
+    }
     if file.suffix.lower() not in readers:
-        raise RequestError(f"{file} is none of {', '.join(FORMATS)}: convert it, or give it its true ending.")
+        raise RequestError(
+            f"{file} is none of {', '.join(FORMATS)}: convert it, or give it its true ending."
+        )
     _refuse_hollow(file)
     try:
         yield from readers[file.suffix.lower()](file, columns)
@@ -63,13 +75,21 @@ def read_columns(file: Path) -> list[str]:
 def _refuse_hollow(file: Path) -> None:
     """Refuses what holds no text at all, before a reader says something less clear about it."""
     if not file.is_file():
-        raise RequestError(f"{file} is {'a folder' if file.is_dir() else 'not there'}: name a file.")
+        raise RequestError(
+            f"{file} is {'a folder' if file.is_dir() else 'not there'}: name a file."
+        )
     with file.open("rb") as start:
         head = start.read(4)
     if not head:
-        raise RequestError(f"{file} is empty (0 bytes): write or fetch it again, or name another file.")
-    if file.suffix.lower() != ".parquet" and (head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head):
-        raise RequestError(f"{file} is not UTF-8 but looks like UTF-16, or was never written out: save it as UTF-8.")
+        raise RequestError(
+            f"{file} is empty (0 bytes): write or fetch it again, or name another file."
+        )
+    if file.suffix.lower() != ".parquet" and (
+        head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head
+    ):
+        raise RequestError(
+            f"{file} is not UTF-8 but looks like UTF-16, or was never written out: save it as UTF-8."
+        )
 
 
 def _read_parquet(file: Path, columns: Collection[str] | None) -> Rows:
@@ -103,7 +123,9 @@ def _read_lines(file: Path, columns: Collection[str] | None) -> Rows:
             try:
                 row = json.loads(line.decode("utf-8"))
             except UnicodeDecodeError as error:
-                raise RequestError(f"{file}, line {number}, is not UTF-8: save the file as UTF-8.") from error
+                raise RequestError(
+                    f"{file}, line {number}, is not UTF-8: save the file as UTF-8."
+                ) from error
             except (ValueError, RecursionError) as error:
                 raise RequestError(
                     f"{file}, line {number}, is not JSON ({error}): {_excerpt(line)}. Mend or remove the line;"
@@ -152,7 +174,9 @@ def _read_array(file: Path, columns: Collection[str] | None) -> Rows:
             except (ValueError, RecursionError) as error:
                 more = text.read(_CHUNK_CHARS)
                 if not more:
-                    raise RequestError(f"{file}, row {number + 1}, is not JSON ({error}): mend the file.") from error
+                    raise RequestError(
+                        f"{file}, row {number + 1}, is not JSON ({error}): mend the file."
+                    ) from error
                 buffer, place = buffer[place:] + more, 0
                 if len(buffer) > LONGEST_ROW:
                     raise RequestError(
@@ -165,7 +189,9 @@ def _read_array(file: Path, columns: Collection[str] | None) -> Rows:
 
 
 def _read_csv(file: Path, columns: Collection[str] | None) -> Rows:
-    """CSV as RFC 4180 has it. An open quote is refused: read leniently it would swallow the rest of the file."""
+    """CSV as RFC 4180 has it. An open quote is refused: read leniently it would swallow the rest of
+    the file.
+    """
     csv.field_size_limit(LONGEST_ROW)
     with file.open(encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(_lines_of(text, file), strict=True)
@@ -196,7 +222,9 @@ def _csv_header(file: Path) -> list[str]:
 
 
 def _not_utf8(file: Path, error: UnicodeDecodeError) -> RequestError:
-    return RequestError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8.")
+    return RequestError(
+        f"{file} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+    )
 
 
 def _pick(row: Any, columns: Collection[str] | None) -> dict[str, Any] | str:

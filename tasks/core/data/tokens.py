@@ -1,4 +1,5 @@
-"""Tokens of conversations as training sees them: the tokenizer's own chat template, then its tokenizer. No torch.
+"""Tokens of conversations as training sees them: the tokenizer's own chat template, then its
+tokenizer. No torch.
 
 Reads tokenizer.json, and chat_template.jinja or tokenizer_config.json, of a base model's folder.
 """
@@ -22,7 +23,9 @@ _GENERATION = re.compile(r"{%(-?)\s*(end)?generation\s*(-?)%}")  # marks for tra
 
 
 class TokenCounter:
-    """Counts tokens of whole conversations. Raises RequestError for a folder without tokenizer or template."""
+    """Counts tokens of whole conversations. Raises RequestError for a folder without tokenizer or
+    template.
+    """
 
     def __init__(self, folder: Path):
         file = folder / "tokenizer.json"
@@ -38,23 +41,34 @@ class TokenCounter:
         self._template = _compile(_find_template(folder, named))
 
     def count(self, conversations: Sequence[list[dict[str, Any]]]) -> list[int]:
-        """Tokens of each conversation (role and content), all turns, as many at a time as there are."""
+        """Tokens of each conversation (role and content), all turns, as many at a time as there
+        are.
+        """
         texts = [self._render(messages) for messages in conversations]
-        return [len(found.ids) for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        return [
+            len(found.ids)
+            for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        ]
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         try:
-            return self._template.render(messages=messages, add_generation_prompt=False, **self._special)
+            return self._template.render(
+                messages=messages, add_generation_prompt=False, **self._special
+            )
         except (TemplateError, TypeError) as error:
             start = str(messages)[:80]
-            raise RequestError(f"The tokenizer's chat template does not render {start} …: {error}.") from error
+            raise RequestError(
+                f"The tokenizer's chat template does not render {start} …: {error}."
+            ) from error
 
 
 def _find_template(folder: Path, named: dict[str, Any]) -> str:
     file = folder / "chat_template.jinja"
     template = file.read_text(encoding="utf-8") if file.is_file() else named.get("chat_template")
     if isinstance(template, list):  # several by name
-        template = next((entry["template"] for entry in template if entry["name"] == "default"), None)
+        template = next(
+            (entry["template"] for entry in template if entry["name"] == "default"), None
+        )
     if not template:
         raise RequestError(
             f"--tokenizer {folder} has no chat template (chat_template.jinja, or chat_template in"
@@ -64,9 +78,15 @@ def _find_template(folder: Path, named: dict[str, Any]) -> str:
 
 
 def _compile(template: str) -> Any:
-    """The template with what transformers gives templates: whitespace, break and continue, two functions, a filter."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = lambda value, **how: json.dumps(value, **{"ensure_ascii": False, **how})
+    """The template with what transformers gives templates: whitespace, break and continue, two
+    functions, a filter.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
+    environment.filters["tojson"] = lambda value, **how: json.dumps(
+        value, **{"ensure_ascii": False, **how}
+    )
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return environment.from_string(

@@ -9,4 +9,6 @@ def to_chat(row: Row) -> Chat | Drop:
     return make_instruction_chat(row, needs_input=False)
 
 
-TRADING_SIGNALS = Source("trading_signals", (("instruction",), ("input",), ("output",)), SYSTEM, to_chat)
+TRADING_SIGNALS = Source(
+    "trading_signals", (("instruction",), ("input",), ("output",)), SYSTEM, to_chat
+)

@@ -1,7 +1,7 @@
 """Asks a model over the OpenAI-style /v1/chat/completions, one question at a time.
 
-Reads a server's replies; ask_all also reads and appends to a JSONL of replies, so that a killed evaluation asks nothing
-twice.
+Reads a server's replies; ask_all also reads and appends to a JSONL of replies, so that a killed
+evaluation asks nothing twice.
 """
 
 import json
@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tasks.core.digests import digest_value
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.questions import Question
-from tasks.core.records import Progress
+from tasks.core.files.digests import digest_value
+from tasks.core.records.refs import Progress
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,8 @@ PAUSES_S = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class Options:
-    """How a reply is drawn. Temperature 0 and one seed make it repeatable on a server with one slot.
+    """How a reply is drawn. Temperature 0 and one seed make it repeatable on a server with one
+    slot.
 
     None leaves a value to the model's own parameters, a seed to chance.
     """
@@ -42,7 +43,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Reply:
-    """One reply as it came; `text` is stripped, because a grammar lets a model fill the end with white space."""
+    """One reply as it came; `text` is stripped, because a grammar lets a model fill the end with
+    white space.
+    """
 
     text: str
     latency_s: float  # from sending the request to the whole reply
@@ -52,16 +55,25 @@ class Reply:
 
 
 def ask(
-    url: str, model: str, messages: list[dict[str, str]], schema: dict | None = None, options: Options | None = None
+    url: str,
+    model: str,
+    messages: list[dict[str, str]],
+    schema: dict | None = None,
+    options: Options | None = None,
 ) -> Reply:
     """The model's reply to a chat; with a schema the server lets it write nothing else.
 
-    `url` is the server's, with or without /v1. Raises WorkError where the server is gone or failed, RequestError where
-    it does not know the model or the prompt does not fit its context (Ollama would cut it without a word).
+    `url` is the server's, with or without /v1. Raises WorkError where the server is gone or failed,
+    RequestError where it does not know the model or the prompt does not fit its context (Ollama
+    would cut it without a word).
     """
     options = options or Options()
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
-    drawn = {"temperature": options.temperature, "seed": options.seed, "max_tokens": options.max_tokens}
+    drawn = {
+        "temperature": options.temperature,
+        "seed": options.seed,
+        "max_tokens": options.max_tokens,
+    }
     body |= {name: value for name, value in drawn.items() if value is not None}
     if schema is not None:
         body["response_format"] = {
@@ -85,10 +97,11 @@ def ask_all(
     progress: Progress,
     options: Options | None = None,
 ) -> list[Reply]:
-    """The replies in the order of the questions, one request at a time: several at once change greedy replies.
+    """The replies in the order of the questions, one request at a time: several at once change
+    greedy replies.
 
-    Each reply is a line of `out_file` once it is there. A later call goes on after the last whole line, as long as the
-    server still holds the same model and the question reads the same.
+    Each reply is a line of `out_file` once it is there. A later call goes on after the last whole
+    line, as long as the server still holds the same model and the question reads the same.
     """
     identity = model_identity(url, model)
     keys = [digest_value([identity, question.messages, question.schema]) for question in questions]
@@ -111,7 +124,8 @@ def ask_all(
 
 
 def context_length(url: str, model: str) -> int | None:
-    """The context in tokens that Ollama's Modelfile gives the model; None where the server does not say.
+    """The context in tokens that Ollama's Modelfile gives the model; None where the server does not
+    say.
 
     llama.cpp's server does not say, but refuses a prompt that is too long; Ollama cuts it.
     """
@@ -132,13 +146,17 @@ def model_identity(url: str, model: str) -> str:
 
 
 def _kept(file: Path, keys: set[str]) -> dict[str, Reply]:
-    """The replies of an interrupted attempt, by key. Lines torn by a kill or of other questions leave the file."""
+    """The replies of an interrupted attempt, by key. Lines torn by a kill or of other questions
+    leave the file.
+    """
     if not file.exists():
         return {}
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = [row for row in map(_row, lines) if row and row.get("key") in keys]
     neighbour = file.with_name(f".{file.name}.{os.getpid()}")
-    neighbour.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    neighbour.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     os.replace(neighbour, file)
     fields = Reply.__dataclass_fields__
     return {row["key"]: Reply(**{name: row[name] for name in fields}) for row in rows}
@@ -182,7 +200,9 @@ def _told(response: httpx.Response, model: str) -> dict[str, Any]:
         raise RequestError(f"The server at {response.url} has no model {model!r} ({message}).")
     if "context" in message and ("exceed" in message or "too long" in message):
         raise RequestError(_too_long(model, message))
-    raise WorkError(f"The model server at {response.url} failed with HTTP {response.status_code}: {message}")
+    raise WorkError(
+        f"The model server at {response.url} failed with HTTP {response.status_code}: {message}"
+    )
 
 
 def _reply(told: dict[str, Any], url: str, latency_s: float) -> Reply:
@@ -203,7 +223,9 @@ def _reply(told: dict[str, Any], url: str, latency_s: float) -> Reply:
 
 
 def _ollama(url: str, method: str, path: str, body: dict | None = None) -> dict[str, Any]:
-    """What Ollama's own API says; empty on a server that has none, or that is gone (asking will tell)."""
+    """What Ollama's own API says; empty on a server that has none, or that is gone (asking will
+    tell).
+    """
     root = _v1(url).removesuffix("/v1")
     try:
         with _client(url, 30.0) as client:
@@ -228,7 +250,9 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     try:
         return response.json()
     except ValueError as error:
-        raise WorkError(f"The server at {response.url} sent no JSON: {response.text[:200]!r}.") from error
+        raise WorkError(
+            f"The server at {response.url} sent no JSON: {response.text[:200]!r}."
+        ) from error
 
 
 def _server_message(response: httpx.Response) -> str:

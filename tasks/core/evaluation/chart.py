@@ -1,4 +1,6 @@
-"""One picture of an evaluation: each measure's share with its interval, and the grade per kind. Writes a PNG."""
+"""One picture of an evaluation: each measure's share with its interval, and the grade per kind.
+Writes a PNG.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,16 @@ Row = tuple[str, list[dict[str, Any]]]  # the words, and each model's estimate
 
 
 def draw_chart(scores: dict[str, dict[str, Any]], file: Path, toy: bool) -> None:
-    """Draws the models' scores (score.score's) side by side; `toy` puts the warning under the title."""
+    """Draws the models' scores (score.score's) side by side; `toy` puts the warning under the
+    title.
+    """
     models = list(scores.values())
     kinds = sorted({name for figures in models for name in figures["kinds"]})
-    shares = [(MEASURES[name], [m["measures"][name] for m in models]) for name in MEASURES if name != "grade"]
+    shares = [
+        (MEASURES[name], [m["measures"][name] for m in models])
+        for name in MEASURES
+        if name != "grade"
+    ]
     grades = [("all kinds", [m["measures"]["grade"] for m in models])]
     grades += [(name.replace("_", " "), [m["kinds"][name] for m in models]) for name in kinds]
 
@@ -35,7 +43,9 @@ def draw_chart(scores: dict[str, dict[str, Any]], file: Path, toy: bool) -> None
     left, right = figure.subplots(1, 2)
     _draw_panel(left, shares, rows, percent=True)
     _draw_panel(right, grades, rows, percent=False)
-    figure.subplots_adjust(left=0.215, right=0.955, wspace=0.72, bottom=FOOT / height, top=1 - head / height)
+    figure.subplots_adjust(
+        left=0.215, right=0.955, wspace=0.72, bottom=FOOT / height, top=1 - head / height
+    )
     _write_head(figure, scores, toy)
     figure.savefig(file, metadata={"Software": None})
 
@@ -61,11 +71,15 @@ def _draw_panel(axes: Axes, rows: list[Row], most_rows: int, percent: bool) -> N
         spine.set_visible(False)
 
 
-def _draw_estimate(axes: Axes, height: float, cell: dict[str, Any], color: str, percent: bool) -> None:
+def _draw_estimate(
+    axes: Axes, height: float, cell: dict[str, Any], color: str, percent: bool
+) -> None:
     """A line to the mean, the interval as a band, and the figure itself at the right."""
     value = cell["value"]
     text = "–" if value is None else f"{100 * value:.0f}" if percent else f"{value:.2f}"
-    axes.text(1.04, height, text, color=color, va="center", ha="left", fontsize=9.5, fontweight="bold")
+    axes.text(
+        1.04, height, text, color=color, va="center", ha="left", fontsize=9.5, fontweight="bold"
+    )
     if value is None:
         return
     band = {"color": color, "alpha": 0.25, "solid_capstyle": "butt", "clip_on": False}
@@ -84,12 +98,23 @@ def _write_head(figure: Figure, scores: dict[str, dict[str, Any]], toy: bool) ->
         note += "\nThe model is the demo's toy: this picture proves the chain, not the skill."
     figure.text(0.02, 1 - 0.5 / height, note, fontsize=9.5, color=FAINT, va="top", linespacing=1.4)
     handles = [
-        Line2D([], [], color=COLORS[place % len(COLORS)], marker="o", linewidth=1.6, label=_told(model, figures))
+        Line2D(
+            [],
+            [],
+            color=COLORS[place % len(COLORS)],
+            marker="o",
+            linewidth=1.6,
+            label=_told(model, figures),
+        )
         for place, (model, figures) in enumerate(scores.items())
     ]
     below = 0.62 + 0.22 * toy
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.012, 1 - below / height), frameon=False, fontsize=10
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.012, 1 - below / height),
+        frameon=False,
+        fontsize=10,
     )
 
 

@@ -1,4 +1,5 @@
-"""The frozen questions of an evaluation: held-out days and templates that no training row was made with.
+"""The frozen questions of an evaluation: held-out days and templates that no training row was made
+with.
 
 Reads the market's holdout part; writes and reads questions.jsonl.
 """
@@ -15,11 +16,13 @@ from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import to_text
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
-from tasks.core.settings import Evaluation
+from tasks.core.settings.tree import Evaluation
 
 MIN_REPLY_TOKENS = 256
 DRAWS = 50
-"""Attempts at a question that was not asked yet, before a repeated one is taken: few days offer few."""
+"""Attempts at a question that was not asked yet, before a repeated one is taken: few days offer
+few.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,21 @@ class Question:
 
     @property
     def max_tokens(self) -> int:
-        """Most tokens of a reply: one for each byte of the right answer, which every byte-level tokenizer undercuts.
+        """Most tokens of a reply: one for each byte of the right answer, which every byte-level
+        tokenizer undercuts.
 
-        Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. It ends a model that
-        rambles, and cuts none that answers.
+        Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. It
+        ends a model that rambles, and cuts none that answers.
         """
         return min(self.most_tokens, max(MIN_REPLY_TOKENS, len(self.reference.encode())))
 
 
 def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[str, Any]:
-    """Writes out/questions.jsonl: all about real days of `holdout`, in the kinds' shares, half of each kind Korean.
+    """Writes out/questions.jsonl: all about real days of `holdout`, in the kinds' shares, half of
+    each kind Korean.
 
-    Returns the counts. Each kind draws from a generator of its own, so that another kind changes none of its questions.
+    Returns the counts. Each kind draws from a generator of its own, so that another kind changes
+    none of its questions.
     """
     days = Days.read(holdout)
     questions = [
@@ -93,7 +99,9 @@ def question_of(scene: Scene, kind: Kind, name: str) -> Question:
 def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Question]:
     rng, questions, asked = Random(f"evaluation {seed} {kind.name}"), [], set()
     for number in range(count):
-        language = ("ko", "en")[(number + KINDS.index(kind)) % 2]  # in turn, also where each kind has but one
+        language = ("ko", "en")[
+            (number + KINDS.index(kind)) % 2
+        ]  # in turn, also where each kind has but one
         for _ in range(DRAWS):
             scene = draw_scene(kind, days, Draw(language, "evaluate"), rng)
             question = question_of(scene, kind, f"{kind.name}-{number + 1:03}")
@@ -119,9 +127,13 @@ def read_questions(file: Path) -> list[Question]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise RequestError(f"The question file {file} cannot be read ({error.strerror}).") from error
+        raise RequestError(
+            f"The question file {file} cannot be read ({error.strerror})."
+        ) from error
     if not lines:
-        raise RequestError(f"The question file {file} is empty; the evaluate step of a run makes one.")
+        raise RequestError(
+            f"The question file {file} is empty; the evaluate step of a run makes one."
+        )
     return [_question(file, number, line) for number, line in enumerate(lines, 1)]
 
 

@@ -1,7 +1,7 @@
 """The models side by side, and whether a new one may take an old one's place.
 
-Writes scores.json (what the replies are worth: content), speed.json (what this machine took: beside it), table.md and
-chart.png; reads scores.json back.
+Writes scores.json (what the replies are worth: content), speed.json (what this machine took: beside
+it), table.md and chart.png; reads scores.json back.
 """
 
 import json
@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.digests import write_json
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.chart import draw_chart
 from tasks.core.evaluation.score import MEASURES
+from tasks.core.files.digests import write_json
 
 TOY = (
     "The demo's model is a toy of 135 million parameters, trained for minutes: these figures prove that the chain "
     "works end to end, not that the model has the skill."
 )
 TOLERANCE = 0.02
-"""How much a share or a mean grade may fall, where the interval is not wider, before it counts as a regression."""
+"""How much a share or a mean grade may fall, where the interval is not wider, before it counts as a
+regression.
+"""
 
 GUARDED = ("schema_valid", "regime_accuracy", "exposure_in_band", "grade")
 """The measures that a promoted model must not lose."""
@@ -45,12 +47,14 @@ class Decision:
 
 
 def write_report(scores: dict[str, dict[str, Any]], out: Path, toy: bool) -> None:
-    """Writes the report of the models' scores (score.score's), in their order: the last one is compared with the first.
+    """Writes the report of the models' scores (score.score's), in their order: the last one is
+    compared with the first.
 
     `toy` puts the warning on table and chart.
     """
     quality = {
-        model: {name: part for name, part in figures.items() if name != "speed"} for model, figures in scores.items()
+        model: {name: part for name, part in figures.items() if name != "speed"}
+        for model, figures in scores.items()
     }
     write_json(out / "scores.json", quality)
     write_json(out / "speed.json", {model: figures["speed"] for model, figures in scores.items()})
@@ -59,19 +63,25 @@ def write_report(scores: dict[str, dict[str, Any]], out: Path, toy: bool) -> Non
 
 
 def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
-    """The scores by model of a report's folder, without speed. Raises RequestError where the file is not one."""
+    """The scores by model of a report's folder, without speed. Raises RequestError where the file
+    is not one.
+    """
     file = folder / "scores.json"
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RequestError(f"{file} is no evaluation's scores ({error}). Run the evaluation again.") from error
+        raise RequestError(
+            f"{file} is no evaluation's scores ({error}). Run the evaluation again."
+        ) from error
 
 
 def compare(old: dict[str, Any] | None, new: dict[str, Any]) -> Decision:
-    """Whether the new model may take the old one's place: no guarded measure falls by more than its tolerance.
+    """Whether the new model may take the old one's place: no guarded measure falls by more than its
+    tolerance.
 
-    The tolerance is the larger of 0.02 and half the wider of the two 95 % intervals: on few questions a fall may be
-    chance. Raises RequestError where the two were not asked the same questions.
+    The tolerance is the larger of 0.02 and half the wider of the two 95 % intervals: on few
+    questions a fall may be chance. Raises RequestError where the two were not asked the same
+    questions.
     """
     if old is None:
         return Decision(True, ["no model held the name before"])
@@ -89,13 +99,18 @@ def _judge(name: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[bool, s
         return True, f"{MEASURES[name]}: no question asks for it"
     tolerance = max(TOLERANCE, *((side["high"] - side["low"]) / 2 for side in (old, new)))
     kept = new["value"] >= old["value"] - tolerance
-    told = f"{MEASURES[name]}: {'kept' if kept else 'fell'}, {old['value']:.3f} → {new['value']:.3f}"
+    told = (
+        f"{MEASURES[name]}: {'kept' if kept else 'fell'}, {old['value']:.3f} → {new['value']:.3f}"
+    )
     return kept, f"{told} (tolerance {tolerance:.3f}, n {new['n']})"
 
 
 def _table(scores: dict[str, dict[str, Any]], toy: bool) -> str:
     models = list(scores)
-    shares = {words: [scores[model]["measures"][name] for model in models] for name, words in MEASURES.items()}
+    shares = {
+        words: [scores[model]["measures"][name] for model in models]
+        for name, words in MEASURES.items()
+    }
     grades = shares.pop(MEASURES["grade"])
     kinds = sorted({name for figures in scores.values() for name in figures["kinds"]})
     by_kind = {name: [scores[model]["kinds"][name] for model in models] for name in kinds}
@@ -108,18 +123,26 @@ def _table(scores: dict[str, dict[str, Any]], toy: bool) -> str:
         "",
         *_estimates(("share of replies, %", "difference, pp"), models, shares, _percent),
         "",
-        *_estimates(("grade, 0 to 1", "difference"), models, {"all kinds": grades, **by_kind}, _grade),
+        *_estimates(
+            ("grade, 0 to 1", "difference"), models, {"all kinds": grades, **by_kind}, _grade
+        ),
         "",
         *_speeds(models, [scores[model]["speed"] for model in models]),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _estimates(titles: tuple[str, str], models: list[str], rows: dict[str, list], shown: Shown) -> list[str]:
-    """One table of figures; with several models it ends with the last one's difference to the first."""
+def _estimates(
+    titles: tuple[str, str], models: list[str], rows: dict[str, list], shown: Shown
+) -> list[str]:
+    """One table of figures; with several models it ends with the last one's difference to the
+    first.
+    """
     lines = _header([titles[0], *models, *titles[1 : min(len(models), 2)], "n"])
     for words, cells in rows.items():
-        difference = [_difference(cells[0]["value"], cells[-1]["value"], shown)] if len(models) > 1 else []
+        difference = (
+            [_difference(cells[0]["value"], cells[-1]["value"], shown)] if len(models) > 1 else []
+        )
         told = [words, *(_cell(cell, shown) for cell in cells), *difference, str(cells[0]["n"])]
         lines.append(f"| {' | '.join(told)} |")
     return lines

@@ -10,13 +10,13 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core import universe
-from tasks.core.digests import digest_value
 from tasks.core.evaluation.answer import Reply
 from tasks.core.evaluation.questions import Question
 from tasks.core.evaluation.statistics import estimate, percentile
+from tasks.core.files.digests import digest_value
 from tasks.core.kinds import kind
 from tasks.core.kinds.base import Grade, scene_from_dict
+from tasks.core.strategy import universe
 
 MEASURES = {
     "valid_json": "valid JSON",
@@ -30,31 +30,48 @@ MEASURES = {
 """Every measure's name in the JSON and in words; all are 0..1."""
 
 HANGUL = re.compile(r"[가-힣]")
-HANJA = re.compile(r"[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
-"""CJK ideographs and radicals. The market's Korean does without: one means that the base's Chinese came through."""
+HANJA = re.compile(
+    r"[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
+)
+"""CJK ideographs and radicals. The market's Korean does without: one means that the base's Chinese
+came through.
+"""
 
 
 def score(questions: list[Question], replies: list[Reply]) -> dict[str, Any]:
     """One model's figures over its replies, which are in the order of the questions.
 
-    {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds": {kind: estimate of the grade},
-    "speed": {...}, "summary": {measure: value}}; an estimate is statistics.estimate's. A measure that applies to no
-    question has the value None. A reply cut at the token limit counts as what it is: mostly no JSON.
+    {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds": {kind: estimate of the
+    grade}, "speed": {...}, "summary": {measure: value}}; an estimate is statistics.estimate's. A
+    measure that applies to no question has the value None. A reply cut at the token limit counts as
+    what it is: mostly no JSON.
     """
-    marks = [judge(question, reply.text) for question, reply in zip(questions, replies, strict=True)]
+    marks = [
+        judge(question, reply.text) for question, reply in zip(questions, replies, strict=True)
+    ]
     measures = {name: estimate([mark[name] for mark in marks]) for name in MEASURES}
     kinds = {
         name: estimate(
-            [mark["grade"] for mark, question in zip(marks, questions, strict=True) if question.kind == name]
+            [
+                mark["grade"]
+                for mark, question in zip(marks, questions, strict=True)
+                if question.kind == name
+            ]
         )
         for name in sorted({question.kind for question in questions})
     }
     return {
-        "questions": {"n": len(questions), "digest": digest_value([question.messages for question in questions])},
+        "questions": {
+            "n": len(questions),
+            "digest": digest_value([question.messages for question in questions]),
+        },
         "measures": measures,
         "kinds": kinds,
         "speed": _speed(replies),
-        "summary": {"questions": len(questions), **{name: found["value"] for name, found in measures.items()}},
+        "summary": {
+            "questions": len(questions),
+            **{name: found["value"] for name, found in measures.items()},
+        },
     }
 
 
@@ -75,7 +92,9 @@ def judge(question: Question, text: str) -> dict[str, float | None]:
 
 
 def parse(text: str) -> Any:
-    """The reply's JSON, None where it is none: a fence or a sentence around it is what no program would read."""
+    """The reply's JSON, None where it is none: a fence or a sentence around it is what no program
+    would read.
+    """
     try:
         return json.loads(text)
     except ValueError:
@@ -99,7 +118,9 @@ def _named(value: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def _tickers_hold(reply: Any, question: Question) -> bool:
-    """Whether the reply names at least one ticker, and each is the universe's or the prompt's, under its own name."""
+    """Whether the reply names at least one ticker, and each is the universe's or the prompt's,
+    under its own name.
+    """
     named = list(_named(reply))
     prompt = question.messages[-1]["content"]
     return bool(named) and all(_holds(ticker, name, prompt) for ticker, name in named)
@@ -109,14 +130,18 @@ def _holds(ticker: str, name: Any, prompt: str) -> bool:
     accepted = universe.names(ticker)
     if accepted:
         return name is None or name in accepted
-    in_prompt = re.search(rf"(?<![0-9A-Za-z]){re.escape(ticker)}(?![0-9A-Za-z])", prompt) is not None
+    in_prompt = (
+        re.search(rf"(?<![0-9A-Za-z]){re.escape(ticker)}(?![0-9A-Za-z])", prompt) is not None
+    )
     return len(ticker) == 6 and in_prompt and (name is None or str(name) in prompt)
 
 
 def _is_korean(reply: Any) -> bool:
     """Whether some text of the reply is Korean, stock names aside, and none of it holds Hanja."""
     texts = list(_texts(reply))
-    return any(HANGUL.search(text) for text in texts) and not HANJA.search(json.dumps(reply, ensure_ascii=False))
+    return any(HANGUL.search(text) for text in texts) and not HANJA.search(
+        json.dumps(reply, ensure_ascii=False)
+    )
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""A sample's figures with their 95 % bootstrap intervals; the draws are seeded: equal replies give equal figures."""
+"""A sample's figures with their 95 % bootstrap intervals; the draws are seeded: equal replies give
+equal figures.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +12,12 @@ SEED = 42
 
 
 def estimate(values: Sequence[float | None]) -> dict[str, Any]:
-    """The mean of the values that apply: {"value", "low", "high", "n"}; value, low and high are None where n is 0.
+    """The mean of the values that apply: {"value", "low", "high", "n"}; value, low and high are
+    None where n is 0.
 
-    low and high are the 2.5th and 97.5th percentile of the means of resamples (percentile bootstrap, Efron 1979). On a
-    handful of equal values they say less than they seem to: n stands beside them.
+    low and high are the 2.5th and 97.5th percentile of the means of resamples (percentile
+    bootstrap, Efron 1979). On a handful of equal values they say less than they seem to: n stands
+    beside them.
     """
     sample = np.array([value for value in values if value is not None], dtype=float)
     if not sample.size:

@@ -38,4 +38,6 @@ def kind(name: str) -> Kind:
     for known in KINDS:
         if known.name == name:
             return known
-    raise RequestError(f"There is no kind {name!r}. Kinds: {', '.join(known.name for known in KINDS)}.")
+    raise RequestError(
+        f"There is no kind {name!r}. Kinds: {', '.join(known.name for known in KINDS)}."
+    )

@@ -1,16 +1,23 @@
-"""What a kind is: one skill of the model, stated once and used for training, preference pairs and evaluation."""
+"""What a kind is: one skill of the model, stated once and used for training, preference pairs and
+evaluation.
+"""
 
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 from typing import Any, Literal, Protocol
 
-from tasks.core.records import Facts, StockFacts
-from tasks.core.strategy import EXPOSURES, NEUTRAL, NUMBERS, regime_of
+from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.strategy.rules import EXPOSURES, NEUTRAL, NUMBERS, regime_of
 
 Language = Literal["ko", "en"]
 Flaw = Literal["strategy_violation", "quality_degradation", "schema_violation", "hallucination"]
-FLAWS: tuple[Flaw, ...] = ("strategy_violation", "quality_degradation", "schema_violation", "hallucination")
+FLAWS: tuple[Flaw, ...] = (
+    "strategy_violation",
+    "quality_degradation",
+    "schema_violation",
+    "hallucination",
+)
 
 FLAW_OF_PART: dict[str, Flaw] = {
     "json": "schema_violation",
@@ -37,13 +44,17 @@ class Scene:
     date: str | None  # YYYY-MM-DD; None where the numbers belong to no real day
     facts: Facts
     simulated: tuple[str, ...] = ()  # names of the facts that come from no data
-    origins: dict[str, str] = field(default_factory=dict)  # of tier, beta, US correlation: measured, table or both
+    origins: dict[str, str] = field(
+        default_factory=dict
+    )  # of tier, beta, US correlation: measured, table or both
     seed: int = 0  # of the wording
 
     @property
     def regime(self) -> str:
         """The rule's regime of the numbers that the question states."""
-        return regime_of(**{name: self.facts.numbers.get(name, neutral) for name, neutral in NEUTRAL.items()})
+        return regime_of(
+            **{name: self.facts.numbers.get(name, neutral) for name, neutral in NEUTRAL.items()}
+        )
 
     @property
     def partial(self) -> bool:
@@ -95,21 +106,27 @@ class Kind(Protocol):
 
 
 def scene_to_dict(scene: Scene) -> dict[str, Any]:
-    """The scene as JSON can hold it. vars, not asdict: that copies every value, a tenth of the time of a row."""
+    """The scene as JSON can hold it. vars, not asdict: that copies every value, a tenth of the time
+    of a row.
+    """
     stocks = [vars(line) for line in scene.facts.stocks]
     return {**vars(scene), "facts": {**vars(scene.facts), "stocks": stocks}}
 
 
 def scene_from_dict(raw: dict[str, Any]) -> Scene:
-    facts = Facts(**{**raw["facts"], "stocks": tuple(StockFacts(**line) for line in raw["facts"]["stocks"])})
+    facts = Facts(
+        **{**raw["facts"], "stocks": tuple(StockFacts(**line) for line in raw["facts"]["stocks"])}
+    )
     return Scene(**{**raw, "facts": facts, "simulated": tuple(raw["simulated"])})
 
 
 @cache
 def system_prompt(language: Language) -> str:
-    """The strategy prompt: the very same message in Stage 2 and 3 rows, in evaluation and in the Modelfile's SYSTEM.
+    """The strategy prompt: the very same message in Stage 2 and 3 rows, in evaluation and in the
+    Modelfile's SYSTEM.
 
-    Short on purpose: it is in every row, and Korean costs the demo's tokenizer 1.7 tokens a character.
+    Short on purpose: it is in every row, and Korean costs the demo's tokenizer 1.7 tokens a
+    character.
     """
     lines = [_SYSTEM[language]]
     long, short, net = _WORDS[language]

@@ -3,7 +3,6 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
@@ -20,14 +19,18 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records import StockFacts
-from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES
-from tasks.core.universe import names, sectors, stock
+from tasks.core.records.refs import StockFacts
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES
+from tasks.core.strategy.universe import names, sectors, stock
 
 name = "full_analysis"
 share = 0.22
 needs = Needs(
-    stocks=(6, 8),  # six carry the 100 % that STRONG_BULL asks for at no more than 18 % each, eight its 130 %
+    stocks=(
+        6,
+        8,
+    ),  # six carry the 100 % that STRONG_BULL asks for at no more than 18 % each, eight its 130 %
     stock_numbers=("per", "pbr", "beta"),
     asides=("nav_100m_krw", "foreign_net_buy_100m_krw"),
 )
@@ -99,7 +102,10 @@ _LIVELY = {
 }
 _BALANCE = {
     "ko": ("{sector_ro} 업종 분산, 베타 {beta}", "업종이 겹치지 않게 {sector}, 베타 {beta}"),
-    "en": ("{sector} spreads the risk, beta {beta}", "balances the book with {sector}, beta {beta}"),
+    "en": (
+        "{sector} spreads the risk, beta {beta}",
+        "balances the book with {sector}, beta {beta}",
+    ),
 }
 _VALUATIONS = {  # below the sector's usual range, above it
     "ko": ("업종 대비 싼 {ratio} {value}", "업종 대비 비싼 {ratio} {value}"),
@@ -118,8 +124,14 @@ _HEDGES = {
     ),
 }
 _SHORT_ONLY = {
-    "ko": ("개별 롱 없이 인덱스 숏 {weight}%만 든다", "하락장에 남기는 것은 인덱스 숏 {weight}%뿐이다"),
-    "en": ("no single longs, only this index short of {weight}%", "all that is held is an index short of {weight}%"),
+    "ko": (
+        "개별 롱 없이 인덱스 숏 {weight}%만 든다",
+        "하락장에 남기는 것은 인덱스 숏 {weight}%뿐이다",
+    ),
+    "en": (
+        "no single longs, only this index short of {weight}%",
+        "all that is held is an index short of {weight}%",
+    ),
 }
 
 
@@ -150,7 +162,9 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
 
 
 def _reason(line: StockFacts, lead: bool, regime: str, language: Language, rng: Random) -> str:
-    """What the name is there for: the leading half carry the regime's stance, the others spread the risk."""
+    """What the name is there for: the leading half carry the regime's stance, the others spread the
+    risk.
+    """
     sector = next(sector for sector in sectors() if sector.name == stock(line.ticker).sector)
     bank = _BALANCE if not lead else _STEADY if regime in WEAK_REGIMES else _LIVELY
     called = sector.name_ko if language == "ko" else sector.name
@@ -158,7 +172,10 @@ def _reason(line: StockFacts, lead: bool, regime: str, language: Language, rng: 
     role = rng.choice(bank[language])
     said = [
         role.format(
-            sector=called, sector_ro=with_particle(called, "으로/로"), beta=beta, beta_ro=with_particle(beta, "으로/로")
+            sector=called,
+            sector_ro=with_particle(called, "으로/로"),
+            beta=beta,
+            beta_ro=with_particle(beta, "으로/로"),
         )
     ]
     for label, (low, high), decimals in (("per", sector.per, 1), ("pbr", sector.pbr, 2)):
@@ -178,7 +195,9 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    """Any book of the offered stocks that keeps the regime's bands and the weight limit is right, not only ours."""
+    """Any book of the offered stocks that keeps the regime's bands and the weight limit is right,
+    not only ours.
+    """
     regime = decisions.regime_of(scene.facts)
     right = decisions.full_analysis(scene.facts)
     free = {key: value for key, value in right.items() if key != "positions"}
@@ -189,12 +208,17 @@ def grade(scene: Scene, reply: str) -> Grade:
     longs, shorts = told["positions"]["long"], told["positions"]["short"]
     gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
     band, tickers = EXPOSURES[regime], [entry["ticker"] for entry in (*longs, *shorts)]
-    adds_up = abs(gross - short - told["net_exposure_pct"]) <= 1 and len(set(tickers)) == len(tickers)
-    # A book that does not add up to its own net is a flaw of quality; its gross says nothing about the exposure meant.
-    meant = not adds_up or (_within(gross, band.long_gross) and bool(longs) <= bool(band.long_gross[1]))
-    hedged = all(entry["ticker"] in decisions.hedges() or not names(entry["ticker"]) for entry in shorts) and _within(
-        short, band.index_short
+    adds_up = abs(gross - short - told["net_exposure_pct"]) <= 1 and len(set(tickers)) == len(
+        tickers
     )
+    # A book that does not add up to its own net is a flaw of quality; its gross says nothing about
+    # the exposure meant.
+    meant = not adds_up or (
+        _within(gross, band.long_gross) and bool(longs) <= bool(band.long_gross[1])
+    )
+    hedged = all(
+        entry["ticker"] in decisions.hedges() or not names(entry["ticker"]) for entry in shorts
+    ) and _within(short, band.index_short)
     offered = {line.ticker: decisions.ratios(line) for line in scene.facts.stocks}
     quoted = all(
         entry.get(key) == offered[entry["ticker"]].get(key)
@@ -203,8 +227,14 @@ def grade(scene: Scene, reply: str) -> Grade:
         for key in ("per_x10", "pbr_x100")
         if key in entry
     )
-    held = all(entry["ticker"] in offered for entry in longs) and grading.pairs_exist([*longs, *shorts])
-    more = {"tickers": held, "book": adds_up, "exposure": found.parts["exposure"] and meant and hedged}
+    held = all(entry["ticker"] in offered for entry in longs) and grading.pairs_exist(
+        [*longs, *shorts]
+    )
+    more = {
+        "tickers": held,
+        "book": adds_up,
+        "exposure": found.parts["exposure"] and meant and hedged,
+    }
     parts = {**found.parts, **more, "grounded": found.parts["grounded"] and quoted}
     return grading.graded(parts, found.parts, told)
 

@@ -3,13 +3,13 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, lexicon, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
-from tasks.core.strategy import WON_MOVE_PCT
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import WON_MOVE_PCT
 
 name = "fx_impact"
 share = 0.06
@@ -192,7 +192,9 @@ def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[st
         ("negatively_affected", direction != "WON_WEAK"),
     ):
         for entry in told[key]:
-            entry["reason"] = rng.choice((_EXPORTER if exporters else _DOMESTIC)[language]).format(**said)
+            entry["reason"] = rng.choice((_EXPORTER if exporters else _DOMESTIC)[language]).format(
+                **said
+            )
     return arranged(told, schema)
 
 

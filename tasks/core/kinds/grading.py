@@ -7,17 +7,25 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.decisions import Choice, Decision, known_numbers
 from tasks.core.kinds.base import Grade, Language, Scene
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
-from tasks.core.strategy import BAND_NUMBERS, REGIMES, RULE_NUMBERS, THRESHOLDS, shocked
-from tasks.core.universe import etfs, names, sectors
+from tasks.core.strategy.decisions import Choice, Decision, known_numbers
+from tasks.core.strategy.rules import BAND_NUMBERS, REGIMES, RULE_NUMBERS, THRESHOLDS, shocked
+from tasks.core.strategy.universe import etfs, names, sectors
 
 
 def _names_with_digits() -> list[str]:
-    """Labels, fund and sector names that hold digits: these are no numbers. Longest first, for the pattern's sake."""
-    labels = [label.of(language) for label in {**MARKET, **CONTEXT}.values() for language in ("ko", "en")]
-    called = [*labels, *(fund.name_ko for fund in etfs()), *(sector.name_ko for sector in sectors())]
+    """Labels, fund and sector names that hold digits: these are no numbers. Longest first, for the
+    pattern's sake.
+    """
+    labels = [
+        label.of(language) for label in {**MARKET, **CONTEXT}.values() for language in ("ko", "en")
+    ]
+    called = [
+        *labels,
+        *(fund.name_ko for fund in etfs()),
+        *(sector.name_ko for sector in sectors()),
+    ]
     found = [name for name in called if re.search(r"\d", name)]
     return sorted(found, key=len, reverse=True)
 
@@ -43,7 +51,9 @@ def to_text(answer: dict[str, Any]) -> str:
     return json.dumps(answer, ensure_ascii=False, separators=(", ", ": "))
 
 
-def judge(scene: Scene, reply: str, schema: dict[str, Any], right: Decision, more: tuple[str, ...] = ()) -> Grade:
+def judge(
+    scene: Scene, reply: str, schema: dict[str, Any], right: Decision, more: tuple[str, ...] = ()
+) -> Grade:
     """The share of named parts that hold: json, schema, those of the decision, grounded, argued.
 
     `more` are parts that the kind judges itself: here they pass where there is a reply to judge.
@@ -57,7 +67,9 @@ def judge(scene: Scene, reply: str, schema: dict[str, Any], right: Decision, mor
         parts = {**dict.fromkeys(more, True), **parts}
         texts = [text for _, text in prose(told)]
         numbers, regimes = [numbers_in(text) for text in texts], set(regimes_told(told))
-        parts["grounded"] = _grounded({abs(number) for found in numbers for number in found}, scene, told)
+        parts["grounded"] = _grounded(
+            {abs(number) for found in numbers for number in found}, scene, told
+        )
         parts["argued"] = all(numbers) and all(
             not _repeats(text) and _agrees(text, regimes, scene.language) for text in texts
         )
@@ -65,7 +77,9 @@ def judge(scene: Scene, reply: str, schema: dict[str, Any], right: Decision, mor
 
 
 def read(reply: str, schema: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, bool]]:
-    """The reply's JSON object and whether JSON and schema hold; nothing else can be judged where they do not."""
+    """The reply's JSON object and whether JSON and schema hold; nothing else can be judged where
+    they do not.
+    """
     try:
         answer = json.loads(reply.strip())
     except ValueError:
@@ -88,7 +102,9 @@ def graded(parts: dict[str, bool], wanted: Iterable[str], told: dict[str, Any] |
     """A wanted part that could not be judged counts as failed."""
     wanted = list(dict.fromkeys(wanted))
     failed = [part for part in wanted if not parts.get(part, False)]
-    return Grade(1 - len(failed) / len(wanted), parts, f"failed: {', '.join(failed)}" if failed else "", told)
+    return Grade(
+        1 - len(failed) / len(wanted), parts, f"failed: {', '.join(failed)}" if failed else "", told
+    )
 
 
 def _parts_of(right: Any, key: str = "") -> Iterator[str]:
@@ -104,7 +120,9 @@ def _parts_of(right: Any, key: str = "") -> Iterator[str]:
         yield "tickers" if key == "ticker" else _PART.get(key, "actions")
 
 
-def _compared(told: Any, right: Any, offered: set[str], key: str = "") -> Iterator[tuple[str, bool]]:
+def _compared(
+    told: Any, right: Any, offered: set[str], key: str = ""
+) -> Iterator[tuple[str, bool]]:
     """Each leaf of the decision against what was told, as (part, holds)."""
     if isinstance(right, dict):
         if "ticker" in told and "name" in told:
@@ -121,12 +139,18 @@ def _compared(told: Any, right: Any, offered: set[str], key: str = "") -> Iterat
             yield _PART.get(key, "actions"), holds
 
 
-def _compared_lists(told: list[dict[str, Any]], right: list[Decision], offered: set[str]) -> Iterator[tuple[str, bool]]:
-    """Entries matched by ticker: one that the question does not offer is made up, too few or one twice a bad book.
+def _compared_lists(
+    told: list[dict[str, Any]], right: list[Decision], offered: set[str]
+) -> Iterator[tuple[str, bool]]:
+    """Entries matched by ticker: one that the question does not offer is made up, too few or one
+    twice a bad book.
 
     Another choice among the offered stocks is a decision, and so is an empty list.
     """
-    wanted, found = {entry["ticker"]: entry for entry in right}, {entry["ticker"]: entry for entry in told}
+    wanted, found = (
+        {entry["ticker"]: entry for entry in right},
+        {entry["ticker"]: entry for entry in told},
+    )
     yield "tickers", set(found) <= offered
     yield "actions", (set(found) & offered) <= set(wanted) and bool(told) >= bool(right)
     yield "book", len(found) == len(told) and (not told or len(found) >= len(wanted))
@@ -156,12 +180,16 @@ def prose(answer: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _repeats(text: str) -> bool:
     """Whether a text says a sentence twice."""
-    sentences = [sentence.strip() for sentence in _BETWEEN_SENTENCES.split(text) if sentence.strip()]
+    sentences = [
+        sentence.strip() for sentence in _BETWEEN_SENTENCES.split(text) if sentence.strip()
+    ]
     return len(set(sentences)) < len(sentences)
 
 
 def _agrees(text: str, regimes: set[str], language: Language) -> bool:
-    """Whether a text argues for a regime that the answer gives: the ground of another one is no argument for it."""
+    """Whether a text argues for a regime that the answer gives: the ground of another one is no
+    argument for it.
+    """
     claims = grounds_claimed(text, language)
     return not claims or not regimes or bool(claims & regimes)
 
@@ -205,14 +233,18 @@ _RULES = RULE_NUMBERS | BAND_NUMBERS
 
 
 def _grounded(said: set[float], scene: Scene, told: Any) -> bool:
-    """Whether sizes of numbers stand in the prompt, the strategy's tables or the answer, or follow from these."""
+    """Whether sizes of numbers stand in the prompt, the strategy's tables or the answer, or follow
+    from these.
+    """
     facts, said = scene.facts, said - _RULES
     said.difference_update(*(map(abs, line.numbers.values()) for line in (facts, *facts.stocks)))
     return not said or said <= _following(scene, told)
 
 
 def _following(scene: Scene, told: Any) -> set[float]:
-    """Sizes of the answer's numbers and of what follows: sums, and the distances to the limits of the regime's rule."""
+    """Sizes of the answer's numbers and of what follows: sums, and the distances to the limits of
+    the regime's rule.
+    """
     facts, market = scene.facts, known_numbers(scene.facts)
     integers = list(_integers(told))
     known = {*integers, *_sums_of_weights(told)}

@@ -1,23 +1,45 @@
-"""intraday_rebalancing: bring a book's weights back inside the stop, the limit per stock and the regime's band."""
+"""intraday_rebalancing: bring a book's weights back inside the stop, the limit per stock and the
+regime's band.
+"""
 
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, listed, one_of, stock_entry, text
-from tasks.core.records import StockFacts
-from tasks.core.strategy import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
+from tasks.core.kinds.schemas import (
+    REGIME,
+    Schema,
+    arranged,
+    closed,
+    integer,
+    listed,
+    one_of,
+    stock_entry,
+    text,
+)
+from tasks.core.records.refs import StockFacts
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
 
 name = "intraday_rebalancing"
 share = 0.06
-needs = Needs(stocks=(3, 6), stock_numbers=("weight_pct", "pnl_pct"), asides=("max_weight_pct", "nav_100m_krw"))
+needs = Needs(
+    stocks=(3, 6),
+    stock_numbers=("weight_pct", "pnl_pct"),
+    asides=("max_weight_pct", "nav_100m_krw"),
+)
 
 schema: Schema = closed(
     rebalancing_decision=listed(
-        stock_entry(action=one_of("EXIT", "TRIM", "HOLD"), target_weight_pct=integer(0, 18), reason=text(160)), 10, 1
+        stock_entry(
+            action=one_of("EXIT", "TRIM", "HOLD"),
+            target_weight_pct=integer(0, 18),
+            reason=text(160),
+        ),
+        10,
+        1,
     ),
     overall_assessment=one_of("OVER_EXPOSED", "IN_BAND", "UNDER_EXPOSED"),
     regime=REGIME,

@@ -1,7 +1,7 @@
 """What numbers and words are called in prompts, in both languages, and how they are printed.
 
-One lexicon for the prompts and for whoever reads them: a number's label stands before it, once, and no prompt holds a
-number without one (dates and ticker codes aside).
+One lexicon for the prompts and for whoever reads them: a number's label stands before it, once, and
+no prompt holds a number without one (dates and ticker codes aside).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from tasks.core.kinds.base import Language
 
 @dataclass(frozen=True)
 class Label:
-    """A number's name in prompts. `decimals` are the digits printed; what is printed is what counts."""
+    """A number's name in prompts. `decimals` are the digits printed; what is printed is what
+    counts.
+    """
 
     ko: str
     en: str
@@ -36,7 +38,9 @@ CONTEXT = {
     "vix": Label("VIX", "VIX", 1, unit=""),
     "usdkrw": Label("원/달러 환율", "USD/KRW rate", 1, unit=""),
     "usdkrw_change_pct": Label("원/달러 등락률", "USD/KRW move", 2, signed=True),
-    "foreign_net_buy_100m_krw": Label("외국인 순매수", "net foreign buying", 0, unit="won", signed=True),
+    "foreign_net_buy_100m_krw": Label(
+        "외국인 순매수", "net foreign buying", 0, unit="won", signed=True
+    ),
     "sentiment_points": Label("투자 심리 지수", "sentiment index", 0, unit=""),
     "nav_100m_krw": Label("운용자산", "fund NAV", 0, unit="won"),
     "drawdown_pct": Label("최대 낙폭(MDD)", "maximum drawdown (MDD)", 1),
@@ -65,7 +69,11 @@ REGIME_WORD = Label("직전 국면", "previous regime")
 STOCK_WORDS: dict[str, tuple[Label, dict[str, Label]]] = {
     "us_correlation": (
         Label("미국 상관", "US correlation"),
-        {"high": Label("높음", "high"), "medium": Label("중간", "medium"), "low": Label("낮음", "low")},
+        {
+            "high": Label("높음", "high"),
+            "medium": Label("중간", "medium"),
+            "low": Label("낮음", "low"),
+        },
     ),
     "tier": (
         Label("시총", "cap tier"),
@@ -82,11 +90,15 @@ STOCK_WORDS: dict[str, tuple[Label, dict[str, Label]]] = {
 SHOCKS = {
     "index_drop": Label("코스피가 하루에 그만큼 급락한다면", "KOSPI drops by that much in a day"),
     "index_rally": Label("코스피가 하루에 그만큼 급등한다면", "KOSPI jumps by that much in a day"),
-    "us_selloff": Label("미국 증시가 밤사이 그만큼 급락한다면", "US shares sell off by that much overnight"),
+    "us_selloff": Label(
+        "미국 증시가 밤사이 그만큼 급락한다면", "US shares sell off by that much overnight"
+    ),
     "won_slump": Label("원화 가치가 그만큼 급락한다면", "the won slumps by that much"),
     "oil_spike": Label("국제 유가가 그만큼 급등한다면", "crude oil jumps by that much"),
     "rate_hike": Label("금리가 그만큼(%p) 오른다면", "interest rates rise by that many points"),
-    "foreign_exodus": Label("외국인이 보유 주식의 그만큼을 판다면", "foreigners sell that share of their holdings"),
+    "foreign_exodus": Label(
+        "외국인이 보유 주식의 그만큼을 판다면", "foreigners sell that share of their holdings"
+    ),
 }
 """strategy.SHOCKS in words; `that much` is the number labelled shock_pct."""
 
@@ -105,4 +117,10 @@ def won(hundred_millions: int, language: Language) -> str:
     if language == "en":
         return f"{sign}KRW {amount / 10:,.1f} bn"
     trillions, rest = divmod(amount, 10_000)
-    return sign + " ".join([f"{trillions}조"] * bool(trillions) + [f"{rest:,}억"] * bool(rest or not trillions)) + "원"
+    return (
+        sign
+        + " ".join(
+            [f"{trillions}조"] * bool(trillions) + [f"{rest:,}억"] * bool(rest or not trillions)
+        )
+        + "원"
+    )

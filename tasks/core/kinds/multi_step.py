@@ -3,7 +3,6 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.schemas import (
@@ -20,11 +19,17 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.strategy import EXPOSURES, STOP_LOSS_PCT, TAKE_PROFIT_PCT
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import EXPOSURES, STOP_LOSS_PCT, TAKE_PROFIT_PCT
 
 name = "multi_step"
 share = 0.06
-needs = Needs(stocks=(3, 5), stock_numbers=("beta",), numbers=("drawdown_pct",), asides=("nav_100m_krw", "vix"))
+needs = Needs(
+    stocks=(3, 5),
+    stock_numbers=("beta",),
+    numbers=("drawdown_pct",),
+    asides=("nav_100m_krw", "vix"),
+)
 
 schema: Schema = closed(
     step_1_regime=closed(regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text()),
@@ -115,7 +120,11 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
     low, high = EXPOSURES[told["step_1_regime"]["regime"]].net
     told["step_1_regime"]["reasoning"] = wording.argue(scene, rng, claimed=regime)
     book["reasoning"] = rng.choice(_PORTFOLIO[language]).format(
-        long=book["long_gross_pct"], short=book["index_short_pct"], net=book["net_exposure_pct"], low=low, high=high
+        long=book["long_gross_pct"],
+        short=book["index_short_pct"],
+        net=book["net_exposure_pct"],
+        low=low,
+        high=high,
     )
     risk["reasoning"] = rng.choice(_RISK[language]).format(
         drawdown=f"{scene.facts.numbers['drawdown_pct']:.1f}",

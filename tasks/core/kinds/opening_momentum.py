@@ -3,14 +3,29 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, lexicon, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import Schema, arranged, closed, integer, listed, one_of, stock_entry, text
-from tasks.core.records import StockFacts
-from tasks.core.strategy import F_SCORE, GAP_PCT, OPENING_WEIGHTS, VOLUME_RATIO, opening_signal
+from tasks.core.kinds.schemas import (
+    Schema,
+    arranged,
+    closed,
+    integer,
+    listed,
+    one_of,
+    stock_entry,
+    text,
+)
+from tasks.core.records.refs import StockFacts
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import (
+    F_SCORE,
+    GAP_PCT,
+    OPENING_WEIGHTS,
+    VOLUME_RATIO,
+    opening_signal,
+)
 
 name = "opening_momentum"
 share = 0.06
@@ -131,7 +146,10 @@ _SUMMARY = {
             "진입은 {names}, 비중 합계 {total}%다.",
             "합계 {total}%로 {names}에 들어간다.",
         ),
-        "all": ("모두 신호가 살아 있어 합계 {total}% 담는다.", "전 종목이 2점 이상이라 {total}%를 나눠 산다."),
+        "all": (
+            "모두 신호가 살아 있어 합계 {total}% 담는다.",
+            "전 종목이 2점 이상이라 {total}%를 나눠 산다.",
+        ),
         "none": ("2점을 넘긴 종목이 없어 모두 넘긴다.", "신호가 2점에 못 미쳐 오늘은 쉬어 간다."),
     },
     "en": {
@@ -140,8 +158,14 @@ _SUMMARY = {
             "Entries: {names}, together {total}%.",
             "A total of {total}% goes into {names}.",
         ),
-        "all": ("Every signal holds, so {total}% in all is bought.", "All score 2 or more and share {total}%."),
-        "none": ("None reaches 2 points, so we pass on all.", "No signal scores 2 today; stay out."),
+        "all": (
+            "Every signal holds, so {total}% in all is bought.",
+            "All score 2 or more and share {total}%.",
+        ),
+        "none": (
+            "None reaches 2 points, so we pass on all.",
+            "No signal scores 2 today; stay out.",
+        ),
     },
 }
 
@@ -175,7 +199,10 @@ def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[st
 
 
 def _reason(line: StockFacts, entry: dict[str, Any], language: Language, rng: Random) -> str:
-    said = {key: lexicon.printed(key, line.numbers[key], language) for key in ("gap_pct", "volume_x", "f_score")}
+    said = {
+        key: lexicon.printed(key, line.numbers[key], language)
+        for key in ("gap_pct", "volume_x", "f_score")
+    }
     if language == "ko":
         said["volume_x"] = said["volume_x"].replace("x", "배")
     passed = {
@@ -185,7 +212,9 @@ def _reason(line: StockFacts, entry: dict[str, Any], language: Language, rng: Ra
         "us_correlation": line.words["us_correlation"] == "high",
         "tier": line.words["tier"] == "mid",
     }
-    points = [_POINTS[language][key].format(value=said.get(key)) for key, holds in passed.items() if holds]
+    points = [
+        _POINTS[language][key].format(value=said.get(key)) for key, holds in passed.items() if holds
+    ]
     joined = ", ".join(points)
     first = rng.choice(_REASONS[language]["some" if points else "none"]).format(
         points=joined,
@@ -210,7 +239,11 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         else:
             score = rng.choice((2, 3))
             stop = round(abs(line.numbers["gap_pct"]) * 50)
-            entry |= {"signal": opening_signal(score), "action": "ADD", "weight_pct": OPENING_WEIGHTS[score]}
+            entry |= {
+                "signal": opening_signal(score),
+                "action": "ADD",
+                "weight_pct": OPENING_WEIGHTS[score],
+            }
             entry["stop_bp"] = stop
         return _written(scene, rng, wrong)
 

@@ -3,18 +3,20 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import Schema, arranged, closed, integer, one_of, stock_entry, text
-from tasks.core.strategy import HIGH_VIX, LARGE_US_MOVE_PCT, OVERNIGHT_PCT
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import HIGH_VIX, LARGE_US_MOVE_PCT, OVERNIGHT_PCT
 
 name = "overnight_gap"
 share = 0.10
 needs = Needs(
-    funds=("short_kospi", "leveraged_kospi"), numbers=("us_return_pct", "vix"), asides=("usdkrw", "nav_100m_krw")
+    funds=("short_kospi", "leveraged_kospi"),
+    numbers=("us_return_pct", "vix"),
+    asides=("usdkrw", "nav_100m_krw"),
 )
 
 schema: Schema = closed(
@@ -24,7 +26,9 @@ schema: Schema = closed(
         weight_pct=integer(*OVERNIGHT_PCT),
         reasoning=text(),
     ),
-    unwind_plan=closed(when=one_of("NEXT_OPEN", "NEXT_CLOSE"), share_pct=integer(0, 100), note=text(160)),
+    unwind_plan=closed(
+        when=one_of("NEXT_OPEN", "NEXT_CLOSE"), share_pct=integer(0, 100), note=text(160)
+    ),
     max_overnight_nav_pct=integer(*OVERNIGHT_PCT),
 )
 
@@ -122,7 +126,9 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
     large = abs(numbers["us_return_pct"]) >= LARGE_US_MOVE_PCT
     said = {"us": f"{numbers['us_return_pct']:+.2f}%", "vix": f"{numbers['vix']:.1f}"}
     said["vix_i"] = with_particle(said["vix"], "이/가")
-    adds = _ADDS[language][large, numbers["vix"] >= HIGH_VIX].format(**said, move=LARGE_US_MOVE_PCT, high=HIGH_VIX)
+    adds = _ADDS[language][large, numbers["vix"] >= HIGH_VIX].format(
+        **said, move=LARGE_US_MOVE_PCT, high=HIGH_VIX
+    )
     sized = rng.choice(_SIZES[language]).format(base=OVERNIGHT_PCT[0], adds=adds, size=size)
     parts = [wording.argue(scene, rng, claimed=regime), sized]
     if rng.random() < 0.3:
@@ -134,13 +140,19 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
-        """The lean of the opposite kind of regime, so that the direction itself is wrong; or held past the open."""
+        """The lean of the opposite kind of regime, so that the direction itself is wrong; or held
+        past the open.
+        """
         if rng.random() < 0.3:
             held = _answer(scene, rng)
             held["unwind_plan"] |= {"when": "NEXT_CLOSE"}
             return held
         bearish = right["overnight_strategy"]["direction"] == "INVERSE"
-        return _answer(scene, rng, rng.choice(("STRONG_BULL", "MILD_BULL") if bearish else ("WEAKENING", "BEAR")))
+        return _answer(
+            scene,
+            rng,
+            rng.choice(("STRONG_BULL", "MILD_BULL") if bearish else ("WEAKENING", "BEAR")),
+        )
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 

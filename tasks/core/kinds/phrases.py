@@ -1,9 +1,11 @@
-"""How a regime is argued, in both languages: several ways to say each ground of the rule, and what would change it.
+"""How a regime is argued, in both languages: several ways to say each ground of the rule, and what
+would change it.
 
-{r} {b} {m} {v} are the market's return, breadth, momentum and volatility as printed, with their % and a minus where the
-market fell: "a fall of -1.2%" would deny itself. Korean reads % as 퍼센트, so what follows it takes the particle of a
-vowel. Each ground names its own regime and no other: graders see by it what a text argues for. Sentences begin with
-different words: what a model learns by heart is how they begin.
+{r} {b} {m} {v} are the market's return, breadth, momentum and volatility as printed, with their %
+and a minus where the market fell: "a fall of -1.2%" would deny itself. Korean reads % as 퍼센트, so
+what follows it takes the particle of a vowel. Each ground names its own regime and no other:
+graders see by it what a text argues for. Sentences begin with different words: what a model learns
+by heart is how they begin.
 """
 
 from itertools import product
@@ -277,7 +279,9 @@ TURNS = {
         "Just {limit} in the {label} stands between this call and {regime}.",
     ),
 }
-"""What would change the view: the number nearest to its limit. {limit} comes with its %, {gap} is in points."""
+"""What would change the view: the number nearest to its limit. {limit} comes with its %, {gap} is
+in points.
+"""
 
 EXPOSURES = {
     "ko": (
@@ -296,5 +300,8 @@ EXPOSURES = {
 
 NEUTRAL = {
     "ko": ("주어지지 않은 {labels_eun} 중립으로 두었다.", "{labels_eun} 알 수 없어 중립으로 본다."),
-    "en": ("Not given and taken as neutral: {labels}.", "Taken as neutral for want of a figure: {labels}."),
+    "en": (
+        "Not given and taken as neutral: {labels}.",
+        "Taken as neutral for want of a figure: {labels}.",
+    ),
 }

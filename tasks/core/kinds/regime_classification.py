@@ -3,17 +3,29 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
-from tasks.core.kinds.schemas import CONFIDENCE, NET, REGIME, arranged, closed, listed, one_of, optional, text
-from tasks.core.strategy import NUMBERS
+from tasks.core.kinds.schemas import (
+    CONFIDENCE,
+    NET,
+    REGIME,
+    arranged,
+    closed,
+    listed,
+    one_of,
+    optional,
+    text,
+)
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import NUMBERS
 
 name = "regime_classification"
 share = 0.10
 needs = Needs(partial_share=0.15, asides=("foreign_net_buy_100m_krw", "sentiment_points"))
 schema: dict[str, Any] = optional(
-    closed(regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text(), recommended_net_exposure_pct=NET),
+    closed(
+        regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text(), recommended_net_exposure_pct=NET
+    ),
     missing_inputs=listed(one_of(*NUMBERS), 3),
 )
 

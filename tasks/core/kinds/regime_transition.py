@@ -3,15 +3,19 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.schemas import NET, REGIME, Schema, arranged, closed, one_of, text
+from tasks.core.strategy import decisions
 
 name = "regime_transition"
 share = 0.07
-needs = Needs(numbers=("net_now_pct",), words=("previous_regime",), asides=("nav_100m_krw", "sentiment_points"))
+needs = Needs(
+    numbers=("net_now_pct",),
+    words=("previous_regime",),
+    asides=("nav_100m_krw", "sentiment_points"),
+)
 
 _DAY = closed(net_exposure_pct=NET, note=text(160))
 schema: Schema = closed(
@@ -86,11 +90,20 @@ _FIRST = {
 }
 _SECOND = {
     "ko": {
-        "done": ("{target}%를 유지하며 수치를 다시 본다.", "{target}%에 맞춰져 있어 더 옮기지 않는다."),
-        "rest": ("남은 {rest}%p를 옮겨 목표 {target}%에 맞춘다.", "나머지 {rest}%p를 마저 움직여 {target}%로 마친다."),
+        "done": (
+            "{target}%를 유지하며 수치를 다시 본다.",
+            "{target}%에 맞춰져 있어 더 옮기지 않는다.",
+        ),
+        "rest": (
+            "남은 {rest}%p를 옮겨 목표 {target}%에 맞춘다.",
+            "나머지 {rest}%p를 마저 움직여 {target}%로 마친다.",
+        ),
     },
     "en": {
-        "done": ("Hold {target}% and look at the figures again.", "Already at {target}%, nothing to do."),
+        "done": (
+            "Hold {target}% and look at the figures again.",
+            "Already at {target}%, nothing to do.",
+        ),
         "rest": (
             "The remaining {rest} points take it to the target of {target}%.",
             "Another {rest} points complete the move to {target}%.",
@@ -160,7 +173,9 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
     pace = "once" if first == target else "fast" if to in ("SHORT_TERM_STRESS", "BEAR") else "half"
     said = {"now": now, "first": first, "target": target, "rest": abs(target - first)}
     plan["day_1"]["note"] = rng.choice(_FIRST[language][pace]).format(**said)
-    plan["day_2"]["note"] = rng.choice(_SECOND[language]["done" if pace == "once" else "rest"]).format(**said)
+    plan["day_2"]["note"] = rng.choice(
+        _SECOND[language]["done" if pace == "once" else "rest"]
+    ).format(**said)
     return arranged(told, schema)
 
 
@@ -172,5 +187,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    """Day 1 may lie anywhere between the taught step and the target, day 2 anywhere in the target regime's band."""
+    """Day 1 may lie anywhere between the taught step and the target, day 2 anywhere in the target
+    regime's band.
+    """
     return grading.judge(scene, reply, schema, decisions.regime_transition(scene.facts))

@@ -3,16 +3,19 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, one_of, text
-from tasks.core.strategy import MAX_LEVERAGE
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import MAX_LEVERAGE
 
 name = "risk_management"
 share = 0.07
-needs = Needs(numbers=("drawdown_pct", "leverage_x"), asides=("vix", "nav_100m_krw", "foreign_net_buy_100m_krw"))
+needs = Needs(
+    numbers=("drawdown_pct", "leverage_x"),
+    asides=("vix", "nav_100m_krw", "foreign_net_buy_100m_krw"),
+)
 
 ACTIONS = ("DELEVERAGE", "HEDGE", "MAINTAIN")
 schema: Schema = closed(
@@ -56,7 +59,12 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
 _LEVERAGE = {
     "ko": {
         "DELEVERAGE": crossed(
-            ("레버리지 {now}배는", "지금의 {now}배는", "현재 레버리지 {now}배는", "쓰고 있는 {now}배는"),
+            (
+                "레버리지 {now}배는",
+                "지금의 {now}배는",
+                "현재 레버리지 {now}배는",
+                "쓰고 있는 {now}배는",
+            ),
             (
                 "최대 낙폭 {drawdown}%가 허용하는 {most}배를 넘어 줄여야 한다.",
                 "상한 {most}배(낙폭 {drawdown}%)를 넘는 수준이라 축소 대상이다.",
@@ -80,7 +88,12 @@ _LEVERAGE = {
             ),
         ),
         "MAINTAIN": crossed(
-            ("{now}배 레버리지는", "현 수준 {now}배는", "운용 레버리지 {now}배는", "포트폴리오의 {now}배는"),
+            (
+                "{now}배 레버리지는",
+                "현 수준 {now}배는",
+                "운용 레버리지 {now}배는",
+                "포트폴리오의 {now}배는",
+            ),
             (
                 "낙폭 {drawdown}%의 상한 {most}배 안이고 국면도 나쁘지 않아 유지한다.",
                 "상한 {most}배를 지키고 있고 시장도 받쳐 주어 그대로 둔다.",
@@ -154,7 +167,9 @@ def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     return _written(scene, rng, decisions.risk_management(scene.facts))
 
 
-def _written(scene: Scene, rng: Random, decision: decisions.Decision, regime: str | None = None) -> dict[str, Any]:
+def _written(
+    scene: Scene, rng: Random, decision: decisions.Decision, regime: str | None = None
+) -> dict[str, Any]:
     told = decisions.settled(decision)
     facts, risk = scene.facts.numbers, told["risk_assessment"]
     leverage = rng.choice(_LEVERAGE[scene.language][told["action"]]).format(

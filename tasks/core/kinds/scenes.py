@@ -1,4 +1,6 @@
-"""Scenes: what a question is about, drawn from a part of the market artifact or simulated. Knows no kind by name."""
+"""Scenes: what a question is about, drawn from a part of the market artifact or simulated. Knows no
+kind by name.
+"""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,14 +9,19 @@ from random import Random
 from typing import Literal
 
 from tasks.core.errors import WorkError
-from tasks.core.events import event, events
 from tasks.core.kinds.base import Kind, Language, Scene
 from tasks.core.kinds.lexicon import CONTEXT
-from tasks.core.kinds.simulate import SIMULATED_STOCK_NUMBERS, simulate_market, simulate_number, simulate_stock_number
-from tasks.core.market_days import read_macro, read_snapshots, read_stocks
-from tasks.core.records import Facts, Snapshot, StockDay, StockFacts
-from tasks.core.strategy import NUMBERS, REGIMES, SHOCKS, regime_of
-from tasks.core.universe import beta_of, etfs, stock, tier_of, us_correlation_of
+from tasks.core.kinds.simulate import (
+    SIMULATED_STOCK_NUMBERS,
+    simulate_market,
+    simulate_number,
+    simulate_stock_number,
+)
+from tasks.core.records.market_days import read_macro, read_snapshots, read_stocks
+from tasks.core.records.refs import Facts, Snapshot, StockDay, StockFacts
+from tasks.core.strategy.events import event, events
+from tasks.core.strategy.rules import NUMBERS, REGIMES, SHOCKS, regime_of
+from tasks.core.strategy.universe import beta_of, etfs, stock, tier_of, us_correlation_of
 
 Split = Literal["train", "evaluate"]
 HELD_TEMPLATES = 2
@@ -58,14 +65,21 @@ class Draw:
 
 
 def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
-    """One scene. Regimes come up equally often, however rare their days; a simulated day has no date."""
+    """One scene. Regimes come up equally often, however rare their days; a simulated day has no
+    date.
+    """
     if not days.by_regime:
-        raise WorkError("The market has no day on which a stock of the universe traded; import more of it.")
+        raise WorkError(
+            "The market has no day on which a stock of the universe traded; import more of it."
+        )
     day = rng.choice(days.by_regime[rng.choice(list(days.by_regime))])
     market = _market(day) if draw.real else simulate_market(rng)
     regime = regime_of(**market)
     words = {name: _word(name, rng) for name in kind.needs.words}
-    extra = [*kind.needs.numbers, *(name for name in kind.needs.asides if rng.random() < _ASIDE_SHARE)]
+    extra = [
+        *kind.needs.numbers,
+        *(name for name in kind.needs.asides if rng.random() < _ASIDE_SHARE),
+    ]
     numbers = dict(market)
     known = _macro(days, day.date) if draw.real else {}
     for name in extra:
@@ -75,7 +89,11 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
         del numbers[name]
     lines, origins = _lines(kind, days.stocks[day.date], words, rng)
     drawn_up = [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
-    invented = (*(() if draw.real else NUMBERS), *(name for name in extra if name not in known), *drawn_up)
+    invented = (
+        *(() if draw.real else NUMBERS),
+        *(name for name in extra if name not in known),
+        *drawn_up,
+    )
     return Scene(
         kind=kind.name,
         language=draw.language,
@@ -105,22 +123,34 @@ def _hidden(rng: Random) -> list[str]:
 
 
 def _word(name: str, rng: Random) -> str:
-    choices = {"previous_regime": REGIMES, "shock": tuple(SHOCKS), "event": tuple(found.name for found in events())}
+    choices = {
+        "previous_regime": REGIMES,
+        "shock": tuple(SHOCKS),
+        "event": tuple(found.name for found in events()),
+    }
     return rng.choice(choices[name])
 
 
 def _macro(days: Days, date: str) -> dict[str, float]:
     """What that day's macro.parquet says, rounded as printed."""
     found = {CALLED.get(name, name): value for name, value in days.macro.get(date, {}).items()}
-    return {name: round(value, CONTEXT[name].decimals) + 0.0 for name, value in found.items() if name in CONTEXT}
+    return {
+        name: round(value, CONTEXT[name].decimals) + 0.0
+        for name, value in found.items()
+        if name in CONTEXT
+    }
 
 
 CALLED = {"sentiment_pct": "sentiment_points"}
 """What the lexicon calls a measure of macro.parquet otherwise."""
 
 
-def _lines(kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Random) -> tuple[tuple, dict[str, str]]:
-    """The offered stocks and ETFs with their numbers, and where tier, beta and US correlation come from."""
+def _lines(
+    kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Random
+) -> tuple[tuple, dict[str, str]]:
+    """The offered stocks and ETFs with their numbers, and where tier, beta and US correlation come
+    from.
+    """
     fewest, most = kind.needs.stocks
     if len(traded) < fewest:
         raise WorkError(
@@ -136,8 +166,12 @@ def _lines(kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Rando
     return tuple(lines), {name: " and ".join(sorted(told)) for name, told in origins.items()}
 
 
-def _chosen(traded: list[StockDay], number: int, words: dict[str, str], rng: Random) -> list[StockDay]:
-    """Stocks at random; about an event, at least one that it moves where any traded, and half of them if possible."""
+def _chosen(
+    traded: list[StockDay], number: int, words: dict[str, str], rng: Random
+) -> list[StockDay]:
+    """Stocks at random; about an event, at least one that it moves where any traded, and half of
+    them if possible.
+    """
     if "event" not in words:
         return rng.sample(traded, number)
     moves = event(words["event"]).impact_on
@@ -152,8 +186,16 @@ def _chosen(traded: list[StockDay], number: int, words: dict[str, str], rng: Ran
 def _line(day: StockDay, kind: Kind, rng: Random) -> tuple[StockFacts, dict[str, str]]:
     """One stock's facts, and for what data or the shipped table may give which of the two it was."""
     needs, numbers = kind.needs, dict(ratios_of(day))
-    measured = {"beta": beta_of(day), "us_correlation": us_correlation_of(day), "tier": tier_of(day)}
-    told = {name: found for name, found in measured.items() if name in (*needs.stock_numbers, *needs.stock_words)}
+    measured = {
+        "beta": beta_of(day),
+        "us_correlation": us_correlation_of(day),
+        "tier": tier_of(day),
+    }
+    told = {
+        name: found
+        for name, found in measured.items()
+        if name in (*needs.stock_numbers, *needs.stock_words)
+    }
     if "beta" in told:
         numbers["beta"] = round(told["beta"][0], 2)
     for name in needs.stock_numbers:

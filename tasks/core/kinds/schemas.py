@@ -1,19 +1,25 @@
 """Pieces of the kinds' JSON Schemas: closed objects, bounded integers and texts.
 
-Integers only: a grammar made from a schema holds an integer to its bounds, and ignores those of a number.
+Integers only: a grammar made from a schema holds an integer to its bounds, and ignores those of a
+number.
 """
 
 from typing import Any
 
 from tasks.core.kinds.wording import TEXT_LIMIT
-from tasks.core.strategy import REGIMES
+from tasks.core.strategy.rules import REGIMES
 
 Schema = dict[str, Any]
 
 
 def closed(**properties: Schema) -> Schema:
     """An object with exactly these keys."""
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def optional(schema: Schema, **properties: Schema) -> Schema:
@@ -40,7 +46,9 @@ def listed(item: Schema, most: int, fewest: int = 0) -> Schema:
 def stock_entry(**properties: Schema) -> Schema:
     """An object about one stock or ETF."""
     ticker = {"type": "string", "minLength": 6, "maxLength": 6}
-    return closed(ticker=ticker, name={"type": "string", "minLength": 1, "maxLength": 60}, **properties)
+    return closed(
+        ticker=ticker, name={"type": "string", "minLength": 1, "maxLength": 60}, **properties
+    )
 
 
 REGIME = one_of(*REGIMES)
@@ -53,7 +61,11 @@ INDEX_SHORT = integer(0, 80)
 def arranged(answer: Any, schema: Schema) -> Any:
     """The answer with its keys in the schema's order, at any depth."""
     if isinstance(answer, dict):
-        return {key: arranged(answer[key], entry) for key, entry in schema["properties"].items() if key in answer}
+        return {
+            key: arranged(answer[key], entry)
+            for key, entry in schema["properties"].items()
+            if key in answer
+        }
     if isinstance(answer, list):
         return [arranged(entry, schema["items"]) for entry in answer]
     return answer

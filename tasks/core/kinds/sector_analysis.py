@@ -1,19 +1,23 @@
-"""sector_analysis: which Korean names an event in the US or the world moves, which way, and what to do about it."""
+"""sector_analysis: which Korean names an event in the US or the world moves, which way, and what to
+do about it.
+"""
 
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
-from tasks.core.events import event, events
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
-from tasks.core.universe import sectors, stock
+from tasks.core.strategy import decisions
+from tasks.core.strategy.events import event, events
+from tasks.core.strategy.universe import sectors, stock
 
 name = "sector_analysis"
 share = 0.08
-needs = Needs(stocks=(3, 6), stock_numbers=("beta",), words=("event",), asides=("us_return_pct", "usdkrw"))
+needs = Needs(
+    stocks=(3, 6), stock_numbers=("beta",), words=("event",), asides=("us_return_pct", "usdkrw")
+)
 
 _WAYS = ("POSITIVE", "NEGATIVE")
 schema: Schema = closed(
@@ -150,7 +154,9 @@ def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     return _written(scene, rng, decisions.sector_analysis(scene.facts))
 
 
-def _written(scene: Scene, rng: Random, decision: decisions.Decision, regime: str | None = None) -> dict[str, Any]:
+def _written(
+    scene: Scene, rng: Random, decision: decisions.Decision, regime: str | None = None
+) -> dict[str, Any]:
     language = scene.language
     told = wording.named(decisions.settled(decision), language)
     betas = {line.ticker: line.numbers["beta"] for line in scene.facts.stocks}
@@ -158,7 +164,9 @@ def _written(scene: Scene, rng: Random, decision: decisions.Decision, regime: st
         called = _called(stock(entry["ticker"]).sector, language)
         beta = f"{betas[entry['ticker']]:.2f}"
         text_of = rng.choice(_IMPACTS[language][entry["impact"]])
-        entry["reason"] = text_of.format(sector=called, beta=beta, beta_da=with_particle(beta, "이다/다"))
+        entry["reason"] = text_of.format(
+            sector=called, beta=beta, beta_da=with_particle(beta, "이다/다")
+        )
     called = _called(told["primary_sector"], language)
     lead = rng.choice(_LEADS[language][told["direction"]])
     if language == "ko":
@@ -172,7 +180,11 @@ def _written(scene: Scene, rng: Random, decision: decisions.Decision, regime: st
 
 
 def _called(sector: str, language: Language) -> str:
-    return next(found.name_ko for found in sectors() if found.name == sector) if language == "ko" else sector
+    return (
+        next(found.name_ko for found in sectors() if found.name == sector)
+        if language == "ko"
+        else sector
+    )
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -183,7 +195,9 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         wrong["direction"] = turned[wrong["direction"]]
         for entry in wrong["affected_stocks"]:
             entry["impact"] = turned[entry["impact"]]
-        wrong["action"] = "ADD" if event(scene.facts.words["event"]).direction == "NEGATIVE" else "REDUCE"
+        wrong["action"] = (
+            "ADD" if event(scene.facts.words["event"]).direction == "NEGATIVE" else "REDUCE"
+        )
         return _written(scene, rng, wrong)
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)

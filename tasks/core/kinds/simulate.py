@@ -1,15 +1,18 @@
-"""Numbers that could be: market days of every regime, and what the data does not hold, in keeping with the regime.
+"""Numbers that could be: market days of every regime, and what the data does not hold, in keeping
+with the regime.
 
-Each is rounded as prompts print it, and values at a rule's own border come up more often than chance would bring them.
+Each is rounded as prompts print it, and values at a rule's own border come up more often than
+chance would bring them.
 """
 
 from collections.abc import Mapping
 from random import Random
 
-from tasks.core import strategy
-from tasks.core.strategy import EXPOSURES, REGIMES, WEAK_REGIMES, regime_of
+from tasks.core.strategy import rules as strategy
+from tasks.core.strategy.rules import EXPOSURES, REGIMES, WEAK_REGIMES, regime_of
 
-_MARKET = {  # return, breadth, momentum, volatility: ranges in % around each regime's corner of the rule
+# return, breadth, momentum, volatility: ranges in % around each regime's corner of the rule
+_MARKET = {
     "BEAR": ((-5.0, -2.01), (8.0, 29.9), (-14.0, -5.01), (18.0, 48.0)),
     "SHORT_TERM_STRESS": ((-3.8, -1.01), (12.0, 34.9), (-7.0, 2.0), (14.0, 42.0)),
     "WEAKENING": ((-0.99, -0.01), (22.0, 50.0), (-4.0, 3.0), (9.0, 24.0)),
@@ -65,7 +68,9 @@ def simulate_number(
     if name == "max_weight_pct":
         return float(rng.choice((10, 12, 14, 15, 16, 18)))
     if name == "shock_pct":
-        return round(rng.uniform(0.5, 2.0) if words["shock"] == "rate_hike" else rng.uniform(1.0, 9.0), 1)
+        return round(
+            rng.uniform(0.5, 2.0) if words["shock"] == "rate_hike" else rng.uniform(1.0, 9.0), 1
+        )
     raise ValueError(f"no such number: {name}")
 
 
@@ -83,7 +88,11 @@ def simulate_stock_number(name: str, rng: Random) -> float:
     if name == "gap_pct":
         return rng.choice((2.9, strategy.GAP_PCT, 3.1)) if edge else round(rng.uniform(0.3, 9.0), 1)
     if name == "volume_x":
-        return rng.choice((2.9, strategy.VOLUME_RATIO, 3.1)) if edge else round(rng.uniform(0.6, 7.0), 1)
+        return (
+            rng.choice((2.9, strategy.VOLUME_RATIO, 3.1))
+            if edge
+            else round(rng.uniform(0.6, 7.0), 1)
+        )
     if name == "f_score":
         return float(rng.randint(2, 9))
     raise ValueError(f"no such number: {name}")

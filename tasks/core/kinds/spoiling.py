@@ -9,8 +9,8 @@ from typing import Any
 from tasks.core.kinds.base import Flaw, Scene
 from tasks.core.kinds.grading import PROSE_KEYS, regimes_told, to_text
 from tasks.core.kinds.wording import TEXT_LIMIT, argue
-from tasks.core.strategy import REGIMES
-from tasks.core.universe import names, stocks
+from tasks.core.strategy.rules import REGIMES
+from tasks.core.strategy.universe import names, stocks
 
 _GENERIC = {
     "ko": ("시장 상황을 종합적으로 고려하여 판단했다.", "여러 지표를 살펴본 결과 적절한 대응이 필요하다.",
@@ -26,13 +26,22 @@ _INVENTED = {
 }  # fmt: skip
 
 _TWICE_LIMIT = {"reasoning": 200, "reason": 120}
-"""The least that any kind's schema allows such a text: a longer one would break the form, which is another flaw."""
+"""The least that any kind's schema allows such a text: a longer one would break the form, which is
+another flaw.
+"""
 
 
 def spoil(
-    scene: Scene, right: dict[str, Any], how: Flaw, rng: Random, mistake: Callable[[], dict], schema: dict[str, Any]
+    scene: Scene,
+    right: dict[str, Any],
+    how: Flaw,
+    rng: Random,
+    mistake: Callable[[], dict],
+    schema: dict[str, Any],
 ) -> str:
-    """The right answer with one flaw. `mistake` gives the answer of another regime or rule, as the kind would err."""
+    """The right answer with one flaw. `mistake` gives the answer of another regime or rule, as the
+    kind would err.
+    """
     if how == "strategy_violation":
         return to_text(mistake())
     if how == "schema_violation":
@@ -52,15 +61,25 @@ def other_regime(right: str, rng: Random) -> str:
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every (container, key or index) of an answer whose value is a text or a list."""
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    entries = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, entry in entries:
         if isinstance(entry, str | list):
             yield value, key
         yield from _places(entry)
 
 
-def _degrade(worse: dict[str, Any], places: list[tuple[Any, Any]], scene: Scene, rng: Random) -> None:
-    """A text that says nothing, says it twice, or argues for another regime; or a list with its end cut off."""
+def _degrade(
+    worse: dict[str, Any], places: list[tuple[Any, Any]], scene: Scene, rng: Random
+) -> None:
+    """A text that says nothing, says it twice, or argues for another regime; or a list with its end
+    cut off.
+    """
     lists = [
         (box, key)
         for box, key in _places(worse)
@@ -85,7 +104,9 @@ def _books(entries: list[Any]) -> bool:
     return all(isinstance(entry, dict) for entry in entries)
 
 
-def _hallucinate(worse: dict[str, Any], places: list[tuple[Any, Any]], scene: Scene, rng: Random) -> None:
+def _hallucinate(
+    worse: dict[str, Any], places: list[tuple[Any, Any]], scene: Scene, rng: Random
+) -> None:
     """A ticker that does not exist, a name that is another's, or a number from nowhere."""
     tickers = [box for box in _tickered(worse)]
     how = rng.choice(("ticker", "name", "number")) if tickers else "number"
@@ -93,11 +114,15 @@ def _hallucinate(worse: dict[str, Any], places: list[tuple[Any, Any]], scene: Sc
         rng.choice(tickers)["ticker"] = f"99{rng.randint(1000, 9999)}"
     elif how == "name":
         box = rng.choice(tickers)
-        box["name"] = rng.choice([found.name_ko for found in stocks() if box["name"] not in names(found.ticker)])
+        box["name"] = rng.choice(
+            [found.name_ko for found in stocks() if box["name"] not in names(found.ticker)]
+        )
     else:
         box, key = rng.choice(places)
         number = f"{rng.randint(3001, 9899) / 10:.1f}"
-        box[key] = f"{box[key]} {rng.choice(_INVENTED[scene.language]).format(n=number)}"[-TEXT_LIMIT:]
+        box[key] = f"{box[key]} {rng.choice(_INVENTED[scene.language]).format(n=number)}"[
+            -TEXT_LIMIT:
+        ]
 
 
 def _tickered(value: Any) -> Iterator[dict[str, Any]]:
@@ -111,7 +136,9 @@ def _tickered(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _break_form(answer: dict[str, Any], required: Iterable[str], rng: Random) -> str:
-    """The same answer in a form that no program can use: a missing key, a wrong type, flattened, or broken JSON."""
+    """The same answer in a form that no program can use: a missing key, a wrong type, flattened, or
+    broken JSON.
+    """
     how = rng.choice(("missing", "type", "flattened", "malformed", "renamed"))
     key = rng.choice(sorted(required))
     if how == "missing":
@@ -119,8 +146,12 @@ def _break_form(answer: dict[str, Any], required: Iterable[str], rng: Random) ->
     if how == "type":
         return to_text({**answer, key: [answer[key]]})
     if how == "renamed":
-        return to_text({name.title() if name == key else name: value for name, value in answer.items()})
+        return to_text(
+            {name.title() if name == key else name: value for name, value in answer.items()}
+        )
     if how == "flattened":
-        return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in answer.items())
+        return "\n".join(
+            f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in answer.items()
+        )
     text = to_text(answer)
     return text[: rng.randint(len(text) // 2, len(text) - 1)]

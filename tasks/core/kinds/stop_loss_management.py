@@ -3,12 +3,21 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, listed, one_of, stock_entry, text
-from tasks.core.strategy import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT
+from tasks.core.kinds.schemas import (
+    REGIME,
+    Schema,
+    arranged,
+    closed,
+    listed,
+    one_of,
+    stock_entry,
+    text,
+)
+from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT
 
 name = "stop_loss_management"
 share = 0.06
@@ -16,7 +25,8 @@ needs = Needs(stocks=(3, 5), stock_numbers=("pnl_pct",), asides=("nav_100m_krw",
 
 ACTIONS = ("STOP_LOSS", "TAKE_PROFIT", "REDUCE", "HOLD")
 schema: Schema = closed(
-    position_review=listed(stock_entry(action=one_of(*ACTIONS), reason=text(160)), 10, 1), regime=REGIME
+    position_review=listed(stock_entry(action=one_of(*ACTIONS), reason=text(160)), 10, 1),
+    regime=REGIME,
 )
 
 # The last two of each language are kept for evaluation.
@@ -75,7 +85,13 @@ _REASONS = {
             ),
         ),
         "HOLD": crossed(
-            ("손익 {pnl}%로", "손익이 {pnl}%여서", "{pnl}% 손익은", "현재 손익 {pnl}%는", "손익 {pnl}% 수준은"),
+            (
+                "손익 {pnl}%로",
+                "손익이 {pnl}%여서",
+                "{pnl}% 손익은",
+                "현재 손익 {pnl}%는",
+                "손익 {pnl}% 수준은",
+            ),
             (
                 "조치 기준에 닿지 않는다.",
                 "손절과 익절 어느 선에도 걸리지 않는다.",
@@ -113,7 +129,14 @@ _REASONS = {
             ),
         ),
         "HOLD": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "Today's {pnl}%", "Now {pnl}%, it", "The {pnl}% result"),
+            (
+                "At {pnl}% it",
+                "With {pnl}% it",
+                "Its {pnl}%",
+                "Today's {pnl}%",
+                "Now {pnl}%, it",
+                "The {pnl}% result",
+            ),
             (
                 "touches no limit.",
                 "hits neither stop nor target.",
@@ -149,7 +172,9 @@ def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[st
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
-        """A stop that is ignored, or a limit seen where there is none: one action is another rule's."""
+        """A stop that is ignored, or a limit seen where there is none: one action is another
+        rule's.
+        """
         decision = decisions.stop_loss_management(scene.facts)
         entry = rng.choice(decision["position_review"])
         entry["action"] = rng.choice([action for action in ACTIONS if action != entry["action"]])

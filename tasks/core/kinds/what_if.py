@@ -3,21 +3,33 @@
 from random import Random
 from typing import Any
 
-from tasks.core import decisions
-from tasks.core.decisions import known_numbers
 from tasks.core.kinds import grading, lexicon, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import INDEX_SHORT, LONG_GROSS, NET, REGIME, Schema, arranged, closed, one_of, text
-from tasks.core.strategy import EXPOSURES, SHOCKS, shocked
+from tasks.core.kinds.schemas import (
+    INDEX_SHORT,
+    LONG_GROSS,
+    NET,
+    REGIME,
+    Schema,
+    arranged,
+    closed,
+    one_of,
+    text,
+)
+from tasks.core.strategy import decisions
+from tasks.core.strategy.decisions import known_numbers
+from tasks.core.strategy.rules import EXPOSURES, SHOCKS, shocked
 
 name = "what_if"
 share = 0.06
 needs = Needs(numbers=("shock_pct",), words=("shock",), asides=("vix", "usdkrw", "nav_100m_krw"))
 
 schema: Schema = closed(
-    scenario_analysis=closed(shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()),
+    scenario_analysis=closed(
+        shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()
+    ),
     recommended_action=closed(action=one_of("CUT", "ADD", "KEEP"), net_exposure_pct=NET),
     positions=closed(long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT),
     contingency=text(200),
@@ -90,11 +102,17 @@ _AFTER = {
 _SHIFT = {
     "ko": {
         True: ("그래도 국면은 {before} 그대로다.", "국면은 {before}에서 바뀌지 않는다."),
-        False: ("국면은 {before}에서 {after_ro} 바뀐다.", "그러면 {before} 국면이 끝나고 {after_i} 된다."),
+        False: (
+            "국면은 {before}에서 {after_ro} 바뀐다.",
+            "그러면 {before} 국면이 끝나고 {after_i} 된다.",
+        ),
     },
     "en": {
         True: ("The regime stays {before}.", "That still is {before}."),
-        False: ("The regime goes from {before} to {after}.", "That ends {before} and means {after}."),
+        False: (
+            "The regime goes from {before} to {after}.",
+            "That ends {before} and means {after}.",
+        ),
     },
 }
 _NOW = {"ko": "지금은 {before_da}.", "en": "Today it is {before}."}
@@ -126,7 +144,11 @@ def answer(scene: Scene, rng: Random) -> dict[str, Any]:
 
 def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
     told = decisions.settled(decisions.what_if(scene.facts, regime))
-    language, found, size = scene.language, told["scenario_analysis"], scene.facts.numbers["shock_pct"]
+    language, found, size = (
+        scene.language,
+        told["scenario_analysis"],
+        scene.facts.numbers["shock_pct"],
+    )
     before, after = found["regime_now"], found["regime_after"]
     numbers = shocked(known_numbers(scene.facts), found["shock"], size)
     said = {name[0]: lexicon.printed(name, value, language) for name, value in numbers.items()}
@@ -142,7 +164,10 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
     parts = (
         [now, *parts]
         if rng.random() < 0.5
-        else [*parts, f"{_NOW[language].format(before=before, before_da=with_particle(before, '이다/다'))} {now}"]
+        else [
+            *parts,
+            f"{_NOW[language].format(before=before, before_da=with_particle(before, '이다/다'))} {now}",
+        ]
     )
     found["reasoning"] = " ".join(parts)
     low, high = EXPOSURES[after].net
@@ -154,7 +179,9 @@ def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, A
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
-        return _answer(scene, rng, spoiling.other_regime(right["scenario_analysis"]["regime_after"], rng))
+        return _answer(
+            scene, rng, spoiling.other_regime(right["scenario_analysis"]["regime_after"], rng)
+        )
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 

@@ -1,17 +1,27 @@
-"""The words that all kinds share: the market's numbers in four layouts, stock lines, and the argument for a regime."""
+"""The words that all kinds share: the market's numbers in four layouts, stock lines, and the
+argument for a regime.
+"""
 
 from random import Random
 from typing import Any
 
-from tasks.core.decisions import known_numbers
-from tasks.core.events import event
 from tasks.core.kinds import lexicon, phrases
 from tasks.core.kinds.base import Language, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
-from tasks.core.records import Facts, StockFacts
-from tasks.core.strategy import EXPOSURES, NUMBERS, Turn, exposure_for, nearest_turn, regime_of, rule_of
-from tasks.core.universe import names
+from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.strategy.decisions import known_numbers
+from tasks.core.strategy.events import event
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    NUMBERS,
+    Turn,
+    exposure_for,
+    nearest_turn,
+    regime_of,
+    rule_of,
+)
+from tasks.core.strategy.universe import names
 
 TEXT_LIMIT = 400
 """Most characters of a rationale, by every kind's schema."""
@@ -31,7 +41,9 @@ def ask(scene: Scene, templates: tuple[str, ...]) -> str:
 
 
 def market_block(scene: Scene) -> str:
-    """Every number of the market and its context in the scene's layout; a hurried sentence ends without a full stop."""
+    """Every number of the market and its context in the scene's layout; a hurried sentence ends
+    without a full stop.
+    """
     labels, numbers = {**MARKET, **CONTEXT}, scene.facts.numbers
     pairs = [
         (label.of(scene.language), lexicon.printed(name, numbers[name], scene.language))
@@ -110,16 +122,22 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
 def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
     """The first part of `argue` alone: why the regime is what it is."""
     numbers = known_numbers(scene.facts)
-    said = {name[0]: lexicon.printed(name, value, scene.language) for name, value in numbers.items()}  # r, b, m, v
+    said = {
+        name[0]: lexicon.printed(name, value, scene.language) for name, value in numbers.items()
+    }  # r, b, m, v
     reason = claimed if claimed not in (None, regime_of(**numbers)) else ground_of(scene.facts)
     return rng.choice(phrases.GROUNDS[scene.language][reason]).format(**said)
 
 
 def ground_of(facts: Facts) -> str:
-    """Which of phrases.GROUNDS the rule's own reason is. A breadth that nobody gave decides, but is no evidence."""
+    """Which of phrases.GROUNDS the rule's own reason is. A breadth that nobody gave decides, but is
+    no evidence.
+    """
     numbers = known_numbers(facts)
     rule, regime = rule_of(**numbers)
-    if "breadth_pct" not in facts.numbers and (rule == 4 or rule == 6 and numbers["return_pct"] > 0):
+    if "breadth_pct" not in facts.numbers and (
+        rule == 4 or rule == 6 and numbers["return_pct"] > 0
+    ):
         return "down" if rule == 4 else "up"
     if rule == 2:
         return "volatile"
@@ -137,7 +155,9 @@ def turn_gap(turn: Turn, numbers: dict[str, float]) -> float:
     return round(abs(numbers[turn.name] - turn.limit), MARKET[turn.name].decimals)
 
 
-def _turning(turn: Turn, regime: str, numbers: dict[str, float], language: Language, rng: Random) -> str:
+def _turning(
+    turn: Turn, regime: str, numbers: dict[str, float], language: Language, rng: Random
+) -> str:
     label, limit = MARKET[turn.name].of(language), f"{turn.limit:g}%"
     gap = f"{turn_gap(turn, numbers):.{MARKET[turn.name].decimals}f}"
     text = rng.choice(phrases.TURNS[language])

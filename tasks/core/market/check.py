@@ -12,7 +12,7 @@ from tasks.core.errors import RequestError
 from tasks.core.market.files import market_files, marks, missing_columns, partition_month
 from tasks.core.market.macro import load_macro
 from tasks.core.market.rows import EVER, database, sql, why_unreadable
-from tasks.core.universe import etfs, stocks
+from tasks.core.strategy.universe import etfs, stocks
 
 
 def check_market(folder: Path) -> list[str]:
@@ -33,23 +33,37 @@ def check_market(folder: Path) -> list[str]:
             values = {"files": [str(file)], "year": year, "month": month}
             for problem, count, example in connection.execute(sql("check.sql"), values).fetchall():
                 problems.append(f"{file}: {count:,} rows {problem}, e.g. {example}.")
-        return [*problems, *_macro_problem(connection, folder), *(_leaps(connection, sound) if sound else [])]
+        return [
+            *problems,
+            *_macro_problem(connection, folder),
+            *(_leaps(connection, sound) if sound else []),
+        ]
 
 
 def summarize_market(folder: Path) -> dict[str, Any]:
-    """{"partitions", "rows", "days", "tickers", "first", "last", "with_…_pct"} and the folder's marks.
+    """{"partitions", "rows", "days", "tickers", "first", "last", "with_…_pct"} and the folder's
+    marks.
 
-    Rows are those that count: halts and rows without a price are left out. Raises RequestError as `snapshots` does.
+    Rows are those that count: halts and rows without a price are left out. Raises RequestError as
+    `snapshots` does.
     """
     partitions = market_files(folder)
     with database(partitions) as connection:
-        cursor = connection.execute(sql("summary.sql"), {"files": [str(file) for file in partitions], "until": EVER})
+        cursor = connection.execute(
+            sql("summary.sql"), {"files": [str(file) for file in partitions], "until": EVER}
+        )
         names = [column[0] for column in cursor.description]
-        return {"partitions": len(partitions), **dict(zip(names, cursor.fetchone(), strict=True)), **marks(folder)}
+        return {
+            "partitions": len(partitions),
+            **dict(zip(names, cursor.fetchone(), strict=True)),
+            **marks(folder),
+        }
 
 
 def check_names(listed: dict[str, str]) -> list[str]:
-    """Where the universe differs from KRX: codes that are not listed, and names that are not KRX's own."""
+    """Where the universe differs from KRX: codes that are not listed, and names that are not KRX's
+    own.
+    """
     problems = []
     for entry in (*stocks(), *etfs()):
         name = listed.get(entry.ticker)

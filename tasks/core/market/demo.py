@@ -1,7 +1,8 @@
 """The demo market: real codes with invented prices, for machines that have no data.
 
-Writes a market folder (see files.py) with GENERATED.json at its root, which says that the prices are invented and marks
-every artifact made from them. The same seed gives the same bytes. All five regimes occur on both sides of the usual T.
+Writes a market folder (see files.py) with GENERATED.json at its root, which says that the prices
+are invented and marks every artifact made from them. The same seed gives the same bytes. All five
+regimes occur on both sides of the usual T.
 """
 
 import json
@@ -14,19 +15,31 @@ from random import Random
 
 import pyarrow as pa
 
-from tasks.core.digests import write_json
 from tasks.core.errors import RequestError
+from tasks.core.files.digests import write_json
 from tasks.core.market.files import GENERATED, partition_file, write_partition
-from tasks.core.universe import TIERS, Stock, sectors, stocks
+from tasks.core.strategy.universe import TIERS, Stock, sectors, stocks
 
 VERSION = 1
 """Raised when the generator would write other bytes: an older demo market is then made anew."""
 STOCKS = 40
 FIRST_DAY, LAST_DAY = date(2024, 1, 2), date(2025, 12, 30)
-HOLIDAYS = {(1, 1), (3, 1), (5, 1), (5, 5), (6, 6), (8, 15), (10, 3), (10, 9), (12, 25), (12, 31)}  # (month, day)
+HOLIDAYS = {
+    (1, 1),
+    (3, 1),
+    (5, 1),
+    (5, 5),
+    (6, 6),
+    (8, 15),
+    (10, 3),
+    (10, 9),
+    (12, 25),
+    (12, 31),
+}  # (month, day)
 
 PHASES = (
-    # Trading days, then drift and standard deviation of the market's daily return in %. The last 60 days or so are
+    # Trading days, then drift and standard deviation of the market's daily return in %. The last 60
+    # days or so are
     # held out, so that they pass through every phase once more.
     *((50, 0.15, 0.7), (12, 0.9, 0.9), (30, -0.08, 0.6), (9, -1.6, 1.9), (10, 1.0, 1.4)) * 4,
     *((18, 0.12, 0.7), (8, -0.15, 0.5), (8, -1.8, 1.8), (10, 1.1, 1.2), (22, 0.05, 0.7)),
@@ -53,7 +66,12 @@ def ensure_demo_market(folder: Path, seed: int = 42) -> None:
         sizes = {name: (folder / name).stat().st_size for name in marker["files"]}
         if (marker["version"], marker["seed"], marker["files"]) == (VERSION, seed, sizes):
             return
-    except (OSError, ValueError, KeyError, TypeError):  # absent or damaged: made anew, its bytes are known
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # absent or damaged: made anew, its bytes are known
         pass
     generate_demo_market(folder, seed)
 
@@ -70,10 +88,16 @@ def generate_demo_market(folder: Path, seed: int = 42) -> None:
         )
     days = trading_days()
     market = _market_returns(len(days), Random(f"{seed}/market"))
-    tables = [_stock_table(stock, days, market, Random(f"{seed}/{stock.ticker}")) for stock in demo_stocks()]
+    tables = [
+        _stock_table(stock, days, market, Random(f"{seed}/{stock.ticker}"))
+        for stock in demo_stocks()
+    ]
     neighbour = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(neighbour, ignore_errors=True)
-    _write_partitions(neighbour, pa.concat_tables(tables).sort_by([("date", "ascending"), ("ticker", "ascending")]))
+    _write_partitions(
+        neighbour,
+        pa.concat_tables(tables).sort_by([("date", "ascending"), ("ticker", "ascending")]),
+    )
     files = sorted(file.relative_to(neighbour).as_posix() for file in neighbour.rglob("*.parquet"))
     note = {
         "generated": True,
@@ -101,13 +125,17 @@ def trading_days() -> list[date]:
 
 def _market_returns(count: int, rng: Random) -> list[float]:
     """The market's daily returns in %, phase after phase; the last phases end with the last day."""
-    returns = [rng.gauss(drift, deviation) for days, drift, deviation in PHASES for _ in range(days)]
+    returns = [
+        rng.gauss(drift, deviation) for days, drift, deviation in PHASES for _ in range(days)
+    ]
     assert len(returns) >= count, "the phases must cover the demo's days"
     return returns[len(returns) - count :]
 
 
 def _stock_table(stock: Stock, days: list[date], market: list[float], rng: Random) -> pa.Table:
-    """One stock's rows: prices in won on KRX's ticks, volume in shares, market cap in won, PER and PBR."""
+    """One stock's rows: prices in won on KRX's ticks, volume in shares, market cap in won, PER and
+    PBR.
+    """
     close = first = float(on_tick(math.exp(rng.uniform(math.log(8_000), math.log(300_000)))))
     shares = round(_first_cap(stock, rng) / first)
     per, pbr = _first_multiples(stock, rng)
@@ -116,16 +144,31 @@ def _stock_table(stock: Stock, days: list[date], market: list[float], rng: Rando
     for position, (day, move) in enumerate(zip(days, market, strict=True)):
         bar = _bar(close, stock.beta * move + rng.gauss(0, OWN_DEVIATION), shares, rng)
         if halt is not None and halt <= position < halt + 3:
-            bar = (0.0, 0.0, 0.0, close, 0)  # a trading halt as KRX prints it: only the close is carried on
+            bar = (
+                0.0,
+                0.0,
+                0.0,
+                close,
+                0,
+            )  # a trading halt as KRX prints it: only the close is carried on
         close = bar[3]
         ratio = close / first
-        rows.append((day, stock.ticker, *bar, close * shares, round(per * ratio, 2), round(pbr * ratio, 2)))
+        rows.append(
+            (day, stock.ticker, *bar, close * shares, round(per * ratio, 2), round(pbr * ratio, 2))
+        )
     columns = zip(*rows, strict=True)
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
+    return pa.table(
+        [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)],
+        schema=SCHEMA,
+    )
 
 
-def _bar(previous: float, change: float, shares: int, rng: Random) -> tuple[float, float, float, float, int]:
-    """Open, high, low, close in won and volume in shares, of a day on which the price changes by `change` %."""
+def _bar(
+    previous: float, change: float, shares: int, rng: Random
+) -> tuple[float, float, float, float, int]:
+    """Open, high, low, close in won and volume in shares, of a day on which the price changes by
+    `change` %.
+    """
     limit = max(-DAILY_LIMIT, min(DAILY_LIMIT, change))
     close = float(on_tick(previous * (1 + limit / 100)))
     opening = float(on_tick(previous * (1 + rng.gauss(0.2 * limit, 0.4) / 100)))
@@ -144,7 +187,9 @@ def _first_cap(stock: Stock, rng: Random) -> float:
 def _first_multiples(stock: Stock, rng: Random) -> tuple[float, float]:
     """PER and PBR from the middle of the sector's range; one PER in ten is 0, KRX's "no value"."""
     sector = next(entry for entry in sectors() if entry.name == stock.sector)
-    per, pbr = (low + (high - low) * rng.uniform(0.1, 0.6) for low, high in (sector.per, sector.pbr))
+    per, pbr = (
+        low + (high - low) * rng.uniform(0.1, 0.6) for low, high in (sector.per, sector.pbr)
+    )
     return (0.0 if rng.random() < 0.1 else per), pbr
 
 

@@ -1,8 +1,8 @@
 """A market folder: its daily partitions and what it says about itself.
 
-Reads year=YYYY/month=M/data.parquet, and at the folder's root GENERATED.json (the prices are invented), MARKET.json
-(market caps that come from a later listing's share count), macro.parquet (see macro.py) and index.parquet (an imported
-index, for the plot). Every other file is ignored.
+Reads year=YYYY/month=M/data.parquet, and at the folder's root GENERATED.json (the prices are
+invented), MARKET.json (market caps that come from a later listing's share count), macro.parquet
+(see macro.py) and index.parquet (an imported index, for the plot). Every other file is ignored.
 """
 
 import contextlib
@@ -29,13 +29,17 @@ _PARTITION = re.compile(r"year=(\d{4})/month=(\d{1,2})/data\.parquet")
 
 
 def market_files(folder: Path) -> list[Path]:
-    """The partitions, oldest first. Raises RequestError where there is no folder, or no partition in it."""
+    """The partitions, oldest first. Raises RequestError where there is no folder, or no partition
+    in it.
+    """
     if not folder.is_dir():
         raise RequestError(
             f"There is no market folder {folder}. Make one with `kospilot market import FILE --market {folder}`,"
             " or use the generated one: market.dir=demo."
         )
-    found = [(partition_month(file, folder), file) for file in folder.glob("year=*/month=*/data.parquet")]
+    found = [
+        (partition_month(file, folder), file) for file in folder.glob("year=*/month=*/data.parquet")
+    ]
     files = [file for month, file in sorted(entry for entry in found if entry[0])]
     if not files:
         raise RequestError(
@@ -56,7 +60,9 @@ def partition_file(folder: Path, year: int, month: int) -> Path:
 
 
 def read_columns(file: Path) -> list[str]:
-    """A partition's column names, in lower case. Raises RequestError naming a file that is not whole parquet."""
+    """A partition's column names, in lower case. Raises RequestError naming a file that is not
+    whole parquet.
+    """
     try:
         return [name.lower() for name in parquet.read_schema(file).names]
     except (pa.ArrowException, OSError) as error:
@@ -74,13 +80,17 @@ def missing_columns(file: Path) -> list[str]:
 
 
 def sound_partitions(folder: Path, until: str) -> list[Path]:
-    """The partitions of the months up to that of `until` (YYYY-MM-DD): a later one cannot matter, broken or not.
+    """The partitions of the months up to that of `until` (YYYY-MM-DD): a later one cannot matter,
+    broken or not.
 
-    Raises RequestError as market_files does, and for the first partition that cannot be read or lacks a column.
+    Raises RequestError as market_files does, and for the first partition that cannot be read or
+    lacks a column.
     """
     month = (int(until[:4]), int(until[5:7]))
     everything = market_files(folder)
-    files = [file for file in everything if partition_month(file, folder) <= month] or everything[:1]
+    files = [file for file in everything if partition_month(file, folder) <= month] or everything[
+        :1
+    ]
     for file in files:
         missing = missing_columns(file)
         if missing:
@@ -131,10 +141,14 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except ValueError as error:
-        raise RequestError(f"{file} is not JSON ({error}). Delete it and import the market's files again.") from error
+        raise RequestError(
+            f"{file} is not JSON ({error}). Delete it and import the market's files again."
+        ) from error
 
 
 def marks(folder: Path) -> dict[str, Any]:
-    """What must be said wherever the folder's numbers go: invented prices, and listings behind market caps."""
+    """What must be said wherever the folder's numbers go: invented prices, and listings behind
+    market caps.
+    """
     listings = read_description(folder).get("market_cap_listings", [])
     return {"generated": is_generated(folder), "market_cap_listings": listings}

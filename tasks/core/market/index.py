@@ -1,6 +1,7 @@
 """An imported stock index, kept beside the market's own for the plot. No step reads it.
 
-Reads and writes index.parquet at a market folder's root: date, close and the name of the file that gave it.
+Reads and writes index.parquet at a market folder's root: date, close and the name of the file that
+gave it.
 """
 
 import re
@@ -35,12 +36,20 @@ def read_index(folder: Path) -> pa.Table:
         return parquet.read_table(file, schema=SCHEMA)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise RequestError(f"{file} cannot be read ({reason}). Delete it and import the index again.") from error
+        raise RequestError(
+            f"{file} cannot be read ({reason}). Delete it and import the index again."
+        ) from error
 
 
 def write_index(connection: duckdb.DuckDBPyConnection, folder: Path, names: list[str]) -> int:
-    """Adds the rows of the connection's table index_rows to the folder's index; returns how many days it has then."""
+    """Adds the rows of the connection's table index_rows to the folder's index; returns how many
+    days it has then.
+    """
     connection.register("present_index", read_index(folder))
-    rows = connection.sql(sql("import_index.sql"), params={"names": names}).to_arrow_table().cast(SCHEMA)
+    rows = (
+        connection.sql(sql("import_index.sql"), params={"names": names})
+        .to_arrow_table()
+        .cast(SCHEMA)
+    )
     write_partition(folder / INDEX, rows)
     return rows.num_rows

@@ -1,6 +1,8 @@
-"""KRX's prices, share counts and names through the public FinanceDataReader library, which the extra `krx` brings.
+"""KRX's prices, share counts and names through the public FinanceDataReader library, which the
+extra `krx` brings.
 
-Reads the network; changes nothing. What the library prints goes to stderr, so that results stay alone on stdout.
+Reads the network; changes nothing. What the library prints goes to stderr, so that results stay
+alone on stdout.
 """
 
 import sys
@@ -17,11 +19,20 @@ try:
 except ImportError:
     reader = None
 
-_PRICES = {"Date": "date", "Open": "open", "High": "high", "Low": "low", "Close": "close", "Volume": "volume"}
+_PRICES = {
+    "Date": "date",
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Volume": "volume",
+}
 
 
 def fetch_prices(ticker: str, first: str, last: str) -> pa.Table | None:
-    """Daily prices, adjusted for splits, from first to last (YYYY-MM-DD); None where KRX knows no such days."""
+    """Daily prices, adjusted for splits, from first to last (YYYY-MM-DD); None where KRX knows no
+    such days.
+    """
     frame = _fetch(lambda: reader.DataReader(ticker, first, last), f"the prices of {ticker}")
     if frame.empty:
         return None
@@ -46,7 +57,9 @@ def fetch_names() -> dict[str, str]:
 
 def _fetch(call: Callable[[], Any], what: str) -> Any:
     if reader is None:
-        raise RequestError("This reads KRX through FinanceDataReader, which is not installed: `uv sync --extra krx`.")
+        raise RequestError(
+            "This reads KRX through FinanceDataReader, which is not installed: `uv sync --extra krx`."
+        )
     try:
         with redirect_stdout(sys.stderr):
             return call()

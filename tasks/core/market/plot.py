@@ -1,4 +1,5 @@
-"""`kospilot market plot`: the index over bands of regime, with breadth and volatility below. Writes one PNG.
+"""`kospilot market plot`: the index over bands of regime, with breadth and volatility below. Writes
+one PNG.
 
 Reads a market folder's days and, where one was imported, its index (see index.py).
 """
@@ -21,8 +22,8 @@ from tasks.core.errors import WorkError
 from tasks.core.market.files import marks
 from tasks.core.market.index import read_index
 from tasks.core.market.snapshots import count_regimes, regime_of_day, snapshots
-from tasks.core.records import Snapshot
-from tasks.core.strategy import REGIMES
+from tasks.core.records.refs import Snapshot
+from tasks.core.strategy.rules import REGIMES
 
 COLORS = {
     "STRONG_BULL": "#2a9d63",
@@ -39,7 +40,9 @@ MONTH = 20
 
 
 def draw_market(folder: Path, file: Path, start: str | None = None, end: str | None = None) -> None:
-    """Draws the days from start to end. Raises RequestError as `snapshots` does, WorkError where it cannot write."""
+    """Draws the days from start to end. Raises RequestError as `snapshots` does, WorkError where it
+    cannot write.
+    """
     days = snapshots(folder, start, end)
     dates = date2num([date.fromisoformat(day.date) for day in days])
     figure = Figure(figsize=(14, 9), dpi=150, facecolor="white")
@@ -57,16 +60,22 @@ def draw_market(folder: Path, file: Path, start: str | None = None, end: str | N
         file.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(file, format="png", metadata={"Software": None})
     except OSError as error:
-        raise WorkError(f"{file} cannot be written ({error.strerror}). Name another file with --out.") from error
+        raise WorkError(
+            f"{file} cannot be written ({error.strerror}). Name another file with --out."
+        ) from error
 
 
 def own_index(days: list[Snapshot]) -> list[float]:
-    """The market's cap-weighted index: 100 before the first day, then the days' returns on top of each other."""
+    """The market's cap-weighted index: 100 before the first day, then the days' returns on top of
+    each other.
+    """
     return [100 * level for level in accumulate((1 + day.return_pct / 100 for day in days), mul)]
 
 
 def _imported(folder: Path, days: list[Snapshot]) -> dict[str, Any] | None:
-    """The imported index of these days: {"name", "dates", "closes"}; None where there are not two of them."""
+    """The imported index of these days: {"name", "dates", "closes"}; None where there are not two
+    of them.
+    """
     first, last = date.fromisoformat(days[0].date), date.fromisoformat(days[-1].date)
     rows = [row for row in read_index(folder).to_pylist() if first <= row["date"] <= last]
     if len(rows) < 2:
@@ -79,7 +88,9 @@ def _imported(folder: Path, days: list[Snapshot]) -> dict[str, Any] | None:
 
 
 def _draw_bands(axes: Axes, days: list[Snapshot], dates: np.ndarray, strength: float) -> None:
-    """Each day's regime as a background stripe, from the trading day before: it holds the day's own move."""
+    """Each day's regime as a background stripe, from the trading day before: it holds the day's own
+    move.
+    """
     regimes = np.array([[REGIMES.index(regime_of_day(day)) for day in days]])
     colors = ListedColormap([COLORS[regime] for regime in REGIMES])
     edges = np.insert(dates, 0, dates[0] - 1)
@@ -95,19 +106,27 @@ def _draw_bands(axes: Axes, days: list[Snapshot], dates: np.ndarray, strength: f
     axes.grid(axis="y", color="white", linewidth=0.8, alpha=0.9, zorder=1)
 
 
-def _draw_index(axes: Axes, days: list[Snapshot], dates: np.ndarray, imported: dict[str, Any] | None) -> None:
+def _draw_index(
+    axes: Axes, days: list[Snapshot], dates: np.ndarray, imported: dict[str, Any] | None
+) -> None:
     drawn = levels = np.array(own_index(days))
     if imported is None:
         _draw_line(axes, dates, levels, 1.7)
         _title(axes, "Index of the market's own cap-weighted return", "first day's eve = 100")
     else:
         closes = np.array(imported["closes"])
-        started = np.searchsorted(dates, imported["dates"][0])  # both lines leave from the same point
+        started = np.searchsorted(
+            dates, imported["dates"][0]
+        )  # both lines leave from the same point
         rebased = levels * closes[0] / levels[min(started, len(levels) - 1)]
         drawn = np.append(rebased, closes)
         axes.plot(dates, rebased, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), zorder=3)
         _draw_line(axes, imported["dates"], closes, 1.7)
-        _title(axes, f"Index, {imported['name']}", "points; dashed: the market's own cap-weighted return, same start")
+        _title(
+            axes,
+            f"Index, {imported['name']}",
+            "points; dashed: the market's own cap-weighted return, same start",
+        )
     room = 0.06 * (drawn.max() - drawn.min()) or 1
     axes.set_ylim(drawn.min() - room, drawn.max() + room)
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -120,7 +139,9 @@ def _draw_breadth(axes: Axes, days: list[Snapshot], dates: np.ndarray) -> None:
         _draw_line(axes, dates, breadth, 1.5, "{:.0f} %")
     else:
         axes.plot(dates, breadth, color=LINE, linewidth=0.5, alpha=0.3, zorder=2)
-        mean = np.convolve(breadth, np.ones(MONTH) / MONTH, mode="valid")  # of the days up to each day
+        mean = np.convolve(
+            breadth, np.ones(MONTH) / MONTH, mode="valid"
+        )  # of the days up to each day
         _draw_line(axes, dates[MONTH - 1 :], mean, 1.5, "{:.0f} %")
         note = f"thin: each day; bold: mean of {MONTH} days"
     _draw_limits(axes, BREADTH_LIMITS)
@@ -138,7 +159,9 @@ def _draw_volatility(axes: Axes, days: list[Snapshot], dates: np.ndarray) -> Non
     _title(axes, "Volatility of the last 10 returns, % a year", f"red: above {VOLATILITY_LIMIT} %")
 
 
-def _draw_line(axes: Axes, dates: np.ndarray, values: np.ndarray, width: float, form: str = "{:,.0f}") -> None:
+def _draw_line(
+    axes: Axes, dates: np.ndarray, values: np.ndarray, width: float, form: str = "{:,.0f}"
+) -> None:
     """The line, and its last value at the right edge."""
     axes.plot(dates, values, color=LINE, linewidth=width, zorder=4)
     axes.annotate(form.format(values[-1]), (1, values[-1]), xycoords=axes.get_yaxis_transform(), xytext=(7, 0),
@@ -175,7 +198,8 @@ def _write_head(figure: Figure, name: str, days: list[Snapshot], said: dict[str,
     counts = count_regimes(days)
     handles = [
         Patch(
-            facecolor=COLORS[regime], label=f"{regime}  {counts[regime]:,} d, {100 * counts[regime] / len(days):.0f} %"
+            facecolor=COLORS[regime],
+            label=f"{regime}  {counts[regime]:,} d, {100 * counts[regime] / len(days):.0f} %",
         )
         for regime in REGIMES
     ]

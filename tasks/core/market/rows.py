@@ -1,4 +1,5 @@
-"""DuckDB over a market folder's partitions: in memory, on two threads, with every .sql file's view of the rows.
+"""DuckDB over a market folder's partitions: in memory, on two threads, with every .sql file's view
+of the rows.
 
 Reads partitions through rows.sql's market_rows(files, until).
 """
@@ -27,7 +28,9 @@ def sql(name: str) -> str:
 
 @contextmanager
 def database(partitions: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that knows market_rows. Where it fails on a partition's content, RequestError names that file."""
+    """A connection that knows market_rows. Where it fails on a partition's content, RequestError
+    names that file.
+    """
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
         connection.execute(SEOUL).execute(sql("rows.sql"))
         try:
@@ -41,7 +44,9 @@ def database(partitions: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def why_unreadable(*partitions: Path) -> str | None:
-    """What is wrong with the rows of some partitions and what to do about it, or None where they can be read."""
+    """What is wrong with the rows of some partitions and what to do about it, or None where they
+    can be read.
+    """
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
         connection.execute(SEOUL).execute(sql("rows.sql"))
         names = [str(file) for file in partitions]

@@ -1,7 +1,8 @@
-"""The market's days: return, breadth, momentum and volatility of each, split into training and held-out days.
+"""The market's days: return, breadth, momentum and volatility of each, split into training and
+held-out days.
 
-Reads a market folder (see files.py) with DuckDB; writes the market artifact (see market_days.py) and market.json.
-A day's numbers depend on that day and the days before it, never on later ones.
+Reads a market folder (see files.py) with DuckDB; writes the market artifact (see market_days.py)
+and market.json. A day's numbers depend on that day and the days before it, never on later ones.
 """
 
 from bisect import bisect_right
@@ -13,16 +14,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tasks.core.digests import write_json
 from tasks.core.errors import RequestError
+from tasks.core.files.digests import write_json
 from tasks.core.market.files import marks, sound_partitions
 from tasks.core.market.macro import load_macro, macro_of_days
 from tasks.core.market.rows import EVER, database, sql
-from tasks.core.market_days import MACRO_MEASURES, SNAPSHOT_SCHEMA, STOCK_SCHEMA, Part, write_part
-from tasks.core.records import Snapshot
-from tasks.core.settings import Market
-from tasks.core.strategy import REGIMES, regime_of
-from tasks.core.universe import stocks
+from tasks.core.records.market_days import (
+    MACRO_MEASURES,
+    SNAPSHOT_SCHEMA,
+    STOCK_SCHEMA,
+    Part,
+    write_part,
+)
+from tasks.core.records.refs import Snapshot
+from tasks.core.settings.tree import Market
+from tasks.core.strategy.rules import REGIMES, regime_of
+from tasks.core.strategy.universe import stocks
 
 DAYS_AFTER_MONTH_END = 60
 """Trading days that the rule `month` leaves for evaluation, at the least."""
@@ -30,16 +37,20 @@ ALWAYS = "0001-01-01"
 
 
 def snapshots(folder: Path, start: str | None = None, end: str | None = None) -> list[Snapshot]:
-    """The days from start to end (YYYY-MM-DD, both included), oldest first; days before start warm the windows up.
+    """The days from start to end (YYYY-MM-DD, both included), oldest first; days before start warm
+    the windows up.
 
-    The first five trading days of a folder have no momentum or volatility and are no snapshots. Raises RequestError
-    for a folder that cannot be read (naming the file), for a malformed date, and where no day is left.
+    The first five trading days of a folder have no momentum or volatility and are no snapshots.
+    Raises RequestError for a folder that cannot be read (naming the file), for a malformed date,
+    and where no day is left.
     """
     return judged_days(folder, start, end)[0]
 
 
 def judged_days(folder: Path, start: str | None, end: str | None) -> tuple[list[Snapshot], int]:
-    """As `snapshots`, and how many of their stocks' returns lie beyond KRX's daily limit: splits in raw prices."""
+    """As `snapshots`, and how many of their stocks' returns lie beyond KRX's daily limit: splits in
+    raw prices.
+    """
     since, until = check_date(start or ALWAYS), check_date(end or EVER)
     partitions = sound_partitions(folder, until)
     with database(partitions) as connection:
@@ -47,7 +58,10 @@ def judged_days(folder: Path, start: str | None, end: str | None) -> tuple[list[
 
 
 def _judge(
-    connection: duckdb.DuckDBPyConnection, folder: Path, partitions: list[Path], span: tuple[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    partitions: list[Path],
+    span: tuple[str, str],
 ) -> tuple[list[Snapshot], int]:
     """Leaves the unrounded days in the connection's table market_days."""
     since, until = span
@@ -75,14 +89,17 @@ def check_date(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise RequestError(f"{text!r} is not a date. Write it as YYYY-MM-DD, e.g. 2024-06-28.") from error
+        raise RequestError(
+            f"{text!r} is not a date. Write it as YYYY-MM-DD, e.g. 2024-06-28."
+        ) from error
 
 
 def train_until(days: list[str], rule: str) -> str:
-    """The last training day T among the snapshot days, by a rule: a date, `latest-N` or `month` (see settings.Market).
+    """The last training day T among the snapshot days, by a rule: a date, `latest-N` or `month`
+    (see settings.Market).
 
-    Raises RequestError for another rule, and for one that leaves no training or no evaluation day. A market too short
-    for `month` is split at its last fifth.
+    Raises RequestError for another rule, and for one that leaves no training or no evaluation day.
+    A market too short for `month` is split at its last fifth.
     """
     if rule == "month":
         before = _last_month_end(days)
@@ -91,7 +108,9 @@ def train_until(days: list[str], rule: str) -> str:
     elif rule[:1].isdecimal():
         before = sum(day <= check_date(rule) for day in days)
     else:
-        raise RequestError(f"market.train_until={rule!r} is neither a date (YYYY-MM-DD), `latest-N` nor `month`.")
+        raise RequestError(
+            f"market.train_until={rule!r} is neither a date (YYYY-MM-DD), `latest-N` nor `month`."
+        )
     if not 0 < before < len(days):
         raise RequestError(
             f"market.train_until={rule} leaves {'no training' if before <= 0 else 'no evaluation'} day:"
@@ -101,7 +120,9 @@ def train_until(days: list[str], rule: str) -> str:
 
 
 def _last_month_end(days: list[str]) -> int:
-    """How many days lie before the last month end that leaves enough after it, else before the last fifth."""
+    """How many days lie before the last month end that leaves enough after it, else before the last
+    fifth.
+    """
     for before in range(len(days) - DAYS_AFTER_MONTH_END, 0, -1):
         if days[before - 1][:7] != days[before][:7]:
             return before
@@ -127,7 +148,9 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
         "train": {"days": cut, "regimes": count_regimes(found[:cut])},
         "holdout": {"days": len(days) - cut, "regimes": count_regimes(found[cut:])},
         "universe_stocks": len(entire.stocks["ticker"].unique()),
-        "macro": [name for name in MACRO_MEASURES if entire.macro[name].null_count < entire.macro.num_rows],
+        "macro": [
+            name for name in MACRO_MEASURES if entire.macro[name].null_count < entire.macro.num_rows
+        ],
         **entire.marks,
     }
     write_json(out / "market.json", report)
@@ -135,7 +158,9 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
 
 
 def write_days(folder: Path, out: Path) -> None:
-    """Writes all of the market's days as one part (see market_days.py), for a question about any of them."""
+    """Writes all of the market's days as one part (see market_days.py), for a question about any of
+    them.
+    """
     write_part(out, _read_market(folder)[1])
 
 

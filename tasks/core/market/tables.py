@@ -1,6 +1,8 @@
-"""Tables as the world hands them out: parquet, CSV or CSV.gz, English or Korean headers, UTF-8 or CP949.
+"""Tables as the world hands them out: parquet, CSV or CSV.gz, English or Korean headers, UTF-8 or
+CP949.
 
-Reads one file into an Arrow table with kospilot's column names; the values stay as they are in the file.
+Reads one file into an Arrow table with kospilot's column names; the values stay as they are in the
+file.
 """
 
 import re
@@ -30,7 +32,9 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "sma_20": ("sma20",),
     "sma_60": ("sma60",),
 }
-"""Our column, then the headers it is known by, best first; compared without case, spaces and punctuation."""
+"""Our column, then the headers it is known by, best first; compared without case, spaces and
+punctuation.
+"""
 
 _BROKEN = (pa.ArrowException, OSError, UnicodeError)
 
@@ -38,10 +42,13 @@ _BROKEN = (pa.ArrowException, OSError, UnicodeError)
 def read_table(file: Path, needed: tuple[str, ...]) -> tuple[pa.Table, list[str]]:
     """The known columns of a table under our names, and the headers of those that are not used.
 
-    Raises RequestError for a file that is absent, of another kind, damaged, or without a needed column.
+    Raises RequestError for a file that is absent, of another kind, damaged, or without a needed
+    column.
     """
     if not file.is_file():
-        raise RequestError(f"There is no file {file}. Give the path of a parquet, CSV or CSV.gz table.")
+        raise RequestError(
+            f"There is no file {file}. Give the path of a parquet, CSV or CSV.gz table."
+        )
     try:
         headers = _headers(file)
         found = {ours: header for ours in HEADERS if (header := _header_of(ours, headers))}
@@ -54,7 +61,9 @@ def read_table(file: Path, needed: tuple[str, ...]) -> tuple[pa.Table, list[str]
         table = _read(file, list(found.values()))
     except _BROKEN as error:
         reason = str(error).splitlines()[0]
-        raise RequestError(f"{file} cannot be read ({reason}). It is damaged or another kind of file.") from error
+        raise RequestError(
+            f"{file} cannot be read ({reason}). It is damaged or another kind of file."
+        ) from error
     unused = [header for header in headers if header and header not in found.values()]
     return table.select(list(found.values())).rename_columns(list(found)), unused
 
@@ -68,7 +77,9 @@ def _hint(missing: list[str], found: dict[str, str]) -> str:
 def _headers(file: Path) -> list[str]:
     if _is_parquet(file):
         return parquet.read_schema(file).names
-    with csv.open_csv(file, csv.ReadOptions(encoding=_encoding(file), block_size=1 << 20), _PARSING) as reader:
+    with csv.open_csv(
+        file, csv.ReadOptions(encoding=_encoding(file), block_size=1 << 20), _PARSING
+    ) as reader:
         return reader.schema.names
 
 
@@ -76,7 +87,9 @@ def _read(file: Path, headers: list[str]) -> pa.Table:
     if _is_parquet(file):
         return parquet.read_table(file, columns=headers)
     # As text: a code read as a number loses its leading zeros.
-    convert = csv.ConvertOptions(column_types=dict.fromkeys(headers, pa.string()), include_columns=headers)
+    convert = csv.ConvertOptions(
+        column_types=dict.fromkeys(headers, pa.string()), include_columns=headers
+    )
     return csv.read_csv(file, csv.ReadOptions(encoding=_encoding(file)), _PARSING, convert)
 
 

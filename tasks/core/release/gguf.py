@@ -1,6 +1,8 @@
-"""Turns a Hugging Face model folder into one F16 GGUF with llama.cpp's own converter, and reads the result back.
+"""Turns a Hugging Face model folder into one F16 GGUF with llama.cpp's own converter, and reads the
+result back.
 
-Writes model-f16.gguf. What ruins most releases is checked here: the end-of-answer token and the chat template.
+Writes model-f16.gguf. What ruins most releases is checked here: the end-of-answer token and the
+chat template.
 """
 
 import json
@@ -12,17 +14,21 @@ from typing import Any
 
 from gguf import GGUFReader
 
-from tasks.core.child import run_child
 from tasks.core.errors import WorkError
-from tasks.core.records import Progress
+from tasks.core.processes.child import run_child
+from tasks.core.records.refs import Progress
 from tasks.core.tools import LlamaCpp
 
 _NAME = "kospilot"
-"""Name in the metadata. The converter also guesses size and version from the folder, so this is all it sees of it."""
+"""Name in the metadata. The converter also guesses size and version from the folder, so this is all
+it sees of it.
+"""
 
 
 def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict[str, Any]:
-    """Writes out/model-f16.gguf. Raises WorkError if the converter fails or the file is not what was asked for."""
+    """Writes out/model-f16.gguf. Raises WorkError if the converter fails or the file is not what
+    was asked for.
+    """
     target = out / "model-f16.gguf"
     options = ["--outfile", target, "--outtype", "f16", "--model-name", _NAME]
 
@@ -37,23 +43,33 @@ def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict
         try:
             run_child([sys.executable, llama.converter, named, *options], on_line=show)
         except WorkError as error:
-            raise WorkError(f"llama.cpp's converter refused {model}: {_reason(str(error))}") from None
+            raise WorkError(
+                f"llama.cpp's converter refused {model}: {_reason(str(error))}"
+            ) from None
     return {**check_gguf(target, model), "llama_cpp": llama.version, "bytes": target.stat().st_size}
 
 
 def check_gguf(gguf: Path, model: Path) -> dict[str, Any]:
-    """Architecture, end-of-answer token and template of a GGUF, compared with the model folder it came from."""
+    """Architecture, end-of-answer token and template of a GGUF, compared with the model folder it
+    came from.
+    """
     reader = read_gguf(gguf)
     template = _text(reader, "tokenizer.chat_template")
     if not template:
-        raise WorkError(f"{gguf} has no chat template: {model} has neither chat_template.jinja nor one in its config.")
+        raise WorkError(
+            f"{gguf} has no chat template: {model} has neither chat_template.jinja nor one in its config."
+        )
     expected, found = _end_of_answer(model, template), _eos_token(reader)
     if found != expected:
         raise WorkError(
             f"{gguf} ends its answers with {found!r} and the model was trained to end them with {expected!r}: it would"
             f" never stop. Set eos_token in {model / 'tokenizer_config.json'} and eos_token_id in config.json."
         )
-    return {"architecture": _text(reader, "general.architecture"), "eos_token": found, "tensors": len(reader.tensors)}
+    return {
+        "architecture": _text(reader, "general.architecture"),
+        "eos_token": found,
+        "tensors": len(reader.tensors),
+    }
 
 
 def read_gguf(path: Path) -> GGUFReader:
@@ -65,7 +81,9 @@ def read_gguf(path: Path) -> GGUFReader:
     try:
         reader = GGUFReader(path)
     except (ValueError, IndexError, KeyError) as error:
-        raise WorkError(f"{path} is cut or damaged ({error}). Remove it and run the same command again.") from None
+        raise WorkError(
+            f"{path} is cut or damaged ({error}). Remove it and run the same command again."
+        ) from None
     return reader
 
 
@@ -75,7 +93,10 @@ def _text(reader: GGUFReader, name: str) -> str:
 
 
 def _eos_token(reader: GGUFReader) -> str:
-    eos, tokens = reader.get_field("tokenizer.ggml.eos_token_id"), reader.get_field("tokenizer.ggml.tokens")
+    eos, tokens = (
+        reader.get_field("tokenizer.ggml.eos_token_id"),
+        reader.get_field("tokenizer.ggml.tokens"),
+    )
     return tokens.contents(eos.contents()) if eos and tokens else ""
 
 

@@ -1,7 +1,8 @@
 """Folds an adapter into its base model: W + (alpha / r) · B · A, one tensor in memory at a time.
 
-Reads a Hugging Face folder and a PEFT adapter folder; writes the same folder with the base's own shards, in which only
-the adapted tensors differ. Merging keeps every tensor's type and place, so a shard's header is the base's.
+Reads a Hugging Face folder and a PEFT adapter folder; writes the same folder with the base's own
+shards, in which only the adapted tensors differ. Merging keeps every tensor's type and place, so a
+shard's header is the base's.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.records import Progress
+from tasks.core.records.refs import Progress
 from tasks.core.release.weights import Header, read_array, read_bytes, read_header, to_bytes
 
 _COPIED = (
@@ -47,9 +48,11 @@ class _Adapter:
 
 
 def merge(base: Path, adapter: Path | None, out: Path, progress: Progress) -> dict[str, Any]:
-    """Writes the merged model to `out` in the base's dtype; without an adapter it is a copy of the base.
+    """Writes the merged model to `out` in the base's dtype; without an adapter it is a copy of the
+    base.
 
-    The sum is made in float32 and rounded once. Raises WorkError if the adapter is not one of this base.
+    The sum is made in float32 and rounded once. Raises WorkError if the adapter is not one of this
+    base.
     """
     shards = [read_header(file) for file in sorted(base.glob("*.safetensors"))]
     if not shards:
@@ -65,7 +68,11 @@ def merge(base: Path, adapter: Path | None, out: Path, progress: Progress) -> di
         for size in _merge_shard(shard, out / shard.path.name, lora):
             done += size
             progress(done / total, f"{done / 1e6:.0f} / {total / 1e6:.0f} MB merged")
-    return {"adapted_tensors": len(lora.pairs) if lora else 0, "shards": len(shards), "bytes": total}
+    return {
+        "adapted_tensors": len(lora.pairs) if lora else 0,
+        "shards": len(shards),
+        "bytes": total,
+    }
 
 
 def _merge_shard(shard: Header, target: Path, lora: _Adapter | None) -> Iterator[int]:
@@ -97,7 +104,13 @@ def _open_adapter(folder: Path) -> _Adapter:
             pairs[f"{layer}.weight"] = _Pair(a, b, _scale(config, layer))
             rest -= {a, b}
     if rest or not pairs or config.get("fan_in_fan_out"):
-        what = f"has {min(rest)}" if rest else "has no LoRA matrices" if not pairs else "is transposed (fan_in_fan_out)"
+        what = (
+            f"has {min(rest)}"
+            if rest
+            else "has no LoRA matrices"
+            if not pairs
+            else "is transposed (fan_in_fan_out)"
+        )
         raise WorkError(
             f"The adapter {folder} {what}. Only plain LoRA on linear layers merges: no bias, DoRA or others."
         )
@@ -113,12 +126,18 @@ def _scale(config: dict[str, Any], layer: str) -> float:
 
 def _patterned(patterns: dict[str, float] | None, layer: str, default: float) -> float:
     """A pattern names the end of a layer's path, as PEFT matches it."""
-    found = (value for pattern, value in (patterns or {}).items() if re.match(rf"(.*\.)?({pattern})$", layer))
+    found = (
+        value
+        for pattern, value in (patterns or {}).items()
+        if re.match(rf"(.*\.)?({pattern})$", layer)
+    )
     return next(found, default)
 
 
 def _check_belongs(lora: _Adapter, shards: list[Header], base: Path) -> None:
-    """Before anything is written: every adapted layer is in the base, in the shape its matrices make."""
+    """Before anything is written: every adapted layer is in the base, in the shape its matrices
+    make.
+    """
     weights = {name: entry for shard in shards for name, entry in shard.entries.items()}
     missing = sorted(lora.pairs.keys() - weights.keys())
     if missing:

@@ -1,7 +1,9 @@
-"""Single tensors of a .safetensors file as float32 NumPy arrays, without loading the file or a training library.
+"""Single tensors of a .safetensors file as float32 NumPy arrays, without loading the file or a
+training library.
 
-The format: 8 bytes header length (little-endian), a JSON header {name: {dtype, shape, data_offsets}}, then the bytes.
-NumPy has no bfloat16: it is the upper half of a float32, rounded to nearest even as PyTorch does.
+The format: 8 bytes header length (little-endian), a JSON header {name: {dtype, shape,
+data_offsets}}, then the bytes. NumPy has no bfloat16: it is the upper half of a float32, rounded to
+nearest even as PyTorch does.
 """
 
 import json
@@ -36,13 +38,18 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Raises WorkError if the file is not there, is no .safetensors, or is shorter than its header says."""
+    """Raises WorkError if the file is not there, is no .safetensors, or is shorter than its header
+    says.
+    """
     try:
         with path.open("rb") as file:
             length = file.read(8)
             text = file.read(struct.unpack("<Q", length)[0])
         table = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
-        entries = {name: Entry(e["dtype"], tuple(e["shape"]), *e["data_offsets"]) for name, e in table.items()}
+        entries = {
+            name: Entry(e["dtype"], tuple(e["shape"]), *e["data_offsets"])
+            for name, e in table.items()
+        }
     except (OSError, struct.error, OverflowError, ValueError, KeyError, TypeError) as error:
         raise WorkError(f"{path} cannot be read as .safetensors: {error}.") from None
     ordered = dict(sorted(entries.items(), key=lambda item: item[1].begin))

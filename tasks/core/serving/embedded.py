@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
-from tasks.core.child import stop_child
 from tasks.core.errors import WorkError
-from tasks.core.process import free_port, log_end, start_server
-from tasks.core.records import Progress
+from tasks.core.processes.child import stop_child
+from tasks.core.processes.server import free_port, log_end, start_server
+from tasks.core.records.refs import Progress
 from tasks.core.serving import registry
 from tasks.core.serving.modelfile import Messages, Modelfile
 
@@ -66,7 +66,9 @@ class EmbeddedServer:
         registry.copy(self._folder, entry, target)
 
     def delete(self, tag: str) -> None:
-        """Removes a name, and the weights when no other name needs them. Nothing happens if it is not there."""
+        """Removes a name, and the weights when no other name needs them. Nothing happens if it is
+        not there.
+        """
         registry.delete(self._folder, tag)
 
     def close(self) -> None:
@@ -77,7 +79,13 @@ class EmbeddedServer:
     def _start(self) -> str:
         if self._process is None:
             self._url = f"http://127.0.0.1:{free_port()}"
-            command = [sys.executable, "-m", "tasks.core.serving.endpoint", self._folder, self._url.rpartition(":")[2]]
+            command = [
+                sys.executable,
+                "-m",
+                "tasks.core.serving.endpoint",
+                self._folder,
+                self._url.rpartition(":")[2],
+            ]
             self._process = start_server(command, {}, self._log_file, self._answers)
         return self._url
 
@@ -92,7 +100,11 @@ class EmbeddedServer:
         try:
             answer = httpx.post(f"{url}{path}", json=body, timeout=_TIMEOUT, trust_env=False)
         except httpx.TransportError as error:
-            raise WorkError(f"The embedded server ended ({error}). {log_end(self._log_file)}") from None
+            raise WorkError(
+                f"The embedded server ended ({error}). {log_end(self._log_file)}"
+            ) from None
         if answer.is_error:
-            raise WorkError(f"The embedded server refused {path} for {body.get('model')}: {answer.text[:300]}")
+            raise WorkError(
+                f"The embedded server refused {path} for {body.get('model')}: {answer.text[:300]}"
+            )
         return answer.json()

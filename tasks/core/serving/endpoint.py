@@ -2,8 +2,9 @@
 
     python -m tasks.core.serving.endpoint FOLDER PORT
 
-llama.cpp's own server does the work in this process; one model is loaded at a time and one request answered at a time.
-In front of it stands what a Modelfile adds: the tag, SYSTEM where a conversation has none, and the parameters.
+llama.cpp's own server does the work in this process; one model is loaded at a time and one request
+answered at a time. In front of it stands what a Modelfile adds: the tag, SYSTEM where a
+conversation has none, and the parameters.
 """
 
 import gc
@@ -40,7 +41,9 @@ class Models:
             try:
                 self._server = xllamacpp.Server(_params(blob, entry.modelfile))
             except RuntimeError as error:
-                raise ValueError(f"llama.cpp cannot load {blob}, it may be cut or damaged ({error})") from None
+                raise ValueError(
+                    f"llama.cpp cannot load {blob}, it may be cut or damaged ({error})"
+                ) from None
             self._digest = entry.digest
         return self._server.listening_address
 
@@ -52,7 +55,11 @@ class Models:
 def prepare(request: dict[str, Any], modelfile: Modelfile) -> dict[str, Any]:
     """A request with what the Modelfile adds; what the request says itself wins."""
     given = {name: value for name, value in request.items() if value is not None}
-    defaults = {name: value for name, value in modelfile.parameters.items() if name not in ("num_ctx", "num_predict")}
+    defaults = {
+        name: value
+        for name, value in modelfile.parameters.items()
+        if name not in ("num_ctx", "num_predict")
+    }
     if "max_completion_tokens" not in given:
         defaults["max_tokens"] = modelfile.parameters["num_predict"]
     messages = given.get("messages") or []
@@ -81,17 +88,23 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self._answer(200, {"status": "ok"})
         elif self.path == "/v1/models":
-            told = [{"id": entry.tag, "object": "model", "owned_by": "kospilot"} for entry in listed]
+            told = [
+                {"id": entry.tag, "object": "model", "owned_by": "kospilot"} for entry in listed
+            ]
             self._answer(200, {"object": "list", "data": told})
         elif self.path == "/api/tags":  # as Ollama: which bytes a name stands for
-            self._answer(200, {"models": [{"name": entry.tag, "digest": entry.digest} for entry in listed]})
+            self._answer(
+                200, {"models": [{"name": entry.tag, "digest": entry.digest} for entry in listed]}
+            )
         else:
             self._answer(404, _error(f"there is no {self.path}"))
 
     def do_POST(self) -> None:
         with self.models.lock:
             try:
-                request = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}")
+                request = json.loads(
+                    self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}"
+                )
                 self._post(request)
             except ValueError as error:  # not JSON, or weights that cannot be loaded
                 self._answer(500, _error(str(error)))

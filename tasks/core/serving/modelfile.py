@@ -1,6 +1,8 @@
-"""What a model server must know beside the weights: prompt template, system prompt and sampling parameters.
+"""What a model server must know beside the weights: prompt template, system prompt and sampling
+parameters.
 
-Reads the chat template of a tokenizer folder and renders it as training does, without the training libraries.
+Reads the chat template of a tokenizer folder and renders it as training does, without the training
+libraries.
 """
 
 import json
@@ -16,13 +18,15 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tasks.core.errors import RequestError
-from tasks.core.settings import Release
+from tasks.core.settings.tree import Release
 
 Messages = list[dict[str, str]]
 """A conversation: {"role": "system" | "user" | "assistant", "content": text} in order."""
 
 _CHATML = "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n"
-"""ChatML as an Ollama (Go) template; Ollama puts SYSTEM before a conversation that has no system message."""
+"""ChatML as an Ollama (Go) template; Ollama puts SYSTEM before a conversation that has no system
+message.
+"""
 
 _PROBE = [
     {"role": "system", "content": "S"},
@@ -44,15 +48,19 @@ class Modelfile:
         """The same as a Modelfile for `ollama create -f`, with the GGUF's path in FROM."""
         lines = [f"FROM {gguf}", f'TEMPLATE """{self.template}"""', f'SYSTEM """{self.system}"""']
         for name, value in self.parameters.items():
-            lines += [f"PARAMETER {name} {_quoted(one)}" for one in (value if isinstance(value, list) else [value])]
+            lines += [
+                f"PARAMETER {name} {_quoted(one)}"
+                for one in (value if isinstance(value, list) else [value])
+            ]
         return "\n".join(lines) + "\n"
 
 
 def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Modelfile:
     """Raises RequestError if the model's chat template is not ChatML.
 
-    Sampling is cool because answers are facts and JSON, and repeats are not punished because tickers and numbers are
-    copied from the prompt. Every parameter is named: the server's own defaults would hold for those left out.
+    Sampling is cool because answers are facts and JSON, and repeats are not punished because
+    tickers and numbers are copied from the prompt. Every parameter is named: the server's own
+    defaults would hold for those left out.
     """
     rendered, chatml = render_training_prompt(tokenizer_dir, _PROBE), _as_chatml(_PROBE)
     if rendered not in (chatml, bos_token(tokenizer_dir) + chatml):
@@ -73,8 +81,14 @@ def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Model
 
 
 def render_training_prompt(tokenizer_dir: Path, messages: Messages) -> str:
-    """The prompt text as the tokenizer's own template makes it, up to where the assistant begins to write."""
-    names = {name: _special(value) for name, value in _config(tokenizer_dir).items() if name.endswith("_token")}
+    """The prompt text as the tokenizer's own template makes it, up to where the assistant begins to
+    write.
+    """
+    names = {
+        name: _special(value)
+        for name, value in _config(tokenizer_dir).items()
+        if name.endswith("_token")
+    }
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationMarks, loopcontrols]
     )
@@ -82,28 +96,38 @@ def render_training_prompt(tokenizer_dir: Path, messages: Messages) -> str:
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     template = environment.from_string(_chat_template(tokenizer_dir))
-    return template.render(messages=messages, tools=None, documents=None, add_generation_prompt=True, **names)
+    return template.render(
+        messages=messages, tools=None, documents=None, add_generation_prompt=True, **names
+    )
 
 
 def _as_chatml(messages: Messages) -> str:
-    turns = [f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in messages]
+    turns = [
+        f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in messages
+    ]
     return "".join(turns) + "<|im_start|>assistant\n"
 
 
 def _chat_template(folder: Path) -> str:
     file = folder / "chat_template.jinja"
-    template = file.read_text(encoding="utf-8") if file.is_file() else _config(folder).get("chat_template")
+    template = (
+        file.read_text(encoding="utf-8") if file.is_file() else _config(folder).get("chat_template")
+    )
     if isinstance(template, list):  # several, by name
         template = next((one["template"] for one in template if one["name"] == "default"), None)
     if not template:
-        raise RequestError(f"{folder} has no chat template, neither chat_template.jinja nor in tokenizer_config.json.")
+        raise RequestError(
+            f"{folder} has no chat template, neither chat_template.jinja nor in tokenizer_config.json."
+        )
     return template
 
 
 def _config(folder: Path) -> dict[str, Any]:
     file = folder / "tokenizer_config.json"
     if not file.is_file():
-        raise RequestError(f"{folder} has no tokenizer_config.json: it is not a tokenizer's folder.")
+        raise RequestError(
+            f"{folder} has no tokenizer_config.json: it is not a tokenizer's folder."
+        )
     return json.loads(file.read_text(encoding="utf-8"))
 
 
@@ -130,7 +154,9 @@ def _refuse(message: str) -> None:
 
 
 class _GenerationMarks(Extension):
-    """Lets {% generation %} … {% endgeneration %} through: training marks the assistant's tokens with it."""
+    """Lets {% generation %} … {% endgeneration %} through: training marks the assistant's tokens
+    with it.
+    """
 
     tags = {"generation"}
 

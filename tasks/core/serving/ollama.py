@@ -1,7 +1,8 @@
-"""Models on an Ollama server, through its HTTP API. One request at a time: several at once are not repeatable.
+"""Models on an Ollama server, through its HTTP API. One request at a time: several at once are not
+repeatable.
 
-Ollama says 200 even where it fails, so what was created is read back and compared. It takes a misspelt parameter
-without a word and even shows it, so names are checked before.
+Ollama says 200 even where it fails, so what was created is read back and compared. It takes a
+misspelt parameter without a word and even shows it, so names are checked before.
 """
 
 import json
@@ -14,15 +15,24 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tasks.core.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
+from tasks.core.files.digests import digest_file
+from tasks.core.records.refs import Progress
 from tasks.core.serving.modelfile import Messages, Modelfile
 
 _DEFAULT_PORT = 11434
 _SAMPLING = ("seed", "top_k", "top_p", "min_p", "typical_p", "temperature", "stop")
 _PENALTIES = ("repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty")
-_RUNNER = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "num_keep", "num_predict")
+_RUNNER = (
+    "num_ctx",
+    "num_batch",
+    "num_gpu",
+    "main_gpu",
+    "use_mmap",
+    "num_thread",
+    "num_keep",
+    "num_predict",
+)
 _PARAMETERS = frozenset((*_SAMPLING, *_PENALTIES, *_RUNNER))
 """What a Modelfile may set: api.Options and api.Runner of Ollama 0.17."""
 _CHUNK = 1 << 20
@@ -41,7 +51,9 @@ class OllamaServer:
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=not loopback)
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
-        """Registers a model and returns its digest. Raises WorkError if the server then holds anything else."""
+        """Registers a model and returns its digest. Raises WorkError if the server then holds
+        anything else.
+        """
         unknown = sorted(modelfile.parameters.keys() - _PARAMETERS)
         if unknown:
             raise RequestError(
@@ -60,7 +72,9 @@ class OllamaServer:
             for line in self._stream("/api/create", body):
                 progress(0.9, str(line.get("status", ""))[:60])
         except WorkError as error:
-            raise WorkError(f"{tag} was not made of {gguf} ({gguf.stat().st_size / 1e6:.0f} MB). {error}") from None
+            raise WorkError(
+                f"{tag} was not made of {gguf} ({gguf.stat().st_size / 1e6:.0f} MB). {error}"
+            ) from None
         differences = self._differences(tag, blob, modelfile)
         if differences:
             self.delete(tag)
@@ -99,7 +113,9 @@ class OllamaServer:
         self._call("POST", "/api/copy", {"source": source, "destination": target})
 
     def delete(self, tag: str) -> None:
-        """Removes a name, and the weights when no other name needs them. Nothing happens if it is not there."""
+        """Removes a name, and the weights when no other name needs them. Nothing happens if it is
+        not there.
+        """
         self._call("DELETE", "/api/delete", {"model": tag}, allowed=(404,))
 
     def loaded(self) -> list[str]:
@@ -125,7 +141,9 @@ class OllamaServer:
                 while chunk := file.read(_CHUNK):
                     yield chunk
                     done += len(chunk)
-                    progress(0.8 * done / total, f"{done / 1e6:.0f} / {total / 1e6:.0f} MB uploaded")
+                    progress(
+                        0.8 * done / total, f"{done / 1e6:.0f} / {total / 1e6:.0f} MB uploaded"
+                    )
 
         self._call("POST", f"/api/blobs/{blob}", read())
 
@@ -135,7 +153,9 @@ class OllamaServer:
         found = []
         for part in ("template", "system"):
             if shown.get(part, "") != getattr(modelfile, part):
-                found.append(f"its {part} is {_short(shown.get(part, ''))}, not {_short(getattr(modelfile, part))}")
+                found.append(
+                    f"its {part} is {_short(shown.get(part, ''))}, not {_short(getattr(modelfile, part))}"
+                )
         asked, told = dict(modelfile.parameters), read_parameters(shown.get("parameters", ""))
         for name in sorted(asked.keys() | told.keys()):
             if asked.get(name) != told.get(name):
@@ -146,17 +166,24 @@ class OllamaServer:
 
     def _stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Lines of a streamed answer; an error among them is raised, whatever the status said."""
-        with _explained(self.url), self._client.stream("POST", path, json={**body, "stream": True}) as answer:
+        with (
+            _explained(self.url),
+            self._client.stream("POST", path, json={**body, "stream": True}) as answer,
+        ):
             if answer.is_error:
                 answer.read()
                 raise self._refusal(path, answer)
             for text in answer.iter_lines():
                 line = json.loads(text) if text.strip() else {}
                 if "error" in line:
-                    raise WorkError(f"Ollama at {self.url} refused {path}: {line['error']}{_remedy(line['error'])}")
+                    raise WorkError(
+                        f"Ollama at {self.url} refused {path}: {line['error']}{_remedy(line['error'])}"
+                    )
                 yield line
 
-    def _call(self, method: str, path: str, body: Any = None, allowed: tuple[int, ...] = ()) -> httpx.Response:
+    def _call(
+        self, method: str, path: str, body: Any = None, allowed: tuple[int, ...] = ()
+    ) -> httpx.Response:
         sent = {"json": body} if isinstance(body, dict) else {"content": body}
         with _explained(self.url):
             answer = self._client.request(method, path, **sent)
@@ -185,14 +212,18 @@ def _explained(url: str) -> Iterator[None]:
 
 
 def host_url() -> str | None:
-    """The server that OLLAMA_HOST names, read as Ollama's own programs read it; None if it is not set."""
+    """The server that OLLAMA_HOST names, read as Ollama's own programs read it; None if it is not
+    set.
+    """
     named = os.environ.get("OLLAMA_HOST", "").strip().strip("\"'")
     if not named:
         return None
     parts = urlsplit(named if "://" in named else f"http://{named}")
     usual = {"http": 80, "https": 443}[parts.scheme] if "://" in named else _DEFAULT_PORT
     host = parts.hostname or "127.0.0.1"
-    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # what a server listens on is no address to call
+    host = (
+        "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    )  # what a server listens on is no address to call
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or usual}"
 
 

@@ -1,4 +1,5 @@
-"""Putting a model on a server and proving that it is asked as it was trained; moving a name from model to model.
+"""Putting a model on a server and proving that it is asked as it was trained; moving a name from
+model to model.
 
 Reads registration.json of a register artifact.
 """
@@ -12,14 +13,19 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
+from tasks.core.records.refs import Progress
 from tasks.core.serving.modelfile import Messages, Modelfile, bos_token, render_training_prompt
 from tasks.core.serving.servers import Server
 
 log = logging.getLogger(__name__)
 
 CONVERSATIONS: tuple[Messages, ...] = (
-    [{"role": "user", "content": "오늘 코스피는 -1.53% 하락, 상승 종목 비율은 38.4%입니다. 국면을 판단해 주세요."}],
+    [
+        {
+            "role": "user",
+            "content": "오늘 코스피는 -1.53% 하락, 상승 종목 비율은 38.4%입니다. 국면을 판단해 주세요.",
+        }
+    ],
     [
         {"role": "system", "content": 'You are an analyst.\n\nAnswer in JSON: {"regime": "BEAR"}.'},
         {
@@ -33,13 +39,21 @@ CONVERSATIONS: tuple[Messages, ...] = (
         {"role": "user", "content": "And 'SK하이닉스'?\tWhy \\ how?"},
     ],
 )
-"""What trips templates and tokenizers: no system message, Hangul, digits, JSON, HTML, line ends, several turns."""
+"""What trips templates and tokenizers: no system message, Hangul, digits, JSON, HTML, line ends,
+several turns.
+"""
 
 
 def register(
-    server: Server, tag: str, gguf: Path, modelfile: Modelfile, tokenizer_dir: Path, progress: Progress
+    server: Server,
+    tag: str,
+    gguf: Path,
+    modelfile: Modelfile,
+    tokenizer_dir: Path,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Puts the model on the server under `tag` and proves its prompts; otherwise the tag is removed again.
+    """Puts the model on the server under `tag` and proves its prompts; otherwise the tag is removed
+    again.
 
     Returns tag, digest, server and what was proven. Raises WorkError.
     """
@@ -61,10 +75,11 @@ def prove_prompts(
     tokenizer_dir: Path,
     conversations: tuple[Messages, ...] = CONVERSATIONS,
 ) -> dict[str, Any]:
-    """The server's prompt equals the training template's text, and is as many tokens, for every conversation.
+    """The server's prompt equals the training template's text, and is as many tokens, for every
+    conversation.
 
-    A BOS in front, from the template or from the server, is left aside. A conversation without a system message is
-    compared with SYSTEM put first. Raises WorkError with the difference.
+    A BOS in front, from the template or from the server, is left aside. A conversation without a
+    system message is compared with SYSTEM put first. Raises WorkError with the difference.
     """
     tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
     bos, counted, extra = bos_token(tokenizer_dir), 0, set()
@@ -92,7 +107,9 @@ def promote(server: Server, candidate: str, name: str) -> None:
     """Makes a registered model NAME:latest; what held the name before is kept as NAME:previous."""
     latest, new = server.digest(f"{name}:latest"), server.digest(candidate)
     if new is None:
-        raise RequestError(f"There is no model {candidate!r} on {server.name}: it cannot be promoted.")
+        raise RequestError(
+            f"There is no model {candidate!r} on {server.name}: it cannot be promoted."
+        )
     if latest == new:
         return
     if latest:
@@ -105,7 +122,9 @@ def rollback(server: Server, name: str) -> None:
     """Gives NAME:latest back to the model that held it before; the two change places."""
     latest, previous = server.digest(f"{name}:latest"), server.digest(f"{name}:previous")
     if previous is None:
-        raise RequestError(f"{name} has no previous model on {server.name}: nothing was promoted over it yet.")
+        raise RequestError(
+            f"{name} has no previous model on {server.name}: nothing was promoted over it yet."
+        )
     if latest:
         server.copy(f"{name}:latest", f"{name}:rolled-back")
     server.copy(f"{name}:previous", f"{name}:latest")
@@ -120,7 +139,11 @@ def read_registration(folder: Path) -> dict[str, str]:
 
 
 def _with_system(messages: Messages, system: str) -> Messages:
-    return messages if messages[0]["role"] == "system" else [{"role": "system", "content": system}, *messages]
+    return (
+        messages
+        if messages[0]["role"] == "system"
+        else [{"role": "system", "content": system}, *messages]
+    )
 
 
 def _difference(expected: str, rendered: str) -> str:

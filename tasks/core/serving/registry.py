@@ -1,7 +1,7 @@
 """The models of the embedded server: tag → GGUF and Modelfile, on disk.
 
-A folder holds blobs/SHA256.gguf and models/TAG.json. A blob is a hard link where it can be, so that a model stays
-served when the artifact it came from is collected.
+A folder holds blobs/SHA256.gguf and models/TAG.json. A blob is a hard link where it can be, so that
+a model stays served when the artifact it came from is collected.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tasks.core.digests import digest_file, digest_value, write_json
+from tasks.core.files.digests import digest_file, digest_value, write_json
 from tasks.core.serving.modelfile import Modelfile
 
 

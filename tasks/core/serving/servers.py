@@ -1,7 +1,8 @@
-"""Which model server answers on this machine: OLLAMA_HOST's, else a private Ollama, else the embedded one.
+"""Which model server answers on this machine: OLLAMA_HOST's, else a private Ollama, else the
+embedded one.
 
-All three are one `Server` to the rest. A private Ollama keeps its models under KOSPILOT_HOME/ollama and ends with the
-block that opened it.
+All three are one `Server` to the rest. A private Ollama keeps its models under KOSPILOT_HOME/ollama
+and ends with the block that opened it.
 """
 
 import logging
@@ -13,10 +14,10 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from tasks.core.child import stop_child
 from tasks.core.errors import WorkError
-from tasks.core.process import free_port, start_server
-from tasks.core.records import Progress
+from tasks.core.processes.child import stop_child
+from tasks.core.processes.server import free_port, start_server
+from tasks.core.records.refs import Progress
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Messages, Modelfile
 from tasks.core.serving.ollama import OllamaServer, answers, host_url
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 
 
 class Server(Protocol):
-    """A model server: its models by tag (NAME:TAG), their prompts, and an OpenAI-style endpoint to ask them at."""
+    """A model server: its models by tag (NAME:TAG), their prompts, and an OpenAI-style endpoint to
+    ask them at.
+    """
 
     name: str  # what artifact keys call it
 
@@ -61,7 +64,9 @@ def where_answered(home: Path) -> str:
 
 @contextmanager
 def open_server(home: Path) -> Iterator[Server]:
-    """The machine's server for the time of a block. Raises WorkError if OLLAMA_HOST's does not answer."""
+    """The machine's server for the time of a block. Raises WorkError if OLLAMA_HOST's does not
+    answer.
+    """
     server = _open(home)
     try:
         yield server
@@ -70,7 +75,8 @@ def open_server(home: Path) -> Iterator[Server]:
 
 
 def live_reason(home: Path) -> Callable[[Any], str | None]:
-    """A function that says why a register or promote artifact is no longer true of the server, or None if it is.
+    """A function that says why a register or promote artifact is no longer true of the server, or
+    None if it is.
 
     It is given the artifact's manifest, and asks the server once for all artifacts.
     """
@@ -78,7 +84,10 @@ def live_reason(home: Path) -> Callable[[Any], str | None]:
 
     def reason(manifest: Any) -> str | None:
         nonlocal found
-        if manifest.recipe.step not in ("register", "promote") or manifest.metrics.get("promoted") is False:
+        if (
+            manifest.recipe.step not in ("register", "promote")
+            or manifest.metrics.get("promoted") is False
+        ):
             return None
         if found is None:
             try:
@@ -90,13 +99,19 @@ def live_reason(home: Path) -> Callable[[Any], str | None]:
         tag = held["tag"] if manifest.recipe.step == "register" else f"{held['name']}:latest"
         if tag not in found:
             return f"{server_name(home)} does not hold {tag}"
-        return None if found[tag] == held["digest"] else f"{tag} on {server_name(home)} is another model now"
+        return (
+            None
+            if found[tag] == held["digest"]
+            else f"{tag} on {server_name(home)} is another model now"
+        )
 
     return reason
 
 
 def check_reachable() -> None:
-    """Raises WorkError if OLLAMA_HOST names a server that does not answer: better known before hours of training."""
+    """Raises WorkError if OLLAMA_HOST names a server that does not answer: better known before
+    hours of training.
+    """
     url = host_url()
     if url and not answers(url):
         raise WorkError(
@@ -106,9 +121,11 @@ def check_reachable() -> None:
 
 
 def free_card(name: str) -> None:
-    """Unloads the models of this name from OLLAMA_HOST's server, which keeps a model for minutes after a question.
+    """Unloads the models of this name from OLLAMA_HOST's server, which keeps a model for minutes
+    after a question.
 
-    The other servers end with the block that opened them. One that does not answer holds nothing of ours.
+    The other servers end with the block that opened them. One that does not answer holds nothing of
+    ours.
     """
     url = host_url()
     if url is None or not answers(url):
@@ -136,8 +153,9 @@ def _open(home: Path) -> Server:
 def _open_private(ollama: Ollama, home: Path) -> OllamaServer:
     """Ollama on a free loopback port, with our own models and one slot.
 
-    A starting Ollama removes blobs that no model names yet: were another one of ours just being given one, it would be
-    lost. So only the first of them tidies up, and holds the lock while it runs.
+    A starting Ollama removes blobs that no model names yet: were another one of ours just being
+    given one, it would be lost. So only the first of them tidies up, and holds the lock while it
+    runs.
     """
     folder, url = home / "ollama", f"http://127.0.0.1:{free_port()}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +173,9 @@ def _open_private(ollama: Ollama, home: Path) -> OllamaServer:
         env["OLLAMA_NOPRUNE"] = "1"
     log.info("Ollama runs privately at %s; its models are in %s", url, folder / "models")
     try:
-        process = start_server([ollama.binary, "serve"], env, home / "logs" / "ollama.log", lambda: answers(url))
+        process = start_server(
+            [ollama.binary, "serve"], env, home / "logs" / "ollama.log", lambda: answers(url)
+        )
     except BaseException:
         alone.release(force=True)
         raise

@@ -1,7 +1,9 @@
-"""The proof of synthetic rows, pairs and questions: each is read from its own text and judged by the strategy.
+"""The proof of synthetic rows, pairs and questions: each is read from its own text and judged by
+the strategy.
 
-Nothing of how a row was made is used: not its scene, not its generator. The question is read (reading.py), the right
-decision follows from it (tasks.core.decisions), and answer, names, numbers and words are held against that.
+Nothing of how a row was made is used: not its scene, not its generator. The question is read
+(reading.py), the right decision follows from it (tasks.core.strategy.decisions), and answer, names,
+numbers and words are held against that.
 """
 
 import json
@@ -10,20 +12,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.decisions import DECISIONS, known_numbers, settled
 from tasks.core.kinds import KINDS, kind
 from tasks.core.kinds.base import Kind, Scene, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS
 from tasks.core.kinds.scenes import HELD_TEMPLATES
-from tasks.core.records import Facts
-from tasks.core.strategy import NUMBERS, regime_of
+from tasks.core.records.refs import Facts
+from tasks.core.strategy.decisions import DECISIONS, known_numbers, settled
+from tasks.core.strategy.rules import NUMBERS, regime_of
+from tasks.core.strategy.universe import names
 from tasks.core.synthesis.prose import prose_problems
 from tasks.core.synthesis.reading import Reading, read_question
-from tasks.core.universe import names
 
 _HANJA = re.compile("[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 MODEL_REJECT_SCORE = 0.8
-"""A model's own reply is a rejected answer up to this grade: a nearly right one teaches the wrong lesson."""
+"""A model's own reply is a rejected answer up to this grade: a nearly right one teaches the wrong
+lesson.
+"""
 
 Problem = tuple[str, str]
 """(rule, detail)"""
@@ -39,7 +43,9 @@ class Failure:
 
 
 def check_rows(rows: Iterable[dict[str, Any]]) -> list[Failure]:
-    """All failures of rows (`messages`), pairs (`prompt`, `chosen`, `rejected`) or questions (with `reference`)."""
+    """All failures of rows (`messages`), pairs (`prompt`, `chosen`, `rejected`) or questions (with
+    `reference`).
+    """
     return [
         Failure(number, rule, detail)
         for number, row in enumerate(rows, 1)
@@ -51,7 +57,10 @@ def check_row(row: dict[str, Any]) -> Iterator[Problem]:
     """The row's problems; none if it is true."""
     texts, metadata = _texts(row), row.get("metadata") or {}
     if texts is None:
-        yield "form", "it is neither messages with system, user and assistant nor prompt, chosen and rejected"
+        yield (
+            "form",
+            "it is neither messages with system, user and assistant nor prompt, chosen and rejected",
+        )
         return
     system, question, reply = texts
     reading = read_question(question)
@@ -104,19 +113,27 @@ def kind_of_reply(reply: str) -> Kind | None:
 def _question_problems(reading: Reading, subject: Kind) -> Iterator[Problem]:
     for ticker, name in reading.names:
         if name not in names(ticker):
-            yield "names", f"{name}({ticker}) is not the universe's: {' / '.join(names(ticker)) or 'no such code'}"
+            yield (
+                "names",
+                f"{name}({ticker}) is not the universe's: {' / '.join(names(ticker)) or 'no such code'}",
+            )
     tickers = [ticker for ticker, _ in reading.names]
     if len(set(tickers)) < len(tickers):
         yield "prompt", "a stock is offered twice"
     if reading.unread:
-        yield "prompt", f"{reading.unread[0]} is a number without a label, or a label that stands twice"
+        yield (
+            "prompt",
+            f"{reading.unread[0]} is a number without a label, or a label that stands twice",
+        )
     if len(set(reading.dates)) > 1:
         yield "date", f"the question names several days: {', '.join(reading.dates)}"
     if not 0 <= reading.facts.numbers.get("breadth_pct", 50) <= 100:
         yield "prompt", f"a breadth of {reading.facts.numbers['breadth_pct']}% cannot be"
 
 
-def _metadata_problems(reading: Reading, subject: Kind, metadata: dict[str, Any]) -> Iterator[Problem]:
+def _metadata_problems(
+    reading: Reading, subject: Kind, metadata: dict[str, Any]
+) -> Iterator[Problem]:
     """What the row says of itself must be what its text says."""
     said = {
         "language": reading.language,
@@ -130,9 +147,14 @@ def _metadata_problems(reading: Reading, subject: Kind, metadata: dict[str, Any]
     simulated = metadata.get("simulated", ())
     for name in NUMBERS if "simulated" in metadata and "date" in metadata else ():
         if name in reading.facts.numbers and (name in simulated) == (metadata["date"] is not None):
-            told = "a real day's and simulated" if name in simulated else "of no day and not simulated"
+            told = (
+                "a real day's and simulated" if name in simulated else "of no day and not simulated"
+            )
             yield "metadata", f"the row says that its {name} is {told}"
-    if "template" in metadata and metadata["template"] >= len(subject.templates(reading.language)) - HELD_TEMPLATES:
+    if (
+        "template" in metadata
+        and metadata["template"] >= len(subject.templates(reading.language)) - HELD_TEMPLATES
+    ):
         yield "held_out", f"its template {metadata['template']} is kept for evaluation"
 
 
@@ -187,7 +209,10 @@ def _differences(told: Any, right: Any, path: str = "") -> Iterator[Problem]:
         for place, (one, other) in enumerate(zip(told, right, strict=True)):
             yield from _differences(one, other, f"{path}{place}.")
     elif told != right or type(told) is not type(right):
-        yield _rule(path), f"{path.rstrip('.')} is {_short(told)}, the strategy says {_short(right)}"
+        yield (
+            _rule(path),
+            f"{path.rstrip('.')} is {_short(told)}, the strategy says {_short(right)}",
+        )
 
 
 def _rule(path: str) -> str:
@@ -213,8 +238,11 @@ def _named(value: Any) -> Iterator[dict[str, Any]]:
             yield from _named(entry)
 
 
-def _rejected_problems(reply: str, reading: Reading, subject: Kind, metadata: dict[str, Any]) -> Iterator[Problem]:
-    """A rejected answer must grade below 1, and fail for the reason that its pair names, and for no other.
+def _rejected_problems(
+    reply: str, reading: Reading, subject: Kind, metadata: dict[str, Any]
+) -> Iterator[Problem]:
+    """A rejected answer must grade below 1, and fail for the reason that its pair names, and for no
+    other.
 
     One that a model gave may fail for more, if the pair names all, and must be clearly wrong.
     """
@@ -224,6 +252,12 @@ def _rejected_problems(reply: str, reading: Reading, subject: Kind, metadata: di
     if grade.score >= 1:
         yield "rejected", "its rejected answer is right"
     elif "flaws" in metadata and grade.score > MODEL_REJECT_SCORE:
-        yield "rejected", f"its rejected answer is a model's and grades {grade.score:.2f}: too good for a reject"
+        yield (
+            "rejected",
+            f"its rejected answer is a model's and grades {grade.score:.2f}: too good for a reject",
+        )
     elif flaw is not None and (grade.flaws != flaws or flaw not in flaws):
-        yield "flaw", f"its rejected answer shows {', '.join(sorted(grade.flaws))}, the pair says {flaw}"
+        yield (
+            "flaw",
+            f"its rejected answer shows {', '.join(sorted(grade.flaws))}, the pair says {flaw}",
+        )

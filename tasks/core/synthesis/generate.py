@@ -1,6 +1,8 @@
-"""Stage 2 rows: a question about a scene, and its right answer. Every row is proven before any is published.
+"""Stage 2 rows: a question about a scene, and its right answer. Every row is proven before any is
+published.
 
-Reads the market artifact's train part and the base model's tokenizer.json; writes rows.jsonl and a report.json.
+Reads the market artifact's train part and the base model's tokenizer.json; writes rows.jsonl and a
+report.json.
 """
 
 import json
@@ -14,21 +16,29 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
+from tasks.core.files.digests import write_json
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import to_text
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
-from tasks.core.market_days import read_marks
-from tasks.core.settings import Synthesis
+from tasks.core.records.market_days import read_marks
+from tasks.core.settings.tree import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
 from tasks.core.synthesis.variety import Variety
 
-_TEMPLATE_TOKENS = 24  # what a chat template puts around three messages: roles and turn marks, generously
+_TEMPLATE_TOKENS = (
+    24  # what a chat template puts around three messages: roles and turn marks, generously
+)
 _TEXTS = 200  # counted at a time: what the tokenizer tells of a text takes a hundred bytes a token
-_COUNTED = ("kind", "language", "regime", "date", "tokens")  # what the report says of the rows' metadata
+_COUNTED = (
+    "kind",
+    "language",
+    "regime",
+    "date",
+    "tokens",
+)  # what the report says of the rows' metadata
 _DRAWS = 60  # scenes drawn for one row before its token budget counts as impossible
 
 
@@ -60,17 +70,22 @@ class _Making:
         return counts
 
 
-def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Path) -> dict[str, Any]:
+def synthesize(
+    train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Path
+) -> dict[str, Any]:
     """Writes out/rows.jsonl with `messages` and `metadata`; the same seed gives the same bytes.
 
-    Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token budget.
+    Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token
+    budget.
     """
     days, generated = Days.read(train), read_marks(train)["generated"]
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
 
     def make(share: tuple[Kind, dict[Language, int]]) -> list[dict[str, Any]]:
         kind, languages = share
-        rng = Random(f"{synthesis.seed} {kind.name}")  # each kind its own: another kind changes none of its rows
+        rng = Random(
+            f"{synthesis.seed} {kind.name}"
+        )  # each kind its own: another kind changes none of its rows
         draws = _draws(kind, languages, synthesis.real_share, rng)
         made = _rows(kind, draws, _Making(days, synthesis.token_budget, tokenizer, rng))
         _prove(made, kind)
@@ -78,23 +93,36 @@ def synthesize(train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Pat
         return made
 
     lines, counted, variety = [], [], Variety()
-    with ThreadPoolExecutor(4) as pool:  # some kinds' tokens are counted, without Python, while another is written
+    with ThreadPoolExecutor(
+        4
+    ) as pool:  # some kinds' tokens are counted, without Python, while another is written
         for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)):
             for row in made:
                 variety.add(row)
                 counted.append({name: row["metadata"][name] for name in _COUNTED})
                 row["metadata"]["market_generated"] = generated
-                lines.append(f"{json.dumps(row, ensure_ascii=False)}\n".encode())  # takes less than the row
+                lines.append(
+                    f"{json.dumps(row, ensure_ascii=False)}\n".encode()
+                )  # takes less than the row
     Random(synthesis.seed).shuffle(lines)
     with (out / "rows.jsonl").open("wb") as file:
         file.writelines(lines)
-    report = {"rows": len(lines), **_counts(counted), "market_generated": generated, "variety": variety.report()}
+    report = {
+        "rows": len(lines),
+        **_counts(counted),
+        "market_generated": generated,
+        "variety": variety.report(),
+    }
     write_json(out / "report.json", report)
     return report
 
 
-def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[tuple[Kind, dict[Language, int]]]:
-    """Rows per kind and language: shares scaled to 1, largest remainders first, so that they sum to total."""
+def shares(
+    kinds: Iterable[Kind], total: int, korean_share: float
+) -> list[tuple[Kind, dict[Language, int]]]:
+    """Rows per kind and language: shares scaled to 1, largest remainders first, so that they sum to
+    total.
+    """
     kinds = list(kinds)
     exact = [total * kind.share / sum(other.share for other in kinds) for kind in kinds]
     counts = [int(number + 1e-9) for number in exact]
@@ -107,8 +135,12 @@ def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[tuple
     ]
 
 
-def _draws(kind: Kind, languages: dict[Language, int], real_share: float, rng: Random) -> list[Draw]:
-    """What each row of a kind is to be: exact shares of languages, of real days and of incomplete questions."""
+def _draws(
+    kind: Kind, languages: dict[Language, int], real_share: float, rng: Random
+) -> list[Draw]:
+    """What each row of a kind is to be: exact shares of languages, of real days and of incomplete
+    questions.
+    """
     order = [language for language, number in languages.items() for _ in range(number)]
     reals = _spread(len(order), real_share, rng)
     partials = _spread(len(order), kind.needs.partial_share, rng)
@@ -126,7 +158,9 @@ def _spread(number: int, share: float, rng: Random) -> list[bool]:
 
 
 def _rows(kind: Kind, draws: list[Draw], making: _Making) -> list[dict[str, Any]]:
-    """One row for each draw: too long ones are made shorter, all at a time, until every row is in the budget."""
+    """One row for each draw: too long ones are made shorter, all at a time, until every row is in
+    the budget.
+    """
     drafts = [_new_draft(kind, draw, making) for draw in draws]
     tokens = _count(drafts, making)
     for _ in range(_DRAWS):
@@ -135,7 +169,9 @@ def _rows(kind: Kind, draws: list[Draw], making: _Making) -> list[dict[str, Any]
             return [_published(draft, count) for draft, count in zip(drafts, tokens, strict=True)]
         for place in long:
             drafts[place] = _shorter(drafts[place], kind, draws[place], making)
-        for place, count in zip(long, _count([drafts[place] for place in long], making), strict=True):
+        for place, count in zip(
+            long, _count([drafts[place] for place in long], making), strict=True
+        ):
             tokens[place] = count
     raise WorkError(
         f"No {kind.name} row in {draws[long[0]].language} fits synthesis.token_budget={making.budget} after {_DRAWS}"
@@ -156,9 +192,15 @@ def _new_draft(kind: Kind, draw: Draw, making: _Making) -> _Draft:
 
 
 def _shorter(draft: _Draft, kind: Kind, draw: Draw, making: _Making) -> _Draft:
-    """The scene with one stock less; another scene where the kind needs them all or that was asked before."""
+    """The scene with one stock less; another scene where the kind needs them all or that was asked
+    before.
+    """
     facts = draft.scene.facts
-    if len(facts.stocks) > kind.needs.stocks[0] and not kind.needs.funds and "event" not in facts.words:
+    if (
+        len(facts.stocks) > kind.needs.stocks[0]
+        and not kind.needs.funds
+        and "event" not in facts.words
+    ):
         fewer = replace(draft.scene, facts=replace(facts, stocks=facts.stocks[:-1]))
         if found := _drafted(fewer, kind, making):
             return found
@@ -186,7 +228,11 @@ def _count(drafts: list[_Draft], making: _Making) -> list[int]:
 
 def _published(draft: _Draft, tokens: int) -> dict[str, Any]:
     scene = draft.scene
-    texts = {"system": system_prompt(scene.language), "user": draft.question, "assistant": draft.answer}
+    texts = {
+        "system": system_prompt(scene.language),
+        "user": draft.question,
+        "assistant": draft.answer,
+    }
     return {
         "messages": [{"role": role, "content": text} for role, text in texts.items()],
         "metadata": {
@@ -217,7 +263,9 @@ def _prove(rows: list[dict[str, Any]], kind: Kind) -> None:
 def _counts(counted: list[dict[str, Any]]) -> dict[str, Any]:
     """Of what _COUNTED names of each row."""
     found = {name: Counter(row[name] for row in counted) for name in ("kind", "language", "regime")}
-    counts: dict[str, Any] = {name: dict(sorted(counter.items())) for name, counter in found.items()}
+    counts: dict[str, Any] = {
+        name: dict(sorted(counter.items())) for name, counter in found.items()
+    }
     counts["real"] = sum(row["date"] is not None for row in counted)
     counts["days"] = len({row["date"] for row in counted} - {None})
     counts["rows_per_day"] = {regime: _reuse(counted, regime) for regime in counts["regime"]}
@@ -226,6 +274,8 @@ def _counts(counted: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _reuse(counted: list[dict[str, Any]], regime: str) -> float | None:
-    """How many rows each real day of a regime serves, on average: days of a rare regime serve often."""
+    """How many rows each real day of a regime serves, on average: days of a rare regime serve
+    often.
+    """
     dates = [row["date"] for row in counted if row["regime"] == regime and row["date"]]
     return round(len(dates) / len(set(dates)), 1) if dates else None

@@ -1,6 +1,7 @@
 """The guard between training and evaluation: no day, wording or question of one is in the other.
 
-Reads rows.jsonl, pairs.jsonl, questions.jsonl and the market's holdout part. It goes by what the texts say.
+Reads rows.jsonl, pairs.jsonl, questions.jsonl and the market's holdout part. It goes by what the
+texts say.
 """
 
 import json
@@ -12,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.market_days import read_snapshots
-from tasks.core.records import Snapshot
-from tasks.core.strategy import NUMBERS
+from tasks.core.records.market_days import read_snapshots
+from tasks.core.records.refs import Snapshot
+from tasks.core.strategy.rules import NUMBERS
 from tasks.core.synthesis.reading import Reading, read_question
 
 NEAR = 0.5
-"""Share of runs of five words that two questions have in common (Jaccard) from which one is the other's copy. Between
-400 questions and 1,500 rows of one market 0.18 was the most; a question with one number changed has 0.8."""
+"""Share of runs of five words that two questions have in common (Jaccard) from which one is the
+other's copy. Between 400 questions and 1,500 rows of one market 0.18 was the most; a question
+with one number changed has 0.8.
+"""
 _RUN = 5
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -33,8 +36,9 @@ _DATES = (  # words of which a text with such a date has one, if any, and how th
         re.compile(rf"(?<!\d)(?P<d>\d{{1,2}})(?:st|nd|rd|th)? (?P<b>{_NAMED})[a-z]*\.?,? (?P<y>\d{{4}})"),
     )),
 )  # fmt: skip
-"""Most texts have none of the words, and are spared the search. The first pattern looks for a digit before it looks at
-what stands in front of that: the regex engine finds a digit fast."""
+"""Most texts have none of the words, and are spared the search. The first pattern looks for a digit
+before it looks at what stands in front of that: the regex engine finds a digit fast.
+"""
 
 
 RULES = {
@@ -58,13 +62,18 @@ class Held:
 
     @classmethod
     def of(cls, holdout: Path, questions: list[str]) -> "Held":
-        days = {day.date: tuple(getattr(day, name) for name in NUMBERS) for day in read_snapshots(holdout)}
+        days = {
+            day.date: tuple(getattr(day, name) for name in NUMBERS)
+            for day in read_snapshots(holdout)
+        }
         runs: dict[str, list[int]] = {}
         for place, question in enumerate(questions):
             for run in _runs(question):
                 runs.setdefault(run, []).append(place)
         wordings = {wording_of(read_question(question)) for question in questions}
-        return cls(days, wordings, set(questions), runs, [len(_runs(question)) for question in questions])
+        return cls(
+            days, wordings, set(questions), runs, [len(_runs(question)) for question in questions]
+        )
 
     def broken_by(self, question: str) -> set[str]:
         """The rules that a training question breaks, its dates aside."""
@@ -81,13 +90,17 @@ class Held:
     def _is_near(self, question: str) -> bool:
         own = _runs(question)
         common = Counter(place for run in own for place in self.runs.get(run, ()))
-        return any(both / (len(own) + self.lengths[place] - both) >= NEAR for place, both in common.items())
+        return any(
+            both / (len(own) + self.lengths[place] - both) >= NEAR for place, both in common.items()
+        )
 
 
 def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dict[str, int]:
-    """Holds training files (rows.jsonl, pairs.jsonl) against the held-out days and the evaluation's questions.
+    """Holds training files (rows.jsonl, pairs.jsonl) against the held-out days and the evaluation's
+    questions.
 
-    Returns what was compared and how many rows broke each of RULES: none, because one that does raises WorkError.
+    Returns what was compared and how many rows broke each of RULES: none, because one that does
+    raises WorkError.
     """
     held = Held.of(holdout, [_question(row) for _, row in _rows(questions)])
     counts = Counter({"questions": len(held.lengths), "held_out_days": len(held.days)})
@@ -107,18 +120,24 @@ def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dic
 
 
 def prove_of_days(rows: Iterable[dict[str, Any]], days: Iterable[Snapshot]) -> None:
-    """Training rows name no day but the training part's, and say of a day what it was. Raises WorkError otherwise."""
+    """Training rows name no day but the training part's, and say of a day what it was. Raises
+    WorkError otherwise.
+    """
     known = {day.date: day for day in days}
     for number, row in enumerate(rows, 1):
         metadata = row["metadata"]
         kind = f"Synthetic {metadata['kind']}"
         strange = set(dates_in([message["content"] for message in row["messages"]])) - known.keys()
         if strange:
-            raise WorkError(f"{kind} row {number} names {min(strange)}, which is no training day of the market.")
+            raise WorkError(
+                f"{kind} row {number} names {min(strange)}, which is no training day of the market."
+            )
         for name in NUMBERS if metadata["date"] else ():
             told = metadata["scene"]["facts"]["numbers"].get(name)
             if told not in (None, getattr(known[metadata["date"]], name)):
-                raise WorkError(f"{kind} row {number} says {name} {told} of {metadata['date']}; the market does not.")
+                raise WorkError(
+                    f"{kind} row {number} says {name} {told} of {metadata['date']}; the market does not."
+                )
 
 
 def _refuse(broken: dict[str, list[str]]) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tasks.core.digests import write_json
 from tasks.core.errors import WorkError
+from tasks.core.files.digests import write_json
 from tasks.core.kinds import kind
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
-from tasks.core.settings import Pairs
+from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.rejects import Reject
 
@@ -27,12 +27,15 @@ FLAW_SHARES: dict[Flaw, float] = {
 _DRAWS = 20  # attempts at a rejected answer that is new and fails for its own reason
 
 
-def build_pairs(rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reject] = ()) -> dict[str, Any]:
+def build_pairs(
+    rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reject] = ()
+) -> dict[str, Any]:
     """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
 
-    A model's rejects take the first places of their flaw, with their own rows. For the others each row of rows.jsonl
-    serves in turn, with another flaw each time. Raises WorkError and publishes nothing where no
-    rejected answer can be made that grades below the chosen one for its own reason, or a pair cannot be proven.
+    A model's rejects take the first places of their flaw, with their own rows. For the others each
+    row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError and publishes
+    nothing where no rejected answer can be made that grades below the chosen one for its own
+    reason, or a pair cannot be proven.
     """
     with rows_file.open(encoding="utf-8") as file:
         rows = file.readlines()  # as text, which takes less: most are needed once
@@ -45,7 +48,9 @@ def build_pairs(rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reje
             built.append(_pair(json.loads(rows[place % len(rows)]), flaw, rng, seen))
     if failures := check_rows(built):
         first = failures[0]
-        raise WorkError(f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}: {first.detail}")
+        raise WorkError(
+            f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}: {first.detail}"
+        )
     with (out / "pairs.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in built)
     report = _report(built)
@@ -55,7 +60,10 @@ def build_pairs(rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reje
 
 def wanted_rejects(pairs: Pairs) -> dict[Flaw, int]:
     """How many pairs of each flaw are to be a model's own."""
-    return {flaw: round(number * pairs.model_reject_share) for flaw, number in _flaw_counts(pairs.rows).items()}
+    return {
+        flaw: round(number * pairs.model_reject_share)
+        for flaw, number in _flaw_counts(pairs.rows).items()
+    }
 
 
 def _flaw_counts(number: int) -> dict[Flaw, int]:
@@ -72,7 +80,11 @@ def _flaws(number: int, rng: Random) -> list[Flaw]:
 
 
 def _model_pair(rows: list[str], reject: Reject) -> dict[str, Any]:
-    return _published(json.loads(rows[reject.row]), reject.reply, {"flaw": reject.flaw, "flaws": list(reject.flaws)})
+    return _published(
+        json.loads(rows[reject.row]),
+        reject.reply,
+        {"flaw": reject.flaw, "flaws": list(reject.flaws)},
+    )
 
 
 def _pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
@@ -104,17 +116,28 @@ def _published(row: dict[str, Any], wrong: str, said: dict[str, Any]) -> dict[st
 
 
 def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
-    report: dict[str, Any] = {"pairs": len(pairs), "model": sum("flaws" in pair["metadata"] for pair in pairs)}
+    report: dict[str, Any] = {
+        "pairs": len(pairs),
+        "model": sum("flaws" in pair["metadata"] for pair in pairs),
+    }
     for name in ("flaw", "kind", "language", "regime"):
         report[name] = dict(sorted(Counter(pair["metadata"][name] for pair in pairs).items()))
-    report["length_auc"] = {flaw: _length_auc([p for p in pairs if p["metadata"]["flaw"] == flaw]) for flaw in FLAWS}
+    report["length_auc"] = {
+        flaw: _length_auc([p for p in pairs if p["metadata"]["flaw"] == flaw]) for flaw in FLAWS
+    }
     return report
 
 
 def _length_auc(pairs: list[dict[str, Any]]) -> float | None:
-    """How well length alone tells chosen from rejected: 0.5 is not at all, 1 is always; None without pairs."""
+    """How well length alone tells chosen from rejected: 0.5 is not at all, 1 is always; None
+    without pairs.
+    """
     if not pairs:
         return None
-    chosen, rejected = (sorted(len(pair[side][0]["content"]) for pair in pairs) for side in ("chosen", "rejected"))
-    wins = sum((c > r) + 0.5 * (c == r) for c in chosen for r in rejected) / (len(chosen) * len(rejected))
+    chosen, rejected = (
+        sorted(len(pair[side][0]["content"]) for pair in pairs) for side in ("chosen", "rejected")
+    )
+    wins = sum((c > r) + 0.5 * (c == r) for c in chosen for r in rejected) / (
+        len(chosen) * len(rejected)
+    )
     return round(max(wins, 1 - wins), 3)

@@ -1,6 +1,8 @@
-"""The proof of a whole file: its rows one by one, so that a file of any size needs the memory of its failures only.
+"""The proof of a whole file: its rows one by one, so that a file of any size needs the memory of
+its failures only.
 
-Reads rows.jsonl, pairs.jsonl or questions.jsonl, or parquet with the same columns, and nothing else.
+Reads rows.jsonl, pairs.jsonl or questions.jsonl, or parquet with the same columns, and nothing
+else.
 """
 
 import json
@@ -14,9 +16,9 @@ import jsonschema_rs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core.decisions import DECISIONS
 from tasks.core.errors import RequestError
 from tasks.core.kinds.base import system_prompt
+from tasks.core.strategy.decisions import DECISIONS
 from tasks.core.synthesis.checks import Failure, check_row, kind_of_reply
 
 _MESSAGES = {
@@ -69,7 +71,8 @@ class Proof:
 def prove_file(file: Path) -> Proof:
     """Every row of the file against the truth rules.
 
-    Raises RequestError for a file that cannot be read as rows, is empty, or holds no row about the strategy.
+    Raises RequestError for a file that cannot be read as rows, is empty, or holds no row about the
+    strategy.
     """
     proof, ours = Proof(), False
     for number, row in enumerate(_rows(file), 1):
@@ -119,7 +122,9 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         raise RequestError(f"There is no file {file}.") from None
     except IsADirectoryError:
-        raise RequestError(f"{file} is a folder: name a file in it, e.g. {file / 'rows.jsonl'}.") from None
+        raise RequestError(
+            f"{file} is a folder: name a file in it, e.g. {file / 'rows.jsonl'}."
+        ) from None
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
@@ -134,7 +139,9 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
                     f"{file}, line {number} is not JSON ({error}). A file to check holds one JSON object a line."
                 ) from None
             if not isinstance(row, dict):
-                raise RequestError(f"{file}, line {number} is not a JSON object but {line[:40].decode()!r}.")
+                raise RequestError(
+                    f"{file}, line {number} is not a JSON object but {line[:40].decode()!r}."
+                )
             yield row
 
 
@@ -143,6 +150,9 @@ def _parquet_rows(file: Path) -> Iterator[dict[str, Any]]:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(500):
                 # A column of another row's fields is no statement of this one.
-                yield from ({name: told for name, told in row.items() if told is not None} for row in batch.to_pylist())
+                yield from (
+                    {name: told for name, told in row.items() if told is not None}
+                    for row in batch.to_pylist()
+                )
     except pa.ArrowInvalid as error:
         raise RequestError(f"{file} is not a parquet file that can be read ({error}).") from None

@@ -1,7 +1,8 @@
-"""Whether an answer's texts are true: every number stands in the question, the rules or the answer, in these digits.
+"""Whether an answer's texts are true: every number stands in the question, the rules or the answer,
+in these digits.
 
-A number is compared as text, with its sign, digits and unit: -1.80% is the return that the question prints, 1.8% is
-not. A reason given for a stock may quote that stock's numbers, not its neighbour's.
+A number is compared as text, with its sign, digits and unit: -1.80% is the return that the question
+prints, 1.8% is not. A reason given for a stock may quote that stock's numbers, not its neighbour's.
 """
 
 import re
@@ -9,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from tasks.core.decisions import known_numbers
 from tasks.core.kinds.base import Language
 from tasks.core.kinds.grading import PROSE_KEYS, grounds_claimed, regimes_told, without_names
 from tasks.core.kinds.lexicon import MARKET, printed
-from tasks.core.records import StockFacts
-from tasks.core.strategy import (
+from tasks.core.records.refs import StockFacts
+from tasks.core.strategy.decisions import known_numbers
+from tasks.core.strategy.rules import (
     EXPOSURES,
     GAP_PCT,
     HIGH_VIX,
@@ -39,8 +40,8 @@ from tasks.core.strategy import (
     rule_of,
     shocked,
 )
+from tasks.core.strategy.universe import etfs, names, stocks
 from tasks.core.synthesis.reading import Reading
-from tasks.core.universe import etfs, names, stocks
 
 _HANGUL = re.compile("[가-힣]")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:%|x(?![a-z]))?")
@@ -48,7 +49,9 @@ _REGIMES = re.compile("|".join(REGIMES))
 _RULES = {
     1: (-2, 30, -5), 2: (-1.5, 25), 3: (1, 65, 3), 4: (35, 50), 5: (50,), 6: (-1, 1)
 }  # fmt: skip
-"""What the argument for each rule of strategy.rule_of may quote as its limits, in %; a loss is also called 1%."""
+"""What the argument for each rule of strategy.rule_of may quote as its limits, in %; a loss is also
+called 1%.
+"""
 _LIMITS = {
     "us_return_pct": (f"{LARGE_US_MOVE_PCT:g}%", str(OVERNIGHT_STEP_PCT), f"{OVERNIGHT_STEP_PCT}%",
                       *(f"{size}%" for size in OVERNIGHT_PCT)),
@@ -66,7 +69,9 @@ _OPENING = {str(MODERATE_SCORE), str(STRONG_SCORE)}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
-def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading) -> Iterator[tuple[str, str]]:
+def prose_problems(
+    told: dict[str, Any], right: dict[str, Any], reading: Reading
+) -> Iterator[tuple[str, str]]:
     """What is untrue in the answer's texts, as (rule, detail)."""
     market = known_numbers(reading.facts)
     regimes, turn = set(regimes_told(right)) | {regime_of(**market)}, nearest_turn(market)
@@ -78,15 +83,24 @@ def prose_problems(told: dict[str, Any], right: dict[str, Any], reading: Reading
         if bool(_HANGUL.search(plain)) != (reading.language == "ko"):
             yield "language", f"a text is not in the question's language: {text[:50]}"
         known = whole if entry is None else common | _of_stock(entry, reading)
-        strange = [number for number in _NUMBER.findall(without_names(plain)) if number not in known]
-        if strange and (strange := [one for one in strange if one not in _called(text, whole, reading)]):
-            yield "grounded", f"{strange[0]} stands neither in the question nor in the rules: {text[:60]}"
+        strange = [
+            number for number in _NUMBER.findall(without_names(plain)) if number not in known
+        ]
+        if strange and (
+            strange := [one for one in strange if one not in _called(text, whole, reading)]
+        ):
+            yield (
+                "grounded",
+                f"{strange[0]} stands neither in the question nor in the rules: {text[:60]}",
+            )
         yield from _regime_problems(text, regimes, turn, reading.language)
         if plain != text:
             yield from _name_problems(text, offered)
 
 
-def _texts(told: Any, entry: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def _texts(
+    told: Any, entry: dict[str, Any] | None = None
+) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """Every text, with the entry of a list that it is the reason of: it speaks of that stock alone."""
     if isinstance(told, dict):
         for key, value in told.items():
@@ -100,16 +114,24 @@ def _texts(told: Any, entry: dict[str, Any] | None = None) -> Iterator[tuple[str
 
 
 def _in_common(right: dict[str, Any], reading: Reading) -> set[str]:
-    """What every text may quote: the context with its limits, and the bands of the regimes that the decision names."""
+    """What every text may quote: the context with its limits, and the bands of the regimes that the
+    decision names.
+    """
     facts = reading.facts
     regimes = set(regimes_told(right)) or {regime_of(**known_numbers(facts))}
-    context = [printed(name, value, reading.language) for name, value in facts.numbers.items() if name not in MARKET]
+    context = [
+        printed(name, value, reading.language)
+        for name, value in facts.numbers.items()
+        if name not in MARKET
+    ]
     limits = {limit for name in facts.numbers for limit in _LIMITS.get(name, ())}
     return _tokens(context) | limits.union(*(_BAND_ENDS[regime] for regime in regimes))
 
 
 def _of_market(right: dict[str, Any], reading: Reading, turn: Turn | None) -> set[str]:
-    """What a text on the whole may quote beside that: the market, the limits of its rule, the decision."""
+    """What a text on the whole may quote beside that: the market, the limits of its rule, the
+    decision.
+    """
     language, numbers = reading.language, known_numbers(reading.facts)
     values = [printed(name, value, language) for name, value in numbers.items()]
     if turn:
@@ -127,14 +149,19 @@ def _of_market(right: dict[str, Any], reading: Reading, turn: Turn | None) -> se
 
 def _of_stock(entry: dict[str, Any], reading: Reading) -> set[str]:
     """What a text on one stock may quote beside that: its numbers, their limits and its decision."""
-    own = next((line for line in reading.facts.stocks if line.ticker == entry.get("ticker")), StockFacts(""))
+    own = next(
+        (line for line in reading.facts.stocks if line.ticker == entry.get("ticker")),
+        StockFacts(""),
+    )
     values = [printed(name, value, reading.language) for name, value in own.numbers.items()]
     limits = {limit for name in own.numbers for limit in _LIMITS.get(name, ())}
     return _tokens([*values, *_integers(entry)]) | limits
 
 
 def _called(text: str, whole: set[str], reading: Reading) -> set[str]:
-    """What a text may quote beside its own matter because it says of what it speaks: a market label, a stock's name."""
+    """What a text may quote beside its own matter because it says of what it speaks: a market
+    label, a stock's name.
+    """
     language = reading.language
     known = set(whole) if any(label.of(language) in text for label in MARKET.values()) else set()
     for line in reading.facts.stocks:
@@ -171,8 +198,13 @@ def _integers(right: Any) -> Iterator[str]:
             first, second = (right[day]["net_exposure_pct"] for day in ("day_1", "day_2"))
             yield from (f"{abs(second - first)}%", str(abs(second - first)))
     elif isinstance(right, list):
-        # A list's own integers belong to its stocks; what a text on the whole may quote is their sum.
-        added = [entry["weight_pct"] for entry in right if isinstance(entry, dict) and entry.get("action") == "ADD"]
+        # A list's own integers belong to its stocks; what a text on the whole may quote is their
+        # sum.
+        added = [
+            entry["weight_pct"]
+            for entry in right
+            if isinstance(entry, dict) and entry.get("action") == "ADD"
+        ]
         if added:
             yield f"{sum(added)}%"
 
@@ -185,7 +217,9 @@ def _written(key: str, value: int) -> str:
     return f"{value}%" if key.endswith("_pct") else str(value)
 
 
-def _regime_problems(text: str, regimes: set[str], turn: Turn | None, language: Language) -> Iterator[tuple[str, str]]:
+def _regime_problems(
+    text: str, regimes: set[str], turn: Turn | None, language: Language
+) -> Iterator[tuple[str, str]]:
     """A regime named in a text is the decision's, or the one beyond the nearest limit of the rule."""
     claims = grounds_claimed(text, language)
     if claims and not claims & regimes:
@@ -193,11 +227,16 @@ def _regime_problems(text: str, regimes: set[str], turn: Turn | None, language: 
     for sentence in _SENTENCE.split(text) if _REGIMES.search(text) else ():
         named = _REGIMES.findall(sentence)
         said = set(named)
-        turning = turn and f"{turn.limit:g}%" in sentence and MARKET[turn.name].of(language) in sentence
+        turning = (
+            turn and f"{turn.limit:g}%" in sentence and MARKET[turn.name].of(language) in sentence
+        )
         if turning and said and said != {turn.regime}:
             yield "argued", f"beyond {turn.limit:g}% lies {turn.regime}: {sentence[:60]}"
         elif not turning and said - regimes:
-            yield "argued", f"{', '.join(sorted(said - regimes))} is not what the numbers say: {sentence[:60]}"
+            yield (
+                "argued",
+                f"{', '.join(sorted(said - regimes))} is not what the numbers say: {sentence[:60]}",
+            )
         if len(named) > len(said):
             yield "argued", f"a sentence names {named[0]} twice: {sentence[:60]}"
 
@@ -211,6 +250,12 @@ def _name_problems(text: str, offered: set[str]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _names_pattern() -> re.Pattern[str]:
-    """Names of three letters or more, longest first; shorter ones are words of the language as well."""
-    known = {name for stock in stocks() for name in (stock.name_ko, stock.name_en)} | {fund.name_ko for fund in etfs()}
-    return re.compile("|".join(re.escape(name) for name in sorted(known, key=len, reverse=True) if len(name) > 2))
+    """Names of three letters or more, longest first; shorter ones are words of the language as
+    well.
+    """
+    known = {name for stock in stocks() for name in (stock.name_ko, stock.name_en)} | {
+        fund.name_ko for fund in etfs()
+    }
+    return re.compile(
+        "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True) if len(name) > 2)
+    )

@@ -1,4 +1,5 @@
-"""What a question says, read back from its text alone, as a person would: labels, numbers, names, dates, events.
+"""What a question says, read back from its text alone, as a person would: labels, numbers, names,
+dates, events.
 
 Shares the lexicon, the events and the universe with the prompts' writer, and nothing else.
 """
@@ -7,18 +8,22 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from tasks.core.events import events
 from tasks.core.kinds import lexicon
 from tasks.core.kinds.base import Language
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS, Label
-from tasks.core.records import Facts, StockFacts
-from tasks.core.strategy import REGIMES
+from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.strategy.events import events
+from tasks.core.strategy.rules import REGIMES
 
 _HANGUL = re.compile("[가-힣]")
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\S*\d\S*")
-_DATE = re.compile(r"\d(?<!\d\d)\d{3}-\d{2}-\d{2}(?!\d)")  # a digit first: the regex engine finds that fast
-_STOCK_LINE = re.compile(r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M)
+_DATE = re.compile(
+    r"\d(?<!\d\d)\d{3}-\d{2}-\d{2}(?!\d)"
+)  # a digit first: the regex engine finds that fast
+_STOCK_LINE = re.compile(
+    r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M
+)
 _BETWEEN = r"(?:: | \| | )"
 _WON = {
     "ko": r"-?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)원",
@@ -57,12 +62,18 @@ def read_question(text: str) -> Reading:
     wording = _DATE.sub("", rest)
     odd += _words_with_digits(wording)
     names = tuple((line["ticker"], line["name"].strip()) for line in lines)
-    return Reading(language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd), wording)
+    return Reading(
+        language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd), wording
+    )
 
 
 def _stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
     numbers, rest, twice = _numbers(line["rest"], language, STOCK)
-    words = {name: value for name, value, told in _stock_words(language) if told.search(rest)} if rest.strip() else {}
+    words = (
+        {name: value for name, value, told in _stock_words(language) if told.search(rest)}
+        if rest.strip()
+        else {}
+    )
     return StockFacts(line["ticker"], numbers, words), [*twice, *_words_with_digits(rest)]
 
 
@@ -74,7 +85,13 @@ def _words_with_digits(text: str) -> list[str]:
 @cache
 def _stock_words(language: Language) -> list[tuple[str, str, re.Pattern[str]]]:
     return [
-        (name, value, re.compile(rf"{re.escape(label.of(language))} {re.escape(called.of(language))}(?![\w-])"))
+        (
+            name,
+            value,
+            re.compile(
+                rf"{re.escape(label.of(language))} {re.escape(called.of(language))}(?![\w-])"
+            ),
+        )
         for name, (label, values) in STOCK_WORDS.items()
         for value, called in values.items()
     ]
@@ -101,7 +118,9 @@ def _previous_regime(language: Language) -> re.Pattern[str]:
     return re.compile(re.escape(REGIME_WORD.of(language)) + _BETWEEN + f"({'|'.join(REGIMES)})")
 
 
-def _numbers(text: str, language: Language, labels: dict[str, Label]) -> tuple[dict[str, float], str, list[str]]:
+def _numbers(
+    text: str, language: Language, labels: dict[str, Label]
+) -> tuple[dict[str, float], str, list[str]]:
     """The labelled numbers, the text without them, and labels that were found twice."""
     numbers: dict[str, float] = {}
     twice: list[str] = []
@@ -119,16 +138,22 @@ def _numbers(text: str, language: Language, labels: dict[str, Label]) -> tuple[d
 
 @cache
 def _pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
-    """One pattern for all labels, longest first, each with its number in the digits that it is printed with."""
+    """One pattern for all labels, longest first, each with its number in the digits that it is
+    printed with.
+    """
     parts = []
-    for name, label in sorted((STOCK if of_stock else _AROUND).items(), key=lambda entry: -len(entry[1].of(language))):
+    for name, label in sorted(
+        (STOCK if of_stock else _AROUND).items(), key=lambda entry: -len(entry[1].of(language))
+    ):
         if label.unit == "won":
             value = _WON[language]
         else:
             decimals = rf"\.\d{{{label.decimals}}}" if label.decimals else ""
             sign = "[+-]" if label.signed else "-?"
             value = rf"{sign}\d+{decimals}(?![\d.]\d|\d)(?={re.escape(label.unit)})"
-        parts.append(rf"{re.escape(label.of(language))}{_BETWEEN}(?P<{name}>{value}){re.escape(_unit(label))}")
+        parts.append(
+            rf"{re.escape(label.of(language))}{_BETWEEN}(?P<{name}>{value}){re.escape(_unit(label))}"
+        )
     return re.compile("|".join(parts))
 
 

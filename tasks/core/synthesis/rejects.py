@@ -1,4 +1,5 @@
-"""Rejected answers that a model really gave: its replies to the rows' questions, where they are wrong.
+"""Rejected answers that a model really gave: its replies to the rows' questions, where they are
+wrong.
 
 Writes and reads rejects.jsonl. Whoever asks the model gives the replies.
 """
@@ -16,11 +17,15 @@ from tasks.core.synthesis.checks import MODEL_REJECT_SCORE
 from tasks.core.synthesis.guard import dates_in
 
 _QUESTIONS_PER_REJECT = 4
-"""Questions asked at most for each reject that is wanted: a model that is mostly right is not asked for ever."""
+"""Questions asked at most for each reject that is wanted: a model that is mostly right is not asked
+for ever.
+"""
 
 Rows = Sequence[Mapping[str, Any]]
 Ask = Callable[[int, int], list[str | None]]
-"""The model's replies to the questions of the rows from one number up to another; None for one that a limit cut."""
+"""The model's replies to the questions of the rows from one number up to another; None for one that
+a limit cut.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,22 @@ class Reject:
     flaws: tuple[Flaw, ...]
 
 
-def collect_rejects(rows: Rows, wanted: Mapping[Flaw, int], ask: Ask) -> tuple[list[Reject], dict[str, Any]]:
-    """Asks until each flaw has its wanted number, or enough was asked; the rejects and what became of the replies."""
+def collect_rejects(
+    rows: Rows, wanted: Mapping[Flaw, int], ask: Ask
+) -> tuple[list[Reject], dict[str, Any]]:
+    """Asks until each flaw has its wanted number, or enough was asked; the rejects and what became
+    of the replies.
+    """
     most, step = most_asked(rows, wanted), max(1, sum(wanted.values()))
     replies, found, fates = [], [], Counter()
     while len(replies) < most and _open(found, wanted):
         replies += ask(len(replies), min(most, len(replies) + step))
         found, fates = _sort_out(rows, replies, wanted)
-    report = {"asked": len(replies), "wanted": dict(wanted), "found": dict(Counter(reject.flaw for reject in found))}
+    report = {
+        "asked": len(replies),
+        "wanted": dict(wanted),
+        "found": dict(Counter(reject.flaw for reject in found)),
+    }
     return found, {**report, "replies": dict(fates)}
 
 
@@ -79,7 +92,9 @@ def _sort_out(
         flaws = tuple(sorted(grade.flaws))
         still = _open(found, wanted)
         if fitting := [flaw for flaw in flaws if still.get(flaw)]:
-            found.append(Reject(place, reply, max(fitting, key=lambda flaw: (still[flaw], flaw)), flaws))
+            found.append(
+                Reject(place, reply, max(fitting, key=lambda flaw: (still[flaw], flaw)), flaws)
+            )
     return found, fates
 
 

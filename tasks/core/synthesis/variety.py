@@ -13,16 +13,19 @@ _WORDS = 4  # of an opening, and of a phrase that is counted
 
 
 class Variety:
-    """Per language, different four-word phrases for each 1,000 rows; per kind and language, the commonest opening.
+    """Per language, different four-word phrases for each 1,000 rows; per kind and language, the
+    commonest opening.
 
-    All with digits masked, so that another number is no other phrase. An opening is the first four words of a row's
-    first free text; its share is of the rows of that kind and language. The more rows, the more phrases come again:
-    compare equal numbers.
+    All with digits masked, so that another number is no other phrase. An opening is the first four
+    words of a row's first free text; its share is of the rows of that kind and language. The more
+    rows, the more phrases come again: compare equal numbers.
     """
 
     def __init__(self) -> None:
         self._phrases: dict[str, set[str]] = defaultdict(set)
-        self._openings: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        self._openings: dict[str, dict[str, Counter[str]]] = defaultdict(
+            lambda: defaultdict(Counter)
+        )
 
     def add(self, row: dict[str, Any]) -> None:
         kind, language = row["metadata"]["kind"], row["metadata"]["language"]
@@ -38,7 +41,8 @@ class Variety:
             counts.update({language: found.total() for language, found in languages.items()})
         return {
             "phrases_per_1000_rows": {
-                language: round(1000 * len(self._phrases[language]) / counts[language]) for language in sorted(counts)
+                language: round(1000 * len(self._phrases[language]) / counts[language])
+                for language in sorted(counts)
             },
             "commonest_opening": {
                 kind: {language: _commonest(found) for language, found in sorted(languages.items())}

@@ -1,6 +1,7 @@
 """The programs kospilot calls and does not ship: llama.cpp (converter and quantizer) and Ollama.
 
-Looked for on this machine first; else built once into KOSPILOT_HOME/tools, one folder per version, for all runs.
+Looked for on this machine first; else built once into KOSPILOT_HOME/tools, one folder per version,
+for all runs.
 """
 
 from pathlib import Path

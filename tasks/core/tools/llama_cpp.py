@@ -1,7 +1,7 @@
 """llama.cpp: its Hugging Face converter and its quantizer.
 
-Looked for in $KOSPILOT_LLAMA_CPP, on PATH, then in KOSPILOT_HOME/tools/llama.cpp-VERSION, where `install_llama_cpp`
-builds it from source with the machine's C++ compiler.
+Looked for in $KOSPILOT_LLAMA_CPP, on PATH, then in KOSPILOT_HOME/tools/llama.cpp-VERSION, where
+`install_llama_cpp` builds it from source with the machine's C++ compiler.
 """
 
 import os
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tasks.core.child import run_child
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import Progress
+from tasks.core.processes.child import run_child
+from tasks.core.records.refs import Progress
 from tasks.core.tools.source import VERSION, fetch_source, unpack_source
 
 _CONVERTER = "convert_hf_to_gguf.py"
@@ -37,7 +37,9 @@ class LlamaCpp:
 
 
 def find_llama_cpp(home: Path) -> LlamaCpp | None:
-    """The llama.cpp of this machine, or None. Raises RequestError if $KOSPILOT_LLAMA_CPP names an unusable folder."""
+    """The llama.cpp of this machine, or None. Raises RequestError if $KOSPILOT_LLAMA_CPP names an
+    unusable folder.
+    """
     if folder := os.environ.get("KOSPILOT_LLAMA_CPP"):
         return _named(Path(folder).expanduser())
     quantize, converter = shutil.which("llama-quantize"), shutil.which(_CONVERTER)
@@ -55,7 +57,8 @@ def ensure_llama_cpp(home: Path, progress: Progress) -> LlamaCpp:
 
 
 def install_llama_cpp(home: Path, progress: Progress) -> LlamaCpp:
-    """Builds llama.cpp into `home`/tools unless it is there (one to two minutes on two cores, C++ compiler needed).
+    """Builds llama.cpp into `home`/tools unless it is there (one to two minutes on two cores, C++
+    compiler needed).
 
     Two processes that want it at a time: one builds, the other waits. Raises WorkError.
     """
@@ -79,11 +82,17 @@ def _folder(home: Path) -> Path:
 
 def _named(folder: Path) -> LlamaCpp:
     places = [folder, folder / "bin", folder / "build" / "bin"]
-    quantize = next((place / "llama-quantize" for place in places if (place / "llama-quantize").is_file()), None)
-    converter = next((place / _CONVERTER for place in places if (place / _CONVERTER).is_file()), None)
+    quantize = next(
+        (place / "llama-quantize" for place in places if (place / "llama-quantize").is_file()), None
+    )
+    converter = next(
+        (place / _CONVERTER for place in places if (place / _CONVERTER).is_file()), None
+    )
     if quantize and converter:
         return LlamaCpp("unknown", str(folder), quantize, converter)
-    missing = " and ".join(name for name, path in (("llama-quantize", quantize), (_CONVERTER, converter)) if not path)
+    missing = " and ".join(
+        name for name, path in (("llama-quantize", quantize), (_CONVERTER, converter)) if not path
+    )
     raise RequestError(
         f"KOSPILOT_LLAMA_CPP={folder} holds no {missing} (nor its bin/ and build/bin/). Name a folder of llama.cpp"
         " that has both, or unset it and run `kospilot tools install llama.cpp`."
@@ -103,9 +112,12 @@ def _check_compiler() -> None:
 def _build(archive: Path, folder: Path, progress: Progress) -> None:
     """Leaves a working llama.cpp in folder/kept."""
     source, kept = folder / "source", folder / "kept"
-    unpack_source(archive, source, lambda path: path.startswith(_SOURCES) or path == "CMakeLists.txt")
+    unpack_source(
+        archive, source, lambda path: path.startswith(_SOURCES) or path == "CMakeLists.txt"
+    )
     unpack_source(archive, kept, lambda path: path.startswith(_KEPT))
-    # The quantizing loops are C: C++ is only the way there, and unoptimized it compiles in two thirds of the time.
+    # The quantizing loops are C: C++ is only the way there, and unoptimized it compiles in two
+    # thirds of the time.
     options = [
         "-DCMAKE_BUILD_TYPE=Release",
         "-DCMAKE_CXX_FLAGS_RELEASE=-O0",
@@ -124,7 +136,9 @@ def _build(archive: Path, folder: Path, progress: Progress) -> None:
     run_child([_program("ninja"), "-C", folder / "build", "llama-quantize"], on_line=show)
     binary = kept / "llama-quantize"
     shutil.copy2(folder / "build" / "llama-quantize", binary)
-    said = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=60, check=False).stdout
+    said = subprocess.run(
+        [binary, "--help"], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
     if "usage:" not in said:  # its exit code is 1 for --help
         raise WorkError(f"llama-quantize was built and does not answer: {said[-500:]!r}.")
 
@@ -134,5 +148,7 @@ def _program(name: str) -> Path:
     ours = Path(sysconfig.get_path("scripts")) / name
     found = str(ours) if ours.is_file() else shutil.which(name)
     if not found:
-        raise WorkError(f"{name} is missing, beside {ours.parent} and on PATH: `pip install {name}` brings it.")
+        raise WorkError(
+            f"{name} is missing, beside {ours.parent} and on PATH: `pip install {name}` brings it."
+        )
     return Path(found)

@@ -1,6 +1,8 @@
-"""The Ollama server: on PATH, or built from Go's public modules into KOSPILOT_HOME/tools/ollama-VERSION.
+"""The Ollama server: on PATH, or built from Go's public modules into
+KOSPILOT_HOME/tools/ollama-VERSION.
 
-Building is for machines that cannot fetch the official archive; it needs Go and a C++ compiler and serves on the CPU.
+Building is for machines that cannot fetch the official archive; it needs Go and a C++ compiler and
+serves on the CPU.
 """
 
 import os
@@ -13,9 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tasks.core.child import run_child
 from tasks.core.errors import WorkError
-from tasks.core.records import Progress
+from tasks.core.processes.child import run_child
+from tasks.core.records.refs import Progress
 from tasks.core.tools.source import fetch_source, unpack_source
 
 VERSION = "0.17.4"
@@ -49,7 +51,9 @@ def version_of(ollama: Ollama) -> str:
 
 
 def install_ollama(home: Path, progress: Progress) -> Ollama:
-    """Builds Ollama into `home`/tools unless it is there (about five minutes on two cores). Raises WorkError."""
+    """Builds Ollama into `home`/tools unless it is there (about five minutes on two cores). Raises
+    WorkError.
+    """
     target = _folder(home)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
@@ -68,9 +72,15 @@ def _folder(home: Path) -> Path:
 
 
 def _find_go() -> str:
-    """Go's command, if it is new enough to build this version; else the official way is what the error names."""
+    """Go's command, if it is new enough to build this version; else the official way is what the
+    error names.
+    """
     go = shutil.which("go")
-    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout if go else ""
+    said = (
+        subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+        if go
+        else ""
+    )
     found = re.search(r"go(\d+)\.(\d+)", said)
     if not found or tuple(map(int, found.groups())) < _GO_NEEDED:
         have = f"{go} is {said.strip()}" if go else "there is none on PATH"
@@ -89,11 +99,14 @@ def _find_go() -> str:
 def _build(go: str, archive: Path, folder: Path, progress: Progress) -> None:
     """Leaves the server in folder/bin/ollama.
 
-    Go's modules come without folders called vendor, so the headers of nlohmann, miniaudio and stb are llama.cpp's.
+    Go's modules come without folders called vendor, so the headers of nlohmann, miniaudio and stb
+    are llama.cpp's.
     """
     unpack_source(archive, folder / "headers", lambda path: path.startswith("vendor/"))
     places = {"GOPATH": folder / "go", "GOBIN": folder / "bin", "GOCACHE": folder / "cache"}
-    flags = f"{os.environ.get('GOFLAGS', '')} -modcacherw -trimpath".strip()  # else the modules cannot be removed
+    flags = (
+        f"{os.environ.get('GOFLAGS', '')} -modcacherw -trimpath".strip()
+    )  # else the modules cannot be removed
     env = {
         **{name: str(path) for name, path in places.items()},
         "GOFLAGS": flags,
@@ -107,18 +120,25 @@ def _build(go: str, archive: Path, folder: Path, progress: Progress) -> None:
     def show(line: str) -> None:
         nonlocal compiled
         compiled += not line.startswith("go: ")
-        progress(0.05 + 0.9 * min(1.0, compiled / _PACKAGES), f"building Ollama {VERSION}: {line[:60]}")
+        progress(
+            0.05 + 0.9 * min(1.0, compiled / _PACKAGES), f"building Ollama {VERSION}: {line[:60]}"
+        )
 
-    version = f"-s -w -X {_MODULE}/version.Version={VERSION}"  # without it the server calls itself 0.0.0
-    run_child([go, "install", "-v", "-ldflags", version, f"{_MODULE}@v{VERSION}"], on_line=show, env=env)
+    version = (
+        f"-s -w -X {_MODULE}/version.Version={VERSION}"  # without it the server calls itself 0.0.0
+    )
+    run_child(
+        [go, "install", "-v", "-ldflags", version, f"{_MODULE}@v{VERSION}"], on_line=show, env=env
+    )
     run_child([folder / "bin" / "ollama", "--version"], env={"OLLAMA_HOST": "127.0.0.1:9"})
 
 
 def _optimization() -> str:
-    """Compiler flags: AVX2 where the processor has it (Intel since 2013, AMD since 2015), else the compiler's default.
+    """Compiler flags: AVX2 where the processor has it (Intel since 2013, AMD since 2015), else the
+    compiler's default.
 
-    Ollama's own archive brings a library for each processor; a plain build computes with SSE2 only, several times
-    slower. Not -march=native, because the tools folder may be seen by other machines.
+    Ollama's own archive brings a library for each processor; a plain build computes with SSE2 only,
+    several times slower. Not -march=native, because the tools folder may be seen by other machines.
     """
     try:
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())

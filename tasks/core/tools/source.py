@@ -1,6 +1,8 @@
-"""llama.cpp's source, as the source package of llama-cpp-python carries it whole, vendored headers included.
+"""llama.cpp's source, as the source package of llama-cpp-python carries it whole, vendored headers
+included.
 
-Fetched with pip, which honours the user's index settings; writes KOSPILOT_HOME/downloads/llama_cpp_python-*.tar.gz.
+Fetched with pip, which honours the user's index settings; writes
+KOSPILOT_HOME/downloads/llama_cpp_python-*.tar.gz.
 """
 
 import os
@@ -11,10 +13,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from tasks.core.child import run_child
-from tasks.core.digests import digest_file
 from tasks.core.errors import WorkError
-from tasks.core.records import Progress
+from tasks.core.files.digests import digest_file
+from tasks.core.processes.child import run_child
+from tasks.core.records.refs import Progress
 
 VERSION = "0.3.36"
 """Version of the llama-cpp-python source package."""
@@ -43,7 +45,13 @@ def _download(archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".fetching-") as folder:
         package = f"llama-cpp-python=={VERSION}"
-        options = ["--no-deps", "--no-binary=llama-cpp-python", "--progress-bar=off", "--dest", folder]
+        options = [
+            "--no-deps",
+            "--no-binary=llama-cpp-python",
+            "--progress-bar=off",
+            "--dest",
+            folder,
+        ]
         try:
             run_child([sys.executable, "-m", "pip", "download", *options, package])
         except WorkError as error:
@@ -60,7 +68,8 @@ def _last_error(text: str) -> str:
 
 
 def unpack_source(archive: Path, out: Path, wanted: Callable[[str], bool]) -> None:
-    """Writes the wanted files of llama.cpp's tree (asked by their path in it) under `out`, and nothing else.
+    """Writes the wanted files of llama.cpp's tree (asked by their path in it) under `out`, and
+    nothing else.
 
     Links and devices are not unpacked, and a path that would leave `out` is refused.
     """

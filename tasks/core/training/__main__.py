@@ -1,11 +1,13 @@
-"""`python -m tasks.core.training SPEC`: one stage in a process of its own. SPEC is a records.TrainingSpec as JSON.
+"""`python -m tasks.core.training SPEC`: one stage in a process of its own. SPEC is a
+records.TrainingSpec as JSON.
 
-With a second file, a list of trials.Trial as JSON, nothing but these are run: one JSON object a trial on stdout.
+With a second file, a list of trials.Trial as JSON, nothing but these are run: one JSON object a
+trial on stdout.
 
-Needs neither Prefect nor DuckDB: it runs alone on a GPU machine. Telemetry goes to stdout, one JSON object a line;
-other words go to stderr, an error as the last line. Where there are several GPUs it becomes launcher.py, which starts
-it once per card. When a card is full it starts itself again with less (oom.py).
-Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
+Needs neither Prefect nor DuckDB: it runs alone on a GPU machine. Telemetry goes to stdout, one JSON
+object a line; other words go to stderr, an error as the last line. Where there are several GPUs it
+becomes launcher.py, which starts it once per card. When a card is full it starts itself again with
+less (oom.py). Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
 """
 
 import json
@@ -15,23 +17,35 @@ import sys
 import warnings
 from pathlib import Path
 
-if __name__ == "__main__":  # before torch is loaded; a program that only imports this file keeps its environment
+if (
+    __name__ == "__main__"
+):  # before torch is loaded; a program that only imports this file keeps its environment
     os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything was fetched before: nothing may wait for a network
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # micro-batches differ in size
-    if "LOCAL_RANK" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES"):  # one of several that torchrun started
+    os.environ.setdefault(
+        "HF_HUB_OFFLINE", "1"
+    )  # everything was fetched before: nothing may wait for a network
+    os.environ.setdefault(
+        "PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True"
+    )  # micro-batches differ in size
+    if "LOCAL_RANK" in os.environ and os.environ.get(
+        "CUDA_VISIBLE_DEVICES"
+    ):  # one of several that torchrun started
         cards = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
         os.environ["CUDA_VISIBLE_DEVICES"] = cards[int(os.environ["LOCAL_RANK"])]
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads halve the speed where others run too
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages on a CPU: Linux clears them in half the time
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # spinning threads halve the speed where others run too
+    os.environ.setdefault(
+        "THP_MEM_ALLOC_ENABLE", "1"
+    )  # large pages on a CPU: Linux clears them in half the time
 
-from tasks.core.child import become, start_over  # noqa: E402
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
-from tasks.core.records import TrainingSpec  # noqa: E402
-from tasks.core.specs import settings_of  # noqa: E402
-from tasks.core.training import ranks  # noqa: E402
-from tasks.core.training.launcher import AGAIN, launch  # noqa: E402
-from tasks.core.training.oom import CardFull  # noqa: E402
+from tasks.core.processes.child import become, start_over  # noqa: E402
+from tasks.core.records.refs import TrainingSpec  # noqa: E402
+from tasks.core.training.hardware import ranks  # noqa: E402
+from tasks.core.training.processes.full_card import CardFull  # noqa: E402
+from tasks.core.training.processes.launcher import AGAIN, launch  # noqa: E402
+from tasks.core.training.spec import settings_of  # noqa: E402
 from tasks.core.training.stage import backend_of, cards_for, train  # noqa: E402
 from tasks.core.training.trials import Trial, run_trials  # noqa: E402
 
@@ -39,7 +53,9 @@ log = logging.getLogger("tasks.core.training")
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # LEVEL:tasks.…:text, as the parent expects it
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr
+    )  # LEVEL:tasks.…:text, as the parent expects it
     logging.getLogger("tasks").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
@@ -71,8 +87,10 @@ def main() -> int:
 
 
 def _begin_again_with_unsloth() -> None:
-    """Turns this process into one that imports Unsloth first: it replaces parts of what is imported here already."""
-    become("-m", "tasks.core.training.unsloth_first", *sys.argv[1:])
+    """Turns this process into one that imports Unsloth first: it replaces parts of what is imported
+    here already.
+    """
+    become("-m", "tasks.core.training.backends.unsloth", *sys.argv[1:])
 
 
 def _read_spec(arguments: list[str]) -> TrainingSpec:
@@ -92,7 +110,9 @@ def _read_trials(file: str) -> list[Trial]:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {message}\n")  # in one write: several cards' processes may fail at once
+    sys.stderr.write(
+        f"error: {message}\n"
+    )  # in one write: several cards' processes may fail at once
     return code
 
 

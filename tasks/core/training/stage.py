@@ -11,23 +11,23 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState, set_seed
 
-from tasks.core.digests import digest_file, digest_files, write_json
+from tasks.core.chain.steps import STAGE_VERSION
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records import UNFINISHED, TrainingSpec
-from tasks.core.settings import Stage, Training
-from tasks.core.specs import settings_of
-from tasks.core.steps import STAGE_VERSION
-from tasks.core.training import ranks
-from tasks.core.training.backend import Backend, choose_backend
-from tasks.core.training.card import write_card
-from tasks.core.training.checkpoints import checkpoint_of, newest_intact, problem_of
-from tasks.core.training.cpu_kernel import use_on_cpu
-from tasks.core.training.encoding import encode_once
-from tasks.core.training.engine.trainers import engine_trainer
-from tasks.core.training.health import AsAskedNow, Health, TimeLimit, best_step, out_of_patience
-from tasks.core.training.machine import Machine, limit_memory, look
-from tasks.core.training.metrics import metrics_of
-from tasks.core.training.model import (
+from tasks.core.files.digests import digest_file, digest_files, write_json
+from tasks.core.records.refs import UNFINISHED, TrainingSpec
+from tasks.core.settings.tree import Stage, Training
+from tasks.core.training.backends.choice import Backend, choose_backend
+from tasks.core.training.backends.cpu_kernel import use_on_cpu
+from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.trl import dpo_trainer, sft_trainer
+from tasks.core.training.checks.of_rows import check_lengths, check_masks, check_template
+from tasks.core.training.checks.report import Report
+from tasks.core.training.checks.schedule import Proof
+from tasks.core.training.hardware import ranks
+from tasks.core.training.hardware.machine import Machine, limit_memory, look
+from tasks.core.training.model_card import write_card
+from tasks.core.training.planning.planner import Plan, plan_stage
+from tasks.core.training.policy.model import (
     adapter_digests,
     check_library,
     load_fast_policy,
@@ -38,20 +38,34 @@ from tasks.core.training.model import (
     save_adapter,
     saved_weights,
 )
-from tasks.core.training.oom import TRIES, Try, begin, given_up, giving_way, in_force
-from tasks.core.training.planner import Plan, plan_stage
-from tasks.core.training.proofs import Proof
-from tasks.core.training.report import Report
-from tasks.core.training.row_checks import check_lengths, check_masks, check_template
-from tasks.core.training.rows import Rows, read_rows, select
-from tasks.core.training.telemetry import Telemetry
-from tasks.core.training.trainers import dpo_trainer, sft_trainer
+from tasks.core.training.processes.full_card import (
+    TRIES,
+    Try,
+    begin,
+    given_up,
+    giving_way,
+    in_force,
+)
+from tasks.core.training.rows.encoding import encode_once
+from tasks.core.training.rows.selection import Rows, read_rows, select
+from tasks.core.training.spec import settings_of
+from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact, problem_of
+from tasks.core.training.watch.health import (
+    AsAskedNow,
+    Health,
+    TimeLimit,
+    best_step,
+    out_of_patience,
+)
+from tasks.core.training.watch.metrics import metrics_of
+from tasks.core.training.watch.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 
 def train(spec: TrainingSpec) -> dict[str, Any]:
-    """Trains a stage into spec.out and returns its metrics; goes on from the newest intact checkpoint there.
+    """Trains a stage into spec.out and returns its metrics; goes on from the newest intact
+    checkpoint there.
 
     Raises CardFull where another process would have more memory, or need less.
     """
@@ -93,14 +107,18 @@ def backend_of(spec: TrainingSpec) -> Backend:
 
 
 def cards_for(spec: TrainingSpec) -> int:
-    """GPUs that train this stage together: all that there are, up to training.cards, where the engine can."""
+    """GPUs that train this stage together: all that there are, up to training.cards, where the
+    engine can.
+    """
     training, schedule = settings_of(spec)
     cards = min(torch.cuda.device_count(), schedule.effective_batch, training.cards or sys.maxsize)
     return cards if cards > 1 and backend_of(spec).name == "engine" else 1
 
 
 def machine_for(training: Training) -> Machine:
-    """This machine, ready to train within training.memory_gib. Raises RequestError if a library is missing."""
+    """This machine, ready to train within training.memory_gib. Raises RequestError if a library is
+    missing.
+    """
     machine = look()
     check_library(machine)
     if machine.device == "cpu":
@@ -110,7 +128,9 @@ def machine_for(training: Training) -> Machine:
     return machine
 
 
-def plan_for(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, Any]) -> Plan | None:
+def plan_for(
+    spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str, Any]
+) -> Plan | None:
     """The engine's plan, or None where another backend trains."""
     config = read_config(Path(spec.base))
     backend = choose_backend(tried.training, machine, config)
@@ -122,7 +142,9 @@ def plan_for(spec: TrainingSpec, tried: Try, machine: Machine, limits: dict[str,
     return plan
 
 
-def make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine):
+def make_trainer(
+    spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine
+):
     """An OnEngine trainer where there is a plan, else TRL's, under Unsloth or not."""
     base, start, plan = Path(spec.base), Path(spec.start) if spec.start else None, tried.plan
     stage = (tried.training, tried.schedule, Path(spec.out))
@@ -130,7 +152,9 @@ def make_trainer(spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: 
         make = dpo_trainer if spec.method == "dpo" else sft_trainer
         backend = backend_of(spec).name
         if backend == "unsloth":
-            policy = load_fast_policy(base, start, tried.training, machine, tried.schedule.gradient_checkpointing)
+            policy = load_fast_policy(
+                base, start, tried.training, machine, tried.schedule.gradient_checkpointing
+            )
         else:
             policy = load_policy(base, start, tried.training, machine)
         trainer = make(policy, tokenizer, tried.rows, stage, machine)
@@ -161,7 +185,9 @@ def _run(trainer, proof: Proof, stage: str, schedule: Stage) -> str | None:
     if checkpoint:
         log.info("resuming from %s", checkpoint.name)
     trainer.add_callback(proof.callback(checkpoint))
-    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")) if checkpoint else None
+    state = (
+        TrainerState.load_from_json(str(checkpoint / "trainer_state.json")) if checkpoint else None
+    )
     if state and out_of_patience(state.log_history, schedule):
         trainer.state = state  # it ended here; another evaluation might take a later checkpoint
     else:
@@ -171,7 +197,8 @@ def _run(trainer, proof: Proof, stage: str, schedule: Stage) -> str | None:
 
 
 def _check_end(trainer, stage: str, schedule: Stage) -> int:
-    """Takes the best checkpoint where there is patience; a stage that ended early otherwise was out of time.
+    """Takes the best checkpoint where there is patience; a stage that ended early otherwise was out
+    of time.
 
     Returns the steps that the policy has been trained.
     """
@@ -185,8 +212,12 @@ def _check_end(trainer, stage: str, schedule: Stage) -> int:
     if best is None:
         return state.global_step
     checkpoint = checkpoint_of(folder, best)
-    if problem := ranks.from_first(lambda: problem_of(checkpoint)):  # the others wait until it is written
-        raise WorkError(f"The best checkpoint {checkpoint} is damaged: {problem}. Delete {folder} and run it again.")
+    if problem := ranks.from_first(
+        lambda: problem_of(checkpoint)
+    ):  # the others wait until it is written
+        raise WorkError(
+            f"The best checkpoint {checkpoint} is damaged: {problem}. Delete {folder} and run it again."
+        )
     log.info("taking %s, whose loss on held-out rows is the lowest", checkpoint.name)
     load_weights(trainer.model, saved_weights(checkpoint))
     return best
@@ -200,20 +231,32 @@ def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
         )
 
 
-def _encode(spec: TrainingSpec, tokenizer, stage: tuple[Training, Stage], read: dict[str, Any], report: Report) -> Rows:
-    """The rows that are trained, as tokens, checked; stage is (training, schedule), read what `_digests_of` found."""
+def _encode(
+    spec: TrainingSpec,
+    tokenizer,
+    stage: tuple[Training, Stage],
+    read: dict[str, Any],
+    report: Report,
+) -> Rows:
+    """The rows that are trained, as tokens, checked; stage is (training, schedule), read what
+    `_digests_of` found.
+    """
     training, schedule = stage
     whole_text, raw = not training.assistant_only_loss, read_rows(Path(spec.rows), spec.method)
     encoded = encode_once(Path(spec.out), read, tokenizer, raw, spec.method, whole_text)
     report.add(check_template(tokenizer, raw, encoded))
-    rows = select(encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed)
+    rows = select(
+        encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed
+    )
     report.add(*check_lengths(rows, training.max_length))
     report.add(*check_masks(tokenizer, rows.train + rows.evaluation, whole_text))
     return rows
 
 
 def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
-    """sha256 of all that the stage reads. Raises RequestError if the start adapter was trained on other weights."""
+    """sha256 of all that the stage reads. Raises RequestError if the start adapter was trained on
+    other weights.
+    """
     start = Path(spec.start) if spec.start else None
     read = {
         "base_files": digest_files(Path(spec.base)),
@@ -222,7 +265,9 @@ def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
     }
     told = start / "training_config.json" if start else None
     if told and told.exists():
-        trained_on = json.loads(told.read_text(encoding="utf-8")).get("base_files", read["base_files"])
+        trained_on = json.loads(told.read_text(encoding="utf-8")).get(
+            "base_files", read["base_files"]
+        )
         other = sorted(
             name
             for name, digest in read["base_files"].items()
@@ -236,8 +281,12 @@ def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
     return read
 
 
-def _write_beside(asked: TrainingSpec, spec: TrainingSpec, read: dict, report: Report, metrics: dict) -> None:
-    """All that is not the adapter. The settings asked for are what it is known by, whatever spec's tries gave up."""
+def _write_beside(
+    asked: TrainingSpec, spec: TrainingSpec, read: dict, report: Report, metrics: dict
+) -> None:
+    """All that is not the adapter. The settings asked for are what it is known by, whatever spec's
+    tries gave up.
+    """
     out = Path(spec.out)
     write_json(out / "metrics.json", metrics)
     told = {

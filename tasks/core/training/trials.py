@@ -1,7 +1,7 @@
 """Short runs that are thrown away: how a stage does with other micro-batches, or with another rank.
 
-Each trains a new adapter on the same few rows of the stage, whatever adapter the stage itself would start from. Prints
-one JSON object a trial on stdout and writes nothing else.
+Each trains a new adapter on the same few rows of the stage, whatever adapter the stage itself would
+start from. Prints one JSON object a trial on stdout and writes nothing else.
 """
 
 import gc
@@ -18,18 +18,18 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
-from tasks.core.records import TrainingSpec
-from tasks.core.settings import Stage, Training
-from tasks.core.training.costs import shape_of
-from tasks.core.training.engine.trainers import EngineDPO, OnEngine
-from tasks.core.training.machine import Machine, measure_speed, peak_memory_gib
-from tasks.core.training.model import load_tokenizer, lora_weights, read_config
-from tasks.core.training.oom import Try, is_full
-from tasks.core.training.planner import resized, works_of
-from tasks.core.training.rows import Rows, select
-from tasks.core.training.sample import sample
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Stage, Training
+from tasks.core.training.backends.engine import EngineDPO, OnEngine
+from tasks.core.training.backends.trl import Sealed, SealedDPO
+from tasks.core.training.hardware.machine import Machine, measure_speed, peak_memory_gib
+from tasks.core.training.planning.costs import shape_of
+from tasks.core.training.planning.planner import resized, works_of
+from tasks.core.training.policy.model import load_tokenizer, lora_weights, read_config
+from tasks.core.training.processes.full_card import Try, is_full
+from tasks.core.training.rows.sample import sample
+from tasks.core.training.rows.selection import Rows, select
 from tasks.core.training.stage import machine_for, make_trainer, plan_for
-from tasks.core.training.trainers import Sealed, SealedDPO
 
 _HELD_OUT = 32  # rows of the eval loss
 _SPARE = 1.5  # rows encoded, in those needed: some are too long
@@ -40,7 +40,8 @@ _WARM_UP = 2  # steps not timed: kernels are compiled in them
 class Trial:
     steps: int
     rank: int | None = None  # in place of training.lora_rank
-    scale: float = 1  # of the micro-batch: of the planner's tokens, with TRL and Unsloth of the stage's micro_batch
+    # of the micro-batch: of the planner's tokens, with TRL and Unsloth of the stage's micro_batch
+    scale: float = 1
 
 
 class _Clock(TrainerCallback):
@@ -59,8 +60,12 @@ class _Clock(TrainerCallback):
     on_train_end = on_step_begin
 
 
-def run_trials(spec: TrainingSpec, training: Training, schedule: Stage, trials: list[Trial]) -> None:
-    """Runs them one after the other. A trial that cannot be says why, under `problem`, and the next one begins."""
+def run_trials(
+    spec: TrainingSpec, training: Training, schedule: Stage, trials: list[Trial]
+) -> None:
+    """Runs them one after the other. A trial that cannot be says why, under `problem`, and the next
+    one begins.
+    """
     machine, tokenizer = machine_for(training), load_tokenizer(Path(spec.base))
     rows = _rows(spec, training, schedule, tokenizer, max(trial.steps for trial in trials))
     for trial in trials:
@@ -70,7 +75,9 @@ def run_trials(spec: TrainingSpec, training: Training, schedule: Stage, trials: 
         try:
             with tempfile.TemporaryDirectory() as out:
                 new = replace(spec, start=None, out=out)
-                trainer = _trainer(new, tokenizer, Try(own, schedule, rows, False), machine, trial.scale)
+                trainer = _trainer(
+                    new, tokenizer, Try(own, schedule, rows, False), machine, trial.scale
+                )
                 told |= _run(trainer, machine, bool(rows.evaluation))
         except RequestError as error:
             told["problem"] = str(error)
@@ -87,15 +94,23 @@ def run_trials(spec: TrainingSpec, training: Training, schedule: Stage, trials: 
 
 
 def _with_rank(training: Training, rank: int) -> Training:
-    """The adapter of this rank, whose update is scaled as the asked one's: alpha / r stays the same."""
+    """The adapter of this rank, whose update is scaled as the asked one's: alpha / r stays the
+    same.
+    """
     alpha = training.lora_alpha * rank / training.lora_rank
     return training.model_copy(update={"lora_rank": rank, "lora_alpha": alpha})
 
 
 def _rows(
-    spec: TrainingSpec, training: Training, schedule: Stage, tokenizer: PreTrainedTokenizerFast, steps: int
+    spec: TrainingSpec,
+    training: Training,
+    schedule: Stage,
+    tokenizer: PreTrainedTokenizerFast,
+    steps: int,
 ) -> Rows:
-    """As many as the steps want, and the next ones for the eval loss; fewer where there are not so many."""
+    """As many as the steps want, and the next ones for the eval loss; fewer where there are not so
+    many.
+    """
     wanted = steps * schedule.effective_batch
     encoded, _ = sample(spec, training, tokenizer, round(_SPARE * (wanted + _HELD_OUT)))
     chosen = select(encoded, training.max_length, 0, training.seed)
@@ -105,7 +120,11 @@ def _rows(
 
 
 def _trainer(
-    spec: TrainingSpec, tokenizer: PreTrainedTokenizerFast, tried: Try, machine: Machine, scale: float
+    spec: TrainingSpec,
+    tokenizer: PreTrainedTokenizerFast,
+    tried: Try,
+    machine: Machine,
+    scale: float,
 ) -> OnEngine | Sealed:
     """A trainer of one epoch over these rows with a new adapter."""
     training, schedule, rows = tried.training, tried.schedule, tried.rows.train
@@ -119,7 +138,9 @@ def _trainer(
     if not plan:
         micro = int(scale * schedule.micro_batch)
         if micro < 1:
-            raise RequestError(f"{scale:g} of micro_batch={schedule.micro_batch} is less than a row.")
+            raise RequestError(
+                f"{scale:g} of micro_batch={schedule.micro_batch} is less than a row."
+            )
         schedule = schedule.model_copy(update={"micro_batch": micro})
     tried.schedule = schedule
     return make_trainer(spec, tokenizer, tried, machine)
@@ -137,8 +158,11 @@ def _run(trainer: OnEngine | Sealed, machine: Machine, evaluates: bool) -> dict[
     if trainer.state.max_steps > _WARM_UP + 1:
         clock.seen = clock.seen[_WARM_UP:]
     (began, before), (ended, after) = clock.seen[0], clock.seen[-1]
-    times = [later[0] - earlier[0] for earlier, later in zip(clock.seen, clock.seen[1:], strict=False)]
-    # before the evaluation, whose batches are other ones; a CPU's process holds what earlier trials left
+    times = [
+        later[0] - earlier[0] for earlier, later in zip(clock.seen, clock.seen[1:], strict=False)
+    ]
+    # before the evaluation, whose batches are other ones; a CPU's process holds what earlier trials
+    # left
     peak = round(peak_memory_gib(machine), 2) if machine.device == "cuda" else None
     evaluated = trainer.evaluate().get("eval_loss") if evaluates else None
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
@@ -156,7 +180,16 @@ def _run(trainer: OnEngine | Sealed, machine: Machine, evaluates: bool) -> dict[
     if not isinstance(trainer, OnEngine):
         return told
     plan = trainer.plan
-    expected = {"expected_step_s": round(plan.step_s, 3), "expected_peak_gib": round(plan.peak_gib, 2)}
+    expected = {
+        "expected_step_s": round(plan.step_s, 3),
+        "expected_peak_gib": round(plan.peak_gib, 2),
+    }
     return (
-        told | expected | {"micro_batch": f"{plan.tokens} tokens", "checkpointed": plan.checkpointed, "nf4": plan.nf4}
+        told
+        | expected
+        | {
+            "micro_batch": f"{plan.tokens} tokens",
+            "checkpointed": plan.checkpointed,
+            "nf4": plan.nf4,
+        }
     )

@@ -1,5 +1,6 @@
-"""The forward pass of a PEFT policy of the Llama, Qwen2 or Mistral family over packs, and nothing but its adapter
-trained."""
+"""The forward pass of a PEFT policy of the Llama, Qwen2 or Mistral family over packs, and nothing
+but its adapter trained.
+"""
 
 from dataclasses import dataclass
 
@@ -21,12 +22,18 @@ _ROTARY = ("default", "linear", "llama3", "yarn")  # the others' angles depend o
 
 
 def obstacle(config: PreTrainedConfig, max_length: int) -> str | None:
-    """Why a model of this configuration cannot be trained here, in words that follow "because"; None if it can."""
+    """Why a model of this configuration cannot be trained here, in words that follow "because";
+    None if it can.
+    """
     if config.model_type not in FAMILIES:
         return f"the base is a {config.model_type} model; the engine knows {', '.join(FAMILIES)}"
     if config.hidden_act != "silu":
         return f"the base's activation is {config.hidden_act}; the engine knows silu"
-    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    window = (
+        getattr(config, "sliding_window", None)
+        if getattr(config, "use_sliding_window", True)
+        else None
+    )
     if window and window < max_length:
         return f"the base attends over a window of {window} tokens, less than training.max_length={max_length}"
     rotary = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
@@ -48,19 +55,30 @@ class _Layer:
 class Engine:
     """A policy's layers, fused. checkpointed: how many of the first layers keep only their input.
 
-    The first ones, because the others' activations are gone when the backward pass computes theirs again.
+    The first ones, because the others' activations are gone when the backward pass computes theirs
+    again.
     """
 
     def __init__(self, policy: PeftModel, checkpointed: int):
         model = policy.get_base_model()
         decoder, self._config = model.model, model.config
-        self._embed, self._rotary, self._last_norm = decoder.embed_tokens, decoder.rotary_emb, decoder.norm.weight.data
+        self._embed, self._rotary, self._last_norm = (
+            decoder.embed_tokens,
+            decoder.rotary_emb,
+            decoder.norm.weight.data,
+        )
         self._head, self.checkpointed = model.lm_head.weight.data, checkpointed
         dtype = decoder.embed_tokens.weight.dtype
         self._layers = [_fuse(layer, dtype) for layer in decoder.layers]
-        self._groups = [group for layer in self._layers for group in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+        self._groups = [
+            group
+            for layer in self._layers
+            for group in (layer.qkv, layer.o, layer.gate_up, layer.down)
+        ]
         fused = {id(weight) for group in self._groups for weight in group.parameters}
-        assert all(id(weight) in fused for weight in policy.parameters() if weight.requires_grad), "all is in a group"
+        assert all(id(weight) in fused for weight in policy.parameters() if weight.requires_grad), (
+            "all is in a group"
+        )
         self.refresh()
 
     @property
@@ -73,9 +91,13 @@ class Engine:
         return self._head.dtype
 
     def refresh(self) -> None:
-        """To be called when the adapter's matrices may have changed: after an optimizer step, after loading."""
+        """To be called when the adapter's matrices may have changed: after an optimizer step, after
+        loading.
+        """
         for group in self._groups:
-            assert all(weight.dtype == torch.float32 for weight in group.parameters), "LoRA weights are float32"
+            assert all(weight.dtype == torch.float32 for weight in group.parameters), (
+                "LoRA weights are float32"
+            )
             group.refresh()
 
     def log_probs(self, pack: Pack) -> Tensor:
@@ -84,15 +106,32 @@ class Engine:
         cos, sin = (part[0][:, None] for part in self._rotary(x[None], pack.positions[None]))
         for number, layer in enumerate(self._layers):
             if number < self.checkpointed and torch.is_grad_enabled():
-                x = checkpoint(self._run, layer, x, cos, sin, pack, use_reentrant=False, preserve_rng_state=False)
+                x = checkpoint(
+                    self._run,
+                    layer,
+                    x,
+                    cos,
+                    sin,
+                    pack,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                )
             else:
                 x = self._run(layer, x, cos, sin, pack)
-        return log_probs_of(norm(x, self._last_norm, self._config.rms_norm_eps), self._head, pack.targets)
+        return log_probs_of(
+            norm(x, self._last_norm, self._config.rms_norm_eps), self._head, pack.targets
+        )
 
     def _run(self, layer: _Layer, x: Tensor, cos: Tensor, sin: Tensor, pack: Pack) -> Tensor:
-        heads, kv_heads, width = self._config.num_attention_heads, self._config.num_key_value_heads, cos.shape[-1]
+        heads, kv_heads, width = (
+            self._config.num_attention_heads,
+            self._config.num_key_value_heads,
+            cos.shape[-1],
+        )
         eps = self._config.rms_norm_eps
-        qkv = linear(norm(x, layer.input_norm, eps), layer.qkv).view(len(x), heads + 2 * kv_heads, width)
+        qkv = linear(norm(x, layer.input_norm, eps), layer.qkv).view(
+            len(x), heads + 2 * kv_heads, width
+        )
         turning, values = qkv.split([heads + kv_heads, kv_heads], dim=1)
         queries, keys = rotate(turning, cos, sin, heads)
         attended = attend(queries, keys, values, pack).reshape(len(x), heads * width)

@@ -1,5 +1,6 @@
-"""The elementwise parts of a decoder layer: one kernel each on a GPU, compiled or gpu_kernel.py's; plain PyTorch
-elsewhere."""
+"""The elementwise parts of a decoder layer: one kernel each on a GPU, compiled or gpu_kernel.py's;
+plain PyTorch elsewhere.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -34,14 +35,18 @@ def swiglu(both: Tensor) -> Tensor:
 
 
 def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """silu(gate) * up once more, perhaps in the gradient's place, and the gradient to [gate, up] from the one to it."""
+    """silu(gate) * up once more, perhaps in the gradient's place, and the gradient to [gate, up]
+    from the one to it.
+    """
     if both.is_cuda:
         return import_module("tasks.core.training.engine.gpu_kernel").swiglu_again(both, gradient)
     return _swiglu_again(both, gradient)
 
 
 def score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Log-probs of the targets (float32), and their gradient to the logits in dtype: one_hot - softmax."""
+    """Log-probs of the targets (float32), and their gradient to the logits in dtype: one_hot -
+    softmax.
+    """
     return _run(_score, logits, targets, dtype)
 
 
@@ -65,7 +70,9 @@ def _add_norm(x: Tensor, more: Tensor, weight: Tensor, eps: float) -> tuple[Tens
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    return _turn(x[:, :heads], cos, sin), _turn(x[:, heads:], cos, sin)  # two views of one would be put together anew
+    return _turn(x[:, :heads], cos, sin), _turn(
+        x[:, heads:], cos, sin
+    )  # two views of one would be put together anew
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -83,7 +90,9 @@ def _swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     gradient, sigmoid = gradient.float(), torch.sigmoid(gate)
     silu = gate * sigmoid
     to_gate, to_up = gradient * up * (sigmoid + silu * (1 - sigmoid)), gradient * silu
-    return (silu * up).to(both.dtype), torch.cat([to_gate.to(both.dtype), to_up.to(both.dtype)], dim=-1)
+    return (silu * up).to(both.dtype), torch.cat(
+        [to_gate.to(both.dtype), to_up.to(both.dtype)], dim=-1
+    )
 
 
 def _score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,10 @@
 """Linear layers that read the same input, with their adapters, as one matrix product.
 
-The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where W, A and B stack those of the layers. The
-columns s·B and a copy of A in the compute type are rewritten whenever the float32 matrices may have changed. An NF4
-base is dequantized at each use, and to put s·B beside it would mean to copy it: there the base's product is added to
-the adapter's. Either way y is rounded after both are summed (rounding.py says why that matters).
+The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where W, A and B stack those of
+the layers. The columns s·B and a copy of A in the compute type are rewritten whenever the float32
+matrices may have changed. An NF4 base is dequantized at each use, and to put s·B beside it would
+mean to copy it: there the base's product is added to the adapter's. Either way y is rounded after
+both are summed (rounding.py says why that matters).
 """
 
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class _Member:
 class Group:
     """PEFT's layers q, k, v (or gate and up; or one alone), computed together.
 
-    A plain base weight moves into the group's one tensor and PEFT's layer keeps a view of it; an NF4 weight stays what
-    it is, and is dequantized at each use.
+    A plain base weight moves into the group's one tensor and PEFT's layer keeps a view of it; an
+    NF4 weight stays what it is, and is dequantized at each use.
     """
 
     def __init__(self, layers: list[nn.Module], dtype: torch.dtype):
@@ -46,9 +47,13 @@ class Group:
         self._b = torch.zeros(self.outputs, self.rank, dtype=dtype, device=device)
         self.bias = _stack_biases(self._members, dtype)
         self._nf4 = isinstance(self._members[0].base, Linear4bit)
-        self._rides = not self._nf4 and self.inputs <= self.outputs  # else x is too wide to be copied for its sake
+        self._rides = (
+            not self._nf4 and self.inputs <= self.outputs
+        )  # else x is too wide to be copied for its sake
         if self._nf4:
-            for member in self._members:  # else a CPU's forward pass without gradient packs the weight anew, in place
+            for member in (
+                self._members
+            ):  # else a CPU's forward pass without gradient packs the weight anew, in place
                 member.base.support_avx512bf16_for_cpu = False
         else:
             self._whole = self._move_weights()
@@ -57,7 +62,12 @@ class Group:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """Every trained matrix, in the order of `gradients`."""
-        return [matrix for member in self._members for matrix in (member.a, member.b) if matrix is not None]
+        return [
+            matrix
+            for member in self._members
+            for matrix in (member.a, member.b)
+            if matrix is not None
+        ]
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -77,12 +87,19 @@ class Group:
         return weight
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y (tokens, outputs), and x (tokens, inputs) and x·Aᵀ (tokens, rank) for the backward pass."""
+        """y (tokens, outputs), and x (tokens, inputs) and x·Aᵀ (tokens, rank) for the backward
+        pass.
+        """
         projected = x @ self._a.T
         if self._rides:
             wide = torch.cat([x, projected], dim=1)
-            return functional.linear(wide, self._whole, self.bias), wide[:, : self.inputs], wide[:, self.inputs :]
-        # the small product first: beside the rounded large one, or the bias, it would be lost in that one's last bit
+            return (
+                functional.linear(wide, self._whole, self.bias),
+                wide[:, : self.inputs],
+                wide[:, self.inputs :],
+            )
+        # the small product first: beside the rounded large one, or the bias, it would be lost in
+        # that one's last bit
         y = (projected @ self._b.T).addmm_(x, self.weight().T)
         return y if self.bias is None else y.add_(self.bias), x, projected
 
@@ -91,7 +108,9 @@ class Group:
         to_projected = gradient @ self._b
         return (to_projected @ self._a).addmm_(gradient, self.weight()), to_projected
 
-    def gradients(self, x: Tensor, projected: Tensor, to_y: Tensor, to_projected: Tensor) -> list[Tensor]:
+    def gradients(
+        self, x: Tensor, projected: Tensor, to_y: Tensor, to_projected: Tensor
+    ) -> list[Tensor]:
         """Gradients to `parameters`, float32."""
         to_a, told = (to_projected.T @ x).float(), []
         for member in self._members:
@@ -101,11 +120,17 @@ class Group:
         return told
 
     def _move_weights(self) -> Tensor:
-        whole = torch.empty(self.outputs, self.inputs + self.rank, dtype=self._dtype, device=self._device)
-        self._b = whole[:, self.inputs :].zero_()  # a layer's columns stay zero in the other layers' rows
+        whole = torch.empty(
+            self.outputs, self.inputs + self.rank, dtype=self._dtype, device=self._device
+        )
+        self._b = whole[
+            :, self.inputs :
+        ].zero_()  # a layer's columns stay zero in the other layers' rows
         for member in self._members:
             whole[member.rows, : self.inputs] = member.base.weight.data
-            member.base.weight = nn.Parameter(whole[member.rows, : self.inputs], requires_grad=False)
+            member.base.weight = nn.Parameter(
+                whole[member.rows, : self.inputs], requires_grad=False
+            )
         return whole
 
 
@@ -114,7 +139,11 @@ def _members(layers: list[nn.Module]) -> list[_Member]:
     for layer in layers:
         base, a, b, scale = getattr(layer, "base_layer", layer), None, None, 0.0
         if base is not layer:
-            a, b, scale = layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.scaling["default"]
+            a, b, scale = (
+                layer.lora_A["default"].weight,
+                layer.lora_B["default"].weight,
+                layer.scaling["default"],
+            )
         rank = 0 if a is None else len(a)
         rows, ranks = slice(row, row + base.out_features), slice(column, column + rank)
         members.append(_Member(base, rows, ranks, a, b, scale))
@@ -134,7 +163,9 @@ def _stack_biases(members: list[_Member], dtype: torch.dtype) -> Tensor | None:
         return None
     device = members[0].base.weight.device
     parts = [
-        torch.zeros(member.base.out_features, device=device) if member.base.bias is None else member.base.bias.data
+        torch.zeros(member.base.out_features, device=device)
+        if member.base.bias is None
+        else member.base.bias.data
         for member in members
     ]
     return torch.cat([part.to(dtype) for part in parts])
@@ -155,7 +186,9 @@ class _Linear(torch.autograd.Function):
 
 
 class _MLP(torch.autograd.Function):
-    """down(swiglu(gate_up(x))); keeps gate and up, and computes the activation again for the backward pass."""
+    """down(swiglu(gate_up(x))); keeps gate and up, and computes the activation again for the
+    backward pass.
+    """
 
     @staticmethod
     def forward(ctx, x, gate_up, down, *weights):

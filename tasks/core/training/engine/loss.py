@@ -11,7 +11,9 @@ CHUNK_BYTES = 2**29
 
 
 class _LogProbs(torch.autograd.Function):
-    """The gradient to the hidden states is made beside the log-probs, for the head itself is frozen."""
+    """The gradient to the hidden states is made beside the log-probs, for the head itself is
+    frozen.
+    """
 
     @staticmethod
     def forward(ctx, hidden, weight, targets, wanted):
@@ -47,6 +49,8 @@ def _parts(rows: int, vocabulary: int) -> list[slice]:
 
 
 def _logits(hidden: Tensor, weight: Tensor) -> Tensor:
-    if hidden.is_cuda and hidden.dtype == torch.bfloat16:  # summed in float32 and never rounded to bf16
+    if (
+        hidden.is_cuda and hidden.dtype == torch.bfloat16
+    ):  # summed in float32 and never rounded to bf16
         return torch.mm(hidden, weight.T, out_dtype=torch.float32)
     return functional.linear(hidden, weight).float()

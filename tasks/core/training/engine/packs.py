@@ -1,7 +1,7 @@
 """Rows as packs: tokens of several sequences in one line, without padding, and who may see whom.
 
-Tokens that several sequences begin with are there once (sequences.py); the queries of what follows see their keys and
-their own.
+Tokens that several sequences begin with are there once (sequences.py); the queries of what follows
+see their keys and their own.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.core.training.engine.sequences import bins, in_order, sequences_of
-from tasks.core.training.rows import IGNORED, answers_of
+from tasks.core.training.rows.selection import IGNORED, answers_of
+from tasks.core.training.rows.sequences import bins, in_order, sequences_of
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A micro-batch of T tokens in S segments with n trained targets, which belong to answers (a row's, a pair's).
+    """A micro-batch of T tokens in S segments with n trained targets, which belong to answers (a
+    row's, a pair's).
 
-    A segment is what a sequence does not share with the one before it: its queries are its own, its keys the whole
-    sequence's.
+    A segment is what a sequence does not share with the one before it: its queries are its own, its
+    keys the whole sequence's.
     """
 
     ids: Tensor  # (T,)
@@ -55,7 +56,9 @@ class Pack:
 
 def sent_to(device: torch.device, values: list, dtype: torch.dtype) -> Tensor:
     """A tensor of these; a GPU fetches it when it gets there, and nobody waits."""
-    return torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda").to(device, non_blocking=True)
+    return torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda").to(
+        device, non_blocking=True
+    )
 
 
 def trained_of(row: dict[str, Any]) -> int:
@@ -65,14 +68,18 @@ def trained_of(row: dict[str, Any]) -> int:
     return len(row["chosen_ids"]) + len(row["rejected_ids"])
 
 
-def packs(rows: list[dict[str, Any]], most: int, device: torch.device) -> Iterator[tuple[list[int], Pack]]:
+def packs(
+    rows: list[dict[str, Any]], most: int, device: torch.device
+) -> Iterator[tuple[list[int], Pack]]:
     """Packs of at most `most` tokens, each with the places in `rows` of what it holds."""
     for places in bins(sequences_of(rows), most):
         yield places, pack_of([rows[place] for place in places], device)
 
 
 def pack_of(rows: list[dict[str, Any]], device: torch.device) -> Pack:
-    """The rows' one pack. A conversation has one answer (all its trained tokens), a pair two: chosen, rejected."""
+    """The rows' one pack. A conversation has one answer (all its trained tokens), a pair two:
+    chosen, rejected.
+    """
     line, answers, places = _Line(), [answer for row in rows for answer in answers_of(row)], {}
     for number, shared in in_order([ids for ids, _ in answers]):
         places[number] = line.add(answers[number][0], shared)
@@ -90,7 +97,9 @@ class _Line:
         self._before: list[int] = []  # places of the last sequence's tokens
 
     def add(self, ids: list[int], shared: int) -> list[int]:
-        """Where this sequence's tokens are; its first ones are shared with the sequence added before."""
+        """Where this sequence's tokens are; its first ones are shared with the sequence added
+        before.
+        """
         first, own = len(self.ids), range(shared, len(ids))
         places = self._before[:shared] + list(range(first, first + len(own)))
         if own:
@@ -103,7 +112,9 @@ class _Line:
         return places
 
     def train(self, places: list[int], labels: list[int]) -> None:
-        """An answer: the labelled tokens of the sequence at these places, each predicted by the token before it."""
+        """An answer: the labelled tokens of the sequence at these places, each predicted by the
+        token before it.
+        """
         for before, label in zip(places, labels[1:], strict=False):
             if label != IGNORED:
                 self.places.append(before)

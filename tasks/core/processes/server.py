@@ -1,0 +1,48 @@
+"""A server as a child process on a loopback port: started, waited for, stopped."""
+
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from subprocess import Popen
+
+from tasks.core.errors import WorkError
+from tasks.core.processes.child import start_child, stop_child
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_server(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log_file: Path,
+    answers: Callable[[], bool],
+    patience_s: float = 60,
+) -> Popen:
+    """Starts the server and returns when it answers. Raises WorkError with the end of its log if it
+    does not.
+
+    The log file is named as the server is.
+    """
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("w", encoding="utf-8") as log:
+        process = start_child(command, env, stdout=log)
+    deadline = time.monotonic() + patience_s
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if answers():
+                return process
+            time.sleep(0.05)
+        raise WorkError(f"{log_file.stem} did not start.\n{log_end(log_file)}")
+    except BaseException:
+        stop_child(process)
+        raise
+
+
+def log_end(log_file: Path, lines: int = 5) -> str:
+    last = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    return f"Last lines of {log_file}:\n" + "\n".join(last)

@@ -1,0 +1,377 @@
+"""The one settings tree: typed sections with their defaults, those of the 7B run on one 24 GB card.
+
+Profiles and overrides hold only differences; profiles.py puts them together.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+BESIDE = "beside"
+"""Marks a field that is left out of artifact keys: it changes how the work is done but not its
+result, or it says where something lies, and the key holds the digest of what lies there.
+"""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def result_settings(self) -> dict[str, Any]:
+        """The fields that can change a result, for an artifact's key. An empty mapping asks for
+        nothing.
+        """
+        fields, values = type(self).model_fields, self.model_dump(mode="json")
+        return {
+            name: value
+            for name, value in values.items()
+            if BESIDE not in fields[name].metadata and value != {}
+        }
+
+
+class Model(Section):
+    base: Annotated[str, BESIDE] = "Qwen/Qwen2.5-7B-Instruct"
+    """Base model: a hub id, with @REVISION if wanted, a local folder, or `demo` for the small
+    packaged SmolLM2-135M.
+    """
+
+
+class Data(Section):
+    rows: Count = 200_000
+    """Rows for Stage 1, over all sources."""
+    finance_instruct: Annotated[str, BESIDE] = "Josephgflowers/Finance-Instruct-500k"
+    """Source with columns system, user, assistant: hub id[@REVISION], local file, or `demo` for the
+    packaged rows.
+    """
+    sujet_finance: Annotated[str, BESIDE] = "sujet-ai/Sujet-Finance-Instruct-177k"
+    """Source with columns system_prompt, user_prompt (else inputs), answer."""
+    krx_won: Annotated[str, BESIDE] = "KRX-Data/Won-Instruct"
+    """Source with columns prompt, original_response."""
+    trading_signals: Annotated[str, BESIDE] = "darkknight25/trading_dataset_v2"
+    """Source with columns instruction, input, output; its user message is instruction and input."""
+    fin_sentiment: Annotated[str, BESIDE] = "FinGPT/fingpt-sentiment-train"
+    """Source with columns input, output, instruction."""
+    finance_instruct_share: Share = 0.40
+    """Share of the rows taken from finance_instruct."""
+    sujet_finance_share: Share = 0.25
+    """Share of the rows taken from sujet_finance."""
+    krx_won_share: Share = 0.20
+    """Share of the rows taken from krx_won."""
+    trading_signals_share: Share = 0.10
+    """Share of the rows taken from trading_signals."""
+    fin_sentiment_share: Share = 0.05
+    """Share of the rows taken from fin_sentiment."""
+    own: Annotated[str, BESIDE] = ""
+    """Your own rows: a local parquet, JSONL or CSV file, a folder of them, or a hub id; empty is
+    none.
+    """
+    own_share: Share = 0.10
+    """Share of the rows taken from own, where it is given; the five sources divide what is left by
+    their shares.
+    """
+    own_user: str = "user"
+    """Column of own that holds the question; a file with a column `messages` needs no such names."""
+    own_assistant: str = "assistant"
+    """Column of own that holds the answer."""
+    own_system: str = ""
+    """Column of own that holds the system prompt; empty: `system` where there is one, else the
+    strategy prompt.
+    """
+    own_keep: list[str] = ["tools", "dialogue"]
+    """Columns of own that are carried along as they are, where there are any:
+    data.own_keep=[tools,topic].
+    """
+    reasoning_logs: Annotated[str, BESIDE] = ""
+    """Folder of a live system's reasoning logs, DATE/*.json; empty is none."""
+    reasoning_logs_share: Share = 0.05
+    """Share of the rows taken from reasoning_logs, where it is given; as for own."""
+    reasoning_min_confidence: Share = 0.7
+    """Least confidence (0 to 1) of a log that is taken."""
+    reasoning_min_signals: Annotated[int, Field(ge=0)] = 1
+    """Fewest signals of a log that is taken."""
+    reasoning_max_latency_ms: Annotated[int, Field(ge=0)] = 30_000
+    """Longest latency, in milliseconds, of a log that is taken; 0 is no limit. A log that names
+    none is taken.
+    """
+    near_duplicates: Share = 0.0
+    """Overlap of word runs (Jaccard, 0 to 1, by MinHash) from which a row is dropped as a near
+    duplicate of an earlier one of its source, e.g. 0.8; 0 keeps near duplicates. Exact ones are
+    always dropped.
+    """
+    top_up: bool = False
+    """Fill a short source's missing rows from the others; otherwise the report shows the shortfall."""
+    seed: int = 42
+    """Seed of sampling and of the final shuffle; each source has its own generator."""
+
+
+class Market(Section):
+    dir: Annotated[str, BESIDE] = "data/market_daily"
+    """Folder of daily parquet (year=YYYY/month=M/data.parquet), or `demo` for the generated demo
+    market.
+    """
+    train_until: str = "month"
+    """Last training day: a date, `latest-N` trading days, or `month`: the last month end with 60
+    days after it.
+    """
+
+
+class Synthesis(Section):
+    rows: Count = 5_000
+    """Synthetic strategy rows for Stage 2."""
+    korean_share: Share = 0.5
+    """Share of rows whose prompt and rationale are Korean; the others are English."""
+    real_share: Share = 0.7
+    """Share of rows whose market numbers are a real day's; the others are simulated to cover rare
+    regimes.
+    """
+    token_budget: Count = 1_600
+    """Most tokens of a row, prompt and answer, by the base model's tokenizer: fewer stocks, never
+    cut answers.
+    """
+    seed: int = 42
+    """Seed of the generator; each kind draws from its own."""
+
+
+class Pairs(Section):
+    rows: Count = 2_000
+    """Preference pairs for Stage 3."""
+    model_reject_share: Share = 0.0
+    """Share of each flaw's pairs whose rejected answer the Stage 2 model itself gave, asked at
+    temperature 0.7; 0 asks no model, 0.15 is a good share on a GPU.
+    """
+    seed: int = 42
+    """Seed of the pair builder."""
+
+
+class Stages(Section):
+    skip: list[Literal["stage1", "stage2", "stage3"]] = []
+    """Stages to leave out; a stage starts from the newest earlier stage that ran, else from the
+    base model.
+    """
+
+
+class Training(Section):
+    backend: Annotated[Literal["auto", "engine", "unsloth", "trl"], BESIDE] = "auto"
+    """Training engine; all train the same thing. engine is the fast one, for Llama, Qwen2 and
+    Mistral models in bf16 without lora_dropout; unsloth knows more models (extra `unsloth`,
+    Linux with a GPU); trl is TRL, PEFT and bitsandbytes, for any model, with or without a GPU.
+    auto takes the first of them that is possible here, and on a CPU trl.
+    """
+    memory_gib: Annotated[float, BESIDE, Field(ge=0)] = 0
+    """Most GPU memory, in GiB, that training plans with and may take; 0 is all that is free."""
+    cards: Annotated[int, BESIDE, Field(ge=0)] = 0
+    """GPUs that share each step's rows, with the engine; 0 takes all there are. Others train on
+    one.
+    """
+    base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
+    """How the engine holds the NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4),
+    which takes less memory and more time; auto takes what is faster within the memory. The
+    values are the same.
+    """
+    max_length: Count = 2_048
+    """Longest row in tokens. Longer rows are left out and counted, never cut."""
+    template: Annotated[Literal["chatml", "any"], BESIDE] = "chatml"
+    """Chat template that the base must have: chatml, which releases are served with; any trains
+    whatever it has.
+    """
+    lora_rank: Count = 32
+    """Rank r of the LoRA matrices."""
+    lora_alpha: Count = 16
+    """LoRA scaling numerator; the update is scaled by alpha / r."""
+    lora_dropout: Share = 0.0
+    """Dropout on the LoRA input."""
+    target_modules: list[str] = [
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    ]
+    """Linear layers that get an adapter."""
+    module_ranks: dict[str, Count] = {}
+    """Ranks of single target modules, e.g. training.module_ranks={q_proj: 64, v_proj: 64}; the
+    others have lora_rank. All updates are scaled alike, by lora_alpha / lora_rank.
+    """
+    warmup_ratio: Share = 0.1
+    """Share of the optimizer steps over which the learning rate rises to its peak; cosine decay
+    follows.
+    """
+    assistant_only_loss: bool = True
+    """Train on the assistant's tokens only; false trains on the whole text."""
+    max_minutes: Annotated[float, BESIDE, Field(ge=0)] = 0
+    """Minutes after which a stage stops with a checkpoint, to be gone on from by the next run; 0 is
+    no limit.
+    """
+    shrink: bool = False
+    """Where the card is full and nothing else is left to give up: train with a shorter length
+    (1,024 at least), then a smaller rank (16 at least), at last on q_proj and v_proj only. The
+    stage then starts again from its beginning.
+    """
+    seed: int = 42
+    """Seed of adapter initialization and row order."""
+
+    def result_settings(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in super().result_settings().items()
+            if name != "shrink" or value
+        }
+
+    @field_validator("module_ranks")
+    @classmethod
+    def _names_targets(cls, ranks: dict[str, int], others: ValidationInfo) -> dict[str, int]:
+        targets = others.data.get("target_modules", [])
+        if odd := [name for name in ranks if name not in targets]:
+            raise ValueError(
+                f"{odd[0]} gets no adapter: training.target_modules are {', '.join(targets)}"
+            )
+        return ranks
+
+    @field_validator("shrink")
+    @classmethod
+    def _shrinks_one_rank(cls, shrink: bool, others: ValidationInfo) -> bool:
+        if shrink and others.data.get("module_ranks"):
+            raise ValueError(
+                "it would halve lora_rank only, and training.module_ranks are set; take one of the two"
+            )
+        return shrink
+
+    def rank_of(self, module: str) -> int:
+        """Rank of the adapter of the linear layers of this name; 0 where they have none."""
+        return self.module_ranks.get(module, self.lora_rank) if module in self.target_modules else 0
+
+
+class Stage(Section):
+    """One supervised stage (SFT)."""
+
+    epochs: Annotated[float, Field(gt=0)]
+    """Passes over the rows."""
+    effective_batch: Count
+    """Rows per optimizer step."""
+    micro_batch: Annotated[Count, BESIDE]
+    """Rows per forward pass with TRL; accumulation makes up the effective batch. The engine packs
+    what fits.
+    """
+    gradient_checkpointing: Annotated[bool, BESIDE] = True
+    """Recompute activations in the backward pass: less memory, more time. The engine decides for
+    each layer itself.
+    """
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of AdamW."""
+    token_budget: Annotated[int, Field(ge=0)] = 0
+    """Most sequence positions trained in the stage, all epochs together; 0 is no limit. Rows beyond
+    it are left out.
+    """
+    log_every: Annotated[Count, BESIDE]
+    """Optimizer steps between two telemetry lines."""
+    save_every: Annotated[Count, BESIDE]
+    """Optimizer steps between two checkpoints."""
+    keep: Annotated[Count, BESIDE]
+    """Checkpoints kept."""
+    eval_every: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps between two evaluations on held-out rows; 0 evaluates at the end only."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Evaluations without a lower loss after which the stage stops and takes its best checkpoint; 0
+    trains to the end and takes the last one.
+    """
+
+    @field_validator("patience")
+    @classmethod
+    def _counts_evaluations(cls, patience: int, others: ValidationInfo) -> int:
+        if patience and not others.data.get("eval_every"):
+            raise ValueError("patience counts evaluations; set eval_every too")
+        return patience
+
+    def result_settings(self) -> dict[str, Any]:
+        """Evaluating changes a result only where it may end the stage."""
+        idle = () if self.patience else ("eval_every", "patience")
+        return {
+            name: value for name, value in super().result_settings().items() if name not in idle
+        }
+
+
+class Stage1(Stage):
+    epochs: Annotated[float, Field(gt=0)] = 2
+    effective_batch: Count = 16
+    micro_batch: Annotated[Count, BESIDE] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    log_every: Annotated[Count, BESIDE] = 25
+    save_every: Annotated[Count, BESIDE] = 500
+    keep: Annotated[Count, BESIDE] = 3
+
+
+class Stage2(Stage):
+    epochs: Annotated[float, Field(gt=0)] = 3
+    effective_batch: Count = 8
+    micro_batch: Annotated[Count, BESIDE] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    log_every: Annotated[Count, BESIDE] = 10
+    save_every: Annotated[Count, BESIDE] = 200
+    keep: Annotated[Count, BESIDE] = 3
+
+
+class Stage3(Stage):
+    """The preference stage (DPO, sigmoid loss)."""
+
+    epochs: Annotated[float, Field(gt=0)] = 1
+    effective_batch: Count = 8
+    micro_batch: Annotated[Count, BESIDE] = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-7
+    log_every: Annotated[Count, BESIDE] = 10
+    save_every: Annotated[Count, BESIDE] = 200
+    keep: Annotated[Count, BESIDE] = 2
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    """Strength of the pull towards the reference policy."""
+
+
+class Release(Section):
+    name: str = "qwen2.5-kospi-ft"
+    """Model name in Ollama; Stage 2 and 3 releases get -s2 and -s3."""
+    quantization: Literal["Q4_K_M", "Q8_0", "Q5_K_M", "Q4_K_S", "Q3_K_M", "Q2_K"] = "Q4_K_M"
+    """llama.cpp quantization of the released GGUF."""
+    system_language: Literal["ko", "en"] = "ko"
+    """Language of the strategy prompt that is the model's SYSTEM."""
+    num_ctx: Count = 8_192
+    """Context length in tokens served by default."""
+    num_predict: Count = 4_096
+    """Most tokens of one reply."""
+    keep_intermediates: Annotated[bool, BESIDE] = False
+    """Keep merged shards and the F16 GGUF after the release passed; they are rebuilt on demand
+    otherwise.
+    """
+
+
+class Evaluation(Section):
+    questions: Count = 200
+    """Questions in the frozen set, from held-out days and unseen templates."""
+    max_tokens: Count = 4_096
+    """Most tokens of a reply; a question whose right answer is short allows fewer. A longer reply
+    is cut, and fails.
+    """
+    baseline: bool = True
+    """Ask the base model the same questions and show it beside the release."""
+    seed: int = 42
+    """Seed of the question set."""
+
+
+class Settings(BaseModel):
+    """Every section. `section.name=value` changes one field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Model = Model()
+    data: Data = Data()
+    market: Market = Market()
+    synthesis: Synthesis = Synthesis()
+    pairs: Pairs = Pairs()
+    stages: Stages = Stages()
+    training: Training = Training()
+    stage1: Stage1 = Stage1()
+    stage2: Stage2 = Stage2()
+    stage3: Stage3 = Stage3()
+    release: Release = Release()
+    evaluation: Evaluation = Evaluation()

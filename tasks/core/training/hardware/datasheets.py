@@ -1,0 +1,81 @@
+"""Cards that are not here: their memory and speed, for a plan made without them. Loads no torch."""
+
+import re
+from dataclasses import dataclass
+
+from tasks.core.errors import RequestError
+
+# what an H200 reached of its data sheet's figures: 750 of 989 TFLOP/s in a layer's products, 4.0 of
+# 4.8 TB/s in copies
+_OPERATIONS_REACHED, _BANDWIDTH_REACHED = 0.76, 0.83
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card by its data sheet; the speeds are 0 where nobody can say."""
+
+    name: str
+    gib: float
+    tflops: float = 0.0  # dense bf16 products, summed in float32
+    gb_per_s: float = 0.0
+
+    @property
+    def operations(self) -> float:
+        """16-bit products' operations a second, as a model's layers reach them."""
+        return _OPERATIONS_REACHED * 1e12 * self.tflops
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes read or written a second."""
+        return _BANDWIDTH_REACHED * 1e9 * self.gb_per_s
+
+
+# NVIDIA's data sheets and architecture white papers (GA102, AD102, GB202, GA100, GH100, Blackwell);
+# a GeForce's product
+# summed in float32 runs at half the rate of its float16 figure, and an L4 or L40S keeps a sixteenth
+# of its memory to
+# correct errors in the rest. The first card of a size stands for it.
+CARDS = (
+    Card("RTX 4060", 8, 30, 272),
+    Card("RTX 3060", 12, 25, 360),
+    Card("RTX 4070", 12, 58, 504),
+    Card("RTX 4080", 16, 97, 717),
+    Card("RTX 4060 Ti", 16, 44, 288),
+    Card("L4", 22.5, 121, 300),
+    Card("RTX 4090", 24, 165, 1008),
+    Card("RTX 3090", 24, 71, 936),
+    Card("RTX 5090", 32, 210, 1792),
+    Card("A100 40GB", 40, 312, 1555),
+    Card("L40S", 45, 362, 864),
+    Card("RTX A6000", 48, 155, 768),
+    Card("A100", 80, 312, 2039),
+    Card("H100", 80, 989, 3350),
+    Card("H200", 140, 989, 4800),
+    Card("B200", 180, 2250, 8000),
+)
+_TYPICAL = Card("", 0, 165, 1008)
+KERNEL_START = 7.5e-6
+"""Seconds that a processor takes to start a kernel: 7 to 9 us in eight tries on one host of an
+H200.
+"""
+
+
+def card_of(text: str) -> Card:
+    """A card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`."""
+    plain = re.sub(r"[\s_-]", "", text.lower())
+    for card in CARDS:
+        if plain == card.name.lower().replace(" ", ""):
+            return card
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:gi?b)?", plain)
+    if not found:
+        raise RequestError(
+            f"--card {text} is neither a size in GiB (8gb, 24gb, 20) nor one of the known cards:"
+            f" {', '.join(card.name for card in CARDS)}."
+        )
+    gib = float(found[1])
+    return next((card for card in CARDS if card.gib == gib), Card("", gib))
+
+
+def timed_as(card: Card) -> Card:
+    """The card whose speed decides between plans: its own, or a usual one's where nobody can say."""
+    return card if card.tflops else _TYPICAL

@@ -1,0 +1,158 @@
+"""What this machine trains with: its device, its compute type, its memory and speed."""
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import psutil
+import torch
+
+_WORKSPACES_GIB = 0.5  # of the libraries; the driver's context is no longer free
+MARGIN_GIB = 0.5 + _WORKSPACES_GIB
+"""Of a card's memory: the driver's context and the libraries' workspaces."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    operations: float  # of 16-bit matrix products, a second
+    bandwidth: float  # bytes read or written a second
+    start: float  # seconds that the processor takes to start a kernel
+
+
+# not measured: what else runs on a CPU must not change a resumed run's micro-batches, and with them
+# its last bits
+_CPU_SPEED = Speed(1e11, 1e10, 5e-6)
+
+
+@dataclass(frozen=True)
+class Machine:
+    device: str  # cuda or cpu
+    compute: torch.dtype  # of the base model's activations
+    name: str
+    memory_gib: float = 0.0  # of the GPU, all of it
+
+    @property
+    def optimizer(self) -> str:
+        """transformers' name of the optimizer: 8-bit AdamW on a GPU, plain AdamW on a CPU."""
+        return "adamw_bnb_8bit" if self.device == "cuda" else "adamw_torch"
+
+
+def look() -> Machine:
+    """The GPU if there is one (bf16 where it has it, else fp16), else the CPU (bf16 where it has
+    it, else float32).
+    """
+    if torch.cuda.is_available():
+        # an older card than Ampere emulates bf16, slowly
+        compute = (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
+        card = torch.cuda.get_device_properties(0)
+        return Machine("cuda", compute, card.name, card.total_memory / 2**30)
+    # emulated, products in bf16 take 2.7 times as long as in float32 (measured on an Ice Lake)
+    bf16 = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
+    return Machine(
+        "cpu", torch.bfloat16 if bf16 else torch.float32, f"{torch.get_num_threads()} CPU threads"
+    )
+
+
+def memory_gib(machine: Machine) -> float:
+    """Memory in use now: the process's on a CPU, the allocator's peak on a GPU."""
+    if machine.device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30
+    return psutil.Process().memory_info().rss / 2**30
+
+
+def peak_memory_gib(machine: Machine) -> float:
+    """The most memory used so far."""
+    if machine.device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30
+    unit = 1024 if sys.platform == "linux" else 1  # ru_maxrss is KiB on Linux, bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def limit_memory(gib: float) -> None:
+    """Lets this process take no more than this of the card: a plan that was wrong must not take it
+    from others.
+    """
+    total = torch.cuda.get_device_properties(0).total_memory / 2**30
+    torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
+
+
+def memory_left(machine: Machine) -> float:
+    """Share of the memory that is still to be had: below the card's cap, or of a CPU's RAM."""
+    if machine.device == "cuda":
+        total = torch.cuda.get_device_properties(0).total_memory
+        cap = torch.cuda.get_per_process_memory_fraction() * total
+        return min(cap - torch.cuda.memory_reserved(), torch.cuda.mem_get_info()[0]) / cap
+    ram = psutil.virtual_memory()
+    return ram.available / ram.total
+
+
+def temperature(machine: Machine) -> int | None:
+    """Degrees Celsius of the card; None where there is none, or its driver does not say."""
+    if machine.device != "cuda":
+        return None
+    card = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+    query = [
+        "nvidia-smi",
+        "--query-gpu=temperature.gpu",
+        "--format=csv,noheader,nounits",
+        "-i",
+        card,
+    ]
+    try:
+        return int(
+            subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def memory_cap(wanted_gib: float, machine: Machine) -> float:
+    """GiB that training may take: what training.memory_gib wants, on a card no more than is free;
+    else (0) all that is.
+
+    To be asked before anything is on the card.
+    """
+    if machine.device == "cuda":
+        free = torch.cuda.mem_get_info()[0] / 2**30 - _WORKSPACES_GIB
+        return min(wanted_gib or free, free)
+    return wanted_gib or psutil.virtual_memory().available / 2**30 - MARGIN_GIB
+
+
+@cache  # else a trial's plan might be another one by chance
+def measure_speed(machine: Machine, hidden: int, intermediate: int) -> Speed:
+    """By a fraction of a second of products and copies as a layer of these widths makes them, and
+    of tiny kernels, on a GPU.
+    """
+    if machine.device == "cpu":
+        return _CPU_SPEED
+    rows, numbers = 4096, 2**27
+    one = torch.randn(rows, hidden, dtype=machine.compute, device=machine.device)
+    other = torch.randn(2 * intermediate, hidden, dtype=machine.compute, device=machine.device)
+    source, tiny = (
+        torch.empty(numbers, dtype=torch.int16, device=machine.device),
+        torch.zeros(1, device=machine.device),
+    )
+    product, copy = _seconds(lambda: one @ other.T), _seconds(lambda: source.clone())
+    start = min(
+        _seconds(lambda: tiny.add_(1), 400) for _ in range(5)
+    )  # the least disturbed of five
+    return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy, start)
+
+
+def _seconds(work: Callable, times: int = 10) -> float:
+    for _ in range(3):
+        work()
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - started) / times

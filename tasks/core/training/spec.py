@@ -1,0 +1,50 @@
+"""What a training process is told: a stage's settings and the folders that it reads."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tasks.core.chain.steps import STAGES
+from tasks.core.errors import RequestError
+from tasks.core.records.refs import TrainingSpec
+from tasks.core.settings.tree import Settings, Stage, Stage3, Training
+
+ROWS = {
+    "stage1": ("normalize", "rows.parquet"),
+    "stage2": ("synthesize", "rows.jsonl"),
+    "stage3": ("pairs", "pairs.jsonl"),
+}
+"""The step whose file holds a stage's rows."""
+
+
+def training_spec(
+    settings: Settings, stage: str, folders: Mapping[str, Path], out: Path
+) -> TrainingSpec:
+    """folders: of the steps that the stage reads. Base and rows are empty where theirs is not among
+    them.
+    """
+    step, file = ROWS[stage]
+    start = next((folders[name] for name in reversed(STAGES) if name in folders), None)
+    return TrainingSpec(
+        stage=stage,
+        method="dpo" if stage == "stage3" else "sft",
+        base=str(folders["download"] / "base") if "download" in folders else "",
+        start=str(start) if start else None,
+        rows=str(folders[step] / file) if step in folders else "",
+        out=str(out),
+        training=settings.training.model_dump(mode="json"),
+        schedule=getattr(settings, stage).model_dump(mode="json"),
+    )
+
+
+def settings_of(spec: TrainingSpec) -> tuple[Training, Stage]:
+    """The spec's settings as sections again. Raises RequestError where they are none: it may come
+    from elsewhere.
+    """
+    try:
+        return Training(**spec.training), (Stage3 if spec.method == "dpo" else Stage)(
+            **spec.schedule
+        )
+    except ValidationError as error:
+        raise RequestError(f"The settings of {spec.stage} cannot be used: {error}") from error
