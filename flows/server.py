@@ -17,7 +17,7 @@ import httpx
 
 import flows
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.processes.child import run_child, start_child, stop_child
 from tasks.core.processes.server import free_port, start_server
 from tasks.core.settings.profiles import Resolved

@@ -14,7 +14,7 @@ from tasks.core.evaluation.answer import ask_all
 from tasks.core.evaluation.questions import read_questions
 from tasks.core.evaluation.report import compare, read_scores
 from tasks.core.evaluation.score import score
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.kinds.base import system_prompt
 from tasks.core.records.refs import Ref
 from tasks.core.serving.modelfile import build_modelfile

@@ -13,7 +13,7 @@ from tasks.artifacts import cached, make, show_files
 from tasks.core.chain.adoption import figures
 from tasks.core.chain.produce import Job
 from tasks.core.chain.run import Run
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.processes.child import run_our_own
 from tasks.core.records.refs import Progress, Ref
 from tasks.core.serving.servers import free_card

@@ -14,8 +14,8 @@ from tests.synthesis.conftest import made  # noqa: F401
 
 
 def test_a_real_models_replies_are_sorted_out_and_kept(
-    no_ollama, demo_gguf, demo_base, made, tmp_path, monkeypatch
-):  # noqa: F811
+    no_ollama, demo_gguf, demo_base, made, tmp_path, monkeypatch  # noqa: F811
+):
     rows = [
         json.loads(line) for line in (made / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     ]

@@ -17,13 +17,13 @@ from tasks.core.chain.plan import Live, Outside, Planned, World, plan
 from tasks.core.chain.steps import chain
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.data.download import fingerprints
-from tasks.core.errors import RequestError, WorkError
+from tasks.core.errors import RequestError, WorkError, did_you_mean
 from tasks.core.files.digests import DigestMemory, digest_file, digest_value
 from tasks.core.kinds.base import system_prompt
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.market.files import described_by, market_files
 from tasks.core.serving.servers import live_reason, server_name
-from tasks.core.settings.profiles import Resolved, load, nearest
+from tasks.core.settings.profiles import Resolved, load
 from tasks.core.settings.tree import Market, Settings
 from tasks.core.strategy import universe
 
@@ -99,7 +99,7 @@ def check_steps(settings: Settings, names: Iterable[str]) -> None:
     unknown = [name for name in names if name not in steps]
     if unknown:
         raise RequestError(
-            f"There is no step {unknown[0]!r}.{nearest(unknown[0], steps)} Steps: {', '.join(steps)}."
+            f"There is no step {unknown[0]!r}.{did_you_mean(unknown[0], steps)} Steps: {', '.join(steps)}."
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 
 
 def write_status(home: Path, step: str, fraction: float, text: str, state: str = "running") -> None:

@@ -22,7 +22,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import digest_file, digest_value, write_json
+from tasks.core.files.digests import digest_file, digest_value
+from tasks.core.files.json_files import write_json
 from tasks.core.records.refs import Ref
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from tasks.core.data.reasoning_logs import LOGS, find_logs, gather_logs
 from tasks.core.data.sources import SOURCES, location_of, require_columns, shares_of
 from tasks.core.data.tables import FORMATS
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.files.digests import digest_file, digest_value, write_json
+from tasks.core.files.digests import digest_file, digest_value
+from tasks.core.files.json_files import write_json
 from tasks.core.records.refs import Progress
 from tasks.core.settings.tree import Data, Model
 

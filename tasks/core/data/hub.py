@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 )
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.records.refs import Progress
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 
 FIGURES = ("min", "mean", "median", "p95", "max")
 _STYLE = (

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.chart import draw_chart
 from tasks.core.evaluation.score import MEASURES
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 
 TOY = (
     "The demo's model is a toy of 135 million parameters, trained for minutes: these figures prove that the chain "

@@ -4,9 +4,10 @@ plain values.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from tasks.core.files.json_files import write_json
 
 
 def digest_file(path: Path) -> str:
@@ -29,16 +30,6 @@ def digest_value(value: Any) -> str:
     """sha256 of a value's canonical JSON, as hex."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON whole or not at all: to a neighbour first, then by rename."""
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour.write_text(
-        json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
-    )
-    os.replace(neighbour, path)
 
 
 class DigestMemory:

@@ -16,7 +16,7 @@ from random import Random
 import pyarrow as pa
 
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.market.files import GENERATED, partition_file, write_partition
 from tasks.core.strategy.universe import TIERS, Stock, sectors, stocks
 

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.market.files import (
     DESCRIPTION,
     GENERATED,

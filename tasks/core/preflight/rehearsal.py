@@ -16,12 +16,11 @@ from tasks.core.chain.produce import find
 from tasks.core.chain.run import Run, prepare
 from tasks.core.chain.steps import STAGES, chain
 from tasks.core.data.base_folder import base_config
-from tasks.core.errors import RequestError
-from tasks.core.files.digests import write_json
+from tasks.core.errors import RequestError, did_you_mean
+from tasks.core.files.json_files import write_json
 from tasks.core.processes.child import run_our_own
 from tasks.core.records.refs import TrainingSpec
 from tasks.core.serving.servers import free_card
-from tasks.core.settings.profiles import nearest
 from tasks.core.settings.tree import Settings
 from tasks.core.training.spec import ROWS, training_spec
 
@@ -81,7 +80,7 @@ def try_out(
     stage = stage or stages[0]
     if stage not in stages:
         raise RequestError(
-            f"There is no stage {stage!r} to try out.{nearest(stage, stages)} Stages: {', '.join(stages)}."
+            f"There is no stage {stage!r} to try out.{did_you_mean(stage, stages)} Stages: {', '.join(stages)}."
         )
     folders = {
         name: run.store.path(name, find(run, name).key) for name in ("download", ROWS[stage][0])

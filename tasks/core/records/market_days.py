@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from pyarrow.compute import field
 
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.records.refs import Snapshot, StockDay
 
 SNAPSHOT_SCHEMA = pa.schema(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tasks.core.files.digests import digest_file, digest_value, write_json
+from tasks.core.files.digests import digest_file, digest_value
+from tasks.core.files.json_files import write_json
 from tasks.core.serving.modelfile import Modelfile
 
 

@@ -4,7 +4,6 @@ mistake at once.
 Reads deployments/profiles/PROFILE.yaml.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.core.chain.steps import STAGES
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.settings.tree import Settings
 
 
@@ -72,7 +71,7 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
     """
     if profile not in profile_names():
         raise RequestError(
-            f"There is no profile {profile!r}.{nearest(profile, profile_names())}"
+            f"There is no profile {profile!r}.{did_you_mean(profile, profile_names())}"
             f" Profiles: {', '.join(profile_names())}."
         )
     overrides = tuple(overrides)
@@ -112,17 +111,11 @@ def _put(
     values: dict, origins: dict, mistakes: list[str], path: str, value: Any, origin: str
 ) -> None:
     if path not in origins:
-        mistakes.append(f"There is no setting {path!r}.{nearest(path, origins)}")
+        mistakes.append(f"There is no setting {path!r}.{did_you_mean(path, origins)}")
         return
     section, name = path.split(".", 1)
     values.setdefault(section, {})[name] = value
     origins[path] = origin
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence that offers the known word most like a misspelt one; empty if none is."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _validate(values: dict, mistakes: list[str]) -> Settings | None:

@@ -17,7 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import to_text

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.kinds import kind
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs

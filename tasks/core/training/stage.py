@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState,
 
 from tasks.core.chain.steps import STAGE_VERSION
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.files.digests import digest_file, digest_files, write_json
+from tasks.core.files.digests import digest_file, digest_files
+from tasks.core.files.json_files import write_json
 from tasks.core.records.refs import UNFINISHED, TrainingSpec
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.backends.choice import Backend, choose_backend

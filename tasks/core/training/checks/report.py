@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 
 log = logging.getLogger(__name__)
 

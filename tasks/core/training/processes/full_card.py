@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import write_json
+from tasks.core.files.json_files import write_json
 from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.planning.planner import NothingFits, Plan

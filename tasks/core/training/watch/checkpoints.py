@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.core.files.digests import digest_file, write_json
+from tasks.core.files.digests import digest_file
+from tasks.core.files.json_files import write_json
 
 log = logging.getLogger(__name__)
 _SEAL = "kospilot.json"

@@ -1,0 +1,22 @@
+"""Whole numbers in given proportions that sum to a total."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+Name = TypeVar("Name")
+
+_ROUNDING = 1e-9  # in floating point, 0.05 * 120 is 5.999…, and it counts as 6
+
+
+def largest_remainder(total: int, shares: Mapping[Name, float]) -> dict[Name, int]:
+    """Integers that sum to `total`, in proportion to shares that sum to 1 (Hamilton's method).
+
+    Each quota is rounded down; the largest remainders get what is left, the first of equal ones
+    first.
+    """
+    quotas = {name: total * share for name, share in shares.items()}
+    seats = {name: int(quota + _ROUNDING) for name, quota in quotas.items()}
+    by_remainder = sorted(shares, key=lambda name: seats[name] - quotas[name])
+    for name in by_remainder[: total - sum(seats.values())]:
+        seats[name] += 1
+    return seats

@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all: written beside their place, then renamed into it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A neighbour to write to, which takes the place of `path` when the block ends without an error.
+
+    Readers see the old file or the new one, never a part of it. An error removes the neighbour and
+    leaves the old file as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield neighbour
+        os.replace(neighbour, path)
+    except BaseException:
+        neighbour.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text whole or not at all."""
+    with replacing(path) as neighbour:
+        neighbour.write_text(text, encoding="utf-8")
