@@ -13,7 +13,7 @@ from tasks.core.chain.housekeeping import run_lock
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run, prepare
 from tasks.core.chain.steps import chain
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger("tasks.chain")
 

@@ -34,7 +34,7 @@ from tasks.core.chain.status import write_status
 from tasks.core.chain.steps import chain
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("tasks.progress")

@@ -10,7 +10,7 @@ from tasks.core.chain.run import Run
 from tasks.core.data.download import download as fetch
 from tasks.core.data.normalize import normalize as normalize_rows
 from tasks.core.kinds.base import system_prompt
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.serving.modelfile import build_modelfile
 
 

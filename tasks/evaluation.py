@@ -14,7 +14,7 @@ from tasks.core.evaluation.questions import build_questions, read_questions
 from tasks.core.evaluation.report import write_report
 from tasks.core.evaluation.score import score
 from tasks.core.kinds.base import system_prompt
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import read_registration
 from tasks.core.serving.servers import Server, open_server

@@ -8,7 +8,7 @@ from tasks.artifacts import cached, make
 from tasks.core.chain.produce import Job
 from tasks.core.chain.run import Run
 from tasks.core.market.snapshots import build_market
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 
 
 @task(**cached("market"))

@@ -15,7 +15,7 @@ from tasks.core.chain.run import Run
 from tasks.core.evaluation.answer import Options, ask_all
 from tasks.core.evaluation.questions import Question
 from tasks.core.kinds.base import system_prompt
-from tasks.core.records.refs import Progress, Ref
+from tasks.core.records.artifacts import Progress, Ref
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge as merge_adapter
 from tasks.core.release.quantize import quantize as quantize_gguf

@@ -9,7 +9,7 @@ from tasks.artifacts import cached, make
 from tasks.core.chain.produce import Job
 from tasks.core.chain.run import Run
 from tasks.core.chain.steps import released_stage
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge as merge_adapter
 from tasks.core.release.quantize import quantize as quantize_gguf

@@ -16,7 +16,7 @@ from tasks.core.evaluation.report import compare, read_scores
 from tasks.core.evaluation.score import score
 from tasks.core.files.json_files import write_json
 from tasks.core.kinds.base import system_prompt
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import promote as move_tag
 from tasks.core.serving.registration import read_registration

@@ -7,7 +7,7 @@ from prefect import task
 from tasks.artifacts import cached, make
 from tasks.core.chain.produce import Job
 from tasks.core.chain.run import Run
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.synthesis.generate import synthesize as synthesize_rows
 from tasks.core.synthesis.pairs import build_pairs
 from tasks.core.synthesis.rejects import read_rejects

@@ -15,7 +15,7 @@ from tasks.core.chain.produce import Job
 from tasks.core.chain.run import Run
 from tasks.core.files.json_files import write_json
 from tasks.core.processes.child import run_our_own
-from tasks.core.records.refs import Progress, Ref
+from tasks.core.records.artifacts import Progress, Ref
 from tasks.core.serving.servers import free_card
 from tasks.core.training.spec import training_spec
 

@@ -16,7 +16,8 @@ from tasks.core.kinds.scenes import Days, Draw, Split, draw_scene
 from tasks.core.kinds.simulate import simulate_market
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.market.snapshots import build_market
-from tasks.core.records.refs import Facts, Snapshot, StockDay, StockFacts
+from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.settings.tree import Market, Synthesis
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.universe import etfs, stocks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy import decisions
 from tasks.core.strategy.decisions import Choice, settled
 from tasks.core.strategy.events import event

@@ -15,7 +15,11 @@ import flows
 CODE = Path(flows.__file__).resolve().parent.parent
 STAGES = {"data", "market", "synthesis", "training", "release", "serving", "evaluation"}
 COMPOSERS = {
-    f"tasks/core/{name}.py" for name in ("run", "disk", "doctor", "rehearsal")
+    "tasks/core/chain/adoption.py",
+    "tasks/core/chain/run.py",
+    "tasks/core/preflight/disk.py",
+    "tasks/core/preflight/doctor.py",
+    "tasks/core/preflight/rehearsal.py",
 }  # above the stages: look at them all
 HEAVY_AT = ("tasks/core/training/", "tasks/core/release/", "tasks/core/data/base.py")
 HEAVY = {"torch", "trl", "peft", "transformers", "bitsandbytes", "unsloth"}

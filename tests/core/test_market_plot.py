@@ -16,7 +16,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.index import SCHEMA
 from tasks.core.market.plot import COLORS, draw_market, own_index
 from tasks.core.market.snapshots import regime_of_day, snapshots
-from tasks.core.records.refs import Snapshot
+from tasks.core.records.market import Snapshot
 from tests.core.test_market_snapshots import random_rows, weekdays, write_market
 
 DAYS = weekdays("2024-01-02", 90)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.records.refs import StockDay
+from tasks.core.records.market import StockDay
 from tasks.core.strategy import universe
 from tasks.core.strategy.events import events
 

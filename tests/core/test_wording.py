@@ -12,7 +12,7 @@ from tasks.core.kinds import (
 from tasks.core.kinds.grading import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.lexicon import printed, won
 from tasks.core.kinds.wording import argue, ground_of
-from tasks.core.records.refs import Facts
+from tasks.core.records.facts import Facts
 from tasks.core.strategy.rules import NUMBERS, REGIMES, nearest_turn, regime_of
 from tests.core.test_decisions import DAYS
 from tests.core.test_kinds import parts_after

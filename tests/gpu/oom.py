@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback
 
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
 from tasks.core.training.backends.trl import Sealed
 from tasks.core.training.engine.decoder import Engine
+from tasks.core.training.spec import TrainingSpec
 from tests.tiny import chat_rows, make_base, write_jsonl
 
 STEPS, BATCH, MIDDLE, ROOM, ALLOWED = 40, 16, 20, 0.6, 0.02

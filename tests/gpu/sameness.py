@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage2, Stage3, Training
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
@@ -39,6 +38,7 @@ from tasks.core.training.policy.model import (
 )
 from tasks.core.training.rows.encoding import encode_rows
 from tasks.core.training.rows.selection import Rows, read_rows
+from tasks.core.training.spec import TrainingSpec
 from tests.gpu.stages import run
 
 STEPS, BATCH, ROWS = 20, 8, 32

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import torch
 
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage2, Stage3, Training
+from tasks.core.training.spec import TrainingSpec
 from tests.tiny import chat_rows, preference_pairs, write_jsonl
 
 TRAINING = Training(max_length=1024, lora_rank=16)

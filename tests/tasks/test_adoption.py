@@ -17,8 +17,8 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.steps import STAGE_VERSION, chain
 from tasks.core.chain.store import Draft, Store
 from tasks.core.errors import RequestError
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.profiles import load
+from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 

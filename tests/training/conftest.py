@@ -11,10 +11,10 @@ import torch
 from transformers import AutoConfig
 
 from tasks.core.errors import WorkError
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage2, Stage3, Training
 from tasks.core.training.hardware.machine import Machine, Speed
 from tasks.core.training.planning.costs import Shape, shape_of
+from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 

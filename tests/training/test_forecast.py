@@ -11,11 +11,10 @@ from flows.commands.train import plan_card
 from tasks.core.data.base_folder import base_config
 from tasks.core.errors import RequestError
 from tasks.core.preflight.rehearsal import expected
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.profiles import load
 from tasks.core.training.hardware.datasheets import CARDS, Card, card_of
 from tasks.core.training.planning.forecast import forecast
-from tasks.core.training.spec import training_spec
+from tasks.core.training.spec import TrainingSpec, training_spec
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.records.refs import UNFINISHED, TrainingSpec
 from tasks.core.training.__main__ import main
+from tasks.core.training.spec import UNFINISHED, TrainingSpec
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, processes
 from tests.training.test_resume import adapter_digest

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage as stage_module
@@ -30,6 +29,7 @@ from tasks.core.training.processes.full_card import (
     read_tries,
 )
 from tasks.core.training.rows.selection import Rows
+from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tests.training.conftest import changed
 

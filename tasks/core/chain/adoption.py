@@ -19,8 +19,9 @@ from tasks.core.chain.steps import STAGES, chain
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
-from tasks.core.records.refs import UNFINISHED, Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.settings.tree import Settings
+from tasks.core.training.spec import UNFINISHED
 
 _WHERE = "elsewhere, and imported"
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from tasks.core.chain.steps import Step, chain
 from tasks.core.chain.store import Manifest, Recipe, Store, digest_content
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 from tasks.core.settings.tree import Settings
 
 Outside = dict[str, dict[str, str]]

@@ -17,7 +17,7 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.steps import Step, chain
 from tasks.core.chain.store import Draft, Manifest
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records.refs import Progress, Ref
+from tasks.core.records.artifacts import Progress, Ref
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from tasks.core.errors import WorkError
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
-from tasks.core.records.refs import Ref
+from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger(__name__)
 

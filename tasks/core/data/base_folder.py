@@ -20,7 +20,7 @@ from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_c
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.processes.child import run_child
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 
 _WANTED = (
     "config.json",

@@ -23,7 +23,7 @@ from tasks.core.data.tables import FORMATS
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Data, Model
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.json_files import write_json
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from tasks.core.data.shuffle import Chosen, Scratch, rows_schema, write_shuffled
 from tasks.core.data.sources import require_columns, shares_of
 from tasks.core.data.tables import table_files
 from tasks.core.errors import RequestError
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Data
 
 _READING = 0.8  # of the progress bar

@@ -18,7 +18,7 @@ import httpx
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.questions import Question
 from tasks.core.files.digests import digest_value
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from functools import cache
 from random import Random
 from typing import Any, Literal, Protocol
 
-from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.rules import EXPOSURES, NEUTRAL, NUMBERS, regime_of
 
 Language = Literal["ko", "en"]

@@ -19,7 +19,7 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.refs import StockFacts
+from tasks.core.records.facts import StockFacts
 from tasks.core.strategy import decisions
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
 

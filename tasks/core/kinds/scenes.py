@@ -17,8 +17,9 @@ from tasks.core.kinds.simulate import (
     simulate_number,
     simulate_stock_number,
 )
+from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.records.market_days import read_macro, read_snapshots, read_stocks
-from tasks.core.records.refs import Facts, Snapshot, StockDay, StockFacts
 from tasks.core.strategy.events import event, events
 from tasks.core.strategy.rules import NUMBERS, REGIMES, SHOCKS, regime_of
 from tasks.core.strategy.universe import beta_of, etfs, stock, tier_of, us_correlation_of

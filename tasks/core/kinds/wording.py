@@ -9,7 +9,7 @@ from tasks.core.kinds import lexicon, phrases
 from tasks.core.kinds.base import Language, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
-from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.decisions import known_numbers
 from tasks.core.strategy.events import event
 from tasks.core.strategy.rules import (

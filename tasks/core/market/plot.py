@@ -22,7 +22,7 @@ from tasks.core.errors import WorkError
 from tasks.core.market.files import marks
 from tasks.core.market.index import read_index
 from tasks.core.market.snapshots import count_regimes, regime_of_day, snapshots
-from tasks.core.records.refs import Snapshot
+from tasks.core.records.market import Snapshot
 from tasks.core.strategy.rules import REGIMES
 
 COLORS = {

@@ -19,6 +19,7 @@ from tasks.core.files.json_files import write_json
 from tasks.core.market.files import marks, sound_partitions
 from tasks.core.market.macro import load_macro, macro_of_days
 from tasks.core.market.rows import EVER, database, sql
+from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import (
     MACRO_MEASURES,
     SNAPSHOT_SCHEMA,
@@ -26,7 +27,6 @@ from tasks.core.records.market_days import (
     Part,
     write_part,
 )
-from tasks.core.records.refs import Snapshot
 from tasks.core.settings.tree import Market
 from tasks.core.strategy.rules import REGIMES, regime_of
 from tasks.core.strategy.universe import stocks

@@ -21,7 +21,7 @@ from tasks.core.market.files import GENERATED, is_generated, sound_partitions
 from tasks.core.market.importer import import_tables
 from tasks.core.market.rows import EVER, database, sql
 from tasks.core.market.snapshots import check_date
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.strategy.universe import stocks
 
 Prices = Callable[[str, str, str], pa.Table | None]

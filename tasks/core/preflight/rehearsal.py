@@ -19,10 +19,9 @@ from tasks.core.data.base_folder import base_config
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.files.json_files import write_json
 from tasks.core.processes.child import run_our_own
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.serving.servers import free_card
 from tasks.core.settings.tree import Settings
-from tasks.core.training.spec import ROWS, training_spec
+from tasks.core.training.spec import ROWS, TrainingSpec, training_spec
 
 
 def stages_of(settings: Settings) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as parquet
 from pyarrow.compute import field
 
 from tasks.core.files.json_files import write_json
-from tasks.core.records.refs import Snapshot, StockDay
+from tasks.core.records.market import Snapshot, StockDay
 
 SNAPSHOT_SCHEMA = pa.schema(
     [

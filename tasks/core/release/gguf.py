@@ -16,7 +16,7 @@ from gguf import GGUFReader
 
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import run_child
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.tools import LlamaCpp
 
 _NAME = "kospilot"

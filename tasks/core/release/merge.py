@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.release.weights import Header, read_array, read_bytes, read_header, to_bytes
 
 _COPIED = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import run_child
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.release.gguf import read_gguf
 from tasks.core.tools import LlamaCpp
 

@@ -13,7 +13,7 @@ import httpx
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, log_end, start_server
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.serving import registry
 from tasks.core.serving.modelfile import Messages, Modelfile
 

@@ -17,7 +17,7 @@ import httpx
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.serving.modelfile import Messages, Modelfile
 
 _DEFAULT_PORT = 11434

@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.serving.modelfile import Messages, Modelfile, bos_token, render_training_prompt
 from tasks.core.serving.servers import Server
 

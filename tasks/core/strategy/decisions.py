@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy import rules as strategy
 from tasks.core.strategy.events import event
 from tasks.core.strategy.rules import EXPOSURES, NEUTRAL, NUMBERS, WEAK_REGIMES

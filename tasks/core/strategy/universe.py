@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from tasks.core.records.refs import StockDay
+from tasks.core.records.market import StockDay
 
 Tier = Literal["large", "mid_large", "mid", "small_mid"]
 Group = Literal["long_us", "inverse_us", "short_kospi", "leveraged_kospi"]

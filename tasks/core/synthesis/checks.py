@@ -16,7 +16,7 @@ from tasks.core.kinds import KINDS, kind
 from tasks.core.kinds.base import Kind, Scene, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS
 from tasks.core.kinds.scenes import HELD_TEMPLATES
-from tasks.core.records.refs import Facts
+from tasks.core.records.facts import Facts
 from tasks.core.strategy.decisions import DECISIONS, known_numbers, settled
 from tasks.core.strategy.rules import NUMBERS, regime_of
 from tasks.core.strategy.universe import names

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
+from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import read_snapshots
-from tasks.core.records.refs import Snapshot
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.synthesis.reading import Reading, read_question
 

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.core.kinds.base import Language
 from tasks.core.kinds.grading import PROSE_KEYS, grounds_claimed, regimes_told, without_names
 from tasks.core.kinds.lexicon import MARKET, printed
-from tasks.core.records.refs import StockFacts
+from tasks.core.records.facts import StockFacts
 from tasks.core.strategy.decisions import known_numbers
 from tasks.core.strategy.rules import (
     EXPOSURES,

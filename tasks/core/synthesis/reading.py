@@ -11,7 +11,7 @@ from functools import cache
 from tasks.core.kinds import lexicon
 from tasks.core.kinds.base import Language
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS, Label
-from tasks.core.records.refs import Facts, StockFacts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.events import events
 from tasks.core.strategy.rules import REGIMES
 

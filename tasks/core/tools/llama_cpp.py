@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.tools.source import VERSION, fetch_source, unpack_source
 
 _CONVERTER = "convert_hf_to_gguf.py"

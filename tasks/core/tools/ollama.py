@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import run_child
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.tools.source import fetch_source, unpack_source
 
 VERSION = "0.17.4"

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from tasks.core.errors import WorkError
 from tasks.core.files.digests import digest_file
 from tasks.core.processes.child import run_child
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 
 VERSION = "0.3.36"
 """Version of the llama-cpp-python source package."""

@@ -1,5 +1,5 @@
 """`python -m tasks.core.training SPEC`: one stage in a process of its own. SPEC is a
-records.TrainingSpec as JSON.
+spec.TrainingSpec as JSON.
 
 With a second file, a list of trials.Trial as JSON, nothing but these are run: one JSON object a
 trial on stdout.
@@ -41,11 +41,10 @@ if (
 
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.processes.child import become, start_over  # noqa: E402
-from tasks.core.records.refs import TrainingSpec  # noqa: E402
 from tasks.core.training.hardware import ranks  # noqa: E402
 from tasks.core.training.processes.full_card import CardFull  # noqa: E402
 from tasks.core.training.processes.launcher import AGAIN, launch  # noqa: E402
-from tasks.core.training.spec import settings_of  # noqa: E402
+from tasks.core.training.spec import TrainingSpec, settings_of  # noqa: E402
 from tasks.core.training.stage import backend_of, cards_for, train  # noqa: E402
 from tasks.core.training.trials import Trial, run_trials  # noqa: E402
 

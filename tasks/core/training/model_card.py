@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.training.checks.report import Check, cells
+from tasks.core.training.spec import TrainingSpec
 
 _FRONT = """\
 ---

@@ -1,13 +1,14 @@
 """What a training process is told: a stage's settings and the folders that it reads."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from tasks.core.chain.steps import STAGES
 from tasks.core.errors import RequestError
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Settings, Stage, Stage3, Training
 
 ROWS = {
@@ -16,6 +17,28 @@ ROWS = {
     "stage3": ("pairs", "pairs.jsonl"),
 }
 """The step whose file holds a stage's rows."""
+
+UNFINISHED = ("checkpoints", "tokens")
+"""Folders of a stage that is not done: the checkpoints it goes on from, and its rows as tokens."""
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """All that one training process needs.
+
+    It is written as JSON, so that the process can run alone on a GPU machine.
+    """
+
+    stage: Literal["stage1", "stage2", "stage3"]
+    method: Literal["sft", "dpo"]
+    base: str  # folder of the base model with its tokenizer
+    start: str | None  # adapter folder to continue; None starts a new adapter
+    # rows.parquet / rows.jsonl with `messages`, or pairs.jsonl with `prompt`, `chosen`, `rejected`
+    rows: str
+    # folder that becomes the adapter; UNFINISHED's folders live in it until the stage ends
+    out: str
+    training: dict[str, Any]  # settings.Training as a dict
+    schedule: dict[str, Any]  # settings.Stage or settings.PreferenceStage as a dict
 
 
 def training_spec(

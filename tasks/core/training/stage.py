@@ -15,7 +15,6 @@ from tasks.core.chain.steps import STAGE_VERSION
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_files
 from tasks.core.files.json_files import write_json
-from tasks.core.records.refs import UNFINISHED, TrainingSpec
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
@@ -49,7 +48,7 @@ from tasks.core.training.processes.full_card import (
 )
 from tasks.core.training.rows.encoding import encode_once
 from tasks.core.training.rows.selection import Rows, read_rows, select
-from tasks.core.training.spec import settings_of
+from tasks.core.training.spec import UNFINISHED, TrainingSpec, settings_of
 from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.watch.health import (
     AsAskedNow,

@@ -18,7 +18,6 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.backends.engine import EngineDPO, OnEngine
 from tasks.core.training.backends.trl import Sealed, SealedDPO
@@ -29,6 +28,7 @@ from tasks.core.training.policy.model import load_tokenizer, lora_weights, read_
 from tasks.core.training.processes.full_card import Try, is_full
 from tasks.core.training.rows.sample import sample
 from tasks.core.training.rows.selection import Rows, select
+from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import machine_for, make_trainer, plan_for
 
 _HELD_OUT = 32  # rows of the eval loss

@@ -13,7 +13,6 @@ import transformers
 from transformers import AutoConfig, PreTrainedConfig
 
 from tasks.core.errors import RequestError
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.backends.choice import choose_backend
 from tasks.core.training.hardware.datasheets import KERNEL_START, Card, timed_as
@@ -24,7 +23,7 @@ from tasks.core.training.policy.model import load_tokenizer
 from tasks.core.training.rows.sample import sample
 from tasks.core.training.rows.selection import held_out, select
 from tasks.core.training.rows.sequences import apart
-from tasks.core.training.spec import settings_of
+from tasks.core.training.spec import TrainingSpec, settings_of
 
 _ROWS_LOOKED_AT = 2_000
 _STEPS_ASSUMED = 64

@@ -19,11 +19,11 @@ import torch
 
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import write_json
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.planning.planner import NothingFits, Plan
 from tasks.core.training.rows.selection import Rows, longest
 from tasks.core.training.rows.sequences import tokens_of
+from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.watch.telemetry import read_telemetry
 
 TRIES = "tries.json"

@@ -8,10 +8,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from tasks.core.records.refs import TrainingSpec
 from tasks.core.settings.tree import Training
 from tasks.core.training.rows.encoding import encode_rows
 from tasks.core.training.rows.selection import read_rows
+from tasks.core.training.spec import TrainingSpec
 
 
 def sample(
