@@ -1,0 +1,60 @@
+"""A model as one quantized GGUF, by the same three functions that the release's steps call.
+
+Reads a base model's folder and an adapter's folder; writes model.gguf. The chain serves two models
+besides the one that it releases: the untrained base, which the release is compared with, and the
+Stage 2 model, whose mistakes Stage 3 learns from.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.core.records.refs import Progress
+from tasks.core.release.gguf import convert
+from tasks.core.release.merge import merge
+from tasks.core.release.quantize import quantize
+from tasks.core.tools import LlamaCpp
+
+_SCRATCH = "making"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base model's folder, and the folder of the adapter that was trained on it, if any."""
+
+    base: Path
+    adapter: Path | None = None
+
+
+def build_gguf(
+    model: Model, quantization: str, llama: LlamaCpp, out: Path, progress: Progress
+) -> dict[str, Any]:
+    """Writes out/model.gguf and returns its metrics; `progress` runs from 0 to 1 for each part.
+
+    A finished model.gguf is taken as it is. Everything else is made in a scratch folder inside
+    `out`, which is gone afterwards, and which is emptied first if an interrupted attempt left it.
+    Raises WorkError.
+    """
+    target = out / "model.gguf"
+    scratch = out / _SCRATCH
+    shutil.rmtree(scratch, ignore_errors=True)
+    if target.exists():
+        return {"quantization": quantization, "bytes": target.stat().st_size}
+    scratch.mkdir()
+    whole = _merged(model, scratch, progress)
+    convert(whole, llama, scratch, progress)
+    metrics = quantize(scratch / "model-f16.gguf", quantization, llama, scratch, progress)
+    (scratch / "model.gguf").replace(target)
+    shutil.rmtree(scratch)
+    return metrics
+
+
+def _merged(model: Model, scratch: Path, progress: Progress) -> Path:
+    """The folder of the model with its adapter folded in: the base's own if there is none."""
+    if model.adapter is None:
+        return model.base
+    merged = scratch / "merged"
+    merged.mkdir()
+    merge(model.base, model.adapter, merged, progress)
+    return merged
