@@ -94,7 +94,7 @@ def chat(tag: Tag = None) -> None:
 
 def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> None:
     """The kind's JSON Schema, for Ollama's `format` or an OpenAI-style `response_format`."""
-    from tasks.core.kinds import kind as kind_named
+    from tasks.core.kinds import kind_named
 
     print_json(kind_named(kind).schema)
 

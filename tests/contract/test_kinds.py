@@ -11,7 +11,7 @@ from random import Random
 import jsonschema_rs
 import pytest
 
-from tasks.core.kinds import KINDS, kind, regime_classification
+from tasks.core.kinds import KINDS, kind_named, regime_classification
 from tasks.core.kinds.base import FLAWS, scene_from_dict, scene_to_dict, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS, to_text
 from tasks.core.kinds.scenes import HELD_TEMPLATES
@@ -206,6 +206,6 @@ def test_simulated_days_are_of_every_regime():
 
 def test_real_days_of_every_regime_come_up_equally_often(days):
     found = Counter(
-        scene.regime for scene in scenes_of(kind("risk_management"), days, "en", 400) if scene.date
+        scene.regime for scene in scenes_of(kind_named("risk_management"), days, "en", 400) if scene.date
     )
     assert set(found) == set(days.by_regime) and max(found.values()) < 2 * min(found.values())

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tasks.core.kinds import kind, lexicon
+from tasks.core.kinds import kind_named, lexicon
 from tasks.core.kinds.base import scene_from_dict, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS, to_text
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, STOCK, STOCK_WORDS, printed
@@ -121,7 +121,7 @@ def nudged(text, rng):
 
 
 def in_answers(row, rng) -> Iterator[Mutant]:
-    subject, answer = kind(row["metadata"]["kind"]), json.loads(row["messages"][2]["content"])
+    subject, answer = kind_named(row["metadata"]["kind"]), json.loads(row["messages"][2]["content"])
 
     def mutant(sort, path, new, how=""):
         told = changed(answer, path, new)
@@ -182,7 +182,7 @@ def in_text(text, path, mutant, row, rng) -> Iterator[Mutant]:
 
 def in_questions(row, rng) -> Iterator[Mutant]:
     scene, question = scene_from_dict(row["metadata"]["scene"]), row["messages"][1]["content"]
-    subject, answer = kind(scene.kind), row["messages"][2]["content"]
+    subject, answer = kind_named(scene.kind), row["messages"][2]["content"]
 
     def mutant(sort, what, old, new, facts=None):
         """The question with one text replaced; with changed facts it is true if they lead to the

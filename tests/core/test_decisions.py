@@ -5,9 +5,9 @@ import pytest
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy import decisions
 from tasks.core.strategy.decisions import Choice, settled
-from tasks.core.strategy.events import event
+from tasks.core.strategy.events import event_named
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
-from tasks.core.strategy.universe import etf, etfs, stocks
+from tasks.core.strategy.universe import etfs, find_etf, stocks
 
 DAYS = {
     "BEAR": (-3.2, 18.0, -7.5, 31.0),
@@ -109,7 +109,7 @@ def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
     )
     group = "short_kospi" if bearish else "leveraged_kospi"
     assert all(
-        etf(ticker).group == group for ticker in (told["ticker"].value, *told["ticker"].others)
+        find_etf(ticker).group == group for ticker in (told["ticker"].value, *told["ticker"].others)
     )
     other = funds("leveraged_kospi" if bearish else "short_kospi")[0].ticker
     assert not told["ticker"].allows(other)
@@ -127,11 +127,11 @@ def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
 )
 def test_gains_are_bought_only_in_a_strong_regime(name, regime, action):
     told = decisions.sector_analysis(facts_of(regime, lines_of(4), {"event": name}))
-    assert (told["action"], told["direction"]) == (action, event(name).direction)
+    assert (told["action"], told["direction"]) == (action, event_named(name).direction)
 
 
 def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
-    found = event("memory_price_up")
+    found = event_named("memory_price_up")
     lines = [StockFacts(known.ticker) for known in stocks()]
     told = decisions.sector_analysis(facts_of("MILD_BULL", lines, {"event": found.name}))
     impacts = {entry["ticker"]: entry["impact"] for entry in told["affected_stocks"]}

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.graded import graded_answer, make_question, own_question, show
-from tasks.core.kinds import KINDS, kind
+from tasks.core.kinds import KINDS, kind_named
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.market.snapshots import build_market
 from tasks.core.records.market_days import read_snapshots
@@ -42,11 +42,11 @@ def test_the_right_answer_is_shown_with_full_marks(endpoint, part, name):  # noq
     assert json.loads(json.dumps(answer)) == answer
     assert answer["reply"] == answer["reference"] == json.loads(question.reference)
     assert answer["grade"]["score"] == 1 and answer["measures"]["schema_valid"] == 1
-    assert endpoint.asked[0]["response_format"]["json_schema"]["schema"] == kind(name).schema
+    assert endpoint.asked[0]["response_format"]["json_schema"]["schema"] == kind_named(name).schema
     text = printed(answer)
     assert "grade 1.00" in text and "✓ schema" in text and "✓ grounded" in text and "✗" not in text
     assert f"{name}, {question.date}" in text and all(
-        f'"{key}"' in text for key in kind(name).schema["required"]
+        f'"{key}"' in text for key in kind_named(name).schema["required"]
     )
 
 
@@ -77,7 +77,7 @@ def test_a_users_own_question_is_bound_to_the_schema_and_not_graded(endpoint):  
     assert "grade" not in printed(answer)
     assert (
         endpoint.asked[0]["response_format"]["json_schema"]["schema"]
-        == kind("regime_classification").schema
+        == kind_named("regime_classification").schema
     )
 
 

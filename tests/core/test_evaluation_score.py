@@ -11,7 +11,7 @@ from tasks.core.evaluation.questions import build_questions, read_questions
 from tasks.core.evaluation.report import compare, read_scores, write_report
 from tasks.core.evaluation.score import judge, score
 from tasks.core.evaluation.statistics import estimate, percentile
-from tasks.core.kinds import KINDS, kind
+from tasks.core.kinds import KINDS, kind_named
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.market.snapshots import build_market
@@ -81,7 +81,7 @@ def test_questions_are_of_held_out_days_and_templates(questions, market):
     last_training_day = read_snapshots(market / "train")[-1].date
     for question in questions:
         assert question.date > last_training_day
-        templates = len(kind(question.kind).templates(question.language))
+        templates = len(kind_named(question.kind).templates(question.language))
         assert question.scene["template"] >= templates - HELD_TEMPLATES
         assert not set(NUMBERS) & set(question.scene["simulated"])
     prompts = [question.messages[-1]["content"] for question in questions]

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.questions import build_questions
-from tasks.core.kinds import kind
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict
 from tasks.core.kinds.grading import to_text
 from tasks.core.market.demo import ensure_demo_market
@@ -96,7 +96,7 @@ def test_a_held_out_template_is_found_in_other_words_numbers_and_layout(made, tm
     with pytest.raises(
         WorkError, match=r"rows, 1 is worded as a question of the evaluation \(rows.jsonl, line 8\)"
     ):
-        proven(made, planted(made, tmp_path, kind(scene.kind).ask(held, Random(1))))
+        proven(made, planted(made, tmp_path, kind_named(scene.kind).ask(held, Random(1))))
 
 
 def test_a_held_out_days_numbers_without_its_date_are_found(made, tmp_path):
@@ -109,7 +109,7 @@ def test_a_held_out_days_numbers_without_its_date_are_found(made, tmp_path):
     }
     copied = replace(scene, facts=replace(scene.facts, numbers={**scene.facts.numbers, **market}))
     with pytest.raises(WorkError, match="1 says a held-out day's four numbers"):
-        proven(made, planted(made, tmp_path, kind(scene.kind).ask(copied, Random(1))))
+        proven(made, planted(made, tmp_path, kind_named(scene.kind).ask(copied, Random(1))))
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,10 @@ def test_an_evaluations_answers_are_true_of_their_own_questions(made):
     for question in questions(made):
         scene = scene_from_dict(question["scene"])
         assert (
-            to_text(kind(question["kind"]).answer(scene, Random(scene.seed)))
+            to_text(kind_named(question["kind"]).answer(scene, Random(scene.seed)))
             == question["reference"]
         )
         assert (
-            kind(question["kind"]).ask(scene, Random(scene.seed))
+            kind_named(question["kind"]).ask(scene, Random(scene.seed))
             == question["messages"][1]["content"]
         )

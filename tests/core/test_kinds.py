@@ -10,7 +10,7 @@ from tasks.core.errors import RequestError
 from tasks.core.kinds import (
     full_analysis,
     fx_impact,
-    kind,
+    kind_named,
     opening_momentum,
     overnight_gap,
     regime_classification,
@@ -257,4 +257,4 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
     with pytest.raises(
         RequestError, match=r"no kind 'regime'\. Kinds: full_analysis, regime_classification"
     ):
-        kind("regime")
+        kind_named("regime")

@@ -46,7 +46,7 @@ def test_it_is_marked_as_generated(folder):
 def test_codes_are_the_universe_and_rows_are_sound(folder):
     for file in market_files(folder):
         for row in parquet.read_table(file).to_pylist():
-            assert universe.stock(row["ticker"]) is not None
+            assert universe.find_stock(row["ticker"]) is not None
             if row["volume"]:
                 assert (
                     row["low"]

@@ -12,7 +12,7 @@ from tasks.core.errors import WorkError
 from tasks.core.kinds import (
     KINDS,
     intraday_rebalancing,
-    kind,
+    kind_named,
     opening_momentum,
     regime_classification,
     sector_analysis,
@@ -21,7 +21,7 @@ from tasks.core.kinds.base import Scene
 from tasks.core.kinds.scenes import Draw, draw_scene
 from tasks.core.settings.tree import Pairs, Synthesis
 from tasks.core.strategy.rules import NUMBERS
-from tasks.core.strategy.universe import etfs, stock
+from tasks.core.strategy.universe import etfs, get_stock
 from tasks.core.synthesis.checks import Failure, check_row, check_rows
 from tasks.core.synthesis.generate import synthesize
 from tasks.core.synthesis.pairs import build_pairs
@@ -145,14 +145,14 @@ def test_what_a_macro_file_gives_is_not_simulated_on_that_day():
     days = replace(days, macro=macro)
     seen = set()
     for seed in range(40):
-        scene = draw_scene(kind("overnight_gap"), days, Draw("en"), Random(seed))
+        scene = draw_scene(kind_named("overnight_gap"), days, Draw("en"), Random(seed))
         assert scene.facts.numbers["vix"] == 21.4 and "vix" not in scene.simulated
         assert "us_return_pct" in scene.simulated
         seen.add(scene.facts.numbers.get("usdkrw"))
         assert (
             "vix"
             in draw_scene(
-                kind("overnight_gap"), days, Draw("en", real=False), Random(seed)
+                kind_named("overnight_gap"), days, Draw("en", real=False), Random(seed)
             ).simulated
         )
     assert seen == {None, 1301.2}
@@ -179,7 +179,7 @@ def test_tier_beta_and_us_correlation_say_whether_they_were_measured():
     ):
         assert scene(measured, of_kind).origins == dict.fromkeys(names, "measured")
         assert scene(table, of_kind).origins == dict.fromkeys(names, "table")
-    assert scene(mixed, kind("full_analysis")).origins == {"beta": "measured and table"}
+    assert scene(mixed, kind_named("full_analysis")).origins == {"beta": "measured and table"}
     assert {line.numbers["beta"] for line in scene(measured, sector_analysis).facts.stocks} == {
         0.78
     }
@@ -188,8 +188,8 @@ def test_tier_beta_and_us_correlation_say_whether_they_were_measured():
     } == {("high", "mid")}
     for line in scene(table, opening_momentum).facts.stocks:
         assert line.words == {
-            "us_correlation": stock(line.ticker).us_correlation,
-            "tier": stock(line.ticker).tier,
+            "us_correlation": get_stock(line.ticker).us_correlation,
+            "tier": get_stock(line.ticker).tier,
         }
 
 
@@ -199,7 +199,7 @@ def test_a_valuation_that_means_nothing_is_not_printed():
         date: [replace(line, per=0.5, pbr=50.0) for line in lines]
         for date, lines in days.stocks.items()
     }
-    scene = draw_scene(kind("full_analysis"), replace(days, stocks=odd), Draw("en"), Random(1))
+    scene = draw_scene(kind_named("full_analysis"), replace(days, stocks=odd), Draw("en"), Random(1))
     assert all(set(line.numbers) == {"beta"} for line in scene.facts.stocks)
 
 

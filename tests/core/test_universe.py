@@ -90,12 +90,12 @@ def test_values_of_the_columns():
 
 
 def test_lookup():
-    samsung = universe.stock("005930")
+    samsung = universe.find_stock("005930")
     assert samsung is not None and samsung.name_ko == "삼성전자" and samsung.tier == "large"
     assert universe.names("005930") == ("삼성전자", "Samsung Electronics")
     assert universe.names("035420") == ("NAVER",)
     assert universe.names("114800") == ("KODEX 인버스",)
-    assert universe.stock("999999") is None and universe.names("999999") == ()
+    assert universe.find_stock("999999") is None and universe.names("999999") == ()
 
 
 def day(ticker: str, **facts) -> StockDay:
@@ -119,7 +119,7 @@ def test_the_days_market_cap_decides_the_tier(cap, tier):
 
 
 def test_without_measured_values_the_table_answers():
-    samsung = universe.stock("005930")
+    samsung = universe.find_stock("005930")
     assert universe.tier_of(day("005930")) == ("large", "table")
     assert universe.beta_of(day("005930")) == (samsung.beta, "table")
     assert universe.us_correlation_of(day("005930")) == (samsung.us_correlation, "table")

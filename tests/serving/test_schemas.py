@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.kinds import KINDS
-from tasks.core.kinds import kind as subject
+from tasks.core.kinds import kind_named as subject
 from tasks.core.serving.servers import open_server
 from tests.serving.conftest import silent
 from tests.serving.sampling import demo_days, sample, sampling_modelfile

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.core.chain.steps import chain
 from tasks.core.errors import RequestError
-from tasks.core.kinds import kind
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, scene_from_dict
 from tasks.core.settings.tree import Pairs, Settings, Stages
 from tasks.core.synthesis.pairs import build_pairs, wanted_rejects
@@ -30,7 +30,7 @@ def wrong(row, number):
     """A badly wrong reply with one flaw or more; every third is no JSON at all."""
     if number % 3 == 0:
         return f"I would rather hold cash. {number}"
-    known, scene = kind(row["metadata"]["kind"]), scene_from_dict(row["metadata"]["scene"])
+    known, scene = kind_named(row["metadata"]["kind"]), scene_from_dict(row["metadata"]["scene"])
     reply, rng = row["messages"][2]["content"], Random(number)
     for how in ("strategy_violation", "hallucination"):
         reply = known.spoil(scene, json.loads(reply), how, rng)

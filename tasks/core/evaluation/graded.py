@@ -19,7 +19,7 @@ from tasks.core.errors import RequestError
 from tasks.core.evaluation.answer import Options, ask
 from tasks.core.evaluation.questions import Question, question_of
 from tasks.core.evaluation.score import judge, parse
-from tasks.core.kinds import kind as kind_named
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Language, scene_from_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
 

@@ -14,7 +14,7 @@ from tasks.core.evaluation.answer import Reply
 from tasks.core.evaluation.questions import Question
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.files.digests import digest_value
-from tasks.core.kinds import kind
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Grade, scene_from_dict
 from tasks.core.strategy import universe
 
@@ -78,7 +78,7 @@ def score(questions: list[Question], replies: list[Reply]) -> dict[str, Any]:
 def judge(question: Question, text: str) -> dict[str, float | None]:
     """Every measure of one reply, 0..1; None where the question does not ask for it."""
     reply, reference = parse(text), parse(question.reference)
-    subject, scene = kind(question.kind), scene_from_dict(question.scene)
+    subject, scene = kind_named(question.kind), scene_from_dict(question.scene)
     grade, best = subject.grade(scene, text), subject.grade(scene, question.reference)
     return {
         "valid_json": float(reply is not None),

@@ -33,7 +33,7 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def kind(name: str) -> Kind:
+def kind_named(name: str) -> Kind:
     """The kind of this name. Raises RequestError for another."""
     for known in KINDS:
         if known.name == name:

@@ -20,9 +20,9 @@ from tasks.core.kinds.simulate import (
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.records.market_days import read_macro, read_snapshots, read_stocks
-from tasks.core.strategy.events import event, events
+from tasks.core.strategy.events import event_named, events
 from tasks.core.strategy.rules import NUMBERS, REGIMES, SHOCKS, regime_of
-from tasks.core.strategy.universe import beta_of, etfs, stock, tier_of, us_correlation_of
+from tasks.core.strategy.universe import beta_of, etfs, get_stock, tier_of, us_correlation_of
 
 Split = Literal["train", "evaluate"]
 HELD_TEMPLATES = 2
@@ -175,8 +175,8 @@ def _chosen(
     """
     if "event" not in words:
         return rng.sample(traded, number)
-    moves = event(words["event"]).impact_on
-    moved = [day for day in traded if moves(stock(day.ticker).sector)]
+    moves = event_named(words["event"]).impact_on
+    moved = [day for day in traded if moves(get_stock(day.ticker).sector)]
     picked = rng.sample(moved, min(len(moved), max(1, number // 2)))
     rest = [day for day in traded if day not in picked]
     picked += rng.sample(rest, number - len(picked))

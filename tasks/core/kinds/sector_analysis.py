@@ -10,8 +10,8 @@ from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
 from tasks.core.strategy import decisions
-from tasks.core.strategy.events import event, events
-from tasks.core.strategy.universe import sectors, stock
+from tasks.core.strategy.events import event_named, events
+from tasks.core.strategy.universe import get_stock, sectors
 
 name = "sector_analysis"
 share = 0.08
@@ -161,7 +161,7 @@ def _written(
     told = wording.named(decisions.settled(decision), language)
     betas = {line.ticker: line.numbers["beta"] for line in scene.facts.stocks}
     for entry in told["affected_stocks"]:
-        called = _called(stock(entry["ticker"]).sector, language)
+        called = _called(get_stock(entry["ticker"]).sector, language)
         beta = f"{betas[entry['ticker']]:.2f}"
         text_of = rng.choice(_IMPACTS[language][entry["impact"]])
         entry["reason"] = text_of.format(
@@ -196,7 +196,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         for entry in wrong["affected_stocks"]:
             entry["impact"] = turned[entry["impact"]]
         wrong["action"] = (
-            "ADD" if event(scene.facts.words["event"]).direction == "NEGATIVE" else "REDUCE"
+            "ADD" if event_named(scene.facts.words["event"]).direction == "NEGATIVE" else "REDUCE"
         )
         return _written(scene, rng, wrong)
 

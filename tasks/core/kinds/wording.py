@@ -11,7 +11,7 @@ from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.decisions import known_numbers
-from tasks.core.strategy.events import event
+from tasks.core.strategy.events import event_named
 from tasks.core.strategy.rules import (
     EXPOSURES,
     NUMBERS,
@@ -30,7 +30,7 @@ TEXT_LIMIT = 400
 def ask(scene: Scene, templates: tuple[str, ...]) -> str:
     """The scene's template with its blanks filled: {day}, {market}, {stocks}, {event}, {shock}."""
     words = scene.facts.words
-    found = event(words["event"]) if "event" in words else None
+    found = event_named(words["event"]) if "event" in words else None
     return templates[scene.template].format(
         day=scene.date or {"ko": "오늘", "en": "today"}[scene.language],
         market=market_block(scene),

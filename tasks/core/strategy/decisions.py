@@ -12,9 +12,9 @@ from typing import Any
 
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy import rules as strategy
-from tasks.core.strategy.events import event
+from tasks.core.strategy.events import event_named
 from tasks.core.strategy.rules import EXPOSURES, NEUTRAL, NUMBERS, WEAK_REGIMES
-from tasks.core.strategy.universe import etf, etfs, stock
+from tasks.core.strategy.universe import etfs, find_etf, find_stock, get_stock
 
 Decision = dict[str, Any]
 
@@ -145,7 +145,7 @@ def overnight_gap(facts: Facts, regime: str | None = None) -> Decision:
     offered = [
         line.ticker
         for line in facts.stocks
-        if (found := etf(line.ticker)) and found.group == wanted
+        if (found := find_etf(line.ticker)) and found.group == wanted
     ]
     size = Choice(
         strategy.overnight_pct(facts.numbers["us_return_pct"], facts.numbers["vix"]),
@@ -166,11 +166,11 @@ def sector_analysis(facts: Facts, regime: str | None = None) -> Decision:
     """Which of the offered stocks an event moves, and what to do: gains are bought only in a strong
     regime.
     """
-    regime, found = regime or regime_of(facts), event(facts.words["event"])
+    regime, found = regime or regime_of(facts), event_named(facts.words["event"])
     moved = [
-        (line.ticker, found.impact_on(stock(line.ticker).sector))
+        (line.ticker, found.impact_on(get_stock(line.ticker).sector))
         for line in facts.stocks
-        if stock(line.ticker)
+        if find_stock(line.ticker)
     ]
     act = {"NEGATIVE": "REDUCE", "POSITIVE": "HOLD" if regime in WEAK_REGIMES else "ADD"}
     return {
@@ -246,8 +246,8 @@ def _opening(line: StockFacts) -> dict[str, Any]:
 
 def fx_impact(facts: Facts, regime: str | None = None) -> Decision:
     direction = strategy.won_direction(facts.numbers["usdkrw_change_pct"])
-    abroad = [line.ticker for line in facts.stocks if stock(line.ticker).exporter]
-    at_home = [line.ticker for line in facts.stocks if not stock(line.ticker).exporter]
+    abroad = [line.ticker for line in facts.stocks if get_stock(line.ticker).exporter]
+    at_home = [line.ticker for line in facts.stocks if not get_stock(line.ticker).exporter]
     gains, loses, action = {
         "WON_WEAK": (abroad, at_home, "TILT_TO_EXPORTERS"),
         "WON_STRONG": (at_home, abroad, "TILT_TO_DOMESTIC"),

@@ -38,7 +38,7 @@ def events() -> tuple[Event, ...]:
 
 
 @cache
-def event(name: str) -> Event:
+def event_named(name: str) -> Event:
     """The event of this name; KeyError for another."""
     return {found.name: found for found in events()}[name]
 

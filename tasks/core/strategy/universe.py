@@ -97,12 +97,17 @@ def sectors() -> tuple[Sector, ...]:
     )
 
 
-def stock(ticker: str) -> Stock | None:
+def find_stock(ticker: str) -> Stock | None:
     """The stock with this six-character code, or None."""
     return _stocks_by_ticker().get(ticker)
 
 
-def etf(ticker: str) -> Etf | None:
+def get_stock(ticker: str) -> Stock:
+    """The stock with this six-character code. Raises KeyError for a code outside the universe."""
+    return _stocks_by_ticker()[ticker]
+
+
+def find_etf(ticker: str) -> Etf | None:
     """The ETF with this six-character code, or None."""
     return next((found for found in etfs() if found.ticker == ticker), None)
 
@@ -124,7 +129,7 @@ def tier_of(day: StockDay) -> tuple[Tier, Origin] | None:
         return next(
             (tier for tier, (low, _) in TIERS.items() if day.market_cap >= low), "small_mid"
         ), "measured"
-    shipped = stock(day.ticker)
+    shipped = find_stock(day.ticker)
     return (shipped.tier, "table") if shipped else None
 
 
@@ -132,7 +137,7 @@ def beta_of(day: StockDay) -> tuple[float, Origin] | None:
     """The beta measured up to that day, else the table's; None where neither knows it."""
     if day.beta is not None:
         return day.beta, "measured"
-    shipped = stock(day.ticker)
+    shipped = find_stock(day.ticker)
     return (shipped.beta, "table") if shipped else None
 
 
@@ -148,7 +153,7 @@ def us_correlation_of(day: StockDay) -> tuple[Level, Origin] | None:
         return next(
             level for level, least in US_LEVELS.items() if day.us_correlation >= least
         ), "measured"
-    shipped = stock(day.ticker)
+    shipped = find_stock(day.ticker)
     return (shipped.us_correlation, "table") if shipped else None
 
 

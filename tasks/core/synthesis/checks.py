@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.kinds import KINDS, kind
+from tasks.core.kinds import KINDS, kind_named
 from tasks.core.kinds.base import Kind, Scene, system_prompt
 from tasks.core.kinds.grading import PROSE_KEYS
 from tasks.core.kinds.scenes import HELD_TEMPLATES
@@ -98,7 +98,7 @@ def _texts(row: dict[str, Any]) -> tuple[str, str, str] | None:
 
 def _subject(reply: str, name: str | None) -> Kind | None:
     """The kind that the row says, else the one whose keys the answer has."""
-    return kind(name) if name in DECISIONS else kind_of_reply(reply)
+    return kind_named(name) if name in DECISIONS else kind_of_reply(reply)
 
 
 def kind_of_reply(reply: str) -> Kind | None:

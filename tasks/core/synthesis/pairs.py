@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import write_json
-from tasks.core.kinds import kind
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_rows
@@ -89,7 +89,7 @@ def _model_pair(rows: list[str], reject: Reject) -> dict[str, Any]:
 
 def _pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
     messages, metadata = row["messages"], row["metadata"]
-    known, scene = kind(metadata["kind"]), scene_from_dict(metadata["scene"])
+    known, scene = kind_named(metadata["kind"]), scene_from_dict(metadata["scene"])
     right = json.loads(messages[2]["content"])
     for _ in range(_DRAWS):
         wrong = known.spoil(scene, right, flaw, rng)

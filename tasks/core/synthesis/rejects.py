@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.kinds import kind
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Flaw, scene_from_dict
 from tasks.core.synthesis.checks import MODEL_REJECT_SCORE
 from tasks.core.synthesis.guard import dates_in
@@ -84,7 +84,7 @@ def _sort_out(
             fates["of another day"] += 1  # which may be held out, and Stage 3 must not see it
             continue
         metadata = row["metadata"]
-        grade = kind(metadata["kind"]).grade(scene_from_dict(metadata["scene"]), reply)
+        grade = kind_named(metadata["kind"]).grade(scene_from_dict(metadata["scene"]), reply)
         if grade.score > MODEL_REJECT_SCORE:
             fates["right or nearly"] += 1
             continue
