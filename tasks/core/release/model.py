@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.records.refs import Progress
+from tasks.core.records.artifacts import Progress
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge
 from tasks.core.release.quantize import quantize
