@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState, set_seed
 
-from tasks.core.chain.steps import STAGE_VERSION
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_files
 from tasks.core.files.json_files import write_json
@@ -48,7 +47,7 @@ from tasks.core.training.processes.full_card import (
 )
 from tasks.core.training.rows.encoding import encode_once
 from tasks.core.training.rows.selection import Rows, read_rows, select
-from tasks.core.training.spec import UNFINISHED, TrainingSpec, settings_of
+from tasks.core.training.spec import STAGE_VERSION, UNFINISHED, TrainingSpec, settings_of
 from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact, problem_of
 from tasks.core.training.watch.health import (
     AsAskedNow,

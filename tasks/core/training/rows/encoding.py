@@ -19,11 +19,11 @@ import tokenizers
 import transformers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.core.chain.steps import STAGE_VERSION
 from tasks.core.errors import WorkError
 from tasks.core.files.digests import digest_value
 from tasks.core.training.hardware import ranks
 from tasks.core.training.rows.selection import IGNORED
+from tasks.core.training.spec import STAGE_VERSION
 from tasks.core.training.watch.checkpoints import problem_of, published
 
 log = logging.getLogger(__name__)
