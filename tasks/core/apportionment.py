@@ -9,14 +9,18 @@ _ROUNDING = 1e-9  # in floating point, 0.05 * 120 is 5.999…, and it counts as 
 
 
 def largest_remainder(total: int, shares: Mapping[Name, float]) -> dict[Name, int]:
-    """Integers that sum to `total`, in proportion to shares that sum to 1 (Hamilton's method).
+    """Integers that sum to `total`, in proportion to shares that sum to 1 (Hamilton's method)."""
+    return round_quotas(total, {name: total * share for name, share in shares.items()})
+
+
+def round_quotas(total: int, quotas: Mapping[Name, float]) -> dict[Name, int]:
+    """Integers that sum to `total`, as near as possible to quotas that sum to it.
 
     Each quota is rounded down; the largest remainders get what is left, the first of equal ones
     first.
     """
-    quotas = {name: total * share for name, share in shares.items()}
     seats = {name: int(quota + _ROUNDING) for name, quota in quotas.items()}
-    by_remainder = sorted(shares, key=lambda name: seats[name] - quotas[name])
+    by_remainder = sorted(quotas, key=lambda name: seats[name] - quotas[name])
     for name in by_remainder[: total - sum(seats.values())]:
         seats[name] += 1
     return seats
