@@ -14,7 +14,7 @@ from tasks.core.chain.adoption import figures
 from tasks.core.chain.produce import Job
 from tasks.core.chain.run import Run
 from tasks.core.files.json_files import write_json
-from tasks.core.processes.child import run_our_own
+from tasks.core.processes.child import run_kospilot_program
 from tasks.core.records.artifacts import Progress, Ref
 from tasks.core.serving.servers import free_card
 from tasks.core.training.spec import training_spec
@@ -57,7 +57,7 @@ def _train(job: Job) -> dict[str, Any]:
     # one training at a time on a machine, inside Prefect or out of it
     with job.run.store.locked("accelerator", "is taken by another run's training"):
         free_card(job.run.settings.release.name)
-        run_our_own(command, lambda line: _relay(line, job.progress))
+        run_kospilot_program(command, lambda line: _relay(line, job.progress))
     spec_file.unlink()
     return figures(job.out)
 

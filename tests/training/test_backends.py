@@ -177,7 +177,7 @@ def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkey
     monkeypatch.setattr(
         program, "backend_of", lambda spec: Backend("unsloth", "the test asks for it")
     )
-    monkeypatch.setattr(program, "become", lambda *told: sys.exit(str(told)))
+    monkeypatch.setattr(program, "exec_python", lambda *told: sys.exit(str(told)))
     with pytest.raises(
         SystemExit, match=rf"'-m', 'tasks.core.training.backends.unsloth', '{spec_file}'"
     ):

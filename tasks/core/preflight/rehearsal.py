@@ -18,7 +18,7 @@ from tasks.core.chain.steps import STAGES, chain
 from tasks.core.data.base_folder import base_config
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.files.json_files import write_json
-from tasks.core.processes.child import run_our_own
+from tasks.core.processes.child import run_kospilot_program
 from tasks.core.serving.servers import free_card
 from tasks.core.settings.tree import Settings
 from tasks.core.training.spec import ROWS, TrainingSpec, training_spec
@@ -103,4 +103,4 @@ def rehearse(
         files = [Path(scratch) / name for name in ("spec.json", "trials.json")]
         write_json(files[0], asdict(spec))
         write_json(files[1], trials)
-        run_our_own([sys.executable, "-m", "tasks.core.training", *files], hear)
+        run_kospilot_program([sys.executable, "-m", "tasks.core.training", *files], hear)

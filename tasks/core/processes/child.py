@@ -1,9 +1,9 @@
 """Child processes that never outlive us: their output is relayed line by line, and they end when we
 end.
 
-A child that inherited our stdout would keep it open after our death and hide it from whoever
-watches us, so output goes through a pipe; the kernel's parent-death signal ends the child even when
-we are killed outright (Linux).
+A child that inherited our stdout would keep it open after our death and hide our death from whoever
+watches us. So its output goes through a pipe, and the kernel's parent-death signal ends the child
+even when we are killed outright (Linux).
 """
 
 import contextlib
@@ -15,14 +15,15 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from tasks.core.errors import RequestError, WorkError
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-# containers often forbid bytecode: each child would compile torch's thousands of files again, 13 s
-# of two slow cores
+# Containers often forbid bytecode, and then each child would compile torch's thousands of files
+# again, which takes 13 s on two slow cores.
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+_TAIL_LINES = 40
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -38,54 +39,56 @@ def start_child(
     command: Sequence[str | Path],
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    **streams,
-) -> subprocess.Popen:
-    """Starts a command in a session of its own; it gets SIGTERM when the thread that started it
-    dies.
+    stdout: int | IO[str] = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+    """Starts a command in a session of its own; its errors go where its output goes.
+
+    The child gets SIGTERM when the thread that started it dies.
     """
     parent = os.getpid()
-    streams = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.STDOUT,
-        **streams,
-    }
     return subprocess.Popen(
         [str(part) for part in command],
         env={**os.environ, **_PYTHON, **(env or {})},
         cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         bufsize=1,
         start_new_session=True,
-        preexec_fn=lambda: die_with(parent),
-        **streams,
+        preexec_fn=lambda: end_with_parent(parent),
     )
 
 
-def die_with(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Lets the kernel end this process, with SIGTERM, when the thread of `parent` that started it
     dies.
     """
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the signal was set
-            os._exit(1)
+    if _libc is None:
+        return
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before the signal was set
+        os._exit(1)
 
 
-def stop_child(process: subprocess.Popen, patience_s: float = 20.0) -> None:
-    """Ends a child and its own children: SIGTERM, then SIGKILL when patience is over. Does nothing
-    to an ended one.
+def stop_child(process: subprocess.Popen[str], patience_s: float = 20.0) -> None:
+    """Ends a child and its own children: SIGTERM first, SIGKILL when the patience is over.
+
+    Nothing happens to a child that has ended.
     """
-    for sign, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, None)):
-        if process.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        try:
-            process.wait(wait_s)
-        except subprocess.TimeoutExpired:
-            continue
+    _end(process, signal.SIGTERM, patience_s)
+    _end(process, signal.SIGKILL, None)
+
+
+def _end(process: subprocess.Popen[str], sign: signal.Signals, patience_s: float | None) -> None:
+    """Sends the signal to the child's session and waits; None waits until the child has ended."""
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, sign)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience_s)
 
 
 def run_child(
@@ -94,57 +97,67 @@ def run_child(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> list[str]:
-    """Runs a command to its end and returns its last 40 lines. Raises ChildFailed with them if it
-    fails.
+    """Runs a command to its end and returns the last 40 lines that are not empty.
+
+    Raises ChildFailed with these lines if the command fails.
     """
     process = start_child(command, env, cwd)
-    tail: deque[str] = deque(maxlen=40)
+    assert process.stdout is not None, "start_child opens a pipe"
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
     try:
         for line in process.stdout:
-            line = line.rstrip("\n")  # a progress bar's frames, parted by \r, come as lines too
-            if line:
-                tail.append(line)
-                if on_line:
-                    on_line(line)
+            text = line.rstrip("\n")  # the frames of a progress bar, split by \r, are lines too
+            if not text:
+                continue
+            tail.append(text)
+            if on_line:
+                on_line(text)
         code = process.wait()
     finally:
         stop_child(process)
         process.stdout.close()
     if code:
-        raise ChildFailed(
-            f"{Path(str(command[0])).name} exited with {code}:\n" + "\n".join(tail), code
-        )
+        program = Path(str(command[0])).name
+        raise ChildFailed(f"{program} exited with {code}:\n" + "\n".join(tail), code)
     return list(tail)
 
 
-def run_our_own(command: Sequence[str | Path], on_line: Callable[[str], None]) -> None:
-    """Runs a program of ours, which says why it fails behind `error: ` and ends with 2 where the
-    request was wrong.
+def run_kospilot_program(command: Sequence[str | Path], on_line: Callable[[str], None]) -> None:
+    """Runs a program of kospilot's own and raises the error that the program reports.
 
-    Raises RequestError or WorkError with its words; with its last lines if it got to say none.
+    Such a program prints `error: ` and why it failed as its last words, and exits with 2 if the
+    request was wrong. Raises RequestError or WorkError with these words, or WorkError with the last
+    lines if the program reported none.
     """
     try:
         run_child(command, on_line)
     except ChildFailed as failed:
-        _, said, words = str(failed).rpartition("\nerror: ")
-        raise (RequestError if said and failed.code == 2 else WorkError)(words) from None
+        _, reported, words = str(failed).rpartition("\nerror: ")
+        if reported and failed.code == 2:
+            raise RequestError(words) from None
+        raise WorkError(words) from None
 
 
-def become(*arguments: str) -> NoReturn:
-    """Becomes a Python with these arguments: memory is given back, and whoever waits for us still
-    waits.
+def exec_python(*arguments: str) -> NoReturn:
+    """Replaces this process's program by a Python with these arguments.
+
+    The process stays the same, so whoever waits for it still waits; its memory is given back.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    for number in map(
-        int, os.listdir("/dev/fd")
-    ):  # a GPU's driver keeps memory for as long as its files are open
-        with contextlib.suppress(OSError):  # the list itself was read from one
-            if number > 2:
-                os.close(number)
+    _close_files()
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
+def _close_files() -> None:
+    """Closes all but the standard streams: a GPU's driver keeps memory while its files are open."""
+    for name in os.listdir("/dev/fd"):
+        number = int(name)
+        if number > 2:
+            with contextlib.suppress(OSError):  # the listing itself was read from one of them
+                os.close(number)
+
+
 def start_over() -> NoReturn:
-    """Becomes a new program with the same command."""
-    become(*sys.orig_argv[1:])
+    """Replaces this process's program by a new one with the same command."""
+    exec_python(*sys.orig_argv[1:])

@@ -1,4 +1,8 @@
-"""A server as a child process on a loopback port: started, waited for, stopped."""
+"""A server as a child process on a loopback port: it is started and waited for; `stop_child` ends
+it.
+
+Writes what the server prints into a log file.
+"""
 
 import socket
 import time
@@ -11,9 +15,11 @@ from tasks.core.processes.child import start_child, stop_child
 
 
 def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def start_server(
@@ -22,11 +28,11 @@ def start_server(
     log_file: Path,
     answers: Callable[[], bool],
     patience_s: float = 60,
-) -> Popen:
-    """Starts the server and returns when it answers. Raises WorkError with the end of its log if it
-    does not.
+) -> Popen[str]:
+    """Starts the server and returns when it answers.
 
-    The log file is named as the server is.
+    The log file is named as the server is. Raises WorkError with the end of the log if the server
+    does not answer in time.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("w", encoding="utf-8") as log:
@@ -37,12 +43,13 @@ def start_server(
             if answers():
                 return process
             time.sleep(0.05)
-        raise WorkError(f"{log_file.stem} did not start.\n{log_end(log_file)}")
+        raise WorkError(f"{log_file.stem} did not start.\n{log_tail(log_file)}")
     except BaseException:
         stop_child(process)
         raise
 
 
-def log_end(log_file: Path, lines: int = 5) -> str:
-    last = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-    return f"Last lines of {log_file}:\n" + "\n".join(last)
+def log_tail(log_file: Path, lines: int = 5) -> str:
+    """The last lines of a log file, under a heading that names the file."""
+    tail = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    return f"Last lines of {log_file}:\n" + "\n".join(tail)

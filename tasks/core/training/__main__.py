@@ -40,7 +40,7 @@ if (
     )  # large pages on a CPU: Linux clears them in half the time
 
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
-from tasks.core.processes.child import become, start_over  # noqa: E402
+from tasks.core.processes.child import exec_python, start_over  # noqa: E402
 from tasks.core.training.hardware import ranks  # noqa: E402
 from tasks.core.training.processes.full_card import CardFull  # noqa: E402
 from tasks.core.training.processes.launcher import AGAIN, launch  # noqa: E402
@@ -89,7 +89,7 @@ def _begin_again_with_unsloth() -> None:
     """Turns this process into one that imports Unsloth first: it replaces parts of what is imported
     here already.
     """
-    become("-m", "tasks.core.training.backends.unsloth", *sys.argv[1:])
+    exec_python("-m", "tasks.core.training.backends.unsloth", *sys.argv[1:])
 
 
 def _read_spec(arguments: list[str]) -> TrainingSpec:

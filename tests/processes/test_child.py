@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.processes.child import run_child, run_our_own, start_child, stop_child
+from tasks.core.processes.child import run_child, run_kospilot_program, start_child, stop_child
 
 
-def test_lines_are_relayed_and_a_bars_frames_are_lines():
+def test_lines_are_relayed_and_the_frames_of_a_bar_are_lines():
     lines = []
     run_child([sys.executable, "-c", "print('one'); print('10%\\r50%\\r100%')"], lines.append)
     assert lines == ["one", "10%", "50%", "100%"]
@@ -27,28 +27,25 @@ def test_a_library_is_compiled_once_and_not_in_each_child(monkeypatch):
 
 
 def test_a_failure_tells_the_code_and_the_last_lines():
+    code = "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)"
     with pytest.raises(WorkError, match=r"exited with 3:\ncannot open it"):
-        run_child(
-            [
-                sys.executable,
-                "-c",
-                "import sys; print('cannot open it', file=sys.stderr); sys.exit(3)",
-            ]
-        )
+        run_child([sys.executable, "-c", code])
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "error", "told"),
+    ("code", "output", "error", "message"),
     [
         (2, "a library: error: 3\nerror: No row fits.", RequestError, "No row fits."),
         (1, "words\nerror: The disk is full.", WorkError, "The disk is full."),
         (2, "a library: error: 3", WorkError, "sh exited with 2:\na library: error: 3"),
     ],
 )
-def test_a_program_of_ours_fails_with_its_own_words_and_as_what_it_says(code, said, error, told):
+def test_a_program_of_ours_fails_with_its_own_words_and_as_what_it_says(
+    code, output, error, message
+):
     with pytest.raises(error) as raised:
-        run_our_own(["sh", "-c", f"echo '{said}'; exit {code}"], print)
-    assert str(raised.value) == told
+        run_kospilot_program(["sh", "-c", f"echo '{output}'; exit {code}"], print)
+    assert str(raised.value) == message
 
 
 def test_an_error_in_the_relay_ends_the_child():
@@ -63,7 +60,11 @@ def test_an_error_in_the_relay_ends_the_child():
 
 
 def test_stopping_ends_grandchildren_too():
-    code = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+    code = (
+        "import subprocess\n"
+        "grandchild = subprocess.Popen(['sleep', '60'])\n"
+        "print(grandchild.pid, flush=True); grandchild.wait()"
+    )
     child = start_child([sys.executable, "-c", code])
     grandchild = psutil.Process(int(child.stdout.readline()))
     stop_child(child)
