@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, then renamed into it."""
+"""Files that appear whole or not at all: each is written beside its place, then renamed into it."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A neighbour to write to, which takes the place of `path` when the block ends without an error.
+    """Gives a neighbour to write to, which takes the place of `path` if the block ends well.
 
     Readers see the old file or the new one, never a part of it. An error removes the neighbour and
     leaves the old file as it was.
@@ -24,6 +24,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text whole or not at all."""
+    """Writes UTF-8 text, whole or not at all."""
     with replacing(path) as neighbour:
         neighbour.write_text(text, encoding="utf-8")

@@ -1,5 +1,7 @@
-"""Digests: of files, remembered by size and time so that large local files are read once, and of
-plain values.
+"""SHA-256 digests of files, folders and plain values.
+
+Reads the files. DigestMemory also keeps a JSON file of what it has digested, so that a large local
+file is read once.
 """
 
 import hashlib
@@ -7,56 +9,70 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.core.files.json_files import write_json
+from tasks.core.files.json_files import read_json, write_json
 
 
 def digest_file(path: Path) -> str:
-    """sha256 of a file's bytes, as hex."""
+    """The SHA-256 of a file's bytes, as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_files(folder: Path) -> dict[str, str]:
-    """sha256 of every file below a folder, hidden ones aside, by its path in it."""
+    """The SHA-256 of every file below a folder, by the file's path in it.
+
+    Hidden files, and files in hidden folders, are left out.
+    """
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    return {
-        name: digest_file(files[name])
-        for name in sorted(files)
-        if not name.startswith(".") and "/." not in name
-    }
+    digests = {}
+    for name, file in sorted(files.items()):
+        if not name.startswith(".") and "/." not in name:
+            digests[name] = digest_file(file)
+    return digests
 
 
 def digest_value(value: Any) -> str:
-    """sha256 of a value's canonical JSON, as hex."""
+    """The SHA-256 of a value's canonical JSON, as hex."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class DigestMemory:
-    """Digests of files outside the store. A file is read again only when its size or modification
-    time changed.
+    """Digests of files outside the store.
+
+    A file is read again only if its size or its modification time has changed.
     """
 
     def __init__(self, file: Path):
         self._file = file
+        # by path: size in bytes, modification time in ns, digest
+        self._known: dict[str, list[Any]]
         try:
-            self._known = json.loads(file.read_text(encoding="utf-8"))
+            self._known = read_json(file)
         except (OSError, ValueError):  # a lost or damaged memory costs one reading of the files
             self._known = {}
 
     def digest_of(self, path: Path) -> str:
-        """sha256 of a file, or of a folder's sorted (relative path, sha256)."""
+        """The SHA-256 of a file, or of a folder's sorted (relative path, SHA-256)."""
         if path.is_dir():
-            files = sorted(entry for entry in path.rglob("*") if entry.is_file())
-            return digest_value(
-                [[str(entry.relative_to(path)), self.digest_of(entry)] for entry in files]
-            )
-        name, stat = str(path.resolve()), path.stat()
+            return self._digest_of_folder(path)
+        name = str(path.resolve())
+        stat = path.stat()
+        state = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(name)
-        if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+        if known and known[:2] == state:
             return known[2]
-        self._known[name] = [stat.st_size, stat.st_mtime_ns, digest_file(path)]
-        return self._known[name][2]
+        digest = digest_file(path)
+        self._known[name] = [*state, digest]
+        return digest
 
     def save(self) -> None:
+        """Writes the memory for the next run."""
         write_json(self._file, self._known)
+
+    def _digest_of_folder(self, folder: Path) -> str:
+        digests = []
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                digests.append([str(file.relative_to(folder)), self.digest_of(file)])
+        return digest_value(digests)

@@ -1,4 +1,4 @@
-"""JSON documents and JSON Lines: one way to read and write each."""
+"""JSON documents and JSON Lines files: there is one way to read and to write each."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ class LineError(WorkError):
 
 
 def read_json(path: Path) -> Any:
-    """The document in a UTF-8 file. Raises OSError or ValueError if it cannot be read."""
+    """Returns the document in a UTF-8 file. Raises OSError or ValueError if it cannot be read."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -25,7 +25,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_lines(path: Path) -> Iterator[Any]:
-    """The values of a JSON Lines file, one at a time; empty lines are passed over.
+    """Yields the values of a JSON Lines file; empty lines are passed over.
 
     Raises LineError with the file and the line number if a line is not JSON.
     """
@@ -43,6 +43,6 @@ def _value(path: Path, number: int, line: str) -> Any:
 
 
 def write_lines(path: Path, values: Iterable[Any]) -> None:
-    """Writes one value a line, Korean text as it is, whole or not at all."""
+    """Writes one value a line, with Korean text as it is, whole or not at all."""
     lines = [json.dumps(value, ensure_ascii=False) + "\n" for value in values]
     write_text(path, "".join(lines))
