@@ -37,7 +37,7 @@ class Watched:
         self.said: list[tuple[int, str]] = []
         monkeypatch.setattr(health_module.time, "monotonic", lambda: self.now)
         warn = lambda step, text: self.said.append((step, text))  # noqa: E731
-        self.health = Health(("stage2", Stage2()), look(), lambda: self.positions, warn)
+        self.health = Health("stage2", Stage2(), look(), lambda: self.positions, warn)
         self.health.on_train_begin(None, None, None)
 
     def log(self, step: int, per_second: float = 1000, **logs) -> None:
@@ -84,7 +84,7 @@ def test_a_gradient_that_stays_high_is_told_once(watched):
         watched.log(step, grad_norm=6.0)
     ((step, text),) = watched.said
     assert step == 120
-    assert "norm is above 5 for 50 steps" in text
+    assert "norm has been above 5 for 50 steps" in text
 
 
 def test_a_speed_that_halves_is_told_but_no_single_slow_line(watched):

@@ -1,15 +1,16 @@
 """The model card of an adapter: what it is, how it was trained, what was checked, and what it is
 not good for.
 
-Reads the base's config.json and licence; writes README.md, with the loss picture beside it.
+Reads the base's config.json and licence; writes OUT/README.md, which shows the loss picture beside
+it.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tasks.core.training.checks.report import Check, cells
+from tasks.core.files.json_files import read_json
+from tasks.core.training.checks.report import COLUMNS, Check, cells
 from tasks.core.training.spec import TrainingSpec
 
 _FRONT = """\
@@ -20,31 +21,34 @@ tags: [lora, qlora, kospilot, finance, korean]
 ---"""
 _METHODS = {
     "sft": "Supervised fine-tuning (SFT): cross entropy on the answers.",
-    "dpo": "Direct preference optimization (DPO, sigmoid loss) on pairs of answers. The reference is the policy that"
-    " the stage started from.",
+    "dpo": "Direct preference optimization (DPO, sigmoid loss) on pairs of answers."
+    " The reference is the policy that the stage started from.",
 }
-_LIMITS = """\
-It answers questions about Korean equities in a fixed form, by the fixed rules that its rows were made from: it has
-learnt these rules, not the market. Figures it quotes come from its prompt. It was not trained to refuse, nor to talk of
-anything else. What it says is no investment advice."""
+_LIMITS = (
+    "It answers questions about Korean equities in a fixed form, by the fixed rules that its rows"
+    " were made from: it has\nlearnt these rules, not the market. Figures it quotes come from its"
+    " prompt. It was not trained to refuse, nor to talk of\nanything else. What it says is no"
+    " investment advice."
+)
 
 
 def write_card(
-    spec: TrainingSpec, read: dict[str, Any], checks: list[Check], metrics: dict[str, Any]
+    spec: TrainingSpec, digests: dict[str, Any], checks: list[Check], metrics: dict[str, Any]
 ) -> None:
-    """Writes README.md into spec.out. read: the digests of base, start and rows."""
+    """Writes README.md into spec.out. `digests` are those of base, start and rows."""
     base, out = Path(spec.base), Path(spec.out)
     parts = [
         _FRONT,
         f"# LoRA adapter of {spec.stage}",
         _METHODS[spec.method],
-        *_base(spec, base, read),
-        *_data(spec, read, metrics),
+        *_base(spec, base, digests),
+        *_data(spec, digests, metrics),
         *_training(spec, metrics),
         "![Loss over the optimizer steps](loss.png)",
         "## Checks",
-        "Made before the first step and after the last one; a stage that fails one writes no adapter.",
-        _table(("ok", "check", "found", "has to be"), map(cells, checks)),
+        "Made before the first step and after the last one;"
+        " a stage that fails one writes no adapter.",
+        _table(COLUMNS, map(cells, checks)),
         "## Limits",
         _LIMITS,
         "## Licence",
@@ -53,90 +57,89 @@ def write_card(
     (out / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _base(spec: TrainingSpec, base: Path, read: dict[str, Any]) -> list[str]:
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    shape = f"{config['architectures'][0]}, {config['num_hidden_layers']} layers of width {config['hidden_size']}"
+def _base(spec: TrainingSpec, base: Path, digests: dict[str, Any]) -> list[str]:
+    config = read_json(base / "config.json")
+    shape = (
+        f"{config['architectures'][0]}, {config['num_hidden_layers']} layers"
+        f" of width {config['hidden_size']}"
+    )
     rank, alpha = spec.training["lora_rank"], spec.training["lora_alpha"]
-    weights = [name for name in read["base_files"] if name.endswith(".safetensors")]
-    lines = [
-        f"The base is {shape}, whose linear layers are held as NF4 values. The adapter (rank {rank}, alpha {alpha}, on"
-        f" {', '.join(spec.training['target_modules'])}) belongs to these very files:",
-        _table(
-            ("file", "sha256"),
-            [(name, f"`{read['base_files'][name]}`") for name in ("config.json", *weights)],
-        ),
+    modules = ", ".join(spec.training["target_modules"])
+    files = ["config.json"]
+    files += [name for name in digests["base_files"] if name.endswith(".safetensors")]
+    rows = [(name, f"`{digests['base_files'][name]}`") for name in files]
+    parts = [
+        "## Base",
+        f"The base is {shape}, whose linear layers are held as NF4 values."
+        f" The adapter (rank {rank}, alpha {alpha}, on {modules}) belongs to these very files:",
+        _table(("file", "sha256"), rows),
     ]
     if spec.start:
-        weights = read["start_files"]["adapter_model.safetensors"]
-        lines.append(f"It continues the earlier stage's adapter, sha256 `{weights}`.")
-    return ["## Base", *lines]
+        sha256 = digests["start_files"]["adapter_model.safetensors"]
+        parts.append(f"It continues the earlier stage's adapter, sha256 `{sha256}`.")
+    return parts
 
 
-def _data(spec: TrainingSpec, read: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
-    what = "pairs" if spec.method == "dpo" else "conversations"
-    left = ", ".join(f"{count:,} {why}" for why, count in metrics["left_out"].items())
+def _data(spec: TrainingSpec, digests: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
+    rows = "pairs" if spec.method == "dpo" else "conversations"
+    left_out = ", ".join(f"{count:,} {why}" for why, count in metrics["left_out"].items())
     return [
         "## Data",
-        f"{metrics['rows']:,} {what} of `{Path(spec.rows).name}`, {metrics['positions_per_epoch']:,} tokens an epoch."
-        f" Left out whole: {left}. The file's sha256 is `{read['rows_sha256']}`.",
+        f"{metrics['rows']:,} {rows} of `{Path(spec.rows).name}`,"
+        f" {metrics['positions_per_epoch']:,} tokens an epoch."
+        f" Left out whole: {left_out}. The file's sha256 is `{digests['rows_sha256']}`.",
     ]
 
 
 def _training(spec: TrainingSpec, metrics: dict[str, Any]) -> list[str]:
-    told = {name.replace("_", " "): value for name, value in metrics.items() if name != "plan"}
-    figures = [
-        (name, _figure(value))
-        for name, value in told.items()
-        if isinstance(value, int | float | str)
-    ]
-    lists = [
-        f"{name.capitalize()}:\n\n- " + "\n- ".join(said)
-        for name, said in told.items()
-        if _said(said)
-    ]
-    plan = [f"The plan was: {metrics['plan']}."] if "plan" in metrics else []
+    """The plan, a table of the single figures, a list each of the others, and the settings."""
+    parts = ["## Training"]
+    if "plan" in metrics:
+        parts.append(f"The plan was: {metrics['plan']}.")
+    figures, lists = [], []
+    for name, value in metrics.items():
+        title = name.replace("_", " ")
+        if name == "plan":
+            continue
+        if isinstance(value, int | float | str):
+            figures.append((title, _figure(value)))
+        elif isinstance(value, list) and value:
+            lists.append(f"{title.capitalize()}:\n\n- " + "\n- ".join(value))
     settings = {**spec.training, **spec.schedule}
-    return [
-        "## Training",
-        *plan,
-        _table(("figure", "value"), figures),
-        *lists,
-        "Settings: " + ", ".join(f"{name} {value}" for name, value in settings.items()) + ".",
-    ]
+    words = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return [*parts, _table(("figure", "value"), figures), *lists, f"Settings: {words}."]
 
 
-def _said(value: Any) -> bool:
-    return isinstance(value, list) and bool(value)
-
-
-def _figure(value: Any) -> str:
-    return (
-        f"{value:,.6g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int)
-        else str(value)
-    )
+def _figure(value: float | int | str) -> str:
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value
 
 
 def _licence(base: Path) -> str:
     files = sorted(file.name for file in base.iterdir() if file.name.upper().startswith("LICEN"))
-    if files:
-        first = next(
-            (
-                line.strip()
-                for line in (base / files[0]).read_text("utf-8").splitlines()
-                if line.strip()
-            ),
-            "",
+    if not files:
+        return (
+            "The base model's licence holds for the adapter too, and so do those of the data sets"
+            " that the rows come from."
+            " The base's files name none: see where it came from."
         )
-        return f"The base model's licence holds for the adapter too. Its {files[0]} begins: {first}"
+    first_line = _first_line((base / files[0]).read_text("utf-8"))
     return (
-        "The base model's licence holds for the adapter too, and so do those of the data sets that the rows come from."
-        " The base's files name none: see where it came from."
+        f"The base model's licence holds for the adapter too. Its {files[0]} begins: {first_line}"
     )
 
 
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+def _first_line(text: str) -> str:
+    """The first line that is not blank, without the spaces around it."""
+    for line in text.splitlines():
+        if line.strip():
+            return line.strip()
+    return ""
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [columns, ("---",) * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -49,13 +49,8 @@ from tasks.core.training.rows.encoding import encode_once
 from tasks.core.training.rows.selection import Rows, read_rows, select
 from tasks.core.training.spec import STAGE_VERSION, UNFINISHED, TrainingSpec, settings_of
 from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact, problem_of
-from tasks.core.training.watch.health import (
-    AsAskedNow,
-    Health,
-    TimeLimit,
-    best_step,
-    out_of_patience,
-)
+from tasks.core.training.watch.evaluations import best_step, out_of_patience
+from tasks.core.training.watch.health import Health, PresentIntervals, TimeLimit
 from tasks.core.training.watch.metrics import metrics_of
 from tasks.core.training.watch.telemetry import Telemetry
 
@@ -167,13 +162,13 @@ def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, 
     """Telemetry, health and time limit; place is (out, machine, start of the process)."""
     out, machine, started = place
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
-    trainer.add_callback(AsAskedNow())
+    trainer.add_callback(PresentIntervals())
     telemetry = Telemetry(out, stage, machine, lambda: trainer.positions)
     first = ranks.number() == 0  # it tells, and when its time is over the others are ended with it
     if first:
         trainer.add_callback(telemetry)
     warn = telemetry.warn if first else lambda step, text: None
-    trainer.add_callback(Health((stage, tried.schedule), machine, lambda: trainer.positions, warn))
+    trainer.add_callback(Health(stage, tried.schedule, machine, lambda: trainer.positions, warn))
     if first and tried.training.max_minutes:
         trainer.add_callback(TimeLimit(started, tried.training.max_minutes))
 

@@ -24,7 +24,7 @@ from tasks.core.training.policy.model import lora_weights
 from tasks.core.training.policy.optimizer import optimizer_of
 from tasks.core.training.rows.selection import IGNORED, Rows, answers_of, telling
 from tasks.core.training.watch.checkpoints import checkpoint_of, published, remove_oldest
-from tasks.core.training.watch.health import best_step
+from tasks.core.training.watch.evaluations import best_step
 
 _PAIRS_LOOKED_AT = 2  # by the checks of the reference
 _ROWS_COMPARED = 4  # of a micro-batch

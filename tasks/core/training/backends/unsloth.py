@@ -1,8 +1,8 @@
-"""`python -m tasks.core.training.backends.unsloth SPEC`: what the training process becomes where
+"""`python -m tasks.core.training.backends.unsloth SPEC`: what the training process becomes if
 Unsloth trains.
 
-Unsloth replaces parts of trl, transformers and peft and has to be imported before them; all else is
-__main__.py's.
+Unsloth replaces parts of trl, transformers and peft and has to be imported before them; everything
+else is __main__.py's.
 """
 
 import contextlib
@@ -12,36 +12,39 @@ import sys
 import tempfile
 from importlib import import_module
 
-_GENERATED = "KOSPILOT_UNSLOTH"  # environment variable: the folder of what Unsloth generates
+_GENERATED = "KOSPILOT_UNSLOTH"
+"""Environment variable: the folder of the code that Unsloth generates."""
 
 
 def main() -> int:
+    """Trains with Unsloth and returns the exit code; what Unsloth generated is removed."""
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # it would ask the network
-    os.environ.setdefault(
-        "UNSLOTH_DISABLE_AUTO_PADDING_FREE", "1"
-    )  # micro-batches are what the checks looked at
-    # its code would get into the working folder; a process that starts over goes on with the same
-    # one
-    generated = os.environ[_GENERATED] = os.environ.get(_GENERATED) or tempfile.mkdtemp(
-        prefix="unsloth-"
-    )
-    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", generated)
+    # the checks looked at micro-batches as they are, and Unsloth would change them
+    os.environ.setdefault("UNSLOTH_DISABLE_AUTO_PADDING_FREE", "1")
+    folder = _folder_for_generated_code()
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", folder)
     try:
         return _import_and_train()
     finally:
-        shutil.rmtree(generated, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_for_generated_code() -> str:
+    """Unsloth would write into the working folder. A process that starts over keeps its folder."""
+    folder = os.environ.get(_GENERATED) or tempfile.mkdtemp(prefix="unsloth-")
+    os.environ[_GENERATED] = folder
+    return folder
 
 
 def _import_and_train() -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # its words would stand among our JSON lines
             import_module("unsloth")
-    except (
-        Exception
-    ) as error:  # whatever its patches run into: nothing was begun, and there is another way
-        told = f"unsloth is installed but cannot be imported: {type(error).__name__}: {error}"
+    # whatever its patches run into: nothing was begun, and another backend can train
+    except Exception as error:
         print(
-            f"error: {told}. Use training.backend=trl, or `uv sync --extra unsloth`.",
+            f"error: unsloth is installed but cannot be imported: {type(error).__name__}: {error}."
+            " Use training.backend=trl, or `uv sync --extra unsloth`.",
             file=sys.stderr,
         )
         return 2

@@ -8,7 +8,7 @@ from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine, peak_memory_gib
 from tasks.core.training.planning.planner import steps_of
 from tasks.core.training.processes.full_card import Try, tell_tries
-from tasks.core.training.watch.health import best_of
+from tasks.core.training.watch.evaluations import best_evaluation
 from tasks.core.training.watch.telemetry import read_telemetry
 
 
@@ -65,6 +65,10 @@ def _of_the_way(told: list[dict[str, Any]], trainer, tried: Try) -> dict[str, An
         "given_up": tell_tries(tried.earlier),
     }
     if tried.schedule.patience:
-        best, loss = best_of(trainer.state.log_history)
-        way |= {"best_step": best, "eval_loss": loss, "stopped_at_step": trainer.state.global_step}
+        best = best_evaluation(trainer.state.log_history)
+        way |= {
+            "best_step": best.step,
+            "eval_loss": best.loss,
+            "stopped_at_step": trainer.state.global_step,
+        }
     return way
