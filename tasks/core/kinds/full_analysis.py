@@ -1,5 +1,15 @@
-"""full_analysis: the regime, the exposure, and a book of longs and shorts from the stocks at hand."""
+"""full_analysis: the regime, the exposure, and a book of longs and shorts from the offered stocks.
 
+Question: the market's numbers, and six to eight stocks with their PER, PBR and beta.
+Right answer: as few stocks as the limit per stock allows, in even weights that sum to the regime's
+long gross; low betas first in a weak regime, high betas first in the others; an index ETF short
+if the regime asks for a hedge.
+Mistake: the book of another regime.
+Grade: any book of the offered stocks that keeps the regime's bands and the limit per stock is
+right, not only the one that training teaches.
+"""
+
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -21,19 +31,95 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.records.facts import StockFacts
 from tasks.core.strategy import decisions
-from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES
-from tasks.core.strategy.universe import names, sectors, stock
+from tasks.core.strategy.holdings import hedges, ratios
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES, Exposure
+from tasks.core.strategy.universe import Sector, get_stock, names, sectors
 
 name = "full_analysis"
 share = 0.22
 needs = Needs(
-    stocks=(
-        6,
-        8,
-    ),  # six carry the 100 % that STRONG_BULL asks for at no more than 18 % each, eight its 130 %
+    # At no more than 18 % each, six stocks carry the 100 % that STRONG_BULL asks for, and eight
+    # its 130 %.
+    stocks=(6, 8),
     stock_numbers=("per", "pbr", "beta"),
     asides=("nav_100m_krw", "foreign_net_buy_100m_krw"),
 )
+
+# What it asks. The last two templates of each language are kept for evaluation.
+
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 시장:\n{market}\n후보 종목:\n{stocks}\n국면을 정하고 포트폴리오를 짜라.",
+        "아래 지표와 후보로 롱숏 포트폴리오를 구성해 줘. 기준일 {day}.\n{market}\n{stocks}",
+        "{day} 기준 전략 회의 자료다.\n{market}\n매수 후보\n{stocks}\n비중까지 제시하라.",
+        (
+            "운용역 질문: {day} 지표가 이렇다.\n{market}\n"
+            "살 수 있는 종목은 다음과 같다.\n{stocks}\n어떻게 담을까?"
+        ),
+        "{market}\n{stocks}\n{day}의 위 자료로 국면, 순노출, 종목 비중을 정해 달라.",
+        (
+            "신규 펀드를 설정한다({day}).\n{market}\n후보군:\n"
+            "{stocks}\n국면에 맞는 포트폴리오를 짜 줘."
+        ),
+        "{day} 마감 후 점검이다. 시장은\n{market}\n종목은\n{stocks}\n전체 분석을 부탁한다.",
+        (
+            "분석 요청, 기준일 {day}.\n{market}\n대상 종목:\n"
+            "{stocks}\n국면과 포지션을 규칙대로 답하라."
+        ),
+        (
+            "{day} 자금 집행 전 마지막 확인이다.\n{market}\n"
+            "{stocks}\n롱과 헤지를 나눠 비중을 제시해 줘."
+        ),
+        (
+            "위원회에 올릴 안을 만들어 달라. 기준일은 {day}.\n"
+            "{market}\n검토 종목\n{stocks}\n국면 판단부터 편입 비중까지."
+        ),
+    ),
+    "en": (
+        "Market, {day}:\n{market}\nCandidates:\n{stocks}\nCall the regime and build the portfolio.",
+        "Build a long/short book from these figures and names. As of {day}.\n{market}\n{stocks}",
+        "Strategy meeting notes for {day}.\n{market}\nBuy list\n{stocks}\nGive weights as well.",
+        (
+            "A manager asks: the indicators of {day} are\n{market}\n"
+            "We can buy\n{stocks}\nHow should we hold them?"
+        ),
+        "{market}\n{stocks}\nWith the above for {day}, set regime, net exposure and weights.",
+        (
+            "We are funding a new mandate ({day}).\n{market}\n"
+            "Universe:\n{stocks}\nMake a book that fits the regime."
+        ),
+        (
+            "After the close of {day}. The market:\n{market}\n"
+            "The stocks:\n{stocks}\nA full analysis, please."
+        ),
+        (
+            "Analysis request, {day}.\n{market}\nNames at hand:\n"
+            "{stocks}\nAnswer by the rules: regime and positions."
+        ),
+        (
+            "Last check before we deploy cash on {day}.\n"
+            "{market}\n{stocks}\nLongs and a hedge, with weights."
+        ),
+        (
+            "Draft the committee's proposal as of {day}.\n{market}\n"
+            "Under review\n{stocks}\nFrom regime to weights."
+        ),
+    ),
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks for the regime and a weighted book of the scene's stocks."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued. A blank such as {beta_ro} is the word with the
+# Korean particle that its sound takes.
 
 _LONG = optional(
     stock_entry(weight_pct=integer(1, MAX_LONG_WEIGHT_PCT), reason=text(120)),
@@ -49,34 +135,7 @@ schema: Schema = closed(
     positions=closed(long=listed(_LONG, 10), short=listed(_SHORT, 3)),
 )
 
-# The last two of each language are kept for evaluation.
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 시장:\n{market}\n후보 종목:\n{stocks}\n국면을 정하고 포트폴리오를 짜라.",
-        "아래 지표와 후보로 롱숏 포트폴리오를 구성해 줘. 기준일 {day}.\n{market}\n{stocks}",
-        "{day} 기준 전략 회의 자료다.\n{market}\n매수 후보\n{stocks}\n비중까지 제시하라.",
-        "운용역 질문: {day} 지표가 이렇다.\n{market}\n살 수 있는 종목은 다음과 같다.\n{stocks}\n어떻게 담을까?",
-        "{market}\n{stocks}\n{day}의 위 자료로 국면, 순노출, 종목 비중을 정해 달라.",
-        "신규 펀드를 설정한다({day}).\n{market}\n후보군:\n{stocks}\n국면에 맞는 포트폴리오를 짜 줘.",
-        "{day} 마감 후 점검이다. 시장은\n{market}\n종목은\n{stocks}\n전체 분석을 부탁한다.",
-        "분석 요청, 기준일 {day}.\n{market}\n대상 종목:\n{stocks}\n국면과 포지션을 규칙대로 답하라.",
-        "{day} 자금 집행 전 마지막 확인이다.\n{market}\n{stocks}\n롱과 헤지를 나눠 비중을 제시해 줘.",
-        "위원회에 올릴 안을 만들어 달라. 기준일은 {day}.\n{market}\n검토 종목\n{stocks}\n국면 판단부터 편입 비중까지.",
-    ),
-    "en": (
-        "Market, {day}:\n{market}\nCandidates:\n{stocks}\nCall the regime and build the portfolio.",
-        "Build a long/short book from these figures and names. As of {day}.\n{market}\n{stocks}",
-        "Strategy meeting notes for {day}.\n{market}\nBuy list\n{stocks}\nGive weights as well.",
-        "A manager asks: the indicators of {day} are\n{market}\nWe can buy\n{stocks}\nHow should we hold them?",
-        "{market}\n{stocks}\nWith the above for {day}, set regime, net exposure and weights.",
-        "We are funding a new mandate ({day}).\n{market}\nUniverse:\n{stocks}\nMake a book that fits the regime.",
-        "After the close of {day}. The market:\n{market}\nThe stocks:\n{stocks}\nA full analysis, please.",
-        "Analysis request, {day}.\n{market}\nNames at hand:\n{stocks}\nAnswer by the rules: regime and positions.",
-        "Last check before we deploy cash on {day}.\n{market}\n{stocks}\nLongs and a hedge, with weights.",
-        "Draft the committee's proposal as of {day}.\n{market}\nUnder review\n{stocks}\nFrom regime to weights.",
-    ),
-}
-_STEADY = {
+_DEFENSIVE_ROLES = {
     "ko": (
         "{sector}, 베타 {beta_ro} 방어 축",
         "베타 {beta}의 낮은 변동, {sector} 방어주",
@@ -88,7 +147,7 @@ _STEADY = {
         "steady {sector} name, beta {beta}",
     ),
 }
-_LIVELY = {
+_RISING_ROLES = {
     "ko": (
         "{sector}, 베타 {beta_ro} 상승 탄력",
         "베타 {beta}의 탄력, {sector} 주도주 후보",
@@ -100,16 +159,22 @@ _LIVELY = {
         "upside in {sector}, beta {beta}",
     ),
 }
-_BALANCE = {
+_BALANCING_ROLES = {
     "ko": ("{sector_ro} 업종 분산, 베타 {beta}", "업종이 겹치지 않게 {sector}, 베타 {beta}"),
     "en": (
         "{sector} spreads the risk, beta {beta}",
         "balances the book with {sector}, beta {beta}",
     ),
 }
-_VALUATIONS = {  # below the sector's usual range, above it
-    "ko": ("업종 대비 싼 {ratio} {value}", "업종 대비 비싼 {ratio} {value}"),
-    "en": ("cheap for the sector at {ratio} {value}", "dear for the sector at {ratio} {value}"),
+_VALUATIONS = {
+    "ko": {
+        "cheap": "업종 대비 싼 {ratio} {value}",
+        "dear": "업종 대비 비싼 {ratio} {value}",
+    },
+    "en": {
+        "cheap": "cheap for the sector at {ratio} {value}",
+        "dear": "dear for the sector at {ratio} {value}",
+    },
 }
 _HEDGES = {
     "ko": (
@@ -135,109 +200,177 @@ _SHORT_ONLY = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    """Returns the regime and the book that training teaches, with a reason for each position.
+
+    With a `regime`, it is the answer of someone who takes the market to be in that one.
+    """
+    decision = decisions.settled(decisions.full_analysis(scene.facts, regime))
+    decision = wording.named(decision, scene.language)
+    decision["reasoning"] = wording.argue(scene, rng, claimed=regime)
+    longs = decision["positions"]["long"]
+    offered = {stock.ticker: stock for stock in scene.facts.stocks}
+    for rank, entry in enumerate(longs):
+        leads = 2 * rank < len(longs)
+        roles = _roles(decision["regime"], leads, scene.language)
+        entry["reason"] = _long_reason(offered[entry["ticker"]], roles, scene.language, rng)
+    for entry in decision["positions"]["short"]:
+        phrases = _short_phrases(decision["regime"], scene.language)
+        entry["reason"] = rng.choice(phrases).format(weight=entry["weight_pct"])
+    return arranged(decision, schema)
 
 
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer(scene, rng)
-
-
-def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    told = decisions.settled(decisions.full_analysis(scene.facts, regime))
-    told = wording.named(told, scene.language)
-    told["reasoning"] = wording.argue(scene, rng, claimed=regime)
-    longs, lines = told["positions"]["long"], {line.ticker: line for line in scene.facts.stocks}
-    for place, entry in enumerate(longs):
-        lead = 2 * place < len(longs)
-        entry["reason"] = _reason(lines[entry["ticker"]], lead, told["regime"], scene.language, rng)
-    for entry in told["positions"]["short"]:
-        bank = _HEDGES if EXPOSURES[told["regime"]].long_gross[1] else _SHORT_ONLY
-        entry["reason"] = rng.choice(bank[scene.language]).format(weight=entry["weight_pct"])
-    return arranged(told, schema)
-
-
-def _reason(line: StockFacts, lead: bool, regime: str, language: Language, rng: Random) -> str:
-    """What the name is there for: the leading half carry the regime's stance, the others spread the
+def _roles(regime: str, leads: bool, language: Language) -> tuple[str, ...]:
+    """What a long is there for: the leading half carry the regime's stance, the others spread the
     risk.
     """
-    sector = next(sector for sector in sectors() if sector.name == stock(line.ticker).sector)
-    bank = _BALANCE if not lead else _STEADY if regime in WEAK_REGIMES else _LIVELY
-    called = sector.name_ko if language == "ko" else sector.name
-    beta = f"{line.numbers['beta']:.2f}"
-    role = rng.choice(bank[language])
-    said = [
-        role.format(
-            sector=called,
-            sector_ro=with_particle(called, "으로/로"),
-            beta=beta,
-            beta_ro=with_particle(beta, "으로/로"),
+    if not leads:
+        return _BALANCING_ROLES[language]
+    if regime in WEAK_REGIMES:
+        return _DEFENSIVE_ROLES[language]
+    return _RISING_ROLES[language]
+
+
+def _long_reason(stock: StockFacts, roles: tuple[str, ...], language: Language, rng: Random) -> str:
+    """The stock's role in the book, and its valuation if that is unusual for the sector."""
+    sector = _sector_of(stock.ticker)
+    sector_name = sector.name_ko if language == "ko" else sector.name
+    beta = f"{stock.numbers['beta']:.2f}"
+    role = rng.choice(roles).format(
+        sector=sector_name,
+        sector_ro=with_particle(sector_name, "으로/로"),
+        beta=beta,
+        beta_ro=with_particle(beta, "으로/로"),
+    )
+    valuation = _unusual_valuation(stock, sector, language)
+    return f"{role}, {valuation}" if valuation else role
+
+
+def _sector_of(ticker: str) -> Sector:
+    sector_name = get_stock(ticker).sector
+    return next(sector for sector in sectors() if sector.name == sector_name)
+
+
+def _unusual_valuation(stock: StockFacts, sector: Sector, language: Language) -> str:
+    """The first of PER and PBR outside the sector's usual range, in words; empty if neither is."""
+    for ratio, (low, high), decimals in (("per", sector.per, 1), ("pbr", sector.pbr, 2)):
+        value = stock.numbers.get(ratio)
+        if value is None or low <= value <= high:
+            continue
+        valuation = "cheap" if value < low else "dear"
+        return _VALUATIONS[language][valuation].format(
+            ratio=ratio.upper(), value=f"{value:.{decimals}f}"
         )
-    ]
-    for label, (low, high), decimals in (("per", sector.per, 1), ("pbr", sector.pbr, 2)):
-        value = line.numbers.get(label)
-        if value is not None and not low <= value <= high:
-            text = _VALUATIONS[language][value > high]
-            said.append(text.format(ratio=label.upper(), value=f"{value:.{decimals}f}"))
-            break
-    return ", ".join(said)
+    return ""
+
+
+def _short_phrases(regime: str, language: Language) -> tuple[str, ...]:
+    """A short hedges the longs, or stands alone in a regime that allows none."""
+    if EXPOSURES[regime].long_gross[1]:
+        return _HEDGES[language]
+    return _SHORT_ONLY[language]
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist takes the market for another
+    regime.
+    """
+
     def mistake() -> dict[str, Any]:
-        return _answer(scene, rng, spoiling.other_regime(right["regime"], rng))
+        return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
+# How it is graded.
+
+
+@dataclass(frozen=True)
+class _Book:
+    """The positions of a reply: entries with a ticker, a name and a weight in % of NAV."""
+
+    longs: list[dict[str, Any]]
+    shorts: list[dict[str, Any]]
+    stated_net: int  # the net exposure that the reply states, in % of NAV
+
+    @property
+    def long_gross(self) -> int:
+        return sum(entry["weight_pct"] for entry in self.longs)
+
+    @property
+    def index_short(self) -> int:
+        return sum(entry["weight_pct"] for entry in self.shorts)
+
+    def adds_up(self) -> bool:
+        """Whether the weights make the stated net, to a point, and no ticker is held twice."""
+        tickers = [entry["ticker"] for entry in (*self.longs, *self.shorts)]
+        if len(set(tickers)) < len(tickers):
+            return False
+        return abs(self.long_gross - self.index_short - self.stated_net) <= 1
+
+
 def grade(scene: Scene, reply: str) -> Grade:
-    """Any book of the offered stocks that keeps the regime's bands and the weight limit is right,
-    not only ours.
+    """Grades any book of the offered stocks that keeps the regime's bands and the limit per stock
+    as right.
     """
-    regime = decisions.regime_of(scene.facts)
-    right = decisions.full_analysis(scene.facts)
-    free = {key: value for key, value in right.items() if key != "positions"}
-    parts = ("tickers", "book", "exposure")
-    found = grading.judge(scene, reply, schema, free, parts)
-    if (told := found.told) is None:
-        return found
-    longs, shorts = told["positions"]["long"], told["positions"]["short"]
-    gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
-    band, tickers = EXPOSURES[regime], [entry["ticker"] for entry in (*longs, *shorts)]
-    adds_up = abs(gross - short - told["net_exposure_pct"]) <= 1 and len(set(tickers)) == len(
-        tickers
-    )
-    # A book that does not add up to its own net is a flaw of quality; its gross says nothing about
-    # the exposure meant.
-    meant = not adds_up or (
-        _within(gross, band.long_gross) and bool(longs) <= bool(band.long_gross[1])
-    )
-    hedged = all(
-        entry["ticker"] in decisions.hedges() or not names(entry["ticker"]) for entry in shorts
-    ) and _within(short, band.index_short)
-    offered = {line.ticker: decisions.ratios(line) for line in scene.facts.stocks}
-    quoted = all(
-        entry.get(key) == offered[entry["ticker"]].get(key)
-        for entry in longs
-        if entry["ticker"] in offered
-        for key in ("per_x10", "pbr_x100")
-        if key in entry
-    )
-    held = all(entry["ticker"] in offered for entry in longs) and grading.pairs_exist(
-        [*longs, *shorts]
-    )
-    more = {
-        "tickers": held,
-        "book": adds_up,
-        "exposure": found.parts["exposure"] and meant and hedged,
-    }
-    parts = {**found.parts, **more, "grounded": found.parts["grounded"] and quoted}
-    return grading.graded(parts, found.parts, told)
+    decision = decisions.full_analysis(scene.facts)
+    del decision["positions"]  # the taught book is one of many right ones
+    judged = grading.judge(scene, reply, schema, decision, ("tickers", "book", "exposure"))
+    if judged.told is None:
+        return judged
+    positions = judged.told["positions"]
+    book = _Book(positions["long"], positions["short"], judged.told["net_exposure_pct"])
+    band = EXPOSURES[decision["regime"]]
+    parts = dict(judged.parts)
+    parts["tickers"] = _is_offered(book, scene)
+    parts["book"] = book.adds_up()
+    parts["exposure"] = parts["exposure"] and _keeps_longs(book, band) and _keeps_hedge(book, band)
+    parts["grounded"] = parts["grounded"] and _quotes_its_ratios(book, scene)
+    return grading.graded(parts, judged.parts, judged.told)
 
 
-def _within(weight: int, band: tuple[int, int]) -> bool:
+def _is_offered(book: _Book, scene: Scene) -> bool:
+    """Whether the question offers every long, and every name is that of its ticker."""
+    offered = {stock.ticker for stock in scene.facts.stocks}
+    if not all(entry["ticker"] in offered for entry in book.longs):
+        return False
+    return grading.pairs_exist([*book.longs, *book.shorts])
+
+
+def _keeps_longs(book: _Book, band: Exposure) -> bool:
+    """Whether the longs lie in the regime's band, and are absent if it allows none."""
+    if not book.adds_up():
+        # That is a flaw of quality already, and such a gross says nothing about the exposure meant.
+        return True
+    if book.longs and not band.long_gross[1]:
+        return False
+    return _is_within(book.long_gross, band.long_gross)
+
+
+def _keeps_hedge(book: _Book, band: Exposure) -> bool:
+    """Whether the shorts are index ETFs, in the regime's band. A ticker that does not exist is made
+    up, which is another flaw.
+    """
+    for entry in book.shorts:
+        exists = bool(names(entry["ticker"]))
+        if exists and entry["ticker"] not in hedges():
+            return False
+    return _is_within(book.index_short, band.index_short)
+
+
+def _is_within(weight: int, band: tuple[int, int]) -> bool:
+    """Whether a weight in % lies in the band, or misses it by no more than a point of rounding."""
     return band[0] - 1 <= weight <= band[1] + 1
+
+
+def _quotes_its_ratios(book: _Book, scene: Scene) -> bool:
+    """Whether every PER and PBR of an offered stock is the one that the question states."""
+    offered = {stock.ticker: ratios(stock) for stock in scene.facts.stocks}
+    for entry in book.longs:
+        if entry["ticker"] not in offered:
+            continue
+        stated = offered[entry["ticker"]]
+        for ratio in ("per_x10", "pbr_x100"):
+            if ratio in entry and entry[ratio] != stated.get(ratio):
+                return False
+    return True

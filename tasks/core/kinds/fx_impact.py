@@ -1,14 +1,24 @@
-"""fx_impact: whom a move of the won helps and whom it hurts."""
+"""fx_impact: whom a move of the won helps and whom it hurts.
+
+Question: the market's numbers, the USD/KRW rate and its move, and three to six stocks.
+Right answer: a move of at least 0.5 % makes the won weak or strong. A weak won helps exporters and
+hurts domestic names, a strong one the other way round, and the portfolio tilts to whom it helps; a
+smaller move is neutral and changes nothing.
+Mistake: the won read the wrong way.
+Grade: every offered stock belongs in one of the two lists, or in neither if the won is neutral.
+"""
 
 from random import Random
 from typing import Any
 
-from tasks.core.kinds import grading, lexicon, spoiling, wording
+from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
 from tasks.core.strategy import decisions
+from tasks.core.strategy.decisions import Decision
 from tasks.core.strategy.rules import WON_MOVE_PCT
 
 name = "fx_impact"
@@ -20,15 +30,8 @@ needs = Needs(
     asides=("foreign_net_buy_100m_krw", "us_return_pct"),
 )
 
-_NAMED = listed(stock_entry(reason=text(140)), 10)
-schema: Schema = closed(
-    fx_analysis=closed(direction=one_of("WON_WEAK", "WON_STRONG", "NEUTRAL"), reasoning=text()),
-    beneficiaries=_NAMED,
-    negatively_affected=_NAMED,
-    portfolio_action=one_of("TILT_TO_EXPORTERS", "TILT_TO_DOMESTIC", "KEEP"),
-)
+# What it asks. The last two templates of each language are kept for evaluation.
 
-# The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "ko": (
         "{day} 환율이 움직였다.\n{market}\n보유 종목:\n{stocks}\n누가 득을 보고 누가 손해인가?",
@@ -37,24 +40,65 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "수출주와 내수주 비중을 고민한다({day}).\n{market}\n{stocks}\n어느 쪽으로 기울여야 하나?",
         "{stocks}\n{day} 원화 움직임이 이 종목들에 주는 영향은?\n{market}",
         "외환 데스크 메모, {day}.\n{market}\n점검 대상\n{stocks}\n수혜와 피해를 정리하라.",
-        "{day} 환율 변동에 포트폴리오를 맞추려 한다.\n{market}\n종목은\n{stocks}\n규칙대로 답해 달라.",
+        (
+            "{day} 환율 변동에 포트폴리오를 맞추려 한다.\n"
+            "{market}\n종목은\n{stocks}\n규칙대로 답해 달라."
+        ),
         "원화 방향을 판정하고 종목별 영향을 적어 줘({day}).\n{market}\n{stocks}",
         "{day} 아침 환율을 보고 놀랐다.\n{market}\n우리가 든 것은\n{stocks}\n손볼 데가 있나?",
         "분기 점검에 넣을 환율 민감도가 필요하다. {day} 기준\n{market}\n{stocks}",
     ),
     "en": (
-        "The exchange rate moved on {day}.\n{market}\nHoldings:\n{stocks}\nWho gains and who loses?",
+        (
+            "The exchange rate moved on {day}.\n{market}\n"
+            "Holdings:\n{stocks}\nWho gains and who loses?"
+        ),
         "Analyse the currency effect. As of {day}.\n{market}\n{stocks}",
-        "{market}\nSuch is the currency market on {day}. Sort out gains and losses among these names.\n{stocks}",
-        "We weigh exporters against domestic names ({day}).\n{market}\n{stocks}\nWhich way should we tilt?",
+        (
+            "{market}\nSuch is the currency market on {day}. "
+            "Sort out gains and losses among these names.\n{stocks}"
+        ),
+        (
+            "We weigh exporters against domestic names ({day}).\n"
+            "{market}\n{stocks}\nWhich way should we tilt?"
+        ),
         "{stocks}\nWhat does the won's move of {day} mean for these?\n{market}",
         "Currency desk memo, {day}.\n{market}\nUnder review\n{stocks}\nList winners and losers.",
-        "We fit the portfolio to the currency move of {day}.\n{market}\nThe names:\n{stocks}\nAnswer by the rules.",
+        (
+            "We fit the portfolio to the currency move of {day}.\n"
+            "{market}\nThe names:\n{stocks}\nAnswer by the rules."
+        ),
         "Judge the won's direction and its effect on each name ({day}).\n{market}\n{stocks}",
-        "This morning's rate was a surprise ({day}).\n{market}\nWe hold\n{stocks}\nDoes anything need changing?",
+        (
+            "This morning's rate was a surprise ({day}).\n{market}\n"
+            "We hold\n{stocks}\nDoes anything need changing?"
+        ),
         "The quarterly review needs our currency exposure. As of {day}\n{market}\n{stocks}",
     ),
 }
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks whom of the scene's stocks the won's move helps or hurts."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued. The blank {rate_ro} is the rate with the Korean
+# particle that its sound takes.
+
+_STOCKS = listed(stock_entry(reason=text(140)), 10)
+schema: Schema = closed(
+    fx_analysis=closed(direction=one_of("WON_WEAK", "WON_STRONG", "NEUTRAL"), reasoning=text()),
+    beneficiaries=_STOCKS,
+    negatively_affected=_STOCKS,
+    portfolio_action=one_of("TILT_TO_EXPORTERS", "TILT_TO_DOMESTIC", "KEEP"),
+)
+
 _DIRECTIONS = {
     "ko": {
         "WON_WEAK": (
@@ -67,8 +111,11 @@ _DIRECTIONS = {
             "하루 만에 원/달러가 {change} 올라 수출주에 유리하다.",
             *crossed(
                 ("원화가 약하다.", "환율이 뛰었다.", "달러가 강하다.", "원화 값이 내렸다."),
-                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다.",
-                 "하루에 {change} 움직였다."),
+                (
+                    "등락 {change}로 {limit:g}% 기준을 채웠다.",
+                    "원/달러 {rate}, 등락 {change}다.",
+                    "하루에 {change} 움직였다.",
+                ),
             ),
         ),
         "WON_STRONG": (
@@ -81,8 +128,11 @@ _DIRECTIONS = {
             "하루 원/달러 등락이 {change}라 내수주에 유리하다.",
             *crossed(
                 ("원화가 강하다.", "환율이 내렸다.", "달러가 약하다.", "원화 값이 올랐다."),
-                ("등락 {change}로 {limit:g}% 기준을 채웠다.", "원/달러 {rate}, 등락 {change}다.",
-                 "하루에 {change} 움직였다."),
+                (
+                    "등락 {change}로 {limit:g}% 기준을 채웠다.",
+                    "원/달러 {rate}, 등락 {change}다.",
+                    "하루에 {change} 움직였다.",
+                ),
             ),
         ),
         "NEUTRAL": (
@@ -92,10 +142,18 @@ _DIRECTIONS = {
             "환율은 {rate_ro} 잠잠하다. 등락 {change}는 중립이다.",
             "이 정도({change}) 움직임으로는 업종의 득실을 가를 수 없다.",
             *crossed(
-                ("환율 변수는 작다.", "원화는 제자리다.", "환율은 중립이다.", "외환 시장이 조용하다.",
-                 "환율 영향은 없다."),
-                ("등락이 {change}로 {limit:g}%에 못 미친다.", "원/달러 {rate}, 등락 {change}다.",
-                 "{change} 변동은 기준 {limit:g}% 안이다."),
+                (
+                    "환율 변수는 작다.",
+                    "원화는 제자리다.",
+                    "환율은 중립이다.",
+                    "외환 시장이 조용하다.",
+                    "환율 영향은 없다.",
+                ),
+                (
+                    "등락이 {change}로 {limit:g}%에 못 미친다.",
+                    "원/달러 {rate}, 등락 {change}다.",
+                    "{change} 변동은 기준 {limit:g}% 안이다.",
+                ),
             ),
         ),
     },
@@ -111,7 +169,11 @@ _DIRECTIONS = {
             "A move of {change}, with {limit:g}% as the mark, makes the won weak.",
             *crossed(
                 ("Weak won:", "Won down:", "Dollar up:"),
-                ("{rate}, {change} on the day.", "{change} to {rate}.", "the day's {change} meets {limit:g}%."),
+                (
+                    "{rate}, {change} on the day.",
+                    "{change} to {rate}.",
+                    "the day's {change} meets {limit:g}%.",
+                ),
             ),
         ),
         "WON_STRONG": (
@@ -125,7 +187,11 @@ _DIRECTIONS = {
             "A move of {change}, with {limit:g}% as the mark, makes the won strong.",
             *crossed(
                 ("Strong won:", "Won up:", "Dollar down:"),
-                ("{rate}, {change} on the day.", "{change} to {rate}.", "the day's {change} meets {limit:g}%."),
+                (
+                    "{rate}, {change} on the day.",
+                    "{change} to {rate}.",
+                    "the day's {change} meets {limit:g}%.",
+                ),
             ),
         ),
         "NEUTRAL": (
@@ -136,12 +202,15 @@ _DIRECTIONS = {
             "No winners or losers follow from a move of {change}.",
             *crossed(
                 ("Neutral won:", "No factor:", "Quiet currency:", "No call:", "Won unmoved:"),
-                ("USD/KRW made {change}, short of {limit:g}%.", "{change} at {rate}.",
-                 "a move of {change} does not reach {limit:g}%."),
+                (
+                    "USD/KRW made {change}, short of {limit:g}%.",
+                    "{change} at {rate}.",
+                    "a move of {change} does not reach {limit:g}%.",
+                ),
             ),
         ),
     },
-}  # fmt: skip
+}
 _EXPORTER = {
     "ko": (
         "해외 매출이 많은 수출주라 환율 {change} 변동의 영향이 크다.",
@@ -164,56 +233,60 @@ _DOMESTIC = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
-
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _written(scene, rng, decisions.fx_impact(scene.facts))
+    """Returns the won's direction, its winners and losers, and the tilt, with a reason for each."""
+    return _with_reasons(scene, decisions.fx_impact(scene.facts), rng)
 
 
-def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[str, Any]:
-    language, numbers = scene.language, scene.facts.numbers
-    told = wording.named(decisions.settled(decision), language)
-    direction = told["fx_analysis"]["direction"]
-    said = {key: lexicon.printed(name, numbers[name], language) for key, name in _QUOTED.items()}
-    said["rate_ro"] = with_particle(said["rate"], "으로/로")
-    lead = rng.choice(_DIRECTIONS[language][direction]).format(**said, limit=WON_MOVE_PCT)
-    parts = [lead, wording.argue(scene, rng)]
+def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
+    """The decision as an answer, argued in the scene's language."""
+    language = scene.language
+    decision = wording.named(decisions.settled(decision), language)
+    numbers = scene.facts.numbers
+    rate = printed("usdkrw", numbers["usdkrw"], language)
+    change = printed("usdkrw_change_pct", numbers["usdkrw_change_pct"], language)
+    direction = decision["fx_analysis"]["direction"]
+    direction_reason = rng.choice(_DIRECTIONS[language][direction]).format(
+        rate=rate, rate_ro=with_particle(rate, "으로/로"), change=change, limit=WON_MOVE_PCT
+    )
+    reasons = [direction_reason, wording.argue(scene, rng)]
     if rng.random() < 0.4:
-        parts.reverse()
-    told["fx_analysis"]["reasoning"] = " ".join(parts)
-    for key, exporters in (
-        ("beneficiaries", direction == "WON_WEAK"),
-        ("negatively_affected", direction != "WON_WEAK"),
-    ):
-        for entry in told[key]:
-            entry["reason"] = rng.choice((_EXPORTER if exporters else _DOMESTIC)[language]).format(
-                **said
-            )
-    return arranged(told, schema)
+        reasons.reverse()
+    decision["fx_analysis"]["reasoning"] = " ".join(reasons)
+
+    gains, losses = _DOMESTIC[language], _EXPORTER[language]
+    if direction == "WON_WEAK":
+        gains, losses = losses, gains
+    for entry in decision["beneficiaries"]:
+        entry["reason"] = rng.choice(gains).format(change=change)
+    for entry in decision["negatively_affected"]:
+        entry["reason"] = rng.choice(losses).format(change=change)
+    return arranged(decision, schema)
 
 
-_QUOTED = {"rate": "usdkrw", "change": "usdkrw_change_pct"}
+_OPPOSITE = {"WON_WEAK": "WON_STRONG", "WON_STRONG": "WON_WEAK"}
+_TILTS = {"WON_WEAK": "TILT_TO_EXPORTERS", "WON_STRONG": "TILT_TO_DOMESTIC"}
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist reads the won the wrong way, and
+    tilts the portfolio by it.
+    """
+
     def mistake() -> dict[str, Any]:
-        """The won read the wrong way: winners and losers change places."""
-        wrong = decisions.fx_impact(scene.facts)
-        turned = {"WON_WEAK": "WON_STRONG", "WON_STRONG": "WON_WEAK"}
-        tilts = {"WON_WEAK": "TILT_TO_EXPORTERS", "WON_STRONG": "TILT_TO_DOMESTIC"}
-        direction = turned.get(wrong["fx_analysis"]["direction"]) or rng.choice(tuple(tilts))
-        wrong["fx_analysis"]["direction"] = direction
-        wrong["portfolio_action"] = tilts[direction]
-        return _written(scene, rng, wrong)
+        decision = decisions.fx_impact(scene.facts)
+        direction = decision["fx_analysis"]["direction"]
+        if direction == "NEUTRAL":
+            wrong_direction = rng.choice(("WON_WEAK", "WON_STRONG"))
+        else:
+            wrong_direction = _OPPOSITE[direction]
+        decision["fx_analysis"]["direction"] = wrong_direction
+        decision["portfolio_action"] = _TILTS[wrong_direction]
+        return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades the direction, both lists of stocks and the tilt against the strategy's decision."""
     return grading.judge(scene, reply, schema, decisions.fx_impact(scene.facts))

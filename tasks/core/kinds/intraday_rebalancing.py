@@ -1,5 +1,12 @@
 """intraday_rebalancing: bring a book's weights back inside the stop, the limit per stock and the
 regime's band.
+
+Question: the market's numbers, three to six positions with weight and profit or loss, and in some
+questions a limit per stock, which is 18 % otherwise.
+Right answer: a stopped position goes, none stays above the limit, and what is left is scaled down
+if its sum is above the regime's long gross.
+Mistake: the book of another regime.
+Grade: every position has one right action and target weight.
 """
 
 from random import Random
@@ -31,6 +38,72 @@ needs = Needs(
     asides=("max_weight_pct", "nav_100m_krw"),
 )
 
+# What it asks. The last two templates of each language are kept for evaluation.
+
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 장중 상황이다.\n{market}\n현재 편입 비중:\n{stocks}\n어떻게 조정할까?",
+        "장중 리밸런싱을 점검해 줘. {day} 기준.\n{market}\n{stocks}",
+        "{market}\n{day} 장중 수치가 위와 같다. 아래 비중을 규칙에 맞춰 달라.\n{stocks}",
+        (
+            "오후 주문 전 확인({day}).\n{market}\n"
+            "보유 비중과 손익\n{stocks}\n종목별 목표 비중을 정하라."
+        ),
+        "{stocks}\n이 비중을 {day} 국면에 맞게 고쳐 줘.\n{market}",
+        "{day} 장이 출렁인다.\n{market}\n포트폴리오는\n{stocks}\n줄일 것과 둘 것을 가려 달라.",
+        "비중 한도 점검이다. 기준일 {day}.\n{market}\n{stocks}\n넘친 종목은 얼마까지 줄이나?",
+        "운용역 요청: {day} 장중 지표로 비중을 다시 맞춘다.\n{market}\n현황\n{stocks}",
+        "{day} 점심 무렵 수치다.\n{market}\n지금 담긴 비중은\n{stocks}\n목표 비중과 이유를 달라.",
+        (
+            "마감 동시호가 전에 정리하려 한다({day}).\n"
+            "{market}\n{stocks}\n종목마다 매도 여부를 정해 줘."
+        ),
+    ),
+    "en": (
+        "Intraday, {day}:\n{market}\nCurrent weights:\n{stocks}\nHow should we adjust?",
+        "Check the intraday rebalancing as of {day}.\n{market}\n{stocks}",
+        (
+            "{market}\n"
+            "That is the market during {day}. Bring these weights in line with the rules.\n{stocks}"
+        ),
+        (
+            "Before the afternoon orders ({day}).\n{market}\n"
+            "Weights and results\n{stocks}\nSet a target for each name."
+        ),
+        "{stocks}\nFit this book to the regime of {day}.\n{market}",
+        (
+            "A choppy session on {day}.\n{market}\nThe portfolio is\n"
+            "{stocks}\nWhat gets cut and what stays?"
+        ),
+        (
+            "Weight limit review, {day}.\n{market}\n{stocks}\n"
+            "How far must the large positions come down?"
+        ),
+        (
+            "The manager wants the weights reset to the figures of {day}.\n"
+            "{market}\nHeld now\n{stocks}"
+        ),
+        "Midday numbers of {day}.\n{market}\nWe hold\n{stocks}\nTarget weights, with reasons.",
+        (
+            "Tidying up before the closing auction ({day}).\n"
+            "{market}\n{stocks}\nDecide for each name whether to sell."
+        ),
+    ),
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks for a target weight of each of the scene's positions."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued.
+
 schema: Schema = closed(
     rebalancing_decision=listed(
         stock_entry(
@@ -45,44 +118,30 @@ schema: Schema = closed(
     regime=REGIME,
 )
 
-# The last two of each language are kept for evaluation.
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 장중 상황이다.\n{market}\n현재 편입 비중:\n{stocks}\n어떻게 조정할까?",
-        "장중 리밸런싱을 점검해 줘. {day} 기준.\n{market}\n{stocks}",
-        "{market}\n{day} 장중 수치가 위와 같다. 아래 비중을 규칙에 맞춰 달라.\n{stocks}",
-        "오후 주문 전 확인({day}).\n{market}\n보유 비중과 손익\n{stocks}\n종목별 목표 비중을 정하라.",
-        "{stocks}\n이 비중을 {day} 국면에 맞게 고쳐 줘.\n{market}",
-        "{day} 장이 출렁인다.\n{market}\n포트폴리오는\n{stocks}\n줄일 것과 둘 것을 가려 달라.",
-        "비중 한도 점검이다. 기준일 {day}.\n{market}\n{stocks}\n넘친 종목은 얼마까지 줄이나?",
-        "운용역 요청: {day} 장중 지표로 비중을 다시 맞춘다.\n{market}\n현황\n{stocks}",
-        "{day} 점심 무렵 수치다.\n{market}\n지금 담긴 비중은\n{stocks}\n목표 비중과 이유를 달라.",
-        "마감 동시호가 전에 정리하려 한다({day}).\n{market}\n{stocks}\n종목마다 매도 여부를 정해 줘.",
-    ),
-    "en": (
-        "Intraday, {day}:\n{market}\nCurrent weights:\n{stocks}\nHow should we adjust?",
-        "Check the intraday rebalancing as of {day}.\n{market}\n{stocks}",
-        "{market}\nThat is the market during {day}. Bring these weights in line with the rules.\n{stocks}",
-        "Before the afternoon orders ({day}).\n{market}\nWeights and results\n{stocks}\nSet a target for each name.",
-        "{stocks}\nFit this book to the regime of {day}.\n{market}",
-        "A choppy session on {day}.\n{market}\nThe portfolio is\n{stocks}\nWhat gets cut and what stays?",
-        "Weight limit review, {day}.\n{market}\n{stocks}\nHow far must the large positions come down?",
-        "The manager wants the weights reset to the figures of {day}.\n{market}\nHeld now\n{stocks}",
-        "Midday numbers of {day}.\n{market}\nWe hold\n{stocks}\nTarget weights, with reasons.",
-        "Tidying up before the closing auction ({day}).\n{market}\n{stocks}\nDecide for each name whether to sell.",
-    ),
-}
 _REASONS = {
     "ko": {
         "stopped": crossed(
             ("손익 {pnl}%가", "{pnl}% 손익은", "현재 손익 {pnl}%는", "이 손익({pnl}%)은"),
-            ("손절 기준 {stop:g}% 이하라 전량 판다.", "손절선 {stop:g}%에 걸려 비운다.",
-             "{stop:g}% 손절 규칙에 따라 전량 정리한다.", "{stop:g}%보다 나쁘거나 같아 남기지 않는다."),
+            (
+                "손절 기준 {stop:g}% 이하라 전량 판다.",
+                "손절선 {stop:g}%에 걸려 비운다.",
+                "{stop:g}% 손절 규칙에 따라 전량 정리한다.",
+                "{stop:g}%보다 나쁘거나 같아 남기지 않는다.",
+            ),
         ),
         "no_longs": crossed(
-            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는"),
-            ("모두 정리한다. 롱 상한이 {high}%인 국면이다.", "전량 매도한다. 개별 롱을 두지 않는 국면이다.",
-             "비운다. 이 국면의 롱 밴드는 {high}%다."),
+            (
+                "비중 {weight}%는",
+                "{weight}%의 비중은",
+                "현재 {weight}%는",
+                "{weight}% 비중은",
+                "보유한 {weight}%는",
+            ),
+            (
+                "모두 정리한다. 롱 상한이 {high}%인 국면이다.",
+                "전량 매도한다. 개별 롱을 두지 않는 국면이다.",
+                "비운다. 이 국면의 롱 밴드는 {high}%다.",
+            ),
         ),
         "scaled": (
             "롱 합계를 밴드 상한 {high}%에 맞추려 {weight}%에서 {target}%로 낮춘다.",
@@ -91,29 +150,56 @@ _REASONS = {
             "비중 {weight}%는 {target}%로 줄인다. 롱 합계 상한이 {high}%다.",
         ),
         "capped": crossed(
-            ("비중 {weight}%가", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는",
-             "지금의 {weight}%는"),
-            ("종목당 한도 {limit}%를 넘어 {target}%로 줄인다.", "한도를 넘는다. {limit}%에 맞춰 {target}%까지 판다.",
-             "{limit}% 한도를 벗어나 {target}%로 낮춘다.", "한도({limit}%)보다 커서 {target}%에 맞춘다."),
+            (
+                "비중 {weight}%가",
+                "{weight}%의 비중은",
+                "현재 {weight}%는",
+                "{weight}% 비중은",
+                "보유한 {weight}%는",
+                "지금의 {weight}%는",
+            ),
+            (
+                "종목당 한도 {limit}%를 넘어 {target}%로 줄인다.",
+                "한도를 넘는다. {limit}%에 맞춰 {target}%까지 판다.",
+                "{limit}% 한도를 벗어나 {target}%로 낮춘다.",
+                "한도({limit}%)보다 커서 {target}%에 맞춘다.",
+            ),
         ),
         "kept": crossed(
-            ("비중 {weight}%는", "{weight}%의 비중은", "현재 {weight}%는", "{weight}% 비중은", "보유한 {weight}%는",
-             "지금의 {weight}%는"),
-            ("한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.", "한도 {limit}%를 지키고 손익도 {pnl}%라 유지한다.",
-             "손익이 {pnl}%이고 한도 {limit}% 이내라 손대지 않는다.", "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
-             "종목당 {limit}% 이내이며 손익 {pnl}%도 문제없다."),
+            (
+                "비중 {weight}%는",
+                "{weight}%의 비중은",
+                "현재 {weight}%는",
+                "{weight}% 비중은",
+                "보유한 {weight}%는",
+                "지금의 {weight}%는",
+            ),
+            (
+                "한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.",
+                "한도 {limit}%를 지키고 손익도 {pnl}%라 유지한다.",
+                "손익이 {pnl}%이고 한도 {limit}% 이내라 손대지 않는다.",
+                "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
+                "종목당 {limit}% 이내이며 손익 {pnl}%도 문제없다.",
+            ),
         ),
     },
     "en": {
         "stopped": crossed(
             ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
-            ("is at or below the {stop:g}% stop, so all of it goes.", "hits the {stop:g}% stop: sell.",
-             "falls under the {stop:g}% stop rule.", "trips the {stop:g}% stop, and nothing is kept."),
+            (
+                "is at or below the {stop:g}% stop, so all of it goes.",
+                "hits the {stop:g}% stop: sell.",
+                "falls under the {stop:g}% stop rule.",
+                "trips the {stop:g}% stop, and nothing is kept.",
+            ),
         ),
         "no_longs": crossed(
             ("All {weight}%", "The {weight}%", "Its {weight}%", "This {weight}%"),
-            ("goes: the regime's long band ends at {high}%.", "is sold, as this regime holds no single longs.",
-             "leaves the book, whose long band is {high}%."),
+            (
+                "goes: the regime's long band ends at {high}%.",
+                "is sold, as this regime holds no single longs.",
+                "leaves the book, whose long band is {high}%.",
+            ),
         ),
         "scaled": (
             "Longs come down to the band's {high}%: from {weight}% to {target}% here.",
@@ -122,71 +208,91 @@ _REASONS = {
             "A weight of {weight}% shrinks to {target}% as longs are held to {high}%.",
         ),
         "capped": crossed(
-            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%",
-             "Now {weight}%, it"),
-            ("exceeds the {limit}% limit per stock: cut to {target}%.",
-             "breaks the {limit}% limit: down to {target}%.",
-             "goes over {limit}%, the limit per stock; trim to {target}%.",
-             "must shrink to {target}% under the {limit}% limit."),
+            (
+                "At {weight}% it",
+                "With {weight}% it",
+                "Its {weight}%",
+                "This {weight}%",
+                "The {weight}%",
+                "Now {weight}%, it",
+            ),
+            (
+                "exceeds the {limit}% limit per stock: cut to {target}%.",
+                "breaks the {limit}% limit: down to {target}%.",
+                "goes over {limit}%, the limit per stock; trim to {target}%.",
+                "must shrink to {target}% under the {limit}% limit.",
+            ),
         ),
         "kept": crossed(
-            ("At {weight}% it", "With {weight}% it", "Its {weight}%", "This {weight}%", "The {weight}%",
-             "Now {weight}%, it"),
-            ("respects the {limit}% limit, and {pnl}% is above the stop.", "stays: limit {limit}%, result {pnl}%.",
-             "needs no trade with {pnl}% and a limit of {limit}%.", "fits the {limit}% limit; {pnl}% trips no stop."),
+            (
+                "At {weight}% it",
+                "With {weight}% it",
+                "Its {weight}%",
+                "This {weight}%",
+                "The {weight}%",
+                "Now {weight}%, it",
+            ),
+            (
+                "respects the {limit}% limit, and {pnl}% is above the stop.",
+                "stays: limit {limit}%, result {pnl}%.",
+                "needs no trade with {pnl}% and a limit of {limit}%.",
+                "fits the {limit}% limit; {pnl}% trips no stop.",
+            ),
         ),
     },
-}  # fmt: skip
+}
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    """Returns the target weight of every position, with the rule that set it.
 
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer(scene, rng)
-
-
-def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    told = decisions.settled(decisions.intraday_rebalancing(scene.facts, regime))
-    told = wording.named(told, scene.language)
+    With a `regime`, it is the answer of someone who takes the market to be in that one.
+    """
+    decision = decisions.settled(decisions.intraday_rebalancing(scene.facts, regime))
+    decision = wording.named(decision, scene.language)
     limit = int(scene.facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
-    high = EXPOSURES[told["regime"]].long_gross[1]
-    for entry, line in zip(told["rebalancing_decision"], scene.facts.stocks, strict=True):
-        why = _why(line, entry["target_weight_pct"], limit, high)
-        entry["reason"] = rng.choice(_REASONS[scene.language][why]).format(
-            pnl=f"{line.numbers['pnl_pct']:.1f}",
-            weight=int(line.numbers["weight_pct"]),
-            target=entry["target_weight_pct"],
+    most_long = EXPOSURES[decision["regime"]].long_gross[1]
+    for entry, position in zip(decision["rebalancing_decision"], scene.facts.stocks, strict=True):
+        target = entry["target_weight_pct"]
+        rule = _rule_behind(target, position, limit, most_long)
+        entry["reason"] = rng.choice(_REASONS[scene.language][rule]).format(
+            pnl=f"{position.numbers['pnl_pct']:.1f}",
+            weight=int(position.numbers["weight_pct"]),
+            target=target,
             stop=STOP_LOSS_PCT,
             limit=limit,
-            high=high,
+            high=most_long,
         )
-    return arranged(told, schema)
+    return arranged(decision, schema)
 
 
-def _why(line: StockFacts, target: int, limit: int, high: int) -> str:
-    """Which rule set the target: the stop before the band, the band before the limit."""
-    weight = int(line.numbers["weight_pct"])
-    if line.numbers["pnl_pct"] <= STOP_LOSS_PCT:
+def _rule_behind(target: int, position: StockFacts, limit: int, most_long: int) -> str:
+    """Which rule set the target weight: the stop before the band, the band before the limit. All
+    are in %; `limit` is that per stock, `most_long` the top of the regime's band.
+    """
+    weight = int(position.numbers["weight_pct"])
+    if position.numbers["pnl_pct"] <= STOP_LOSS_PCT:
         return "stopped"
-    if not high:
+    if most_long == 0:
         return "no_longs"
     if target < min(weight, limit):
         return "scaled"
-    return "capped" if target < weight else "kept"
+    if target < weight:
+        return "capped"
+    return "kept"
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist takes the market for another
+    regime.
+    """
+
     def mistake() -> dict[str, Any]:
-        return _answer(scene, rng, spoiling.other_regime(right["regime"], rng))
+        return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades every action and target weight, and the book as a whole, against the decision."""
     return grading.judge(scene, reply, schema, decisions.intraday_rebalancing(scene.facts))

@@ -1,11 +1,20 @@
-"""opening_momentum: which opening gaps are worth following, with what weight and what stop."""
+"""opening_momentum: which opening gaps are worth following, with what weight and what stop.
+
+Question: the market's numbers, and two to four stocks with their opening gap, volume ratio,
+F-Score, US correlation and cap tier.
+Right answer: a score of one point for each test that a stock passes, and the signal it makes. From
+2 points on the stock is bought, with more weight the higher the score and a stop of half the gap.
+Mistake: a weak gap followed, or a good one passed over.
+Grade: score, signal, action and stop have one right value each; a bought stock may weigh 3 to 8 %.
+"""
 
 from random import Random
 from typing import Any
 
-from tasks.core.kinds import grading, lexicon, spoiling, wording
+from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     Schema,
@@ -19,6 +28,7 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.records.facts import StockFacts
 from tasks.core.strategy import decisions
+from tasks.core.strategy.decisions import Decision
 from tasks.core.strategy.rules import (
     F_SCORE,
     GAP_PCT,
@@ -36,6 +46,67 @@ needs = Needs(
     asides=("us_return_pct", "vix"),
 )
 
+# What it asks. The last two templates of each language are kept for evaluation.
+
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        "{day} 장 시작 직후다.\n{stocks}\n시장은\n{market}\n따라 살 종목이 있나?",
+        "시초가 모멘텀을 평가해 줘. 기준일 {day}.\n{market}\n{stocks}",
+        "{day} 갭 상승 종목이다.\n{stocks}\n{market}\n점수와 비중, 손절 폭을 달라.",
+        "개장 후 점검({day}).\n{market}\n후보\n{stocks}\n어느 갭이 진짜인가?",
+        "{market}\n{day} 아침에 갭이 뜬 종목을 골랐다.\n{stocks}\n규칙대로 점수를 매겨라.",
+        "단타 데스크 요청: {day} 시가 갭 종목의 신호를 판정해 달라.\n{stocks}\n{market}",
+        "{stocks}\n{day} 시초가가 이렇다. 진입할지 넘길지 정해 줘.\n{market}",
+        "{day} 오전 주문을 준비한다.\n{market}\n갭 종목:\n{stocks}\n신호 강도별로 정리하라.",
+        "{day} 동시호가 결과를 받았다.\n{stocks}\n{market}\n무엇을 얼마나 사고 어디서 끊을까?",
+        "갭 매매 후보를 거르고 싶다({day}).\n{market}\n{stocks}\n점수 근거도 함께 적어 줘.",
+    ),
+    "en": (
+        (
+            "Just after the open of {day}.\n{stocks}\n"
+            "The market:\n{market}\nIs any of them worth following?"
+        ),
+        "Rate the opening momentum. As of {day}.\n{market}\n{stocks}",
+        (
+            "Names that gapped up on {day}.\n{stocks}\n"
+            "{market}\nScore, weight and stop distance, please."
+        ),
+        "Check after the open ({day}).\n{market}\nCandidates\n{stocks}\nWhich gap is real?",
+        "{market}\nThese gapped on the morning of {day}.\n{stocks}\nScore them by the rules.",
+        (
+            "From the day-trading desk: judge the signals of the opening gaps of {day}.\n"
+            "{stocks}\n{market}"
+        ),
+        "{stocks}\nSo they opened on {day}. Enter or pass?\n{market}",
+        (
+            "Preparing the morning orders of {day}.\n{market}\n"
+            "Gap names:\n{stocks}\nSort them by strength."
+        ),
+        (
+            "The opening auction of {day} is done.\n{stocks}\n"
+            "{market}\nWhat do we buy, how much, and where is the stop?"
+        ),
+        (
+            "I want to filter the gap trades ({day}).\n{market}\n"
+            "{stocks}\nInclude the ground for each score."
+        ),
+    ),
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks which of the scene's opening gaps to follow, and how."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued. A blank such as {points_da} is the word with the
+# Korean particle that its sound takes.
+
 schema: Schema = closed(
     opening_analysis=listed(
         stock_entry(
@@ -52,33 +123,6 @@ schema: Schema = closed(
     recommendation=text(),
 )
 
-# The last two of each language are kept for evaluation.
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 장 시작 직후다.\n{stocks}\n시장은\n{market}\n따라 살 종목이 있나?",
-        "시초가 모멘텀을 평가해 줘. 기준일 {day}.\n{market}\n{stocks}",
-        "{day} 갭 상승 종목이다.\n{stocks}\n{market}\n점수와 비중, 손절 폭을 달라.",
-        "개장 후 점검({day}).\n{market}\n후보\n{stocks}\n어느 갭이 진짜인가?",
-        "{market}\n{day} 아침에 갭이 뜬 종목을 골랐다.\n{stocks}\n규칙대로 점수를 매겨라.",
-        "단타 데스크 요청: {day} 시가 갭 종목의 신호를 판정해 달라.\n{stocks}\n{market}",
-        "{stocks}\n{day} 시초가가 이렇다. 진입할지 넘길지 정해 줘.\n{market}",
-        "{day} 오전 주문을 준비한다.\n{market}\n갭 종목:\n{stocks}\n신호 강도별로 정리하라.",
-        "{day} 동시호가 결과를 받았다.\n{stocks}\n{market}\n무엇을 얼마나 사고 어디서 끊을까?",
-        "갭 매매 후보를 거르고 싶다({day}).\n{market}\n{stocks}\n점수 근거도 함께 적어 줘.",
-    ),
-    "en": (
-        "Just after the open of {day}.\n{stocks}\nThe market:\n{market}\nIs any of them worth following?",
-        "Rate the opening momentum. As of {day}.\n{market}\n{stocks}",
-        "Names that gapped up on {day}.\n{stocks}\n{market}\nScore, weight and stop distance, please.",
-        "Check after the open ({day}).\n{market}\nCandidates\n{stocks}\nWhich gap is real?",
-        "{market}\nThese gapped on the morning of {day}.\n{stocks}\nScore them by the rules.",
-        "From the day-trading desk: judge the signals of the opening gaps of {day}.\n{stocks}\n{market}",
-        "{stocks}\nSo they opened on {day}. Enter or pass?\n{market}",
-        "Preparing the morning orders of {day}.\n{market}\nGap names:\n{stocks}\nSort them by strength.",
-        "The opening auction of {day} is done.\n{stocks}\n{market}\nWhat do we buy, how much, and where is the stop?",
-        "I want to filter the gap trades ({day}).\n{market}\n{stocks}\nInclude the ground for each score.",
-    ),
-}
 _POINTS = {
     "ko": {
         "gap_pct": "갭 {value}",
@@ -95,14 +139,30 @@ _POINTS = {
         "tier": "mid cap",
     },
 }
-_REASONS = {
+_SCORES = {
     "ko": {
         "some": crossed(
-            ("{score}점이다.", "점수는 {score}점이다.", "신호는 {score}점이다.", "{score}점을 준다.",
-             "{score}점으로 매긴다.", "평가는 {score}점이다.", "{score}점짜리 갭이다.", "합계는 {score}점이다.",
-             "신호 강도는 {score}점이다.", "{score}점을 받는다.", "판정은 {score}점이다."),
-            ("{points} 조건을 채웠다.", "근거는 {points_da}.", "기준을 넘은 것은 {points_da}.",
-             "해당 항목은 {points_da}.", "충족한 조건은 {points_da}.", "점수를 준 항목은 {points_da}."),
+            (
+                "{score}점이다.",
+                "점수는 {score}점이다.",
+                "신호는 {score}점이다.",
+                "{score}점을 준다.",
+                "{score}점으로 매긴다.",
+                "평가는 {score}점이다.",
+                "{score}점짜리 갭이다.",
+                "합계는 {score}점이다.",
+                "신호 강도는 {score}점이다.",
+                "{score}점을 받는다.",
+                "판정은 {score}점이다.",
+            ),
+            (
+                "{points} 조건을 채웠다.",
+                "근거는 {points_da}.",
+                "기준을 넘은 것은 {points_da}.",
+                "해당 항목은 {points_da}.",
+                "충족한 조건은 {points_da}.",
+                "점수를 준 항목은 {points_da}.",
+            ),
         ),
         "none": (
             "모두 기준에 못 미친다. 갭 {gap}, 거래량 {volume}, F-Score {f}로 0점이다.",
@@ -110,20 +170,32 @@ _REASONS = {
             "0점이다. 갭 {gap}, 거래량 {volume}, F-Score {f} 어느 것도 기준을 넘지 못했다.",
             "기준을 넘은 항목이 없다. 갭은 {gap}, 거래량은 {volume}다.",
         ),
-        "ADD": (
-            " 비중 {weight}%에 손절은 갭의 절반인 {stop}%다.",
-            " {weight}% 담고 {stop}% 밀리면 나온다.",
-            " {weight}%를 사고 손절 폭은 {stop}%로 둔다.",
-        ),
-        "SKIP": (" 따라 사지 않는다.", " 진입하지 않는다.", " 이 갭은 넘긴다."),
     },
     "en": {
         "some": crossed(
-            ("Scores {score}.", "Gets {score}.", "Rated {score}.", "Earns {score}.", "Worth {score}.",
-             "Total {score}.", "Signal {score}.", "Makes {score}.", "Marked {score}.", "Score {score}.",
-             "Reaches {score}."),
-            ("It comes from {points}.", "Counted: {points}.", "What counts is {points}.", "In its favour: {points}.",
-             "The ground: {points}.", "Conditions met: {points}.", "Credited: {points}.", "Passed: {points}."),
+            (
+                "Scores {score}.",
+                "Gets {score}.",
+                "Rated {score}.",
+                "Earns {score}.",
+                "Worth {score}.",
+                "Total {score}.",
+                "Signal {score}.",
+                "Makes {score}.",
+                "Marked {score}.",
+                "Score {score}.",
+                "Reaches {score}.",
+            ),
+            (
+                "It comes from {points}.",
+                "Counted: {points}.",
+                "What counts is {points}.",
+                "In its favour: {points}.",
+                "The ground: {points}.",
+                "Conditions met: {points}.",
+                "Credited: {points}.",
+                "Passed: {points}.",
+            ),
         ),
         "none": (
             "Gap {gap}, volume {volume} and F-Score {f} all miss their marks: 0 points.",
@@ -131,15 +203,27 @@ _REASONS = {
             "Nothing counts here, with gap {gap}, volume {volume} and F-Score {f}.",
             "A score of 0: gap {gap}, volume {volume}, F-Score {f}.",
         ),
-        "ADD": (
-            " Weight {weight}%, stop at {stop}%, half the gap.",
-            " Buy {weight}% and leave if it loses {stop}%.",
-            " It gets {weight}% with a stop of {stop}%.",
-        ),
-        "SKIP": (" Not followed.", " We pass.", " No trade."),
     },
-}  # fmt: skip
-_SUMMARY = {
+}
+_TRADES = {
+    "ko": {
+        "ADD": (
+            "비중 {weight}%에 손절은 갭의 절반인 {stop}%다.",
+            "{weight}% 담고 {stop}% 밀리면 나온다.",
+            "{weight}%를 사고 손절 폭은 {stop}%로 둔다.",
+        ),
+        "SKIP": ("따라 사지 않는다.", "진입하지 않는다.", "이 갭은 넘긴다."),
+    },
+    "en": {
+        "ADD": (
+            "Weight {weight}%, stop at {stop}%, half the gap.",
+            "Buy {weight}% and leave if it loses {stop}%.",
+            "It gets {weight}% with a stop of {stop}%.",
+        ),
+        "SKIP": ("Not followed.", "We pass.", "No trade."),
+    },
+}
+_SUMMARIES = {
     "ko": {
         "some": (
             "{names_eul} 합계 {total}% 담고 나머지는 넘긴다.",
@@ -170,85 +254,104 @@ _SUMMARY = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
-
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _written(scene, rng, decisions.opening_momentum(scene.facts))
+    """Returns the score and the trade of every opening, with a reason for each and a summary."""
+    return _with_reasons(scene, decisions.opening_momentum(scene.facts), rng)
 
 
-def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[str, Any]:
-    told = wording.named(decisions.settled(decision), scene.language)
-    entries = told["opening_analysis"]
-    for entry, line in zip(entries, scene.facts.stocks, strict=True):
-        entry["reason"] = _reason(line, entry, scene.language, rng)
-    bought = [entry for entry in entries if entry["action"] == "ADD"]
-    which = "none" if not bought else "all" if len(bought) == len(entries) else "some"
-    names = ", ".join(entry["name"] for entry in bought)
-    told["recommendation"] = rng.choice(_SUMMARY[scene.language][which]).format(
-        names=names,
-        names_eul=with_particle(names, "을/를") if names else "",
-        total=sum(entry["weight_pct"] for entry in bought),
+def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
+    """The decision as an answer, argued in the scene's language."""
+    decision = wording.named(decisions.settled(decision), scene.language)
+    openings = decision["opening_analysis"]
+    for opening, stock in zip(openings, scene.facts.stocks, strict=True):
+        opening["reason"] = _reason(stock, opening, scene.language, rng)
+    decision["recommendation"] = _summary(openings, scene.language, rng)
+    return arranged(decision, schema)
+
+
+def _reason(stock: StockFacts, opening: dict[str, Any], language: Language, rng: Random) -> str:
+    """What the stock scored for, or that it scored nothing, and the trade."""
+    stated = _stated_numbers(stock, language)
+    points = _points(stock, stated, language)
+    listed_points = ", ".join(points)
+    score = rng.choice(_SCORES[language]["some" if points else "none"]).format(
+        score=opening["score_points"],
+        points=listed_points,
+        points_da=with_particle(listed_points, "이다/다"),
+        gap=stated["gap_pct"],
+        volume=stated["volume_x"],
+        f=stated["f_score"],
     )
-    return arranged(told, schema)
+    trade = rng.choice(_TRADES[language][opening["action"]]).format(
+        weight=opening["weight_pct"], stop=f"{opening['stop_bp'] / 100:.2f}"
+    )
+    return f"{score} {trade}"
 
 
-def _reason(line: StockFacts, entry: dict[str, Any], language: Language, rng: Random) -> str:
-    said = {
-        key: lexicon.printed(key, line.numbers[key], language)
-        for key in ("gap_pct", "volume_x", "f_score")
-    }
+def _stated_numbers(stock: StockFacts, language: Language) -> dict[str, str]:
+    """The stock's opening as texts print it. Korean prose says 3.5배 for the question's 3.5x."""
+    stated = {}
+    for number in ("gap_pct", "volume_x", "f_score"):
+        stated[number] = printed(number, stock.numbers[number], language)
     if language == "ko":
-        said["volume_x"] = said["volume_x"].replace("x", "배")
-    passed = {
-        "gap_pct": line.numbers["gap_pct"] > GAP_PCT,
-        "volume_x": line.numbers["volume_x"] > VOLUME_RATIO,
-        "f_score": line.numbers["f_score"] >= F_SCORE,
-        "us_correlation": line.words["us_correlation"] == "high",
-        "tier": line.words["tier"] == "mid",
-    }
-    points = [
-        _POINTS[language][key].format(value=said.get(key)) for key, holds in passed.items() if holds
-    ]
-    joined = ", ".join(points)
-    first = rng.choice(_REASONS[language]["some" if points else "none"]).format(
-        points=joined,
-        points_da=with_particle(joined, "이다/다"),
-        score=entry["score_points"],
-        gap=said["gap_pct"],
-        volume=said["volume_x"],
-        f=said["f_score"],
+        stated["volume_x"] = stated["volume_x"].replace("x", "배")
+    return stated
+
+
+def _points(stock: StockFacts, stated: dict[str, str], language: Language) -> list[str]:
+    """What the stock scores a point for, in words."""
+    phrases = _POINTS[language]
+    points = []
+    if stock.numbers["gap_pct"] > GAP_PCT:
+        points.append(phrases["gap_pct"].format(value=stated["gap_pct"]))
+    if stock.numbers["volume_x"] > VOLUME_RATIO:
+        points.append(phrases["volume_x"].format(value=stated["volume_x"]))
+    if stock.numbers["f_score"] >= F_SCORE:
+        points.append(phrases["f_score"].format(value=stated["f_score"]))
+    if stock.words["us_correlation"] == "high":
+        points.append(phrases["us_correlation"])
+    if stock.words["tier"] == "mid":
+        points.append(phrases["tier"])
+    return points
+
+
+def _summary(openings: list[dict[str, Any]], language: Language, rng: Random) -> str:
+    """Which stocks are bought, and with what weight in all."""
+    bought = [opening for opening in openings if opening["action"] == "ADD"]
+    if not bought:
+        return rng.choice(_SUMMARIES[language]["none"])
+    how_many = "all" if len(bought) == len(openings) else "some"
+    stock_names = ", ".join(opening["name"] for opening in bought)
+    return rng.choice(_SUMMARIES[language][how_many]).format(
+        names=stock_names,
+        names_eul=with_particle(stock_names, "을/를"),
+        total=sum(opening["weight_pct"] for opening in bought),
     )
-    last = rng.choice(_REASONS[language][entry["action"]])
-    return first + last.format(weight=entry["weight_pct"], stop=f"{entry['stop_bp'] / 100:.2f}")
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken trader follows a weak gap, or passes over a
+    good one.
+    """
+
     def mistake() -> dict[str, Any]:
-        """A weak gap chased, or a good one passed over."""
-        wrong = decisions.opening_momentum(scene.facts)
-        place = rng.randrange(len(wrong["opening_analysis"]))
-        entry, line = wrong["opening_analysis"][place], scene.facts.stocks[place]
-        if entry["action"] == "ADD":
-            entry |= {"signal": "WEAK", "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
+        decision = decisions.opening_momentum(scene.facts)
+        index = rng.randrange(len(decision["opening_analysis"]))
+        opening = decision["opening_analysis"][index]
+        if opening["action"] == "ADD":
+            opening |= {"signal": "WEAK", "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
         else:
-            score = rng.choice((2, 3))
-            stop = round(abs(line.numbers["gap_pct"]) * 50)
-            entry |= {
-                "signal": opening_signal(score),
-                "action": "ADD",
-                "weight_pct": OPENING_WEIGHTS[score],
-            }
-            entry["stop_bp"] = stop
-        return _written(scene, rng, wrong)
+            pretended_score = rng.choice((2, 3))
+            gap_pct = scene.facts.stocks[index].numbers["gap_pct"]
+            opening["signal"] = opening_signal(pretended_score)
+            opening["action"] = "ADD"
+            opening["weight_pct"] = OPENING_WEIGHTS[pretended_score]
+            opening["stop_bp"] = round(abs(gap_pct) * 50)
+        return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades every stock's score, signal and trade against the strategy's decision."""
     return grading.judge(scene, reply, schema, decisions.opening_momentum(scene.facts))

@@ -1,4 +1,12 @@
-"""overnight_gap: which way to lean over night, how far, and when to be out again."""
+"""overnight_gap: which way to lean over night, how far, and when to be out again.
+
+Question: the market's numbers, the S&P 500 move and the VIX, and ETFs that short the KOSPI or
+lever it.
+Right answer: an ETF that shorts the KOSPI in a weak regime, a leveraged one in the others; 10 % of
+NAV, and 5 more for each of a large US move and a high VIX; all of it closed at the next open.
+Mistake: the lean of the opposite kind of regime, or a position held past the open.
+Grade: any offered ETF of the right direction is right, and any weight of 10 to 20 %.
+"""
 
 from random import Random
 from typing import Any
@@ -19,6 +27,85 @@ needs = Needs(
     asides=("usdkrw", "nav_100m_krw"),
 )
 
+# What it asks. The last two templates of each language are kept for evaluation.
+
+_TEMPLATES: dict[Language, tuple[str, ...]] = {
+    "ko": (
+        (
+            "{day} 마감 후 오버나이트 전략을 정하려 한다.\n"
+            "{market}\n쓸 수 있는 ETF:\n{stocks}\n방향과 비중은?"
+        ),
+        "밤사이 갭에 어떻게 대비할까? 기준일 {day}.\n{market}\n{stocks}",
+        "{market}\n{day} 종가 기준이다. 아래 ETF로 오버나이트 포지션을 짜 줘.\n{stocks}",
+        (
+            "장 마감 십여 분 전이다({day}).\n{market}\n"
+            "후보\n{stocks}\n오늘 밤 무엇을 얼마나 들고 갈까?"
+        ),
+        "{day} 야간 리스크 점검.\n{market}\n대상 상품:\n{stocks}\n비중과 청산 계획을 달라.",
+        "내일 시초가 갭을 노린다. {day} 지표는\n{market}\n상품은\n{stocks}\n규칙대로 정해 달라.",
+        "{stocks}\n이 가운데 하나로 {day} 밤을 넘긴다.\n{market}\n무엇이 맞고 한도는 얼마인가?",
+        (
+            "오버나이트 오버레이 승인을 요청한다. {day}\n"
+            "{market}\n{stocks}\n방향, 한도, 청산 시점을 적어라."
+        ),
+        (
+            "{day} 미국장이 열리기 전에 묻는다.\n{market}\n"
+            "고를 수 있는 것은\n{stocks}\n어느 쪽에 서야 하나?"
+        ),
+        "야간 데스크에 넘길 지시서를 써 줘({day}).\n{market}\n상품 목록\n{stocks}",
+    ),
+    "en": (
+        (
+            "Overnight strategy after the close of {day}.\n"
+            "{market}\nETFs at hand:\n{stocks}\nWhich way, how much?"
+        ),
+        "How do we prepare for the overnight gap? As of {day}.\n{market}\n{stocks}",
+        (
+            "{market}\nThose are the closing figures of {day}. "
+            "Build the overnight position from these ETFs.\n{stocks}"
+        ),
+        (
+            "Minutes to the close ({day}).\n{market}\nCandidates\n"
+            "{stocks}\nWhat do we carry tonight, and how much of it?"
+        ),
+        (
+            "Overnight risk check, {day}.\n{market}\nInstruments:\n"
+            "{stocks}\nWeight and unwind plan, please."
+        ),
+        (
+            "We expect an opening gap. The indicators of {day}:\n"
+            "{market}\nThe products:\n{stocks}\nDecide by the rules."
+        ),
+        (
+            "{stocks}\nOne of these carries us through the night of {day}.\n"
+            "{market}\nWhich is right, and what is the cap?"
+        ),
+        (
+            "Approval of the overnight overlay, {day}\n{market}\n"
+            "{stocks}\nState direction, cap and time of unwinding."
+        ),
+        (
+            "Before New York opens on {day}.\n{market}\n"
+            "We may pick from\n{stocks}\nWhich side should we be on?"
+        ),
+        "Write the order note for the night desk ({day}).\n{market}\nProducts\n{stocks}",
+    ),
+}
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks for tonight's position in one of the scene's ETFs, and when to unwind it."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued. The blank {vix_i} is the VIX with the Korean
+# particle that its sound takes.
+
 schema: Schema = closed(
     overnight_strategy=closed(
         direction=one_of("INVERSE", "LONG"),
@@ -32,33 +119,6 @@ schema: Schema = closed(
     max_overnight_nav_pct=integer(*OVERNIGHT_PCT),
 )
 
-# The last two of each language are kept for evaluation.
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 마감 후 오버나이트 전략을 정하려 한다.\n{market}\n쓸 수 있는 ETF:\n{stocks}\n방향과 비중은?",
-        "밤사이 갭에 어떻게 대비할까? 기준일 {day}.\n{market}\n{stocks}",
-        "{market}\n{day} 종가 기준이다. 아래 ETF로 오버나이트 포지션을 짜 줘.\n{stocks}",
-        "장 마감 십여 분 전이다({day}).\n{market}\n후보\n{stocks}\n오늘 밤 무엇을 얼마나 들고 갈까?",
-        "{day} 야간 리스크 점검.\n{market}\n대상 상품:\n{stocks}\n비중과 청산 계획을 달라.",
-        "내일 시초가 갭을 노린다. {day} 지표는\n{market}\n상품은\n{stocks}\n규칙대로 정해 달라.",
-        "{stocks}\n이 가운데 하나로 {day} 밤을 넘긴다.\n{market}\n무엇이 맞고 한도는 얼마인가?",
-        "오버나이트 오버레이 승인을 요청한다. {day}\n{market}\n{stocks}\n방향, 한도, 청산 시점을 적어라.",
-        "{day} 미국장이 열리기 전에 묻는다.\n{market}\n고를 수 있는 것은\n{stocks}\n어느 쪽에 서야 하나?",
-        "야간 데스크에 넘길 지시서를 써 줘({day}).\n{market}\n상품 목록\n{stocks}",
-    ),
-    "en": (
-        "Overnight strategy after the close of {day}.\n{market}\nETFs at hand:\n{stocks}\nWhich way, how much?",
-        "How do we prepare for the overnight gap? As of {day}.\n{market}\n{stocks}",
-        "{market}\nThose are the closing figures of {day}. Build the overnight position from these ETFs.\n{stocks}",
-        "Minutes to the close ({day}).\n{market}\nCandidates\n{stocks}\nWhat do we carry tonight, and how much of it?",
-        "Overnight risk check, {day}.\n{market}\nInstruments:\n{stocks}\nWeight and unwind plan, please.",
-        "We expect an opening gap. The indicators of {day}:\n{market}\nThe products:\n{stocks}\nDecide by the rules.",
-        "{stocks}\nOne of these carries us through the night of {day}.\n{market}\nWhich is right, and what is the cap?",
-        "Approval of the overnight overlay, {day}\n{market}\n{stocks}\nState direction, cap and time of unwinding.",
-        "Before New York opens on {day}.\n{market}\nWe may pick from\n{stocks}\nWhich side should we be on?",
-        "Write the order note for the night desk ({day}).\n{market}\nProducts\n{stocks}",
-    ),
-}
 _SIZES = {
     "ko": crossed(
         ("오버나이트 비중은", "오늘 밤 비중은", "오버레이 한도는", "밤사이 비중은"),
@@ -79,18 +139,18 @@ _SIZES = {
         ),
     ),
 }
-_ADDS = {
+_ADDITIONS = {
     "ko": {
-        (False, False): "미국 등락 {us}와 VIX {vix_i} 모두 잠잠해 더하지 않고",
-        (True, False): "미국 등락 {us}가 ±{move:g}% 이상이라 5%p를 더해",
-        (False, True): "VIX {vix_i} {high:g} 이상이라 5%p를 더해",
-        (True, True): "미국 등락 {us}와 VIX {vix} 몫으로 5%p씩 더해",
+        "none": "미국 등락 {us}와 VIX {vix_i} 모두 잠잠해 더하지 않고",
+        "us_move": "미국 등락 {us}가 ±{move:g}% 이상이라 5%p를 더해",
+        "vix": "VIX {vix_i} {high:g} 이상이라 5%p를 더해",
+        "both": "미국 등락 {us}와 VIX {vix} 몫으로 5%p씩 더해",
     },
     "en": {
-        (False, False): "with nothing added as the US move of {us} and the VIX of {vix} are calm",
-        (True, False): "plus 5 points for a US move of {us}, at least {move:g}% either way",
-        (False, True): "plus 5 points for a VIX of {vix}, at or above {high:g}",
-        (True, True): "plus 5 points each for the US move of {us} and the VIX of {vix}",
+        "none": "with nothing added as the US move of {us} and the VIX of {vix} are calm",
+        "us_move": "plus 5 points for a US move of {us}, at least {move:g}% either way",
+        "vix": "plus 5 points for a VIX of {vix}, at or above {high:g}",
+        "both": "plus 5 points each for the US move of {us} and the VIX of {vix}",
     },
 }
 _NOTES = {
@@ -107,55 +167,69 @@ _NOTES = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    """Returns the overnight position and its unwinding, argued by the regime and the size's rule.
 
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer(scene, rng)
-
-
-def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    told = decisions.settled(decisions.overnight_gap(scene.facts, regime))
-    told = wording.named(told, scene.language)
-    numbers, size, language = scene.facts.numbers, told["max_overnight_nav_pct"], scene.language
-    large = abs(numbers["us_return_pct"]) >= LARGE_US_MOVE_PCT
-    said = {"us": f"{numbers['us_return_pct']:+.2f}%", "vix": f"{numbers['vix']:.1f}"}
-    said["vix_i"] = with_particle(said["vix"], "이/가")
-    adds = _ADDS[language][large, numbers["vix"] >= HIGH_VIX].format(
-        **said, move=LARGE_US_MOVE_PCT, high=HIGH_VIX
+    With a `regime`, it is the answer of someone who takes the market to be in that one.
+    """
+    decision = decisions.settled(decisions.overnight_gap(scene.facts, regime))
+    decision = wording.named(decision, scene.language)
+    size = decision["max_overnight_nav_pct"]
+    size_reason = rng.choice(_SIZES[scene.language]).format(
+        base=OVERNIGHT_PCT[0], adds=_addition(scene), size=size
     )
-    sized = rng.choice(_SIZES[language]).format(base=OVERNIGHT_PCT[0], adds=adds, size=size)
-    parts = [wording.argue(scene, rng, claimed=regime), sized]
+    reasons = [wording.argue(scene, rng, claimed=regime), size_reason]
     if rng.random() < 0.3:
-        parts.reverse()
-    told["overnight_strategy"]["reasoning"] = " ".join(parts)
-    told["unwind_plan"]["note"] = rng.choice(_NOTES[language]).format(size=size)
-    return arranged(told, schema)
+        reasons.reverse()
+    decision["overnight_strategy"]["reasoning"] = " ".join(reasons)
+    decision["unwind_plan"]["note"] = rng.choice(_NOTES[scene.language]).format(size=size)
+    return arranged(decision, schema)
+
+
+def _addition(scene: Scene) -> str:
+    """What is added to the base size, and why, in words."""
+    us_return_pct = scene.facts.numbers["us_return_pct"]
+    vix = scene.facts.numbers["vix"]
+    printed_vix = f"{vix:.1f}"
+    return _ADDITIONS[scene.language][_addition_for(us_return_pct, vix)].format(
+        us=f"{us_return_pct:+.2f}%",
+        vix=printed_vix,
+        vix_i=with_particle(printed_vix, "이/가"),
+        move=LARGE_US_MOVE_PCT,
+        high=HIGH_VIX,
+    )
+
+
+def _addition_for(us_return_pct: float, vix: float) -> str:
+    large_us_move = abs(us_return_pct) >= LARGE_US_MOVE_PCT
+    high_vix = vix >= HIGH_VIX
+    if large_us_move and high_vix:
+        return "both"
+    if large_us_move:
+        return "us_move"
+    if high_vix:
+        return "vix"
+    return "none"
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist leans the wrong way, or holds past
+    the open.
+    """
+
     def mistake() -> dict[str, Any]:
-        """The lean of the opposite kind of regime, so that the direction itself is wrong; or held
-        past the open.
-        """
         if rng.random() < 0.3:
-            held = _answer(scene, rng)
-            held["unwind_plan"] |= {"when": "NEXT_CLOSE"}
+            held = answer(scene, rng)
+            held["unwind_plan"]["when"] = "NEXT_CLOSE"
             return held
-        bearish = right["overnight_strategy"]["direction"] == "INVERSE"
-        return _answer(
-            scene,
-            rng,
-            rng.choice(("STRONG_BULL", "MILD_BULL") if bearish else ("WEAKENING", "BEAR")),
-        )
+        opposite = ("WEAKENING", "BEAR")
+        if right["overnight_strategy"]["direction"] == "INVERSE":
+            opposite = ("STRONG_BULL", "MILD_BULL")
+        return answer(scene, rng, rng.choice(opposite))
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades the direction, the ETF, the size and the unwinding against the strategy's decision."""
     return grading.judge(scene, reply, schema, decisions.overnight_gap(scene.facts))

@@ -1,4 +1,12 @@
-"""regime_classification: which regime is it, and how much exposure does it allow?"""
+"""regime_classification: which regime is it, and how much exposure does it allow?
+
+Question: the market's four numbers; in some questions, asked in a hurry, only some of them.
+Right answer: the regime of the strategy's rule, the confidence, and a net exposure in the regime's
+band. A number that nobody gave is named, counts as neutral, and halves the confidence.
+Mistake: another regime.
+Grade: any net exposure in the regime's band is right, and any confidence, which may not exceed 50 %
+if a number is missing.
+"""
 
 from random import Random
 from typing import Any
@@ -9,6 +17,7 @@ from tasks.core.kinds.schemas import (
     CONFIDENCE,
     NET,
     REGIME,
+    Schema,
     arranged,
     closed,
     listed,
@@ -22,14 +31,9 @@ from tasks.core.strategy.rules import NUMBERS
 name = "regime_classification"
 share = 0.10
 needs = Needs(partial_share=0.15, asides=("foreign_net_buy_100m_krw", "sentiment_points"))
-schema: dict[str, Any] = optional(
-    closed(
-        regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text(), recommended_net_exposure_pct=NET
-    ),
-    missing_inputs=listed(one_of(*NUMBERS), 3),
-)
 
-# The last two of each language are kept for evaluation.
+# What it asks. The last two templates of each language are kept for evaluation.
+
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "ko": (
         "{day} 시장 지표다.\n{market}\n지금은 어떤 국면이고 순노출은 얼마가 적당한가?",
@@ -46,17 +50,35 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "en": (
         "Market figures for {day}:\n{market}\nWhich regime is this, and what net exposure fits?",
         "Classify the regime from these numbers.\n{market}\nDate: {day}",
-        "Here are the closing figures of {day}.\n{market}\nGive the regime and the recommended net exposure.",
-        "For the morning meeting: the market of {day} looked like this.\n{market}\nYour regime call, and why?",
+        (
+            "Here are the closing figures of {day}.\n{market}\n"
+            "Give the regime and the recommended net exposure."
+        ),
+        (
+            "For the morning meeting: the market of {day} looked like this.\n"
+            "{market}\nYour regime call, and why?"
+        ),
         "Risk desk here. State of the market, {day}:\n{market}\nHow much net exposure may we run?",
         "{market}\nThose are the numbers of {day}. Which regime do they mean?",
-        "We are setting the fund's exposure. Indicators for {day}:\n{market}\nClassify the regime and argue it.",
-        "Market summary at the close of {day}.\n{market}\nApply the rule: regime and net exposure, please.",
-        "I am updating our regime log with {day}.\n{market}\nWhich entry does it get, and for what reason?",
-        "The committee wants one line on {day}.\n{market}\nState the regime, the net exposure and the ground for both.",
+        (
+            "We are setting the fund's exposure. Indicators for {day}:\n"
+            "{market}\nClassify the regime and argue it."
+        ),
+        (
+            "Market summary at the close of {day}.\n{market}\n"
+            "Apply the rule: regime and net exposure, please."
+        ),
+        (
+            "I am updating our regime log with {day}.\n{market}\n"
+            "Which entry does it get, and for what reason?"
+        ),
+        (
+            "The committee wants one line on {day}.\n{market}\n"
+            "State the regime, the net exposure and the ground for both."
+        ),
     ),
 }
-# As many again: a scene's template means one of these where it gives only some of the numbers.
+# A scene that states only some of the numbers takes the hurried template of the same index.
 _HURRIED: dict[Language, tuple[str, ...]] = {
     "ko": (
         "급한데 {day} {market}, 이것만 보면 어떤 국면이야?",
@@ -86,29 +108,51 @@ _HURRIED: dict[Language, tuple[str, ...]] = {
 
 
 def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language, the hurried ones aside: these are as many."""
     return _TEMPLATES[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, (_HURRIED if scene.partial else _TEMPLATES)[scene.language])
+    """Asks for the regime and the net exposure, in a hurry if numbers are missing."""
+    if scene.partial:
+        return wording.ask(scene, _HURRIED[scene.language])
+    return wording.ask(scene, _TEMPLATES[scene.language])
 
 
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer(scene, rng)
+# What the right answer is, and how it is argued.
+
+schema: Schema = optional(
+    closed(
+        regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text(), recommended_net_exposure_pct=NET
+    ),
+    missing_inputs=listed(one_of(*NUMBERS), 3),
+)
 
 
-def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    told = decisions.settled(decisions.regime_classification(scene.facts, regime))
-    told["reasoning"] = wording.argue(scene, rng, claimed=regime, exposure=rng.random() < 0.5)
-    return arranged(told, schema)
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    """Returns the regime and its net exposure, argued from the question's numbers.
+
+    With a `regime`, it is the answer of someone who takes the market to be in that one.
+    """
+    decision = decisions.settled(decisions.regime_classification(scene.facts, regime))
+    argues_exposure = rng.random() < 0.5
+    decision["reasoning"] = wording.argue(scene, rng, claimed=regime, exposure=argues_exposure)
+    return arranged(decision, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist takes the market for another
+    regime.
+    """
+
     def mistake() -> dict[str, Any]:
-        return _answer(scene, rng, spoiling.other_regime(right["regime"], rng))
+        return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades the regime, the confidence and the missing numbers against the rule, and the net
+    exposure against the regime's band.
+    """
     return grading.judge(scene, reply, schema, decisions.regime_classification(scene.facts))

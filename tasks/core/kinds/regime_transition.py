@@ -1,4 +1,12 @@
-"""regime_transition: from yesterday's regime to today's, in one or two days."""
+"""regime_transition: from yesterday's regime to today's, in one or two days.
+
+Question: the market's numbers, the previous regime and the current net exposure.
+Right answer: the net exposure of today's regime as the target. A move of up to 10 points takes one
+day; of a larger one the first day makes 70 % into stress or a bear market, and half otherwise.
+Mistake: a move to another regime.
+Grade: day 1 may lie anywhere between the taught step and the target, day 2 anywhere in the target
+regime's band.
+"""
 
 from random import Random
 from typing import Any
@@ -17,15 +25,8 @@ needs = Needs(
     asides=("nav_100m_krw", "sentiment_points"),
 )
 
-_DAY = closed(net_exposure_pct=NET, note=text(160))
-schema: Schema = closed(
-    transition=closed(**{"from": REGIME, "to": REGIME, "reasoning": text()}),
-    urgency=one_of("IMMEDIATE", "GRADUAL", "NONE"),
-    execution_plan=closed(day_1=_DAY, day_2=_DAY),
-    target_net_exposure_pct=NET,
-)
+# What it asks. The last two templates of each language are kept for evaluation.
 
-# The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "ko": (
         "{day} 국면이 바뀌었는지 보려 한다.\n{market}\n순노출을 어떻게 옮길까?",
@@ -42,17 +43,88 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "en": (
         "Has the regime changed on {day}?\n{market}\nHow do we move the net exposure?",
         "Plan the regime transition. As of {day}.\n{market}",
-        "{market}\nFigures of {day}. If the previous regime no longer holds, give a plan of execution.",
-        "Portfolio transition meeting ({day}).\n{market}\nState the target net exposure and a two-day plan.",
+        (
+            "{market}\n"
+            "Figures of {day}. If the previous regime no longer holds, give a plan of execution."
+        ),
+        (
+            "Portfolio transition meeting ({day}).\n{market}\n"
+            "State the target net exposure and a two-day plan."
+        ),
         "Review after the close of {day}.\n{market}\nIs the switch urgent or can it be gradual?",
-        "Judge from these indicators whether the regime turns, and how fast to act ({day}).\n{market}",
-        "The net exposure is to fit the market of {day}.\n{market}\nHow much on the first day and on the second?",
-        "Preparing the order sheet. The state of {day}:\n{market}\nWrite from where to where we move.",
-        "Does the present exposure fit the new regime on {day}?\n{market}\nSet the order in which we align it.",
+        (
+            "Judge from these indicators whether the regime turns, and how fast to act ({day}).\n"
+            "{market}"
+        ),
+        (
+            "The net exposure is to fit the market of {day}.\n"
+            "{market}\nHow much on the first day and on the second?"
+        ),
+        (
+            "Preparing the order sheet. The state of {day}:\n"
+            "{market}\nWrite from where to where we move."
+        ),
+        (
+            "Does the present exposure fit the new regime on {day}?\n"
+            "{market}\nSet the order in which we align it."
+        ),
         "The trading desk needs a schedule for the switch ({day}).\n{market}",
     ),
 }
-_FIRST = {
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks how to move the net exposure, and how fast."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued. A blank such as {to_ro} is the word with the
+# Korean particle that its sound takes.
+
+_DAY = closed(net_exposure_pct=NET, note=text(160))
+schema: Schema = closed(
+    transition=closed(**{"from": REGIME, "to": REGIME, "reasoning": text()}),
+    urgency=one_of("IMMEDIATE", "GRADUAL", "NONE"),
+    execution_plan=closed(day_1=_DAY, day_2=_DAY),
+    target_net_exposure_pct=NET,
+)
+
+_TRANSITIONS = {
+    "ko": {
+        "stays": (
+            "국면은 {before}에서 벗어나지 않았다.",
+            "직전과 같은 {before}다.",
+            "{before} 그대로다.",
+            "전환은 없다. {before} 국면이 이어진다.",
+        ),
+        "moves": (
+            "국면이 {before}에서 {to_ro} 넘어간다.",
+            "{before} 국면이 끝나고 {to_i} 시작된다.",
+            "직전의 {before_eun} 더는 맞지 않고 이제 {to_ro} 본다.",
+        ),
+    },
+    "en": {
+        "stays": (
+            "It has not left {before}.",
+            "The regime is {before} as before.",
+            "No switch: {before} goes on.",
+            "Still {before}, as on the day before.",
+        ),
+        "moves": (
+            "It moves from {before} to {to}.",
+            "The {before} of the day before gives way to {to}.",
+            "{before} is over and {to} begins.",
+            "After {before} comes {to}.",
+            "{to} follows {before}.",
+        ),
+    },
+}
+_FIRST_DAY = {
     "ko": {
         "once": (
             "{now}%에서 {first}%까지는 하루면 된다.",
@@ -88,7 +160,7 @@ _FIRST = {
         ),
     },
 }
-_SECOND = {
+_SECOND_DAY = {
     "ko": {
         "done": (
             "{target}%를 유지하며 수치를 다시 본다.",
@@ -110,84 +182,70 @@ _SECOND = {
         ),
     },
 }
-_MOVES = {
-    "ko": {
-        True: (
-            "국면은 {before}에서 벗어나지 않았다.",
-            "직전과 같은 {before}다.",
-            "{before} 그대로다.",
-            "전환은 없다. {before} 국면이 이어진다.",
-        ),
-        False: (
-            "국면이 {before}에서 {to_ro} 넘어간다.",
-            "{before} 국면이 끝나고 {to_i} 시작된다.",
-            "직전의 {before_eun} 더는 맞지 않고 이제 {to_ro} 본다.",
-        ),
-    },
-    "en": {
-        True: (
-            "It has not left {before}.",
-            "The regime is {before} as before.",
-            "No switch: {before} goes on.",
-            "Still {before}, as on the day before.",
-        ),
-        False: (
-            "It moves from {before} to {to}.",
-            "The {before} of the day before gives way to {to}.",
-            "{before} is over and {to} begins.",
-            "After {before} comes {to}.",
-            "{to} follows {before}.",
-        ),
-    },
-}
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    """Returns the transition, the target and a plan of two days, argued in the scene's language.
 
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer(scene, rng)
-
-
-def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    told = decisions.settled(decisions.regime_transition(scene.facts, regime))
-    language, plan, target = scene.language, told["execution_plan"], told["target_net_exposure_pct"]
-    before, to = told["transition"]["from"], told["transition"]["to"]
-    moves = rng.choice(_MOVES[language][before == to])
-    parts = [
-        moves.format(
-            before=before, to=to, to_ro=with_particle(to, "으로/로"), to_i=with_particle(to, "이/가"),
-            before_eun=with_particle(before, "은/는"),
-        ),
+    With a `regime`, it is the answer of someone who takes the market to be in that one.
+    """
+    language = scene.language
+    decision = decisions.settled(decisions.regime_transition(scene.facts, regime))
+    transition = decision["transition"]
+    reasons = [
+        _transition_in_words(transition["from"], transition["to"], language, rng),
         wording.argue(scene, rng, claimed=regime),
-    ]  # fmt: skip
+    ]
     if rng.random() < 0.7:
-        parts.reverse()
-    told["transition"]["reasoning"] = " ".join(parts)
-    first, now = plan["day_1"]["net_exposure_pct"], int(scene.facts.numbers["net_now_pct"])
-    pace = "once" if first == target else "fast" if to in ("SHORT_TERM_STRESS", "BEAR") else "half"
-    said = {"now": now, "first": first, "target": target, "rest": abs(target - first)}
-    plan["day_1"]["note"] = rng.choice(_FIRST[language][pace]).format(**said)
-    plan["day_2"]["note"] = rng.choice(
-        _SECOND[language]["done" if pace == "once" else "rest"]
-    ).format(**said)
-    return arranged(told, schema)
+        reasons.reverse()
+    transition["reasoning"] = " ".join(reasons)
+
+    plan = decision["execution_plan"]
+    first = plan["day_1"]["net_exposure_pct"]
+    target = decision["target_net_exposure_pct"]
+    blanks = {
+        "now": int(scene.facts.numbers["net_now_pct"]),
+        "first": first,
+        "target": target,
+        "rest": abs(target - first),
+    }
+    pace = _pace(first, target, transition["to"])
+    plan["day_1"]["note"] = rng.choice(_FIRST_DAY[language][pace]).format(**blanks)
+    remainder = "done" if pace == "once" else "rest"
+    plan["day_2"]["note"] = rng.choice(_SECOND_DAY[language][remainder]).format(**blanks)
+    return arranged(decision, schema)
+
+
+def _transition_in_words(before: str, to: str, language: Language, rng: Random) -> str:
+    """From which regime to which, or that the regime stays."""
+    change = "stays" if before == to else "moves"
+    return rng.choice(_TRANSITIONS[language][change]).format(
+        before=before,
+        before_eun=with_particle(before, "은/는"),
+        to=to,
+        to_ro=with_particle(to, "으로/로"),
+        to_i=with_particle(to, "이/가"),
+    )
+
+
+def _pace(first: int, target: int, to: str) -> str:
+    """How the first day moves: all the way at once, fast into an urgent regime, or half the way."""
+    if first == target:
+        return "once"
+    if to in ("SHORT_TERM_STRESS", "BEAR"):
+        return "fast"
+    return "half"
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist moves to another regime."""
+
     def mistake() -> dict[str, Any]:
-        return _answer(scene, rng, spoiling.other_regime(right["transition"]["to"], rng))
+        return answer(scene, rng, spoiling.other_regime(right["transition"]["to"], rng))
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    """Day 1 may lie anywhere between the taught step and the target, day 2 anywhere in the target
-    regime's band.
-    """
+    """Grades the regimes, the urgency, the target and both days against the strategy's decision."""
     return grading.judge(scene, reply, schema, decisions.regime_transition(scene.facts))

@@ -1,4 +1,11 @@
-"""risk_management: how much leverage a drawdown allows, and what the regime asks for beside it."""
+"""risk_management: how much leverage a drawdown allows, and what the regime asks for beside it.
+
+Question: the market's numbers, the maximum drawdown and the current leverage.
+Right answer: the level of risk; a leverage of at most 100 / drawdown in %, and never more than 2;
+deleverage if it is above that ceiling, else hedge in a weak regime, else maintain.
+Mistake: the action of another regime, or the ceiling overlooked.
+Grade: level, ceiling, action and regime have one right value each.
+"""
 
 from random import Random
 from typing import Any
@@ -8,6 +15,7 @@ from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, one_of, text
 from tasks.core.strategy import decisions
+from tasks.core.strategy.decisions import Decision
 from tasks.core.strategy.rules import MAX_LEVERAGE
 
 name = "risk_management"
@@ -17,19 +25,8 @@ needs = Needs(
     asides=("vix", "nav_100m_krw", "foreign_net_buy_100m_krw"),
 )
 
-ACTIONS = ("DELEVERAGE", "HEDGE", "MAINTAIN")
-schema: Schema = closed(
-    risk_assessment=closed(
-        level=one_of("LOW", "ELEVATED", "HIGH", "CRITICAL"),
-        leverage_x100=integer(0, 1000),
-        max_leverage_x100=integer(0, 200),
-    ),
-    action=one_of(*ACTIONS),
-    reasoning=text(),
-    regime=REGIME,
-)
+# What it asks. The last two templates of each language are kept for evaluation.
 
-# The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "ko": (
         "{day} 리스크 점검이다.\n{market}\n레버리지를 더 써도 되는가?",
@@ -49,13 +46,51 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "{market}\nWith the above on {day}, how much leverage is allowed?",
         "Item for the risk committee ({day}).\n{market}\nGive the level of risk and the action.",
         "Closing figures of {day}.\n{market}\nDoes our leverage respect the rule?",
-        "Please review the limits. The figures of {day}:\n{market}\nMust we cut, or is a hedge enough?",
-        "The drawdown report of {day} is in.\n{market}\nSet the maximum leverage and the response by the rules.",
+        (
+            "Please review the limits. The figures of {day}:\n"
+            "{market}\nMust we cut, or is a hedge enough?"
+        ),
+        (
+            "The drawdown report of {day} is in.\n{market}\n"
+            "Set the maximum leverage and the response by the rules."
+        ),
         "The manager wants to borrow more. Here is {day}.\n{market}\nCan that be allowed?",
-        "We are recomputing the risk budget for {day}.\n{market}\nLevel, ceiling and action, in that order.",
-        "For the supervisor's report ({day}).\n{market}\nState the present risk and what follows, with grounds.",
+        (
+            "We are recomputing the risk budget for {day}.\n"
+            "{market}\nLevel, ceiling and action, in that order."
+        ),
+        (
+            "For the supervisor's report ({day}).\n{market}\n"
+            "State the present risk and what follows, with grounds."
+        ),
     ),
 }
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks whether the fund's leverage is allowed, and what to do."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued.
+
+_ACTIONS = ("DELEVERAGE", "HEDGE", "MAINTAIN")
+schema: Schema = closed(
+    risk_assessment=closed(
+        level=one_of("LOW", "ELEVATED", "HIGH", "CRITICAL"),
+        leverage_x100=integer(0, 1000),
+        max_leverage_x100=integer(0, 200),
+    ),
+    action=one_of(*_ACTIONS),
+    reasoning=text(),
+    regime=REGIME,
+)
+
 _LEVERAGE = {
     "ko": {
         "DELEVERAGE": crossed(
@@ -83,7 +118,10 @@ _LEVERAGE = {
             (
                 "낙폭 {drawdown}%의 상한 {most}배 안이지만 국면이 약해 지수 헤지를 둔다.",
                 "상한 {most}배를 지키고 있다. 줄일 필요는 없으나 약한 국면이라 헤지를 더한다.",
-                "최대 낙폭 {drawdown}%가 허용하는 {most}배 이내다. 다만 국면이 약해 헤지로 대응한다.",
+                (
+                    "최대 낙폭 {drawdown}%가 허용하는 {most}배 이내다. "
+                    "다만 국면이 약해 헤지로 대응한다."
+                ),
                 "한도 {most}배에 걸리지 않는다. 국면이 약하므로 헤지만 얹는다.",
             ),
         ),
@@ -115,7 +153,10 @@ _LEVERAGE = {
             (
                 "is above the {most}x that a drawdown of {drawdown}% allows and has to come down.",
                 "exceeds the ceiling of {most}x set by a drawdown of {drawdown}%.",
-                "goes past {most}x, the most that a drawdown of {drawdown}% permits; it must be cut.",
+                (
+                    "goes past {most}x, "
+                    "the most that a drawdown of {drawdown}% permits; it must be cut."
+                ),
                 "breaks the {most}x limit of a drawdown of {drawdown}%, so part of it is sold.",
             ),
         ),
@@ -129,9 +170,18 @@ _LEVERAGE = {
                 "The book's {now}x",
             ),
             (
-                "keeps inside the {most}x that a drawdown of {drawdown}% allows, but the regime is weak: add a hedge.",
-                "respects the ceiling of {most}x. Nothing need be sold; the weak regime is answered with a hedge.",
-                "stays within {most}x for a drawdown of {drawdown}%. The regime still calls for an index hedge.",
+                (
+                    "keeps inside the {most}x that a drawdown of {drawdown}% allows, "
+                    "but the regime is weak: add a hedge."
+                ),
+                (
+                    "respects the ceiling of {most}x. "
+                    "Nothing need be sold; the weak regime is answered with a hedge."
+                ),
+                (
+                    "stays within {most}x for a drawdown of {drawdown}%. "
+                    "The regime still calls for an index hedge."
+                ),
                 "may stay under a limit of {most}x, yet a weak regime wants an index hedge.",
             ),
         ),
@@ -145,7 +195,10 @@ _LEVERAGE = {
                 "The book's {now}x",
             ),
             (
-                "fits inside the {most}x that a drawdown of {drawdown}% allows, and the regime is sound.",
+                (
+                    "fits inside the {most}x that a drawdown of {drawdown}% allows, "
+                    "and the regime is sound."
+                ),
                 "meets the ceiling of {most}x, and no hedge is called for.",
                 "needs no change: a drawdown of {drawdown}% allows {most}x.",
                 "leaves the {most}x limit intact in a regime that asks for no hedge.",
@@ -155,48 +208,50 @@ _LEVERAGE = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
-
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _written(scene, rng, decisions.risk_management(scene.facts))
+    """Returns the level of risk, the leverage that is allowed and the action, with the grounds."""
+    return _with_reasons(scene, decisions.risk_management(scene.facts), rng)
 
 
-def _written(
-    scene: Scene, rng: Random, decision: decisions.Decision, regime: str | None = None
+def _with_reasons(
+    scene: Scene, decision: Decision, rng: Random, regime: str | None = None
 ) -> dict[str, Any]:
-    told = decisions.settled(decision)
-    facts, risk = scene.facts.numbers, told["risk_assessment"]
-    leverage = rng.choice(_LEVERAGE[scene.language][told["action"]]).format(
-        drawdown=f"{facts['drawdown_pct']:.1f}",
+    """The decision as an answer, argued in the scene's language, and for another `regime` if one is
+    given.
+    """
+    decision = decisions.settled(decision)
+    risk = decision["risk_assessment"]
+    leverage_reason = rng.choice(_LEVERAGE[scene.language][decision["action"]]).format(
+        drawdown=f"{scene.facts.numbers['drawdown_pct']:.1f}",
         now=f"{risk['leverage_x100'] / 100:.2f}",
         most=f"{risk['max_leverage_x100'] / 100:.2f}",
     )
-    parts = [leverage, wording.argue(scene, rng, claimed=regime)]
+    reasons = [leverage_reason, wording.argue(scene, rng, claimed=regime)]
     if rng.random() < 0.4:
-        parts.reverse()
-    told["reasoning"] = " ".join(parts)
-    return arranged(told, schema)
+        reasons.reverse()
+    decision["reasoning"] = " ".join(reasons)
+    return arranged(decision, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist takes the market for another
+    regime, or overlooks the leverage ceiling.
+    """
+
     def mistake() -> dict[str, Any]:
-        """Another regime's answer, or the leverage ceiling overlooked."""
         if rng.random() < 0.5:
             other = spoiling.other_regime(right["regime"], rng)
-            return _written(scene, rng, decisions.risk_management(scene.facts, other), other)
-        wrong = decisions.risk_management(scene.facts)
-        wrong["risk_assessment"]["max_leverage_x100"] = int(100 * MAX_LEVERAGE)
-        wrong["action"] = rng.choice([action for action in ACTIONS if action != wrong["action"]])
-        return _written(scene, rng, wrong)
+            return _with_reasons(scene, decisions.risk_management(scene.facts, other), rng, other)
+        decision = decisions.risk_management(scene.facts)
+        decision["risk_assessment"]["max_leverage_x100"] = int(100 * MAX_LEVERAGE)
+        decision["action"] = rng.choice(
+            [action for action in _ACTIONS if action != decision["action"]]
+        )
+        return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades the level, the ceiling, the action and the regime against the strategy's decision."""
     return grading.judge(scene, reply, schema, decisions.risk_management(scene.facts))

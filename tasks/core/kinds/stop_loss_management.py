@@ -1,4 +1,11 @@
-"""stop_loss_management: what to do with each position, given its profit or loss and the regime."""
+"""stop_loss_management: what to do with each position, given its profit or loss and the regime.
+
+Question: the market's numbers, and three to five positions with their profit or loss.
+Right answer: stop out a loss of 8 % or more, take a profit of 15 % or more, reduce a position that
+lost 3 % or more in a weak regime, and hold the rest.
+Mistake: the action of another rule for one position.
+Grade: every position has one right action.
+"""
 
 from random import Random
 from typing import Any
@@ -17,19 +24,15 @@ from tasks.core.kinds.schemas import (
     text,
 )
 from tasks.core.strategy import decisions
+from tasks.core.strategy.decisions import Decision
 from tasks.core.strategy.rules import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT
 
 name = "stop_loss_management"
 share = 0.06
 needs = Needs(stocks=(3, 5), stock_numbers=("pnl_pct",), asides=("nav_100m_krw",))
 
-ACTIONS = ("STOP_LOSS", "TAKE_PROFIT", "REDUCE", "HOLD")
-schema: Schema = closed(
-    position_review=listed(stock_entry(action=one_of(*ACTIONS), reason=text(160)), 10, 1),
-    regime=REGIME,
-)
+# What it asks. The last two templates of each language are kept for evaluation.
 
-# The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "ko": (
         "{day} 시장은 다음과 같다.\n{market}\n보유 종목 손익:\n{stocks}\n종목별로 어떻게 할까?",
@@ -37,11 +40,17 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "{day} 포지션 점검이다.\n{market}\n보유 현황\n{stocks}\n규칙대로 조치를 정하라.",
         "아래 포트폴리오에서 정리할 종목이 있나? ({day})\n{market}\n{stocks}",
         "{stocks}\n위 손익과 {day} 지표를 보고 대응을 정해 달라.\n{market}",
-        "리스크 담당이다. {day} 마감 지표\n{market}\n종목별 손익\n{stocks}\n손절, 축소, 익절 여부는?",
+        (
+            "리스크 담당이다. {day} 마감 지표\n{market}\n"
+            "종목별 손익\n{stocks}\n손절, 축소, 익절 여부는?"
+        ),
         "{day} 장이 끝났다.\n{market}\n내 계좌:\n{stocks}\n각 종목의 조치를 알려 줘.",
         "정기 점검({day}).\n{market}\n포지션:\n{stocks}\n손절 규칙을 적용하라.",
         "{day} 손익표를 보고 있다.\n{market}\n{stocks}\n무엇을 자르고 무엇을 남길까?",
-        "자동 주문을 걸기 전에 {day} 기준으로 확인한다.\n{market}\n보유분\n{stocks}\n종목마다 조치와 이유를 달라.",
+        (
+            "자동 주문을 걸기 전에 {day} 기준으로 확인한다.\n"
+            "{market}\n보유분\n{stocks}\n종목마다 조치와 이유를 달라."
+        ),
     ),
     "en": (
         "The market, {day}:\n{market}\nOpen positions:\n{stocks}\nWhat should we do with each?",
@@ -49,13 +58,45 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
         "Position check, {day}.\n{market}\nHoldings\n{stocks}\nDecide by the rules.",
         "Is there anything to cut in this portfolio? ({day})\n{market}\n{stocks}",
         "{stocks}\nGiven these results and the figures of {day}, decide what to do.\n{market}",
-        "Risk desk. Closing figures, {day}:\n{market}\nResults by name:\n{stocks}\nStop, reduce or take profit?",
-        "The session of {day} is over.\n{market}\nMy account:\n{stocks}\nGive an action for each name.",
+        (
+            "Risk desk. Closing figures, {day}:\n{market}\n"
+            "Results by name:\n{stocks}\nStop, reduce or take profit?"
+        ),
+        (
+            "The session of {day} is over.\n{market}\n"
+            "My account:\n{stocks}\nGive an action for each name."
+        ),
         "Regular review ({day}).\n{market}\nPositions:\n{stocks}\nApply the stop rules.",
-        "Looking at the profit and loss sheet of {day}.\n{market}\n{stocks}\nWhat goes and what stays?",
-        "Before the automatic orders are set, as of {day}.\n{market}\nHeld\n{stocks}\nAn action and a reason for each.",
+        (
+            "Looking at the profit and loss sheet of {day}.\n"
+            "{market}\n{stocks}\nWhat goes and what stays?"
+        ),
+        (
+            "Before the automatic orders are set, as of {day}.\n"
+            "{market}\nHeld\n{stocks}\nAn action and a reason for each."
+        ),
     ),
 }
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks what to do with each of the scene's positions."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued.
+
+_ACTIONS = ("STOP_LOSS", "TAKE_PROFIT", "REDUCE", "HOLD")
+schema: Schema = closed(
+    position_review=listed(stock_entry(action=one_of(*_ACTIONS), reason=text(160)), 10, 1),
+    regime=REGIME,
+)
+
 _REASONS = {
     "ko": {
         "STOP_LOSS": crossed(
@@ -149,39 +190,38 @@ _REASONS = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
-
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _written(scene, rng, decisions.stop_loss_management(scene.facts))
+    """Returns an action for every position, with its reason."""
+    return _with_reasons(scene, decisions.stop_loss_management(scene.facts), rng)
 
 
-def _written(scene: Scene, rng: Random, decision: decisions.Decision) -> dict[str, Any]:
-    told = wording.named(decisions.settled(decision), scene.language)
-    for entry, line in zip(told["position_review"], scene.facts.stocks, strict=True):
-        text_of = rng.choice(_REASONS[scene.language][entry["action"]])
-        limits = {"stop": STOP_LOSS_PCT, "reduce": REDUCE_PCT, "take": TAKE_PROFIT_PCT}
-        entry["reason"] = text_of.format(pnl=f"{line.numbers['pnl_pct']:.1f}", **limits)
-    return arranged(told, schema)
+def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
+    """The decision as an answer, argued in the scene's language."""
+    decision = wording.named(decisions.settled(decision), scene.language)
+    for entry, position in zip(decision["position_review"], scene.facts.stocks, strict=True):
+        entry["reason"] = rng.choice(_REASONS[scene.language][entry["action"]]).format(
+            pnl=f"{position.numbers['pnl_pct']:.1f}",
+            stop=STOP_LOSS_PCT,
+            reduce=REDUCE_PCT,
+            take=TAKE_PROFIT_PCT,
+        )
+    return arranged(decision, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken trader overlooks a limit of one position, or
+    sees one that is not reached.
+    """
+
     def mistake() -> dict[str, Any]:
-        """A stop that is ignored, or a limit seen where there is none: one action is another
-        rule's.
-        """
         decision = decisions.stop_loss_management(scene.facts)
         entry = rng.choice(decision["position_review"])
-        entry["action"] = rng.choice([action for action in ACTIONS if action != entry["action"]])
-        return _written(scene, rng, decision)
+        entry["action"] = rng.choice([action for action in _ACTIONS if action != entry["action"]])
+        return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades the action of every position and the regime against the strategy's decision."""
     return grading.judge(scene, reply, schema, decisions.stop_loss_management(scene.facts))

@@ -1,11 +1,19 @@
-"""what_if: the regime after a shock, and the book that fits it."""
+"""what_if: the regime after a shock, and the book that fits it.
+
+Question: the market's numbers, and a shock with its size.
+Right answer: the shock moves the four numbers by the strategy's table; the rule gives the regime of
+what results, and that regime the long gross, index short and net. Cut or add if the regime changes.
+Mistake: another regime after the shock.
+Grade: any long gross, index short and net in the bands of the regime after the shock is right.
+"""
 
 from random import Random
 from typing import Any
 
-from tasks.core.kinds import grading, lexicon, spoiling, wording
+from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     INDEX_SHORT,
@@ -19,23 +27,15 @@ from tasks.core.kinds.schemas import (
     text,
 )
 from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import known_numbers
 from tasks.core.strategy.rules import EXPOSURES, SHOCKS, shocked
+from tasks.core.strategy.stated import known_numbers
 
 name = "what_if"
 share = 0.06
 needs = Needs(numbers=("shock_pct",), words=("shock",), asides=("vix", "usdkrw", "nav_100m_krw"))
 
-schema: Schema = closed(
-    scenario_analysis=closed(
-        shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()
-    ),
-    recommended_action=closed(action=one_of("CUT", "ADD", "KEEP"), net_exposure_pct=NET),
-    positions=closed(long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT),
-    contingency=text(200),
-)
+# What it asks. The last two templates of each language are kept for evaluation.
 
-# The last two of each language are kept for evaluation.
 _TEMPLATES: dict[Language, tuple[str, ...]] = {
     "ko": (
         "{day} 시장이다.\n{market}\n{shock} 어떻게 해야 하나?",
@@ -51,18 +51,52 @@ _TEMPLATES: dict[Language, tuple[str, ...]] = {
     ),
     "en": (
         "The market of {day}:\n{market}\nWhat do we do if {shock}?",
-        "Scenario analysis as of {day}.\n{market}\nSuppose {shock}. Which regime, and what net exposure?",
+        (
+            "Scenario analysis as of {day}.\n{market}\n"
+            "Suppose {shock}. Which regime, and what net exposure?"
+        ),
         "{market}\nFrom this state on {day}, how does the portfolio change if {shock}?",
         "Run a stress test ({day}): what happens if {shock}?\n{market}",
         "Asked in the risk meeting: our response if {shock}? The figures of {day}:\n{market}",
-        "Take the numbers of {day}.\n{market}\nAssume that {shock}. How much long and short do we run?",
+        (
+            "Take the numbers of {day}.\n{market}\n"
+            "Assume that {shock}. How much long and short do we run?"
+        ),
         "Where should the fund stand if {shock}?\n{market}\nDate: {day}",
         "We plan ahead. As of {day}\n{market}\nIf {shock}, what comes next by the rules?",
         "On the closing figures of {day}: does the view change if {shock}?\n{market}",
-        "An assumption for a client talk ({day}).\n{market}\nShow how the regime shifts if {shock}.",
+        (
+            "An assumption for a client talk ({day}).\n"
+            "{market}\nShow how the regime shifts if {shock}."
+        ),
     ),
 }
-_AFTER = {
+
+
+def templates(language: Language) -> tuple[str, ...]:
+    """Returns every way to ask in this language."""
+    return _TEMPLATES[language]
+
+
+def ask(scene: Scene, rng: Random) -> str:
+    """Asks what the scene's shock does to the regime, and how to answer it."""
+    return wording.ask(scene, _TEMPLATES[scene.language])
+
+
+# What the right answer is, and how it is argued. A blank such as {after_ro} is the word with the
+# Korean particle that its sound takes.
+
+schema: Schema = closed(
+    scenario_analysis=closed(
+        shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()
+    ),
+    recommended_action=closed(action=one_of("CUT", "ADD", "KEEP"), net_exposure_pct=NET),
+    positions=closed(long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT),
+    contingency=text(200),
+)
+
+# {r} {b} {m} {v} are the market's return, breadth, momentum and volatility after the shock.
+_EFFECTS = {
     "ko": crossed(
         (
             "충격 {size}를 반영하면",
@@ -99,24 +133,24 @@ _AFTER = {
         ),
     ),
 }
-_SHIFT = {
+_SHIFTS = {
     "ko": {
-        True: ("그래도 국면은 {before} 그대로다.", "국면은 {before}에서 바뀌지 않는다."),
-        False: (
+        "stays": ("그래도 국면은 {before} 그대로다.", "국면은 {before}에서 바뀌지 않는다."),
+        "changes": (
             "국면은 {before}에서 {after_ro} 바뀐다.",
             "그러면 {before} 국면이 끝나고 {after_i} 된다.",
         ),
     },
     "en": {
-        True: ("The regime stays {before}.", "That still is {before}."),
-        False: (
+        "stays": ("The regime stays {before}.", "That still is {before}."),
+        "changes": (
             "The regime goes from {before} to {after}.",
             "That ends {before} and means {after}.",
         ),
     },
 }
-_NOW = {"ko": "지금은 {before_da}.", "en": "Today it is {before}."}
-_CONTINGENCY = {
+_TODAY = {"ko": "지금은 {before_da}.", "en": "Today it is {before}."}
+_CONTINGENCIES = {
     "ko": (
         "예상과 달리 수치가 돌아오면 순노출 밴드 {low}~{high}% 안에서 다시 맞춘다.",
         "충격이 더 커지면 인덱스 숏 {short}%부터 다시 본다.",
@@ -130,61 +164,76 @@ _CONTINGENCY = {
 }
 
 
-def templates(language: Language) -> tuple[str, ...]:
-    return _TEMPLATES[language]
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+    """Returns the regime after the shock, the book that fits it and a contingency, all argued.
 
-
-def ask(scene: Scene, rng: Random) -> str:
-    return wording.ask(scene, _TEMPLATES[scene.language])
-
-
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    return _answer(scene, rng)
-
-
-def _answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    told = decisions.settled(decisions.what_if(scene.facts, regime))
-    language, found, size = (
-        scene.language,
-        told["scenario_analysis"],
-        scene.facts.numbers["shock_pct"],
+    With a `regime`, it is the answer of someone who expects that one after the shock.
+    """
+    decision = decisions.settled(decisions.what_if(scene.facts, regime))
+    scenario = decision["scenario_analysis"]
+    scenario["reasoning"] = _reasoning(scene, scenario, rng)
+    low, high = EXPOSURES[scenario["regime_after"]].net
+    decision["contingency"] = rng.choice(_CONTINGENCIES[scene.language]).format(
+        low=low, high=high, short=decision["positions"]["index_short_pct"]
     )
-    before, after = found["regime_now"], found["regime_after"]
-    numbers = shocked(known_numbers(scene.facts), found["shock"], size)
-    said = {name[0]: lexicon.printed(name, value, language) for name, value in numbers.items()}
-    shift = rng.choice(_SHIFT[language][before == after])
-    parts = [
-        rng.choice(_AFTER[language]).format(**said, size=lexicon.printed("shock_pct", size, language)),
-        shift.format(
-            before=before, after=after, after_ro=with_particle(after, "으로/로"), after_i=with_particle(after, "이/가"),
-            before_eun=with_particle(before, "은/는"),
-        ),
-    ]  # fmt: skip
-    now = wording.ground(scene, rng)
-    parts = (
-        [now, *parts]
-        if rng.random() < 0.5
-        else [
-            *parts,
-            f"{_NOW[language].format(before=before, before_da=with_particle(before, '이다/다'))} {now}",
-        ]
+    return arranged(decision, schema)
+
+
+def _reasoning(scene: Scene, scenario: dict[str, Any], rng: Random) -> str:
+    """What the shock does to the numbers and to the regime, before or after the ground of today's
+    regime.
+    """
+    language = scene.language
+    before, after = scenario["regime_now"], scenario["regime_after"]
+    shift = _shift(before, after, language, rng)
+    effect = _effect(scene, rng)
+    ground_today = wording.ground(scene, rng)
+    if rng.random() < 0.5:
+        return " ".join([ground_today, effect, shift])
+    today = _TODAY[language].format(before=before, before_da=with_particle(before, "이다/다"))
+    return " ".join([effect, shift, today, ground_today])
+
+
+def _effect(scene: Scene, rng: Random) -> str:
+    """The market's numbers after the shock."""
+    language = scene.language
+    size = scene.facts.numbers["shock_pct"]
+    market = known_numbers(scene.facts)
+    after = shocked(market, scene.facts.words["shock"], size)
+    return rng.choice(_EFFECTS[language]).format(
+        size=printed("shock_pct", size, language),
+        r=printed("return_pct", after["return_pct"], language),
+        b=printed("breadth_pct", after["breadth_pct"], language),
+        m=printed("momentum_pct", after["momentum_pct"], language),
+        v=printed("volatility_pct", after["volatility_pct"], language),
     )
-    found["reasoning"] = " ".join(parts)
-    low, high = EXPOSURES[after].net
-    told["contingency"] = rng.choice(_CONTINGENCY[language]).format(
-        low=low, high=high, short=told["positions"]["index_short_pct"]
+
+
+def _shift(before: str, after: str, language: Language, rng: Random) -> str:
+    """The regime's change, or that it stays."""
+    change = "stays" if before == after else "changes"
+    return rng.choice(_SHIFTS[language][change]).format(
+        before=before,
+        after=after,
+        after_ro=with_particle(after, "으로/로"),
+        after_i=with_particle(after, "이/가"),
     )
-    return arranged(told, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
+    """Spoils the right answer in one way; a mistaken strategist expects another regime after the
+    shock.
+    """
+
     def mistake() -> dict[str, Any]:
-        return _answer(
-            scene, rng, spoiling.other_regime(right["scenario_analysis"]["regime_after"], rng)
-        )
+        after = right["scenario_analysis"]["regime_after"]
+        return answer(scene, rng, spoiling.other_regime(after, rng))
 
     return spoiling.spoil(scene, right, how, rng, mistake, schema)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
+    """Grades both regimes and the action against the decision, and the book against the bands of
+    the regime after the shock.
+    """
     return grading.judge(scene, reply, schema, decisions.what_if(scene.facts))
