@@ -1,7 +1,8 @@
-"""The programs kospilot calls and does not ship: llama.cpp (converter and quantizer) and Ollama.
+"""The programs that kospilot calls and does not ship: llama.cpp (converter and quantizer) and
+Ollama.
 
-Looked for on this machine first; else built once into KOSPILOT_HOME/tools, one folder per version,
-for all runs.
+Each is looked for on this machine first, else built once into KOSPILOT_HOME/tools, one folder per
+version, for all runs.
 """
 
 from pathlib import Path
@@ -22,14 +23,28 @@ __all__ = [
 
 
 def tool_list(home: Path) -> list[dict[str, str]]:
-    """Each tool's name, version, where it was found ("" if it was not) and status in words."""
-    llama, ollama = find_llama_cpp(home), find_ollama(home)
-    return [
-        _line("llama.cpp", llama.version if llama else "", llama.where if llama else ""),
-        _line("ollama", version_of(ollama) if ollama else "", str(ollama.binary) if ollama else ""),
-    ]
+    """Returns each tool's name, version, place ("" if it is not here) and status in words."""
+    return [_llama_cpp_status(home), _ollama_status(home)]
 
 
-def _line(name: str, version: str, where: str) -> dict[str, str]:
-    status = "ready" if where else f"not here; `kospilot tools install {name}` builds it"
-    return {"name": name, "version": version, "where": where, "status": status}
+def _llama_cpp_status(home: Path) -> dict[str, str]:
+    llama = find_llama_cpp(home)
+    if llama is None:
+        return _missing("llama.cpp")
+    return _ready("llama.cpp", llama.version, llama.where)
+
+
+def _ollama_status(home: Path) -> dict[str, str]:
+    ollama = find_ollama(home)
+    if ollama is None:
+        return _missing("ollama")
+    return _ready("ollama", version_of(ollama), str(ollama.binary))
+
+
+def _ready(name: str, version: str, where: str) -> dict[str, str]:
+    return {"name": name, "version": version, "where": where, "status": "ready"}
+
+
+def _missing(name: str) -> dict[str, str]:
+    status = f"not here; `kospilot tools install {name}` builds it"
+    return {"name": name, "version": "", "where": "", "status": status}

@@ -13,8 +13,11 @@ from tasks.core.tools import (
     install_ollama,
     tool_list,
 )
-from tasks.core.tools.source import VERSION, fetch_source, unpack_source
-from tests.release.conftest import silent
+from tasks.core.tools.llama_cpp_source import VERSION, fetch_source, unpack_source
+
+
+def silent(share, text):
+    pass
 
 
 def put_program(folder, *names):

@@ -1,12 +1,13 @@
-"""llama.cpp's source, as the source package of llama-cpp-python carries it whole, vendored headers
+"""llama.cpp's source, which the source package of llama-cpp-python carries whole, vendored headers
 included.
 
-Fetched with pip, which honours the user's index settings; writes
+Fetches the package with pip, which honours the user's index settings. Writes
 KOSPILOT_HOME/downloads/llama_cpp_python-*.tar.gz.
 """
 
 import os
 import re
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -26,38 +27,34 @@ _INSIDE = PurePosixPath(f"llama_cpp_python-{VERSION}", "vendor", "llama.cpp")
 
 
 def fetch_source(home: Path, progress: Progress) -> Path:
-    """The archive, fetched once and checked against its digest. Raises WorkError."""
+    """Returns the archive, fetched once and checked against its digest. Raises WorkError."""
     archive = home / "downloads" / _ARCHIVE
     if not archive.is_file():
         progress(0.0, "fetching the source of llama.cpp (73 MB)")
         _download(archive)
-    found = digest_file(archive)
-    if found != _SHA256:
+    digest = digest_file(archive)
+    if digest != _SHA256:
         archive.unlink()
         raise WorkError(
-            f"{archive} was not what it should be (sha256 {found[:16]}…, expected {_SHA256[:16]}…) and was removed."
-            " Run the same command again to fetch it anew."
+            f"{archive} was not what it should be (sha256 {digest[:16]}…, expected"
+            f" {_SHA256[:16]}…) and was removed. Run the same command again to fetch it anew."
         )
     return archive
 
 
 def _download(archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
+    package = f"llama-cpp-python=={VERSION}"
+    pip = [sys.executable, "-m", "pip", "download", "--progress-bar=off"]
+    only_this_source = ["--no-deps", "--no-binary=llama-cpp-python"]
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".fetching-") as folder:
-        package = f"llama-cpp-python=={VERSION}"
-        options = [
-            "--no-deps",
-            "--no-binary=llama-cpp-python",
-            "--progress-bar=off",
-            "--dest",
-            folder,
-        ]
         try:
-            run_child([sys.executable, "-m", "pip", "download", *options, package])
+            run_child([*pip, *only_this_source, "--dest", folder, package])
         except WorkError as error:
             raise WorkError(
-                f"pip could not fetch {package}: {_last_error(str(error))}\nOn a machine without a network put"
-                f" {_ARCHIVE} into {archive.parent}, or set KOSPILOT_LLAMA_CPP to a folder of llama.cpp."
+                f"pip could not fetch {package}: {_last_error(str(error))}\n"
+                f"On a machine without a network put {_ARCHIVE} into {archive.parent}, or set"
+                " KOSPILOT_LLAMA_CPP to a folder of llama.cpp."
             ) from None
         os.replace(Path(folder) / _ARCHIVE, archive)
 
@@ -68,8 +65,7 @@ def _last_error(text: str) -> str:
 
 
 def unpack_source(archive: Path, out: Path, wanted: Callable[[str], bool]) -> None:
-    """Writes the wanted files of llama.cpp's tree (asked by their path in it) under `out`, and
-    nothing else.
+    """Writes the files of llama.cpp's tree whose path in it `wanted` accepts, under `out`.
 
     Links and devices are not unpacked, and a path that would leave `out` is refused.
     """
@@ -82,8 +78,12 @@ def unpack_source(archive: Path, out: Path, wanted: Callable[[str], bool]) -> No
             if ".." in inner.parts:
                 raise WorkError(f"{archive} holds a path that leaves its folder: {member.name}.")
             if wanted(str(inner)):
-                target = out / inner
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with tar.extractfile(member) as packed, target.open("wb") as file:
-                    while chunk := packed.read(1 << 20):
-                        file.write(chunk)
+                _unpack(tar, member, out / inner)
+
+
+def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    packed = tar.extractfile(member)
+    assert packed is not None, "only plain files are unpacked"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with packed, target.open("wb") as file:
+        shutil.copyfileobj(packed, file)
