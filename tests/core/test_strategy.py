@@ -3,6 +3,7 @@
 import pytest
 
 from tasks.core.kinds.korean import with_particle
+from tasks.core.strategy.borders import confidence_pct, nearest_turn
 from tasks.core.strategy.rules import (
     EXPOSURES,
     MAX_LONG_WEIGHT_PCT,
@@ -10,12 +11,11 @@ from tasks.core.strategy.rules import (
     OPENING_WEIGHTS,
     REGIMES,
     SHOCKS,
-    confidence_pct,
-    exposure_for,
+    Allocation,
+    allocation_for,
     first_day_net,
     long_weights,
     max_leverage_x100,
-    nearest_turn,
     opening_score,
     opening_signal,
     overnight_pct,
@@ -62,20 +62,19 @@ def test_regime(numbers, regime):
 @pytest.mark.parametrize("breadth", [0, 12.5, 37.3, 50, 66.6, 99.9, 100])
 def test_exposure_is_inside_every_band(regime, breadth):
     band = EXPOSURES[regime]
-    long_gross, index_short, net = exposure_for(regime, breadth)
-    assert band.long_gross[0] <= long_gross <= band.long_gross[1]
-    assert band.index_short[0] <= index_short <= band.index_short[1]
-    assert band.net[0] <= net <= band.net[1]
+    allocation = allocation_for(regime, breadth)
+    assert band.long_gross[0] <= allocation.long_gross <= band.long_gross[1]
+    assert band.index_short[0] <= allocation.index_short <= band.index_short[1]
+    assert band.net[0] <= allocation.net <= band.net[1]
 
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_the_breadths_ends_are_the_bands_ends(regime):
     band = EXPOSURES[regime]
-    assert exposure_for(regime, 0)[:2] == (band.long_gross[0], band.index_short[1])
-    assert exposure_for(regime, 100)[:2] == (band.long_gross[1], band.index_short[0])
-    assert exposure_for(regime, -3) == exposure_for(regime, 0) and exposure_for(
-        regime, 120
-    ) == exposure_for(regime, 100)
+    lowest, highest = allocation_for(regime, 0), allocation_for(regime, 100)
+    assert lowest == Allocation(band.long_gross[0], band.index_short[1])
+    assert highest == Allocation(band.long_gross[1], band.index_short[0])
+    assert allocation_for(regime, -3) == lowest and allocation_for(regime, 120) == highest
 
 
 @pytest.mark.parametrize(

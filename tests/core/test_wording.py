@@ -13,7 +13,8 @@ from tasks.core.kinds.grading import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.lexicon import printed, won
 from tasks.core.kinds.wording import argue, ground_of
 from tasks.core.records.facts import Facts
-from tasks.core.strategy.rules import NUMBERS, REGIMES, nearest_turn, regime_of
+from tasks.core.strategy.borders import nearest_turn
+from tasks.core.strategy.rules import NUMBERS, REGIMES, regime_of
 from tests.core.test_decisions import DAYS
 from tests.core.test_kinds import parts_after
 from tests.synthetic import LANGUAGES, scene_on

@@ -9,8 +9,9 @@ import jsonschema_rs
 
 from tasks.core.kinds.base import Grade, Language, Scene
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
-from tasks.core.strategy.decisions import Choice, Decision, known_numbers
+from tasks.core.strategy.decisions import Choice, Decision
 from tasks.core.strategy.rules import BAND_NUMBERS, REGIMES, RULE_NUMBERS, THRESHOLDS, shocked
+from tasks.core.strategy.stated import known_numbers
 from tasks.core.strategy.universe import etfs, names, sectors
 
 

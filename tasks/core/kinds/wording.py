@@ -10,17 +10,16 @@ from tasks.core.kinds.base import Language, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
 from tasks.core.records.facts import Facts, StockFacts
-from tasks.core.strategy.decisions import known_numbers
+from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.events import event_named
 from tasks.core.strategy.rules import (
     EXPOSURES,
     NUMBERS,
-    Turn,
-    exposure_for,
-    nearest_turn,
+    allocation_for,
     regime_of,
     rule_of,
 )
+from tasks.core.strategy.stated import known_numbers
 from tasks.core.strategy.universe import names
 
 TEXT_LIMIT = 400
@@ -177,7 +176,7 @@ def _turning(
 
 def _exposure(regime: str, breadth_pct: float, language: Language, rng: Random) -> str:
     low, high = EXPOSURES[regime].net
-    net = exposure_for(regime, breadth_pct)[2]
+    net = allocation_for(regime, breadth_pct).net
     return rng.choice(phrases.EXPOSURES[language]).format(low=low, high=high, net=net)
 
 

@@ -1,20 +1,23 @@
-"""The right answer of each kind, less its prose: a pure function of what the question says.
+"""The right answer of each kind, without its prose: a pure function of what the question says.
 
-A leaf is a value, or a Choice where the strategy leaves room: training teaches its value, a grader
-accepts its range. With a regime given, the same answer as if that regime held: what a mistaken
-reader would decide.
+A leaf of a decision is a value, or a Choice if the strategy leaves room: training teaches the
+Choice's value, a grader accepts its range. Every decision takes a regime too, and is then what it
+would be if that regime held: what a mistaken reader would decide. The module reads no file but the
+tables of the universe and of the events.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from tasks.core.records.facts import Facts, StockFacts
-from tasks.core.strategy import rules as strategy
+from tasks.core.strategy import rules
+from tasks.core.strategy.borders import confidence_pct
 from tasks.core.strategy.events import event_named
-from tasks.core.strategy.rules import EXPOSURES, NEUTRAL, NUMBERS, WEAK_REGIMES
-from tasks.core.strategy.universe import etfs, find_etf, find_stock, get_stock
+from tasks.core.strategy.holdings import even_longs, hedges, offered_etfs, preferred
+from tasks.core.strategy.rules import EXPOSURES, WEAK_REGIMES
+from tasks.core.strategy.stated import known_numbers, missing_numbers, stated_regime
+from tasks.core.strategy.universe import find_stock, get_stock
 
 Decision = dict[str, Any]
 
@@ -22,10 +25,14 @@ PARTIAL_CONFIDENCE_PCT = 50
 """The most that a judgement on incomplete numbers may claim, in %."""
 
 
+# Where the strategy leaves room.
+
+
 @dataclass(frozen=True)
 class Choice:
-    """What training teaches, and what a right answer may say instead: the integers low..high, or
-    one of `others`.
+    """What training teaches, and what a right answer may say instead.
+
+    Right are the value itself, the integers low..high, and each of `others`.
     """
 
     value: Any
@@ -33,128 +40,103 @@ class Choice:
     high: int = -1
     others: tuple[Any, ...] = ()
 
-    def allows(self, told: Any) -> bool:
-        return (
-            told == self.value
-            or told in self.others
-            or (isinstance(told, int) and self.low <= told <= self.high)
-        )
+    def allows(self, reply: Any) -> bool:
+        """Whether a reply that says this is right."""
+        if reply == self.value or reply in self.others:
+            return True
+        return isinstance(reply, int) and self.low <= reply <= self.high
 
 
-def settled(right: Any) -> Any:
-    """The decision with every Choice made: what training teaches."""
-    if isinstance(right, dict):
-        return {key: settled(value) for key, value in right.items()}
-    if isinstance(right, list):
-        return [settled(value) for value in right]
-    return right.value if isinstance(right, Choice) else right
+def settled(decision: Any) -> Any:
+    """Returns the decision with every Choice made: what training teaches."""
+    if isinstance(decision, dict):
+        return {key: settled(value) for key, value in decision.items()}
+    if isinstance(decision, list):
+        return [settled(value) for value in decision]
+    if isinstance(decision, Choice):
+        return decision.value
+    return decision
 
 
-def known_numbers(facts: Facts) -> dict[str, float]:
-    """The four market numbers as the rule sees them: missing ones neutral."""
-    return {name: facts.numbers.get(name, NEUTRAL[name]) for name in NUMBERS}
-
-
-def regime_of(facts: Facts) -> str:
-    return strategy.regime_of(**known_numbers(facts))
-
-
-def _exposures(regime: str, facts: Facts) -> tuple[Choice, Choice, Choice]:
-    """Long gross, index short and net, anywhere in the regime's bands."""
-    band = EXPOSURES[regime]
-    values = strategy.exposure_for(regime, known_numbers(facts)["breadth_pct"])
-    spans = (band.long_gross, band.index_short, band.net)
-    return tuple(Choice(value, *span) for value, span in zip(values, spans, strict=True))  # type: ignore[return-value]
+# What several kinds decide.
 
 
 def _confidence(facts: Facts) -> Choice:
-    value = strategy.confidence_pct(**known_numbers(facts))
-    if _missing(facts):
-        return Choice(min(PARTIAL_CONFIDENCE_PCT, value // 2), 0, PARTIAL_CONFIDENCE_PCT)
-    return Choice(value, 0, 100)
+    confidence = confidence_pct(**known_numbers(facts))
+    if missing_numbers(facts):
+        taught = min(PARTIAL_CONFIDENCE_PCT, confidence // 2)
+        return Choice(taught, 0, PARTIAL_CONFIDENCE_PCT)
+    return Choice(confidence, 0, 100)
 
 
-def _missing(facts: Facts) -> list[str]:
-    return [name for name in NUMBERS if name not in facts.numbers]
+@dataclass(frozen=True)
+class _Exposures:
+    long_gross: Choice
+    index_short: Choice
+    net: Choice
 
 
-def regime_classification(facts: Facts, regime: str | None = None) -> Decision:
-    regime = regime or regime_of(facts)
-    told = {
-        "regime": regime,
-        "confidence_pct": _confidence(facts),
-        "recommended_net_exposure_pct": _exposures(regime, facts)[2],
-    }
-    missing = _missing(facts)
-    return {**told, "missing_inputs": missing} if missing else told
+def _exposures(regime: str, facts: Facts) -> _Exposures:
+    """Returns the exposures in % of NAV: all that lies in the regime's bands is right."""
+    bands = EXPOSURES[regime]
+    taught = rules.allocation_for(regime, known_numbers(facts)["breadth_pct"])
+    return _Exposures(
+        long_gross=Choice(taught.long_gross, *bands.long_gross),
+        index_short=Choice(taught.index_short, *bands.index_short),
+        net=Choice(taught.net, *bands.net),
+    )
+
+
+# The decision of each kind.
 
 
 def full_analysis(facts: Facts, regime: str | None = None) -> Decision:
-    regime = regime or regime_of(facts)
-    long_gross, index_short, _ = (choice.value for choice in _exposures(regime, facts))
-    long_gross = min(
-        long_gross, strategy.MAX_LONG_WEIGHT_PCT * len(facts.stocks)
-    )  # what so few stocks can carry
+    """Decides the regime and a book: the regime's longs in even weights, and one index hedge."""
+    regime = regime or stated_regime(facts)
+    exposures = _exposures(regime, facts)
+    index_short = exposures.index_short.value
+    most = rules.MAX_LONG_WEIGHT_PCT * len(facts.stocks)  # that so few stocks can carry
+    long_gross = min(exposures.long_gross.value, most)
+    shorts = []
+    if index_short:
+        shorts.append({"ticker": hedges()[0], "weight_pct": index_short})
     return {
         "regime": regime,
         "confidence_pct": _confidence(facts),
         "net_exposure_pct": Choice(long_gross - index_short, *EXPOSURES[regime].net),
-        "positions": {
-            # As few names as the weight limit allows, in even weights.
-            "long": [
-                {"ticker": line.ticker, "weight_pct": weight, **ratios(line)}
-                for line, weight in zip(
-                    _preferred(facts, regime), strategy.long_weights(long_gross), strict=False
-                )
-            ],
-            "short": [{"ticker": hedges()[0], "weight_pct": index_short}] if index_short else [],
-        },
+        "positions": {"long": even_longs(preferred(facts, regime), long_gross), "short": shorts},
     }
 
 
-@cache
-def hedges() -> tuple[str, ...]:
-    """The ETFs that short the index; the first is the one that training teaches."""
-    return tuple(found.ticker for found in etfs() if found.group == "short_kospi")
-
-
-def _preferred(facts: Facts, regime: str) -> list[StockFacts]:
-    """The stocks as the regime's stance likes them: low betas first in weak regimes, high ones
-    first otherwise.
-    """
-    sign = 1 if regime in WEAK_REGIMES else -1
-    return sorted(facts.stocks, key=lambda line: (sign * line.numbers["beta"], line.ticker))
-
-
-def ratios(line: StockFacts) -> dict[str, int]:
-    """PER in tenths and PBR in hundredths, as integers: a grammar can bound these."""
-    scales = {"per": ("per_x10", 10), "pbr": ("pbr_x100", 100)}
-    return {
-        key: round(line.numbers[name] * scale)
-        for name, (key, scale) in scales.items()
-        if name in line.numbers
+def regime_classification(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides the regime and its net exposure, and names the numbers that are missing, if any."""
+    regime = regime or stated_regime(facts)
+    decision: Decision = {
+        "regime": regime,
+        "confidence_pct": _confidence(facts),
+        "recommended_net_exposure_pct": _exposures(regime, facts).net,
     }
+    missing = missing_numbers(facts)
+    if missing:
+        decision["missing_inputs"] = missing
+    return decision
 
 
 def overnight_gap(facts: Facts, regime: str | None = None) -> Decision:
-    """The first instrument of the right group that the question offers; any other of that group is
-    as right.
+    """Decides the overnight overlay.
+
+    Training teaches the first ETF of the right group that the question offers; any other of that
+    group is as right.
     """
-    bearish = (regime or regime_of(facts)) in WEAK_REGIMES
-    wanted = "short_kospi" if bearish else "leveraged_kospi"
-    offered = [
-        line.ticker
-        for line in facts.stocks
-        if (found := find_etf(line.ticker)) and found.group == wanted
-    ]
-    size = Choice(
-        strategy.overnight_pct(facts.numbers["us_return_pct"], facts.numbers["vix"]),
-        *strategy.OVERNIGHT_PCT,
-    )
+    bearish = (regime or stated_regime(facts)) in WEAK_REGIMES
+    group = "short_kospi" if bearish else "leveraged_kospi"
+    first, *others = offered_etfs(facts, group)
+    taught = rules.overnight_pct(facts.numbers["us_return_pct"], facts.numbers["vix"])
+    size = Choice(taught, *rules.OVERNIGHT_PCT)
     return {
         "overnight_strategy": {
             "direction": "INVERSE" if bearish else "LONG",
-            "ticker": Choice(offered[0], others=tuple(offered[1:])),
+            "ticker": Choice(first, others=tuple(others)),
             "weight_pct": size,
         },
         "unwind_plan": {"when": "NEXT_OPEN", "share_pct": 100},
@@ -163,185 +145,251 @@ def overnight_gap(facts: Facts, regime: str | None = None) -> Decision:
 
 
 def sector_analysis(facts: Facts, regime: str | None = None) -> Decision:
-    """Which of the offered stocks an event moves, and what to do: gains are bought only in a strong
-    regime.
-    """
-    regime, found = regime or regime_of(facts), event_named(facts.words["event"])
-    moved = [
-        (line.ticker, found.impact_on(get_stock(line.ticker).sector))
-        for line in facts.stocks
-        if find_stock(line.ticker)
-    ]
-    act = {"NEGATIVE": "REDUCE", "POSITIVE": "HOLD" if regime in WEAK_REGIMES else "ADD"}
+    """Decides which of the offered stocks an event moves, and what to do about it."""
+    event = event_named(facts.words["event"])
+    affected = []
+    for offered in facts.stocks:
+        stock = find_stock(offered.ticker)
+        impact = event.impact_on(stock.sector) if stock else None
+        if impact:
+            affected.append({"ticker": offered.ticker, "impact": impact})
     return {
-        "event": found.name,
-        "primary_sector": found.primary_sector,
-        "direction": found.direction,
-        "affected_stocks": [
-            {"ticker": ticker, "impact": impact} for ticker, impact in moved if impact
-        ],
-        "action": act[found.direction],
+        "event": event.name,
+        "primary_sector": event.primary_sector,
+        "direction": event.direction,
+        "affected_stocks": affected,
+        "action": _event_action(event.direction, regime or stated_regime(facts)),
     }
 
 
+def _event_action(direction: str, regime: str) -> str:
+    """Returns what to do: gains are bought only in a strong regime."""
+    if direction == "NEGATIVE":
+        return "REDUCE"
+    if regime in WEAK_REGIMES:
+        return "HOLD"
+    return "ADD"
+
+
 def risk_management(facts: Facts, regime: str | None = None) -> Decision:
-    regime = regime or regime_of(facts)
-    drawdown, leverage = facts.numbers["drawdown_pct"], round(100 * facts.numbers["leverage_x"])
-    most = strategy.max_leverage_x100(drawdown)
+    """Decides how much leverage a drawdown allows, and what to do about it."""
+    regime = regime or stated_regime(facts)
+    drawdown = facts.numbers["drawdown_pct"]
+    leverage = round(100 * facts.numbers["leverage_x"])
+    most = rules.max_leverage_x100(drawdown)
+    if leverage > most:
+        action = "DELEVERAGE"
+    elif regime in WEAK_REGIMES:
+        action = "HEDGE"
+    else:
+        action = "MAINTAIN"
     return {
         "risk_assessment": {
-            "level": strategy.risk_level(drawdown),
+            "level": rules.risk_level(drawdown),
             "leverage_x100": leverage,
             "max_leverage_x100": most,
         },
-        "action": "DELEVERAGE"
-        if leverage > most
-        else "HEDGE"
-        if regime in WEAK_REGIMES
-        else "MAINTAIN",
+        "action": action,
         "regime": regime,
     }
 
 
 def regime_transition(facts: Facts, regime: str | None = None) -> Decision:
-    to, before = regime or regime_of(facts), facts.words["previous_regime"]
-    target = _exposures(to, facts)[2]
-    now = int(facts.numbers["net_now_pct"])
-    first = strategy.first_day_net(now, target.value, to)
-    urgent = to in ("SHORT_TERM_STRESS", "BEAR")
+    """Decides how fast the net exposure moves from the previous regime's to the present one's.
+
+    Training teaches the rule's share for day 1; to go further, up to the target, is as right.
+    """
+    previous = facts.words["previous_regime"]
+    regime = regime or stated_regime(facts)
+    target = _exposures(regime, facts).net
+    net_now = int(facts.numbers["net_now_pct"])
+    first = rules.first_day_net(net_now, target.value, regime)
+    day_1 = Choice(first, min(first, target.value), max(first, target.value))
     return {
-        "transition": {"from": before, "to": to},
-        "urgency": "NONE" if to == before else "IMMEDIATE" if urgent else "GRADUAL",
+        "transition": {"from": previous, "to": regime},
+        "urgency": _urgency(previous, regime),
         "execution_plan": {
-            "day_1": {"net_exposure_pct": Choice(first, *sorted((first, target.value)))},
+            "day_1": {"net_exposure_pct": day_1},
             "day_2": {"net_exposure_pct": target},
         },
         "target_net_exposure_pct": target,
     }
 
 
+def _urgency(previous: str, regime: str) -> str:
+    if regime == previous:
+        return "NONE"
+    if regime in rules.URGENT_REGIMES:
+        return "IMMEDIATE"
+    return "GRADUAL"
+
+
 def opening_momentum(facts: Facts, regime: str | None = None) -> Decision:
-    return {"opening_analysis": [_opening(line) for line in facts.stocks]}
+    """Decides on each opening gap by its score; the regime plays no part."""
+    return {"opening_analysis": [_opening(stock) for stock in facts.stocks]}
 
 
-def _opening(line: StockFacts) -> dict[str, Any]:
-    gap = line.numbers["gap_pct"]
-    score = strategy.opening_score(
-        gap,
-        line.numbers["volume_x"],
-        line.numbers["f_score"],
-        line.words["us_correlation"],
-        line.words["tier"],
+def _opening(stock: StockFacts) -> Decision:
+    gap = stock.numbers["gap_pct"]
+    score = rules.opening_score(
+        gap_pct=gap,
+        volume_ratio=stock.numbers["volume_x"],
+        f_score=stock.numbers["f_score"],
+        us_correlation=stock.words["us_correlation"],
+        tier=stock.words["tier"],
     )
-    weight, add = strategy.OPENING_WEIGHTS[score], score >= 2
-    return {
-        "ticker": line.ticker,
+    decision: Decision = {
+        "ticker": stock.ticker,
         "score_points": score,
-        "signal": strategy.opening_signal(score),
-        "action": "ADD" if add else "SKIP",
-        "weight_pct": Choice(weight, 3, 8) if add else 0,
-        "stop_bp": round(abs(gap) * 50) if add else 0,
+        "signal": rules.opening_signal(score),
     }
+    if score < rules.MODERATE_SCORE:
+        return {**decision, "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
+    weight = Choice(rules.OPENING_WEIGHTS[score], 3, 8)
+    stop_bp = round(abs(gap) * 50)  # half the gap
+    return {**decision, "action": "ADD", "weight_pct": weight, "stop_bp": stop_bp}
 
 
 def fx_impact(facts: Facts, regime: str | None = None) -> Decision:
-    direction = strategy.won_direction(facts.numbers["usdkrw_change_pct"])
-    abroad = [line.ticker for line in facts.stocks if get_stock(line.ticker).exporter]
-    at_home = [line.ticker for line in facts.stocks if not get_stock(line.ticker).exporter]
-    gains, loses, action = {
-        "WON_WEAK": (abroad, at_home, "TILT_TO_EXPORTERS"),
-        "WON_STRONG": (at_home, abroad, "TILT_TO_DOMESTIC"),
-        "NEUTRAL": ([], [], "KEEP"),
-    }[direction]
+    """Decides whom a move of the won helps and hurts: exporters or those that earn at home.
+
+    The regime plays no part. Raises KeyError for a stock outside the universe.
+    """
+    exporters, domestic = [], []
+    for stock in facts.stocks:
+        entry = {"ticker": stock.ticker}
+        if get_stock(stock.ticker).exporter:
+            exporters.append(entry)
+        else:
+            domestic.append(entry)
+    direction = rules.won_direction(facts.numbers["usdkrw_change_pct"])
+    if direction == "WON_WEAK":
+        helped, hurt, action = exporters, domestic, "TILT_TO_EXPORTERS"
+    elif direction == "WON_STRONG":
+        helped, hurt, action = domestic, exporters, "TILT_TO_DOMESTIC"
+    else:
+        helped, hurt, action = [], [], "KEEP"
     return {
         "fx_analysis": {"direction": direction},
-        "beneficiaries": [{"ticker": ticker} for ticker in gains],
-        "negatively_affected": [{"ticker": ticker} for ticker in loses],
+        "beneficiaries": helped,
+        "negatively_affected": hurt,
         "portfolio_action": action,
     }
 
 
 def stop_loss_management(facts: Facts, regime: str | None = None) -> Decision:
-    regime = regime or regime_of(facts)
-    return {
-        "position_review": [
-            {"ticker": line.ticker, "action": strategy.stop_action(line.numbers["pnl_pct"], regime)}
-            for line in facts.stocks
-        ],
-        "regime": regime,
-    }
+    """Decides what happens to each position by its profit or loss."""
+    regime = regime or stated_regime(facts)
+    review = []
+    for position in facts.stocks:
+        action = rules.stop_action(position.numbers["pnl_pct"], regime)
+        review.append({"ticker": position.ticker, "action": action})
+    return {"position_review": review, "regime": regime}
 
 
 def intraday_rebalancing(facts: Facts, regime: str | None = None) -> Decision:
-    regime = regime or regime_of(facts)
-    weights = [int(line.numbers["weight_pct"]) for line in facts.stocks]
-    limit = int(facts.numbers.get("max_weight_pct", strategy.MAX_LONG_WEIGHT_PCT))
-    targets = strategy.rebalanced(
-        weights, [line.numbers["pnl_pct"] for line in facts.stocks], regime, limit
-    )
-    low, high = EXPOSURES[regime].long_gross
-    gross = sum(weights)
+    """Decides the target weight of each position, and whether the book as a whole is in its band.
+
+    A limit per stock that the question states stands in place of the strategy's own.
+    """
+    regime = regime or stated_regime(facts)
+    weights = [int(position.numbers["weight_pct"]) for position in facts.stocks]
+    pnls = [position.numbers["pnl_pct"] for position in facts.stocks]
+    limit = int(facts.numbers.get("max_weight_pct", rules.MAX_LONG_WEIGHT_PCT))
+    targets = rules.rebalanced(weights, pnls, regime, limit)
+    entries = []
+    for position, weight, target in zip(facts.stocks, weights, targets, strict=True):
+        action = _rebalancing_action(weight, target)
+        entry = {"ticker": position.ticker, "action": action, "target_weight_pct": target}
+        entries.append(entry)
     return {
-        "rebalancing_decision": [
-            {
-                "ticker": line.ticker,
-                "action": "EXIT" if not target else "TRIM" if target < weight else "HOLD",
-                "target_weight_pct": target,
-            }
-            for line, weight, target in zip(facts.stocks, weights, targets, strict=True)
-        ],
-        "overall_assessment": "OVER_EXPOSED"
-        if gross > high
-        else "UNDER_EXPOSED"
-        if gross < low
-        else "IN_BAND",
+        "rebalancing_decision": entries,
+        "overall_assessment": _gross_assessment(sum(weights), regime),
         "regime": regime,
     }
 
 
+def _rebalancing_action(weight: int, target: int) -> str:
+    if target == 0:
+        return "EXIT"
+    if target < weight:
+        return "TRIM"
+    return "HOLD"
+
+
+def _gross_assessment(gross: int, regime: str) -> str:
+    low, high = EXPOSURES[regime].long_gross
+    if gross > high:
+        return "OVER_EXPOSED"
+    if gross < low:
+        return "UNDER_EXPOSED"
+    return "IN_BAND"
+
+
 def what_if(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides what a shock would make of the regime; a `regime` is taken for the one after it."""
     shock, size = facts.words["shock"], facts.numbers["shock_pct"]
-    before = regime_of(facts)
-    after = regime or strategy.regime_of(**strategy.shocked(known_numbers(facts), shock, size))
-    long_gross, index_short, net = _exposures(after, facts)
-    order = (EXPOSURES[after].net[1], EXPOSURES[before].net[1])
+    before = stated_regime(facts)
+    after = regime or rules.regime_of(**rules.shocked(known_numbers(facts), shock, size))
+    exposures = _exposures(after, facts)
     return {
         "scenario_analysis": {"shock": shock, "regime_now": before, "regime_after": after},
         "recommended_action": {
-            "action": "KEEP" if after == before else "CUT" if order[0] < order[1] else "ADD",
-            "net_exposure_pct": net,
+            "action": _shock_action(before, after),
+            "net_exposure_pct": exposures.net,
         },
-        "positions": {"long_gross_pct": long_gross, "index_short_pct": index_short},
+        "positions": {
+            "long_gross_pct": exposures.long_gross,
+            "index_short_pct": exposures.index_short,
+        },
     }
+
+
+def _shock_action(before: str, after: str) -> str:
+    """Returns whether the most that the regimes allow to be held net falls or rises."""
+    if after == before:
+        return "KEEP"
+    if EXPOSURES[after].net[1] < EXPOSURES[before].net[1]:
+        return "CUT"
+    return "ADD"
 
 
 def multi_step(facts: Facts, regime: str | None = None) -> Decision:
-    regime = regime or regime_of(facts)
-    long_gross, index_short, net = _exposures(regime, facts)
+    """Decides regime, portfolio and risk limits, one after the other."""
+    regime = regime or stated_regime(facts)
+    exposures = _exposures(regime, facts)
+    core = preferred(facts, regime)[:3] if exposures.long_gross.value else []
     return {
         "step_1_regime": {"regime": regime, "confidence_pct": _confidence(facts)},
         "step_2_portfolio": {
-            "long_gross_pct": long_gross,
-            "index_short_pct": index_short,
-            "net_exposure_pct": net,
-            "core_longs": [
-                {"ticker": line.ticker}
-                for line in _preferred(facts, regime)[: 3 * bool(long_gross.value)]
-            ],
+            "long_gross_pct": exposures.long_gross,
+            "index_short_pct": exposures.index_short,
+            "net_exposure_pct": exposures.net,
+            "core_longs": [{"ticker": stock.ticker} for stock in core],
         },
         "step_3_risk": {
-            "max_leverage_x100": strategy.max_leverage_x100(facts.numbers["drawdown_pct"]),
-            "stop_loss_pct": int(strategy.STOP_LOSS_PCT),
-            "take_profit_pct": int(strategy.TAKE_PROFIT_PCT),
+            "max_leverage_x100": rules.max_leverage_x100(facts.numbers["drawdown_pct"]),
+            "stop_loss_pct": int(rules.STOP_LOSS_PCT),
+            "take_profit_pct": int(rules.TAKE_PROFIT_PCT),
         },
     }
 
 
+_DECISIONS = (
+    full_analysis,
+    regime_classification,
+    overnight_gap,
+    sector_analysis,
+    risk_management,
+    regime_transition,
+    opening_momentum,
+    fx_impact,
+    stop_loss_management,
+    intraday_rebalancing,
+    what_if,
+    multi_step,
+)
 DECISIONS: Mapping[str, Callable[..., Decision]] = {
-    decide.__name__: decide
-    for decide in (
-        full_analysis, regime_classification, overnight_gap, sector_analysis, risk_management, regime_transition,
-        opening_momentum, fx_impact, stop_loss_management, intraday_rebalancing, what_if, multi_step,
-    )
-}  # fmt: skip
+    decide.__name__: decide for decide in _DECISIONS
+}
 """By the name of the kind."""

@@ -1,7 +1,8 @@
 """The events of sector_analysis: US and world news, and which Korean sectors each helps or hurts.
 
-Reads events.csv beside this file. Which sectors an event moves is a judgement about their business,
-written once here: the generator tells it, the checker and the graders look it up.
+Reads events.csv in the folder tables. Which sectors an event moves is a judgement about their
+business, written once there: the generator says it in its answers, the checker and the graders look
+it up.
 """
 
 import csv
@@ -23,25 +24,41 @@ class Event:
     loses: frozenset[str]
 
     def impact_on(self, sector: str) -> str | None:
-        """POSITIVE, NEGATIVE, or None where the event does not move the sector."""
-        return "POSITIVE" if sector in self.gains else "NEGATIVE" if sector in self.loses else None
+        """Returns POSITIVE or NEGATIVE, or None if the event does not move the sector."""
+        if sector in self.gains:
+            return "POSITIVE"
+        if sector in self.loses:
+            return "NEGATIVE"
+        return None
 
 
 @cache
 def events() -> tuple[Event, ...]:
-    """All events, in the order of the file."""
-    text = (files("tasks.core.strategy") / "tables" / "events.csv").read_text(encoding="utf-8")
-    return tuple(
-        Event(**{**row, "gains": _sectors(row["gains"]), "loses": _sectors(row["loses"])})
-        for row in csv.DictReader(text.splitlines())
-    )
+    """Returns all events, in the order of the file."""
+    table = files("tasks.core.strategy") / "tables" / "events.csv"
+    rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    return tuple(_event(row) for row in rows)
 
 
 @cache
 def event_named(name: str) -> Event:
-    """The event of this name; KeyError for another."""
-    return {found.name: found for found in events()}[name]
+    """Returns the event of this name. Raises KeyError for an unknown one."""
+    return {event.name: event for event in events()}[name]
+
+
+def _event(row: dict[str, str]) -> Event:
+    return Event(
+        name=row["name"],
+        ko=row["ko"],
+        en=row["en"],
+        primary_sector=row["primary_sector"],
+        direction=row["direction"],
+        gains=_sectors(row["gains"]),
+        loses=_sectors(row["loses"]),
+    )
 
 
 def _sectors(cell: str) -> frozenset[str]:
-    return frozenset(cell.split(";")) if cell else frozenset()
+    if not cell:
+        return frozenset()
+    return frozenset(cell.split(";"))

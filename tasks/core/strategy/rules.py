@@ -1,98 +1,147 @@
-"""The strategy's rules, written once: regimes and exposure bands. Prompts, answers, graders,
-evaluation import them.
+"""The strategy's rules, written once: which regime a day belongs to, and what each regime allows.
+
+Prompts, answers, graders and the evaluation all import them from here. The module reads no file:
+everything is a constant or a pure function. Percentages are plain numbers, so 5.0 means 5 %.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 REGIMES = ("STRONG_BULL", "MILD_BULL", "WEAKENING", "SHORT_TERM_STRESS", "BEAR")
+WEAK_REGIMES = ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
+
+
+# How much each regime allows.
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What a regime allows: bands in % of NAV, both ends included."""
+
+    long_gross: tuple[int, int]
+    index_short: tuple[int, int]
+    net: tuple[int, int]
+
+
+EXPOSURES = {
+    # high beta, momentum, no hedge
+    "STRONG_BULL": Exposure(long_gross=(100, 130), index_short=(0, 0), net=(100, 130)),
+    # balanced value / momentum / quality
+    "MILD_BULL": Exposure(long_gross=(80, 100), index_short=(0, 0), net=(80, 100)),
+    # low beta, defensive, partial hedge
+    "WEAKENING": Exposure(long_gross=(60, 80), index_short=(10, 20), net=(40, 70)),
+    # keep longs, index hedge, recovery within 5 days
+    "SHORT_TERM_STRESS": Exposure(long_gross=(60, 85), index_short=(30, 50), net=(10, 55)),
+    # no single-stock longs
+    "BEAR": Exposure(long_gross=(0, 0), index_short=(50, 80), net=(-80, -50)),
+}
+"""What each regime allows, with its stance above it."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """One point inside a regime's bands, in % of NAV."""
+
+    long_gross: int
+    index_short: int
+
+    @property
+    def net(self) -> int:
+        """The net exposure: what is held long, less the index short."""
+        return self.long_gross - self.index_short
+
+
+def allocation_for(regime: str, breadth_pct: float) -> Allocation:
+    """Returns the point in the regime's bands that corresponds to the breadth.
+
+    At a breadth of 0 % the longs are at the low end of their band and the index short at the high
+    end of its own, at 100 % the other way round, and in between in proportion.
+    """
+    bands = EXPOSURES[regime]
+    position = min(max(breadth_pct, 0.0), 100.0) / 100
+    fewest_long, most_long = bands.long_gross
+    least_short, most_short = bands.index_short
+    return Allocation(
+        long_gross=fewest_long + round((most_long - fewest_long) * position),
+        index_short=most_short - round((most_short - least_short) * position),
+    )
+
+
+# Which regime a day belongs to.
+
 NUMBERS = ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")
-"""The market's numbers of a day, in % (records.Snapshot)."""
+"""The market's numbers of a day, all in % (records.market.Snapshot)."""
 
 NEUTRAL = {"return_pct": 0.0, "breadth_pct": 50.0, "momentum_pct": 0.0, "volatility_pct": 15.0}
-"""What a market number counts as where nobody gave it, in %."""
+"""What a market number counts as if nobody gave it, in %."""
 
 THRESHOLDS = (
-    ("return_pct", -2.0), ("return_pct", -1.5), ("return_pct", -1.0), ("return_pct", 0.0), ("return_pct", 1.0),
-    ("breadth_pct", 30.0), ("breadth_pct", 35.0), ("breadth_pct", 50.0), ("breadth_pct", 65.0),
-    ("momentum_pct", -5.0), ("momentum_pct", 3.0), ("volatility_pct", 25.0),
-)  # fmt: skip
-"""Every limit of the regime rule, in %."""
-
-STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT = -8.0, -3.0, 15.0
-WEAK_REGIMES = ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
-MAX_LONG_WEIGHT_PCT = 18
+    ("return_pct", -2.0),
+    ("return_pct", -1.5),
+    ("return_pct", -1.0),
+    ("return_pct", 0.0),
+    ("return_pct", 1.0),
+    ("breadth_pct", 30.0),
+    ("breadth_pct", 35.0),
+    ("breadth_pct", 50.0),
+    ("breadth_pct", 65.0),
+    ("momentum_pct", -5.0),
+    ("momentum_pct", 3.0),
+    ("volatility_pct", 25.0),
+)
+"""Every limit in rule_of, in %."""
 
 
 def regime_of(
     return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
 ) -> str:
-    """The regime of a day from its rounded numbers, all in %."""
+    """Returns the regime of a day from its rounded numbers, all in %."""
     return rule_of(return_pct, breadth_pct, momentum_pct, volatility_pct)[1]
 
 
 def rule_of(
     return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
 ) -> tuple[int, str]:
-    """The first rule (1 to 6) that holds, and its regime."""
-    r, b, m, v = return_pct, breadth_pct, momentum_pct, volatility_pct
-    if r < -2 and b < 30 and m < -5:
+    """Returns the number (1 to 6) of the first rule that holds, and the regime it gives."""
+    if return_pct < -2 and breadth_pct < 30 and momentum_pct < -5:
         return 1, "BEAR"
-    if r < -1.5 and v > 25:
+    if return_pct < -1.5 and volatility_pct > 25:
         return 2, "SHORT_TERM_STRESS"
-    if r > 1 and b > 65 and m > 3:
+    if return_pct > 1 and breadth_pct > 65 and momentum_pct > 3:
         return 3, "STRONG_BULL"
-    if r < 0 and 35 <= b <= 50:
+    if return_pct < 0 and 35 <= breadth_pct <= 50:
         return 4, "WEAKENING"
-    if r > 0 and b > 50:
+    if return_pct > 0 and breadth_pct > 50:
         return 5, "MILD_BULL"
-    if r < -1:
+    if return_pct < -1:
         return 6, "SHORT_TERM_STRESS"
-    return 6, "WEAKENING" if r < 0 else "MILD_BULL"
+    if return_pct < 0:
+        return 6, "WEAKENING"
+    return 6, "MILD_BULL"
 
 
-@dataclass(frozen=True)
-class Exposure:
-    """What a regime allows, in % of NAV, both ends included."""
+# What happens to single positions.
 
-    long_gross: tuple[int, int]
-    index_short: tuple[int, int]
-    net: tuple[int, int]
-    stance: str
-
-
-EXPOSURES = {
-    "STRONG_BULL": Exposure((100, 130), (0, 0), (100, 130), "high beta, momentum, no hedge"),
-    "MILD_BULL": Exposure((80, 100), (0, 0), (80, 100), "balanced value / momentum / quality"),
-    "WEAKENING": Exposure((60, 80), (10, 20), (40, 70), "low beta, defensive, partial hedge"),
-    "SHORT_TERM_STRESS": Exposure(
-        (60, 85), (30, 50), (10, 55), "keep longs, index hedge, recovery within 5 days"
-    ),
-    "BEAR": Exposure((0, 0), (50, 80), (-80, -50), "no single-stock longs"),
-}
-
-
-def exposure_for(regime: str, breadth_pct: float) -> tuple[int, int, int]:
-    """Long gross, index short and net in % of NAV: the breadth's place in 0..100 % is the place in
-    the bands.
-    """
-    band = EXPOSURES[regime]
-    place = min(max(breadth_pct, 0.0), 100.0) / 100
-    long_gross = band.long_gross[0] + round((band.long_gross[1] - band.long_gross[0]) * place)
-    index_short = band.index_short[1] - round((band.index_short[1] - band.index_short[0]) * place)
-    return long_gross, index_short, long_gross - index_short
+STOP_LOSS_PCT = -8.0
+REDUCE_PCT = -3.0
+TAKE_PROFIT_PCT = 15.0
+MAX_LONG_WEIGHT_PCT = 18
 
 
 def long_weights(long_gross: int) -> list[int]:
-    """Even weights in % that sum to the long gross, over as few stocks as MAX_LONG_WEIGHT_PCT
-    allows.
+    """Returns even weights in % that sum to the long gross.
+
+    They are as few as MAX_LONG_WEIGHT_PCT allows; the first ones carry the remainder.
     """
-    count = -(-long_gross // MAX_LONG_WEIGHT_PCT)
-    return [long_gross // count + (place < long_gross % count) for place in range(count)]
+    count = -(-long_gross // MAX_LONG_WEIGHT_PCT)  # rounded up
+    if count == 0:
+        return []
+    weight, remainder = divmod(long_gross, count)
+    return [weight + 1] * remainder + [weight] * (count - remainder)
 
 
 def stop_action(pnl_pct: float, regime: str) -> str:
-    """What to do with a position of this profit or loss, in %."""
+    """Returns what to do with a position of this profit or loss, in %."""
     if pnl_pct <= STOP_LOSS_PCT:
         return "STOP_LOSS"
     if pnl_pct >= TAKE_PROFIT_PCT:
@@ -102,136 +151,142 @@ def stop_action(pnl_pct: float, regime: str) -> str:
     return "HOLD"
 
 
-def confidence_pct(
-    return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
-) -> int:
-    """How far from another regime the day is: 50 % plus 5 for each of eight small moves that would
-    not change it.
+def rebalanced(
+    weights: Sequence[int], pnls: Sequence[float], regime: str, limit_pct: int
+) -> list[int]:
+    """Returns the target weight of each position, in %.
+
+    A position at its stop loss goes, no other one stays above the limit, and the sum comes down to
+    the top of the regime's band of long gross.
     """
-    numbers = {"return_pct": return_pct, "breadth_pct": breadth_pct, "momentum_pct": momentum_pct}
-    numbers["volatility_pct"] = volatility_pct
-    steps = {"return_pct": 0.4, "breadth_pct": 4.0, "momentum_pct": 1.0, "volatility_pct": 3.0}
-    moved = [
-        {**numbers, name: numbers[name] + sign * step}
-        for name, step in steps.items()
-        for sign in (-1, 1)
-    ]
-    regime = regime_of(**numbers)
-    return 50 + 5 * sum(regime_of(**other) == regime for other in moved)
+    kept = []
+    for weight, pnl in zip(weights, pnls, strict=True):
+        stopped = pnl <= STOP_LOSS_PCT
+        kept.append(0 if stopped else min(weight, limit_pct))
+    gross = sum(kept)
+    most = EXPOSURES[regime].long_gross[1]
+    if gross <= most:
+        return kept
+    return [weight * most // gross for weight in kept]
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A limit whose crossing by one number changes the regime."""
-
-    name: str
-    limit: float
-    falls: bool  # the number crosses it downwards
-    regime: str  # the regime beyond
-
-
-_NEAR = {
-    "return_pct": 1.0,
-    "breadth_pct": 10.0,
-    "momentum_pct": 2.0,
-    "volatility_pct": 5.0,
-}  # what counts as near
-
-
-def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
-    """The turn of the number nearest to its limit. A number on its limit can cross it either way."""
-    regime = regime_of(**numbers)
-    for name, limit in sorted(
-        THRESHOLDS, key=lambda found: abs(numbers[found[0]] - found[1]) / _NEAR[found[0]]
-    ):
-        away = numbers[name] - limit
-        for falls in (True, False) if away == 0 else (away > 0,):
-            beyond = regime_of(**{**numbers, name: limit - 0.1 if falls else limit + 0.1})
-            if beyond != regime:
-                return Turn(name, limit, falls, beyond)
-    return None
-
+# How much risk a drawdown allows.
 
 MAX_LEVERAGE = 2.0
 RISK_LEVELS = ((10.0, "LOW"), (20.0, "ELEVATED"), (35.0, "HIGH"), (float("inf"), "CRITICAL"))
-"""Drawdown in % below which a level holds."""
+"""Each level holds for a drawdown in % below its number."""
 
 
 def max_leverage_x100(drawdown_pct: float) -> int:
-    """Most leverage in hundredths, rounded down: min(2.0, 100 / MDD %)."""
-    return (
-        int(100 * MAX_LEVERAGE)
-        if drawdown_pct <= 0
-        else min(int(100 * MAX_LEVERAGE), int(10_000 / drawdown_pct))
-    )
+    """Returns the most leverage in hundredths, rounded down: min(2.0, 100 / MDD %)."""
+    most = int(100 * MAX_LEVERAGE)
+    if drawdown_pct <= 0:
+        return most
+    return min(most, int(10_000 / drawdown_pct))
 
 
 def risk_level(drawdown_pct: float) -> str:
+    """Returns the level of risk that a drawdown of this size means."""
     return next(level for limit, level in RISK_LEVELS if drawdown_pct < limit)
 
 
-OVERNIGHT_PCT, OVERNIGHT_STEP_PCT = (10, 20), 5
-LARGE_US_MOVE_PCT, HIGH_VIX = 1.0, 25.0
+# Overnight positions.
+
+OVERNIGHT_PCT = (10, 20)
+"""The smallest and the largest overnight overlay, in % of NAV."""
+OVERNIGHT_STEP_PCT = 5
+LARGE_US_MOVE_PCT = 1.0
+HIGH_VIX = 25.0
 
 
 def overnight_pct(us_return_pct: float, vix: float) -> int:
-    """Overnight overlay in % of NAV: 10, and 5 more for each of a large US move and a high VIX."""
-    return OVERNIGHT_PCT[0] + OVERNIGHT_STEP_PCT * (
-        (abs(us_return_pct) >= LARGE_US_MOVE_PCT) + (vix >= HIGH_VIX)
-    )
+    """Returns the overnight overlay in % of NAV.
+
+    It is 10, and 5 more for each of a large US move and a high VIX.
+    """
+    size = OVERNIGHT_PCT[0]
+    if abs(us_return_pct) >= LARGE_US_MOVE_PCT:
+        size += OVERNIGHT_STEP_PCT
+    if vix >= HIGH_VIX:
+        size += OVERNIGHT_STEP_PCT
+    return size
 
 
-GAP_PCT, VOLUME_RATIO, F_SCORE = 3.0, 3.0, 7
-STRONG_SCORE, MODERATE_SCORE = 3, 2
+# Opening gaps.
+
+GAP_PCT = 3.0
+VOLUME_RATIO = 3.0
+F_SCORE = 7
+STRONG_SCORE = 3
+MODERATE_SCORE = 2
 OPENING_WEIGHTS = {0: 0, 1: 0, 2: 3, 3: 5, 4: 7, 5: 8}
-"""Weight in % of NAV by opening score: nothing for WEAK, 3 to 8 for the others."""
+"""Weight in % of NAV by opening score: nothing for a WEAK signal, 3 to 8 for the others."""
 
 
 def opening_score(
     gap_pct: float, volume_ratio: float, f_score: float, us_correlation: str, tier: str
 ) -> int:
-    """One point each: gap > 3 %, volume > 3 times, F-Score of 7 or more, high US correlation, mid
-    cap.
+    """Returns the opening score, 0 to 5.
+
+    There is one point for each of a gap above 3 %, a volume above 3 times the usual, an F-Score of
+    7 or more, a high US correlation and a mid cap.
     """
-    return sum(
-        (
-            gap_pct > GAP_PCT,
-            volume_ratio > VOLUME_RATIO,
-            f_score >= F_SCORE,
-            us_correlation == "high",
-            tier == "mid",
-        )
+    points = (
+        gap_pct > GAP_PCT,
+        volume_ratio > VOLUME_RATIO,
+        f_score >= F_SCORE,
+        us_correlation == "high",
+        tier == "mid",
     )
+    return sum(points)
 
 
 def opening_signal(score: int) -> str:
-    return "STRONG" if score >= STRONG_SCORE else "MODERATE" if score >= MODERATE_SCORE else "WEAK"
+    """Returns how strong an opening signal of this score is."""
+    if score >= STRONG_SCORE:
+        return "STRONG"
+    if score >= MODERATE_SCORE:
+        return "MODERATE"
+    return "WEAK"
 
+
+# The won.
 
 WON_MOVE_PCT = 0.5
 """Change of USD/KRW in % from which the won counts as weak (up) or strong (down)."""
 
 
 def won_direction(usdkrw_change_pct: float) -> str:
+    """Returns what a change of USD/KRW means for the won: a dollar that rises is a weak won."""
     if usdkrw_change_pct >= WON_MOVE_PCT:
         return "WON_WEAK"
-    return "WON_STRONG" if usdkrw_change_pct <= -WON_MOVE_PCT else "NEUTRAL"
+    if usdkrw_change_pct <= -WON_MOVE_PCT:
+        return "WON_STRONG"
+    return "NEUTRAL"
 
+
+# The way from one regime to another.
+
+URGENT_REGIMES = ("SHORT_TERM_STRESS", "BEAR")
+"""The regimes that a book moves into fast."""
 
 SMALL_STEP_PCT = 10
 """A change of net exposure up to this many points of NAV is made in one day."""
 
 
 def first_day_net(net_now: int, target: int, regime: str) -> int:
-    """Net exposure after day 1 of a transition: all of a small step, 70 % into stress or a bear
-    market, else half.
+    """Returns the net exposure in % of NAV after day 1 of a transition into the regime.
+
+    A small step is made at once. Of a larger one, 70 % is made on the first day if it leads into
+    stress or a bear market, else half.
     """
     if abs(target - net_now) <= SMALL_STEP_PCT:
         return target
-    return net_now + round(
-        (target - net_now) * (0.7 if regime in ("SHORT_TERM_STRESS", "BEAR") else 0.5)
-    )
+    share = 0.7 if regime in URGENT_REGIMES else 0.5
+    return net_now + round((target - net_now) * share)
 
+
+# Shocks.
 
 SHOCKS = {  # what one point (%) of the shock does to return, breadth, momentum and volatility
     "index_drop": (-1.0, -6.0, -1.0, 2.0),
@@ -245,59 +300,43 @@ SHOCKS = {  # what one point (%) of the shock does to return, breadth, momentum 
 
 
 def shocked(numbers: Mapping[str, float], shock: str, size_pct: float) -> dict[str, float]:
-    """The market's four numbers after a shock of this size, rounded as printed; breadth stays in
-    0..100 %.
+    """Returns the market's four numbers after a shock of this size, rounded as they are printed.
+
+    The breadth stays in 0..100 %.
     """
-    after = {
-        name: numbers[name] + effect * size_pct
-        for name, effect in zip(NUMBERS, SHOCKS[shock], strict=True)
-    }
-    breadth = min(max(after["breadth_pct"], 0.0), 100.0)
-    return {name: round(value, 2) for name, value in after.items()} | {
-        "breadth_pct": round(breadth, 1)
-    }
+    after = {}
+    for name, effect in zip(NUMBERS, SHOCKS[shock], strict=True):
+        value = numbers[name] + effect * size_pct
+        if name == "breadth_pct":
+            after[name] = round(min(max(value, 0.0), 100.0), 1)
+        else:
+            after[name] = round(value, 2)
+    return after
 
 
-def rebalanced(
-    weights: Sequence[int], pnls: Sequence[float], regime: str, limit_pct: int
-) -> list[int]:
-    """Target weights in %: a stopped position goes, none stays above the limit, the sum comes down
-    to the band.
-    """
-    kept = [
-        0 if pnl <= STOP_LOSS_PCT else min(weight, limit_pct)
-        for weight, pnl in zip(weights, pnls, strict=True)
-    ]
-    most, gross = EXPOSURES[regime].long_gross[1], sum(kept)
-    return [weight * most // gross for weight in kept] if gross > most else kept
+# What a rationale may quote.
 
 
-RULE_NUMBERS = frozenset(
-    abs(number)
-    for numbers in (
-        (limit for _, limit in THRESHOLDS),
-        (
-            STOP_LOSS_PCT,
-            REDUCE_PCT,
-            TAKE_PROFIT_PCT,
-            MAX_LONG_WEIGHT_PCT,
-            MAX_LEVERAGE,
-            SMALL_STEP_PCT,
-            WON_MOVE_PCT,
-        ),
-        (*OVERNIGHT_PCT, OVERNIGHT_STEP_PCT, LARGE_US_MOVE_PCT, HIGH_VIX),
-        (GAP_PCT, VOLUME_RATIO, F_SCORE, STRONG_SCORE, MODERATE_SCORE),
-        (limit for limit, _ in RISK_LEVELS[:-1]),
-        (100,),  # leverage is at most 100 / MDD %
-    )
-    for number in numbers
-)
+def _rule_numbers() -> set[float]:
+    numbers = {STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT, MAX_LONG_WEIGHT_PCT}
+    numbers |= {MAX_LEVERAGE, 100}  # leverage is at most 100 / MDD %
+    numbers |= {*OVERNIGHT_PCT, OVERNIGHT_STEP_PCT, LARGE_US_MOVE_PCT, HIGH_VIX}
+    numbers |= {GAP_PCT, VOLUME_RATIO, F_SCORE, STRONG_SCORE, MODERATE_SCORE}
+    numbers |= {WON_MOVE_PCT, SMALL_STEP_PCT}
+    numbers.update(limit for _, limit in THRESHOLDS)
+    numbers.update(limit for limit, _ in RISK_LEVELS[:-1])
+    return numbers
+
+
+def _band_ends() -> set[float]:
+    ends: set[float] = set()
+    for bands in EXPOSURES.values():
+        ends.update(bands.long_gross, bands.index_short, bands.net)
+    return ends
+
+
+RULE_NUMBERS = frozenset(abs(number) for number in _rule_numbers())
 """Every limit of the rules, without its sign: what a rationale may quote of them."""
 
-BAND_NUMBERS = frozenset(
-    abs(end)
-    for band in EXPOSURES.values()
-    for span in (band.long_gross, band.index_short, band.net)
-    for end in span
-)
+BAND_NUMBERS = frozenset(abs(end) for end in _band_ends())
 """The ends of all exposure bands, without their sign."""
