@@ -37,8 +37,8 @@ def ask(
     """One schema-bound answer, graded where the question is ours."""
     from tasks.core.chain.run import kospilot_home
     from tasks.core.evaluation.graded import make_question, own_question
+    from tasks.core.market.artifact import write_days
     from tasks.core.market.demo import ensure_demo_market
-    from tasks.core.market.snapshots import write_days
 
     home = kospilot_home()
     if tag and text is None and not _TAG.fullmatch(tag):  # one argument that is no name: a question

@@ -109,7 +109,7 @@ def _peak_mb() -> float:
 
 
 def _build_market(folder: Path) -> None:
-    from tasks.core.market.snapshots import build_market  # noqa: PLC0415  a measured process does without DuckDB
+    from tasks.core.market.artifact import build_market  # noqa: PLC0415  a measured process does without DuckDB
 
     ensure_demo_market(folder / "daily")
     build_market(folder / "daily", Market(), folder)

@@ -11,8 +11,8 @@ from rich.console import Console
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.graded import graded_answer, make_question, own_question, show
 from tasks.core.kinds import KINDS, kind_named
+from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.market.snapshots import build_market
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.settings.tree import Market
 from tests.core.test_evaluation_answer import endpoint  # noqa: F401  the fixture

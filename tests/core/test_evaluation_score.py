@@ -13,8 +13,8 @@ from tasks.core.evaluation.score import judge, score
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.kinds import KINDS, kind_named
 from tasks.core.kinds.scenes import HELD_TEMPLATES
+from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.market.snapshots import build_market
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.settings.tree import Evaluation, Market
 from tasks.core.strategy.rules import NUMBERS

@@ -15,9 +15,9 @@ from tasks.core.evaluation.questions import build_questions
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict
 from tasks.core.kinds.grading import to_text
+from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.market.files import market_files
-from tasks.core.market.snapshots import build_market
+from tasks.core.market.folder import market_files
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.settings.tree import Evaluation, Market, Pairs
 from tasks.core.synthesis.guard import RULES, dates_in, prove_apart, prove_of_days

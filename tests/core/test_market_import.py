@@ -11,9 +11,9 @@ import pytest
 from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market, summarize_market
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.market.files import DESCRIPTION, market_files
+from tasks.core.market.folder import DESCRIPTION, market_files
 from tasks.core.market.importer import import_tables
-from tasks.core.market.index import read_index
+from tasks.core.market.stock_index import read_index
 
 
 def write(file: Path, text: str, encoding: str = "utf-8") -> Path:

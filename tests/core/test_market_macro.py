@@ -7,9 +7,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tasks.core.errors import RequestError
+from tasks.core.market.artifact import build_market
 from tasks.core.market.check import check_market
-from tasks.core.market.files import described_by
-from tasks.core.market.snapshots import build_market
+from tasks.core.market.folder import described_by
 from tasks.core.records.market_days import read_macro, read_snapshots
 from tasks.core.settings.tree import Market
 from tests.core.test_market_snapshots import random_rows, weekdays, write_market

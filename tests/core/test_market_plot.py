@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from flows.commands.market import app
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.market.index import SCHEMA
 from tasks.core.market.plot import COLORS, draw_market, own_index
-from tasks.core.market.snapshots import regime_of_day, snapshots
+from tasks.core.market.regimes import regime_of_day
+from tasks.core.market.snapshots import snapshots
+from tasks.core.market.stock_index import SCHEMA
 from tasks.core.records.market import Snapshot
 from tests.core.test_market_snapshots import random_rows, weekdays, write_market
 

@@ -9,11 +9,12 @@ from statistics import correlation
 import pytest
 
 from tasks.core.errors import RequestError
+from tasks.core.market.artifact import build_market
 from tasks.core.market.check import summarize_market
 from tasks.core.market.importer import import_tables
-from tasks.core.market.index import read_index
 from tasks.core.market.regimes import regimes_report
-from tasks.core.market.snapshots import build_market, snapshots
+from tasks.core.market.snapshots import snapshots
+from tasks.core.market.stock_index import read_index
 from tasks.core.records.market_days import read_marks, read_stocks
 from tasks.core.settings.tree import Market
 from tasks.core.strategy import universe

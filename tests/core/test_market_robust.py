@@ -9,7 +9,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.market.snapshots import build_market, snapshots
+from tasks.core.market.artifact import build_market
+from tasks.core.market.snapshots import snapshots
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market
 from tests.core.test_market_snapshots import TICKERS, random_rows, weekdays, write_market

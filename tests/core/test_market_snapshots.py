@@ -13,9 +13,11 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tasks.core.errors import RequestError
-from tasks.core.market.files import market_files
+from tasks.core.market.artifact import build_market
+from tasks.core.market.folder import market_files
 from tasks.core.market.regimes import regimes_report
-from tasks.core.market.snapshots import build_market, snapshots, train_until
+from tasks.core.market.snapshots import snapshots
+from tasks.core.market.split import train_until
 from tasks.core.records.market_days import read_marks, read_snapshots, read_stocks
 from tasks.core.settings.tree import Market
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from tasks.core.market.snapshots import build_market, write_days
+from tasks.core.market.artifact import build_market, write_days
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market
 from tests.core.test_market_snapshots import random_rows, weekdays, write_market

@@ -11,7 +11,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.market import krx
 from tasks.core.market.check import check_names
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.market.files import market_files
+from tasks.core.market.folder import market_files
 from tasks.core.market.update import last_closed_day, update_market
 from tasks.core.strategy import universe
 

@@ -6,8 +6,8 @@ from tasks.core.evaluation.answer import Options, Reply, ask
 from tasks.core.evaluation.graded import make_question
 from tasks.core.kinds.base import Kind, system_prompt
 from tasks.core.kinds.grading import read
+from tasks.core.market.artifact import write_days
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.market.snapshots import write_days
 from tasks.core.serving.modelfile import Modelfile, build_modelfile
 from tasks.core.settings.tree import Release
 

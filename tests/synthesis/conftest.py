@@ -4,8 +4,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tasks.core.evaluation.questions import build_questions
+from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.market.snapshots import build_market
 from tasks.core.settings.tree import Evaluation, Market, Pairs, Synthesis
 from tasks.core.synthesis.generate import synthesize
 from tasks.core.synthesis.pairs import build_pairs

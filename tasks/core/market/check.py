@@ -9,63 +9,60 @@ from typing import Any
 import duckdb
 
 from tasks.core.errors import RequestError
-from tasks.core.market.files import market_files, marks, missing_columns, partition_month
+from tasks.core.market.database import one_row, open_market, rows_until, sql, why_unreadable
+from tasks.core.market.folder import (
+    Partition,
+    list_partitions,
+    market_files,
+    marks_of,
+    missing_columns,
+)
 from tasks.core.market.macro import load_macro
-from tasks.core.market.rows import EVER, database, sql, why_unreadable
-from tasks.core.strategy.universe import etfs, stocks
+from tasks.core.strategy.universe import Etf, Stock, etfs, stocks
 
 
 def check_market(folder: Path) -> list[str]:
-    """What is wrong, one short text each, naming the partition; empty where nothing is.
+    """Returns what is wrong, one short text for each problem; nothing wrong gives an empty list.
 
-    Raises RequestError only where there is nothing to look at: no folder, or no partition in it.
+    Raises RequestError only if there is nothing to look at: no folder, or no partition in it.
     """
-    partitions = market_files(folder)
-    unusable = {file: reason for file in partitions if (reason := _why_unusable(file))}
-    sound = [file for file in partitions if file not in unusable]
-    if sound and why_unreadable(*sound):  # all at once first: one by one takes seconds
-        unusable |= {file: reason for file in sound if (reason := why_unreadable(file))}
-        sound = [file for file in sound if file not in unusable]
+    partitions = list_partitions(folder)
+    unusable = _unusable_files([partition.file for partition in partitions])
+    sound = [partition for partition in partitions if partition.file not in unusable]
+    files = [partition.file for partition in sound]
     problems = list(unusable.values())
-    with database(sound) as connection:
-        for file in sound:
-            year, month = partition_month(file, folder)
-            values = {"files": [str(file)], "year": year, "month": month}
-            for problem, count, example in connection.execute(sql("check.sql"), values).fetchall():
-                problems.append(f"{file}: {count:,} rows {problem}, e.g. {example}.")
-        return [
-            *problems,
-            *_macro_problem(connection, folder),
-            *(_leaps(connection, sound) if sound else []),
-        ]
+    with open_market(files) as connection:
+        for partition in sound:
+            problems += _odd_rows(connection, partition)
+        problems += _macro_problem(connection, folder)
+        if files:
+            problems += _returns_beyond_limit(connection, files)
+    return problems
 
 
 def summarize_market(folder: Path) -> dict[str, Any]:
-    """{"partitions", "rows", "days", "tickers", "first", "last", "with_…_pct"} and the folder's
-    marks.
+    """Returns what the folder holds, and its marks.
 
-    Rows are those that count: halts and rows without a price are left out. Raises RequestError as
+    The keys are "partitions", "rows", "days", "tickers", "first", "last" and "with_…_pct". Rows are
+    those that count: halts and rows without a price are left out. Raises RequestError as
     `snapshots` does.
     """
-    partitions = market_files(folder)
-    with database(partitions) as connection:
-        cursor = connection.execute(
-            sql("summary.sql"), {"files": [str(file) for file in partitions], "until": EVER}
-        )
-        names = [column[0] for column in cursor.description]
-        return {
-            "partitions": len(partitions),
-            **dict(zip(names, cursor.fetchone(), strict=True)),
-            **marks(folder),
-        }
+    files = market_files(folder)
+    with open_market(files) as connection:
+        result = connection.execute(sql("folder_summary.sql"), rows_until(files))
+        names = [column[0] for column in result.description]
+        summary = dict(zip(names, one_row(result), strict=True))
+    return {"partitions": len(files), **summary, **marks_of(folder)}
 
 
 def check_names(listed: dict[str, str]) -> list[str]:
-    """Where the universe differs from KRX: codes that are not listed, and names that are not KRX's
-    own.
+    """Returns where the universe differs from KRX, whose names by code are `listed`.
+
+    A code that KRX does not list is a problem, and so is a name that is not KRX's own.
     """
+    entries: tuple[Stock | Etf, ...] = (*stocks(), *etfs())
     problems = []
-    for entry in (*stocks(), *etfs()):
+    for entry in entries:
         name = listed.get(entry.ticker)
         if name is None:
             problems.append(f"{entry.ticker} {entry.name_ko}: KRX lists no such code.")
@@ -74,12 +71,42 @@ def check_names(listed: dict[str, str]) -> list[str]:
     return problems
 
 
+def _unusable_files(files: list[Path]) -> dict[Path, str]:
+    """Returns the partitions whose rows cannot be read, each with what is wrong with it."""
+    unusable = {}
+    for file in files:
+        reason = _why_unusable(file)
+        if reason is not None:
+            unusable[file] = reason
+    whole = [file for file in files if file not in unusable]
+    if not whole or why_unreadable(whole) is None:  # all at once first: one by one takes seconds
+        return unusable
+    for file in whole:
+        reason = why_unreadable([file])
+        if reason is not None:
+            unusable[file] = reason
+    return unusable
+
+
 def _why_unusable(file: Path) -> str | None:
+    """Returns why a partition's schema is of no use, or None."""
     try:
         missing = missing_columns(file)
     except RequestError as error:
         return str(error)
-    return f"{file} has no column {', '.join(missing)}." if missing else None
+    if not missing:
+        return None
+    return f"{file} has no column {', '.join(missing)}."
+
+
+def _odd_rows(connection: duckdb.DuckDBPyConnection, partition: Partition) -> list[str]:
+    """Returns the kinds of odd rows in a partition, with their number and an example of each."""
+    file = partition.file
+    parameters = {"files": [str(file)], "year": partition.year, "month": partition.month}
+    rows = connection.execute(sql("partition_problems.sql"), parameters).fetchall()
+    return [
+        f"{file}: {count:,} rows {problem}, e.g. {example}." for problem, count, example in rows
+    ]
 
 
 def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:
@@ -90,12 +117,13 @@ def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[
     return []
 
 
-def _leaps(connection: duckdb.DuckDBPyConnection, partitions: list[Path]) -> list[str]:
-    values = {"files": [str(file) for file in partitions], "until": EVER}
-    count, example = connection.execute(sql("leaps.sql"), values).fetchone()
+def _returns_beyond_limit(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> list[str]:
+    result = connection.execute(sql("returns_beyond_limit.sql"), rows_until(files))
+    count, example = one_row(result)
     if not count:
         return []
     return [
         f"{count:,} returns are beyond KRX's daily limit of 30 %, e.g. {example}:"
-        " splits or mergers in unadjusted prices. They distort the market's return; adjusted prices do not."
+        " splits or mergers in unadjusted prices."
+        " They distort the market's return; adjusted prices do not."
     ]

@@ -1,8 +1,8 @@
 """`kospilot market import`: price and market-cap tables into a market folder, month by month.
 
-Reads tables (see tables.py), a listing's share counts and the months already there; writes
-year=Y/month=M/data.parquet, each whole or not at all, MARKET.json where market caps come from a
-listing, and index.parquet where a table is an index. Rows are joined by ticker and day: a new value
+Reads tables (see source_tables.py), a listing's share counts and the months already there; writes
+year=Y/month=M/data.parquet, each whole or not at all, MARKET.json if market caps come from a
+listing, and index.parquet if a table is an index. Rows are joined by ticker and day: a new value
 replaces an old one, an empty one does not. The same import again changes no byte.
 """
 
@@ -16,20 +16,20 @@ import pyarrow as pa
 
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import write_json
-from tasks.core.market.files import (
+from tasks.core.market.database import connect, one_row, refuse_unreadable, sql
+from tasks.core.market.folder import (
     DESCRIPTION,
     GENERATED,
     is_generated,
     partition_file,
     read_columns,
     read_description,
-    write_partition,
+    write_parquet,
 )
-from tasks.core.market.index import is_index, write_index
-from tasks.core.market.rows import MEMORY, SEOUL, THREADS, sql, why_unreadable
-from tasks.core.market.tables import read_table
+from tasks.core.market.source_tables import read_table
+from tasks.core.market.stock_index import add_to_index, is_index
 
-FIXED = (
+COLUMNS = (
     "date",
     "ticker",
     "open",
@@ -41,47 +41,42 @@ FIXED = (
     "pe_ratio",
     "pb_ratio",
 )
+"""Columns that every partition has."""
 OPTIONAL = ("market_cap_listing", "rsi_14", "sma_5", "sma_10", "sma_20", "sma_60")
-"""Columns that a partition has only where one of its rows has a value."""
+"""Columns that a partition has only if one of its rows has a value."""
 UNDATED = "an undated listing"
-NOTE = "Some market caps are closes times a later listing's share counts (market_cap_listing): weights, not history."
+NOTE = (
+    "Some market caps are closes times a later listing's share counts (market_cap_listing):"
+    " weights, not history."
+)
 
 
 def import_tables(files: list[Path], folder: Path, listing: Path | None = None) -> dict[str, Any]:
-    """Adds the tables to the market folder; says what was read, dropped and derived.
+    """Adds the tables to the market folder; returns what was read, dropped and derived.
 
     listing: a table of codes and share counts, for market caps that the files do not give. Raises
-    RequestError, with nothing written, for a file that cannot be used, a damaged month that would
-    be extended, and a generated market.
+    RequestError, with nothing written, if a file cannot be used, a month that would be extended is
+    damaged, or the market is a generated one.
     """
     if is_generated(folder):
         raise RequestError(
             f"{folder} is a generated market ({GENERATED}): import into another folder."
         )
-    with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
-        connection.execute(SEOUL).execute(sql("import_setup.sql"))
-        names = [file.name for file in files]
-        unused = {
-            file.name: _read_rows(connection, file, place) for place, file in enumerate(files)
-        }
-        listing_date = _read_listing(connection, listing) if listing else None
+    sources = [file.name for file in files]
+    with connect() as connection:
+        connection.execute(sql("import_setup.sql"))
+        unused_columns = _read_files(connection, files)
+        listing_date = None
+        if listing is not None:
+            listing_date = _read_listing(connection, listing)
         _merge(connection, folder, listing_date)
-        report = _report(connection, names) | {
-            "unused_columns": {name: ", ".join(unused[name]) for name in unused if unused[name]}
-        }
-        indices = connection.execute(
-            "SELECT 1 FROM index_rows WHERE date IS NOT NULL AND close IS NOT NULL LIMIT 1"
-        ).fetchall()
-        if not report["rows"] and not indices:
-            dropped = (
-                "; ".join(f"{what} ({rows})" for what, rows in report["dropped"].items())
-                or "the files are empty"
-            )
-            raise RequestError(
-                f"Nothing to import into {folder}: {dropped}. Give tables of prices."
-            )
-        if indices:
-            report["index_days"] = write_index(connection, folder, names)
+        report = _report(connection, sources)
+        report["unused_columns"] = unused_columns
+        has_index = _has_index_days(connection)
+        if not report["rows"] and not has_index:
+            raise RequestError(_nothing_to_import(folder, report["dropped"]))
+        if has_index:
+            report["index_days"] = add_to_index(connection, folder, sources)
         _describe(connection, folder)
         written, unchanged = _write_months(connection, folder)
     return {
@@ -92,105 +87,139 @@ def import_tables(files: list[Path], folder: Path, listing: Path | None = None) 
     }
 
 
-def _read_rows(connection: duckdb.DuckDBPyConnection, file: Path, place: int) -> list[str]:
-    """Fills incoming, or index_rows from an index; returns the headers that were of no use."""
+def _read_files(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str, str]:
+    """Fills the tables incoming and index_rows; returns each file's headers that were of no use."""
+    unused_columns = {}
+    for position, file in enumerate(files):
+        unused = _read_file(connection, file, position)
+        if unused:
+            unused_columns[file.name] = ", ".join(unused)
+    return unused_columns
+
+
+def _read_file(connection: duckdb.DuckDBPyConnection, file: Path, position: int) -> list[str]:
+    """Adds a file's rows to incoming, or an index's to index_rows; returns its unused headers."""
     table, unused = read_table(file, needed=("date",))
     columns = table.column_names
-    if "ticker" not in columns and not is_index(file, columns):
+    has_index = is_index(file, columns)
+    if "ticker" not in columns and not has_index:
         raise RequestError(
-            f"{file} has no column for ticker: its headers are {', '.join([*columns, *unused])[:300]}."
+            f"{file} has no column for ticker:"
+            f" its headers are {', '.join([*columns, *unused])[:300]}."
             " Rename one to ticker; if it is an index, put `index` into its file name."
         )
     if not {"close", "pe_ratio", "pb_ratio"} & set(columns):
         raise RequestError(
             f"{file} has neither a close nor PER or PBR: there is nothing to import in it."
         )
-    query = "import_index_rows.sql" if is_index(file, columns) else "import_rows.sql"
-    connection.register(
-        "source", table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
-    )
-    connection.execute(sql(query), {"file": place})
+    query = "import_rows.sql"
+    if has_index:
+        query = "import_index_rows.sql"
+    row_numbers = pa.array(range(table.num_rows), pa.int64())
+    connection.register("source", table.append_column("row", row_numbers))
+    connection.execute(sql(query), {"file": position})
     connection.unregister("source")
     return unused
 
 
 def _read_listing(connection: duckdb.DuckDBPyConnection, listing: Path) -> str:
-    """Fills shares_listed; returns the day the listing is of, by its file name."""
-    connection.register("source", read_table(listing, needed=("ticker", "shares"))[0])
-    connection.execute(sql("import_listing.sql"))
+    """Fills the table shares_listed; returns the listing's day, which its file name says."""
+    table, _ = read_table(listing, needed=("ticker", "shares"))
+    connection.register("source", table)
+    connection.execute(sql("import_shares.sql"))
     connection.unregister("source")
     match = re.search(r"(20\d\d)-?([01]\d)-?([0-3]\d)", listing.name)
-    return "-".join(match.groups()) if match else UNDATED
+    if match is None:
+        return UNDATED
+    return "-".join(match.groups())
 
 
 def _merge(connection: duckdb.DuckDBPyConnection, folder: Path, listing_date: str | None) -> None:
-    """Fills merged with all rows of the months that the incoming rows touch."""
-    months = connection.execute(
-        "SELECT DISTINCT date_trunc('month', date) FROM incoming WHERE reason IS NULL"
-    ).fetchall()
-    present = [
-        file
-        for (first,) in months
-        if (file := partition_file(folder, first.year, first.month)).exists()
-    ]
+    """Fills the table merged with all rows of the months that the incoming rows touch."""
+    present = _present_partitions(connection, folder)
     for file in present:
-        unknown = set(read_columns(file)) - {*FIXED, *OPTIONAL}
+        unknown = set(read_columns(file)) - {*COLUMNS, *OPTIONAL}
         if unknown:
             raise RequestError(
-                f"{file} has columns that an import would lose: {', '.join(sorted(unknown))}. Import into a new folder."
+                f"{file} has columns that an import would lose: {', '.join(sorted(unknown))}."
+                " Import into a new folder."
             )
     if present:
         names = [str(file) for file in present]
-        connection.read_parquet(names, union_by_name=True, hive_partitioning=False).create_view(
-            "present_rows"
-        )
+        rows = connection.read_parquet(names, union_by_name=True, hive_partitioning=False)
+        rows.create_view("present_rows")
     else:
         connection.register("present_rows", pa.table({"date": pa.array([], pa.date32())}))
     try:
-        connection.execute(sql("import_merge.sql"), {"listing_date": listing_date})
+        connection.execute(sql("import_merged.sql"), {"listing_date": listing_date})
     except duckdb.Error:
-        reason = next(filter(None, map(why_unreadable, present)), None)
-        if reason:
-            raise RequestError(reason) from None
+        refuse_unreadable(present)
         raise
 
 
-def _report(connection: duckdb.DuckDBPyConnection, names: list[str]) -> dict[str, Any]:
-    totals = connection.execute(sql("import_totals.sql")).fetchone()
-    parts: dict[str, dict[str, int]] = {"dropped": {}, "derived": {}, "missing": {}}
-    for part, what, count in connection.execute(
-        sql("import_report.sql"), {"names": names}
-    ).fetchall():
-        parts[part][what] = count
+def _present_partitions(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Path]:
+    """Returns the partitions that are there already of the months that incoming rows touch."""
+    months = connection.execute(
+        "SELECT DISTINCT date_trunc('month', date) FROM incoming WHERE reason IS NULL"
+    ).fetchall()
+    files = [partition_file(folder, first.year, first.month) for (first,) in months]
+    return [file for file in files if file.exists()]
+
+
+def _has_index_days(connection: duckdb.DuckDBPyConnection) -> bool:
+    days = connection.execute(
+        "SELECT 1 FROM index_rows WHERE date IS NOT NULL AND close IS NOT NULL LIMIT 1"
+    ).fetchall()
+    return bool(days)
+
+
+def _report(connection: duckdb.DuckDBPyConnection, sources: list[str]) -> dict[str, Any]:
+    totals = one_row(connection.execute(sql("import_totals.sql")))
+    names = ("rows_read", "rows", "days", "tickers", "first", "last")
+    report: dict[str, Any] = dict(zip(names, totals, strict=True))
+    report |= {"dropped": {}, "derived": {}, "missing": {}}
+    counts = connection.execute(sql("import_report.sql"), {"names": sources}).fetchall()
+    for part, what, count in counts:
+        report[part][what] = count
+    return report
+
+
+def _nothing_to_import(folder: Path, dropped: dict[str, int]) -> str:
+    reasons = "; ".join(f"{reason} ({rows})" for reason, rows in dropped.items())
     return (
-        dict(zip(("rows_read", "rows", "days", "tickers", "first", "last"), totals, strict=True))
-        | parts
+        f"Nothing to import into {folder}: {reasons or 'the files are empty'}."
+        " Give tables of prices."
     )
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """MARKET.json before the rows that it marks: an import that is cut off leaves none unmarked."""
+    """Writes MARKET.json before the rows that it marks: a cut-off import leaves none unmarked."""
     rows = connection.execute(
-        "SELECT DISTINCT market_cap_listing FROM merged WHERE close IS NOT NULL"
+        "SELECT DISTINCT market_cap_listing FROM merged"
+        " WHERE close IS NOT NULL AND market_cap_listing IS NOT NULL"
     ).fetchall()
-    known = set(read_description(folder).get("market_cap_listings", []))
-    listings = sorted(known | {date for (date,) in rows if date})
+    listings = set(read_description(folder).get("market_cap_listings", []))
+    listings.update(listing for (listing,) in rows)
     if listings:
-        write_json(folder / DESCRIPTION, {"market_cap_listings": listings, "note": NOTE})
+        write_json(folder / DESCRIPTION, {"market_cap_listings": sorted(listings), "note": NOTE})
 
 
 def _write_months(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[int, int]:
     """Writes the merged months; returns how many changed and how many were the same already."""
     months = connection.execute(
-        "SELECT DISTINCT date_trunc('month', date)::DATE FROM merged WHERE close IS NOT NULL ORDER BY 1"
+        "SELECT DISTINCT date_trunc('month', date)::DATE FROM merged"
+        " WHERE close IS NOT NULL ORDER BY 1"
     ).fetchall()
-    changed = [_write_month(connection, folder, first) for (first,) in months]
-    return sum(changed), len(changed) - sum(changed)
+    written = 0
+    for (first,) in months:
+        written += _write_month(connection, folder, first)
+    return written, len(months) - written
 
 
 def _write_month(connection: duckdb.DuckDBPyConnection, folder: Path, first: date) -> bool:
-    rows = connection.sql(sql("import_month.sql"), params={"first": first}).to_arrow_table()
+    """Writes the month that begins on `first`; returns False if it was the same already."""
+    query = connection.sql(sql("import_month.sql"), params={"first": first})
+    rows = query.to_arrow_table()
     empty = [name for name in OPTIONAL if rows[name].null_count == rows.num_rows]
-    return write_partition(
-        partition_file(folder, first.year, first.month), rows.drop_columns(empty)
-    )
+    file = partition_file(folder, first.year, first.month)
+    return write_parquet(file, rows.drop_columns(empty))

@@ -1,32 +1,47 @@
 """How often each regime held: the table of `kospilot market regimes`. Reads a market folder."""
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.core.market.files import marks
-from tasks.core.market.snapshots import count_regimes, judged_days, regime_of_day
+from tasks.core.market.folder import marks_of
+from tasks.core.market.snapshots import measure_days
+from tasks.core.records.market import Snapshot
+from tasks.core.strategy.rules import REGIMES, regime_of
 
 
 def regimes_report(
     folder: Path, start: str | None, end: str | None, with_days: bool
 ) -> dict[str, Any]:
-    """{"days", "first", "last", "counts": {regime: n}, "beyond_limit"} and the folder's marks;
-    "snapshots" with_days.
+    """Returns how many days of each regime there are, and the folder's marks.
 
-    A snapshot is its date, its four numbers in % and its regime. beyond_limit counts the stocks'
-    returns that KRX's daily limit forbids: splits in raw prices, which distort those days. Raises
-    RequestError as `snapshots` does.
+    The keys are "days", "first", "last", "counts" ({regime: n}) and "beyond_limit". with_days adds
+    "snapshots": each has its date, its four numbers in % and its regime. beyond_limit counts the
+    stocks' returns that KRX's daily limit forbids: splits in raw prices, which distort those days.
+    Raises RequestError as `snapshots` does.
     """
-    days, beyond_limit = judged_days(folder, start, end)
+    measured = measure_days(folder, start, end)
+    days = measured.snapshots
     report = {
         "days": len(days),
         "first": days[0].date,
         "last": days[-1].date,
         "counts": count_regimes(days),
-        "beyond_limit": beyond_limit,
-        **marks(folder),
+        "beyond_limit": measured.beyond_limit,
+        **marks_of(folder),
     }
     if with_days:
         report["snapshots"] = [{**asdict(day), "regime": regime_of_day(day)} for day in days]
     return report
+
+
+def count_regimes(days: list[Snapshot]) -> dict[str, int]:
+    """Returns how many days each regime has, in the order of strategy.REGIMES."""
+    counts = Counter(regime_of_day(day) for day in days)
+    return {regime: counts[regime] for regime in REGIMES}
+
+
+def regime_of_day(day: Snapshot) -> str:
+    """Returns the regime of a day, which its four numbers decide."""
+    return regime_of(day.return_pct, day.breadth_pct, day.momentum_pct, day.volatility_pct)

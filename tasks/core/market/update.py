@@ -1,13 +1,13 @@
-"""`kospilot market update`: the days that a market folder lacks, from KRX; a new folder is filled
-with the universe.
+"""`kospilot market update`: the days that a market folder lacks, from KRX.
 
-Reads the folder's last days and a source of prices (krx.py's, or a test's); writes through the
-import (importer.py), which joins by ticker and day. Market caps of the new days are closes times
-the listing's shares, and marked so.
+A new folder is filled with the universe. Reads the folder's last days and a source of prices
+(krx.py's, or a test's); writes through the import (importer.py), which joins by ticker and day.
+Market caps of the new days are closes times the listing's shares, and marked so.
 """
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,91 +17,103 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError
-from tasks.core.market.files import GENERATED, is_generated, sound_partitions
+from tasks.core.market.database import EVER, open_market, rows_until, sql
+from tasks.core.market.folder import GENERATED, is_generated, sound_partitions
 from tasks.core.market.importer import import_tables
-from tasks.core.market.rows import EVER, database, sql
 from tasks.core.market.snapshots import check_date
 from tasks.core.records.artifacts import Progress
 from tasks.core.strategy.universe import stocks
 
 Prices = Callable[[str, str, str], pa.Table | None]
-"""Ticker, first and last day to date, open, high, low, close, volume, ticker; None where there are
-no such days.
+"""Takes a ticker, a first and a last day; returns date, open, high, low, close, volume and ticker
+of the days between, or None if there are no such days.
 """
 FIRST_DAY = "2020-01-02"
 RESTATED = 0.005
-"""A last close that differs by more was adjusted since: a split. Then the ticker's whole history is
-read again.
+"""A last close that differs by a larger fraction was adjusted since then: a split. The ticker's
+whole history is read again.
 """
 CLOSED = timedelta(hours=16)
 """After this time in Seoul the day's prices are final."""
 
 
-def update_market(
-    folder: Path, prices: Prices, listing: pa.Table, last: str, told: Progress
-) -> dict[str, Any]:
-    """Adds the days up to last (YYYY-MM-DD) of the folder's and the universe's tickers; returns the
-    import's report.
+@dataclass(frozen=True)
+class History:
+    """The days of one ticker that a market folder has."""
 
-    Raises RequestError for a generated or damaged folder and where there is no new day; nothing is
-    changed then, nor where prices fails.
+    first_day: str  # YYYY-MM-DD
+    last_day: str
+    last_close: float  # won
+
+
+def update_market(
+    folder: Path, prices: Prices, listing: pa.Table, last: str, progress: Progress
+) -> dict[str, Any]:
+    """Adds the days up to last (YYYY-MM-DD) of the folder's and the universe's tickers.
+
+    Returns the import's report. Raises RequestError if the folder is generated or damaged, and if
+    there is no new day. Nothing is changed then, nor if `prices` fails.
     """
     if is_generated(folder):
         raise RequestError(f"{folder} is a generated market ({GENERATED}): update another folder.")
-    known = _known(folder)
-    tickers = sorted({*known, *(stock.ticker for stock in stocks())})
+    histories = _read_histories(folder)
+    tickers = sorted({*histories, *(stock.ticker for stock in stocks())})
     tables = []
     for done, ticker in enumerate(tickers):
-        told(done / len(tickers), f"{done} / {len(tickers)} tickers")
-        tables.append(_fetch_missing(ticker, known.get(ticker), prices, check_date(last)))
-    found = [table for table in tables if table is not None]
-    if not found:
+        progress(done / len(tickers), f"{done} / {len(tickers)} tickers")
+        table = _fetch_missing(ticker, histories.get(ticker), prices, check_date(last))
+        if table is not None:
+            tables.append(table)
+    if not tables:
         raise RequestError(
             f"{folder} has every day up to {last} already: there is nothing new to add."
         )
     with tempfile.TemporaryDirectory() as scratch:
-        new, shares = (
-            Path(scratch) / f"krx_{last}.parquet",
-            Path(scratch) / f"listing_{last}.parquet",
-        )
-        parquet.write_table(pa.concat_tables(found, promote_options="permissive"), new)
-        parquet.write_table(listing, shares)
-        return import_tables([new], folder, shares)
+        prices_file = Path(scratch) / f"krx_{last}.parquet"
+        listing_file = Path(scratch) / f"listing_{last}.parquet"
+        parquet.write_table(pa.concat_tables(tables, promote_options="permissive"), prices_file)
+        parquet.write_table(listing, listing_file)
+        return import_tables([prices_file], folder, listing_file)
 
 
 def last_closed_day(now: datetime) -> str:
-    """The last day, trading or not, whose prices are final in Seoul."""
+    """Returns the last day, trading or not, whose prices are final in Seoul."""
     return (now.astimezone(ZoneInfo("Asia/Seoul")) - CLOSED).date().isoformat()
 
 
-def _known(folder: Path) -> dict[str, tuple[str, str, float]]:
-    """First day, last day and last close of each ticker; empty where there is no folder yet."""
+def _read_histories(folder: Path) -> dict[str, History]:
+    """Returns each ticker's history in the folder; there is none if the folder is not there yet."""
     if not any(folder.glob("year=*/month=*/data.parquet")):
         return {}
     partitions = sound_partitions(folder, EVER)
-    with database(partitions) as connection:
-        values = {"files": [str(file) for file in partitions], "until": EVER}
-        return {
-            ticker: facts
-            for ticker, *facts in connection.execute(sql("known.sql"), values).fetchall()
-        }
+    with open_market(partitions) as connection:
+        rows = connection.execute(sql("ticker_histories.sql"), rows_until(partitions)).fetchall()
+    histories = {}
+    for ticker, first_day, last_day, last_close in rows:
+        histories[ticker] = History(first_day, last_day, last_close)
+    return histories
 
 
-def _fetch_missing(ticker: str, known: tuple | None, prices: Prices, last: str) -> pa.Table | None:
-    """The ticker's new days; all of its days where its history was restated; None where nothing is
-    new.
+def _fetch_missing(
+    ticker: str, history: History | None, prices: Prices, last: str
+) -> pa.Table | None:
+    """Returns the ticker's new days, or all of its days if its history was restated.
+
+    None means that there is nothing new.
     """
-    if known is None:
+    if history is None:
         return prices(ticker, FIRST_DAY, last)
-    first_day, last_day, close = known
-    if last_day >= last:
+    if history.last_day >= last:
         return None
-    table = prices(ticker, last_day, last)
+    table = prices(ticker, history.last_day, last)
     if table is None:
         return None
     days = [str(day)[:10] for day in table["date"].to_pylist()]
-    overlap = table["close"][days.index(last_day)].as_py() if last_day in days else close
-    if abs(overlap / close - 1) > RESTATED:
-        return prices(ticker, first_day, last)
-    new = pa.array([day > last_day for day in days])
-    return table.filter(new) if any(new.to_pylist()) else None
+    if history.last_day in days:
+        close = table["close"][days.index(history.last_day)].as_py()
+        if abs(close / history.last_close - 1) > RESTATED:
+            return prices(ticker, history.first_day, last)
+    is_new = [day > history.last_day for day in days]
+    if not any(is_new):
+        return None
+    return table.filter(pa.array(is_new))

@@ -1,0 +1,58 @@
+"""An imported stock index, such as the KOSPI: the plot draws it beside the market's own.
+
+No step of the chain reads it. Reads and writes index.parquet at a market folder's root: date,
+close, and the name of the file that gave the day.
+"""
+
+import re
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from tasks.core.errors import RequestError
+from tasks.core.market.database import sql
+from tasks.core.market.folder import INDEX, write_parquet
+
+SCHEMA = pa.schema([("date", pa.date32()), ("close", pa.float64()), ("source", pa.string())])
+_INDEX_NAME = re.compile(r"index|지수|kospi|kosdaq|krx|ks11|kq11|ks200", re.IGNORECASE)
+
+
+def is_index(file: Path, columns: list[str]) -> bool:
+    """Whether a table is an index: dates and closes of no ticker, and a file name that says so.
+
+    A table without such a name may be a stock's that lost its code, and counts as no index.
+    """
+    has_only_closes = "close" in columns and "ticker" not in columns
+    return has_only_closes and _INDEX_NAME.search(file.name) is not None
+
+
+def read_index(folder: Path) -> pa.Table:
+    """Returns the index by date, as SCHEMA; it is empty if none was imported.
+
+    Raises RequestError if the file is damaged.
+    """
+    file = folder / INDEX
+    if not file.is_file():
+        return SCHEMA.empty_table()
+    try:
+        return parquet.read_table(file, schema=SCHEMA)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"{file} cannot be read ({reason}). Delete it and import the index again."
+        ) from error
+
+
+def add_to_index(connection: duckdb.DuckDBPyConnection, folder: Path, sources: list[str]) -> int:
+    """Adds the rows of the connection's table index_rows to the folder's index.
+
+    sources: the names of the files that index_rows numbers. Returns how many days the index has
+    then.
+    """
+    connection.register("present_index", read_index(folder))
+    days = connection.sql(sql("import_index_days.sql"), params={"names": sources})
+    index = days.to_arrow_table().cast(SCHEMA)
+    write_parquet(folder / INDEX, index)
+    return index.num_rows
