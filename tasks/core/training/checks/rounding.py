@@ -1,5 +1,5 @@
-"""PEFT's own forward pass rounded where the engine rounds, and not rounded at all: what the engine
-is checked against.
+"""PEFT's own forward pass, rounded where the engine rounds and not rounded at all: the engine is
+checked against both.
 
 PEFT rounds a base layer's product to the compute type and then adds the adapter's. An update
 smaller than half of the product's last bit is lost there, every time: in bf16 a young adapter seems
@@ -12,66 +12,86 @@ from functools import partial
 
 import torch
 from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn.modules import Linear4bit, Params4bit
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
-_ROWS = (
-    8192  # of a weight that are float32 at a time: all of a large head would not fit a small card
-)
+_ROWS = 8192  # of a weight in float32 at a time: all of a large head would not fit a small card
 
 
 @contextmanager
 def rounded_once(policy: PeftModel) -> Iterator[None]:
-    """Inside, PEFT's layers sum the base's product and the adapter's in float32 and round the sum."""
-    layers = [layer for layer in policy.modules() if isinstance(layer, LoraLayer)]
-    hooks = [layer.register_forward_hook(_rounded) for layer in layers]
-    with _exact([layer.base_layer for layer in layers], hooks):
-        yield
+    """Inside, PEFT's layers sum base's and adapter's product in float32 and round the sum."""
+    base_layers = []
+    hooks = []
+    for layer in policy.modules():
+        if isinstance(layer, LoraLayer):
+            assert isinstance(layer.base_layer, nn.Linear)
+            base_layers.append(layer.base_layer)
+            hooks.append(layer.register_forward_hook(_round_output))
+    try:
+        with _exact_products(base_layers):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager
 def never_rounded(policy: PeftModel) -> Iterator[None]:
     """Inside, the policy computes in float32 throughout, from the very weights it has."""
     base = policy.get_base_model()
-    linear = [
-        layer
-        for layer in base.modules()
-        if isinstance(layer, nn.Linear) and layer.weight.dtype != torch.float32
-    ]
-    hooks = [base.get_input_embeddings().register_forward_hook(lambda layer, inputs, x: x.float())]
-    with _exact(linear, hooks):
-        yield
+    assert isinstance(base, PreTrainedModel)
+    rounding = []
+    for layer in base.modules():
+        if isinstance(layer, nn.Linear) and layer.weight.dtype != torch.float32:
+            rounding.append(layer)
+    hook = base.get_input_embeddings().register_forward_hook(_widen_output)
+    try:
+        with _exact_products(rounding):
+            yield
+    finally:
+        hook.remove()
 
 
 @contextmanager
-def _exact(layers: list[nn.Linear], hooks: list) -> Iterator[None]:
-    """The layers' products in float32, until the hooks are removed."""
-    before = [vars(layer).get("forward") for layer in layers]
+def _exact_products(layers: list[nn.Linear]) -> Iterator[None]:
+    """Inside, the layers' products are float32."""
+    replaced = [vars(layer).get("forward") for layer in layers]
+    for layer in layers:
+        vars(layer)["forward"] = partial(_exact_product, layer)
     try:
-        for layer in layers:
-            layer.forward = partial(_exactly, layer)
         yield
     finally:
-        for hook in hooks:
-            hook.remove()
-        for layer, forward in zip(layers, before, strict=True):
-            del layer.forward
+        for layer, forward in zip(layers, replaced, strict=True):
+            del vars(layer)["forward"]
             if forward is not None:
-                layer.forward = forward
+                vars(layer)["forward"] = forward
 
 
-def _exactly(base: nn.Linear, x: Tensor) -> Tensor:
-    weight = base.weight
-    if isinstance(base, Linear4bit):
-        weight = dequantize_4bit(weight.data, weight.quant_state).to(base.compute_dtype)
-    y = torch.cat(
-        [functional.linear(x.float(), part.float()) for part in weight.split(_ROWS)], dim=-1
-    )
-    return y if base.bias is None else y + base.bias.float()
+def _exact_product(layer: nn.Linear, x: Tensor) -> Tensor:
+    parts = _values(layer).split(_ROWS)
+    product = torch.cat([functional.linear(x.float(), part.float()) for part in parts], dim=-1)
+    if layer.bias is None:
+        return product
+    return product + layer.bias.float()
 
 
-def _rounded(layer: nn.Module, inputs: tuple[Tensor, ...], y: Tensor) -> Tensor:
-    return y.to(inputs[0].dtype)
+def _values(layer: nn.Linear) -> Tensor:
+    """The layer's weight, as the values that it computes with."""
+    weight = layer.weight
+    if isinstance(layer, Linear4bit):
+        assert isinstance(weight, Params4bit)
+        return dequantize_4bit(weight.data, weight.quant_state).to(layer.compute_dtype)
+    return weight
+
+
+def _round_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output.to(inputs[0].dtype)
+
+
+def _widen_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output.float()
