@@ -22,7 +22,7 @@ from tasks.core.strategy.universe import names
 from tasks.core.synthesis.reading import read_question
 from tests.synthetic import LANGUAGES, in_every_layout, made_up_days, scenes_of
 
-each_kind = pytest.mark.parametrize("of_kind", KINDS, ids=lambda known: known.name)
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda known: known.name)
 each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 
@@ -38,127 +38,122 @@ def test_the_shares_of_the_twelve_kinds_sum_to_one():
 
 @each_language
 @each_kind
-def test_the_right_answer_grades_one(of_kind, language, days):
-    for scene in scenes_of(of_kind, days, language):
-        right = of_kind.answer(scene, Random(scene.seed))
-        jsonschema_rs.validate(of_kind.schema, right)
-        assert of_kind.grade(scene, to_text(right)).score == 1.0
-        assert (
-            of_kind.grade(
-                scene_from_dict(json.loads(json.dumps(scene_to_dict(scene)))), to_text(right)
-            ).score
-            == 1.0
-        )
+def test_the_right_answer_grades_one(kind, language, days):
+    for scene in scenes_of(kind, days, language):
+        right = kind.answer(scene, Random(scene.seed))
+        jsonschema_rs.validate(kind.schema, right)
+        assert kind.grade(scene, to_text(right)).score == 1.0
+        stored = json.dumps(scene_to_dict(scene))
+        read_back = scene_from_dict(json.loads(stored))
+        assert kind.grade(read_back, to_text(right)).score == 1.0
 
 
 @pytest.mark.parametrize("how", FLAWS)
 @each_language
 @each_kind
-def test_a_spoiled_answer_fails_for_its_own_reason(of_kind, language, how, days):
-    """Rarely for a second one too, as where a text quotes the total of a list that was cut: pairs
-    draw again then.
+def test_a_spoiled_answer_fails_for_its_own_reason(kind, language, how, days):
+    """Rarely it fails for a second one too, as when a text quotes the total of a list that was cut:
+    pairs draw again then.
     """
     failed = Counter()
-    for scene in scenes_of(of_kind, days, language):
+    for scene in scenes_of(kind, days, language):
         rng = Random(scene.seed)
-        spoiled = of_kind.spoil(scene, of_kind.answer(scene, rng), how, rng)
-        grade = of_kind.grade(scene, spoiled)
+        spoiled = kind.spoil(scene, kind.answer(scene, rng), how, rng)
+        grade = kind.grade(scene, spoiled)
         assert grade.score < 1.0 and how in grade.flaws, f"{grade.reason}\n{spoiled}"
         failed[frozenset(grade.flaws)] += 1
     assert failed[frozenset({how})] >= 0.8 * failed.total(), failed
 
 
 @each_kind
-def test_templates_are_many_and_distinct_and_hold_every_blank(of_kind):
-    blanks = {"day", "market"} | (
-        {"stocks"} if of_kind.needs.stocks[1] or of_kind.needs.funds else set()
-    )
-    blanks |= {"event", "shock"} & set(of_kind.needs.words)
+def test_templates_are_many_and_distinct_and_hold_every_blank(kind):
+    blanks = {"day", "market"}
+    blanks |= {"event", "shock"} & set(kind.needs.words)
+    if kind.needs.stocks[1] or kind.needs.funds:
+        blanks.add("stocks")
     for language in LANGUAGES:
-        templates = of_kind.templates(language)
+        templates = kind.templates(language)
         assert len(set(templates)) == len(templates) >= 8 + HELD_TEMPLATES
         for template in templates:
-            found = re.findall(r"{(\w+)}", template)
-            assert sorted(found) == sorted(blanks), template
+            assert sorted(re.findall(r"{(\w+)}", template)) == sorted(blanks), template
             assert not re.search(r"\d", template)
             assert bool(re.search("[가-힣]", template)) == (language == "ko")
 
 
 @each_language
 @each_kind
-def test_the_held_templates_are_never_trained_on(of_kind, language, days):
-    held = len(of_kind.templates(language)) - HELD_TEMPLATES
-    trained = {scene.template for scene in scenes_of(of_kind, days, language, 200)}
-    asked = {scene.template for scene in scenes_of(of_kind, days, language, 200, "evaluate")}
+def test_the_held_templates_are_never_trained_on(kind, language, days):
+    held = len(kind.templates(language)) - HELD_TEMPLATES
+    trained = {scene.template for scene in scenes_of(kind, days, language, 200)}
+    asked = {scene.template for scene in scenes_of(kind, days, language, 200, "evaluate")}
     assert trained == set(range(held)) and asked == {held, held + 1}
 
 
 @each_language
 @each_kind
-def test_a_question_says_its_scene_and_nothing_else(of_kind, language, days):
-    for drawn in scenes_of(of_kind, days, language):
+def test_a_question_says_its_scene_and_nothing_else(kind, language, days):
+    for drawn in scenes_of(kind, days, language):
         for scene in in_every_layout(drawn):
-            reading = read_question(of_kind.ask(scene, Random(scene.seed)))
+            reading = read_question(kind.ask(scene, Random(scene.seed)))
             assert reading.facts == scene.facts
             assert reading.language == language
             assert reading.dates == ((scene.date,) if scene.date else ())
-            assert [ticker for ticker, _ in reading.names] == [
-                line.ticker for line in scene.facts.stocks
-            ]
+            offered = [stock.ticker for stock in scene.facts.stocks]
+            assert [ticker for ticker, _ in reading.names] == offered
             assert all(name in names(ticker) for ticker, name in reading.names)
             assert reading.unread == ()
 
 
 @each_language
 @each_kind
-def test_every_template_can_be_read_back(of_kind, language, days):
-    for scene in scenes_of(of_kind, days, language, 3):
-        asked = [
-            of_kind.ask(replace(scene, template=n), Random(1))
-            for n in range(len(of_kind.templates(language)))
-        ]
-        assert len(set(asked)) == len(asked)
-        assert all(read_question(question).facts == scene.facts for question in asked)
+def test_every_template_can_be_read_back(kind, language, days):
+    for scene in scenes_of(kind, days, language, 3):
+        questions = set()
+        for template in range(len(kind.templates(language))):
+            question = kind.ask(replace(scene, template=template), Random(1))
+            assert read_question(question).facts == scene.facts
+            questions.add(question)
+        assert len(questions) == len(kind.templates(language))
 
 
 @each_kind
-def test_a_scene_says_what_its_kind_needs(of_kind, days):
-    needs = of_kind.needs
-    for scene in scenes_of(of_kind, days, "en"):
+def test_a_scene_says_what_its_kind_needs(kind, days):
+    needs = kind.needs
+    for scene in scenes_of(kind, days, "en"):
         facts = scene.facts
-        assert (
-            set(needs.numbers)
-            <= set(facts.numbers) - set(NUMBERS)
-            <= {*needs.numbers, *needs.asides}
-        )
+        beside_the_market = set(facts.numbers) - set(NUMBERS)
+        assert set(needs.numbers) <= beside_the_market <= {*needs.numbers, *needs.asides}
         assert set(facts.words) == set(needs.words)
-        stocks = [line for line in facts.stocks if line.numbers or line.words or not needs.funds]
+        stocks = [stock for stock in facts.stocks if not is_fund(stock, needs)]
         assert needs.stocks[0] <= len(stocks) <= needs.stocks[1]
-        for line in stocks:
-            assert (
-                set(needs.stock_numbers) - {"per", "pbr"}
-                <= set(line.numbers)
-                <= set(needs.stock_numbers)
-            )
-            assert set(line.words) == set(needs.stock_words)
+        always = set(needs.stock_numbers) - {"per", "pbr"}  # one that means nothing is not printed
+        for stock in stocks:
+            assert always <= set(stock.numbers) <= set(needs.stock_numbers)
+            assert set(stock.words) == set(needs.stock_words)
 
 
-def _numeric(schema, path=""):
+def is_fund(stock, needs):
+    """Whether a kind that offers ETFs offers this one as such: nothing is said of them."""
+    return bool(needs.funds) and not stock.numbers and not stock.words
+
+
+def leaves_of(schema, path=""):
+    """The path and schema of every number and free text. Objects must be closed, lists bounded."""
     if schema.get("type") == "object":
         assert schema["additionalProperties"] is False, path
         for key, entry in schema["properties"].items():
-            yield from _numeric(entry, f"{path}.{key}")
+            yield from leaves_of(entry, f"{path}.{key}")
     elif schema.get("type") == "array":
         assert {"minItems", "maxItems"} <= set(schema), path
-        yield from _numeric(schema["items"], path)
+        yield from leaves_of(schema["items"], path)
     elif "enum" not in schema:
         yield path, schema
 
 
 @each_kind
-def test_a_schema_bounds_every_number_and_text_and_names_units(of_kind):
+def test_a_schema_bounds_every_number_and_text_and_names_units(kind):
     """A grammar holds integers to their bounds, and no other numbers."""
-    for path, entry in _numeric(of_kind.schema):
+    for path, entry in leaves_of(kind.schema):
         if entry["type"] == "integer":
             assert {"minimum", "maximum"} <= set(entry), path
             assert path.endswith(("_pct", "_points", "_bp", "_x10", "_x100")), path
@@ -171,9 +166,9 @@ def test_a_schema_bounds_every_number_and_text_and_names_units(of_kind):
     "reply", ["", "{", "[]", "null", "42", '{"regime": "BULL"}', "```json\n{}\n```", "안녕하세요"]
 )
 @each_kind
-def test_a_reply_that_is_no_answer_grades_low(of_kind, reply, days):
-    scene = next(scenes_of(of_kind, days, "ko"))
-    grade = of_kind.grade(scene, reply)
+def test_a_reply_that_is_no_answer_grades_low(kind, reply, days):
+    scene = next(scenes_of(kind, days, "ko"))
+    grade = kind.grade(scene, reply)
     assert grade.score < 0.3
     assert grade.flaws == {"schema_violation"}
 
@@ -184,9 +179,8 @@ def test_a_hurried_question_claims_little_and_names_what_is_missing(days):
     for scene in partial:
         answer = regime_classification.answer(scene, Random(1))
         assert answer["confidence_pct"] <= 50
-        assert answer["missing_inputs"] == [
-            name for name in NUMBERS if name not in scene.facts.numbers
-        ]
+        missing = [name for name in NUMBERS if name not in scene.facts.numbers]
+        assert answer["missing_inputs"] == missing
         grade = regime_classification.grade(scene, to_text({**answer, "confidence_pct": 51}))
         assert not grade.parts["regime"]
 
@@ -205,7 +199,7 @@ def test_simulated_days_are_of_every_regime():
 
 
 def test_real_days_of_every_regime_come_up_equally_often(days):
-    found = Counter(
-        scene.regime for scene in scenes_of(kind_named("risk_management"), days, "en", 400) if scene.date
-    )
-    assert set(found) == set(days.by_regime) and max(found.values()) < 2 * min(found.values())
+    scenes = scenes_of(kind_named("risk_management"), days, "en", 400)
+    regimes = Counter(scene.regime for scene in scenes if scene.date)
+    assert set(regimes) == set(days.by_regime)
+    assert max(regimes.values()) < 2 * min(regimes.values())
