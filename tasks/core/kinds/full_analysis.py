@@ -310,8 +310,8 @@ class _Book:
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    """Grades any book of the offered stocks that keeps the regime's bands and the limit per stock
-    as right.
+    """Grades as right any book of the offered stocks that keeps the regime's bands and the limit
+    per stock.
     """
     decision = decisions.full_analysis(scene.facts)
     del decision["positions"]  # the taught book is one of many right ones

@@ -118,6 +118,14 @@ schema: Schema = closed(
     regime=REGIME,
 )
 
+_WEIGHTS_EN = (
+    "At {weight}% it",
+    "With {weight}% it",
+    "Its {weight}%",
+    "This {weight}%",
+    "The {weight}%",
+    "Now {weight}%, it",
+)
 _REASONS = {
     "ko": {
         "stopped": crossed(
@@ -208,14 +216,7 @@ _REASONS = {
             "A weight of {weight}% shrinks to {target}% as longs are held to {high}%.",
         ),
         "capped": crossed(
-            (
-                "At {weight}% it",
-                "With {weight}% it",
-                "Its {weight}%",
-                "This {weight}%",
-                "The {weight}%",
-                "Now {weight}%, it",
-            ),
+            _WEIGHTS_EN,
             (
                 "exceeds the {limit}% limit per stock: cut to {target}%.",
                 "breaks the {limit}% limit: down to {target}%.",
@@ -224,14 +225,7 @@ _REASONS = {
             ),
         ),
         "kept": crossed(
-            (
-                "At {weight}% it",
-                "With {weight}% it",
-                "Its {weight}%",
-                "This {weight}%",
-                "The {weight}%",
-                "Now {weight}%, it",
-            ),
+            _WEIGHTS_EN,
             (
                 "respects the {limit}% limit, and {pnl}% is above the stop.",
                 "stays: limit {limit}%, result {pnl}%.",

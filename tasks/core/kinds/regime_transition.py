@@ -16,6 +16,7 @@ from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.schemas import NET, REGIME, Schema, arranged, closed, one_of, text
 from tasks.core.strategy import decisions
+from tasks.core.strategy.rules import URGENT_REGIMES
 
 name = "regime_transition"
 share = 0.07
@@ -232,7 +233,7 @@ def _pace(first: int, target: int, to: str) -> str:
     """How the first day moves: all the way at once, fast into an urgent regime, or half the way."""
     if first == target:
         return "once"
-    if to in ("SHORT_TERM_STRESS", "BEAR"):
+    if to in URGENT_REGIMES:
         return "fast"
     return "half"
 

@@ -91,6 +91,14 @@ schema: Schema = closed(
     regime=REGIME,
 )
 
+_SUBJECTS_EN = (
+    "Leverage of {now}x",
+    "Today's {now}x",
+    "Running {now}x",
+    "This {now}x",
+    "Our {now}x",
+    "The book's {now}x",
+)
 _LEVERAGE = {
     "ko": {
         "DELEVERAGE": crossed(
@@ -142,14 +150,7 @@ _LEVERAGE = {
     },
     "en": {
         "DELEVERAGE": crossed(
-            (
-                "Leverage of {now}x",
-                "Today's {now}x",
-                "Running {now}x",
-                "This {now}x",
-                "Our {now}x",
-                "The book's {now}x",
-            ),
+            _SUBJECTS_EN,
             (
                 "is above the {most}x that a drawdown of {drawdown}% allows and has to come down.",
                 "exceeds the ceiling of {most}x set by a drawdown of {drawdown}%.",
@@ -161,14 +162,7 @@ _LEVERAGE = {
             ),
         ),
         "HEDGE": crossed(
-            (
-                "Leverage of {now}x",
-                "Today's {now}x",
-                "Running {now}x",
-                "This {now}x",
-                "Our {now}x",
-                "The book's {now}x",
-            ),
+            _SUBJECTS_EN,
             (
                 (
                     "keeps inside the {most}x that a drawdown of {drawdown}% allows, "
@@ -186,14 +180,7 @@ _LEVERAGE = {
             ),
         ),
         "MAINTAIN": crossed(
-            (
-                "Leverage of {now}x",
-                "Today's {now}x",
-                "Running {now}x",
-                "This {now}x",
-                "Our {now}x",
-                "The book's {now}x",
-            ),
+            _SUBJECTS_EN,
             (
                 (
                     "fits inside the {most}x that a drawdown of {drawdown}% allows, "

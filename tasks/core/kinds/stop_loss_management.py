@@ -97,10 +97,18 @@ schema: Schema = closed(
     regime=REGIME,
 )
 
+_LOSSES_KO = ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 밀려")
+_RESULTS_EN = (
+    "At {pnl}% it",
+    "With {pnl}% it",
+    "Its {pnl}%",
+    "The {pnl}% result",
+    "Now {pnl}%, it",
+)
 _REASONS = {
     "ko": {
         "STOP_LOSS": crossed(
-            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 밀려"),
+            _LOSSES_KO,
             (
                 "손절 기준인 {stop:g}%에 걸린다.",
                 "{stop:g}% 손절 규칙을 따른다.",
@@ -118,7 +126,7 @@ _REASONS = {
             ),
         ),
         "REDUCE": crossed(
-            ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 밀려"),
+            _LOSSES_KO,
             (
                 "축소 기준 {reduce:g}% 이하이고 국면이 약해 비중을 줄인다.",
                 "약한 국면의 축소선 {reduce:g}%에 걸려 덜어 낸다.",
@@ -144,7 +152,7 @@ _REASONS = {
     },
     "en": {
         "STOP_LOSS": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result", "Now {pnl}%, it"),
+            _RESULTS_EN,
             (
                 "is at or below the {stop:g}% stop.",
                 "hits the {stop:g}% stop.",
@@ -153,7 +161,7 @@ _REASONS = {
             ),
         ),
         "TAKE_PROFIT": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result", "Now {pnl}%, it"),
+            _RESULTS_EN,
             (
                 "is at or above the {take:g}% target.",
                 "meets the {take:g}% target.",
@@ -162,7 +170,7 @@ _REASONS = {
             ),
         ),
         "REDUCE": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result", "Now {pnl}%, it"),
+            _RESULTS_EN,
             (
                 "is at or below {reduce:g}% in a weak regime and is cut back.",
                 "does not trip the {stop:g}% stop, but in a weak regime part of it goes.",
