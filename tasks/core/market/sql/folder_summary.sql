@@ -1,4 +1,5 @@
--- What a market folder holds: rows that count, their days and tickers, and the share of rows with each optional value.
+-- What a market folder holds: the rows that count, their days and tickers, and the share of rows
+-- with each optional value.
 SELECT
     count(*) AS rows,
     count(DISTINCT date) AS days,

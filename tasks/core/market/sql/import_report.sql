@@ -1,25 +1,48 @@
--- What an import did, as (part, what, rows): one line for each kind of dropped, derived and missing value.
+-- What an import did, as (part, what, rows): a row for each kind of dropped, derived and missing
+-- value. $names are the given files' names.
 SELECT 'dropped' AS part, $names[file + 1] || ': ' || reason AS what, count(*) AS rows
-FROM incoming WHERE reason IS NOT NULL GROUP BY ALL
+FROM incoming
+WHERE reason IS NOT NULL
+GROUP BY ALL
 UNION ALL
 SELECT 'dropped', $names[file + 1] || ': valuation without a price that day', count(*)
-FROM merged WHERE close IS NULL AND file IS NOT NULL GROUP BY ALL
+FROM merged
+WHERE close IS NULL AND file IS NOT NULL
+GROUP BY ALL
 UNION ALL
 SELECT 'derived', $names[file + 1] || ': market cap = close x the shares of the same row', count(*)
-FROM incoming WHERE reason IS NULL AND own_shares GROUP BY ALL
+FROM incoming
+WHERE reason IS NULL AND own_shares
+GROUP BY ALL
 UNION ALL
 SELECT 'derived', $names[file + 1] || ': leading zeros of the code restored', count(*)
-FROM incoming WHERE reason IS NULL AND restored GROUP BY ALL
+FROM incoming
+WHERE reason IS NULL AND restored
+GROUP BY ALL
 UNION ALL
-SELECT 'derived', 'market cap = close x the shares of a listing (' || market_cap_listing || ')', count(*)
-FROM merged WHERE close IS NOT NULL AND market_cap_listing IS NOT NULL GROUP BY ALL
+SELECT
+    'derived',
+    'market cap = close x the shares of a listing (' || market_cap_listing || ')',
+    count(*)
+FROM merged
+WHERE close IS NOT NULL AND market_cap_listing IS NOT NULL
+GROUP BY ALL
 UNION ALL
-SELECT 'missing', 'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return', count(*)
-FROM merged WHERE close IS NOT NULL AND market_cap IS NULL HAVING count(*) > 0
+SELECT
+    'missing',
+    'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return',
+    count(*)
+FROM merged
+WHERE close IS NOT NULL AND market_cap IS NULL
+HAVING count(*) > 0
 UNION ALL
 SELECT 'dropped', $names[file + 1] || ': index without a date or a close', count(*)
-FROM index_rows WHERE date IS NULL OR close IS NULL GROUP BY ALL
+FROM index_rows
+WHERE date IS NULL OR close IS NULL
+GROUP BY ALL
 UNION ALL
 SELECT 'derived', $names[file + 1] || ': no tickers, kept as the index for `market plot`', count(*)
-FROM index_rows WHERE date IS NOT NULL AND close IS NOT NULL GROUP BY ALL
+FROM index_rows
+WHERE date IS NOT NULL AND close IS NOT NULL
+GROUP BY ALL
 ORDER BY part, what;

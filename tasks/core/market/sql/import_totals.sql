@@ -1,4 +1,4 @@
--- What came out of the given files: rows read, rows kept, and the days and tickers of those.
+-- What came of the given files: rows read, rows kept, and the days and tickers of those.
 SELECT
     (SELECT count(*) FROM incoming),
     count(*),

@@ -1,29 +1,45 @@
--- The partitions' rows in one shape: one per ticker and day, halts and rows without a price left out.
+-- Defines market_rows(files, until): the partitions' rows in one shape, one per ticker and day.
+-- Halts and rows without a price are left out.
 CREATE OR REPLACE TEMP MACRO positive(value) AS
     CASE WHEN value::DOUBLE > 0 AND isfinite(value::DOUBLE) THEN value::DOUBLE END;
+-- A ratio of 0 is KRX's "no value".
 CREATE OR REPLACE TEMP MACRO given_ratio(value) AS
-    CASE WHEN isfinite(value::DOUBLE) THEN nullif(value::DOUBLE, 0) END;                -- 0 is KRX's "no value"
+    CASE WHEN isfinite(value::DOUBLE) THEN nullif(value::DOUBLE, 0) END;
 CREATE OR REPLACE TEMP MACRO plain_code(code) AS upper(regexp_extract(code::VARCHAR, '[^ ]+'));
 CREATE OR REPLACE TEMP MACRO market_rows(files, until) AS TABLE
 WITH every_column AS (
-    -- The empty relation gives every optional column a name and a type where no partition has it.
+    -- The empty relation gives every optional column a name and a type if no partition has it.
     FROM (
         SELECT
-            NULL::DATE AS date, NULL::VARCHAR AS ticker, NULL::DOUBLE AS open, NULL::DOUBLE AS close,
-            NULL::DOUBLE AS volume, NULL::DOUBLE AS market_cap, NULL::VARCHAR AS market_cap_listing,
-            NULL::DOUBLE AS pe_ratio, NULL::DOUBLE AS pb_ratio, NULL::DOUBLE AS sma_20, NULL::DOUBLE AS sma_60
+            NULL::DATE AS date,
+            NULL::VARCHAR AS ticker,
+            NULL::DOUBLE AS open,
+            NULL::DOUBLE AS close,
+            NULL::DOUBLE AS volume,
+            NULL::DOUBLE AS market_cap,
+            NULL::VARCHAR AS market_cap_listing,
+            NULL::DOUBLE AS pe_ratio,
+            NULL::DOUBLE AS pb_ratio,
+            NULL::DOUBLE AS sma_20,
+            NULL::DOUBLE AS sma_60
         WHERE false
     )
     UNION ALL BY NAME
-    FROM read_parquet(files, union_by_name = true, hive_partitioning = false, filename = 'partition_file')
+    FROM read_parquet(
+        files, union_by_name = true, hive_partitioning = false, filename = 'partition_file'
+    )
 )
 SELECT
     date::DATE AS date,
-    -- `005930 KP`, `005930` and a number's 5930 are one ticker
-    CASE WHEN length(plain_code(ticker)) < 6 THEN lpad(plain_code(ticker), 6, '0') ELSE plain_code(ticker) END AS ticker,
+    -- `005930 KP`, `005930` and a number's 5930 are one ticker.
+    CASE
+        WHEN length(plain_code(ticker)) < 6 THEN lpad(plain_code(ticker), 6, '0')
+        ELSE plain_code(ticker)
+    END AS ticker,
     close::DOUBLE AS close,
     positive(market_cap) AS market_cap,
-    CASE WHEN market_cap_listing IS NULL THEN positive(market_cap) END AS given_cap,    -- not from a later share count
+    -- Not from a later share count.
+    CASE WHEN market_cap_listing IS NULL THEN positive(market_cap) END AS given_cap,
     given_ratio(pe_ratio) AS per,
     given_ratio(pb_ratio) AS pbr,
     positive(sma_20) AS sma_20,
@@ -32,4 +48,5 @@ SELECT
 FROM every_column
 WHERE date::DATE <= until::DATE
   AND close::DOUBLE > 0 AND isfinite(close::DOUBLE)
-  AND (open::DOUBLE = 0 AND volume::DOUBLE = 0) IS NOT TRUE;                            -- a trading halt: the close is only carried on
+  -- On a trading halt the close is only carried on.
+  AND (open::DOUBLE = 0 AND volume::DOUBLE = 0) IS NOT TRUE;
