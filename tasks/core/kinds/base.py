@@ -1,5 +1,8 @@
 """What a kind is: one skill of the model, stated once and used for training, preference pairs and
 evaluation.
+
+Also what the kinds share as data: the scene that a question is drawn from, the grade of a reply,
+and the system prompt. Reads and writes no file.
 """
 
 from dataclasses import dataclass, field
@@ -8,9 +11,11 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 from tasks.core.records.facts import Facts, StockFacts
-from tasks.core.strategy.rules import EXPOSURES, NEUTRAL, NUMBERS, regime_of
+from tasks.core.strategy.rules import EXPOSURES
+from tasks.core.strategy.stated import missing_numbers, stated_regime
 
 Language = Literal["ko", "en"]
+Layout = Literal["bullets", "sentence", "compact", "table"]
 Flaw = Literal["strategy_violation", "quality_degradation", "schema_violation", "hallucination"]
 FLAWS: tuple[Flaw, ...] = (
     "strategy_violation",
@@ -40,26 +45,23 @@ class Scene:
     kind: str
     language: Language
     template: int
-    layout: Literal["bullets", "sentence", "compact", "table"]
-    date: str | None  # YYYY-MM-DD; None where the numbers belong to no real day
+    layout: Layout
+    date: str | None  # YYYY-MM-DD; None if the numbers belong to no real day
     facts: Facts
     simulated: tuple[str, ...] = ()  # names of the facts that come from no data
-    origins: dict[str, str] = field(
-        default_factory=dict
-    )  # of tier, beta, US correlation: measured, table or both
+    # of tier, beta and US correlation: "measured", "table", or "measured and table"
+    origins: dict[str, str] = field(default_factory=dict)
     seed: int = 0  # of the wording
 
     @property
     def regime(self) -> str:
         """The rule's regime of the numbers that the question states."""
-        return regime_of(
-            **{name: self.facts.numbers.get(name, neutral) for name, neutral in NEUTRAL.items()}
-        )
+        return stated_regime(self.facts)
 
     @property
     def partial(self) -> bool:
         """Whether the question states only some of the market's numbers."""
-        return not set(NUMBERS) <= set(self.facts.numbers)
+        return bool(missing_numbers(self.facts))
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,22 @@ class Grade:
     score: float
     parts: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
-    told: dict[str, Any] | None = None  # the reply read as JSON, where it is valid
+    told: dict[str, Any] | None = None  # the reply read as JSON, if it is valid
 
     @property
     def flaws(self) -> set[Flaw]:
+        """The flaws that the failed parts speak of."""
         return {FLAW_OF_PART[part] for part, passed in self.parts.items() if not passed}
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a kind's question must say, beside the market's four numbers. Names are the lexicon's."""
+    """What a kind's question must say beside the market's numbers. Names are the lexicon's."""
 
     stocks: tuple[int, int] = (0, 0)  # fewest and most
     stock_numbers: tuple[str, ...] = ()
     stock_words: tuple[str, ...] = ()
-    funds: tuple[str, ...] = ()  # groups of ETFs, of each of which one or two are offered
+    funds: tuple[str, ...] = ()  # groups of ETFs; one or two ETFs of each group are offered
     numbers: tuple[str, ...] = ()
     words: tuple[str, ...] = ()  # of previous_regime, event, shock
     asides: tuple[str, ...] = ()  # numbers that some questions mention and others do not
@@ -98,51 +101,71 @@ class Kind(Protocol):
     needs: Needs
     schema: dict[str, Any]
 
-    def templates(self, language: Language) -> tuple[str, ...]: ...
-    def ask(self, scene: Scene, rng: Random) -> str: ...
-    def answer(self, scene: Scene, rng: Random) -> dict[str, Any]: ...
-    def spoil(self, scene: Scene, answer: dict[str, Any], how: Flaw, rng: Random) -> str: ...
-    def grade(self, scene: Scene, reply: str) -> Grade: ...
+    def templates(self, language: Language) -> tuple[str, ...]:
+        """Returns the ways to ask, of which the last are kept for evaluation."""
+
+    def ask(self, scene: Scene, rng: Random) -> str:
+        """Returns the question."""
+
+    def answer(self, scene: Scene, rng: Random) -> dict[str, Any]:
+        """Returns the right answer that training teaches."""
+
+    def spoil(self, scene: Scene, answer: dict[str, Any], how: Flaw, rng: Random) -> str:
+        """Returns the right answer as text, with one flaw."""
+
+    def grade(self, scene: Scene, reply: str) -> Grade:
+        """Grades any reply to the question."""
 
 
 def scene_to_dict(scene: Scene) -> dict[str, Any]:
-    """The scene as JSON can hold it. vars, not asdict: that copies every value, a tenth of the time
-    of a row.
+    """Returns the scene as JSON can hold it.
+
+    It uses vars, because asdict copies every value, which is a tenth of the time of a row.
     """
-    stocks = [vars(line) for line in scene.facts.stocks]
+    stocks = [vars(stock) for stock in scene.facts.stocks]
     return {**vars(scene), "facts": {**vars(scene.facts), "stocks": stocks}}
 
 
 def scene_from_dict(raw: dict[str, Any]) -> Scene:
-    facts = Facts(
-        **{**raw["facts"], "stocks": tuple(StockFacts(**line) for line in raw["facts"]["stocks"])}
-    )
+    """Returns the scene that scene_to_dict made a dict of."""
+    stocks = tuple(StockFacts(**stock) for stock in raw["facts"]["stocks"])
+    facts = Facts(**{**raw["facts"], "stocks": stocks})
     return Scene(**{**raw, "facts": facts, "simulated": tuple(raw["simulated"])})
 
 
 @cache
 def system_prompt(language: Language) -> str:
-    """The strategy prompt: the very same message in Stage 2 and 3 rows, in evaluation and in the
-    Modelfile's SYSTEM.
+    """Returns the strategy prompt: the very same message in the rows of Stages 2 and 3, in the
+    evaluation and in the Modelfile's SYSTEM.
 
-    Short on purpose: it is in every row, and Korean costs the demo's tokenizer 1.7 tokens a
+    It is short on purpose: it is in every row, and Korean costs the demo's tokenizer 1.7 tokens a
     character.
     """
     lines = [_SYSTEM[language]]
-    long, short, net = _WORDS[language]
-    for regime, exposure in EXPOSURES.items():
-        parts = [f"{long} {_span(exposure.long_gross)}", f"{short} {_span(exposure.index_short)}"]
-        lines.append(f"{regime}: {', '.join(parts)}, {net} {_span(exposure.net)}")
+    long, short, net = _EXPOSURE_WORDS[language]
+    for regime, bands in EXPOSURES.items():
+        parts = (
+            f"{long} {_span(bands.long_gross)}",
+            f"{short} {_span(bands.index_short)}",
+            f"{net} {_span(bands.net)}",
+        )
+        lines.append(f"{regime}: {', '.join(parts)}")
     return "\n".join(lines)
 
 
 _SYSTEM = {
-    "ko": "한국 주식 전략가로서 국면을 판정하고 JSON으로만 답한다. 근거는 질문의 숫자로 든다. 국면별 비중(%):",
-    "en": "You are a Korean-equity strategist. Judge the regime and answer in JSON only, arguing from the question's "
-    "numbers. Exposure by regime (%):",
+    "ko": (
+        "한국 주식 전략가로서 국면을 판정하고 JSON으로만 답한다. "
+        "근거는 질문의 숫자로 든다. 국면별 비중(%):"
+    ),
+    "en": (
+        "You are a Korean-equity strategist. Judge the regime and answer in JSON only, "
+        "arguing from the question's numbers. Exposure by regime (%):"
+    ),
 }
-_WORDS = {"ko": ("롱", "인덱스 숏", "순"), "en": ("long", "index short", "net")}
+_EXPOSURE_WORDS = {"ko": ("롱", "인덱스 숏", "순"), "en": ("long", "index short", "net")}
 
 
 def _span(band: tuple[int, int]) -> str:
-    return str(band[0]) if band[0] == band[1] else f"{band[0]}~{band[1]}"
+    low, high = band
+    return str(low) if low == high else f"{low}~{high}"

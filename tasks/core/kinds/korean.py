@@ -1,14 +1,20 @@
-"""Korean particles after names and numbers as they are read aloud."""
+"""Korean particles: which of a pair follows a name or a number, by how it is read aloud."""
 
-_DIGIT_ENDS_IN_CONSONANT = {"0": True, "1": True, "2": False, "3": True, "4": False, "5": False, "6": True, "7": True,
-                            "8": True, "9": False}  # 영 일 이 삼 사 오 육 칠 팔 구  # fmt: skip
-_DIGIT_ENDS_IN_L = {"1", "7", "8"}  # 일 칠 팔
-_LETTER_ENDS_IN_CONSONANT = set("LMNR")  # 엘 엠 엔 알
-_HANGUL_FIRST, _HANGUL_LAST = 0xAC00, 0xD7A3
+_DIGITS_READ_WITH_A_CONSONANT = set("013678")  # 영 일 삼 육 칠 팔; not 이 사 오 구
+_DIGITS_READ_WITH_L = set("178")  # 일 칠 팔
+_LETTERS_READ_WITH_A_CONSONANT = set("LMNR")  # 엘 엠 엔 알
+_LETTERS_READ_WITH_L = set("LR")  # 엘 알
+
+_FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
+_FINALS = 28  # a block of syllables differs in the final consonant alone: none, then 27 others
+_FINAL_L = 8  # ㄹ
 
 
 def with_particle(word: str, pair: str) -> str:
-    """The word with the right one of a pair such as 은/는, 이/가, 을/를, 과/와, 으로/로. `%` is read 퍼센트."""
+    """Returns the word with the right one of a pair such as 은/는, 이/가, 을/를, 과/와, 으로/로.
+
+    `%` is read 퍼센트. After a final ㄹ the particle 로 is the right one, as after a vowel.
+    """
     after_consonant, after_vowel = pair.split("/")
     consonant, liquid = _ending(word)
     if pair == "으로/로" and liquid:
@@ -17,13 +23,21 @@ def with_particle(word: str, pair: str) -> str:
 
 
 def _ending(word: str) -> tuple[bool, bool]:
-    """Whether the word's sound ends in a consonant, and whether that is ㄹ."""
+    """Returns whether the word's sound ends in a consonant, and whether that is ㄹ."""
     if word.upper().endswith("ING"):  # 위크닝
         return True, False
-    last = next((letter for letter in reversed(word) if letter.isalnum() or letter == "%"), "")
-    if last and _HANGUL_FIRST <= ord(last) <= _HANGUL_LAST:
-        final = (ord(last) - _HANGUL_FIRST) % 28
-        return final != 0, final == 8
-    if last in _DIGIT_ENDS_IN_CONSONANT:
-        return _DIGIT_ENDS_IN_CONSONANT[last], last in _DIGIT_ENDS_IN_L
-    return last.upper() in _LETTER_ENDS_IN_CONSONANT, last.upper() in ("L", "R")
+    last = _last_spoken(word)
+    if last and _FIRST_SYLLABLE <= ord(last) <= _LAST_SYLLABLE:
+        final = (ord(last) - _FIRST_SYLLABLE) % _FINALS
+        return final != 0, final == _FINAL_L
+    if last.isdecimal():
+        return last in _DIGITS_READ_WITH_A_CONSONANT, last in _DIGITS_READ_WITH_L
+    return last.upper() in _LETTERS_READ_WITH_A_CONSONANT, last.upper() in _LETTERS_READ_WITH_L
+
+
+def _last_spoken(word: str) -> str:
+    """Returns the last character that is read aloud, or an empty text."""
+    for character in reversed(word):
+        if character.isalnum() or character == "%":
+            return character
+    return ""

@@ -1,7 +1,8 @@
 """What numbers and words are called in prompts, in both languages, and how they are printed.
 
-One lexicon for the prompts and for whoever reads them: a number's label stands before it, once, and
-no prompt holds a number without one (dates and ticker codes aside).
+It is one lexicon for the prompts and for whoever reads them: a number's label stands before it,
+once, and no prompt holds a number without one, apart from dates and ticker codes. Reads and writes
+no file.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from tasks.core.kinds.base import Language
 
 @dataclass(frozen=True)
 class Label:
-    """A number's name in prompts. `decimals` are the digits printed; what is printed is what
-    counts.
+    """A number's or a word's name in prompts.
+
+    `decimals` is how many digits are printed after the point, and what is printed is what counts.
     """
 
     ko: str
@@ -22,6 +24,7 @@ class Label:
     signed: bool = False
 
     def of(self, language: Language) -> str:
+        """Returns the name in this language."""
         return self.ko if language == "ko" else self.en
 
 
@@ -49,7 +52,7 @@ CONTEXT = {
     "max_weight_pct": Label("종목당 한도", "limit per stock", 0),
     "shock_pct": Label("충격 크기", "size of the shock", 1),
 }
-"""Other numbers of a question, after the market's."""
+"""The other numbers of a question, which stand after the market's."""
 
 STOCK = {
     "per": Label("PER", "PER", 1, unit=""),
@@ -61,10 +64,10 @@ STOCK = {
     "volume_x": Label("거래량 배율", "volume ratio", 1, unit="x"),
     "f_score": Label("F-Score", "F-Score", 0, unit=""),
 }
-"""Numbers of one stock, on its line."""
+"""The numbers of one stock, on its line."""
 
 REGIME_WORD = Label("직전 국면", "previous regime")
-"""Stands before a regime's name; Facts.words["previous_regime"]."""
+"""Stands before the regime in Facts.words["previous_regime"]."""
 
 STOCK_WORDS: dict[str, tuple[Label, dict[str, Label]]] = {
     "us_correlation": (
@@ -85,7 +88,7 @@ STOCK_WORDS: dict[str, tuple[Label, dict[str, Label]]] = {
         },
     ),
 }
-"""Words of one stock, on its line: the label, then one of the values."""
+"""The words of one stock, on its line: the label, then one of the values."""
 
 SHOCKS = {
     "index_drop": Label("코스피가 하루에 그만큼 급락한다면", "KOSPI drops by that much in a day"),
@@ -100,27 +103,28 @@ SHOCKS = {
         "외국인이 보유 주식의 그만큼을 판다면", "foreigners sell that share of their holdings"
     ),
 }
-"""strategy.SHOCKS in words; `that much` is the number labelled shock_pct."""
+"""The shocks of strategy.rules.SHOCKS in words; "that much" is the number labelled shock_pct."""
 
 
 def printed(name: str, value: float, language: Language) -> str:
-    """A number as prompts and rationales print it, with its unit."""
+    """Returns a number as prompts and rationales print it, with its unit."""
     label = MARKET.get(name) or CONTEXT.get(name) or STOCK[name]
     if label.unit == "won":
         return won(int(value), language)
-    return f"{value:{'+' if label.signed else ''}.{label.decimals}f}{label.unit}"
+    sign = "+" if label.signed else ""
+    return f"{value:{sign}.{label.decimals}f}{label.unit}"
 
 
 def won(hundred_millions: int, language: Language) -> str:
-    """An amount of 억 won: 1조 2,300억원, or KRW 1,230.0 bn."""
-    sign, amount = "-" if hundred_millions < 0 else "", abs(hundred_millions)
+    """Returns an amount of 억 won in words: 1조 2,300억원, or KRW 1,230.0 bn."""
+    sign = "-" if hundred_millions < 0 else ""
+    amount = abs(hundred_millions)
     if language == "en":
         return f"{sign}KRW {amount / 10:,.1f} bn"
     trillions, rest = divmod(amount, 10_000)
-    return (
-        sign
-        + " ".join(
-            [f"{trillions}조"] * bool(trillions) + [f"{rest:,}억"] * bool(rest or not trillions)
-        )
-        + "원"
-    )
+    parts = []
+    if trillions:
+        parts.append(f"{trillions}조")
+    if rest or not trillions:
+        parts.append(f"{rest:,}억")
+    return f"{sign}{' '.join(parts)}원"

@@ -1,7 +1,7 @@
 """Pieces of the kinds' JSON Schemas: closed objects, bounded integers and texts.
 
-Integers only: a grammar made from a schema holds an integer to its bounds, and ignores those of a
-number.
+There are integers only, because a grammar made from a schema holds an integer to its bounds and
+ignores those of a number. Reads and writes no file.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 
 
 def closed(**properties: Schema) -> Schema:
-    """An object with exactly these keys."""
+    """Returns the schema of an object with exactly these keys."""
     return {
         "type": "object",
         "properties": properties,
@@ -23,31 +23,36 @@ def closed(**properties: Schema) -> Schema:
 
 
 def optional(schema: Schema, **properties: Schema) -> Schema:
-    """The object, with keys that may be absent."""
+    """Returns the object's schema with further keys that may be absent."""
     return {**schema, "properties": {**schema["properties"], **properties}}
 
 
 def integer(low: int, high: int) -> Schema:
+    """Returns the schema of an integer, both ends included."""
     return {"type": "integer", "minimum": low, "maximum": high}
 
 
 def text(most: int = TEXT_LIMIT) -> Schema:
+    """Returns the schema of a text of 10 to `most` characters."""
     return {"type": "string", "minLength": 10, "maxLength": most}
 
 
 def one_of(*values: str) -> Schema:
+    """Returns the schema of one of these words."""
     return {"type": "string", "enum": list(values)}
 
 
 def listed(item: Schema, most: int, fewest: int = 0) -> Schema:
+    """Returns the schema of a list of such items."""
     return {"type": "array", "items": item, "minItems": fewest, "maxItems": most}
 
 
 def stock_entry(**properties: Schema) -> Schema:
-    """An object about one stock or ETF."""
-    ticker = {"type": "string", "minLength": 6, "maxLength": 6}
+    """Returns the schema of an object about one stock or ETF, which begins with ticker and name."""
     return closed(
-        ticker=ticker, name={"type": "string", "minLength": 1, "maxLength": 60}, **properties
+        ticker={"type": "string", "minLength": 6, "maxLength": 6},
+        name={"type": "string", "minLength": 1, "maxLength": 60},
+        **properties,
     )
 
 
@@ -59,13 +64,13 @@ INDEX_SHORT = integer(0, 80)
 
 
 def arranged(answer: Any, schema: Schema) -> Any:
-    """The answer with its keys in the schema's order, at any depth."""
+    """Returns the answer with its keys in the schema's order, at any depth."""
     if isinstance(answer, dict):
-        return {
-            key: arranged(answer[key], entry)
-            for key, entry in schema["properties"].items()
-            if key in answer
-        }
+        in_order = {}
+        for key, entry in schema["properties"].items():
+            if key in answer:
+                in_order[key] = arranged(answer[key], entry)
+        return in_order
     if isinstance(answer, list):
         return [arranged(entry, schema["items"]) for entry in answer]
     return answer

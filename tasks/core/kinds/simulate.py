@@ -2,14 +2,21 @@
 with the regime.
 
 Each is rounded as prompts print it, and values at a rule's own border come up more often than
-chance would bring them.
+chance would bring them. All chance comes from the generator that the caller gives; the module reads
+and writes no file.
 """
 
 from collections.abc import Mapping
 from random import Random
 
-from tasks.core.strategy import rules as strategy
-from tasks.core.strategy.rules import EXPOSURES, REGIMES, WEAK_REGIMES, regime_of
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    GAP_PCT,
+    REGIMES,
+    VOLUME_RATIO,
+    WEAK_REGIMES,
+    regime_of,
+)
 
 # return, breadth, momentum, volatility: ranges in % around each regime's corner of the rule
 _MARKET = {
@@ -19,80 +26,126 @@ _MARKET = {
     "MILD_BULL": ((0.01, 1.4), (45.0, 70.0), (-3.0, 5.0), (8.0, 22.0)),
     "STRONG_BULL": ((1.01, 3.8), (65.1, 90.0), (3.01, 12.0), (10.0, 30.0)),
 }
-_PNL_EDGES = (-8.0, -8.1, -7.9, -3.0, -3.1, -2.9, 15.0, 14.9, 15.1)
-_WON_EDGES = (-0.5, -0.49, 0.49, 0.5)
 
 
 def simulate_market(rng: Random) -> dict[str, float]:
-    """A day of a regime drawn evenly."""
+    """Returns the four numbers of a day, whose regime is drawn evenly."""
     regime = rng.choice(REGIMES)
+    market_return, breadth, momentum, volatility = _MARKET[regime]
     while True:
-        r, b, m, v = (rng.uniform(*span) for span in _MARKET[regime])
         numbers = {
-            "return_pct": round(r, 2),
-            "breadth_pct": round(b, 1),
-            "momentum_pct": round(m, 2),
-            "volatility_pct": round(v, 2),
+            "return_pct": round(rng.uniform(*market_return), 2),
+            "breadth_pct": round(rng.uniform(*breadth), 1),
+            "momentum_pct": round(rng.uniform(*momentum), 2),
+            "volatility_pct": round(rng.uniform(*volatility), 2),
         }
         if regime_of(**numbers) == regime:
             return numbers
 
 
+# Numbers of a question beside the market's. `+ 0.0` makes 0.0 of -0.0, which prints a minus.
+
+_WON_EDGES = (-0.5, -0.49, 0.49, 0.5)
+_NAVS = (100, 300, 500, 800, 1_200, 2_500, 5_000, 10_000, 12_500, 30_000)
+_MAX_WEIGHTS = (10, 12, 14, 15, 16, 18)
+
+
 def simulate_number(
     name: str, regime: str, numbers: Mapping[str, float], words: Mapping[str, str], rng: Random
 ) -> float:
-    """A number of lexicon.CONTEXT for a day of this regime, given what the scene says already."""
-    weak, move = regime in WEAK_REGIMES, numbers["return_pct"]
-    if name == "us_return_pct":
-        return round(0.4 * move + rng.gauss(0, 0.9), 2) + 0.0
-    if name == "vix":
-        return round(min(max(0.9 * numbers["volatility_pct"] + rng.gauss(4, 3), 9.5), 80.0), 1)
-    if name == "usdkrw":
-        return round(rng.uniform(1_290, 1_480) if weak else rng.uniform(1_180, 1_400), 1)
-    if name == "usdkrw_change_pct":
-        edge = rng.random() < 0.2
-        return rng.choice(_WON_EDGES) if edge else round(-0.25 * move + rng.gauss(0, 0.7), 2) + 0.0
-    if name == "foreign_net_buy_100m_krw":
-        return float(10 * round(250 * move + rng.gauss(0, 150)))
-    if name == "sentiment_points":
-        return float(round(min(max(50 + 12 * move + rng.gauss(0, 6), 2), 98)))
-    if name == "nav_100m_krw":
-        return float(rng.choice((100, 300, 500, 800, 1_200, 2_500, 5_000, 10_000, 12_500, 30_000)))
-    if name == "drawdown_pct":
-        return round(rng.uniform(12, 62) if weak else rng.uniform(4, 48), 1)
-    if name == "leverage_x":
-        return round(rng.uniform(0.5, 2.4), 2)
-    if name == "net_now_pct":
-        low, high = EXPOSURES[words.get("previous_regime", regime)].net
-        return float(rng.randint(low, high))
-    if name == "max_weight_pct":
-        return float(rng.choice((10, 12, 14, 15, 16, 18)))
-    if name == "shock_pct":
-        return round(
-            rng.uniform(0.5, 2.0) if words["shock"] == "rate_hike" else rng.uniform(1.0, 9.0), 1
-        )
+    """Returns a number of lexicon.CONTEXT for a day of this regime.
+
+    It depends on the market's `numbers` and on the `words` that the scene has already. Raises
+    ValueError if the lexicon has no number of that name.
+    """
+    market_return = numbers["return_pct"]
+    match name:
+        case "us_return_pct":
+            return round(0.4 * market_return + rng.gauss(0, 0.9), 2) + 0.0
+        case "vix":
+            vix = 0.9 * numbers["volatility_pct"] + rng.gauss(4, 3)
+            return round(_between(9.5, vix, 80.0), 1)
+        case "usdkrw":
+            return _usdkrw(regime, rng)
+        case "usdkrw_change_pct":
+            return _usdkrw_change(market_return, rng)
+        case "foreign_net_buy_100m_krw":
+            return float(10 * round(250 * market_return + rng.gauss(0, 150)))
+        case "sentiment_points":
+            points = 50 + 12 * market_return + rng.gauss(0, 6)
+            return float(round(_between(2, points, 98)))
+        case "nav_100m_krw":
+            return float(rng.choice(_NAVS))
+        case "drawdown_pct":
+            return _drawdown(regime, rng)
+        case "leverage_x":
+            return round(rng.uniform(0.5, 2.4), 2)
+        case "net_now_pct":
+            low, high = EXPOSURES[words.get("previous_regime", regime)].net
+            return float(rng.randint(low, high))
+        case "max_weight_pct":
+            return float(rng.choice(_MAX_WEIGHTS))
+        case "shock_pct":
+            return _shock(words["shock"], rng)
     raise ValueError(f"no such number: {name}")
 
+
+def _between(low: float, value: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def _usdkrw(regime: str, rng: Random) -> float:
+    if regime in WEAK_REGIMES:
+        return round(rng.uniform(1_290, 1_480), 1)
+    return round(rng.uniform(1_180, 1_400), 1)
+
+
+def _usdkrw_change(market_return: float, rng: Random) -> float:
+    at_an_edge = rng.random() < 0.2
+    if at_an_edge:
+        return rng.choice(_WON_EDGES)
+    return round(-0.25 * market_return + rng.gauss(0, 0.7), 2) + 0.0
+
+
+def _drawdown(regime: str, rng: Random) -> float:
+    if regime in WEAK_REGIMES:
+        return round(rng.uniform(12, 62), 1)
+    return round(rng.uniform(4, 48), 1)
+
+
+def _shock(shock: str, rng: Random) -> float:
+    if shock == "rate_hike":
+        return round(rng.uniform(0.5, 2.0), 1)
+    return round(rng.uniform(1.0, 9.0), 1)
+
+
+# Numbers of one stock.
 
 SIMULATED_STOCK_NUMBERS = ("pnl_pct", "weight_pct", "gap_pct", "volume_x", "f_score")
 """Numbers of lexicon.STOCK that belong to a portfolio or an opening, not to the market's data."""
 
+_EDGES = {
+    "pnl_pct": (-8.0, -8.1, -7.9, -3.0, -3.1, -2.9, 15.0, 14.9, 15.1),
+    "gap_pct": (2.9, GAP_PCT, 3.1),
+    "volume_x": (2.9, VOLUME_RATIO, 3.1),
+}
+"""Values on and beside the rules' limits."""
+
 
 def simulate_stock_number(name: str, rng: Random) -> float:
-    """One of SIMULATED_STOCK_NUMBERS."""
-    edge = rng.random() < 0.25
-    if name == "pnl_pct":
-        return rng.choice(_PNL_EDGES) if edge else round(rng.uniform(-14, 22), 1) + 0.0
-    if name == "weight_pct":
-        return float(rng.randint(6, 27))
-    if name == "gap_pct":
-        return rng.choice((2.9, strategy.GAP_PCT, 3.1)) if edge else round(rng.uniform(0.3, 9.0), 1)
-    if name == "volume_x":
-        return (
-            rng.choice((2.9, strategy.VOLUME_RATIO, 3.1))
-            if edge
-            else round(rng.uniform(0.6, 7.0), 1)
-        )
-    if name == "f_score":
-        return float(rng.randint(2, 9))
+    """Returns one of SIMULATED_STOCK_NUMBERS. Raises ValueError for another name."""
+    at_an_edge = rng.random() < 0.25
+    if at_an_edge and name in _EDGES:
+        return rng.choice(_EDGES[name])
+    match name:
+        case "pnl_pct":
+            return round(rng.uniform(-14, 22), 1) + 0.0
+        case "weight_pct":
+            return float(rng.randint(6, 27))
+        case "gap_pct":
+            return round(rng.uniform(0.3, 9.0), 1)
+        case "volume_x":
+            return round(rng.uniform(0.6, 7.0), 1)
+        case "f_score":
+            return float(rng.randint(2, 9))
     raise ValueError(f"no such number: {name}")
