@@ -1,7 +1,11 @@
-"""Scenes: what a question is about, drawn from a part of the market artifact or simulated. Knows no
-kind by name.
+"""Scenes: what a question is about, drawn from a part of the market artifact or simulated.
+
+Reads the days, stocks and macro figures of a market part. Knows no kind by name: what a question
+needs is what its kind says that it needs. All chance comes from the generator that the caller
+gives, and the order of the draws decides the bytes of the rows.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +13,7 @@ from random import Random
 from typing import Literal
 
 from tasks.core.errors import WorkError
-from tasks.core.kinds.base import Kind, Language, Scene
+from tasks.core.kinds.base import Kind, Language, Layout, Scene
 from tasks.core.kinds.lexicon import CONTEXT
 from tasks.core.kinds.simulate import (
     SIMULATED_STOCK_NUMBERS,
@@ -22,13 +26,21 @@ from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.records.market_days import read_macro, read_snapshots, read_stocks
 from tasks.core.strategy.events import event_named, events
 from tasks.core.strategy.rules import NUMBERS, REGIMES, SHOCKS, regime_of
-from tasks.core.strategy.universe import beta_of, etfs, get_stock, tier_of, us_correlation_of
+from tasks.core.strategy.universe import (
+    Origin,
+    beta_of,
+    etfs,
+    get_stock,
+    tier_of,
+    us_correlation_of,
+)
 
 Split = Literal["train", "evaluate"]
 HELD_TEMPLATES = 2
 """The last templates of each kind and language: evaluation asks with them, training never does."""
 
-_LAYOUTS, _LAYOUT_WEIGHTS = ("bullets", "sentence", "compact", "table"), (40, 20, 20, 20)
+_LAYOUTS: tuple[Layout, ...] = ("bullets", "sentence", "compact", "table")
+_LAYOUT_WEIGHTS = (40, 20, 20, 20)
 _ASIDE_SHARE = 0.3
 """Share of questions that mention each of their kind's asides."""
 
@@ -43,16 +55,17 @@ class Days:
 
     @classmethod
     def read(cls, part: Path) -> "Days":
+        """Reads them from a part of the market artifact: its folder train or holdout."""
         return cls(tuple(read_snapshots(part)), read_stocks(part), read_macro(part))
 
     @cached_property
     def by_regime(self) -> dict[str, list[Snapshot]]:
-        """Days with stocks, by regime; a regime without a day is absent."""
-        found: dict[str, list[Snapshot]] = {}
+        """The days with stocks, by regime; a regime without a day is absent."""
+        days: dict[str, list[Snapshot]] = {}
         for day in self.snapshots:
             if self.stocks.get(day.date):
-                found.setdefault(regime_of(**_market(day)), []).append(day)
-        return {regime: found[regime] for regime in REGIMES if regime in found}
+                days.setdefault(regime_of(**_market(day)), []).append(day)
+        return {regime: days[regime] for regime in REGIMES if regime in days}
 
 
 @dataclass(frozen=True)
@@ -65,156 +78,191 @@ class Draw:
     partial: bool = False  # state only some of the market's numbers
 
 
-def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
-    """One scene. Regimes come up equally often, however rare their days; a simulated day has no
-    date.
+@dataclass(frozen=True)
+class _Offer:
+    """A stock or ETF that a question offers.
+
+    `origins` says of tier, beta and US correlation whether they were measured, if the question
+    states them.
     """
-    if not days.by_regime:
-        raise WorkError(
-            "The market has no day on which a stock of the universe traded; import more of it."
-        )
-    day = rng.choice(days.by_regime[rng.choice(list(days.by_regime))])
+
+    stock: StockFacts
+    origins: dict[str, Origin] = field(default_factory=dict)
+
+
+def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
+    """Returns one scene.
+
+    Regimes come up equally often, however rare their days. A simulated day has no date. Raises
+    WorkError if the market has too few stocks on its days.
+    """
+    day = _draw_day(days, rng)
     market = _market(day) if draw.real else simulate_market(rng)
-    regime = regime_of(**market)
-    words = {name: _word(name, rng) for name in kind.needs.words}
-    extra = [
-        *kind.needs.numbers,
-        *(name for name in kind.needs.asides if rng.random() < _ASIDE_SHARE),
-    ]
+    words = {name: _draw_word(name, rng) for name in kind.needs.words}
+    context = _draw_context(kind, market, words, rng)
+    measured = _macro(days, day.date) if draw.real else {}
     numbers = dict(market)
-    known = _macro(days, day.date) if draw.real else {}
-    for name in extra:
-        drawn = simulate_number(name, regime, numbers, words, rng)
-        numbers[name] = known.get(name, drawn)
-    for name in _hidden(rng) if draw.partial else ():
-        del numbers[name]
-    lines, origins = _lines(kind, days.stocks[day.date], words, rng)
-    drawn_up = [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
-    invented = (
-        *(() if draw.real else NUMBERS),
-        *(name for name in extra if name not in known),
-        *drawn_up,
-    )
+    for name, value in context.items():
+        numbers[name] = measured.get(name, value)
+    if draw.partial:
+        _hide_some(numbers, rng)
+    offers = _draw_offers(kind, days.stocks[day.date], words, rng)
+    simulated = [] if draw.real else [*NUMBERS]
+    simulated += [name for name in context if name not in measured]
+    simulated += [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
     return Scene(
         kind=kind.name,
         language=draw.language,
         template=rng.choice(_templates(kind, draw)),
         layout="sentence" if draw.partial else rng.choices(_LAYOUTS, _LAYOUT_WEIGHTS)[0],
         date=day.date if draw.real else None,
-        facts=Facts(numbers, lines, words),
-        simulated=invented,
-        origins=origins,
+        facts=Facts(numbers, tuple(offer.stock for offer in offers), words),
+        simulated=tuple(simulated),
+        origins=_joined_origins(offers),
         seed=rng.getrandbits(32),
     )
+
+
+def _templates(kind: Kind, draw: Draw) -> range:
+    count = len(kind.templates(draw.language))
+    first_held = count - HELD_TEMPLATES
+    if draw.split == "evaluate":
+        return range(first_held, count)
+    return range(first_held)
+
+
+# The market's numbers and those beside them.
+
+
+def _draw_day(days: Days, rng: Random) -> Snapshot:
+    if not days.by_regime:
+        raise WorkError(
+            "The market has no day on which a stock of the universe traded; import more of it."
+        )
+    regime = rng.choice(list(days.by_regime))
+    return rng.choice(days.by_regime[regime])
 
 
 def _market(day: Snapshot) -> dict[str, float]:
     return {name: getattr(day, name) for name in NUMBERS}
 
 
-def _templates(kind: Kind, draw: Draw) -> range:
-    number = len(kind.templates(draw.language))
-    held = number - HELD_TEMPLATES
-    return range(held, number) if draw.split == "evaluate" else range(held)
+def _draw_word(name: str, rng: Random) -> str:
+    if name == "previous_regime":
+        return rng.choice(REGIMES)
+    if name == "shock":
+        return rng.choice(tuple(SHOCKS))
+    assert name == "event", f"no such word: {name}"
+    return rng.choice(events()).name
 
 
-def _hidden(rng: Random) -> list[str]:
-    """One to three of the market's numbers, never its return: what a hurried trader leaves out."""
-    return rng.sample(NUMBERS[1:], rng.randint(1, 3))
+def _draw_context(
+    kind: Kind, market: Mapping[str, float], words: Mapping[str, str], rng: Random
+) -> dict[str, float]:
+    """Returns simulated values of the numbers that the kind needs, and of some of its asides."""
+    stated = [*kind.needs.numbers]
+    stated += [name for name in kind.needs.asides if rng.random() < _ASIDE_SHARE]
+    regime = regime_of(**market)
+    return {name: simulate_number(name, regime, market, words, rng) for name in stated}
 
 
-def _word(name: str, rng: Random) -> str:
-    choices = {
-        "previous_regime": REGIMES,
-        "shock": tuple(SHOCKS),
-        "event": tuple(found.name for found in events()),
-    }
-    return rng.choice(choices[name])
+_LEXICON_NAMES = {"sentiment_pct": "sentiment_points"}
+"""What the lexicon calls a column of macro.parquet, if that is another name."""
 
 
 def _macro(days: Days, date: str) -> dict[str, float]:
-    """What that day's macro.parquet says, rounded as printed."""
-    found = {CALLED.get(name, name): value for name, value in days.macro.get(date, {}).items()}
-    return {
-        name: round(value, CONTEXT[name].decimals) + 0.0
-        for name, value in found.items()
-        if name in CONTEXT
-    }
+    """Returns what that day's macro.parquet says, rounded as it is printed."""
+    measured = {}
+    for column, value in days.macro.get(date, {}).items():
+        name = _LEXICON_NAMES.get(column, column)
+        if name in CONTEXT:
+            measured[name] = round(value, CONTEXT[name].decimals) + 0.0  # no -0.0
+    return measured
 
 
-CALLED = {"sentiment_pct": "sentiment_points"}
-"""What the lexicon calls a measure of macro.parquet otherwise."""
-
-
-def _lines(
-    kind: Kind, traded: list[StockDay], words: dict[str, str], rng: Random
-) -> tuple[tuple, dict[str, str]]:
-    """The offered stocks and ETFs with their numbers, and where tier, beta and US correlation come
-    from.
+def _hide_some(numbers: dict[str, float], rng: Random) -> None:
+    """Removes one to three of the market's numbers, never its return: what a hurried trader leaves
+    out.
     """
+    for name in rng.sample(NUMBERS[1:], rng.randint(1, 3)):
+        del numbers[name]
+
+
+# The stocks and ETFs.
+
+
+def _draw_offers(
+    kind: Kind, traded: list[StockDay], words: Mapping[str, str], rng: Random
+) -> list[_Offer]:
+    """Returns the offered stocks, and after them one or two ETFs of each group that is needed."""
     fewest, most = kind.needs.stocks
     if len(traded) < fewest:
         raise WorkError(
-            f"{kind.name} needs {fewest} stocks of the universe on a day, and the market has {len(traded)}."
+            f"{kind.name} needs {fewest} stocks of the universe on a day, "
+            f"and the market has {len(traded)}."
         )
-    chosen = _chosen(traded, min(rng.randint(fewest, most), len(traded)), words, rng)
-    found = [_line(day, kind, rng) for day in chosen]
-    lines = [line for line, _ in found]
+    count = min(rng.randint(fewest, most), len(traded))
+    offers = [_offer(day, kind, rng) for day in _draw_stocks(traded, count, words, rng)]
     for group in kind.needs.funds:
-        offered = [found.ticker for found in etfs() if found.group == group]
-        lines += [StockFacts(ticker) for ticker in rng.sample(offered, rng.randint(1, 2))]
-    origins = {name: {told[name] for _, told in found} for name in (found[0][1] if found else ())}
-    return tuple(lines), {name: " and ".join(sorted(told)) for name, told in origins.items()}
+        tickers = [etf.ticker for etf in etfs() if etf.group == group]
+        for ticker in rng.sample(tickers, rng.randint(1, 2)):
+            offers.append(_Offer(StockFacts(ticker)))
+    return offers
 
 
-def _chosen(
-    traded: list[StockDay], number: int, words: dict[str, str], rng: Random
+def _draw_stocks(
+    traded: list[StockDay], count: int, words: Mapping[str, str], rng: Random
 ) -> list[StockDay]:
-    """Stocks at random; about an event, at least one that it moves where any traded, and half of
-    them if possible.
+    """Returns stocks at random.
+
+    About an event, the event moves half of them if possible, and at least one if any such traded.
     """
     if "event" not in words:
-        return rng.sample(traded, number)
-    moves = event_named(words["event"]).impact_on
-    moved = [day for day in traded if moves(get_stock(day.ticker).sector)]
-    picked = rng.sample(moved, min(len(moved), max(1, number // 2)))
-    rest = [day for day in traded if day not in picked]
-    picked += rng.sample(rest, number - len(picked))
-    rng.shuffle(picked)
-    return picked
+        return rng.sample(traded, count)
+    event = event_named(words["event"])
+    moved = [day for day in traded if event.impact_on(get_stock(day.ticker).sector)]
+    chosen = rng.sample(moved, min(len(moved), max(1, count // 2)))
+    others = [day for day in traded if day not in chosen]
+    chosen += rng.sample(others, count - len(chosen))
+    rng.shuffle(chosen)
+    return chosen
 
 
-def _line(day: StockDay, kind: Kind, rng: Random) -> tuple[StockFacts, dict[str, str]]:
-    """One stock's facts, and for what data or the shipped table may give which of the two it was."""
-    needs, numbers = kind.needs, dict(ratios_of(day))
-    measured = {
-        "beta": beta_of(day),
-        "us_correlation": us_correlation_of(day),
-        "tier": tier_of(day),
-    }
-    told = {
-        name: found
-        for name, found in measured.items()
-        if name in (*needs.stock_numbers, *needs.stock_words)
-    }
-    if "beta" in told:
-        numbers["beta"] = round(told["beta"][0], 2)
+def _offer(day: StockDay, kind: Kind, rng: Random) -> _Offer:
+    """Returns what the kind's question says of one stock."""
+    needs = kind.needs
+    numbers = ratios_of(day)
+    words: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
+    if "beta" in needs.stock_numbers:
+        beta, origins["beta"] = beta_of(day)
+        numbers["beta"] = round(beta, 2)
+    if "us_correlation" in needs.stock_words:
+        words["us_correlation"], origins["us_correlation"] = us_correlation_of(day)
+    if "tier" in needs.stock_words:
+        words["tier"], origins["tier"] = tier_of(day)
     for name in needs.stock_numbers:
         if name in SIMULATED_STOCK_NUMBERS:
             numbers[name] = simulate_stock_number(name, rng)
-    facts = StockFacts(
-        day.ticker,
-        {name: numbers[name] for name in needs.stock_numbers if name in numbers},
-        {name: told[name][0] for name in needs.stock_words},
-    )
-    return facts, {name: found[1] for name, found in told.items()}
+    stated = {name: numbers[name] for name in needs.stock_numbers if name in numbers}
+    in_order = {name: words[name] for name in needs.stock_words}
+    return _Offer(StockFacts(day.ticker, stated, in_order), origins)
 
 
 def ratios_of(day: StockDay) -> dict[str, float]:
-    """PER and PBR as printed, where they mean something (0.5 < PER < 200, 0.01 < PBR < 50)."""
-    found = {}
+    """Returns PER and PBR as printed, if they mean something: 0.5 < PER < 200, 0.01 < PBR < 50."""
+    ratios = {}
     if day.per is not None and 0.5 < day.per < 200:
-        found["per"] = round(day.per, 1)
+        ratios["per"] = round(day.per, 1)
     if day.pbr is not None and 0.01 < day.pbr < 50:
-        found["pbr"] = round(day.pbr, 2)
-    return found
+        ratios["pbr"] = round(day.pbr, 2)
+    return ratios
+
+
+def _joined_origins(offers: Sequence[_Offer]) -> dict[str, str]:
+    """Returns one text for each fact: "measured", "table", or "measured and table"."""
+    origins: dict[str, set[str]] = {}
+    for offer in offers:
+        for name, origin in offer.origins.items():
+            origins.setdefault(name, set()).add(origin)
+    return {name: " and ".join(sorted(several)) for name, several in origins.items()}

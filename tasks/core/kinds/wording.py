@@ -1,7 +1,10 @@
 """The words that all kinds share: the market's numbers in four layouts, stock lines, and the
 argument for a regime.
+
+Reads and writes no file. All chance comes from the generator that the caller gives.
 """
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -12,165 +15,229 @@ from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.events import event_named
-from tasks.core.strategy.rules import (
-    EXPOSURES,
-    NUMBERS,
-    allocation_for,
-    regime_of,
-    rule_of,
-)
-from tasks.core.strategy.stated import known_numbers
+from tasks.core.strategy.rules import EXPOSURES, allocation_for, regime_of, rule_of
+from tasks.core.strategy.stated import known_numbers, missing_numbers
 from tasks.core.strategy.universe import names
 
 TEXT_LIMIT = 400
 """Most characters of a rationale, by every kind's schema."""
 
+_TODAY = {"ko": "오늘", "en": "today"}
+
+
+# Questions.
+
 
 def ask(scene: Scene, templates: tuple[str, ...]) -> str:
-    """The scene's template with its blanks filled: {day}, {market}, {stocks}, {event}, {shock}."""
-    words = scene.facts.words
-    found = event_named(words["event"]) if "event" in words else None
+    """Returns the scene's template with its blanks filled.
+
+    The blanks are {day}, {market}, {stocks}, {event} and {shock}; a template has those that its
+    kind needs.
+    """
     return templates[scene.template].format(
-        day=scene.date or {"ko": "오늘", "en": "today"}[scene.language],
+        day=scene.date or _TODAY[scene.language],
         market=market_block(scene),
-        stocks="\n".join(stock_line(line, scene) for line in scene.facts.stocks),
-        event=(found.ko if scene.language == "ko" else found.en) if found else "",
-        shock=lexicon.SHOCKS[words["shock"]].of(scene.language) if "shock" in words else "",
+        stocks="\n".join(stock_line(stock, scene) for stock in scene.facts.stocks),
+        event=_event_text(scene),
+        shock=_shock_text(scene),
     )
 
 
+def _event_text(scene: Scene) -> str:
+    if "event" not in scene.facts.words:
+        return ""
+    event = event_named(scene.facts.words["event"])
+    return event.ko if scene.language == "ko" else event.en
+
+
+def _shock_text(scene: Scene) -> str:
+    if "shock" not in scene.facts.words:
+        return ""
+    return lexicon.SHOCKS[scene.facts.words["shock"]].of(scene.language)
+
+
 def market_block(scene: Scene) -> str:
-    """Every number of the market and its context in the scene's layout; a hurried sentence ends
-    without a full stop.
+    """Returns every number of the market and its context in the scene's layout.
+
+    The sentence of a hurried question ends without a full stop.
     """
-    labels, numbers = {**MARKET, **CONTEXT}, scene.facts.numbers
-    pairs = [
-        (label.of(scene.language), lexicon.printed(name, numbers[name], scene.language))
-        for name, label in labels.items()
-        if name in numbers
-    ]
-    if "previous_regime" in scene.facts.words:
-        pairs.append((REGIME_WORD.of(scene.language), scene.facts.words["previous_regime"]))
+    entries = _market_entries(scene)
     if scene.layout == "bullets":
-        return "\n".join(f"- {label}: {value}" for label, value in pairs)
+        return "\n".join(f"- {label}: {value}" for label, value in entries)
     if scene.layout == "table":
-        return "\n".join(f"| {label} | {value} |" for label, value in pairs)
+        return "\n".join(f"| {label} | {value} |" for label, value in entries)
+    pairs = [f"{label} {value}" for label, value in entries]
     if scene.layout == "compact":
-        return " / ".join(f"{label} {value}" for label, value in pairs)
-    return ", ".join(f"{label} {value}" for label, value in pairs) + "." * (not scene.partial)
+        return " / ".join(pairs)
+    full_stop = "" if scene.partial else "."
+    return ", ".join(pairs) + full_stop
 
 
-def stock_line(line: StockFacts, scene: Scene) -> str:
-    """One stock with its numbers and words on one line."""
+def _market_entries(scene: Scene) -> list[tuple[str, str]]:
+    """Returns each stated number's label and value as printed; a previous regime comes last."""
     language = scene.language
-    told = [
-        f"{label.of(language)} {lexicon.printed(name, line.numbers[name], language)}"
-        for name, label in STOCK.items()
-        if name in line.numbers
-    ]
-    for name, (label, values) in STOCK_WORDS.items():
-        if name in line.words:
-            told.append(f"{label.of(language)} {values[line.words[name]].of(language)}")
-    named = f"{name_of(line.ticker, language)}({line.ticker})"
+    entries = []
+    for name, label in {**MARKET, **CONTEXT}.items():
+        if name in scene.facts.numbers:
+            value = lexicon.printed(name, scene.facts.numbers[name], language)
+            entries.append((label.of(language), value))
+    if "previous_regime" in scene.facts.words:
+        entries.append((REGIME_WORD.of(language), scene.facts.words["previous_regime"]))
+    return entries
+
+
+def stock_line(stock: StockFacts, scene: Scene) -> str:
+    """Returns one stock with its numbers and words on one line."""
+    name = f"{name_of(stock.ticker, scene.language)}({stock.ticker})"
+    entries = _stock_entries(stock, scene.language)
     if scene.layout == "table":
-        return "| " + " | ".join([named, *told]) + " |"
-    return ("- " if scene.layout == "bullets" else "") + f"{named} {', '.join(told)}".rstrip()
+        return f"| {' | '.join([name, *entries])} |"
+    bullet = "- " if scene.layout == "bullets" else ""
+    return f"{bullet}{name} {', '.join(entries)}".rstrip()
+
+
+def _stock_entries(stock: StockFacts, language: Language) -> list[str]:
+    entries = []
+    for name, label in STOCK.items():
+        if name in stock.numbers:
+            value = lexicon.printed(name, stock.numbers[name], language)
+            entries.append(f"{label.of(language)} {value}")
+    for name, (label, values) in STOCK_WORDS.items():
+        if name in stock.words:
+            word = values[stock.words[name]].of(language)
+            entries.append(f"{label.of(language)} {word}")
+    return entries
+
+
+# Names.
 
 
 def name_of(ticker: str, language: Language) -> str:
-    """The name that texts of this language use; ETFs keep their brand name."""
-    known = names(ticker)
-    return known[0] if language == "ko" else known[-1]
+    """Returns the name that texts of this language use; ETFs keep their brand name."""
+    accepted = names(ticker)
+    return accepted[0] if language == "ko" else accepted[-1]
 
 
 def named(decision: Any, language: Language) -> Any:
-    """The decision with a `name` behind each `ticker`, at any depth."""
+    """Returns the decision with a `name` behind each `ticker`, at any depth."""
     if isinstance(decision, list):
         return [named(entry, language) for entry in decision]
     if not isinstance(decision, dict):
         return decision
-    told = {}
+    with_names = {}
     for key, value in decision.items():
-        told[key] = named(value, language)
+        with_names[key] = named(value, language)
         if key == "ticker":
-            told["name"] = name_of(value, language)
-    return told
+            with_names["name"] = name_of(value, language)
+    return with_names
+
+
+# The argument for a regime.
 
 
 def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool = False) -> str:
-    """Why the regime is what it is, what would change it, and what was taken for neutral.
+    """Returns why the regime is what it is, what would change it, and what was taken for neutral.
 
-    With another regime claimed, the same argument for that one, which the numbers contradict.
+    With another regime claimed, it is the same argument for that one, which the numbers contradict.
+    With `exposure`, it ends with the net exposure.
     """
     numbers, language = known_numbers(scene.facts), scene.language
     regime = regime_of(**numbers)
-    wrong = claimed not in (None, regime)
     sentences = [ground(scene, rng, claimed)]
-    missing = [name for name in NUMBERS if name not in scene.facts.numbers]
+    missing = missing_numbers(scene.facts)
     if missing:
         sentences.append(_neutral(missing, language, rng))
-    elif turn := nearest_turn(numbers):
-        sentences.append(_turning(turn, regime if wrong else turn.regime, numbers, language, rng))
-    if not missing and rng.random() < 0.35:
-        sentences.reverse()
+    else:
+        sentences += _turning(numbers, claimed, language, rng)
+        if rng.random() < 0.35:
+            sentences.reverse()
     if exposure:
         sentences.append(_exposure(claimed or regime, numbers["breadth_pct"], language, rng))
     return " ".join(sentences)
 
 
 def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
-    """The first part of `argue` alone: why the regime is what it is."""
+    """Returns the first part of `argue` alone: why the regime is what it is."""
     numbers = known_numbers(scene.facts)
-    said = {
-        name[0]: lexicon.printed(name, value, scene.language) for name, value in numbers.items()
-    }  # r, b, m, v
-    reason = claimed if claimed not in (None, regime_of(**numbers)) else ground_of(scene.facts)
-    return rng.choice(phrases.GROUNDS[scene.language][reason]).format(**said)
+    reason = ground_of(scene.facts)
+    if claimed and claimed != regime_of(**numbers):
+        reason = claimed
+    sentence = rng.choice(phrases.GROUNDS[scene.language][reason])
+    return sentence.format(
+        r=lexicon.printed("return_pct", numbers["return_pct"], scene.language),
+        b=lexicon.printed("breadth_pct", numbers["breadth_pct"], scene.language),
+        m=lexicon.printed("momentum_pct", numbers["momentum_pct"], scene.language),
+        v=lexicon.printed("volatility_pct", numbers["volatility_pct"], scene.language),
+    )
 
 
 def ground_of(facts: Facts) -> str:
-    """Which of phrases.GROUNDS the rule's own reason is. A breadth that nobody gave decides, but is
-    no evidence.
+    """Returns which of phrases.GROUNDS is the rule's own reason.
+
+    A breadth that nobody gave may decide the regime, but is no evidence.
     """
     numbers = known_numbers(facts)
     rule, regime = rule_of(**numbers)
-    if "breadth_pct" not in facts.numbers and (
-        rule == 4 or rule == 6 and numbers["return_pct"] > 0
-    ):
-        return "down" if rule == 4 else "up"
+    rises = numbers["return_pct"] > 0
+    if "breadth_pct" not in facts.numbers:
+        if rule == 4:
+            return "down"
+        if rule == 6 and rises:
+            return "up"
     if rule == 2:
         return "volatile"
-    if rule < 6:
-        return regime
-    if regime == "SHORT_TERM_STRESS":
+    if rule < 6 or regime == "SHORT_TERM_STRESS":
         return regime
     if regime == "WEAKENING":
         return "shallow"
-    return "narrow" if numbers["return_pct"] > 0 else "flat"
-
-
-def turn_gap(turn: Turn, numbers: dict[str, float]) -> float:
-    """How far the number is from the limit, in points, rounded as the number is printed."""
-    return round(abs(numbers[turn.name] - turn.limit), MARKET[turn.name].decimals)
+    return "narrow" if rises else "flat"
 
 
 def _turning(
-    turn: Turn, regime: str, numbers: dict[str, float], language: Language, rng: Random
-) -> str:
-    label, limit = MARKET[turn.name].of(language), f"{turn.limit:g}%"
-    gap = f"{turn_gap(turn, numbers):.{MARKET[turn.name].decimals}f}"
-    text = rng.choice(phrases.TURNS[language])
+    numbers: Mapping[str, float], claimed: str | None, language: Language, rng: Random
+) -> list[str]:
+    """Returns the sentence that says what would change the view, or none if nothing would.
+
+    Who claims a wrong regime says that the true one lies beyond the limit.
+    """
+    turn = nearest_turn(numbers)
+    if turn is None:
+        return []
+    regime = regime_of(**numbers)
+    beyond = regime if claimed and claimed != regime else turn.regime
+    gap = _turn_gap(turn, numbers)
+    sentence = rng.choice(phrases.TURNS[language])
     if language == "en":
-        moves = "falls below" if turn.falls else "rises above"
-        return text.format(label=label, limit=limit, gap=gap, moves=moves, regime=regime)
-    return text.format(
+        return [_english_turn(sentence, turn, gap, beyond)]
+    return [_korean_turn(sentence, turn, gap, beyond)]
+
+
+def _turn_gap(turn: Turn, numbers: Mapping[str, float]) -> str:
+    """Returns how far the number is from the limit, in points, with the number's decimals."""
+    decimals = MARKET[turn.name].decimals
+    return f"{abs(numbers[turn.name] - turn.limit):.{decimals}f}"
+
+
+def _english_turn(sentence: str, turn: Turn, gap: str, beyond: str) -> str:
+    return sentence.format(
+        label=MARKET[turn.name].en,
+        limit=f"{turn.limit:g}%",
+        gap=gap,
+        moves="falls below" if turn.falls else "rises above",
+        regime=beyond,
+    )
+
+
+def _korean_turn(sentence: str, turn: Turn, gap: str, beyond: str) -> str:
+    label = MARKET[turn.name].ko
+    return sentence.format(
         label=label,
         label_i=with_particle(label, "이/가"),
-        limit=limit,
+        limit=f"{turn.limit:g}%",
         gap=gap,
         moves_if="밑으로 내려가면" if turn.falls else "위로 올라서면",
-        regime_ro=with_particle(regime, "으로/로"),
-        regime_da=with_particle(regime, "이다/다"),
+        regime_ro=with_particle(beyond, "으로/로"),
+        regime_da=with_particle(beyond, "이다/다"),
     )
 
 
@@ -182,6 +249,5 @@ def _exposure(regime: str, breadth_pct: float, language: Language, rng: Random) 
 
 def _neutral(missing: list[str], language: Language, rng: Random) -> str:
     labels = ", ".join(MARKET[name].of(language) for name in missing)
-    return rng.choice(phrases.NEUTRAL[language]).format(
-        labels=labels, labels_eun=with_particle(labels, "은/는") if language == "ko" else ""
-    )
+    sentence = rng.choice(phrases.NEUTRAL[language])
+    return sentence.format(labels=labels, labels_eun=with_particle(labels, "은/는"))
