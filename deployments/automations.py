@@ -1,10 +1,10 @@
-"""What a kospilot server does by itself: marks a run whose process died silently, and refreshes a
-profile's chain.
+"""What a kospilot server does by itself: it marks runs whose process died, and refreshes a profile.
 
 Run as `python -m deployments.automations PROFILE [section.name=value ...]` with PREFECT_API_URL
 set, once prefect.yaml is deployed. Runs beat every 30 s (flows/server.py).
 """
 
+import asyncio
 import sys
 from datetime import timedelta
 
@@ -20,10 +20,10 @@ from prefect.exceptions import ObjectNotFound
 NAME = "crash-silent-runs"
 
 
-def create() -> None:
-    """Creates the automation unless it is there."""
+async def create_crash_automation() -> None:
+    """Creates the automation that marks silent runs as crashed, unless it is there."""
     try:
-        Automation.read(name=NAME)
+        await Automation.aread(name=NAME)
         return
     except (ValueError, ObjectNotFound):  # Prefect's way of saying that there is none
         pass
@@ -36,17 +36,19 @@ def create() -> None:
         threshold=1,
         within=timedelta(seconds=120),
     )
-    message = "No heartbeat for 2 minutes: its process or machine died. Retry resumes it."
-    Automation(
-        name=NAME,
-        trigger=trigger,
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
-    ).create()
+    action = ChangeFlowRunState(
+        name=None,
+        state=StateType.CRASHED,
+        message="No heartbeat for 2 minutes: its process or machine died. Retry resumes it.",
+        force=False,
+    )
+    await Automation(name=NAME, trigger=trigger, actions=[action]).acreate()
 
 
-def refresh(profile: str, overrides: list[str]) -> None:
-    """Gives the scheduled and triggered refresh its parameters; runs scheduled with others are
-    scheduled anew.
+def set_refresh_parameters(profile: str, overrides: list[str]) -> None:
+    """Gives the scheduled and triggered refresh its profile and settings.
+
+    Runs that were scheduled with others are scheduled anew.
     """
     parameters = {"profile": profile, "overrides": overrides, "force": []}
     with get_client(sync_client=True) as client:
@@ -55,5 +57,5 @@ def refresh(profile: str, overrides: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    create()
-    refresh(sys.argv[1], sys.argv[2:])
+    asyncio.run(create_crash_automation())
+    set_refresh_parameters(sys.argv[1], sys.argv[2:])

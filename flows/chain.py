@@ -1,80 +1,97 @@
 """Carries out steps of the chain as Prefect tasks, in order, and leaves their table in the UI."""
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
-from tasks import data, evaluation, market, rejects, release, serving, synthesis, training
 from tasks.core.chain.housekeeping import run_lock
 from tasks.core.chain.produce import find_inputs
-from tasks.core.chain.run import Run, prepare
-from tasks.core.chain.steps import chain
+from tasks.core.chain.run import Run
+from tasks.core.preflight.prepare import prepare
 from tasks.core.records.artifacts import Ref
+from tasks.steps import TASKS
 
 log = logging.getLogger("tasks.chain")
 
-TASKS = {
-    "download": data.download,
-    "normalize": data.normalize,
-    "market": market.market,
-    "synthesize": synthesis.synthesize,
-    "rejects": rejects.rejects,
-    "pairs": synthesis.pairs,
-    "stage1": training.stage1,
-    "stage2": training.stage2,
-    "stage3": training.stage3,
-    "merge": release.merge,
-    "gguf": release.gguf,
-    "quantize": release.quantize,
-    "register": serving.register,
-    "baseline": release.baseline,
-    "evaluate": evaluation.evaluate,
-    "promote": serving.promote,
-}
+_planned: ContextVar[Run | None] = ContextVar("planned", default=None)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One step's row in the UI's table."""
+
+    link: str
+    outcome: str
+    seconds: float
+    artifact: str = ""
+
+    def text(self) -> str:
+        return f"| {self.link} | {self.outcome} | {self.seconds:.1f} s | {self.artifact} |"
+
+
+@contextlib.contextmanager
+def planned(run: Run) -> Iterator[None]:
+    """Lets flows in this block carry out this run as it was planned, surveying nothing anew."""
+    token = _planned.set(run)
+    try:
+        yield
+    finally:
+        _planned.reset(token)
 
 
 def carry_out(
-    profile: str, overrides: Iterable[str], force: Iterable[str], only: Iterable[str] | None = None
+    profile: str,
+    overrides: Iterable[str],
+    force: Iterable[str],
+    only: Iterable[str] | None = None,
 ) -> None:
-    """Runs the whole chain, or only some steps: what those read must then be there already, or it
-    is refused.
+    """Runs the whole chain, or `only` some of its steps.
+
+    What those steps read must then be there already: RequestError if it is not.
     """
-    run = prepare(profile, overrides, force)
-    steps = chain(run.settings)
-    names = list(steps) if only is None else [name for name in steps if name in only]
+    run = _planned.get() or prepare(profile, overrides, force)
+    wanted = run.steps if only is None else only
+    names = [name for name in run.steps if name in wanted]
     refs = find_inputs(run, names)
-    lines: list[str] = []
+    rows: list[_Row] = []
     try:
         with run.store.locked(
             run_lock(os.getpid())
         ):  # `artifacts gc` spares what this run may read
             for name in names:
-                refs[name] = _call(
-                    run, name, {other: refs[other] for other in steps[name].reads}, lines
-                )
+                reads = {other: refs[other] for other in run.steps[name].reads}
+                refs[name] = _carry_out_step(run, name, reads, rows)
     finally:
-        table = "\n".join(["| step | state | time | artifact |", "|---|---|---|---|", *lines])
-        create_markdown_artifact(table, "steps", f"Steps of {profile}")
+        _show_table(profile, rows)
 
 
-def _call(run: Run, name: str, reads: dict[str, Ref], lines: list[str]) -> Ref:
-    """One task. Its line says whether it made the artifact or found it."""
+def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]) -> Ref:
+    """Calls one task. Its row says whether it made the artifact or found it."""
     started = time.time()
     known = {manifest.key: manifest.made["finished"] for manifest in run.store.manifests(name)}
-    state = TASKS[name].with_options(refresh_cache=name in run.force)(run, reads, return_state=True)
-    link = (
-        f"[{name}]({PREFECT_UI_URL.value() or ''}/runs/task-run/{state.state_details.task_run_id})"
-    )
+    step_task = TASKS[name].with_options(refresh_cache=name in run.force)
+    state = step_task(run, reads, return_state=True)
     seconds = time.time() - started
+    url = f"{PREFECT_UI_URL.value() or ''}/runs/task-run/{state.state_details.task_run_id}"
+    link = f"[{name}]({url})"
     if not state.is_completed():
-        lines.append(f"| {link} | failed | {seconds:.1f} s | |")
-    ref = state.result()
-    made = run.store.manifest(name, ref.key).made["finished"] != known.get(ref.key)
+        rows.append(_Row(link, "failed", seconds))
+    ref: Ref = state.result()
+    made = run.store.known(name, ref.key).made["finished"] != known.get(ref.key)
     outcome = "ran" if made else "skipped"
-    lines.append(f"| {link} | {outcome} | {seconds:.1f} s | `{name}/{ref.key}` |")
+    rows.append(_Row(link, outcome, seconds, f"`{name}/{ref.key}`"))
     log.info("%s", outcome, extra={"step": name, "seconds": seconds, "outcome": outcome})
     return ref
+
+
+def _show_table(profile: str, rows: list[_Row]) -> None:
+    lines = ["| step | state | time | artifact |", "|---|---|---|---|"]
+    lines += [row.text() for row in rows]
+    create_markdown_artifact("\n".join(lines), "steps", f"Steps of {profile}")

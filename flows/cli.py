@@ -1,8 +1,8 @@
-"""The `kospilot` command. Its modules import light things at the top and the rest inside: --help
-answers at once.
+"""The `kospilot` command.
 
-Exit codes: 0 done, 1 the work failed, 2 the request was wrong and nothing was changed, 130
-interrupted.
+Its modules import light things at the top and the rest inside their functions, so that --help
+answers at once. Exit codes: 0 done, 1 the work failed, 2 the request was wrong and nothing was
+changed, 130 interrupted.
 """
 
 import os
@@ -16,9 +16,8 @@ from flows.commands import artifacts, data, machine, market, models, run, train
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError
 
-UsageError = (
-    typer.BadParameter.__base__
-)  # typer carries a click of its own and does not name this class
+# typer carries a click of its own, and does not name the class of its usage errors.
+UsageError = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="kospilot",
@@ -49,7 +48,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
-    except UsageError as error:
+    except UsageError as error:  # type: ignore[misc]  # see above
         error.show()
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):

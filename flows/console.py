@@ -16,24 +16,29 @@ stdout = Console(highlight=False)
 
 
 def say(text: str) -> None:
+    """Prints prose on stderr, its brackets as they stand."""
     stderr.print(text, markup=False)
 
 
 def print_json(value: Any) -> None:
-    """The one JSON document of a command with --json."""
+    """Prints the one JSON document of a command with --json."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console = stdout
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    console: Console = stdout,
 ) -> None:
+    """Prints a table without borders; cells that are too wide are folded."""
     drawn = Table(
         title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(str(cell)) for cell in row))  # as it stands: brackets are no markup
+        drawn.add_row(*[Text(str(cell)) for cell in row])  # as it stands: brackets are no markup
     console.print(drawn)
 
 
@@ -42,15 +47,13 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return (
-        f"{minutes} min {rest:02d} s"
-        if minutes < 60
-        else f"{minutes // 60} h {minutes % 60:02d} min"
-    )
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def size(amount: float) -> str:
-    """Bytes as people read them."""
+    """Bytes as people read them, in powers of ten: 98 MB, 15.2 GB."""
     for unit in ("B", "KB", "MB"):
         if amount < 1000:
             return f"{amount:.0f} {unit}"
@@ -59,7 +62,7 @@ def size(amount: float) -> str:
 
 
 class RunHandler(logging.Handler):
-    """Prints a run's log: a line per finished step, its progress live below them."""
+    """Prints a run's log: a line per finished step, and the present one's progress below them."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -67,29 +70,35 @@ class RunHandler(logging.Handler):
         self._warned: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Prints one record: progress, the end of a step, or a message."""
         if hasattr(record, "fraction"):
-            self._show(f"{record.step}: {100 * record.fraction:.0f} %, {record.getMessage()}")
-            return
-        if hasattr(record, "outcome"):
-            self.close_status()
-            say(f"  {record.step:<11} {record.outcome:<8} {duration(record.seconds):>12}")
-            return
-        if record.name == "tasks.artifacts" and record.levelno <= logging.INFO:
-            return  # the same progress, on its way to Prefect
-        self.close_status()
-        warning, text = record.levelno >= logging.WARNING, record.getMessage()
-        if (
-            text not in self._warned
-        ):  # three steps open a model server: that there is no Ollama is said once
-            # tables keep their lines, of which a file or a wide window has room for more than 80
-            # columns
-            stderr.print(
-                f"  {'! ' if warning else ''}{text}", markup=False, soft_wrap=text.startswith("  ")
+            percent = 100 * record.fraction
+            self._show_progress(
+                f"{getattr(record, 'step', '')}: {percent:.0f} %, {record.getMessage()}"
             )
-        if warning:
-            self._warned.add(text)
+        elif hasattr(record, "outcome"):
+            self.close_status()
+            took = duration(getattr(record, "seconds", 0.0))
+            say(f"  {getattr(record, 'step', ''):<11} {record.outcome:<8} {took:>12}")
+        elif record.name == "tasks.artifacts" and record.levelno <= logging.INFO:
+            pass  # the same progress, on its way to Prefect
+        else:
+            self._print(record)
 
-    def _show(self, text: str) -> None:
+    def _print(self, record: logging.LogRecord) -> None:
+        """Prints a message; a warning only once: three steps may find that Ollama is missing."""
+        self.close_status()
+        text = record.getMessage()
+        is_warning = record.levelno >= logging.WARNING
+        if text in self._warned:
+            return
+        if is_warning:
+            self._warned.add(text)
+        mark = "! " if is_warning else ""
+        # A table keeps its lines, for which a file or a wide window has more room than 80 columns.
+        stderr.print(f"  {mark}{text}", markup=False, soft_wrap=text.startswith("  "))
+
+    def _show_progress(self, text: str) -> None:
         if not stderr.is_terminal:
             return
         if self._status is None:
@@ -98,13 +107,14 @@ class RunHandler(logging.Handler):
         self._status.update(text)
 
     def close_status(self) -> None:
+        """Ends the line of progress, so that what comes next begins a line of its own."""
         if self._status:
             self._status.stop()
             self._status = None
 
 
 def follow_run() -> RunHandler:
-    """Attaches the handler to the loggers of a run."""
+    """Attaches a handler to the loggers of a run, and returns it."""
     handler = RunHandler()
     logger = logging.getLogger("tasks")
     logger.setLevel(logging.INFO)

@@ -3,12 +3,13 @@
 from prefect import flow
 
 from flows.chain import carry_out
+from flows.parameters import NONE
 
 STEPS = ("download", "normalize", "market", "synthesize", "pairs")
 
 
 @flow
-def data(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def data(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Base model, Stage 1 rows, market days, synthetic rows and preference pairs. Trains nothing.
 
     Args:

@@ -3,10 +3,11 @@
 from prefect import flow
 
 from flows.chain import carry_out
+from flows.parameters import NONE
 
 
 @flow
-def evaluate(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def evaluate(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Asks the frozen questions to the release and to the base model, which is quantized for it if
     needed.
 
@@ -19,7 +20,7 @@ def evaluate(profile: str = "demo", overrides: list[str] = (), force: list[str] 
 
 
 @flow
-def promote(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def promote(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Moves the model's name to the new release unless it answers worse.
 
     Args:

@@ -5,10 +5,11 @@ release.
 from prefect import flow
 
 from flows.chain import carry_out
+from flows.parameters import NONE
 
 
 @flow
-def full(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def full(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Everything from the data to the promoted model. What is there and intact is skipped.
 
     Args:

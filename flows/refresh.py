@@ -1,18 +1,22 @@
-"""Has the market parquet changed? Then the chain from there; what does not depend on it is skipped."""
+"""Has the market parquet changed? Then the chain runs from there, and skips all else."""
 
 import logging
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
-from flows.chain import carry_out
-from tasks.core.chain.run import prepare
+from flows.chain import carry_out, planned
+from flows.parameters import NONE
+from tasks.core.preflight.prepare import prepare
 
 log = logging.getLogger("tasks.chain")
 
 
 @flow
-def refresh(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> State:
+def refresh(
+    profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE
+) -> State[None]:
     """The chain again, because the market may have new days.
 
     Args:
@@ -20,12 +24,10 @@ def refresh(profile: str = "demo", overrides: list[str] = (), force: list[str] =
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    market = next(
-        line
-        for line in prepare(profile, overrides, force).plan(["market"])
-        if line.step == "market"
-    )
-    of = " ".join([profile, *overrides])
-    log.info("refreshing %s; market: %s (%s)", of, market.action, market.reason)
-    carry_out(profile, overrides, force)
-    return Completed(message=f"{of}; market: {market.reason}")
+    run = prepare(profile, overrides, force)
+    market = next(line for line in run.plan(["market"]) if line.step == "market")
+    whose = " ".join([profile, *overrides])
+    log.info("refreshing %s; market: %s (%s)", whose, market.action, market.reason)
+    with planned(run):
+        carry_out(profile, overrides, force)
+    return Completed(message=f"{whose}; market: {market.reason}")

@@ -3,10 +3,11 @@
 from prefect import flow
 
 from flows.chain import carry_out
+from flows.parameters import NONE
 
 
 @flow
-def merge(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def merge(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Folds the released stage's adapter into the base model. Trains nothing: the adapter must be
     there.
 
@@ -19,7 +20,7 @@ def merge(profile: str = "demo", overrides: list[str] = (), force: list[str] = (
 
 
 @flow
-def gguf(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def gguf(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Converts the merged model to F16 GGUF.
 
     Args:
@@ -31,7 +32,7 @@ def gguf(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()
 
 
 @flow
-def quantize(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def quantize(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Quantizes the GGUF; merged shards and F16 that were cleaned up are rebuilt first.
 
     Args:
@@ -43,7 +44,7 @@ def quantize(profile: str = "demo", overrides: list[str] = (), force: list[str] 
 
 
 @flow
-def register(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def register(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """Puts the quantized model on the server and proves its prompt.
 
     Args:

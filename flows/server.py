@@ -6,7 +6,6 @@ before that happens.
 """
 
 import contextlib
-import json
 import os
 import socket
 import sys
@@ -17,7 +16,7 @@ import httpx
 
 import flows
 from tasks.core.errors import RequestError
-from tasks.core.files.json_files import write_json
+from tasks.core.files.json_files import read_json, write_json
 from tasks.core.processes.child import run_child, start_child, stop_child
 from tasks.core.processes.server import free_port, start_server
 from tasks.core.settings.profiles import Resolved
@@ -28,30 +27,36 @@ _START_PATIENCE_S = 120  # the first start migrates the database: 14 s on two id
 
 
 def environment(home: Path, url: str | None = None) -> dict[str, str]:
-    """Prefect's environment: all state under our home, nothing sent out, slots that survive a
-    restart of the server.
+    """Prefect's environment: all state under our home, nothing sent out.
+
+    Concurrency slots are kept on disk and survive a restart of the server. url: the API of the
+    server to use; None for what starts one.
     """
+    leases = "prefect.server.concurrency.lease_storage.filesystem"
     settings = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": leases,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
-        # the demo's last question belongs to no run
+        # The demo's last question belongs to no run.
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "KOSPILOT_HOME": str(home),
-        # where a worker's runs look for a relative path: where the person stands
+        # A worker's runs look for a relative path where the person stands.
         "KOSPILOT_FOLDER": os.getcwd(),
     }
-    return {**settings, "PREFECT_API_URL": url} if url else settings
+    if url:
+        settings["PREFECT_API_URL"] = url
+    return settings
 
 
 def deliver_logs() -> None:
-    """Sends Prefect's queued logs and events while its server still listens; later they would be
-    lost, with noise.
+    """Sends Prefect's queued logs and events while its server still listens.
+
+    Later they would be lost, with noise.
     """
-    from prefect.events.worker import EventsWorker  # noqa: PLC0415 - Prefect must not be imported with this module
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415 - see the module's docstring
     from prefect.logging.handlers import APILogWorker  # noqa: PLC0415
 
     APILogWorker.drain_all(timeout=20)
@@ -61,16 +66,21 @@ def deliver_logs() -> None:
 def recorded_server(home: Path) -> str | None:
     """The API address of the server that `kospilot serve` started, if it answers."""
     try:
-        url = json.loads((home / "prefect" / "server.json").read_text(encoding="utf-8"))["url"]
+        url: str = read_json(_record(home))["url"]
     except (OSError, ValueError, KeyError):
         return None
     return url if _healthy(url) else None
 
 
+def _record(home: Path) -> Path:
+    return home / "prefect" / "server.json"
+
+
 @contextlib.contextmanager
 def server(home: Path) -> Iterator[str]:
     """The address of a server: the recorded one, else a private one that ends with this block."""
-    if url := recorded_server(home):
+    url = recorded_server(home)
+    if url:
         yield url
         return
     with _started(home, free_port()) as url:
@@ -79,84 +89,79 @@ def server(home: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
-    """Server, worker and deployments; all of them end with this block. The scheduled refresh is of
-    this profile.
+    """Starts server, worker and deployments, which all end with this block.
 
-    Raises RequestError where the port is taken: whoever answers there would be taken for ours.
+    refreshed: the profile and settings of the scheduled refresh. Raises RequestError if the port is
+    taken: whoever answers there would be taken for ours.
     """
     _refuse_taken(port)
     with _started(home, port) as url:
-        record = home / "prefect" / "server.json"
         env = environment(home, url)
-        prefect = [sys.executable, "-m", "prefect"]
-        run_child(
-            [*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env
-        )
-        run_child([*prefect, "--no-prompt", "deploy", "--all"], env=env, cwd=CODE)
-        of_refresh = [refreshed.profile, *refreshed.overrides]
-        run_child([sys.executable, "-m", "deployments.automations", *of_refresh], env=env)
-        command = [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
+        _deploy(env, refreshed)
+        worker_command = [
+            *(sys.executable, "-m", "prefect", "worker", "start"),
+            *("--pool", POOL, "--type", "process", "--limit", "1"),
+        ]
         with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
-            worker = start_child(command, env, stdout=log)
-        write_json(
-            record, {"url": url, "pid": os.getpid()}
-        )  # last: who finds it finds everything ready
+            worker = start_child(worker_command, env, stdout=log)
+        # Last: who finds the record finds everything ready.
+        write_json(_record(home), {"url": url, "pid": os.getpid()})
         try:
             yield url
         finally:
             stop_child(worker)
             _end_runs(url)
-            record.unlink(missing_ok=True)
+            _record(home).unlink(missing_ok=True)
+
+
+def _deploy(env: dict[str, str], refreshed: Resolved) -> None:
+    """Creates the work pool, the deployments of prefect.yaml and the automations."""
+    prefect = [sys.executable, "-m", "prefect"]
+    run_child([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env)
+    run_child([*prefect, "--no-prompt", "deploy", "--all"], env=env, cwd=CODE)
+    arguments = [refreshed.profile, *refreshed.overrides]
+    run_child([sys.executable, "-m", "deployments.automations", *arguments], env=env)
 
 
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a server that just ended does not hold it
+        # A server that has just ended does not hold its port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise RequestError(
-                f"Port {port} is taken ({error.strerror}). Give another: kospilot serve --port {port + 1}."
+                f"Port {port} is taken ({error.strerror}). Give another:"
+                f" kospilot serve --port {port + 1}."
             ) from error
 
 
 def _end_runs(url: str) -> None:
-    """A stopped worker leaves its run `Running` for ever: says what happened to it while the server
-    still listens.
+    """Ends the runs of the stopped worker, which would stay `Running` for ever, and says why.
 
     Only the worker's: a `kospilot run` in another terminal reports to this server too and is not
     ours to end.
     """
-    of_worker = {"work_pools": {"name": {"any_": [POOL]}}}
-    running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
-    crashed = {
-        "state": {"type": "CRASHED", "message": "kospilot serve was stopped. Retry resumes it."},
-        "force": True,
+    wanted = {
+        "work_pools": {"name": {"any_": [POOL]}},
+        "flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}},
     }
+    message = "kospilot serve was stopped. Retry resumes it."
+    crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
     with contextlib.suppress(httpx.HTTPError):
-        for run in httpx.post(
-            f"{url}/flow_runs/filter", json={**running, **of_worker}, timeout=10
-        ).json():
+        for run in httpx.post(f"{url}/flow_runs/filter", json=wanted, timeout=10).json():
             httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=crashed, timeout=10)
 
 
 @contextlib.contextmanager
 def _started(home: Path, port: int) -> Iterator[str]:
-    url, log_file = f"http://127.0.0.1:{port}/api", home / "logs" / "prefect-server.log"
+    url = f"http://127.0.0.1:{port}/api"
+    log_file = home / "logs" / "prefect-server.log"
     command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
+        *(sys.executable, "-m", "prefect", "server", "start"),
+        *("--host", "127.0.0.1", "--port", str(port)),
     ]
-    # the UI in the browser asks this address, whatever the port
+    # The UI in the browser asks this address, whatever the port.
     env = {**environment(home), "PREFECT_SERVER_UI_API_URL": url}
     process = start_server(command, env, log_file, lambda: _healthy(url), _START_PATIENCE_S)
     try:

@@ -3,11 +3,12 @@
 from prefect import flow
 
 from flows.chain import carry_out
-from tasks.core.chain.steps import STAGES
+from flows.parameters import NONE
+from tasks.core.settings.tree import STAGES
 
 
 @flow
-def train(profile: str = "demo", overrides: list[str] = (), force: list[str] = ()) -> None:
+def train(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
     """The three stages, each in a process of its own; the data must be there.
 
     Args:

@@ -1,41 +1,39 @@
-"""kospilot artifacts: what the store holds, whether it is intact, why it is there, what may go, and
-what comes in.
-"""
+"""kospilot artifacts: what the store holds, whether it is intact, and what may go or comes in."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.options import Json, Overrides
 from flows.console import print_json, say, size, stdout, table
+
+if TYPE_CHECKING:
+    from tasks.core.chain.housekeeping import Entry
+    from tasks.core.chain.store import Manifest, Store
 
 app = typer.Typer(
     name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc, import."
 )
 Key = Annotated[str, typer.Argument(help="An artifact's key, or its beginning.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 @app.command("list")
 def list_artifacts(as_json: Json = False) -> None:
     """Every artifact: step, key, size, when it was made."""
     store = _store()
-    rows = [
-        (
-            manifest.recipe.step,
-            manifest.key,
-            size(store.size(manifest)),
-            _when(manifest),
-            _state(store, manifest),
-        )
-        for manifest in store.manifests()
-    ]
-    names = ("step", "key", "size", "made", "state")
+    columns = ("step", "key", "size", "made", "state")
+    rows = []
+    for manifest in store.manifests():
+        amount = size(store.size(manifest))
+        made = _local_time(manifest)
+        rows.append((manifest.recipe.step, manifest.key, amount, made, _state(store, manifest)))
     if as_json:
-        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        table("", names, rows)
+        table("", columns, rows)
 
 
 @app.command()
@@ -43,29 +41,26 @@ def show(key: Key, as_json: Json = False) -> None:
     """One artifact's manifest: inputs, settings, files, metrics."""
     from dataclasses import asdict
 
-    from tasks.core.chain.housekeeping import resolve
+    from tasks.core.chain.housekeeping import find_artifact
 
     store = _store()
-    manifest = resolve(store, key)
+    manifest = find_artifact(store, key)
     if as_json:
         print_json(asdict(manifest))
         return
-    stdout.print(
-        f"{manifest.recipe.step} {manifest.key}  ({_state(store, manifest)})", markup=False
-    )
-    stdout.print(
-        f"folder: {store.path(manifest.recipe.step, manifest.key)}", markup=False, soft_wrap=True
-    )
-    stdout.print(f"made: {manifest.made['finished']} in {manifest.made['seconds']} s", markup=False)
+    step = manifest.recipe.step
+    folder = store.path(step, manifest.key)
+    made = manifest.made
+    stdout.print(f"{step} {manifest.key}  ({_state(store, manifest)})", markup=False)
+    stdout.print(f"folder: {folder}", markup=False, soft_wrap=True)
+    stdout.print(f"made: {made['finished']} in {made['seconds']} s", markup=False)
     table("from", ("step", "key"), list(manifest.lineage.items()))
     table("settings", ("setting", "value"), list(manifest.recipe.settings.items()))
-    table(
-        "files",
-        ("file", "size", "sha256"),
-        [(path, size(n), sha[:16]) for path, (n, sha) in manifest.files.items()],
-    )
+    files = [(path, size(amount), sha[:16]) for path, (amount, sha) in manifest.files.items()]
+    table("files", ("file", "size", "sha256"), files)
     metrics = dict(manifest.metrics)
-    table("checks", ("name", "found"), list(metrics.pop("checks", {}).items()))
+    checks = metrics.pop("checks", {})
+    table("checks", ("name", "found"), list(checks.items()))
     table("metrics", ("name", "value"), list(metrics.items()))
 
 
@@ -76,25 +71,21 @@ def verify(
     ] = None,
 ) -> None:
     """Reads every file again and compares its digest."""
-    from tasks.core.chain.housekeeping import resolve, unreadable
+    from tasks.core.chain.housekeeping import find_artifact, unreadable
 
     store = _store()
-    manifests = [resolve(store, key)] if key else store.manifests()
-    broken = 0
+    manifests = [find_artifact(store, key)] if key else store.manifests()
+    broken = False
     for manifest in manifests:
-        problem = store.problem(manifest.recipe.step, manifest.key, deep=True)
-        broken += problem is not None
-        stdout.print(
-            f"{manifest.recipe.step} {manifest.key}: {problem or 'intact'}",
-            markup=False,
-            soft_wrap=True,
-        )
-    lost = unreadable(store)
-    for folder in lost:
-        stdout.print(
-            f"{folder}: its manifest.json is missing or damaged", markup=False, soft_wrap=True
-        )
-    if broken or lost:
+        step = manifest.recipe.step
+        problem = store.problem(step, manifest.key, deep=True)
+        broken = broken or problem is not None
+        stdout.print(f"{step} {manifest.key}: {problem or 'intact'}", markup=False, soft_wrap=True)
+    for folder in unreadable(store):
+        broken = True
+        problem = "its manifest.json is missing or damaged"
+        stdout.print(f"{folder}: {problem}", markup=False, soft_wrap=True)
+    if broken:
         say("The next run makes what is damaged again, and what depends on changed content.")
         raise typer.Exit(1)
 
@@ -102,26 +93,23 @@ def verify(
 @app.command()
 def why(key: Key) -> None:
     """What this artifact was made from, and what changed since the one before it."""
-    from tasks.core.chain.housekeeping import resolve
+    from tasks.core.chain.housekeeping import find_artifact
     from tasks.core.chain.plan import difference
 
     store = _store()
-    manifest = resolve(store, key)
-    step, profile = manifest.recipe.step, manifest.made["profile"]
+    manifest = find_artifact(store, key)
+    name = f"{manifest.recipe.step} {manifest.key}"
+    profile = manifest.made["profile"]
     earlier = store.before(manifest.recipe, profile, manifest.made["finished"])
     if earlier:
         reason = difference(earlier.recipe, manifest.recipe)
-        stdout.print(
-            f"{step} {manifest.key} was made after {earlier.key} because {reason}.", markup=False
-        )
+        stdout.print(f"{name} was made after {earlier.key} because {reason}.", markup=False)
     else:
-        stdout.print(
-            f"{step} {manifest.key} was the first of its step in profile {profile}.", markup=False
-        )
-    for name, upstream in manifest.lineage.items():
-        stdout.print(f"  read {name} {upstream}", markup=False)
-    for name, digest in manifest.recipe.outside.items():
-        stdout.print(f"  looked at {name}: {digest[:48]}", markup=False, soft_wrap=True)
+        stdout.print(f"{name} was the first of its step in profile {profile}.", markup=False)
+    for step, upstream in manifest.lineage.items():
+        stdout.print(f"  read {step} {upstream}", markup=False)
+    for source, digest in manifest.recipe.outside.items():
+        stdout.print(f"  looked at {source}: {digest[:48]}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -131,39 +119,44 @@ def gc(
         bool, typer.Option(help="Also interrupted work that would be resumed.")
     ] = False,
 ) -> None:
-    """Lists what no newest artifact is made from; removes it with --yes. Interrupted work stays
-    unless --attempts.
+    """Lists what no newest artifact is made from; removes it with --yes.
+
+    Interrupted work stays unless --attempts.
     """
     from tasks.core.chain.housekeeping import garbage
+    from tasks.core.steps import CHAIN
 
     store = _store()
-    found = garbage(store)
-    models = [] if found.working else _unneeded_models(store, remove=yes)
-    if found.working:
-        say(
-            "A run is at work: artifacts that it may read are not listed. Try again when it is done."
-        )
-    entries = found.unneeded + (found.attempts if attempts else [])
-    total = sum(amount for _, amount in entries)
+    unneeded = garbage(store, [step.name for step in CHAIN if step.resumes])
+    models = []
+    if unneeded.working:
+        say("A run is at work: artifacts that it may read are not listed. Try again after it.")
+    else:
+        models = _unneeded_models(store, remove=yes)
+    entries = unneeded.unneeded
+    if attempts:
+        entries = entries + unneeded.attempts
     _show_entries(store, "", entries)
-    if found.attempts and not attempts:
-        _show_entries(
-            store,
-            "interrupted, and resumed by the same command (--attempts removes them)",
-            found.attempts,
-        )
+    if unneeded.attempts and not attempts:
+        title = "interrupted, and resumed by the same command (--attempts removes them)"
+        _show_entries(store, title, unneeded.attempts)
     for tag in models:
         stdout.print(f"model {tag}", markup=False)
     if not entries and not models:
         say("Nothing to remove.")
-    elif not yes:
-        say(
-            f"{size(total)} would be freed. Remove them with `kospilot artifacts gc {'--attempts ' * attempts}--yes`."
-        )
     else:
-        for entry, _ in entries:
-            store.discard(entry)
-        say(f"{size(total)} freed.")
+        _remove(store, entries, yes, "--attempts --yes" if attempts else "--yes")
+
+
+def _remove(store: "Store", entries: "Sequence[Entry]", yes: bool, options: str) -> None:
+    """Removes the entries, or says with which options the command would."""
+    total = size(sum(entry.size for entry in entries))
+    if not yes:
+        say(f"{total} would be freed. Remove them with `kospilot artifacts gc {options}`.")
+        return
+    for entry in entries:
+        store.discard(entry.path)
+    say(f"{total} freed.")
 
 
 @app.command("import")
@@ -173,67 +166,63 @@ def import_adapter(
         typer.Argument(help="The folder that `python -m tasks.core.training` wrote elsewhere."),
     ],
     profile: Annotated[str, typer.Argument(help="The profile whose stage it is.")] = "kospi-7b",
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")
-    ] = None,
+    overrides: Overrides = None,
     step: Annotated[
         str | None, typer.Option(help="stage1, stage2 or stage3; by default what the folder says.")
     ] = None,
 ) -> None:
-    """Takes an adapter trained on another machine into the store, if it is exactly what the plan
-    asks for.
-    """
+    """Takes in an adapter trained on another machine, if it is exactly what the plan asks for."""
     from tasks.core.chain.adoption import adopt
-    from tasks.core.chain.run import prepare
+    from tasks.core.preflight.prepare import prepare
 
-    ref, new = adopt(prepare(profile, overrides or []), step, folder.expanduser())
-    say(
-        f"{ref.step} is in the store now: the next run skips it."
-        if new
-        else f"{ref.step} was there already, intact."
-    )
+    adoption = adopt(prepare(profile, overrides or []), step, folder.expanduser())
+    ref = adoption.ref
+    if adoption.new:
+        say(f"{ref.step} is in the store now: the next run skips it.")
+    else:
+        say(f"{ref.step} was there already, intact.")
     stdout.print(f"{ref.step} {ref.key}", markup=False)
 
 
-def _unneeded_models(store, remove: bool) -> list[str]:
+def _unneeded_models(store: "Store", remove: bool) -> list[str]:
     """Our models on the server that no name and no kept artifact needs; removed if asked."""
     from tasks.core.chain.housekeeping import unneeded_tags
-    from tasks.core.chain.run import kospilot_home
     from tasks.core.errors import WorkError
     from tasks.core.serving.servers import open_server
+    from tasks.core.settings.home import kospilot_home
 
     try:
         with open_server(kospilot_home()) as server:
             tags = unneeded_tags(store, server.tags())
-            for tag in tags if remove else []:
-                server.delete(tag)
+            if remove:
+                for tag in tags:
+                    server.delete(tag)
     except WorkError as error:
         say(f"The models on the server stay: {error}")
         return []
     return tags
 
 
-def _show_entries(store, title: str, entries: list) -> None:
-    table(
-        title,
-        ("folder", "size"),
-        [(entry.relative_to(store.root), size(amount)) for entry, amount in entries],
-    )
+def _show_entries(store: "Store", title: str, entries: "Sequence[Entry]") -> None:
+    rows = [(entry.path.relative_to(store.root), size(entry.size)) for entry in entries]
+    table(title, ("folder", "size"), rows)
 
 
-def _store():
-    from tasks.core.chain.run import kospilot_home
+def _store() -> "Store":
     from tasks.core.chain.store import Store
+    from tasks.core.settings.home import kospilot_home
 
     return Store(kospilot_home() / "artifacts")
 
 
-def _when(manifest) -> str:
-    """Local time, to the minute."""
-    return datetime.fromisoformat(manifest.made["finished"]).astimezone().strftime("%Y-%m-%d %H:%M")
+def _local_time(manifest: "Manifest") -> str:
+    """When the artifact was made, in local time to the minute."""
+    made = datetime.fromisoformat(manifest.made["finished"])
+    return made.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _state(store, manifest) -> str:
-    if problem := store.problem(manifest.recipe.step, manifest.key):
+def _state(store: "Store", manifest: "Manifest") -> str:
+    problem = store.problem(manifest.recipe.step, manifest.key)
+    if problem:
         return problem
     return "expended" if store.expended(manifest) else "intact"

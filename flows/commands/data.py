@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from flows.commands.options import Json
 from flows.console import print_json, say, stderr, table
 
 app = typer.Typer(
     name="data", no_args_is_help=True, help="Training, synthetic and pair files: check, report."
 )
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 _SHOWN = 20  # failures in the terminal; --json has them all
 
@@ -29,26 +29,25 @@ def check(
     ],
     as_json: Json = False,
 ) -> None:
-    """Proves every row against the strategy's rules, reading only the file; exit code 1 if any
-    fails.
+    """Proves every row against the strategy's rules, reading only the file.
+
+    The exit code is 1 if any row fails.
     """
     from tasks.core.synthesis.proof import prove_file
 
     proof = prove_file(file)
     if as_json:
         print_json(proof.to_dict())
-    elif proof.failed:
-        told = [(failure.row, failure.rule, failure.detail) for failure in proof.failures[:_SHOWN]]
-        table("", ("row", "rule", "what is wrong"), told)
-        table("", ("rule", "failures"), proof.by_rule.most_common())
-        more = (
-            f" The first {_SHOWN} failures are shown; --json lists all."
-            if len(proof.failures) > _SHOWN
-            else ""
-        )
-        say(f"{proof.failed:,} of {proof.rows:,} rows are not true.{more}")
-    else:
+    elif not proof.failed:
         say(f"All {proof.rows:,} rows are true.")
+    else:
+        shown = proof.failures[:_SHOWN]
+        rows = [(failure.row, failure.rule, failure.detail) for failure in shown]
+        table("", ("row", "rule", "what is wrong"), rows)
+        table("", ("rule", "failures"), proof.by_rule.most_common())
+        say(f"{proof.failed:,} of {proof.rows:,} rows are not true.")
+        if len(proof.failures) > _SHOWN:
+            say(f"The first {_SHOWN} failures are shown; --json lists all.")
     if proof.failed:
         raise typer.Exit(1)
 
@@ -71,7 +70,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Rows, languages, kinds, regimes, duplicates, lengths and tokens."""
-    from tasks.core.data.file_report import report_files, tables_of, write_file_reports
+    from tasks.core.data.reports.row_files import report_files, tables_of, write_file_reports
 
     with stderr.status("reading") as status:
         reports = report_files(files, tokenizer, limit, lambda text: status.update(escape(text)))

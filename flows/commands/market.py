@@ -1,12 +1,11 @@
-"""kospilot market: import, update, check, describe and draw daily market parquet; generate the demo
-market.
-"""
+"""kospilot market: daily market parquet imported, updated, checked, described, drawn, generated."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError, WorkError
 
@@ -17,7 +16,6 @@ app = typer.Typer(
 )
 Folder = Annotated[Path, typer.Argument(help="A market folder: year=YYYY/month=M/data.parquet.")]
 Market = Annotated[Path, typer.Option("--market", help="The market folder.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 @app.command("import")
@@ -56,23 +54,21 @@ def regimes(
     if report["generated"]:
         stdout.print("The prices are invented: a generated demo market.", markup=False)
     if report["market_cap_listings"]:
-        stdout.print(
-            f"Weights from share counts of {', '.join(report['market_cap_listings'])}.",
-            markup=False,
-        )
-    share = 100 / max(report["days"], 1)
-    table(
-        "",
-        ("regime", "days", "share"),
-        [(name, n, f"{n * share:.1f} %") for name, n in report["counts"].items()],
-    )
+        listings = ", ".join(report["market_cap_listings"])
+        stdout.print(f"Weights from share counts of {listings}.", markup=False)
+    rows = []
+    for regime, count in report["counts"].items():
+        share = 100 * count / max(report["days"], 1)
+        rows.append((regime, count, f"{share:.1f} %"))
+    table("", ("regime", "days", "share"), rows)
     if report["beyond_limit"]:
         say(
-            f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it: `kospilot market check {market}`."
+            f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it:"
+            f" `kospilot market check {market}`."
         )
-    if days:
-        rows = [list(day.values()) for day in report["snapshots"]]
-        table("", list(report["snapshots"][0]), rows)
+    if days and report["snapshots"]:
+        snapshots = [list(day.values()) for day in report["snapshots"]]
+        table("", list(report["snapshots"][0]), snapshots)
 
 
 @app.command()
@@ -119,19 +115,21 @@ def check(
         problems += check_names(fetch_names())
     for problem in problems:
         stdout.print(f"- {problem}", markup=False, soft_wrap=True)
+    subject = folder or "the universe"
     if problems:
-        raise WorkError(
-            f"{folder or 'the universe'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}."
-        )
-    for name, value in (summarize_market(folder) if folder else {}).items():
-        stdout.print(f"{name}: {value}", markup=False)
-    say(f"{folder or 'the universe'}: nothing wrong.")
+        plural = "s" if len(problems) > 1 else ""
+        raise WorkError(f"{subject}: {len(problems)} problem{plural}.")
+    if folder:
+        for name, value in summarize_market(folder).items():
+            stdout.print(f"{name}: {value}", markup=False)
+    say(f"{subject}: nothing wrong.")
 
 
 @app.command()
 def update(folder: Folder, as_json: Json = False) -> None:
-    """Adds the days that the folder lacks, from KRX; fills a new folder with the universe since
-    2020.
+    """Adds the days that the folder lacks, from KRX.
+
+    A new folder is filled with the universe since 2020.
     """
     from datetime import UTC, datetime
 
@@ -139,11 +137,13 @@ def update(folder: Folder, as_json: Json = False) -> None:
     from tasks.core.market.update import last_closed_day, update_market
 
     listing = fetch_listing()
-    with stderr.status("KRX") as shown:
-        last = last_closed_day(datetime.now(UTC))
-        report = update_market(
-            folder, fetch_prices, listing, last, lambda _, text: shown.update(f"KRX: {text}")
-        )
+    last = last_closed_day(datetime.now(UTC))
+    with stderr.status("KRX") as status:
+
+        def show(share: float, text: str) -> None:
+            status.update(f"KRX: {text}")
+
+        report = update_market(folder, fetch_prices, listing, last, show)
     _show_and_tell(report, folder, as_json)
 
 
@@ -156,31 +156,33 @@ def demo(folder: Folder) -> None:
     say(f"{folder}: two years of invented prices for real KRX codes; GENERATED.json says so.")
 
 
-def _show_and_tell(report: dict, market: Path, as_json: bool) -> None:
-    """An import's report, and word of it to a running server."""
+def _show_and_tell(report: dict[str, Any], market: Path, as_json: bool) -> None:
+    """Shows an import's report, and tells a running server of it."""
     if as_json:
         print_json(report)
     else:
         _show_report(report)
-    if _tell_server(market):
+    if _tell_server(market.resolve()):
         say("The server was told: kospilot.market.updated.")
 
 
-def _show_report(report: dict) -> None:
+def _show_report(report: dict[str, Any]) -> None:
     for name, value in report.items():
         if isinstance(value, dict):
-            value = "; ".join(f"{what}: {number}" for what, number in value.items()) or "none"
+            parts = [f"{part}: {number}" for part, number in value.items()]
+            value = "; ".join(parts) or "none"
         stdout.print(f"{name}: {value}", markup=False, soft_wrap=True)
 
 
 def _tell_server(market: Path) -> bool:
-    """Emits kospilot.market.updated if a kospilot server is there, so that `refresh` looks at the
-    folder.
+    """Emits kospilot.market.updated if a kospilot server is there, whose `refresh` then looks.
+
+    False if nobody was told.
     """
     import os
 
     from flows.server import environment, recorded_server
-    from tasks.core.chain.run import kospilot_home
+    from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
     url = recorded_server(home)
@@ -189,11 +191,10 @@ def _tell_server(market: Path) -> bool:
     os.environ.update(environment(home, url))
     from prefect.events import emit_event
 
-    name = market.resolve().name
-    resource = {"prefect.resource.id": f"kospilot.market.{name}", "prefect.resource.name": name}
-    return (
-        emit_event(
-            "kospilot.market.updated", resource=resource, payload={"folder": str(market.resolve())}
-        )
-        is not None
-    )
+    resource = {
+        "prefect.resource.id": f"kospilot.market.{market.name}",
+        "prefect.resource.name": market.name,
+    }
+    payload = {"folder": str(market)}
+    event = emit_event("kospilot.market.updated", resource=resource, payload=payload)
+    return event is not None

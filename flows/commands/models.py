@@ -3,21 +3,26 @@
 import re
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout
 from tasks.core.errors import RequestError
+
+if TYPE_CHECKING:
+    from tasks.core.evaluation.questions import Question
+    from tasks.core.serving.servers import Server
 
 Tag = Annotated[
     str | None, typer.Argument(help="A model on the server; by default the one promoted last.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _TAG = re.compile(r"[\w./:-]+", re.ASCII)
 
 
 def add_to(app: typer.Typer) -> None:
+    """Adds this file's commands to the application."""
     for command in (ask, chat, schema, evaluate, promote, rollback):
         app.command()(command)
 
@@ -34,35 +39,38 @@ def ask(
     date: Annotated[str | None, typer.Option(help="The day to ask about, YYYY-MM-DD.")] = None,
     as_json: Json = False,
 ) -> None:
-    """One schema-bound answer, graded where the question is ours."""
-    from tasks.core.chain.run import kospilot_home
+    """One schema-bound answer, graded if the question is ours."""
     from tasks.core.evaluation.graded import make_question, own_question
     from tasks.core.market.artifact import write_days
     from tasks.core.market.demo import ensure_demo_market
+    from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    if tag and text is None and not _TAG.fullmatch(tag):  # one argument that is no name: a question
-        tag, text = None, tag
+    if tag and text is None and not _TAG.fullmatch(tag):  # the only argument is a question
+        text = tag
+        tag = None
     tag = tag or _last_promoted(home)
     if text:
-        question = own_question(kind, text)
-    else:
-        if market is None:
-            ensure_demo_market(home / "market" / "demo")
-        with tempfile.TemporaryDirectory() as scratch:
-            write_days(market or home / "market" / "demo", Path(scratch))
-            question = make_question(kind, Path(scratch), date)
+        ask_and_show(home, tag, own_question(kind, text), as_json)
+        return
+    if market is None:
+        market = home / "market" / "demo"
+        ensure_demo_market(market)
+    with tempfile.TemporaryDirectory() as scratch:
+        write_days(market, Path(scratch))
+        question = make_question(kind, Path(scratch), date)
     ask_and_show(home, tag, question, as_json)
 
 
-def ask_and_show(home: Path, tag: str, question, as_json: bool = False) -> None:
-    """Asks the model and prints question, answer and grade."""
+def ask_and_show(home: Path, tag: str, question: "Question", as_json: bool = False) -> None:
+    """Asks the model, and prints question, answer and grade."""
+    from tasks.core.evaluation.answer import Endpoint
     from tasks.core.evaluation.graded import graded_answer, show
     from tasks.core.serving.servers import open_server
 
     with open_server(home) as server:
-        _check_tag(server, tag)
-        answer = graded_answer(server.openai_url, tag, question)
+        _digest(server, tag)  # a wrong name is refused with those there are
+        answer = graded_answer(Endpoint.of(server, tag), question)
     if as_json:
         print_json(answer)
     else:
@@ -71,24 +79,30 @@ def ask_and_show(home: Path, tag: str, question, as_json: bool = False) -> None:
 
 def chat(tag: Tag = None) -> None:
     """Talk with the model; an empty line or Ctrl-D ends it."""
-    from tasks.core.chain.run import kospilot_home
-    from tasks.core.evaluation.answer import Options
+    from tasks.core.evaluation.answer import Endpoint, Options
     from tasks.core.evaluation.answer import ask as ask_model
     from tasks.core.serving.servers import open_server
+    from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    tag, own = tag or _last_promoted(home), Options(temperature=None, seed=None)
-    messages: list[dict] = []
+    tag = tag or _last_promoted(home)
+    own = Options(temperature=None, seed=None)  # the model's own
+    messages: list[dict[str, str]] = []
     with open_server(home) as server:
         say(f"{tag} on {server.name}. An empty line ends it.")
-        while text := _read_line():
+        endpoint = Endpoint.of(server, tag)
+        while True:
+            text = _read_line()
+            if not text:
+                break
             messages.append({"role": "user", "content": text})
-            reply = ask_model(server.openai_url, tag, messages, options=own)
+            reply = ask_model(endpoint, messages, options=own)
             messages.append({"role": "assistant", "content": reply.text})
             stdout.print(reply.text, markup=False)
             if reply.finish_reason == "length":
                 say(
-                    f"(cut after {reply.completion_tokens} tokens, the model's num_predict; say `go on`)"
+                    f"(cut after {reply.completion_tokens} tokens, the model's num_predict;"
+                    " say `go on`)"
                 )
 
 
@@ -111,24 +125,27 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """The frozen questions to models side by side."""
-    from tasks.core.chain.run import kospilot_home
-    from tasks.core.evaluation.answer import ask_all
+    from tasks.core.evaluation.answer import Endpoint, ask_all
     from tasks.core.evaluation.questions import read_questions
     from tasks.core.evaluation.report import write_report
     from tasks.core.evaluation.score import score
     from tasks.core.serving.servers import open_server
+    from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
     asked = read_questions(questions or _newest_questions(home))
     out.mkdir(parents=True, exist_ok=True)
     scores = {}
     with open_server(home) as server, stderr.status("") as status:
+
+        def report(share: float, text: str) -> None:
+            status.update(text)
+
         for model in models:
-            replies = out / f"replies-{model.replace(':', '-').replace('/', '-')}.jsonl"
-            answers = ask_all(
-                server.openai_url, model, asked, replies, lambda part, text: status.update(text)
-            )
-            scores[model] = score(asked, answers)
+            file_name = model.replace(":", "-").replace("/", "-")
+            kept = out / f"replies-{file_name}.jsonl"
+            replies = ask_all(Endpoint.of(server, model), asked, kept, report)
+            scores[model] = score(asked, replies)
     write_report(scores, out, toy=False)
     if as_json:
         print_json(scores)
@@ -140,39 +157,46 @@ def evaluate(
 def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered model.")]) -> None:
     """Makes a registered model its name's `latest`; the one before stays as `previous`."""
     from tasks.core.chain.housekeeping import mark_promotions
-    from tasks.core.chain.run import kospilot_home
     from tasks.core.chain.store import Store
     from tasks.core.serving.registration import promote as move_tag
     from tasks.core.serving.servers import open_server
+    from tasks.core.settings.home import kospilot_home
 
-    home, name = kospilot_home(), tag.partition(":")[0]
+    home = kospilot_home()
+    name = tag.partition(":")[0]
     with open_server(home) as server:
-        _check_tag(server, tag)
+        digest = _digest(server, tag)
         move_tag(server, tag, name)
-        mark_promotions(Store(home / "artifacts"), name, server.digest(tag), rolled=False)
+    mark_promotions(Store(home / "artifacts"), name, digest, rolled=False)
     say(f"{name}:latest is {tag} now; `kospilot rollback {name}` undoes it.")
 
 
 def rollback(name: Annotated[str, typer.Argument(help="The model's name, without a tag.")]) -> None:
     """Gives the name back to the model that held it before."""
     from tasks.core.chain.housekeeping import mark_promotions
-    from tasks.core.chain.run import kospilot_home
     from tasks.core.chain.store import Store
     from tasks.core.serving.registration import rollback as move_back
     from tasks.core.serving.servers import open_server
+    from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
     with open_server(home) as server:
         taken_back = server.digest(f"{name}:latest")
         move_back(server, name)
-    mark_promotions(Store(home / "artifacts"), name, taken_back, rolled=True)
+    if taken_back:
+        mark_promotions(Store(home / "artifacts"), name, taken_back, rolled=True)
     say(f"{name}:latest is the previous model again.")
 
 
-def _check_tag(server, tag: str) -> None:
-    if server.digest(tag) is None:
+def _digest(server: "Server", tag: str) -> str:
+    """The digest of a model on the server. Raises RequestError, with those there are, if none has
+    this tag.
+    """
+    digest = server.digest(tag)
+    if digest is None:
         there = ", ".join(server.tags()) or "none; run `kospilot demo` first"
         raise RequestError(f"There is no model {tag!r} on {server.name}. There are: {there}.")
+    return digest
 
 
 def _last_promoted(home: Path) -> str:

@@ -1,39 +1,42 @@
-"""kospilot demo, run, plan, status, settings: the chain."""
+"""kospilot demo, run, plan, status, settings: the chain from the command line."""
 
 import os
-from typing import Annotated
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
+from flows.commands.options import Json, Overrides, Profile
 from flows.commands.train import plan_card
 from flows.console import duration, follow_run, print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError
 
-Profile = Annotated[
-    str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")
-]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")
-]
+if TYPE_CHECKING:
+    from tasks.core.chain.plan import Planned
+    from tasks.core.chain.run import Run
+    from tasks.core.settings.profiles import Resolved
+
 Force = Annotated[
-    list[str] | None, typer.Option(help="A step to make again even if nothing changed; repeatable.")
+    list[str] | None,
+    typer.Option(help="A step to make again even if nothing changed; repeatable."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def add_to(app: typer.Typer) -> None:
+    """Adds this file's commands to the application."""
     for command in (demo, run, plan, status, settings):
         app.command()(command)
 
 
 def demo(overrides: Overrides = None) -> None:
-    """The whole chain, small and real, on this machine's CPU; then one question to the model it
-    made.
-    """
-    from tasks.core.chain.run import prepare
+    """The whole chain, small and real, on this machine's CPU; then one question to the model."""
+    from tasks.core.preflight.prepare import prepare
 
-    execute("demo", overrides or [])
-    ask_released(prepare("demo", overrides or []))
+    prepared = prepare("demo", overrides or [])
+    _execute(prepared, list(prepared.steps))
+    _ask_released(prepared)
 
 
 def run(
@@ -47,7 +50,16 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long work.")] = False,
 ) -> None:
     """The chain as a Prefect flow: what is there and intact is skipped."""
-    execute(profile, overrides or [], force or [], only, until, yes)
+    from tasks.core.preflight.prepare import check_steps, prepare
+
+    prepared = prepare(profile, overrides or [], force or [])
+    check_steps(prepared.steps, [name for name in (only, until) if name])
+    names = list(prepared.steps)
+    if only:
+        names = [only]
+    elif until:
+        names = names[: names.index(until) + 1]
+    _execute(prepared, names, confirm=not yes and profile != "demo")
 
 
 def plan(
@@ -63,21 +75,18 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """What would run, and why."""
+    if card and force:
+        raise RequestError("--card plans each stage as if it ran: leave --force out.")
     if card:
-        if force:
-            raise RequestError("--card plans each stage as if it ran: leave --force out.")
         plan_card(profile, overrides or [], card, as_json)
         return
-    from tasks.core.chain.run import prepare
-    from tasks.core.chain.steps import chain
+    from tasks.core.preflight.prepare import prepare
 
     prepared = prepare(profile, overrides or [], force or [])
-    lines = prepared.plan(chain(prepared.settings))
+    lines = prepared.plan(prepared.steps)
     if as_json:
-        steps = [
-            {"step": line.step, "action": line.action, "reason": line.reason, "key": line.key}
-            for line in lines
-        ]
+        fields = ("step", "action", "reason", "key")
+        steps = [{name: getattr(line, name) for name in fields} for line in lines]
         print_json({"profile": profile, "steps": steps})
     else:
         _show_plan(lines, stdout)
@@ -85,24 +94,21 @@ def plan(
 
 def status(as_json: Json = False) -> None:
     """The latest run: step, progress, loss, tokens/s, time left, memory."""
-    from tasks.core.chain.run import kospilot_home
     from tasks.core.chain.status import read_status
+    from tasks.core.settings.home import kospilot_home
 
-    found = read_status(kospilot_home())
+    latest = read_status(kospilot_home())
     if as_json:
-        print_json(found or {})
-    elif found is None:
+        print_json(latest or {})
+        return
+    if latest is None:
         say("Nothing has run yet. Start with `kospilot demo`.")
-    else:
-        state = (
-            "running"
-            if found["alive"]
-            else ("interrupted" if found["state"] == "running" else found["state"])
-        )
-        stdout.print(
-            f"{found['step']}: {state}, {100 * found['fraction']:.0f} %, {found['text']}",
-            markup=False,
-        )
+        return
+    state = latest["state"]
+    if state == "running" and not latest["alive"]:
+        state = "interrupted"
+    percent = 100 * latest["fraction"]
+    stdout.print(f"{latest['step']}: {state}, {percent:.0f} %, {latest['text']}", markup=False)
 
 
 def settings(profile: Profile, overrides: Overrides = None, as_json: Json = False) -> None:
@@ -110,135 +116,131 @@ def settings(profile: Profile, overrides: Overrides = None, as_json: Json = Fals
     from tasks.core.settings.profiles import load, meanings
 
     resolved = load(profile, overrides or [])
-    values = resolved.settings.model_dump(mode="json")
-    rows = []
-    for name, meaning in meanings().items():
-        section, field = name.split(".")
-        rows.append((name, values[section][field], resolved.origins[name], meaning))
+    values = _values(resolved)
     if as_json:
-        print_json(
-            {
-                name: {"value": value, "origin": origin, "meaning": text}
-                for name, value, origin, text in rows
-            }
-        )
-    else:
-        table("", ("setting", "value", "from", "meaning"), rows)
+        document = {}
+        for name, meaning in meanings().items():
+            origin = resolved.origins[name]
+            document[name] = {"value": values[name], "origin": origin, "meaning": meaning}
+        print_json(document)
+        return
+    rows = [(name, values[name], resolved.origins[name], text) for name, text in meanings().items()]
+    table("", ("setting", "value", "from", "meaning"), rows)
 
 
-def execute(
-    profile: str,
-    overrides: list[str],
-    force: list[str] = (),
-    only: str | None = None,
-    until: str | None = None,
-    yes: bool = True,
-) -> None:
-    """Plans, and if anything is to do carries it out as a Prefect flow in this process."""
+def _values(resolved: "Resolved") -> dict[str, object]:
+    """Every resolved value, by `section.name`."""
+    values = {}
+    for section, fields in resolved.settings.model_dump(mode="json").items():
+        for name, value in fields.items():
+            values[f"{section}.{name}"] = value
+    return values
+
+
+def _execute(prepared: "Run", names: list[str], confirm: bool = False) -> None:
+    """Shows the plan of these steps, and if anything is to do carries out that very plan."""
     from tasks.core.chain.produce import find_inputs
-    from tasks.core.chain.run import check_steps, prepare
-    from tasks.core.chain.steps import chain
 
-    prepared = prepare(profile, overrides, force)
-    names = list(chain(prepared.settings))
-    check_steps(prepared.settings, [name for name in (only, until) if name])
-    steps = [only] if only else names[: names.index(until) + 1] if until else names
-    find_inputs(prepared, steps)
+    find_inputs(prepared, names)
     _show_origins(prepared.resolved)
-    lines = prepared.plan(steps)
-    _show_plan([line for line in lines if line.step in steps], stderr)
-    if all(line.action == "skip" for line in lines):
+    lines = prepared.plan(names)
+    _show_plan([line for line in lines if line.step in names], stderr)
+    to_run = [line.step for line in lines if line.action != "skip"]
+    if not to_run:
         say("Nothing to do: every step is there and intact.")
         return
-    _check_start(prepared, [line.step for line in lines if line.action != "skip"])
-    if not yes and profile != "demo" and stderr.is_terminal:
+    _check_start(prepared, to_run)
+    if confirm and stderr.is_terminal:
         typer.confirm("This can take long. Go on?", abort=True, err=True)
-    _carry_out(prepared, steps if (only or until) else None)
+    _carry_out(prepared, names)
 
 
-def _check_start(prepared, steps: list[str]) -> None:
-    """What would stop the run hours later stops it now: a full disk, a model server that does not
-    answer.
-    """
+def _check_start(prepared: "Run", names: Sequence[str]) -> None:
+    """Stops now what would stop the run hours later: a full disk, a server that does not answer."""
     from tasks.core.preflight.disk import base_bytes, check_space, needed_gib
     from tasks.core.serving.servers import check_reachable
 
+    steps = [prepared.steps[name] for name in names]
     check_space(prepared.home, needed_gib(base_bytes(prepared.settings, prepared.home), steps))
-    if set(steps) & {"register", "evaluate", "promote"}:
+    if {"register", "evaluate", "promote"} & set(names):
         check_reachable()
 
 
-def _carry_out(prepared, steps: list[str] | None) -> None:
-    """Starts or finds the server, then runs the flow. Prefect must see the environment before it is
-    imported.
-    """
-    import time
-
-    from flows.server import deliver_logs, environment, server
+def _carry_out(prepared: "Run", names: list[str]) -> None:
+    """Runs the flow in this process, with the recorded server or a private one."""
     from tasks.core.chain.status import end_failed, write_status
     from tasks.core.serving.servers import where_answered
 
-    started, handler = time.time(), follow_run()
-    resolved = prepared.resolved
-    write_status(prepared.home, "run", 0.0, f"{resolved.profile} is starting")
+    started = time.time()
+    handler = follow_run()
+    profile = prepared.resolved.profile
+    write_status(prepared.home, "run", 0.0, f"{profile} is starting")
     try:
-        with server(prepared.home) as url:
-            os.environ.update(environment(prepared.home, url))
-            os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-            from flows.pipeline import full, part
-
-            arguments = (resolved.profile, list(resolved.overrides), list(prepared.force))
-            try:
-                full(*arguments) if steps is None else part(*arguments, steps)
-            finally:
-                deliver_logs()
+        _run_flow(prepared, names)
     except BaseException:
         end_failed(prepared.home)
         raise
     finally:
         handler.close_status()
     took = duration(time.time() - started)
-    write_status(prepared.home, "run", 1.0, f"{resolved.profile} done in {took}", "done")
+    write_status(prepared.home, "run", 1.0, f"{profile} done in {took}", "done")
     say(f"Done in {took}.")
-    if steps is None or "promote" in steps:
+    if "promote" in names:
         say(where_answered(prepared.home))
 
 
-def ask_released(prepared) -> None:
-    """One question about a held-out day to the promoted model, schema-bound and graded."""
+def _run_flow(prepared: "Run", names: list[str]) -> None:
+    from flows.server import deliver_logs, environment, server
+
+    with server(prepared.home) as url:
+        # Prefect must see its environment before it is imported.
+        os.environ.update(environment(prepared.home, url))
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+        from flows.chain import planned
+        from flows.pipeline import full, part
+
+        resolved = prepared.resolved
+        arguments = (resolved.profile, list(resolved.overrides), list(prepared.force))
+        try:
+            with planned(prepared):
+                if names == list(prepared.steps):
+                    full(*arguments)
+                else:
+                    part(*arguments, names)
+        finally:
+            deliver_logs()
+
+
+def _ask_released(prepared: "Run") -> None:
+    """Asks the promoted model about a held-out day, schema-bound, and shows the graded answer."""
     from flows.commands.models import ask_and_show
     from tasks.core.chain.produce import find
-    from tasks.core.chain.steps import release_tag
     from tasks.core.evaluation.graded import make_question
 
-    ref = find(prepared, "market")
-    holdout = prepared.store.path("market", ref.key) / "holdout"
-    question = make_question(
-        "regime_classification", holdout, language="en"
-    )  # half the tokens of Korean here
-    ask_and_show(prepared.home, f"{release_tag(prepared.settings)}:latest", question)
+    market = find(prepared, "market")
+    holdout = prepared.store.path("market", market.key) / "holdout"
+    # An English answer has half the tokens of a Korean one.
+    question = make_question("regime_classification", holdout, language="en")
+    ask_and_show(prepared.home, f"{prepared.settings.release_tag}:latest", question)
     if prepared.settings.model.base == "demo":
         say(
-            "The demo's model is a toy of 135 million parameters: this proves the chain, not the skill."
+            "The demo's model is a toy of 135 million parameters: this proves the chain, not the"
+            " skill."
         )
 
 
-def _show_origins(resolved) -> None:
+def _show_origins(resolved: "Resolved") -> None:
+    values = _values(resolved)
     changed = {name: origin for name, origin in resolved.origins.items() if origin != "default"}
-    values = resolved.settings.model_dump(mode="json")
     for name, origin in changed.items():
-        section, field = name.split(".")
         if origin == "override":
-            say(f"{name} = {values[section][field]}  (override)")
+            say(f"{name} = {values[name]}  (override)")
     say(
-        f"Profile {resolved.profile}: {len(changed)} values differ from the defaults (`kospilot settings` shows them)."
+        f"Profile {resolved.profile}: {len(changed)} values differ from the defaults"
+        " (`kospilot settings` shows them)."
     )
 
 
-def _show_plan(lines, console) -> None:
-    table(
-        "",
-        ("step", "action", "why"),
-        [(line.step, line.action, line.reason) for line in lines],
-        console,
-    )
+def _show_plan(lines: "Sequence[Planned]", console: Console) -> None:
+    rows = [(line.step, line.action, line.reason) for line in lines]
+    table("", ("step", "action", "why"), rows, console)

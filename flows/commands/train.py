@@ -1,21 +1,21 @@
 """kospilot plan --card, train probe, train sweep: training as it would be, before it is."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.options import Json, Overrides
 from flows.console import duration, print_json, say, stderr, stdout, table
 
+if TYPE_CHECKING:
+    from tasks.core.training.hardware.datasheets import Card
+
 Profile = Annotated[str, typer.Argument(help="The profile whose stage is tried out.")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")
-]
-StageName = Annotated[
+Stage = Annotated[
     str | None,
     typer.Option("--stage", help="stage1, stage2 or stage3; the first one if not given."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 app = typer.Typer(
     name="train",
@@ -26,85 +26,97 @@ app = typer.Typer(
 _PLANNED = ("stage", "rows", "steps", "tokens", "checkpointed", "base", "GiB", "s/step", "time")
 _MEASURED = ("rank", "parameters", "micro-batch", "tokens/s", "s/step", "GiB", "loss", "eval loss")
 
+Figures = dict[str, Any]
+"""What a forecast or a trial says of one stage."""
 
-def plan_card(profile: str, overrides: list[str], text: str, as_json: bool) -> None:
-    """Every stage's plan for a card that need not be here; `tokens` are a micro-batch's,
-    `checkpointed` its layers.
+
+def plan_card(profile: str, overrides: list[str], card_name: str, as_json: bool) -> None:
+    """Shows every stage's plan for a card that need not be here.
+
+    In the table, `tokens` are a micro-batch's, and `checkpointed` counts its layers.
     """
     import logging
 
-    from tasks.core.chain.run import kospilot_home
-    from tasks.core.preflight.rehearsal import built, expected, shape, stages_of
-    from tasks.core.settings.profiles import load
     from tasks.core.training.hardware.datasheets import card_of
 
-    card, settings, home = card_of(text), load(profile, overrides).settings, kospilot_home()
-    logging.getLogger("bitsandbytes").setLevel(
-        logging.ERROR
-    )  # that it lacks a CPU kernel is no matter here
+    card = card_of(card_name)
+    # That bitsandbytes lacks a CPU kernel is no matter here.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     with stderr.status("looking at the base and the rows"):
-        from tasks.core.training.planning.forecast import forecast
-        from tasks.core.training.spec import training_spec
-
-        folders = built(profile, overrides)
-        config = shape(settings, home, folders)
-        told = [
-            forecast(
-                training_spec(settings, stage, _for(folders), home),
-                config,
-                expected(settings, stage),
-                card,
-            )
-            for stage in stages_of(settings)
-        ]
+        stages = _forecasts(profile, overrides, card)
     if as_json:
-        print_json({"card": card.name, "gib": card.gib, "stages": told})
+        print_json({"card": card.name, "gib": card.gib, "stages": stages})
         return
-    table("", _PLANNED, [_planned(line) for line in told])
-    _print_problems((line["stage"], line) for line in told)
-    _say_of_what(card, told)
+    table("", _PLANNED, [_planned_cells(figures) for figures in stages])
+    _print_problems((figures["stage"], figures) for figures in stages)
+    _say_of_what(card, stages)
 
 
-def _print_problems(lines: Iterable[tuple[str, dict]]) -> None:
-    for whose, told in lines:
-        if "problem" in told:
-            stdout.print(f"{whose}: {told['problem']}", markup=False)
+def _forecasts(profile: str, overrides: list[str], card: "Card") -> list[Figures]:
+    """The forecast of each stage, with the rows' own lengths as far as the rows are there."""
+    from tasks.core.preflight.rehearsal import built, expected, shape, stages_of
+    from tasks.core.settings.home import kospilot_home
+    from tasks.core.settings.profiles import load
+    from tasks.core.training.planning.forecast import forecast
+    from tasks.core.training.spec import training_spec
+
+    settings = load(profile, overrides).settings
+    home = kospilot_home()
+    folders = built(profile, overrides)
+    config = shape(settings, home, folders)
+    # Rows are tokenized with the base's tokenizer: without it their lengths are assumed.
+    tokenizable = folders if "download" in folders else {}
+    forecasts = []
+    for stage in stages_of(settings):
+        spec = training_spec(settings, stage, tokenizable, home)
+        forecasts.append(forecast(spec, config, expected(settings, stage), card))
+    return forecasts
 
 
-def _for(folders: dict) -> dict:
-    """Rows are tokenized with the base's tokenizer: without it their lengths are assumed."""
-    return folders if "download" in folders else {}
+def _print_problems(stages: Iterable[tuple[str, Figures]]) -> None:
+    for name, figures in stages:
+        if "problem" in figures:
+            stdout.print(f"{name}: {figures['problem']}", markup=False)
 
 
-def _planned(told: dict) -> tuple:
-    counted = (told["stage"], f"{told['rows']:,}", f"{told['steps']:,}")
-    if "problem" in told:
-        return (*counted, *"-" * 6)
+def _planned_cells(figures: Figures) -> tuple[str, ...]:
+    counts = (figures["stage"], f"{figures['rows']:,}", f"{figures['steps']:,}")
+    if "problem" in figures:
+        return (*counts, *"-" * 6)
     return (
-        *counted,
-        f"{told['micro_batch_tokens']:,}",
-        f"{told['checkpointed']}/{told['layers']}",
-        told["base_weights"],
-        f"{told['peak_gib']:.1f}",
-        "-" if told["step_s"] is None else f"{told['step_s']:.2f}",
-        "-" if told["total_s"] is None else duration(told["total_s"]),
+        *counts,
+        f"{figures['micro_batch_tokens']:,}",
+        f"{figures['checkpointed']}/{figures['layers']}",
+        figures["base_weights"],
+        f"{figures['peak_gib']:.1f}",
+        _number(figures["step_s"], ".2f"),
+        "-" if figures["total_s"] is None else duration(figures["total_s"]),
     )
 
 
-def _say_of_what(card, told: list[dict]) -> None:
+def _number(value: float | None, form: str) -> str:
+    """A number as text, or a dash if nobody knows it."""
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _say_of_what(card: "Card", stages: list[Figures]) -> None:
+    """Says which data sheet the times come from, and which rows were only assumed."""
     if card.tflops:
         say(
-            f"Timed as {card.name}, {card.gib:g} GiB: {card.tflops:g} TFLOP/s (bf16) and {card.gb_per_s:g} GB/s by its"
-            " data sheet, of which a layer reaches as much as on an H200."
+            f"Timed as {card.name}, {card.gib:g} GiB: {card.tflops:g} TFLOP/s (bf16) and"
+            f" {card.gb_per_s:g} GB/s by its data sheet, of which a layer reaches as much as on an"
+            " H200."
         )
     else:
         say(
-            f"Nobody can say how fast a card of {card.gib:g} GiB is: the memory is planned, no time."
+            f"Nobody can say how fast a card of {card.gib:g} GiB is: the memory is planned, no"
+            " time."
         )
-    assumed = [line["stage"] for line in told if line["lengths"] == "assumed"]
+    assumed = [figures["stage"] for figures in stages if figures["lengths"] == "assumed"]
     if assumed:
         say(
-            f"{', '.join(assumed)}: not there yet, so rows of 700 tokens on average are assumed, pairs of 1,050."
+            f"{', '.join(assumed)}: not there yet, so rows of 700 tokens on average are assumed,"
+            " pairs of 1,050."
         )
 
 
@@ -112,20 +124,16 @@ def _say_of_what(card, told: list[dict]) -> None:
 def probe(
     profile: Profile = "demo",
     overrides: Overrides = None,
-    stage: StageName = None,
+    stage: Stage = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each trial.")] = 6,
     as_json: Json = False,
 ) -> None:
-    """Micro-batches of the planned size, half and twice of it: speed and memory beside what the
-    planner expects.
+    """Micro-batches of the planned size, half and twice of it: speed and memory.
+
+    What the planner expects stands beside what was measured.
     """
-    _try_out(
-        profile,
-        overrides or [],
-        stage,
-        [{"steps": steps, "scale": scale} for scale in (1, 0.5, 2)],
-        as_json,
-    )
+    trials = [{"steps": steps, "scale": scale} for scale in (1, 0.5, 2)]
+    _try_out(profile, overrides or [], stage, trials, as_json)
 
 
 @app.command()
@@ -133,64 +141,64 @@ def sweep(
     profile: Profile = "demo",
     overrides: Overrides = None,
     ranks: Annotated[str, typer.Option(help="LoRA ranks, e.g. 8,16,32.")] = "8,16,32",
-    stage: StageName = None,
+    stage: Stage = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each trial.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """The same rows with adapters of several ranks: loss, size, speed and memory. Nothing is kept."""
+    """The same rows with adapters of several ranks: loss, size, speed, memory. Keeps nothing."""
     from tasks.core.errors import RequestError
 
     parts = [part.strip() for part in ranks.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
         raise RequestError(f"--ranks {ranks} is no list of ranks: --ranks 8,16,32.")
-    _try_out(
-        profile,
-        overrides or [],
-        stage,
-        [{"steps": steps, "rank": int(part)} for part in parts],
-        as_json,
-    )
+    trials = [{"steps": steps, "rank": int(part)} for part in parts]
+    _try_out(profile, overrides or [], stage, trials, as_json)
 
 
 def _try_out(
-    profile: str, overrides: list[str], stage: str | None, trials: list[dict], as_json: bool
+    profile: str,
+    overrides: list[str],
+    stage: str | None,
+    trials: list[dict[str, Any]],
+    as_json: bool,
 ) -> None:
-    from tasks.core.chain.run import prepare
+    from tasks.core.preflight.prepare import prepare
     from tasks.core.preflight.rehearsal import try_out
 
-    results: list[dict] = []
+    results: list[Figures] = []
     with stderr.status(f"trial 1 of {len(trials)}") as status:
 
-        def hear(told: dict) -> None:
-            results.append(told)
+        def take(figures: Figures) -> None:
+            results.append(figures)
             status.update(f"trial {min(len(results) + 1, len(trials))} of {len(trials)}")
 
-        try_out(prepare(profile, overrides), stage, trials, hear)
+        try_out(prepare(profile, overrides), stage, trials, take)
     if as_json:
         print_json(results)
-    else:
-        table("", _MEASURED, [_measured(told) for told in results])
-        _print_problems((f"trial {number}", told) for number, told in enumerate(results, 1))
-        if any("expected_step_s" in told for told in results):
-            say("In brackets: what the planner expected.")
+        return
+    table("", _MEASURED, [_measured_cells(figures) for figures in results])
+    _print_problems((f"trial {number}", figures) for number, figures in enumerate(results, 1))
+    if any("expected_step_s" in figures for figures in results):
+        say("In brackets: what the planner expected.")
 
 
-def _measured(told: dict) -> tuple:
-    if "problem" in told:
-        return (told["rank"], *"-" * 7)
+def _measured_cells(figures: Figures) -> tuple[Any, ...]:
+    if "problem" in figures:
+        return (figures["rank"], *"-" * 7)
     return (
-        told["rank"],
-        f"{told['parameters'] / 1e6:.2f} M",
-        told["micro_batch"],
-        f"{told['tokens_per_s']:,.0f}",
-        *(_beside(told, name) for name in ("step_s", "peak_gib")),
-        f"{told['loss']:.4f}",
-        "-" if told["eval_loss"] is None else f"{told['eval_loss']:.4f}",
+        figures["rank"],
+        f"{figures['parameters'] / 1e6:.2f} M",
+        figures["micro_batch"],
+        f"{figures['tokens_per_s']:,.0f}",
+        _beside_expected(figures, "step_s"),
+        _beside_expected(figures, "peak_gib"),
+        f"{figures['loss']:.4f}",
+        _number(figures["eval_loss"], ".4f"),
     )
 
 
-def _beside(told: dict, name: str) -> str:
-    """What was seen, if it was measured, and what the planner expected."""
-    seen = "-" if told[name] is None else f"{told[name]:.2f}"
-    expected = told.get(f"expected_{name}")
-    return seen if expected is None else f"{seen} ({expected:.2f})"
+def _beside_expected(figures: Figures, name: str) -> str:
+    """What was measured, if it was, and in brackets what the planner expected, if it did."""
+    measured = _number(figures[name], ".2f")
+    expected = figures.get(f"expected_{name}")
+    return measured if expected is None else f"{measured} ({expected:.2f})"

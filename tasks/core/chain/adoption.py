@@ -1,169 +1,188 @@
-"""Adapters that were trained on another machine: proven to be what a stage would make here, and
-taken into the store.
+"""Adapters trained on another machine: proven to be what a stage would make here, and taken in.
 
-Reads the folder that `python -m tasks.core.training` wrote: training_config.json says what it was
-trained on, checks.json whether all of it was right. Writes the stage's artifact.
+Reads the folder that `python -m tasks.core.training` wrote: training_config.json says what the
+adapter was trained on, checks.json whether all of it was right. Writes the stage's artifact.
 """
 
-import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from tasks.core.chain.job import Job
 from tasks.core.chain.plan import recipe_of
-from tasks.core.chain.produce import Job, find_inputs, produce
+from tasks.core.chain.produce import find_inputs, produce
 from tasks.core.chain.run import Run
-from tasks.core.chain.steps import STAGES, chain
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
+from tasks.core.files.json_files import read_json
 from tasks.core.records.artifacts import Ref
-from tasks.core.settings.tree import Settings
+from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.training.spec import UNFINISHED
 
-_WHERE = "elsewhere, and imported"
+_CONFIG = "training_config.json"
+_CONFIG_KEYS = {
+    "stage", "version", "base_files", "start_files", "rows_sha256", "adapter_files", "training",
+    "schedule",
+}  # fmt: skip
 
 
-def adopt(run: Run, stage: str | None, folder: Path) -> tuple[Ref, bool]:
-    """The stage's artifact, made of the folder's files, and whether it is new: an intact one stays.
+@dataclass(frozen=True)
+class Adoption:
+    """A stage's artifact, and whether it is new in the store."""
+
+    ref: Ref
+    new: bool
+
+
+def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
+    """Takes the folder's files in as the stage's artifact; one that is there and intact stays.
 
     stage: None for the one that the folder names. Raises RequestError, with every difference,
     unless the folder is what this run's plan asks for.
     """
-    told = _read_config(folder)
-    stage = stage or told["stage"]
-    if stage not in STAGES or stage not in chain(run.settings):
-        ran = ", ".join(name for name in STAGES if name in chain(run.settings))
-        raise RequestError(f"{stage} is no training stage of these settings. Stages: {ran}.")
+    config = _read_config(folder)
+    stage = stage or config["stage"]
+    if stage not in STAGES or stage not in run.steps:
+        stages = ", ".join(run.settings.trained_stages)
+        raise RequestError(f"{stage} is no training stage of these settings. Stages: {stages}.")
     reads = find_inputs(run, [stage])
-    recipe = recipe_of(chain(run.settings)[stage], run.world(), reads)
-    differences = [
-        *_broken(folder, told),
-        *_other_settings(told, recipe.settings, run.settings, stage),
-        *_other_inputs(told, run.store, reads),
-    ]
-    if told["stage"] != stage:
-        differences.insert(0, f"it is {told['stage']}, not {stage}")
-    if told["version"] != recipe.version:
+    recipe = recipe_of(run.steps[stage], run.world(), reads)
+    differences = []
+    if config["stage"] != stage:
+        differences.append(f"it is {config['stage']}, not {stage}")
+    differences += _damages(folder, config)
+    differences += _other_settings(config, recipe.settings, run.settings, stage)
+    differences += _other_inputs(config, run.store, reads)
+    if config["version"] != recipe.version:
         differences.append(
-            f"it was trained by version {told['version']} of the stages, and this is {recipe.version}"
+            f"it was trained by version {config['version']} of the stages, and this is"
+            f" {recipe.version}"
         )
     if differences:
-        listed = "".join(f"\n  - {line}" for line in differences)
-        raise RequestError(
-            f"{folder} is not what {run.resolved.profile} asks for as {stage}:{listed}"
-        )
+        listed = "".join(f"\n  - {difference}" for difference in differences)
+        profile = run.resolved.profile
+        raise RequestError(f"{folder} is not what {profile} asks for as {stage}:{listed}")
     new = run.store.problem(stage, recipe.key) is not None
 
     def take(job: Job) -> dict[str, Any]:
         shutil.rmtree(job.out)  # what an interrupted training left there
         shutil.copytree(folder, job.out, ignore=shutil.ignore_patterns(*UNFINISHED, ".*"))
-        return figures(job.out) | {"trained": _WHERE}
+        return figures(job.out) | {"trained": "elsewhere, and imported"}
 
-    return produce(run, stage, reads, take, lambda share, text: None), new
+    return Adoption(produce(run, stage, reads, _silent, take), new)
 
 
 def figures(folder: Path) -> dict[str, Any]:
     """An adapter's metrics and the figures of its checks, for the manifest."""
-    metrics, checks = (
-        json.loads((folder / name).read_text("utf-8")) for name in ("metrics.json", "checks.json")
-    )
+    metrics: dict[str, Any] = read_json(folder / "metrics.json")
+    checks = read_json(folder / "checks.json")
     return metrics | {"checks": {name: check["value"] for name, check in checks.items()}}
+
+
+def _silent(share: float, text: str) -> None:
+    """Copying takes a moment and needs no progress."""
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        told = json.loads((folder / "training_config.json").read_text(encoding="utf-8"))
-        needed = {
-            "stage",
-            "version",
-            "base_files",
-            "start_files",
-            "rows_sha256",
-            "adapter_files",
-            "training",
-            "schedule",
-        }
-        if missing := needed - told.keys():
+        config: dict[str, Any] = read_json(folder / _CONFIG)
+        missing = _CONFIG_KEYS - config.keys()
+        if missing:
             raise ValueError(f"it does not say {', '.join(sorted(missing))}")
     except (OSError, ValueError, AttributeError) as error:
         raise RequestError(
-            f"{folder} has no usable training_config.json: {error}. Name the folder that"
+            f"{folder} has no usable {_CONFIG}: {error}. Name the folder that"
             " `python -m tasks.core.training` wrote, with everything in it."
         ) from error
-    return told
+    return config
 
 
-def _broken(folder: Path, told: dict[str, Any]) -> list[str]:
+def _damages(folder: Path, config: dict[str, Any]) -> list[str]:
     """Files that were changed or lost on the way, and checks that did not hold."""
-    lost = [name for name in ("checks.json", "metrics.json") if not (folder / name).is_file()]
-    found = [f"{name} is missing" for name in lost]
-    for name, digest in told["adapter_files"].items():
+    problems = []
+    for name in ("checks.json", "metrics.json"):
+        if not (folder / name).is_file():
+            problems.append(f"{name} is missing")
+    for name, digest in config["adapter_files"].items():
         file = folder / name
         if not file.is_file():
-            found.append(f"{name} is missing")
+            problems.append(f"{name} is missing")
         elif digest_file(file) != digest:
-            found.append(
+            problems.append(
                 f"{name} is not the file that was trained: it was changed or damaged on the way"
             )
-    if "checks.json" not in lost:
-        checks = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
-        found += [
-            f"its check {name} did not hold" for name, check in checks.items() if not check["ok"]
-        ]
-    return found
+    if (folder / "checks.json").is_file():
+        for name, check in read_json(folder / "checks.json").items():
+            if not check["ok"]:
+                problems.append(f"its check {name} did not hold")
+    return problems
 
 
 def _other_settings(
-    told: dict[str, Any], wanted: dict[str, Any], settings: Settings, stage: str
+    config: dict[str, Any], wanted: dict[str, Any], settings: Settings, stage: str
 ) -> list[str]:
-    """Settings that shape the result and were others. One that its training did not know had its
-    default value.
+    """Settings that shape the result and were others in the training.
+
+    A setting that the training did not know had its default value. One that asks for nothing (no
+    patience, no ranks of single modules) is left out on its side.
     """
     trained = {}
-    for section, values in (("training", told["training"]), (stage, told["schedule"])):
+    for section, values in (("training", config["training"]), (stage, config["schedule"])):
         try:
             was = type(getattr(settings, section))(**values).result_settings()
         except ValidationError as error:
             return [f"its settings of {section} are none that this version knows: {error}"]
-        trained |= {f"{section}.{name}": value for name, value in was.items()}
-    # one that asks for nothing (no patience, no ranks of single modules) is left out on its side
-    names = [*wanted, *(name for name in trained if name not in wanted)]
-    return [
-        f"{name} was {trained.get(name, 'not set')}, and is {wanted.get(name, 'not set')} here"
-        for name in names
-        if trained.get(name) != wanted.get(name)
-    ]
+        for name, value in was.items():
+            trained[f"{section}.{name}"] = value
+    differences = []
+    for name in dict.fromkeys([*wanted, *trained]):
+        if trained.get(name) != wanted.get(name):
+            was = trained.get(name, "not set")
+            differences.append(f"{name} was {was}, and is {wanted.get(name, 'not set')} here")
+    return differences
 
 
-def _other_inputs(told: dict[str, Any], store: Store, reads: dict[str, Ref]) -> list[str]:
-    """What it read and is not what the plan's artifacts hold."""
-    trained: dict[str, dict[str, str]] = {
-        "download": {f"base/{name}": sha for name, sha in told["base_files"].items()}
-    }
-    start = next((stage for stage in reversed(STAGES) if stage in reads), None)
-    found = []
-    if start:
-        trained[start] = told["start_files"] or {}
-    elif told["start_files"]:
-        found.append("it started from an earlier stage's adapter, and here it starts from the base")
+def _other_inputs(config: dict[str, Any], store: Store, reads: Mapping[str, Ref]) -> list[str]:
+    """Files that the training read and that are not those of the plan's artifacts."""
+    differences = []
+    if config["start_files"] and not set(STAGES) & reads.keys():
+        differences.append(
+            "it started from an earlier stage's adapter, and here it starts from the base"
+        )
     for step, ref in reads.items():
-        manifest = store.manifest(ref.step, ref.key)
-        here = {path: sha for path, (_, sha) in manifest.files.items() if path in manifest.content}
-        if step == "download":
-            here = {path: sha for path, sha in here.items() if path.startswith("base/")}
-        elif step not in trained:  # its rows, in one file
-            (name,) = here
-            trained[step] = {name: told["rows_sha256"]}
-        names = sorted(here.keys() | trained[step].keys())
-        found += [_other(step, name, trained[step].get(name), here.get(name)) for name in names]
-    return [line for line in found if line]
+        here = _content(store, ref)
+        trained = _trained_on(config, step, list(here))
+        for name in sorted(here.keys() | trained.keys()):
+            if trained.get(name) != here.get(name):
+                was = _short(trained.get(name))
+                now = _short(here.get(name))
+                differences.append(f"{name} of {step} was {was}, and is {now} here (sha256)")
+    return differences
 
 
-def _other(step: str, name: str, was: str | None, here: str | None) -> str | None:
-    if was == here:
-        return None
-    told = {"was": was and was[:12] or "not there", "here": here and here[:12] or "not there"}
-    return f"{name} of {step} was {told['was']}, and is {told['here']} here (sha256)"
+def _content(store: Store, ref: Ref) -> dict[str, str]:
+    """The digests of an artifact's content files; of a download, the base model's only."""
+    manifest = store.known(ref.step, ref.key)
+    digests = {path: manifest.files[path][1] for path in manifest.content}
+    if ref.step == "download":
+        return {path: sha for path, sha in digests.items() if path.startswith("base/")}
+    return digests
+
+
+def _trained_on(config: dict[str, Any], step: str, content: list[str]) -> dict[str, str]:
+    """The digests that the training's record has of what this step made."""
+    if step == "download":
+        return {f"base/{name}": sha for name, sha in config["base_files"].items()}
+    if step in STAGES:
+        return config["start_files"] or {}
+    (rows_file,) = content
+    return {rows_file: config["rows_sha256"]}
+
+
+def _short(digest: str | None) -> str:
+    return digest[:12] if digest else "not there"

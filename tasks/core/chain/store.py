@@ -1,20 +1,18 @@
-"""Content-addressed artifacts: immutable folders artifacts/<step>/<key>/ that appear whole,
-manifest.json last.
+"""Content-addressed artifacts: immutable folders artifacts/<step>/<key>/ that appear whole.
 
-A step works in a staging folder under the lock of its key and publishes by rename. The lock is the
-kernel's: it frees itself when its owner dies. A killed attempt stays in staging for steps that
-resume, and is discarded by the others.
+A step works in a staging folder under the lock of its key and publishes it by rename, with
+manifest.json written last. The lock is the kernel's: it frees itself when its owner dies. A killed
+attempt stays in staging for steps that resume, and is discarded by the others.
 """
 
 import contextlib
 import fnmatch
-import json
 import logging
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import digest_file, digest_value
-from tasks.core.files.json_files import write_json
+from tasks.core.files.digests import DigestMemory, digest_file, digest_value
+from tasks.core.files.json_files import read_json, write_json
 from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger(__name__)
+
+Files = dict[str, tuple[int, str]]
+"""Path in the artifact's folder -> bytes, sha256."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
+        """24 hexadecimal digits."""
         return digest_value(asdict(self))[:24]
 
 
@@ -51,7 +53,7 @@ class Manifest:
     recipe: Recipe
     key: str
     digest: str  # of the content files
-    files: dict[str, tuple[int, str]]  # path -> (bytes, sha256)
+    files: Files
     content: list[str]  # the files that count
     lineage: dict[str, str]  # upstream step -> key
     expendable: bool
@@ -60,66 +62,91 @@ class Manifest:
 
     @property
     def ref(self) -> Ref:
+        """The reference by which other steps and Prefect know the artifact."""
         return Ref(self.recipe.step, self.key, self.digest)
 
 
-def digest_content(files: dict[str, tuple[int, str]], patterns: tuple[str, ...] | list[str]) -> str:
-    """Digest over the sorted (path, sha256) of the files that match; raises WorkError where none
-    does.
+@dataclass(frozen=True)
+class Draft:
+    """What the maker of an artifact says about it; the store adds files and digests."""
+
+    recipe: Recipe
+    content: tuple[str, ...]
+    lineage: dict[str, str]
+    expendable: bool
+    metrics: dict[str, Any]
+    made: dict[str, Any]
+
+
+def digest_content(files: Files, patterns: Sequence[str]) -> str:
+    """The digest over the sorted (path, sha256) of the files that match one of the globs.
+
+    Raises WorkError if none does.
     """
     chosen = [[path, sha] for path, (_, sha) in sorted(files.items()) if _matches(path, patterns)]
     if not chosen:
-        raise WorkError(
-            f"No file matches {', '.join(patterns)}; there are {', '.join(sorted(files)) or 'none at all'}."
-        )
+        there = ", ".join(sorted(files)) or "none at all"
+        raise WorkError(f"No file matches {', '.join(patterns)}; there are {there}.")
     return digest_value(chosen)
 
 
-def _matches(path: str, patterns) -> bool:
+def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
 class Store:
-    """Artifacts under one folder."""
+    """The artifacts under one folder."""
 
     def __init__(self, root: Path):
         self.root = root
 
     def path(self, step: str, key: str) -> Path:
+        """Where an artifact lies, or would lie."""
         return self.root / step / key
 
     def manifest(self, step: str, key: str) -> Manifest | None:
+        """The artifact's manifest, or None if there is none that can be read."""
         try:
-            raw = json.loads((self.path(step, key) / "manifest.json").read_text(encoding="utf-8"))
+            raw = read_json(self.path(step, key) / "manifest.json")
             raw["recipe"] = Recipe(**raw["recipe"])
             raw["files"] = {path: tuple(entry) for path, entry in raw["files"].items()}
             return Manifest(**raw)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def known(self, step: str, key: str) -> Manifest:
+        """The manifest of an artifact that is there. Raises WorkError if it cannot be read."""
+        manifest = self.manifest(step, key)
+        if manifest is None:
+            raise WorkError(
+                f"{self.path(step, key)} was there a moment ago and has no readable manifest.json"
+                " now. Run the same command again."
+            )
+        return manifest
+
     def manifests(self, step: str | None = None) -> list[Manifest]:
-        """All readable manifests, oldest first."""
-        folders = sorted(self.root.glob(f"{step or '[!.]*'}/*/manifest.json"))
-        found = [self.manifest(file.parent.parent.name, file.parent.name) for file in folders]
-        return sorted(
-            (manifest for manifest in found if manifest),
-            key=lambda manifest: manifest.made["finished"],
-        )
+        """All readable manifests, of one step or of all, oldest first."""
+        files = sorted(self.root.glob(f"{step or '[!.]*'}/*/manifest.json"))
+        read = [self.manifest(file.parent.parent.name, file.parent.name) for file in files]
+        manifests = [manifest for manifest in read if manifest]
+        return sorted(manifests, key=lambda manifest: manifest.made["finished"])
+
+    def memory(self) -> DigestMemory:
+        """What is remembered of the digests of files outside the store."""
+        return DigestMemory(self.root / ".digests.json")
 
     def expended(self, manifest: Manifest) -> bool:
-        """Whether the content was removed on purpose; the manifest vouches for it until it is
-        rebuilt.
-        """
+        """Whether the content was removed on purpose; until it is rebuilt, the manifest vouches."""
         return (self.path(manifest.recipe.step, manifest.key) / "expended.json").exists()
 
     def size(self, manifest: Manifest) -> int:
         """Bytes on the disk: an expended artifact's content takes none."""
-        gone = set(manifest.content) if self.expended(manifest) else set()
-        return sum(size for path, (size, _) in manifest.files.items() if path not in gone)
+        return sum(size for _, (size, _) in self._kept_files(manifest))
 
     def problem(self, step: str, key: str, deep: bool = False) -> str | None:
-        """Why the artifact cannot be used, or None if it is intact: sizes always, digests when
-        deep.
+        """Why the artifact cannot be used, or None if it is intact.
+
+        Sizes are compared always, digests if `deep`.
         """
         folder = self.path(step, key)
         if not folder.exists():
@@ -127,10 +154,7 @@ class Store:
         manifest = self.manifest(step, key)
         if manifest is None:
             return "its manifest.json is missing or damaged"
-        gone = set(manifest.content) if self.expended(manifest) else set()
-        for path, (size, sha) in manifest.files.items():
-            if path in gone:
-                continue
+        for path, (size, sha) in self._kept_files(manifest):
             file = folder / path
             if not file.is_file():
                 return f"{path} is missing"
@@ -140,27 +164,27 @@ class Store:
                 return f"the content of {path} changed"
         return None
 
+    def _kept_files(self, manifest: Manifest) -> Iterator[tuple[str, tuple[int, str]]]:
+        gone = set(manifest.content) if self.expended(manifest) else set()
+        for path, entry in manifest.files.items():
+            if path not in gone:
+                yield path, entry
+
     def before(self, recipe: Recipe, profile: str, moment: str | None = None) -> Manifest | None:
-        """The profile's newest other artifact of the step, made until the moment: what a new one is
-        compared with.
+        """The profile's newest other artifact of the step, made until the moment.
+
+        A new artifact is compared with it. None if there is no other.
         """
-        others = [
-            manifest
-            for manifest in self.manifests(recipe.step)
-            if manifest.key != recipe.key and manifest.made["profile"] == profile
-        ]
-        return next(
-            (
-                other
-                for other in reversed(others)
-                if moment is None or other.made["finished"] <= moment
-            ),
-            None,
-        )
+        for manifest in reversed(self.manifests(recipe.step)):
+            if manifest.key == recipe.key or manifest.made["profile"] != profile:
+                continue
+            if moment is None or manifest.made["finished"] <= moment:
+                return manifest
+        return None
 
     @contextlib.contextmanager
     def locked(self, name: str, taken: str = "is being made by another run") -> Iterator[None]:
-        """One holder at a time; a second one waits and says why: the name and what became of it."""
+        """Lets one holder in at a time; a second one waits, and logs the name and `taken`."""
         lock = self._lock(name)
         try:
             lock.acquire(timeout=0)
@@ -173,10 +197,9 @@ class Store:
             lock.release()
 
     def held(self) -> set[str]:
-        """The names that somebody holds the lock of: what is being made or read at this moment."""
-        return {
-            name for file in self.root.glob(".locks/*.lock") if self._is_held(name := file.stem)
-        }
+        """The names whose lock somebody holds: what is being made or read at this moment."""
+        names = {file.stem for file in self.root.glob(".locks/*.lock")}
+        return {name for name in names if self._is_held(name)}
 
     def _is_held(self, name: str) -> bool:
         try:
@@ -192,8 +215,9 @@ class Store:
 
     @contextlib.contextmanager
     def staging(self, recipe: Recipe, resumes: bool) -> Iterator[Path]:
-        """The folder to build in. Call under the key's lock. An error keeps it only for steps that
-        resume.
+        """The folder to build in, to be used under the key's lock.
+
+        An error keeps the folder only if the step resumes.
         """
         folder = self.root / ".staging" / f"{recipe.step}-{recipe.key}"
         if not resumes:
@@ -206,9 +230,10 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def publish(self, folder: Path, draft: "Draft") -> Manifest:
-        """Turns a staging folder into the artifact: digests, manifest, rename. A damaged
-        predecessor is replaced.
+    def publish(self, folder: Path, draft: Draft) -> Manifest:
+        """Turns a staging folder into the artifact: digests, manifest, rename.
+
+        A damaged predecessor is replaced.
         """
         files = _scan(folder)
         manifest = Manifest(
@@ -230,60 +255,60 @@ class Store:
         return manifest
 
     def expend(self, ref: Ref) -> int:
-        """Removes an expendable artifact's content and returns the bytes freed. The manifest stays."""
+        """Removes an expendable artifact's content, and returns the bytes freed.
+
+        The manifest stays, and says what the content was.
+        """
         manifest = self.manifest(ref.step, ref.key)
         if manifest is None or not manifest.expendable or self.expended(manifest):
             return 0
-        folder, said = self.path(ref.step, ref.key), {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        folder = self.path(ref.step, ref.key)
         with self.locked(f"{ref.step}-{ref.key}", "is being read by another run"):
-            write_json(folder / "expended.json", {**said, "files": manifest.content})
+            record = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": manifest.content}
+            write_json(folder / "expended.json", record)
             for path in manifest.content:
                 (folder / path).unlink(missing_ok=True)
         return sum(manifest.files[path][0] for path in manifest.content)
 
     def restore(self, manifest: Manifest, build: Callable[[Path], Any]) -> None:
-        """Rebuilds expended content. It must come out as the manifest says, byte for byte."""
+        """Rebuilds expended content, which must come out as the manifest says, byte for byte.
+
+        Raises WorkError if it does not.
+        """
         step, key = manifest.recipe.step, manifest.key
+        final = self.path(step, key)
         with self.staging(manifest.recipe, resumes=False) as folder:
             build(folder)
             rebuilt = digest_content(_scan(folder), manifest.content)
             if rebuilt != manifest.digest:
                 raise WorkError(
-                    f"{step} {key} came out different when rebuilt ({rebuilt[:12]}, was {manifest.digest[:12]}):"
-                    f" a tool or library changed. Build it anew with `kospilot run PROFILE --force {step}`."
+                    f"{step} {key} came out different when rebuilt ({rebuilt[:12]}, was"
+                    f" {manifest.digest[:12]}): a tool or library changed. Build it anew with"
+                    f" `kospilot run PROFILE --force {step}`."
                 )
             for path in manifest.content:
-                (self.path(step, key) / path).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(folder / path, self.path(step, key) / path)
-            (self.path(step, key) / "expended.json").unlink()
+                (final / path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(folder / path, final / path)
+            (final / "expended.json").unlink()
         shutil.rmtree(folder, ignore_errors=True)
 
-    def discard(self, folder: Path) -> None:
-        """Removes a folder that may be large, or a file, without ever showing it half-removed."""
-        if folder.exists():
-            trash = self.root / ".trash" / uuid.uuid4().hex
-            trash.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(folder, trash)
-            shutil.rmtree(trash, ignore_errors=True) if trash.is_dir() else trash.unlink()
+    def discard(self, entry: Path) -> None:
+        """Removes a file, or a folder that may be large, and never shows it half-removed."""
+        if not entry.exists():
+            return
+        trash = self.root / ".trash" / uuid.uuid4().hex
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(entry, trash)
+        if trash.is_dir():
+            shutil.rmtree(trash, ignore_errors=True)
+        else:
+            trash.unlink()
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What the maker of an artifact says about it; the store adds files and digests."""
-
-    recipe: Recipe
-    content: tuple[str, ...]
-    lineage: dict[str, str]
-    expendable: bool
-    metrics: dict[str, Any]
-    made: dict[str, Any]
-
-
-def _scan(folder: Path) -> dict[str, tuple[int, str]]:
-    files = sorted(
-        entry for entry in folder.rglob("*") if entry.is_file() and entry.name != "manifest.json"
-    )
-    return {
-        str(entry.relative_to(folder)): (entry.stat().st_size, digest_file(entry))
-        for entry in files
-    }
+def _scan(folder: Path) -> Files:
+    """Size and digest of every file of an artifact but its manifest, in the order of the paths."""
+    files: Files = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.name != "manifest.json":
+            files[str(file.relative_to(folder))] = (file.stat().st_size, digest_file(file))
+    return files

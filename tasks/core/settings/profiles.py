@@ -1,12 +1,11 @@
-"""Settings put together: the defaults, a profile's differences, then `section.name=value`; every
-mistake at once.
+"""Settings put together: the defaults, a profile's differences, then `section.name=value`.
 
-Reads deployments/profiles/PROFILE.yaml.
+Reads deployments/profiles/PROFILE.yaml. Every mistake is reported at once.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -15,9 +14,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from tasks.core.chain.steps import STAGES
 from tasks.core.errors import RequestError, did_you_mean
-from tasks.core.settings.tree import Settings
+from tasks.core.settings.tree import STAGES, Section, Settings
 
 
 @dataclass(frozen=True)
@@ -32,35 +30,33 @@ class Resolved:
 
 @cache
 def profile_names() -> tuple[str, ...]:
+    """The profiles that ship with kospilot, in alphabetical order."""
     folder = files("deployments") / "profiles"
-    return tuple(
-        sorted(
-            entry.name.removesuffix(".yaml")
-            for entry in folder.iterdir()
-            if entry.name.endswith(".yaml")
-        )
-    )
+    names = [entry.name for entry in folder.iterdir()]
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
 @cache
 def meanings() -> dict[str, str]:
-    """Every setting, section.name, with its meaning and unit. An overridden field keeps its base's
-    words.
+    """Every setting, `section.name`, with its meaning and unit.
+
+    A field that a section overrides keeps the words of its base class.
     """
-    found = {}
-    for section, field in Settings.model_fields.items():
-        for name in field.annotation.model_fields:
-            described = [
-                base.model_fields[name].description
-                for base in _sections(field.annotation)
-                if name in base.model_fields
-            ]
-            found[f"{section}.{name}"] = next(text for text in described if text)
-    return found
+    texts = {}
+    for section, section_field in Settings.model_fields.items():
+        section_type = section_field.annotation
+        assert isinstance(section_type, type) and issubclass(section_type, Section)
+        for name in section_type.model_fields:
+            texts[f"{section}.{name}"] = _meaning(section_type, name)
+    return texts
 
 
-def _sections(section: type) -> list[type]:
-    return [base for base in section.__mro__ if hasattr(base, "model_fields")]
+def _meaning(section: type[Section], name: str) -> str:
+    for base in section.__mro__:
+        described = getattr(base, "model_fields", {}).get(name)
+        if described and described.description:
+            return described.description
+    raise AssertionError(f"{section.__name__}.{name} has no docstring")
 
 
 def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
@@ -75,102 +71,113 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
             f" Profiles: {', '.join(profile_names())}."
         )
     overrides = tuple(overrides)
-    mistakes: list[str] = []
-    values: dict[str, dict[str, Any]] = {}
-    origins = dict.fromkeys(meanings(), "default")
-    text = (files("deployments") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
-    for section, fields in (_read(text) or {}).items():
-        for name, value in (fields or {}).items():
-            _put(values, origins, mistakes, f"{section}.{name}", value, f"profile {profile}")
+    draft = _Draft()
+    draft.take_profile(profile)
     for override in overrides:
+        draft.take_override(override)
+    settings = draft.validated()
+    if settings:
+        draft.mistakes += _contradictions(settings)
+    if draft.mistakes or settings is None:
+        raise RequestError("\n".join(draft.mistakes))
+    return Resolved(profile, overrides, settings, draft.origins)
+
+
+@dataclass
+class _Draft:
+    """Values on their way to settings, with every mistake found so far."""
+
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=lambda: dict.fromkeys(meanings(), "default"))
+    mistakes: list[str] = field(default_factory=list)
+
+    def take_profile(self, profile: str) -> None:
+        file = files("deployments") / "profiles" / f"{profile}.yaml"
+        sections = _parse(file.read_text(encoding="utf-8")) or {}
+        for section, fields in sections.items():
+            for name, value in (fields or {}).items():
+                self._put(f"{section}.{name}", value, f"profile {profile}")
+
+    def take_override(self, override: str) -> None:
         path, equals, value = override.partition("=")
         if not equals:
-            mistakes.append(f"{override!r} is not section.name=value.")
-            continue
+            self.mistakes.append(f"{override!r} is not section.name=value.")
+            return
         try:
-            _put(values, origins, mistakes, path.strip(), _read(value), "override")
+            self._put(path.strip(), _parse(value), "override")
         except yaml.YAMLError:
-            mistakes.append(
+            self.mistakes.append(
                 f"{override} is not YAML; a list is [a, b], and text with : or [ in it is quoted."
             )
-    settings = _validate(values, mistakes)
-    mistakes += _contradictions(settings) if settings else []
-    if mistakes:
-        raise RequestError("\n".join(mistakes))
-    return Resolved(profile, overrides, settings, origins)
+
+    def _put(self, path: str, value: Any, origin: str) -> None:
+        if path not in self.origins:
+            self.mistakes.append(f"There is no setting {path!r}.{did_you_mean(path, self.origins)}")
+            return
+        section, name = path.split(".", 1)
+        self.values.setdefault(section, {})[name] = value
+        self.origins[path] = origin
+
+    def validated(self) -> Settings | None:
+        """The settings, or None if a value is wrong, which is then among the mistakes."""
+        try:
+            return Settings.model_validate(self.values)
+        except ValidationError as error:
+            for problem in error.errors():
+                path = ".".join(str(part) for part in problem["loc"])
+                reason = problem["msg"].removeprefix("Value error, ")
+                self.mistakes.append(f"{path}={problem['input']}: {reason}.")
+            return None
 
 
-def _read(text: str) -> Any:
-    """YAML whose scalars stay text: the setting's type decides, else 2025-06-30 is a date and 123
-    no name.
+def _parse(text: str) -> Any:
+    """YAML whose scalars stay text, so that the setting's type decides what they are.
+
+    Otherwise 2025-06-30 would be a date, and 123 no name.
     """
     return yaml.load(text, Loader=yaml.BaseLoader)
 
 
-def _put(
-    values: dict, origins: dict, mistakes: list[str], path: str, value: Any, origin: str
-) -> None:
-    if path not in origins:
-        mistakes.append(f"There is no setting {path!r}.{did_you_mean(path, origins)}")
-        return
-    section, name = path.split(".", 1)
-    values.setdefault(section, {})[name] = value
-    origins[path] = origin
-
-
-def _validate(values: dict, mistakes: list[str]) -> Settings | None:
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        for problem in error.errors():
-            path = ".".join(str(part) for part in problem["loc"])
-            told = problem["msg"].removeprefix("Value error, ")
-            mistakes.append(f"{path}={problem['input']}: {told}.")
-        return None
-
-
 def _contradictions(settings: Settings) -> Iterator[str]:
-    """What each value allows alone and all together do not: found now, not after hours of training."""
+    """Values that are allowed alone and not together: found now, not after hours of training."""
     for name in STAGES:
         stage = getattr(settings, name)
         if stage.effective_batch % stage.micro_batch:
-            fitting = [
-                str(n)
-                for n in range(1, stage.effective_batch + 1)
-                if stage.effective_batch % n == 0
-            ]
             yield (
                 f"{name}.micro_batch={stage.micro_batch} does not divide"
-                f" {name}.effective_batch={stage.effective_batch}: choose {', '.join(fitting)}."
+                f" {name}.effective_batch={stage.effective_batch}: choose"
+                f" {', '.join(_divisors(stage.effective_batch))}."
             )
-    budget, longest, release = (
-        settings.synthesis.token_budget,
-        settings.training.max_length,
-        settings.release,
-    )
+    budget = settings.synthesis.token_budget
+    longest = settings.training.max_length
     if budget > longest:
         yield (
-            f"synthesis.token_budget={budget} makes rows that training.max_length={longest} leaves out."
-            f" Lower the budget, e.g. synthesis.token_budget={longest}, or raise max_length."
+            f"synthesis.token_budget={budget} makes rows that training.max_length={longest} leaves"
+            f" out. Lower the budget, e.g. synthesis.token_budget={longest}, or raise max_length."
         )
+    release = settings.release
     if release.num_predict >= release.num_ctx:
         yield (
-            f"release.num_predict={release.num_predict} leaves no room for a prompt in release.num_ctx="
-            f"{release.num_ctx} tokens. Raise num_ctx, e.g. release.num_ctx={2 * release.num_predict}."
+            f"release.num_predict={release.num_predict} leaves no room for a prompt in"
+            f" release.num_ctx={release.num_ctx} tokens. Raise num_ctx, e.g."
+            f" release.num_ctx={2 * release.num_predict}."
         )
     if not _is_split_rule(settings.market.train_until):
         yield (
-            f"market.train_until={settings.market.train_until} is neither a date (YYYY-MM-DD), `latest-N` (N trading"
-            " days) nor `month`."
+            f"market.train_until={settings.market.train_until} is neither a date (YYYY-MM-DD),"
+            " `latest-N` (N trading days) nor `month`."
         )
+
+
+def _divisors(number: int) -> list[str]:
+    return [str(divisor) for divisor in range(1, number + 1) if number % divisor == 0]
 
 
 def _is_split_rule(rule: str) -> bool:
+    if rule == "month" or re.fullmatch(r"latest-\d+", rule):
+        return True
     try:
-        return (
-            rule == "month"
-            or bool(re.fullmatch(r"latest-\d+", rule))
-            or bool(date.fromisoformat(rule))
-        )
+        date.fromisoformat(rule)
     except ValueError:
         return False
+    return True

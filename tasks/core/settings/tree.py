@@ -1,11 +1,15 @@
-"""The one settings tree: typed sections with their defaults, those of the 7B run on one 24 GB card.
+"""The one settings tree: typed sections whose defaults are those of the 7B run on one 24 GB card.
 
-Profiles and overrides hold only differences; profiles.py puts them together.
+Profiles and overrides hold only differences from these defaults; profiles.py puts them together.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+StageName = Literal["stage1", "stage2", "stage3"]
+STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
 
 BESIDE = "beside"
 """Marks a field that is left out of artifact keys: it changes how the work is done but not its
@@ -16,14 +20,43 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Section(BaseModel):
+class UndeclaredSetting(AttributeError):
+    """A step's build read a setting that the step does not declare: a bug of ours."""
+
+
+class Part(BaseModel):
+    """A part of the tree, which can be cut down to some of its fields (see `only`)."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    def only(self, names: Iterable[str]) -> Self:
+        """A copy in which reading any other field raises UndeclaredSetting."""
+        part = self.model_copy()
+        for name in set(type(self).model_fields) - set(names):
+            del part.__dict__[name]
+        return part
+
+    if not TYPE_CHECKING:  # a type checker would take any attribute for one of ours
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).model_fields:
+                where = f"{type(self).__name__}.{name}".lower()
+                raise UndeclaredSetting(
+                    f"{where} was read and is not among the step's settings. Declare it there."
+                )
+            return super().__getattr__(name)
+
+
+class Section(Part):
+    """One section of the tree; `section.name=value` changes one of its fields."""
+
     def result_settings(self) -> dict[str, Any]:
-        """The fields that can change a result, for an artifact's key. An empty mapping asks for
-        nothing.
+        """The fields that can change a result, for an artifact's key.
+
+        A mapping that is empty asks for nothing and is left out.
         """
-        fields, values = type(self).model_fields, self.model_dump(mode="json")
+        fields = type(self).model_fields
+        values = self.model_dump(mode="json")
         return {
             name: value
             for name, value in values.items()
@@ -72,7 +105,7 @@ class Data(Section):
     their shares.
     """
     own_user: str = "user"
-    """Column of own that holds the question; a file with a column `messages` needs no such names."""
+    """Column of own that holds the question; a file with `messages` needs no such names."""
     own_assistant: str = "assistant"
     """Column of own that holds the answer."""
     own_system: str = ""
@@ -101,7 +134,7 @@ class Data(Section):
     always dropped.
     """
     top_up: bool = False
-    """Fill a short source's missing rows from the others; otherwise the report shows the shortfall."""
+    """Fill a short source's missing rows from the others; else the report shows the shortfall."""
     seed: int = 42
     """Seed of sampling and of the final shuffle; each source has its own generator."""
 
@@ -236,7 +269,8 @@ class Training(Section):
     def _shrinks_one_rank(cls, shrink: bool, others: ValidationInfo) -> bool:
         if shrink and others.data.get("module_ranks"):
             raise ValueError(
-                "it would halve lora_rank only, and training.module_ranks are set; take one of the two"
+                "it would halve lora_rank only, and training.module_ranks are set;"
+                " take one of the two"
             )
         return shrink
 
@@ -358,10 +392,8 @@ class Evaluation(Section):
     """Seed of the question set."""
 
 
-class Settings(BaseModel):
-    """Every section. `section.name=value` changes one field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Settings(Part):
+    """Every section of the tree."""
 
     model: Model = Model()
     data: Data = Data()
@@ -375,3 +407,33 @@ class Settings(BaseModel):
     stage3: Stage3 = Stage3()
     release: Release = Release()
     evaluation: Evaluation = Evaluation()
+
+    @property
+    def trained_stages(self) -> list[StageName]:
+        """The stages that run, in their order: all that stages.skip does not name."""
+        return [stage for stage in STAGES if stage not in self.stages.skip]
+
+    @property
+    def released_stage(self) -> StageName | None:
+        """The stage whose adapter is released: the newest that runs, or None for the base alone."""
+        return self.trained_stages[-1] if self.trained_stages else None
+
+    @property
+    def release_tag(self) -> str:
+        """The model's name on the server, whose suffix names the stage it came from."""
+        suffixes = {None: "-base", "stage1": "", "stage2": "-s2", "stage3": "-s3"}
+        return self.release.name + suffixes[self.released_stage]
+
+    def declared(self, entries: Collection[str]) -> Self:
+        """A copy that holds only these entries, each `section` or `section.field`.
+
+        Reading any other setting raises UndeclaredSetting.
+        """
+        part = self.only(entry.partition(".")[0] for entry in entries)
+        for section in list(part.__dict__):
+            if section in entries:
+                continue
+            mine = [entry for entry in entries if entry.startswith(f"{section}.")]
+            fields = [entry.partition(".")[2] for entry in mine]
+            part.__dict__[section] = getattr(self, section).only(fields)
+        return part

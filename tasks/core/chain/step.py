@@ -1,0 +1,132 @@
+"""What a step of the chain is: one object that says all about one kind of artifact.
+
+The steps themselves lie in tasks/core/steps, a file each. This room knows none of them: it plans,
+makes and keeps whatever a Step describes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.store import Manifest, Store
+from tasks.core.files.digests import DigestMemory
+from tasks.core.settings.tree import Settings
+
+Reads = dict[str, tuple[str, ...]]
+"""Upstream step -> the files of its content that are read, as globs."""
+
+Build = Callable[[Job], dict[str, Any]]
+"""Writes a step's files into job.out and returns the metrics for the artifact's manifest."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a step may look at to say what its content depends on outside the store."""
+
+    settings: Settings
+    home: Path
+    memory: DigestMemory
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that the model server must hold for an artifact to be still true."""
+
+    tag: str
+    digest: str
+
+
+def nothing(*_: object) -> dict[str, Any]:
+    """What a step without such dependencies depends on."""
+    return {}
+
+
+def always(settings: Settings) -> bool:
+    """Whether a step runs that no setting can leave out."""
+    return True
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of artifact: what it is made from, how it is made, and what it costs.
+
+    An artifact's key is made of exactly `reads`, `settings`, `outside` and `version`. Raise the
+    version if the code would now make other content.
+    """
+
+    name: str
+
+    build: Build
+
+    content: tuple[str, ...]
+    """The files that count, as globs; others (reports, curves, logs) lie beside them."""
+
+    reads: Reads = field(default_factory=dict)
+
+    reads_also: Callable[[Settings], Reads] = nothing
+    """What else is read, where that depends on the settings."""
+
+    settings: tuple[str, ...] = ()
+    """The settings that shape the content, as `section` or `section.field`."""
+
+    consults: tuple[str, ...] = ()
+    """Settings that the build may look at too, and that are not in the key.
+
+    They change how the work is done or what lies beside the content, or the key has their effect
+    from elsewhere.
+    """
+
+    outside: Callable[[Surroundings], dict[str, str]] = nothing
+    """What the content depends on outside the store: a file or a fact -> its digest or identity."""
+
+    runs: Callable[[Settings], bool] = always
+
+    version: int = 1
+
+    expendable: bool = False
+    """Content may be removed once the release passed; `build` makes the same bytes on demand."""
+
+    resumes: bool = False
+    """An interrupted attempt's folder is continued by the next one, not discarded."""
+
+    served: Callable[[Store, Manifest], ServedModel | None] | None = None
+    """The model that the server must hold for an artifact to be reused."""
+
+    retries_after_s: tuple[float, ...] = ()
+    """Pauses before another attempt if the work failed; a wrong request is not tried again."""
+
+    disk_of_base: float = 0.0
+    """Disk that the step fills, in sizes of the 16-bit base model."""
+
+    disk_gib: float = 0.0
+    """Disk that the step fills whatever the base model is, in GiB."""
+
+    report: str = ""
+    """Title under which the artifact's reports and pictures are shown in the UI."""
+
+    @property
+    def readable_settings(self) -> tuple[str, ...]:
+        """All settings that the build may read: reading another one is an error."""
+        return self.settings + self.consults
+
+
+def resolve(steps: Sequence[Step], settings: Settings) -> dict[str, Step]:
+    """The steps that run with these settings, each after all that it reads.
+
+    A step takes the earliest place that allows this: pairs are made before any training, and after
+    Stage 2 if that model's own wrong replies are among them.
+    """
+    waiting = [_with_all_reads(step, settings) for step in steps if step.runs(settings)]
+    ordered: dict[str, Step] = {}
+    while waiting:
+        ready = [step for step in waiting if step.reads.keys() <= ordered.keys()]
+        assert ready, f"{waiting[0].name} reads what no step makes, or reads in a circle"
+        ordered[ready[0].name] = ready[0]
+        waiting.remove(ready[0])
+    return ordered
+
+
+def _with_all_reads(step: Step, settings: Settings) -> Step:
+    return replace(step, reads=step.reads | step.reads_also(settings))

@@ -1,0 +1,26 @@
+"""baseline: the untrained base model in the release's quantization, to compare the release with."""
+
+from typing import Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.step import Step
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.release.model import Model, build_gguf
+    from tasks.core.tools import ensure_llama_cpp
+
+    model = Model(job.folder("download") / "base")
+    llama = ensure_llama_cpp(job.home, job.progress)
+    return build_gguf(model, job.settings.release.quantization, llama, job.out, job.progress)
+
+
+STEP = Step(
+    name="baseline",
+    build=_build,
+    content=("model.gguf",),
+    reads={"download": ("base/*",)},
+    settings=("release.quantization",),
+    runs=lambda settings: settings.evaluation.baseline,
+    disk_of_base=1.35,  # its F16 file, and the quantized one
+)

@@ -1,0 +1,39 @@
+"""download: the base model and the sources of Stage 1, pinned, fetched once, checked and digested."""
+
+from typing import Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.step import Step, Surroundings
+
+
+def _outside(around: Surroundings) -> dict[str, str]:
+    from tasks.core.data.download import fingerprints
+
+    settings = around.settings
+    cache = around.home / "downloads"
+    return fingerprints(settings.model, settings.data, cache, around.memory.digest_of)
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.data.download import download
+    from tasks.core.serving.modelfile import build_modelfile
+
+    settings = job.settings
+    cache = job.home / "downloads"
+    metrics = download(settings.model, settings.data, cache, job.out, job.progress)
+    # A chat template that cannot be served is refused now, not after the training.
+    build_modelfile(job.out / "base", settings.release, "")
+    return metrics
+
+
+STEP = Step(
+    name="download",
+    build=_build,
+    content=("base/*", "sources/*"),
+    outside=_outside,
+    # Where the model and the sources lie; the key has the digests or the commit of what lies there.
+    consults=("model", "data", "release"),
+    retries_after_s=(5, 30),
+    disk_of_base=1.0,
+    disk_gib=1.5,  # the five sources, and llama.cpp's source and build
+)

@@ -1,0 +1,109 @@
+"""evaluate: the frozen questions to the released model and to the base model: table, chart, JSON."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.step import Reads, Step, Surroundings
+from tasks.core.records.artifacts import Progress
+from tasks.core.settings.tree import Settings
+from tasks.core.steps.register import TOKENIZER
+from tasks.core.steps.shipped import prompt_digest, table_digests
+
+if TYPE_CHECKING:
+    from tasks.core.serving.servers import Server
+
+_TRAINED_ON = {"synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
+"""What the model was trained on; the questions are proven not to be among these."""
+
+
+def _reads_also(settings: Settings) -> Reads:
+    reads: Reads = {}
+    if settings.evaluation.baseline:
+        reads["baseline"] = ("model.gguf",)
+    if "stage2" in settings.trained_stages:
+        reads["synthesize"] = ("rows.jsonl",)
+    if "stage3" in settings.trained_stages:
+        reads["pairs"] = ("pairs.jsonl",)
+    return reads
+
+
+def _outside(around: Surroundings) -> dict[str, str]:
+    return {"strategy prompt": prompt_digest(), **table_digests()}
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.evaluation.answer import Endpoint, ask_all
+    from tasks.core.evaluation.questions import build_questions, read_questions
+    from tasks.core.evaluation.report import write_report
+    from tasks.core.evaluation.score import score
+    from tasks.core.serving.registration import read_registration
+    from tasks.core.serving.servers import open_server
+    from tasks.core.synthesis.guard import prove_apart
+
+    holdout = job.folder("market") / "holdout"
+    build_questions(holdout, job.settings.evaluation, job.out)
+    trained_on = [job.folder(step) / _TRAINED_ON[step] for step in _TRAINED_ON if step in job.reads]
+    apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
+    questions = read_questions(job.out / "questions.jsonl")
+    scores = {}
+    with open_server(job.home) as server, ExitStack() as until_asked:
+        tags = {}
+        if job.settings.evaluation.baseline:
+            tags["base"] = _serve_baseline(job, server)
+            until_asked.callback(server.delete, tags["base"])
+        tags["released"] = read_registration(job.folder("register"))["tag"]
+        for number, (name, tag) in enumerate(tags.items()):
+            report = _part_of(job, number, len(tags), name)
+            kept = job.out / f"replies-{name}.jsonl"
+            replies = ask_all(Endpoint.of(server, tag), questions, kept, report)
+            scores[name] = score(questions, replies)
+    write_report(scores, job.out, toy=job.settings.model.base == "demo")
+    summaries = {name: figures["summary"] for name, figures in scores.items()}
+    return {"apart_from_training": apart, **summaries}
+
+
+def _serve_baseline(job: Job, server: "Server") -> str:
+    """Puts the base model on the server, for the comparison only, and returns its tag.
+
+    It gets the release's own prompt and parameters.
+    """
+    from tasks.core.kinds.base import system_prompt
+    from tasks.core.serving.modelfile import build_modelfile
+
+    release = job.settings.release
+    base = job.folder("download") / "base"
+    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    tag = f"{release.name}-base:{job.key[:8]}"
+    server.create(tag, job.folder("baseline") / "model.gguf", modelfile, job.progress)
+    return tag
+
+
+def _part_of(job: Job, number: int, count: int, name: str) -> Progress:
+    """The progress of one model's questions as a part of the whole step's."""
+
+    def report(fraction: float, text: str) -> None:
+        job.progress((number + fraction) / count, f"{name}: {text}")
+
+    return report
+
+
+STEP = Step(
+    name="evaluate",
+    build=_build,
+    content=("questions.jsonl", "scores.json"),
+    reads={
+        "market": ("holdout/*",),
+        "register": ("registration.json",),
+        "download": TOKENIZER,
+    },
+    reads_also=_reads_also,
+    settings=("evaluation",),
+    # The registration's tag is made of the release's settings; the base only decides a remark.
+    consults=("release", "model.base"),
+    outside=_outside,
+    version=3,
+    resumes=True,
+    retries_after_s=(5,),
+    report="Evaluation: the base model next to the release",
+)

@@ -1,0 +1,36 @@
+"""pairs: preference pairs for Stage 3, whose rejected answers each fail for a reason of their own."""
+
+from typing import Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.step import Reads, Step
+from tasks.core.settings.tree import Settings
+
+
+def _reads_also(settings: Settings) -> Reads:
+    """The Stage 2 model's own wrong replies, if some of the rejected answers shall be its."""
+    if settings.pairs.model_reject_share:
+        return {"rejects": ("rejects.jsonl",)}
+    return {}
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.synthesis.pairs import build_pairs
+    from tasks.core.synthesis.rejects import read_rejects
+
+    rejects = []
+    if "rejects" in job.reads:
+        rejects = read_rejects(job.folder("rejects") / "rejects.jsonl")
+    rows = job.folder("synthesize") / "rows.jsonl"
+    return build_pairs(rows, job.settings.pairs, job.out, rejects)
+
+
+STEP = Step(
+    name="pairs",
+    build=_build,
+    content=("pairs.jsonl",),
+    reads={"synthesize": ("rows.jsonl",)},
+    reads_also=_reads_also,
+    settings=("pairs",),
+    version=2,
+)

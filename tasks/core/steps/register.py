@@ -1,0 +1,55 @@
+"""register: the model on the server under a tag of its own, read back, its prompt proven."""
+
+from typing import Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.step import ServedModel, Step, Surroundings
+from tasks.core.chain.store import Manifest, Store
+from tasks.core.files.json_files import write_json
+from tasks.core.steps.shipped import prompt_digest
+
+TOKENIZER = ("base/tokenizer*", "base/chat_template*", "base/special_tokens*")
+"""The files of the base model that say how a prompt is rendered and cut into tokens."""
+
+
+def _outside(around: Surroundings) -> dict[str, str]:
+    from tasks.core.serving.servers import server_name
+
+    return {"server": server_name(around.home), "strategy prompt": prompt_digest()}
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.kinds.base import system_prompt
+    from tasks.core.serving.modelfile import build_modelfile
+    from tasks.core.serving.registration import NewModel, register
+    from tasks.core.serving.servers import open_server
+
+    release = job.settings.release
+    base = job.folder("download") / "base"
+    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    tag = f"{job.settings.release_tag}:{job.key[:8]}"
+    gguf = job.folder("quantize") / "model.gguf"
+    with open_server(job.home) as server:
+        metrics = register(server, NewModel(tag, gguf, modelfile, base), job.progress)
+    (job.out / "Modelfile").write_text(modelfile.text(gguf.name), encoding="utf-8")
+    registration = {"tag": tag, "digest": metrics["digest"], "server": metrics["server"]}
+    write_json(job.out / "registration.json", registration)
+    return metrics
+
+
+def _served(store: Store, manifest: Manifest) -> ServedModel:
+    return ServedModel(manifest.metrics["tag"], manifest.metrics["digest"])
+
+
+STEP = Step(
+    name="register",
+    build=_build,
+    content=("registration.json",),
+    reads={"quantize": ("model.gguf",), "download": TOKENIZER},
+    settings=("release",),
+    consults=("stages.skip",),  # the tag's suffix; the key has the model itself
+    outside=_outside,
+    served=_served,
+    retries_after_s=(5,),
+    disk_of_base=0.35,  # the server keeps a copy of its own
+)

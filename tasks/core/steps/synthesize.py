@@ -1,0 +1,30 @@
+"""synthesize: strategy rows for Stage 2, each proven before any is published."""
+
+from typing import Any
+
+from tasks.core.chain.job import Job
+from tasks.core.chain.step import Step, Surroundings
+from tasks.core.steps.shipped import prompt_digest, table_digests
+
+
+def _outside(around: Surroundings) -> dict[str, str]:
+    return {"strategy prompt": prompt_digest(), **table_digests()}
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.synthesis.generate import synthesize
+
+    train = job.folder("market") / "train"
+    tokenizer = job.folder("download") / "base" / "tokenizer.json"
+    return synthesize(train, tokenizer, job.settings.synthesis, job.out)
+
+
+STEP = Step(
+    name="synthesize",
+    build=_build,
+    content=("rows.jsonl",),
+    reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
+    settings=("synthesis",),
+    outside=_outside,
+    version=2,
+)

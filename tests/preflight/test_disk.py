@@ -1,0 +1,64 @@
+"""The disk that a run needs follows from its base model and its steps."""
+
+import pytest
+
+from tasks.core.chain.store import Draft, Recipe, Store
+from tasks.core.errors import WorkError
+from tasks.core.preflight.disk import base_bytes, check_space, needed_gib
+from tasks.core.preflight.doctor import examine
+from tasks.core.settings.profiles import load
+from tasks.core.steps import chain
+
+SEVEN_B = 15_300_000_000
+AFTER_DOWNLOAD = ("stage1", "stage2", "stage3", "merge", "gguf", "quantize", "register")
+
+
+def steps_of(settings, *names):
+    steps = chain(settings)
+    return [steps[name] for name in names or steps]
+
+
+def test_the_need_follows_the_steps():
+    settings = load("kospi-7b").settings
+    whole = needed_gib(SEVEN_B, steps_of(settings))
+    assert 60 < whole < 90
+    # A changed rank downloads nothing, but merges again.
+    assert 35 < needed_gib(SEVEN_B, steps_of(settings, *AFTER_DOWNLOAD)) < whole
+    assert needed_gib(SEVEN_B, steps_of(settings, "evaluate")) == 1
+    demo = load("demo").settings
+    assert 3 < needed_gib(base_bytes(demo, None), steps_of(demo)) < 5
+
+
+def test_a_small_local_model_needs_little(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(bytes(1_000_000))
+    settings = load("kospi-7b", [f"model.base={tmp_path}"]).settings
+    assert base_bytes(settings, tmp_path) == 1_000_000
+    assert needed_gib(base_bytes(settings, tmp_path), steps_of(settings)) < 3
+
+
+def test_a_hub_model_is_as_large_as_its_download_was(tmp_path):
+    commit = "c0ffee" + "0" * 34
+    store, recipe = Store(tmp_path / "artifacts"), Recipe("download", 1, {}, {}, {})
+    metrics = {"base": {"revision": commit, "bytes": 1_234}}
+    with store.staging(recipe, resumes=False) as folder:
+        (folder / "model").write_text("x")
+        store.publish(folder, Draft(recipe, ("*",), {}, False, metrics, {"finished": "now"}))
+    settings = load("kospi-7b", [f"model.base=owner/name@{commit}"]).settings
+    assert base_bytes(settings, tmp_path) == 1_234
+
+
+def test_what_the_disk_cannot_hold_is_refused(tmp_path):
+    with pytest.raises(
+        WorkError, match=r"GiB free and this run needs about 9000000\.0 GiB.*kospilot artifacts gc"
+    ):
+        check_space(tmp_path / "not" / "yet", 9e6)
+
+
+def test_doctor_judges_the_settings_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    settings = load("demo", ["market.dir=/nowhere", f"model.base={tmp_path}"]).settings
+    checks = {check.name: check for check in examine(settings, tmp_path)}
+    for name in ("market", "model server", "base model"):
+        assert checks[name].status == "fail"
+    assert "There is no market folder /nowhere" in checks["market"].remedy
+    assert "OLLAMA_HOST names http://127.0.0.1:9" in checks["model server"].remedy

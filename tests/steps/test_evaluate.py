@@ -1,0 +1,36 @@
+"""evaluate proves, before it asks anything, that its questions are none that were trained on."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.core.errors import WorkError
+from tasks.core.evaluation.questions import build_questions
+from tasks.core.serving import servers
+from tasks.core.settings.profiles import load
+from tasks.core.steps.evaluate import STEP
+from tests.synthetic import demo_market, synthetic_rows
+
+
+def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "open_server", lambda home: pytest.fail("a model was asked"))
+    market = demo_market(tmp_path)
+    out = tmp_path / "evaluate"
+    out.mkdir()
+    synthetic_rows(market / "train", tmp_path / "rows", rows=24)
+    settings = load("demo").settings
+    build_questions(market / "holdout", settings.evaluation, out)
+    planted = (out / "questions.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[0]
+    with (tmp_path / "rows" / "rows.jsonl").open("a", encoding="utf-8") as rows:
+        rows.write(planted)
+    folders = {"market": market, "synthesize": tmp_path / "rows"}
+    job = SimpleNamespace(
+        settings=settings.declared(STEP.readable_settings),
+        home=tmp_path,
+        out=out,
+        reads=folders,
+        folder=folders.get,
+    )
+    message = r"1 asks a question of the evaluation \(rows.jsonl, line 25\)"
+    with pytest.raises(WorkError, match=message):
+        STEP.build(job)
