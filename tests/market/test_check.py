@@ -1,0 +1,61 @@
+"""`market check`: what is wrong in a folder, and where the universe's names differ from KRX's."""
+
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from tasks.core.market.check import check_market, check_names, summarize_market
+from tasks.core.market.importer import import_tables
+from tasks.core.strategy import universe
+from tests.market.folders import write_source
+
+
+def test_check_names_what_is_wrong(tmp_path):
+    text = "Date,Code,Open,High,Low,Close,Volume,Marcap\n"
+    good = "".join(f"2024-01-{day:02},005930,10,12,9,11,5,100\n" for day in (2, 3, 4))
+    folder = tmp_path / "m"
+    import_tables([write_source(tmp_path / "p.csv", text + good)], folder)
+    assert check_market(folder) == []
+    assert summarize_market(folder)["rows"] == 3
+    bad = "2024-01-06,005930,10,5,9,50,5,100\n2024-02-01,000660,10,12,9,11,5,100\n"
+    import_tables([write_source(tmp_path / "q.csv", text + bad)], folder)
+    cut = folder / "year=2024" / "month=2" / "data.parquet"
+    cut.write_bytes(cut.read_bytes()[:-9])
+    problems = "\n".join(check_market(folder))
+    assert "month=2/data.parquet cannot be read as parquet" in problems
+    assert (
+        "1 rows have a high below their low, open or close, e.g. 005930 on 2024-01-06" in problems
+    )
+    assert "1 rows fall on a weekend" in problems
+    assert (
+        "1 returns are beyond KRX's daily limit of 30 %, e.g. 005930 on 2024-01-06 (354.5 %)"
+        in problems
+    )
+
+
+def test_check_finds_misplaced_and_repeated_rows(tmp_path):
+    file = tmp_path / "year=2024" / "month=1" / "data.parquet"
+    file.parent.mkdir(parents=True)
+    row = {"date": date(2024, 1, 2), "ticker": "005930", "close": 10.0, "market_cap": 5.0}
+    strange = {**row, "date": date(2024, 2, 1), "ticker": "GOLD", "close": 0.0, "market_cap": -1.0}
+    parquet.write_table(pa.Table.from_pylist([row, row, strange]), file)
+    problems = "\n".join(check_market(tmp_path))
+    for text in (
+        "in another month than",
+        "repeat a ticker's day, e.g. 005930 on 2024-01-02",
+        "no six-character code, e.g. GOLD",
+    ):
+        assert text in problems
+    assert "no close above 0" in problems and "market cap that is not above 0" in problems
+
+
+def test_names_beside_krx():
+    listed = {entry.ticker: entry.name_ko for entry in (*universe.stocks(), *universe.etfs())}
+    assert check_names(listed) == []
+    listed["005930"], listed["114800"] = "삼성전자우", "KODEX  인버스"
+    del listed["000660"]
+    assert check_names(listed) == [
+        "005930 삼성전자: KRX calls it 삼성전자우.",
+        "000660 SK하이닉스: KRX lists no such code.",
+    ]
