@@ -1,4 +1,4 @@
-"""Market folders as people have them: the plain one's snapshots, or a refusal that names the file."""
+"""Market folders as people have them: the plain one's snapshots, or a refusal naming the file."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
