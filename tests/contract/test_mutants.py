@@ -24,8 +24,8 @@ import pytest
 
 from tasks.core.kinds import kind_named, lexicon
 from tasks.core.kinds.base import scene_from_dict, system_prompt
-from tasks.core.kinds.grading import PROSE_KEYS, to_text
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, STOCK, STOCK_WORDS, printed
+from tasks.core.kinds.texts import PROSE_KEYS, to_text
 from tasks.core.strategy.events import events
 from tasks.core.strategy.rules import REGIMES, SHOCKS
 from tasks.core.strategy.universe import names, stocks
@@ -387,7 +387,7 @@ def test_untrue_rows_are_caught_by_the_right_rule(rows):
     rng, tally = Random(7), Tally()
     for row in rows:
         for mutant in (*in_answers(row, rng), *in_questions(row, rng)):
-            tally.add(mutant, {rule for rule, _ in check_row(mutant.row)})
+            tally.add(mutant, {problem.rule for problem in check_row(mutant.row)})
     tally.show()
     assert len(tally.survivors) <= 0.01 * tally.untrue.total()
     survived = tally.survived()

@@ -14,7 +14,7 @@ from tasks.core.errors import WorkError
 from tasks.core.evaluation.questions import build_questions
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict
-from tasks.core.kinds.grading import to_text
+from tasks.core.kinds.texts import to_text
 from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.market.folder import market_files

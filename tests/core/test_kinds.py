@@ -17,7 +17,7 @@ from tasks.core.kinds import (
     regime_transition,
     stop_loss_management,
 )
-from tasks.core.kinds.grading import to_text
+from tasks.core.kinds.texts import to_text
 from tasks.core.strategy.universe import etfs, stocks
 from tests.core.test_decisions import DAYS
 from tests.synthetic import LANGUAGES, scene_on

@@ -9,8 +9,8 @@ from tasks.core.kinds import (
     phrases,
     regime_classification,
 )
-from tasks.core.kinds.grading import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.lexicon import printed, won
+from tasks.core.kinds.texts import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.wording import argue, ground_of
 from tasks.core.records.facts import Facts
 from tasks.core.strategy.borders import nearest_turn

@@ -1,4 +1,4 @@
-"""The kinds, in the order of their share. A new one is one file and one line here."""
+"""The kinds, in the order of their share. A new kind is one file, and one line in KINDS."""
 
 from tasks.core.errors import RequestError
 from tasks.core.kinds import (
@@ -34,10 +34,9 @@ KINDS: tuple[Kind, ...] = (
 
 
 def kind_named(name: str) -> Kind:
-    """The kind of this name. Raises RequestError for another."""
-    for known in KINDS:
-        if known.name == name:
-            return known
-    raise RequestError(
-        f"There is no kind {name!r}. Kinds: {', '.join(known.name for known in KINDS)}."
-    )
+    """Returns the kind of this name. Raises RequestError if there is none."""
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    known = ", ".join(kind.name for kind in KINDS)
+    raise RequestError(f"There is no kind {name!r}. Kinds: {known}.")

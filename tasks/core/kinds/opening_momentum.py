@@ -349,7 +349,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
             opening["stop_bp"] = round(abs(gap_pct) * 50)
         return _with_reasons(scene, decision, rng)
 
-    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+    return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -227,7 +227,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
             opposite = ("STRONG_BULL", "MILD_BULL")
         return answer(scene, rng, rng.choice(opposite))
 
-    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+    return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -244,7 +244,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
         return answer(scene, rng, spoiling.other_regime(right["transition"]["to"], rng))
 
-    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+    return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -227,7 +227,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         entry["action"] = rng.choice([action for action in _ACTIONS if action != entry["action"]])
         return _with_reasons(scene, decision, rng)
 
-    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+    return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -229,7 +229,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         after = right["scenario_analysis"]["regime_after"]
         return answer(scene, rng, spoiling.other_regime(after, rng))
 
-    return spoiling.spoil(scene, right, how, rng, mistake, schema)
+    return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
 def grade(scene: Scene, reply: str) -> Grade:
