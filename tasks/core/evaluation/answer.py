@@ -8,9 +8,9 @@ import json
 import logging
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,12 +18,37 @@ import httpx
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.questions import Question
 from tasks.core.files.digests import digest_value
+from tasks.core.files.json_files import write_lines
 from tasks.core.records.artifacts import Progress
 
 log = logging.getLogger(__name__)
 
 PAUSES_S = (0.5, 2.0)
-"""Waits before a second and a third attempt, when the connection failed."""
+"""Waits before a second and a third attempt, if the connection failed."""
+
+
+class _Server(Protocol):
+    """What a model server tells of itself and of its models, which it holds by tag."""
+
+    @property
+    def openai_url(self) -> str: ...
+    def digest(self, tag: str) -> str | None: ...
+    def context_length(self, tag: str) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model behind an OpenAI-style API; its address is enough to ask it."""
+
+    url: str  # the server's, with or without /v1
+    model: str
+    digest: str | None = None  # tells two models of one name apart; None if the server does not say
+    context_length: int | None = None  # tokens; None if the server does not say
+
+    @classmethod
+    def of(cls, server: _Server, tag: str) -> "Endpoint":
+        """A model on a server that tells what it holds."""
+        return cls(server.openai_url, tag, server.digest(tag), server.context_length(tag))
 
 
 @dataclass(frozen=True)
@@ -31,14 +56,13 @@ class Options:
     """How a reply is drawn. Temperature 0 and one seed make it repeatable on a server with one
     slot.
 
-    None leaves a value to the model's own parameters, a seed to chance.
+    None leaves a value to the model's own parameters, and a seed to chance.
     """
 
     temperature: float | None = 0.0
     seed: int | None = 42
     max_tokens: int | None = None
     timeout_s: float = 600.0
-    context: int | None = None  # tokens; None asks the server where it can tell
 
 
 @dataclass(frozen=True)
@@ -51,47 +75,34 @@ class Reply:
     latency_s: float  # from sending the request to the whole reply
     prompt_tokens: int
     completion_tokens: int
-    finish_reason: str  # stop, or length where max_tokens cut it
+    finish_reason: str  # stop, or length if max_tokens cut it
 
 
 def ask(
-    url: str,
-    model: str,
+    endpoint: Endpoint,
     messages: list[dict[str, str]],
-    schema: dict | None = None,
+    schema: dict[str, Any] | None = None,
     options: Options | None = None,
 ) -> Reply:
     """The model's reply to a chat; with a schema the server lets it write nothing else.
 
-    `url` is the server's, with or without /v1. Raises WorkError where the server is gone or failed,
-    RequestError where it does not know the model or the prompt does not fit its context (Ollama
-    would cut it without a word).
+    Raises WorkError if the server is gone or failed, RequestError if it does not know the model or
+    the prompt does not fit the model's context (Ollama would cut it without a word).
     """
     options = options or Options()
-    body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
-    drawn = {
-        "temperature": options.temperature,
-        "seed": options.seed,
-        "max_tokens": options.max_tokens,
-    }
-    body |= {name: value for name, value in drawn.items() if value is not None}
-    if schema is not None:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": schema, "strict": True},
-        }
+    body = _request(endpoint.model, messages, schema, options)
     start = time.perf_counter()
-    told = _told(_post(_v1(url) + "/chat/completions", body, options.timeout_s), model)
-    reply = _reply(told, url, time.perf_counter() - start)
-    context = options.context or context_length(url, model)
+    response = _post(_v1(endpoint.url) + "/chat/completions", body, options.timeout_s)
+    completion = _completion(response, endpoint.model)
+    reply = _reply(completion, endpoint.url, time.perf_counter() - start)
+    context = endpoint.context_length
     if context and reply.prompt_tokens >= context:
-        raise RequestError(_too_long(model, f"{context} tokens"))
+        raise RequestError(_too_long(endpoint.model, f"{context} tokens"))
     return reply
 
 
 def ask_all(
-    url: str,
-    model: str,
+    endpoint: Endpoint,
     questions: list[Question],
     out_file: Path,
     progress: Progress,
@@ -103,95 +114,119 @@ def ask_all(
     Each reply is a line of `out_file` once it is there. A later call goes on after the last whole
     line, as long as the server still holds the same model and the question reads the same.
     """
-    identity = model_identity(url, model)
-    keys = [digest_value([identity, question.messages, question.schema]) for question in questions]
-    done = _kept(out_file, set(keys))
-    options = replace(options or Options(), context=context_length(url, model))
-    if set(keys) - set(done):
-        # Loading the model is not the first question's latency.
-        ask(url, model, [{"role": "user", "content": "1"}], options=replace(options, max_tokens=1))
+    options = options or Options()
+    keys = [_key(endpoint, question) for question in questions]
+    replies = _kept_replies(out_file, set(keys))
+    if set(keys) - set(replies):
+        _load_model(endpoint, options)
     with out_file.open("a", encoding="utf-8") as file:
-        for number, (key, question) in enumerate(zip(keys, questions, strict=True)):
-            if key not in done:
+        for number, (key, question) in enumerate(zip(keys, questions, strict=True), 1):
+            if key not in replies:
                 limited = replace(options, max_tokens=question.max_tokens)
-                done[key] = ask(url, model, question.messages, question.schema, limited)
-                line = {"key": key, "id": question.id, "model": model, **asdict(done[key])}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            progress((number + 1) / len(questions), f"{number + 1} / {len(questions)} questions")
-    return [done[key] for key in keys]
+                replies[key] = ask(endpoint, question.messages, question.schema, limited)
+                line = {"key": key, "id": question.id, "model": endpoint.model}
+                _append(file, {**line, **asdict(replies[key])})
+            progress(number / len(questions), f"{number} / {len(questions)} questions")
+    return [replies[key] for key in keys]
 
 
-def context_length(url: str, model: str) -> int | None:
-    """The context in tokens that Ollama's Modelfile gives the model; None where the server does not
-    say.
-
-    llama.cpp's server does not say, but refuses a prompt that is too long; Ollama cuts it.
-    """
-    parameters = _ollama(url, "POST", "/api/show", {"model": model}).get("parameters") or ""
-    for line in parameters.splitlines():
-        name, _, value = line.strip().partition(" ")
-        if name == "num_ctx":
-            return int(value)
-    return None
+def _key(endpoint: Endpoint, question: Question) -> str:
+    """The name of a reply: it changes with the model and with all that the model is asked."""
+    identity = endpoint.digest or endpoint.model
+    return digest_value([identity, question.messages, question.schema])
 
 
-def model_identity(url: str, model: str) -> str:
-    """The model's digest where the server tells one (Ollama does), else its name."""
-    for entry in _ollama(url, "GET", "/api/tags").get("models") or []:
-        if model in (entry.get("name"), entry.get("name", "").removesuffix(":latest")):
-            return entry.get("digest") or model
-    return model
+def _load_model(endpoint: Endpoint, options: Options) -> None:
+    """Loading the model is not to be the first question's latency."""
+    ask(endpoint, [{"role": "user", "content": "1"}], options=replace(options, max_tokens=1))
 
 
-def _kept(file: Path, keys: set[str]) -> dict[str, Reply]:
+def _append(file: IO[str], line: dict[str, Any]) -> None:
+    """Writes a line so that a machine that stops now does not lose it."""
+    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _kept_replies(file: Path, keys: set[str]) -> dict[str, Reply]:
     """The replies of an interrupted attempt, by key. Lines torn by a kill or of other questions
     leave the file.
     """
     if not file.exists():
         return {}
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = [row for row in map(_row, lines) if row and row.get("key") in keys]
-    neighbour = file.with_name(f".{file.name}.{os.getpid()}")
-    neighbour.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-    )
-    os.replace(neighbour, file)
-    fields = Reply.__dataclass_fields__
-    return {row["key"]: Reply(**{name: row[name] for name in fields}) for row in rows}
+    lines = []
+    replies = {}
+    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        line = _parsed(text)
+        if line and line.get("key") in keys:
+            lines.append(line)
+            values = {field.name: line[field.name] for field in fields(Reply)}
+            replies[line["key"]] = Reply(**values)
+    write_lines(file, lines)
+    return replies
 
 
-def _row(line: str) -> dict[str, Any] | None:
+def _parsed(text: str) -> dict[str, Any] | None:
     try:
-        return json.loads(line)
+        line = json.loads(text)
     except ValueError:
         return None
+    return line if isinstance(line, dict) else None
+
+
+def _request(
+    model: str, messages: list[dict[str, str]], schema: dict[str, Any] | None, options: Options
+) -> dict[str, Any]:
+    """The body of a request for a chat completion."""
+    body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
+    for name in ("temperature", "seed", "max_tokens"):
+        value = getattr(options, name)
+        if value is not None:
+            body[name] = value
+    if schema is not None:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema, "strict": True},
+        }
+    return body
 
 
 def _post(url: str, body: dict[str, Any], timeout_s: float) -> httpx.Response:
-    """Retries only a connection that failed: a slow or refusing server would do the same again."""
-    for pause in (*PAUSES_S, None):
+    """Sends a request, again only if the connection failed: a slow or refusing server would do the
+    same again.
+    """
+    pauses = list(PAUSES_S)
+    while True:
         try:
             with _client(url, timeout_s) as client:
                 return client.post(url, json=body)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise WorkError(
-                f"The model server at {url} took more than {timeout_s:.0f} s for one reply. Is the machine busy with "
-                "other work? The same command goes on from here."
+                f"The model server at {url} took more than {timeout_s:.0f} s for one reply. Is the"
+                " machine busy with other work? The same command goes on from here."
             ) from error
         except httpx.TransportError as error:
-            if pause is None:
+            if not pauses:
                 raise WorkError(
-                    f"The model server at {url} does not answer ({_reason(error)}). Start it again, or unset "
-                    "OLLAMA_HOST and kospilot starts its own; the same command goes on from here."
+                    f"The model server at {url} does not answer ({_reason(error)}). Start it"
+                    " again, or unset OLLAMA_HOST and kospilot starts its own; the same command"
+                    " goes on from here."
                 ) from error
             log.warning("no connection to %s (%s), trying again", url, _reason(error))
-            time.sleep(pause)
-    raise AssertionError("every attempt returns or raises")
+            time.sleep(pauses.pop(0))
 
 
-def _told(response: httpx.Response, model: str) -> dict[str, Any]:
+def _client(url: str, timeout_s: float) -> httpx.Client:
+    # A proxy from the environment must not stand between us and this machine.
+    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return httpx.Client(timeout=httpx.Timeout(timeout_s, connect=10.0), trust_env=not local)
+
+
+def _v1(url: str) -> str:
+    return url.rstrip("/").removesuffix("/v1") + "/v1"
+
+
+def _completion(response: httpx.Response, model: str) -> Any:
     """The response's JSON, or the server's refusal as an error of ours."""
     if response.is_success:
         return _json(response)
@@ -205,9 +240,19 @@ def _told(response: httpx.Response, model: str) -> dict[str, Any]:
     )
 
 
-def _reply(told: dict[str, Any], url: str, latency_s: float) -> Reply:
+def _json(response: httpx.Response) -> Any:
     try:
-        choice, usage = told["choices"][0], told["usage"]
+        return response.json()
+    except ValueError as error:
+        raise WorkError(
+            f"The server at {response.url} sent no JSON: {response.text[:200]!r}."
+        ) from error
+
+
+def _reply(completion: Any, url: str, latency_s: float) -> Reply:
+    try:
+        choice = completion["choices"][0]
+        usage = completion["usage"]
         return Reply(
             text=(choice["message"].get("content") or "").strip(),
             latency_s=round(latency_s, 3),
@@ -217,56 +262,27 @@ def _reply(told: dict[str, Any], url: str, latency_s: float) -> Reply:
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise WorkError(
-            f"The server at {url} did not answer as an OpenAI-style endpoint: {json.dumps(told)[:200]}. Check the "
-            "address; it should serve /v1/chat/completions."
-        ) from error
-
-
-def _ollama(url: str, method: str, path: str, body: dict | None = None) -> dict[str, Any]:
-    """What Ollama's own API says; empty on a server that has none, or that is gone (asking will
-    tell).
-    """
-    root = _v1(url).removesuffix("/v1")
-    try:
-        with _client(url, 30.0) as client:
-            response = client.request(method, root + path, json=body)
-        found = response.json() if response.is_success else {}
-    except (httpx.TransportError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _client(url: str, timeout_s: float) -> httpx.Client:
-    # A proxy from the environment must not stand between us and this machine.
-    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    return httpx.Client(timeout=httpx.Timeout(timeout_s, connect=10.0), trust_env=not local)
-
-
-def _v1(url: str) -> str:
-    return url.rstrip("/").removesuffix("/v1") + "/v1"
-
-
-def _json(response: httpx.Response) -> dict[str, Any]:
-    try:
-        return response.json()
-    except ValueError as error:
-        raise WorkError(
-            f"The server at {response.url} sent no JSON: {response.text[:200]!r}."
+            f"The server at {url} did not answer as an OpenAI-style endpoint:"
+            f" {json.dumps(completion)[:200]}. Check the address; it should serve"
+            " /v1/chat/completions."
         ) from error
 
 
 def _server_message(response: httpx.Response) -> str:
+    """What the server says of its refusal."""
     try:
         error = response.json()["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError):
         return response.text[:300] or response.reason_phrase
+    if isinstance(error, dict) and "message" in error:
+        return str(error["message"])
+    return str(error)
 
 
 def _too_long(model: str, detail: str) -> str:
     return (
-        f"The prompt does not fit the context of {model!r} ({detail}), and a cut prompt would be answered wrongly. "
-        "Ask less, or register the model with a larger release.num_ctx."
+        f"The prompt does not fit the context of {model!r} ({detail}), and a cut prompt would be"
+        " answered wrongly. Ask less, or register the model with a larger release.num_ctx."
     )
 
 

@@ -1,24 +1,28 @@
-"""The frozen questions of an evaluation: held-out days and templates that no training row was made
-with.
+"""The frozen questions of an evaluation: they use held-out days and templates, with which no
+training row was made.
 
 Reads the market's holdout part; writes and reads questions.jsonl.
 """
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from tasks.core.errors import RequestError
+from tasks.core.files.json_files import write_lines
 from tasks.core.kinds import KINDS
-from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
-from tasks.core.kinds.grading import to_text
+from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
+from tasks.core.kinds.texts import to_text
 from tasks.core.settings.tree import Evaluation
 
 MIN_REPLY_TOKENS = 256
+"""A reply may have so many tokens, however short the right answer is."""
 DRAWS = 50
 """Attempts at a question that was not asked yet, before a repeated one is taken: few days offer
 few.
@@ -41,11 +45,11 @@ class Question:
 
     @property
     def max_tokens(self) -> int:
-        """Most tokens of a reply: one for each byte of the right answer, which every byte-level
-        tokenizer undercuts.
+        """Most tokens of a reply: one for each byte of the right answer; every byte-level tokenizer
+        needs fewer.
 
-        Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. It
-        ends a model that rambles, and cuts none that answers.
+        Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. The
+        limit ends a model that rambles, and cuts none that answers.
         """
         return min(self.most_tokens, max(MIN_REPLY_TOKENS, len(self.reference.encode())))
 
@@ -58,22 +62,19 @@ def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[st
     none of its questions.
     """
     days = Days.read(holdout)
-    questions = [
-        question
-        for kind, count in _counts(KINDS, evaluation.questions).items()
-        for question in _draw_questions(kind, count, days, evaluation.seed)
-    ]
-    questions = [replace(question, most_tokens=evaluation.max_tokens) for question in questions]
-    lines = [json.dumps(asdict(question), ensure_ascii=False) + "\n" for question in questions]
-    (out / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
-    dates = sorted({question.date for question in questions})
+    questions = []
+    for kind, count in _counts(KINDS, evaluation.questions).items():
+        for question in _draw_questions(kind, count, days, evaluation.seed):
+            questions.append(replace(question, most_tokens=evaluation.max_tokens))
+    write_lines(out / "questions.jsonl", [asdict(question) for question in questions])
+    dates = {question.date for question in questions if question.date}
     return {
         "questions": len(questions),
         "kinds": dict(Counter(question.kind for question in questions)),
         "languages": dict(Counter(question.language for question in questions)),
         "days": len(dates),
-        "first": dates[0],
-        "last": dates[-1],
+        "first": min(dates),
+        "last": max(dates),
     }
 
 
@@ -97,14 +98,13 @@ def question_of(scene: Scene, kind: Kind, name: str) -> Question:
 
 
 def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Question]:
-    rng, questions, asked = Random(f"evaluation {seed} {kind.name}"), [], set()
-    for number in range(count):
-        language = ("ko", "en")[
-            (number + KINDS.index(kind)) % 2
-        ]  # in turn, also where each kind has but one
+    rng = Random(f"evaluation {seed} {kind.name}")
+    questions: list[Question] = []
+    asked: set[str] = set()
+    for number, language in enumerate(_languages(kind, count), 1):
         for _ in range(DRAWS):
             scene = draw_scene(kind, days, Draw(language, "evaluate"), rng)
-            question = question_of(scene, kind, f"{kind.name}-{number + 1:03}")
+            question = question_of(scene, kind, f"{kind.name}-{number:03}")
             if question.messages[-1]["content"] not in asked:
                 break
         asked.add(question.messages[-1]["content"])
@@ -112,18 +112,34 @@ def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Quest
     return questions
 
 
+def _languages(kind: Kind, count: int) -> Iterator[Language]:
+    """The two languages in turn; every second kind begins with English, so that both come up even
+    if each kind has one question.
+    """
+    first = KINDS.index(kind) % 2
+    languages: tuple[Language, ...] = ("ko", "en")
+    return islice(cycle(languages), first, first + count)
+
+
 def _counts(kinds: tuple[Kind, ...], total: int) -> dict[Kind, int]:
-    """Questions per kind: one each, largest share first, and the rest so that the shares come out."""
+    """Questions per kind: one each, the largest share first, and the rest so that the shares come
+    out.
+    """
     by_share = sorted(kinds, key=lambda kind: (-kind.share, kind.name))
-    wanted = {kind: total * kind.share / sum(other.share for other in kinds) for kind in by_share}
-    counts = {kind: int(place < total) for place, kind in enumerate(by_share)}
+    whole = sum(kind.share for kind in kinds)
+    counts = dict.fromkeys(by_share, 0)
+    for kind in by_share[:total]:
+        counts[kind] = 1
     while sum(counts.values()) < total:
-        counts[max(by_share, key=lambda kind: wanted[kind] - counts[kind])] += 1
+        furthest_behind = max(by_share, key=lambda kind: total * kind.share / whole - counts[kind])
+        counts[furthest_behind] += 1
     return {kind: counts[kind] for kind in kinds if counts[kind]}
 
 
 def read_questions(file: Path) -> list[Question]:
-    """The questions of a file. Raises RequestError naming the file and the line that is not one."""
+    """The questions of a file. Raises RequestError naming the file, and the line that is not a
+    question.
+    """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -142,5 +158,6 @@ def _question(file: Path, number: int, line: str) -> Question:
         return Question(**json.loads(line))
     except (ValueError, TypeError) as error:
         raise RequestError(
-            f"{file}, line {number} is not a question ({error}). Use the questions.jsonl of an evaluate artifact."
+            f"{file}, line {number} is not a question ({error}). Use the questions.jsonl of an"
+            " evaluate artifact."
         ) from error

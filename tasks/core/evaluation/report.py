@@ -4,7 +4,6 @@ Writes scores.json (what the replies are worth: content), speed.json (what this 
 it), table.md and chart.png; reads scores.json back.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,17 @@ from typing import Any
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.chart import draw_chart
-from tasks.core.evaluation.score import MEASURES
-from tasks.core.files.json_files import write_json
+from tasks.core.evaluation.measures import MEASURES, Figures, Row, grade_rows, share_rows
+from tasks.core.files.atomic import write_text
+from tasks.core.files.json_files import read_json, write_json
 
 TOY = (
-    "The demo's model is a toy of 135 million parameters, trained for minutes: these figures prove that the chain "
-    "works end to end, not that the model has the skill."
+    "The demo's model is a toy of 135 million parameters, trained for minutes: these figures prove"
+    " that the chain works end to end, not that the model has the skill."
 )
 TOLERANCE = 0.02
-"""How much a share or a mean grade may fall, where the interval is not wider, before it counts as a
-regression.
+"""A share or a mean grade may fall by so much before the fall counts as a regression, unless the
+interval is wider.
 """
 
 GUARDED = ("schema_valid", "regime_accuracy", "exposure_in_band", "grade")
@@ -33,9 +33,9 @@ SPEED = {
     "tokens_per_s": "tokens written, 1/s",
     "cut_replies": "replies cut at the token limit",
 }
+"""The figures of speed that the table shows, and their names there."""
 
-
-Shown = Callable[[float], str]
+_Format = Callable[[float], str]
 
 
 @dataclass(frozen=True)
@@ -46,131 +46,168 @@ class Decision:
     reasons: list[str]
 
 
-def write_report(scores: dict[str, dict[str, Any]], out: Path, toy: bool) -> None:
+def write_report(scores: dict[str, Figures], out: Path, toy: bool) -> None:
     """Writes the report of the models' scores (score.score's), in their order: the last one is
     compared with the first.
 
     `toy` puts the warning on table and chart.
     """
-    quality = {
-        model: {name: part for name, part in figures.items() if name != "speed"}
-        for model, figures in scores.items()
-    }
+    quality = {}
+    speed = {}
+    for model, figures in scores.items():
+        quality[model] = {name: part for name, part in figures.items() if name != "speed"}
+        speed[model] = figures["speed"]
     write_json(out / "scores.json", quality)
-    write_json(out / "speed.json", {model: figures["speed"] for model, figures in scores.items()})
-    (out / "table.md").write_text(_table(scores, toy), encoding="utf-8")
+    write_json(out / "speed.json", speed)
+    write_text(out / "table.md", _table(scores, toy))
     draw_chart(scores, out / "chart.png", toy)
 
 
-def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
-    """The scores by model of a report's folder, without speed. Raises RequestError where the file
-    is not one.
+def read_scores(folder: Path) -> dict[str, Figures]:
+    """The scores by model of a report's folder, without speed.
+
+    Raises RequestError if its scores.json is not an evaluation's.
     """
     file = folder / "scores.json"
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except (OSError, ValueError) as error:
         raise RequestError(
             f"{file} is no evaluation's scores ({error}). Run the evaluation again."
         ) from error
 
 
-def compare(old: dict[str, Any] | None, new: dict[str, Any]) -> Decision:
-    """Whether the new model may take the old one's place: no guarded measure falls by more than its
-    tolerance.
+def compare(old: Figures | None, new: Figures) -> Decision:
+    """Whether the new model may take the old one's place: no guarded measure may fall by more than
+    its tolerance.
 
     The tolerance is the larger of 0.02 and half the wider of the two 95 % intervals: on few
-    questions a fall may be chance. Raises RequestError where the two were not asked the same
+    questions a fall may be chance. Raises RequestError if the two were not asked the same
     questions.
     """
     if old is None:
         return Decision(True, ["no model held the name before"])
     if old["questions"] != new["questions"]:
         raise RequestError(
-            f"The two models were not asked the same questions ({old['questions']['n']} and {new['questions']['n']}): "
-            "evaluate both on one set with `kospilot evaluate OLD NEW --set FILE`."
+            "The two models were not asked the same questions"
+            f" ({old['questions']['n']} and {new['questions']['n']}): evaluate both on one set with"
+            " `kospilot evaluate OLD NEW --set FILE`."
         )
-    found = [_judge(name, old["measures"][name], new["measures"][name]) for name in GUARDED]
-    return Decision(all(kept for kept, _ in found), [reason for _, reason in found])
+    promote = True
+    reasons = []
+    for name in GUARDED:
+        verdict = _judge(MEASURES[name], old["measures"][name], new["measures"][name])
+        promote = promote and verdict.kept
+        reasons.append(verdict.reason)
+    return Decision(promote, reasons)
 
 
-def _judge(name: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[bool, str]:
+@dataclass(frozen=True)
+class _Verdict:
+    """Whether one measure was kept, and the figures that say so."""
+
+    kept: bool
+    reason: str
+
+
+def _judge(measure: str, old: dict[str, Any], new: dict[str, Any]) -> _Verdict:
+    """Compares a measure's two estimates."""
     if old["value"] is None or new["value"] is None:
-        return True, f"{MEASURES[name]}: no question asks for it"
-    tolerance = max(TOLERANCE, *((side["high"] - side["low"]) / 2 for side in (old, new)))
+        return _Verdict(True, f"{measure}: no question asks for it")
+    tolerance = max(TOLERANCE, _half_width(old), _half_width(new))
     kept = new["value"] >= old["value"] - tolerance
-    told = (
-        f"{MEASURES[name]}: {'kept' if kept else 'fell'}, {old['value']:.3f} → {new['value']:.3f}"
+    outcome = "kept" if kept else "fell"
+    return _Verdict(
+        kept,
+        f"{measure}: {outcome}, {old['value']:.3f} → {new['value']:.3f}"
+        f" (tolerance {tolerance:.3f}, n {new['n']})",
     )
-    return kept, f"{told} (tolerance {tolerance:.3f}, n {new['n']})"
 
 
-def _table(scores: dict[str, dict[str, Any]], toy: bool) -> str:
+def _half_width(estimate: dict[str, Any]) -> float:
+    return (estimate["high"] - estimate["low"]) / 2
+
+
+def _table(scores: dict[str, Figures], toy: bool) -> str:
     models = list(scores)
-    shares = {
-        words: [scores[model]["measures"][name] for model in models]
-        for name, words in MEASURES.items()
-    }
-    grades = shares.pop(MEASURES["grade"])
-    kinds = sorted({name for figures in scores.values() for name in figures["kinds"]})
-    by_kind = {name: [scores[model]["kinds"][name] for model in models] for name in kinds}
-    asked = scores[models[0]]["questions"]["n"]
-    lines = [
-        f"# {' next to '.join(models)}: {asked} questions",
+    figures = list(scores.values())
+    lines = [f"# {' next to '.join(models)}: {figures[0]['questions']['n']} questions", ""]
+    if toy:
+        lines += [f"> {TOY}", ""]
+    lines += [
+        "In brackets the 95 % bootstrap interval; n is the number of questions that a figure"
+        " applies to.",
         "",
-        *([f"> {TOY}", ""] if toy else []),
-        "In brackets the 95 % bootstrap interval; n is the number of questions that a figure applies to.",
+        *_header(["share of replies, %", *models], "difference, pp"),
+        *_estimate_lines(share_rows(figures), _percent),
         "",
-        *_estimates(("share of replies, %", "difference, pp"), models, shares, _percent),
+        *_header(["grade, 0 to 1", *models], "difference"),
+        *_estimate_lines(grade_rows(figures), _grade),
         "",
-        *_estimates(
-            ("grade, 0 to 1", "difference"), models, {"all kinds": grades, **by_kind}, _grade
-        ),
-        "",
-        *_speeds(models, [scores[model]["speed"] for model in models]),
+        *_speed_lines(scores),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _estimates(
-    titles: tuple[str, str], models: list[str], rows: dict[str, list], shown: Shown
-) -> list[str]:
-    """One table of figures; with several models it ends with the last one's difference to the
-    first.
+def _header(titles: list[str], difference: str) -> list[str]:
+    """The head of a table of estimates: with several models it ends with the last one's difference
+    to the first.
     """
-    lines = _header([titles[0], *models, *titles[1 : min(len(models), 2)], "n"])
-    for words, cells in rows.items():
-        difference = (
-            [_difference(cells[0]["value"], cells[-1]["value"], shown)] if len(models) > 1 else []
-        )
-        told = [words, *(_cell(cell, shown) for cell in cells), *difference, str(cells[0]["n"])]
-        lines.append(f"| {' | '.join(told)} |")
+    several_models = len(titles) > 2
+    if several_models:
+        titles = [*titles, difference]
+    return [_line([*titles, "n"]), _rule(len(titles))]
+
+
+def _estimate_lines(rows: list[Row], format_value: _Format) -> list[str]:
+    lines = []
+    for row in rows:
+        cells = [row.words]
+        cells += [_cell(estimate, format_value) for estimate in row.estimates]
+        if len(row.estimates) > 1:
+            first, last = row.estimates[0]["value"], row.estimates[-1]["value"]
+            cells.append(_difference(first, last, format_value))
+        cells.append(str(row.estimates[0]["n"]))
+        lines.append(_line(cells))
     return lines
 
 
-def _speeds(models: list[str], speeds: list[dict[str, Any]]) -> list[str]:
-    lines = _header(["speed on this machine", *models])
+def _speed_lines(scores: dict[str, Figures]) -> list[str]:
+    lines = [_line(["speed on this machine", *scores]), _rule(len(scores))]
     for name, words in SPEED.items():
-        told = ["–" if speed[name] is None else f"{speed[name]:g}" for speed in speeds]
-        lines.append(f"| {' | '.join([words, *told])} |")
+        cells = [words]
+        for figures in scores.values():
+            value = figures["speed"][name]
+            cells.append("–" if value is None else f"{value:g}")
+        lines.append(_line(cells))
     return lines
 
 
-def _header(titles: list[str]) -> list[str]:
-    return [f"| {' | '.join(titles)} |", f"|---{'|---:' * (len(titles) - 1)}|"]
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def _cell(cell: dict[str, Any], shown: Shown) -> str:
-    if cell["value"] is None:
+def _rule(columns: int) -> str:
+    """The rule under a header, for so many columns of figures."""
+    return f"|---{'|---:' * columns}|"
+
+
+def _cell(estimate: dict[str, Any], format_value: _Format) -> str:
+    if estimate["value"] is None:
         return "–"
-    return f"{shown(cell['value'])} [{shown(cell['low'])}, {shown(cell['high'])}]"
+    low, high = format_value(estimate["low"]), format_value(estimate["high"])
+    return f"{format_value(estimate['value'])} [{low}, {high}]"
 
 
-def _difference(first: float | None, last: float | None, shown: Shown) -> str:
+def _difference(first: float | None, last: float | None, format_value: _Format) -> str:
     if first is None or last is None:
         return "–"
-    sign = "+" if last > first else "−" if last < first else "±"
-    return sign + shown(abs(last - first))
+    size = format_value(abs(last - first))
+    if last > first:
+        return f"+{size}"
+    if last < first:
+        return f"−{size}"
+    return f"±{size}"
 
 
 def _percent(value: float) -> str:

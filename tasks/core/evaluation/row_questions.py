@@ -23,7 +23,11 @@ def ask_rows(
     """
     questions = [_question(number, row) for number, row in enumerate(rows, 1)]
     replies = ask_all(endpoint, questions, cache, progress, Options(temperature=_TEMPERATURE))
-    return [None if reply.finish_reason == "length" else reply.text for reply in replies]
+    texts = []
+    for reply in replies:
+        cut = reply.finish_reason == "length"
+        texts.append(None if cut else reply.text)
+    return texts
 
 
 def _question(number: int, row: dict[str, Any]) -> Question:

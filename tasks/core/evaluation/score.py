@@ -1,4 +1,4 @@
-"""What a model's replies are worth: shares with intervals, the mean grade per kind, speed.
+"""What a model's replies are worth: shares with intervals, the mean grade per kind, and speed.
 
 Reads questions and replies; knows nothing of any kind but its grade's named parts.
 """
@@ -11,89 +11,74 @@ from typing import Any
 import jsonschema_rs
 
 from tasks.core.evaluation.answer import Reply
+from tasks.core.evaluation.measures import MEASURES, Figures
 from tasks.core.evaluation.questions import Question
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.files.digests import digest_value
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Grade, scene_from_dict
+from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.strategy import universe
 
-MEASURES = {
-    "valid_json": "valid JSON",
-    "schema_valid": "obeys the schema",
-    "regime_accuracy": "regime right",
-    "exposure_in_band": "exposure in band",
-    "valid_tickers": "tickers exist, names match",
-    "korean_rationale": "Korean rationale, no Hanja",
-    "grade": "mean grade",
-}
-"""Every measure's name in the JSON and in words; all are 0..1."""
 
-HANGUL = re.compile(r"[가-힣]")
-HANJA = re.compile(
-    r"[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
-)
-"""CJK ideographs and radicals. The market's Korean does without: one means that the base's Chinese
-came through.
-"""
-
-
-def score(questions: list[Question], replies: list[Reply]) -> dict[str, Any]:
+def score(questions: list[Question], replies: list[Reply]) -> Figures:
     """One model's figures over its replies, which are in the order of the questions.
 
     {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds": {kind: estimate of the
     grade}, "speed": {...}, "summary": {measure: value}}; an estimate is statistics.estimate's. A
-    measure that applies to no question has the value None. A reply cut at the token limit counts as
-    what it is: mostly no JSON.
+    measure that applies to no question has the value None. A reply that the token limit cut counts
+    as what it is: mostly no JSON.
     """
-    marks = [
-        judge(question, reply.text) for question, reply in zip(questions, replies, strict=True)
-    ]
-    measures = {name: estimate([mark[name] for mark in marks]) for name in MEASURES}
-    kinds = {
-        name: estimate(
-            [
-                mark["grade"]
-                for mark, question in zip(marks, questions, strict=True)
-                if question.kind == name
-            ]
-        )
-        for name in sorted({question.kind for question in questions})
-    }
+    marks = []
+    grades: dict[str, list[float | None]] = {}
+    for question, reply in zip(questions, replies, strict=True):
+        mark = judge(question, reply.text)
+        marks.append(mark)
+        grades.setdefault(question.kind, []).append(mark["grade"])
+    measures: dict[str, Any] = {}
+    summary: dict[str, Any] = {"questions": len(questions)}
+    for name in MEASURES:
+        measures[name] = estimate([mark[name] for mark in marks])
+        summary[name] = measures[name]["value"]
     return {
         "questions": {
             "n": len(questions),
             "digest": digest_value([question.messages for question in questions]),
         },
         "measures": measures,
-        "kinds": kinds,
+        "kinds": {kind: estimate(grades[kind]) for kind in sorted(grades)},
         "speed": _speed(replies),
-        "summary": {
-            "questions": len(questions),
-            **{name: found["value"] for name, found in measures.items()},
-        },
+        "summary": summary,
     }
 
 
 def judge(question: Question, text: str) -> dict[str, float | None]:
-    """Every measure of one reply, 0..1; None where the question does not ask for it."""
-    reply, reference = parse(text), parse(question.reference)
-    subject, scene = kind_named(question.kind), scene_from_dict(question.scene)
-    grade, best = subject.grade(scene, text), subject.grade(scene, question.reference)
+    """Every measure of one reply, 0..1; None if the question does not ask for it."""
+    reply = parse(text)
+    kind = kind_named(question.kind)
+    scene = scene_from_dict(question.scene)
+    grade = kind.grade(scene, text)
+    best = kind.grade(scene, question.reference)
+    tickers_hold = None
+    if any(_named(parse(question.reference))):
+        tickers_hold = float(_tickers_hold(reply, question))
+    is_korean = None
+    if question.language == "ko":
+        is_korean = float(_is_korean(reply))
     return {
         "valid_json": float(reply is not None),
-        "schema_valid": float(reply is not None and jsonschema_rs.is_valid(question.schema, reply)),
+        "schema_valid": float(_obeys(reply, question.schema)),
         "regime_accuracy": _part("regime", grade, best),
         "exposure_in_band": _part("exposure", grade, best),
-        "valid_tickers": float(_tickers_hold(reply, question)) if any(_named(reference)) else None,
-        "korean_rationale": float(_is_korean(reply)) if question.language == "ko" else None,
+        "valid_tickers": tickers_hold,
+        "korean_rationale": is_korean,
         "grade": float(grade.score),
     }
 
 
 def parse(text: str) -> Any:
-    """The reply's JSON, None where it is none: a fence or a sentence around it is what no program
-    would read.
+    """The reply's JSON, or None if it is none: with a fence or a sentence around it no program
+    would read it.
     """
     try:
         return json.loads(text)
@@ -101,13 +86,22 @@ def parse(text: str) -> Any:
         return None
 
 
+def _obeys(reply: Any, schema: dict[str, Any] | None) -> bool:
+    """Whether there is a reply and the schema, if any, allows it."""
+    if reply is None:
+        return False
+    return schema is None or jsonschema_rs.is_valid(schema, reply)
+
+
 def _part(name: str, grade: Grade, best: Grade) -> float | None:
-    """1 where the named part is fully right, None where the right answer has no such part."""
-    return float(grade.parts.get(name, False)) if name in best.parts else None
+    """1 if the named part is fully right, None if the right answer has no such part."""
+    if name not in best.parts:
+        return None
+    return float(grade.parts.get(name, False))
 
 
 def _named(value: Any) -> Iterator[tuple[str, str | None]]:
-    """Every (ticker, name) in a reply, at any depth; a name that is not there is None."""
+    """Yields every (ticker, name) in a reply, at any depth; a name that is not there is None."""
     if isinstance(value, dict):
         if "ticker" in value:
             yield str(value["ticker"]), value.get("name")
@@ -118,7 +112,7 @@ def _named(value: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def _tickers_hold(reply: Any, question: Question) -> bool:
-    """Whether the reply names at least one ticker, and each is the universe's or the prompt's,
+    """Whether the reply names at least one ticker, and each is the universe's or the question's,
     under its own name.
     """
     named = list(_named(reply))
@@ -130,21 +124,21 @@ def _holds(ticker: str, name: Any, prompt: str) -> bool:
     accepted = universe.names(ticker)
     if accepted:
         return name is None or name in accepted
-    in_prompt = (
-        re.search(rf"(?<![0-9A-Za-z]){re.escape(ticker)}(?![0-9A-Za-z])", prompt) is not None
-    )
-    return len(ticker) == 6 and in_prompt and (name is None or str(name) in prompt)
+    alone = rf"(?<![0-9A-Za-z]){re.escape(ticker)}(?![0-9A-Za-z])"
+    if len(ticker) != 6 or not re.search(alone, prompt):
+        return False
+    return name is None or str(name) in prompt
 
 
 def _is_korean(reply: Any) -> bool:
     """Whether some text of the reply is Korean, stock names aside, and none of it holds Hanja."""
-    texts = list(_texts(reply))
-    return any(HANGUL.search(text) for text in texts) and not HANJA.search(
-        json.dumps(reply, ensure_ascii=False)
-    )
+    if HANJA.search(json.dumps(reply, ensure_ascii=False)):
+        return False
+    return any(HANGUL.search(text) for text in _texts(reply))
 
 
 def _texts(value: Any) -> Iterator[str]:
+    """Yields every text of a reply except stock names."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -160,10 +154,13 @@ def _speed(replies: list[Reply]) -> dict[str, Any]:
     """Seconds per reply and tokens written per second, reading the prompt included."""
     seconds = [reply.latency_s for reply in replies]
     written = sum(reply.completion_tokens for reply in replies)
+    tokens_per_s = None
+    if sum(seconds):
+        tokens_per_s = round(written / sum(seconds), 1)
     return {
         "latency_p50_s": percentile(seconds, 50),
         "latency_p95_s": percentile(seconds, 95),
-        "tokens_per_s": round(written / sum(seconds), 1) if sum(seconds) else None,
+        "tokens_per_s": tokens_per_s,
         "completion_tokens": written,
         "prompt_tokens": sum(reply.prompt_tokens for reply in replies),
         "cut_replies": sum(reply.finish_reason == "length" for reply in replies),

@@ -1,5 +1,5 @@
-"""A sample's figures with their 95 % bootstrap intervals; the draws are seeded: equal replies give
-equal figures.
+"""A sample's figures with their 95 % bootstrap intervals; the draws are seeded, so that equal
+replies give equal figures.
 """
 
 from collections.abc import Sequence
@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 DRAWS = 2_000
+"""Resamples of a sample."""
 SEED = 42
 
 
 def estimate(values: Sequence[float | None]) -> dict[str, Any]:
-    """The mean of the values that apply: {"value", "low", "high", "n"}; value, low and high are
-    None where n is 0.
+    """The mean of the values that apply, as {"value", "low", "high", "n"}; value, low and high are
+    None if n is 0.
 
     low and high are the 2.5th and 97.5th percentile of the means of resamples (percentile
-    bootstrap, Efron 1979). On a handful of equal values they say less than they seem to: n stands
-    beside them.
+    bootstrap, Efron 1979). On a handful of equal values they say less than they seem to: that is
+    why n stands beside them.
     """
     sample = np.array([value for value in values if value is not None], dtype=float)
     if not sample.size:
@@ -33,5 +34,7 @@ def estimate(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The percentile (0..100) of the values, linear between neighbours; None of nothing."""
-    return round(float(np.percentile(values, share)), 3) if len(values) else None
+    """The percentile (0..100) of the values, linear between neighbours; None if there are none."""
+    if not len(values):
+        return None
+    return round(float(np.percentile(values, share)), 3)

@@ -16,30 +16,45 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from tasks.core.apportionment import round_quotas
 from tasks.core.errors import WorkError
+from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import write_json
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
-from tasks.core.kinds.grading import to_text
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
+from tasks.core.kinds.texts import to_text
 from tasks.core.records.market_days import read_marks
 from tasks.core.settings.tree import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
 from tasks.core.synthesis.variety import Variety
 
-_TEMPLATE_TOKENS = (
-    24  # what a chat template puts around three messages: roles and turn marks, generously
-)
-_TEXTS = 200  # counted at a time: what the tokenizer tells of a text takes a hundred bytes a token
-_COUNTED = (
-    "kind",
-    "language",
-    "regime",
-    "date",
-    "tokens",
-)  # what the report says of the rows' metadata
-_DRAWS = 60  # scenes drawn for one row before its token budget counts as impossible
+_TEMPLATE_TOKENS = 24
+"""A chat template's own tokens around three messages: roles and turn marks, generously."""
+
+_TEXTS = 200
+"""Texts whose tokens are counted at a time: what the tokenizer tells of a text takes a hundred
+bytes a token.
+"""
+
+_DRAWS = 60
+"""Scenes drawn for one row before its token budget counts as impossible."""
+
+_THREADS = 4
+"""Some kinds' tokens are counted, without Python, while another kind is written."""
+
+_REPORTED = ("kind", "language", "regime", "date", "tokens")
+"""The parts of the rows' metadata that the report counts."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many rows of one kind are to be made in each language."""
+
+    kind: Kind
+    korean: int
+    english: int
 
 
 @dataclass(frozen=True)
@@ -52,16 +67,17 @@ class _Draft:
 
 
 @dataclass(frozen=True)
-class _Making:
+class _Material:
     """What every row of one kind is made with."""
 
+    kind: Kind
     days: Days
-    budget: int  # tokens
+    token_budget: int
     tokenizer: Tokenizer
     rng: Random
-    asked: set[str] = field(default_factory=set)  # questions so far
+    asked: set[str] = field(default_factory=set)  # the questions so far
 
-    def count(self, texts: list[str]) -> list[int]:
+    def count_tokens(self, texts: list[str]) -> list[int]:
         """Tokens of each text; many at a time, because the tokenizer then uses every core."""
         counts: list[int] = []
         for start in range(0, len(texts), _TEXTS):
@@ -78,38 +94,32 @@ def synthesize(
     Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token
     budget.
     """
-    days, generated = Days.read(train), read_marks(train)["generated"]
+    days = Days.read(train)
+    generated = read_marks(train)["generated"]
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
 
-    def make(share: tuple[Kind, dict[Language, int]]) -> list[dict[str, Any]]:
-        kind, languages = share
-        rng = Random(
-            f"{synthesis.seed} {kind.name}"
-        )  # each kind its own: another kind changes none of its rows
-        draws = _draws(kind, languages, synthesis.real_share, rng)
-        made = _rows(kind, draws, _Making(days, synthesis.token_budget, tokenizer, rng))
-        _prove(made, kind)
-        prove_of_days(made, days.snapshots)
-        return made
+    def make(quota: Quota) -> list[dict[str, Any]]:
+        # Each kind has a generator of its own: another kind changes none of its rows.
+        rng = Random(f"{synthesis.seed} {quota.kind.name}")
+        material = _Material(quota.kind, days, synthesis.token_budget, tokenizer, rng)
+        return _proven_rows(_draws(quota, synthesis.real_share, rng), material)
 
-    lines, counted, variety = [], [], Variety()
-    with ThreadPoolExecutor(
-        4
-    ) as pool:  # some kinds' tokens are counted, without Python, while another is written
-        for made in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)):
-            for row in made:
+    lines: list[bytes] = []  # take less memory than the rows
+    reported: list[dict[str, Any]] = []
+    variety = Variety()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for rows in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)):
+            for row in rows:
                 variety.add(row)
-                counted.append({name: row["metadata"][name] for name in _COUNTED})
+                reported.append({name: row["metadata"][name] for name in _REPORTED})
                 row["metadata"]["market_generated"] = generated
-                lines.append(
-                    f"{json.dumps(row, ensure_ascii=False)}\n".encode()
-                )  # takes less than the row
+                lines.append(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
     Random(synthesis.seed).shuffle(lines)
-    with (out / "rows.jsonl").open("wb") as file:
+    with replacing(out / "rows.jsonl") as neighbour, neighbour.open("wb") as file:
         file.writelines(lines)
     report = {
         "rows": len(lines),
-        **_counts(counted),
+        **_counts(reported),
         "market_generated": generated,
         "variety": variety.report(),
     }
@@ -117,124 +127,137 @@ def synthesize(
     return report
 
 
-def shares(
-    kinds: Iterable[Kind], total: int, korean_share: float
-) -> list[tuple[Kind, dict[Language, int]]]:
-    """Rows per kind and language: shares scaled to 1, largest remainders first, so that they sum to
-    total.
-    """
+def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[Quota]:
+    """The rows of each kind and language, in proportion to the kinds' shares; they sum to total."""
     kinds = list(kinds)
-    exact = [total * kind.share / sum(other.share for other in kinds) for kind in kinds]
-    counts = [int(number + 1e-9) for number in exact]
-    rest = sorted(range(len(kinds)), key=lambda i: counts[i] - exact[i])
-    for index in rest[: total - sum(counts)]:
-        counts[index] += 1
-    return [
-        (kind, {"ko": (korean := round(number * korean_share)), "en": number - korean})
-        for kind, number in zip(kinds, counts, strict=True)
-    ]
+    whole = sum(kind.share for kind in kinds)
+    rows = round_quotas(total, {kind.name: total * kind.share / whole for kind in kinds})
+    quotas = []
+    for kind in kinds:
+        korean = round(rows[kind.name] * korean_share)
+        quotas.append(Quota(kind, korean, rows[kind.name] - korean))
+    return quotas
 
 
-def _draws(
-    kind: Kind, languages: dict[Language, int], real_share: float, rng: Random
-) -> list[Draw]:
+def _draws(quota: Quota, real_share: float, rng: Random) -> list[Draw]:
     """What each row of a kind is to be: exact shares of languages, of real days and of incomplete
     questions.
     """
-    order = [language for language, number in languages.items() for _ in range(number)]
-    reals = _spread(len(order), real_share, rng)
-    partials = _spread(len(order), kind.needs.partial_share, rng)
-    return [
-        Draw(language, real=real, partial=partial)
-        for language, real, partial in zip(order, reals, partials, strict=True)
-    ]
+    languages: list[Language] = ["ko"] * quota.korean
+    languages += ["en"] * quota.english
+    reals = _flags(len(languages), real_share, rng)
+    partials = _flags(len(languages), quota.kind.needs.partial_share, rng)
+    draws = []
+    for language, real, partial in zip(languages, reals, partials, strict=True):
+        draws.append(Draw(language, real=real, partial=partial))
+    return draws
 
 
-def _spread(number: int, share: float, rng: Random) -> list[bool]:
-    """True for exactly that share of the numbers, in random places."""
+def _flags(number: int, share: float, rng: Random) -> list[bool]:
+    """So many flags, of which exactly that share is True, in random places."""
     flags = [index < round(number * share) for index in range(number)]
     rng.shuffle(flags)
     return flags
 
 
-def _rows(kind: Kind, draws: list[Draw], making: _Making) -> list[dict[str, Any]]:
-    """One row for each draw: too long ones are made shorter, all at a time, until every row is in
-    the budget.
+def _proven_rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
+    """One row for each draw. Raises WorkError if one of them is not true."""
+    rows = _rows(draws, material)
+    failures = check_rows(rows)
+    if failures:
+        first = failures[0]
+        question = rows[first.row - 1]["messages"][1]["content"]
+        raise WorkError(
+            f"{len({failure.row for failure in failures})} synthetic {material.kind.name} rows are"
+            f" not true; the first, {first.rule}: {first.detail}. Its question: {question}"
+        )
+    prove_of_days(rows, material.days.snapshots)
+    return rows
+
+
+def _rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
+    """One row for each draw. Rows that are too long are made shorter, all at a time, until every
+    row is in the budget.
     """
-    drafts = [_new_draft(kind, draw, making) for draw in draws]
-    tokens = _count(drafts, making)
+    drafts = [_new_draft(draw, material) for draw in draws]
+    tokens = _count_tokens(drafts, material)
     for _ in range(_DRAWS):
-        long = [place for place, count in enumerate(tokens) if count > making.budget]
-        if not long:
-            return [_published(draft, count) for draft, count in zip(drafts, tokens, strict=True)]
-        for place in long:
-            drafts[place] = _shorter(drafts[place], kind, draws[place], making)
-        for place, count in zip(
-            long, _count([drafts[place] for place in long], making), strict=True
-        ):
-            tokens[place] = count
+        too_long = [index for index, count in enumerate(tokens) if count > material.token_budget]
+        if not too_long:
+            return [_row(draft, count) for draft, count in zip(drafts, tokens, strict=True)]
+        for index in too_long:
+            drafts[index] = _shorter(drafts[index], draws[index], material)
+        counts = _count_tokens([drafts[index] for index in too_long], material)
+        for index, count in zip(too_long, counts, strict=True):
+            tokens[index] = count
     raise WorkError(
-        f"No {kind.name} row in {draws[long[0]].language} fits synthesis.token_budget={making.budget} after {_DRAWS}"
-        " attempts. Raise the budget, or lower synthesis.rows."
+        f"No {material.kind.name} row in {draws[too_long[0]].language} fits"
+        f" synthesis.token_budget={material.token_budget} after {_DRAWS} attempts. Raise the"
+        " budget, or lower synthesis.rows."
     )
 
 
-def _new_draft(kind: Kind, draw: Draw, making: _Making) -> _Draft:
-    """A scene whose question was not asked yet."""
+def _new_draft(draw: Draw, material: _Material) -> _Draft:
+    """A draft about a new scene, whose question was not asked yet."""
     for _ in range(_DRAWS):
-        draft = _drafted(draw_scene(kind, making.days, draw, making.rng), kind, making)
+        scene = draw_scene(material.kind, material.days, draw, material.rng)
+        draft = _drafted(scene, material)
         if draft:
             return draft
     raise WorkError(
-        f"No new {kind.name} question in {draw.language} after {_DRAWS} scenes. Lower synthesis.rows, or import more"
-        " of the market."
+        f"No new {material.kind.name} question in {draw.language} after {_DRAWS} scenes. Lower"
+        " synthesis.rows, or import more of the market."
     )
 
 
-def _shorter(draft: _Draft, kind: Kind, draw: Draw, making: _Making) -> _Draft:
-    """The scene with one stock less; another scene where the kind needs them all or that was asked
-    before.
+def _shorter(draft: _Draft, draw: Draw, material: _Material) -> _Draft:
+    """A draft about the same scene with one stock less, or about another scene if the kind needs
+    all of its stocks or that question was asked before.
     """
     facts = draft.scene.facts
-    if (
-        len(facts.stocks) > kind.needs.stocks[0]
-        and not kind.needs.funds
-        and "event" not in facts.words
-    ):
+    needs = material.kind.needs
+    can_spare = len(facts.stocks) > needs.stocks[0] and not needs.funds
+    if can_spare and "event" not in facts.words:
         fewer = replace(draft.scene, facts=replace(facts, stocks=facts.stocks[:-1]))
-        if found := _drafted(fewer, kind, making):
-            return found
-    return _new_draft(kind, draw, making)
+        shorter = _drafted(fewer, material)
+        if shorter:
+            return shorter
+    return _new_draft(draw, material)
 
 
-def _drafted(scene: Scene, kind: Kind, making: _Making) -> _Draft | None:
+def _drafted(scene: Scene, material: _Material) -> _Draft | None:
+    """The scene's question and answer; None if the question was asked before."""
     rng = Random(scene.seed)
-    question = kind.ask(scene, rng)
-    if question in making.asked:
+    question = material.kind.ask(scene, rng)
+    if question in material.asked:
         return None
-    making.asked.add(question)
-    return _Draft(scene, question, to_text(kind.answer(scene, rng)))
+    material.asked.add(question)
+    return _Draft(scene, question, to_text(material.kind.answer(scene, rng)))
 
 
-def _count(drafts: list[_Draft], making: _Making) -> list[int]:
+def _count_tokens(drafts: list[_Draft], material: _Material) -> list[int]:
     """Tokens of each row: the system prompt's, its question's, its answer's and the template's."""
-    counts = making.count([text for draft in drafts for text in (draft.question, draft.answer)])
-    systems = {language: making.count([system_prompt(language)])[0] for language in ("ko", "en")}
-    return [
-        systems[draft.scene.language] + counts[2 * place] + counts[2 * place + 1] + _TEMPLATE_TOKENS
-        for place, draft in enumerate(drafts)
-    ]
+    texts = []
+    for draft in drafts:
+        texts += [draft.question, draft.answer]
+    counts = material.count_tokens(texts)
+    korean, english = material.count_tokens([system_prompt("ko"), system_prompt("en")])
+    systems = {"ko": korean, "en": english}
+    tokens = []
+    for index, draft in enumerate(drafts):
+        own = counts[2 * index] + counts[2 * index + 1]
+        tokens.append(systems[draft.scene.language] + own + _TEMPLATE_TOKENS)
+    return tokens
 
 
-def _published(draft: _Draft, tokens: int) -> dict[str, Any]:
+def _row(draft: _Draft, tokens: int) -> dict[str, Any]:
     scene = draft.scene
-    texts = {
-        "system": system_prompt(scene.language),
-        "user": draft.question,
-        "assistant": draft.answer,
-    }
     return {
-        "messages": [{"role": role, "content": text} for role, text in texts.items()],
+        "messages": [
+            {"role": "system", "content": system_prompt(scene.language)},
+            {"role": "user", "content": draft.question},
+            {"role": "assistant", "content": draft.answer},
+        ],
         "metadata": {
             "kind": scene.kind,
             "language": scene.language,
@@ -250,32 +273,31 @@ def _published(draft: _Draft, tokens: int) -> dict[str, Any]:
     }
 
 
-def _prove(rows: list[dict[str, Any]], kind: Kind) -> None:
-    failures = check_rows(rows)
-    if failures:
-        first = failures[0]
-        raise WorkError(
-            f"{len({failure.row for failure in failures})} synthetic {kind.name} rows are not true; the first,"
-            f" {first.rule}: {first.detail}. Its question: {rows[first.row - 1]['messages'][1]['content']}"
-        )
-
-
-def _counts(counted: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of what _COUNTED names of each row."""
-    found = {name: Counter(row[name] for row in counted) for name in ("kind", "language", "regime")}
-    counts: dict[str, Any] = {
-        name: dict(sorted(counter.items())) for name, counter in found.items()
-    }
-    counts["real"] = sum(row["date"] is not None for row in counted)
-    counts["days"] = len({row["date"] for row in counted} - {None})
-    counts["rows_per_day"] = {regime: _reuse(counted, regime) for regime in counts["regime"]}
-    counts["tokens"] = sum(row["tokens"] for row in counted)
+def _counts(reported: list[dict[str, Any]]) -> dict[str, Any]:
+    """The report's figures of what _REPORTED names of each row."""
+    counts: dict[str, Any] = {}
+    for name in ("kind", "language", "regime"):
+        counts[name] = dict(sorted(Counter(row[name] for row in reported).items()))
+    dates = [row["date"] for row in reported if row["date"]]
+    counts["real"] = len(dates)
+    counts["days"] = len(set(dates))
+    counts["rows_per_day"] = _rows_per_day(reported)
+    counts["tokens"] = sum(row["tokens"] for row in reported)
     return counts
 
 
-def _reuse(counted: list[dict[str, Any]], regime: str) -> float | None:
+def _rows_per_day(reported: list[dict[str, Any]]) -> dict[str, float | None]:
     """How many rows each real day of a regime serves, on average: days of a rare regime serve
-    often.
+    often. None for a regime without a real day.
     """
-    dates = [row["date"] for row in counted if row["regime"] == regime and row["date"]]
-    return round(len(dates) / len(set(dates)), 1) if dates else None
+    dates: dict[str, list[str]] = {}
+    for row in reported:
+        of_regime = dates.setdefault(row["regime"], [])
+        if row["date"]:
+            of_regime.append(row["date"])
+    reuse: dict[str, float | None] = {}
+    for regime, of_regime in sorted(dates.items()):
+        reuse[regime] = None
+        if of_regime:
+            reuse[regime] = round(len(of_regime) / len(set(of_regime)), 1)
+    return reuse

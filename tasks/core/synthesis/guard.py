@@ -4,18 +4,19 @@ Reads rows.jsonl, pairs.jsonl, questions.jsonl and the market's holdout part. It
 texts say.
 """
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
+from tasks.core.files.json_files import read_lines
 from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.strategy.rules import NUMBERS
+from tasks.core.synthesis.dates import dates_in
 from tasks.core.synthesis.reading import Reading, read_question
 
 NEAR = 0.5
@@ -23,23 +24,9 @@ NEAR = 0.5
 other's copy. Between 400 questions and 1,500 rows of one market 0.18 was the most; a question
 with one number changed has 0.8.
 """
-_RUN = 5
+
+_RUN = 5  # words
 _WORD = re.compile(r"[^\W\d_]+")
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NAMED = "|".join(_MONTHS)
-_DATES = (  # words of which a text with such a date has one, if any, and how the date is written
-    ((), (re.compile(r"(?P<y>\d(?<!\d\d)\d{3})(?P<gap>[-./ ]?)(?P<m>\d{2})(?P=gap)(?P<d>\d{2})(?!\d)"),)),
-    (("년",), (re.compile(r"(?<!\d)(?P<y>\d{4})\s*년\s*(?P<m>\d{1,2})\s*월\s*(?P<d>\d{1,2})\s*일"),)),
-    (_MONTHS, (
-        re.compile(rf"(?P<b>{_NAMED})[a-z]*\.? (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}})"),
-        re.compile(rf"(?<!\d)(?P<d>\d{{1,2}})(?:st|nd|rd|th)? (?P<b>{_NAMED})[a-z]*\.?,? (?P<y>\d{{4}})"),
-    )),
-)  # fmt: skip
-"""Most texts have none of the words, and are spared the search. The first pattern looks for a digit
-before it looks at what stands in front of that: the regex engine finds a digit fast.
-"""
-
 
 RULES = {
     "held_out_days": "names a held-out day",
@@ -48,6 +35,7 @@ RULES = {
     "duplicates": "asks a question of the evaluation",
     "near_duplicates": "asks nearly a question of the evaluation",
 }
+"""What a training row must not do, by the name under which the report counts it."""
 
 
 @dataclass(frozen=True)
@@ -62,37 +50,48 @@ class Held:
 
     @classmethod
     def of(cls, holdout: Path, questions: list[str]) -> "Held":
-        days = {
-            day.date: tuple(getattr(day, name) for name in NUMBERS)
-            for day in read_snapshots(holdout)
-        }
+        """What the evaluation's questions and the held-out part of the market keep to
+        themselves.
+        """
+        days = {}
+        for day in read_snapshots(holdout):
+            days[day.date] = tuple(getattr(day, name) for name in NUMBERS)
+        wordings = set()
         runs: dict[str, list[int]] = {}
-        for place, question in enumerate(questions):
-            for run in _runs(question):
-                runs.setdefault(run, []).append(place)
-        wordings = {wording_of(read_question(question)) for question in questions}
-        return cls(
-            days, wordings, set(questions), runs, [len(_runs(question)) for question in questions]
-        )
+        lengths = []
+        for index, question in enumerate(questions):
+            wordings.add(wording_of(read_question(question)))
+            own = _runs(question)
+            lengths.append(len(own))
+            for run in own:
+                runs.setdefault(run, []).append(index)
+        return cls(days, wordings, set(questions), runs, lengths)
 
     def broken_by(self, question: str) -> set[str]:
         """The rules that a training question breaks, its dates aside."""
         reading = read_question(question)
         numbers = tuple(reading.facts.numbers.get(name) for name in NUMBERS)
-        broken = {
-            "held_out_numbers": numbers in self.days.values(),
-            "held_out_wordings": wording_of(reading) in self.wordings,
-            "duplicates": question in self.questions,
-            "near_duplicates": question not in self.questions and self._is_near(question),
-        }
-        return {rule for rule, breaks in broken.items() if breaks}
+        broken = set()
+        if numbers in self.days.values():
+            broken.add("held_out_numbers")
+        if wording_of(reading) in self.wordings:
+            broken.add("held_out_wordings")
+        if question in self.questions:
+            broken.add("duplicates")
+        elif self._is_near(question):
+            broken.add("near_duplicates")
+        return broken
 
     def _is_near(self, question: str) -> bool:
+        """Whether some question of the evaluation has NEAR of its runs in common with this one."""
         own = _runs(question)
-        common = Counter(place for run in own for place in self.runs.get(run, ()))
-        return any(
-            both / (len(own) + self.lengths[place] - both) >= NEAR for place, both in common.items()
-        )
+        common: Counter[int] = Counter()
+        for run in own:
+            common.update(self.runs.get(run, ()))
+        for index, both in common.items():
+            if both / (len(own) + self.lengths[index] - both) >= NEAR:
+                return True
+        return False
 
 
 def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dict[str, int]:
@@ -102,51 +101,62 @@ def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dic
     Returns what was compared and how many rows broke each of RULES: none, because one that does
     raises WorkError.
     """
-    held = Held.of(holdout, [_question(row) for _, row in _rows(questions)])
+    held = Held.of(holdout, [_question(row) for row in read_lines(questions)])
     counts = Counter({"questions": len(held.lengths), "held_out_days": len(held.days)})
-    broken: dict[str, list[str]] = {rule: [] for rule in RULES}
+    offenders: dict[str, list[str]] = {rule: [] for rule in RULES}
     known: dict[str, set[str]] = {}
     for file in training:
-        for number, row in _rows(file):
+        for number, row in enumerate(read_lines(file), 1):
             counts[file.stem] += 1
             question = _question(row)
             if question not in known:  # pairs ask a row's question again
                 known[question] = held.broken_by(question)
-            dated = {"held_out_days"} if held.days.keys() & set(dates_in(row)) else set()
-            for rule in known[question] | dated:
-                broken[rule].append(f"{file.name}, line {number}")
-    _refuse(broken)
-    return {**counts, **{f"rows_with_{rule}": len(found) for rule, found in broken.items()}}
+            broken = set(known[question])
+            if held.days.keys() & set(dates_in(row)):
+                broken.add("held_out_days")
+            for rule in broken:
+                offenders[rule].append(f"{file.name}, line {number}")
+    _refuse(offenders)
+    return {**counts, **{f"rows_with_{rule}": len(rows) for rule, rows in offenders.items()}}
 
 
 def prove_of_days(rows: Iterable[dict[str, Any]], days: Iterable[Snapshot]) -> None:
-    """Training rows name no day but the training part's, and say of a day what it was. Raises
-    WorkError otherwise.
+    """Proves that training rows name no day but the training part's, and say of a day what it was.
+    Raises WorkError if not.
     """
     known = {day.date: day for day in days}
     for number, row in enumerate(rows, 1):
         metadata = row["metadata"]
-        kind = f"Synthetic {metadata['kind']}"
-        strange = set(dates_in([message["content"] for message in row["messages"]])) - known.keys()
+        subject = f"Synthetic {metadata['kind']} row {number}"
+        texts = [message["content"] for message in row["messages"]]
+        strange = set(dates_in(texts)) - known.keys()
         if strange:
             raise WorkError(
-                f"{kind} row {number} names {min(strange)}, which is no training day of the market."
+                f"{subject} names {min(strange)}, which is no training day of the market."
             )
-        for name in NUMBERS if metadata["date"] else ():
-            told = metadata["scene"]["facts"]["numbers"].get(name)
-            if told not in (None, getattr(known[metadata["date"]], name)):
-                raise WorkError(
-                    f"{kind} row {number} says {name} {told} of {metadata['date']}; the market does not."
-                )
+        if metadata["date"]:
+            _prove_of_day(subject, metadata["scene"]["facts"]["numbers"], known[metadata["date"]])
 
 
-def _refuse(broken: dict[str, list[str]]) -> None:
-    told = [f"{len(found)} {RULES[rule]} ({found[0]})" for rule, found in broken.items() if found]
-    if told:
+def _prove_of_day(subject: str, numbers: dict[str, float], day: Snapshot) -> None:
+    for name in NUMBERS:
+        if name in numbers and numbers[name] != getattr(day, name):
+            raise WorkError(
+                f"{subject} says {name} {numbers[name]} of {day.date}; the market does not."
+            )
+
+
+def _refuse(offenders: dict[str, list[str]]) -> None:
+    """Raises WorkError if a row broke a rule; `offenders` are the rows that broke each."""
+    broken = []
+    for rule, rows in offenders.items():
+        if rows:
+            broken.append(f"{len(rows)} {RULES[rule]} ({rows[0]})")
+    if broken:
         raise WorkError(
-            f"Of the training rows, {'; '.join(told)}. A model trained on them cannot be judged by this evaluation."
-            " Make the rows again (`kospilot run PROFILE --force synthesize --force pairs`), or import them without"
-            " the held-out days."
+            f"Of the training rows, {'; '.join(broken)}. A model trained on them cannot be judged"
+            " by this evaluation. Make the rows again (`kospilot run PROFILE --force synthesize"
+            " --force pairs`), or import them without the held-out days."
         )
 
 
@@ -156,32 +166,13 @@ def wording_of(reading: Reading) -> str:
 
 
 def _runs(text: str) -> frozenset[str]:
+    """Every run of five words of a text; the whole text, if it is shorter."""
     words = text.split()
-    return frozenset(" ".join(words[at : at + _RUN]) for at in range(max(1, len(words) - _RUN + 1)))
+    starts = range(max(1, len(words) - _RUN + 1))
+    return frozenset(" ".join(words[start : start + _RUN]) for start in starts)
 
 
 def _question(row: dict[str, Any]) -> str:
     """The user's message of a row, a pair or a question."""
     messages = row.get("messages") or row["prompt"]
     return next(message["content"] for message in messages if message["role"] == "user")
-
-
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            yield number, json.loads(line)
-
-
-def dates_in(value: Any) -> Iterator[str]:
-    """Every date in the texts of a JSON value, however it is written, as YYYY-MM-DD."""
-    if isinstance(value, str):
-        for words, patterns in _DATES:
-            if words and not any(word in value for word in words):
-                continue
-            for found in (match for pattern in patterns for match in pattern.finditer(value)):
-                parts = found.groupdict()
-                month = parts.get("m") or _MONTHS.index(parts["b"]) + 1
-                yield f"{parts['y']}-{int(month):02d}-{int(parts['d']):02d}"
-    elif isinstance(value, dict | list):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from dates_in(entry)

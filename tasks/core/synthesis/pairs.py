@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import write_json
+from tasks.core.files.json_files import write_json, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs
@@ -24,7 +24,12 @@ FLAW_SHARES: dict[Flaw, float] = {
     "schema_violation": 0.20,
     "hallucination": 0.20,
 }
-_DRAWS = 20  # attempts at a rejected answer that is new and fails for its own reason
+
+_ATTEMPTS = 20
+"""Attempts at a rejected answer that is new and fails for its own reason."""
+
+_COPIED = ("kind", "language", "regime", "date", "simulated", "market_generated")
+"""The parts of a row's metadata that its pair has too."""
 
 
 def build_pairs(
@@ -33,26 +38,30 @@ def build_pairs(
     """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
 
     A model's rejects take the first places of their flaw, with their own rows. For the others each
-    row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError and publishes
-    nothing where no rejected answer can be made that grades below the chosen one for its own
-    reason, or a pair cannot be proven.
+    row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError, and publishes
+    nothing, if no rejected answer can be made that grades below the chosen one for its own reason,
+    or if a pair cannot be proven.
     """
     with rows_file.open(encoding="utf-8") as file:
         rows = file.readlines()  # as text, which takes less: most are needed once
-    rng, seen, built = Random(pairs.seed), set(), []
-    given = {flaw: [reject for reject in rejects if reject.flaw == flaw] for flaw in FLAWS}
-    for place, flaw in enumerate(_flaws(pairs.rows, rng)):
-        if given[flaw]:
-            built.append(_model_pair(rows, given[flaw].pop(0)))
+    rng = Random(pairs.seed)
+    rejects_left = list(rejects)
+    seen: set[str] = set()
+    built = []
+    for index, flaw in enumerate(_flaws(pairs.rows, rng)):
+        reject = _take_reject(rejects_left, flaw)
+        if reject:
+            built.append(_pair_of_model(json.loads(rows[reject.row]), reject))
         else:
-            built.append(_pair(json.loads(rows[place % len(rows)]), flaw, rng, seen))
-    if failures := check_rows(built):
+            built.append(_spoilt_pair(json.loads(rows[index % len(rows)]), flaw, rng, seen))
+    failures = check_rows(built)
+    if failures:
         first = failures[0]
         raise WorkError(
-            f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}: {first.detail}"
+            f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}:"
+            f" {first.detail}"
         )
-    with (out / "pairs.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in built)
+    write_lines(out / "pairs.jsonl", built)
     report = _report(built)
     write_json(out / "report.json", report)
     return report
@@ -60,10 +69,8 @@ def build_pairs(
 
 def wanted_rejects(pairs: Pairs) -> dict[Flaw, int]:
     """How many pairs of each flaw are to be a model's own."""
-    return {
-        flaw: round(number * pairs.model_reject_share)
-        for flaw, number in _flaw_counts(pairs.rows).items()
-    }
+    counts = _flaw_counts(pairs.rows)
+    return {flaw: round(number * pairs.model_reject_share) for flaw, number in counts.items()}
 
 
 def _flaw_counts(number: int) -> dict[Flaw, int]:
@@ -74,44 +81,55 @@ def _flaw_counts(number: int) -> dict[Flaw, int]:
 
 def _flaws(number: int, rng: Random) -> list[Flaw]:
     """Each flaw in its share, in random order."""
-    flaws = [flaw for flaw, count in _flaw_counts(number).items() for _ in range(count)]
+    flaws: list[Flaw] = []
+    for flaw, count in _flaw_counts(number).items():
+        flaws += [flaw] * count
     rng.shuffle(flaws)
     return flaws
 
 
-def _model_pair(rows: list[str], reject: Reject) -> dict[str, Any]:
-    return _published(
-        json.loads(rows[reject.row]),
-        reject.reply,
-        {"flaw": reject.flaw, "flaws": list(reject.flaws)},
-    )
+def _take_reject(rejects: list[Reject], flaw: Flaw) -> Reject | None:
+    """Removes the first reject of a flaw from the list; None if there is none."""
+    for index, reject in enumerate(rejects):
+        if reject.flaw == flaw:
+            return rejects.pop(index)
+    return None
 
 
-def _pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
-    messages, metadata = row["messages"], row["metadata"]
-    known, scene = kind_named(metadata["kind"]), scene_from_dict(metadata["scene"])
-    right = json.loads(messages[2]["content"])
-    for _ in range(_DRAWS):
-        wrong = known.spoil(scene, right, flaw, rng)
-        identity = messages[1]["content"] + wrong
-        if known.grade(scene, wrong).flaws == {flaw} and identity not in seen:
+def _pair_of_model(row: dict[str, Any], reject: Reject) -> dict[str, Any]:
+    flaws = {"flaw": reject.flaw, "flaws": list(reject.flaws)}
+    return _pair(row, reject.reply, flaws)
+
+
+def _spoilt_pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
+    """The row's answer beside a spoilt one that no other pair of this question has."""
+    question = row["messages"][1]["content"]
+    answer = json.loads(row["messages"][2]["content"])
+    kind = kind_named(row["metadata"]["kind"])
+    scene = scene_from_dict(row["metadata"]["scene"])
+    for _ in range(_ATTEMPTS):
+        spoilt = kind.spoil(scene, answer, flaw, rng)
+        identity = question + spoilt
+        if kind.grade(scene, spoilt).flaws == {flaw} and identity not in seen:
             seen.add(identity)
-            return _published(row, wrong, {"flaw": flaw})
+            return _pair(row, spoilt, {"flaw": flaw})
     raise WorkError(
-        f"No new answer with {flaw} could be made for a {known.name} row after {_DRAWS} attempts."
+        f"No new answer with {flaw} could be made for a {kind.name} row after {_ATTEMPTS} attempts."
         " Lower pairs.rows or raise synthesis.rows."
     )
 
 
-def _published(row: dict[str, Any], wrong: str, said: dict[str, Any]) -> dict[str, Any]:
-    """`said` is what the pair tells of its rejected answer; with `flaws` in it, a model gave it."""
-    messages, metadata = row["messages"], row["metadata"]
-    kept = ("kind", "language", "regime", "date", "simulated", "market_generated")
+def _pair(row: dict[str, Any], rejected: str, flaws: dict[str, Any]) -> dict[str, Any]:
+    """`flaws` is what the pair says of its rejected answer: its `flaw` and, if a model gave it, all
+    of its `flaws`.
+    """
+    messages = row["messages"]
+    copied = {name: row["metadata"][name] for name in _COPIED}
     return {
         "prompt": messages[:2],
         "chosen": [messages[2]],
-        "rejected": [{"role": "assistant", "content": wrong}],
-        "metadata": {**said, **{name: metadata[name] for name in kept}},
+        "rejected": [{"role": "assistant", "content": rejected}],
+        "metadata": {**flaws, **copied},
     }
 
 
@@ -121,10 +139,12 @@ def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
         "model": sum("flaws" in pair["metadata"] for pair in pairs),
     }
     for name in ("flaw", "kind", "language", "regime"):
-        report[name] = dict(sorted(Counter(pair["metadata"][name] for pair in pairs).items()))
-    report["length_auc"] = {
-        flaw: _length_auc([p for p in pairs if p["metadata"]["flaw"] == flaw]) for flaw in FLAWS
-    }
+        counts = Counter(pair["metadata"][name] for pair in pairs)
+        report[name] = dict(sorted(counts.items()))
+    report["length_auc"] = {}
+    for flaw in FLAWS:
+        of_flaw = [pair for pair in pairs if pair["metadata"]["flaw"] == flaw]
+        report["length_auc"][flaw] = _length_auc(of_flaw)
     return report
 
 
@@ -134,10 +154,11 @@ def _length_auc(pairs: list[dict[str, Any]]) -> float | None:
     """
     if not pairs:
         return None
-    chosen, rejected = (
-        sorted(len(pair[side][0]["content"]) for pair in pairs) for side in ("chosen", "rejected")
-    )
-    wins = sum((c > r) + 0.5 * (c == r) for c in chosen for r in rejected) / (
-        len(chosen) * len(rejected)
-    )
-    return round(max(wins, 1 - wins), 3)
+    chosen = [len(pair["chosen"][0]["content"]) for pair in pairs]
+    rejected = [len(pair["rejected"][0]["content"]) for pair in pairs]
+    wins = 0.0
+    for own in chosen:
+        for other in rejected:
+            wins += (own > other) + 0.5 * (own == other)
+    auc = wins / (len(chosen) * len(rejected))
+    return round(max(auc, 1 - auc), 3)

@@ -19,33 +19,44 @@ import pyarrow.parquet as pq
 from tasks.core.errors import RequestError
 from tasks.core.kinds.base import system_prompt
 from tasks.core.strategy.decisions import DECISIONS
-from tasks.core.synthesis.checks import Failure, check_row, kind_of_reply
+from tasks.core.synthesis.checks import check_row, kind_of_reply
+from tasks.core.synthesis.problems import Failure, Problem
 
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
 _MESSAGES = {
     "type": "array",
     "minItems": 1,
     "items": {
         "type": "object",
-        "properties": {"role": {"type": "string"}, "content": {"type": "string"}},
+        "properties": {"role": _TEXT, "content": _TEXT},
         "required": ["role", "content"],
+    },
+}
+_METADATA = {
+    "type": "object",
+    "properties": {
+        "kind": _TEXT,
+        "language": _TEXT,
+        "regime": _TEXT,
+        "flaw": _TEXT,
+        "flaws": _TEXTS,
+        "date": {"type": ["string", "null"]},
+        "template": {"type": "integer"},
+        "simulated": _TEXTS,
     },
 }
 _SHAPE = jsonschema_rs.Draft202012Validator(
     {
         "type": "object",
         "properties": {
-            **dict.fromkeys(("messages", "prompt", "chosen", "rejected"), _MESSAGES),
-            "reference": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {
-                "type": "object",
-                "properties": {
-                    **dict.fromkeys(("kind", "language", "regime", "flaw"), {"type": "string"}),
-                    "flaws": {"type": "array", "items": {"type": "string"}},
-                    "date": {"type": ["string", "null"]},
-                    "template": {"type": "integer"},
-                },
-            },
+            "messages": _MESSAGES,
+            "prompt": _MESSAGES,
+            "chosen": _MESSAGES,
+            "rejected": _MESSAGES,
+            "reference": _TEXT,
+            "kind": _TEXT,
+            "metadata": _METADATA,
         },
         "anyOf": [{"required": ["messages"]}, {"required": ["prompt", "chosen", "rejected"]}],
     }
@@ -63,62 +74,74 @@ class Proof:
     by_rule: Counter[str] = field(default_factory=Counter)
 
     def to_dict(self) -> dict[str, Any]:
-        failures = [asdict(failure) for failure in self.failures]
-        by_rule = dict(sorted(self.by_rule.items()))
-        return {"rows": self.rows, "failed": self.failed, "failures": failures, "by_rule": by_rule}
+        """The proof as JSON can hold it."""
+        return {
+            "rows": self.rows,
+            "failed": self.failed,
+            "failures": [asdict(failure) for failure in self.failures],
+            "by_rule": dict(sorted(self.by_rule.items())),
+        }
 
 
 def prove_file(file: Path) -> Proof:
-    """Every row of the file against the truth rules.
+    """Holds every row of the file against the truth rules.
 
-    Raises RequestError for a file that cannot be read as rows, is empty, or holds no row about the
+    Raises RequestError if the file cannot be read as rows, is empty, or holds no row about the
     strategy.
     """
-    proof, ours = Proof(), False
+    proof = Proof()
+    holds_our_rows = False
     for number, row in enumerate(_rows(file), 1):
-        problems = list(dict.fromkeys(_problems(row)))
-        ours = ours or _is_ours(row)
+        problems = dict.fromkeys(_problems(row))
+        holds_our_rows = holds_our_rows or _is_ours(row)
         proof.rows = number
         proof.failed += bool(problems)
-        proof.failures += [Failure(number, rule, detail) for rule, detail in problems]
-        proof.by_rule.update(rule for rule, _ in problems)
+        for problem in problems:
+            proof.failures.append(Failure(number, problem.rule, problem.detail))
+            proof.by_rule[problem.rule] += 1
     if not proof.rows:
         raise RequestError(f"{file} is empty: there is nothing to check.")
-    if not ours:
+    if not holds_our_rows:
         raise RequestError(
-            f"{file} holds no strategy rows: none of its {proof.rows:,} rows has the strategy prompt, names a kind or"
-            " answers as one. Give a rows.jsonl, pairs.jsonl or questions.jsonl of kospilot."
+            f"{file} holds no strategy rows: none of its {proof.rows:,} rows has the strategy"
+            " prompt, names a kind or answers as one. Give a rows.jsonl, pairs.jsonl or"
+            " questions.jsonl of kospilot."
         )
     return proof
 
 
-def _problems(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    shape = next(_SHAPE.iter_errors(row), None)
-    if shape is not None:
-        where = ".".join(map(str, shape.instance_path)) or "row"
-        yield "form", f"{where}: {shape.message[:160]}"
+def _problems(row: dict[str, Any]) -> Iterator[Problem]:
+    error = next(_SHAPE.iter_errors(row), None)
+    if error is not None:
+        path = ".".join(map(str, error.instance_path)) or "row"
+        yield Problem("form", f"{path}: {error.message[:160]}")
         return
     try:
         yield from check_row(row)
     except RecursionError:
-        yield "form", "its answer is nested too deeply to be read"
+        yield Problem("form", "its answer is nested too deeply to be read")
 
 
 def _is_ours(row: dict[str, Any]) -> bool:
     """Whether a row is about the strategy at all, right or wrong."""
     if not _SHAPE.is_valid(row):
         return False
-    asked = row.get("messages") or row["prompt"]
-    named = row.get("metadata", {}).get("kind", row.get("kind"))
-    if named in DECISIONS or asked[0]["content"] in (system_prompt("ko"), system_prompt("en")):
+    messages = row.get("messages") or row["prompt"]
+    kind = row.get("metadata", {}).get("kind", row.get("kind"))
+    if kind in DECISIONS:
         return True
-    answered = row.get("reference") or row.get("chosen", asked)[-1]["content"]
-    return kind_of_reply(answered) is not None
+    if messages[0]["content"] in (system_prompt("ko"), system_prompt("en")):
+        return True
+    reply = row.get("reference") or row.get("chosen", messages)[-1]["content"]
+    return kind_of_reply(reply) is not None
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     try:
-        yield from _parquet_rows(file) if file.suffix.lower() == ".parquet" else _lines(file)
+        if file.suffix.lower() == ".parquet":
+            yield from _rows_of_parquet(file)
+        else:
+            yield from _rows_of_lines(file)
     except FileNotFoundError:
         raise RequestError(f"There is no file {file}.") from None
     except IsADirectoryError:
@@ -127,32 +150,35 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         ) from None
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
+def _rows_of_lines(file: Path) -> Iterator[dict[str, Any]]:
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if line.isspace():
-                continue
-            try:
-                row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except (ValueError, RecursionError) as error:
-                raise RequestError(
-                    f"{file}, line {number} is not JSON ({error}). A file to check holds one JSON object a line."
-                ) from None
-            if not isinstance(row, dict):
-                raise RequestError(
-                    f"{file}, line {number} is not a JSON object but {line[:40].decode()!r}."
-                )
-            yield row
+            if not line.isspace():
+                yield _row_of_line(file, number, line)
 
 
-def _parquet_rows(file: Path) -> Iterator[dict[str, Any]]:
+def _row_of_line(file: Path, number: int, line: bytes) -> dict[str, Any]:
+    encoding = "utf-8-sig" if number == 1 else "utf-8"
+    try:
+        row = json.loads(line.decode(encoding))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(
+            f"{file}, line {number} is not JSON ({error}). A file to check holds one JSON object a"
+            " line."
+        ) from None
+    if not isinstance(row, dict):
+        raise RequestError(
+            f"{file}, line {number} is not a JSON object but {line[:40].decode()!r}."
+        )
+    return row
+
+
+def _rows_of_parquet(file: Path) -> Iterator[dict[str, Any]]:
     try:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(500):
-                # A column of another row's fields is no statement of this one.
-                yield from (
-                    {name: told for name, told in row.items() if told is not None}
-                    for row in batch.to_pylist()
-                )
+                for row in batch.to_pylist():
+                    # A column of another row's fields is no statement of this one.
+                    yield {name: value for name, value in row.items() if value is not None}
     except pa.ArrowInvalid as error:
         raise RequestError(f"{file} is not a parquet file that can be read ({error}).") from None

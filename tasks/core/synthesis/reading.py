@@ -1,7 +1,8 @@
-"""What a question says, read back from its text alone, as a person would: labels, numbers, names,
-dates, events.
+"""What a question says, read back from its text alone, as a person would read it: labels, numbers,
+names, dates and events.
 
-Shares the lexicon, the events and the universe with the prompts' writer, and nothing else.
+It shares the lexicon, the events and the universe with the code that writes the questions, and
+nothing else.
 """
 
 import re
@@ -12,15 +13,14 @@ from tasks.core.kinds import lexicon
 from tasks.core.kinds.base import Language
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS, Label
 from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.scripts import HANGUL
 from tasks.core.strategy.events import events
 from tasks.core.strategy.rules import REGIMES
 
-_HANGUL = re.compile("[가-힣]")
 _DIGIT = re.compile(r"\d")
-_DIGITS = re.compile(r"\S*\d\S*")
-_DATE = re.compile(
-    r"\d(?<!\d\d)\d{3}-\d{2}-\d{2}(?!\d)"
-)  # a digit first: the regex engine finds that fast
+_WORD_WITH_DIGITS = re.compile(r"\S*\d\S*")
+# The pattern begins with a digit, because the regex engine finds that fast.
+_DATE = re.compile(r"\d(?<!\d\d)\d{3}-\d{2}-\d{2}(?!\d)")
 _STOCK_LINE = re.compile(
     r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M
 )
@@ -29,9 +29,16 @@ _WON = {
     "ko": r"-?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)원",
     "en": r"-?KRW [\d,]+\.\d bn",
 }
+_AROUND_STOCKS = {**MARKET, **CONTEXT}
+"""The labels of numbers that stand outside the stocks' lines."""
 
 
-_AROUND = {**MARKET, **CONTEXT}
+@dataclass(frozen=True)
+class OfferedStock:
+    """A stock or ETF that a question offers, with its name as it is printed there."""
+
+    ticker: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -40,133 +47,174 @@ class Reading:
 
     language: Language
     facts: Facts
-    dates: tuple[str, ...]
-    names: tuple[tuple[str, str], ...]  # (ticker, name) as printed
+    dates: tuple[str, ...]  # YYYY-MM-DD
+    offered: tuple[OfferedStock, ...]
     unread: tuple[str, ...]  # numbers without a label, and labels that stand twice
     wording: str  # the text without all of these
 
 
 def read_question(text: str) -> Reading:
-    """Reads a prompt. Never fails: what cannot be read is missing in the facts or listed as unread."""
-    lines = list(_STOCK_LINE.finditer(text))
+    """Reads a question. This never fails: what cannot be read is missing in the facts or is listed
+    as unread.
+    """
     around = _STOCK_LINE.sub("", text)
-    language: Language = "ko" if _HANGUL.search(around) else "en"
-    numbers, rest, twice = _numbers(around, language, _AROUND)
-    stocks, odd = [], list(twice)
-    for line in lines:
-        found, left = _stock(line, language)
-        stocks.append(found)
-        odd += left
-    words, rest = _words(rest, language)
-    dates = tuple(_DATE.findall(rest))
+    language: Language = "ko" if HANGUL.search(around) else "en"
+    market = _read_numbers(around, language, _AROUND_STOCKS)
+    unread = list(market.repeated)
+    stocks = []
+    offered = []
+    for line in _STOCK_LINE.finditer(text):
+        facts, unread_of_stock = _read_stock(line, language)
+        stocks.append(facts)
+        unread += unread_of_stock
+        offered.append(OfferedStock(line["ticker"], line["name"].strip()))
+    words, rest = _read_words(market.rest, language)
     wording = _DATE.sub("", rest)
-    odd += _words_with_digits(wording)
-    names = tuple((line["ticker"], line["name"].strip()) for line in lines)
+    unread += _words_with_digits(wording)
     return Reading(
-        language, Facts(numbers, tuple(stocks), words), dates, names, tuple(odd), wording
+        language=language,
+        facts=Facts(market.numbers, tuple(stocks), words),
+        dates=tuple(_DATE.findall(rest)),
+        offered=tuple(offered),
+        unread=tuple(unread),
+        wording=wording,
     )
 
 
-def _stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
-    numbers, rest, twice = _numbers(line["rest"], language, STOCK)
-    words = (
-        {name: value for name, value, told in _stock_words(language) if told.search(rest)}
-        if rest.strip()
-        else {}
-    )
-    return StockFacts(line["ticker"], numbers, words), [*twice, *_words_with_digits(rest)]
+def _read_stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
+    """What a stock's line says, and what in it cannot be read."""
+    labelled = _read_numbers(line["rest"], language, STOCK)
+    words = {}
+    if labelled.rest.strip():
+        for word in _stock_words(language):
+            if word.pattern.search(labelled.rest):
+                words[word.name] = word.value
+    facts = StockFacts(line["ticker"], labelled.numbers, words)
+    return facts, [*labelled.repeated, *_words_with_digits(labelled.rest)]
 
 
 def _words_with_digits(text: str) -> list[str]:
-    """Most texts have none, which is seen at once."""
-    return _DIGITS.findall(text) if _DIGIT.search(text) else []
+    if not _DIGIT.search(text):  # most texts have no digit left, and this is seen at once
+        return []
+    return _WORD_WITH_DIGITS.findall(text)
+
+
+@dataclass(frozen=True)
+class _StockWord:
+    """One value of a stock's word, and how a line says it."""
+
+    name: str
+    value: str
+    pattern: re.Pattern[str]
 
 
 @cache
-def _stock_words(language: Language) -> list[tuple[str, str, re.Pattern[str]]]:
-    return [
-        (
-            name,
-            value,
-            re.compile(
-                rf"{re.escape(label.of(language))} {re.escape(called.of(language))}(?![\w-])"
-            ),
-        )
-        for name, (label, values) in STOCK_WORDS.items()
-        for value, called in values.items()
-    ]
+def _stock_words(language: Language) -> list[_StockWord]:
+    words = []
+    for name, (label, values) in STOCK_WORDS.items():
+        for value, value_label in values.items():
+            phrase = re.escape(f"{label.of(language)} {value_label.of(language)}")
+            words.append(_StockWord(name, value, re.compile(rf"{phrase}(?![\w-])")))
+    return words
 
 
-def _words(text: str, language: Language) -> tuple[dict[str, str], str]:
+def _read_words(text: str, language: Language) -> tuple[dict[str, str], str]:
     """The regime of the day before, the event and the shock, and the text without them."""
     words = {}
-    pattern = _previous_regime(language)
-    if found := pattern.search(text):
-        words["previous_regime"] = found[1]
-        text = pattern.sub("", text)
+    previous_regime = _previous_regime_pattern(language)
+    match = previous_regime.search(text)
+    if match:
+        words["previous_regime"] = match[1]
+        text = previous_regime.sub("", text)
     for event in events():
-        if (told := event.ko if language == "ko" else event.en) in text:
-            words["event"], text = event.name, text.replace(told, "")
+        phrase = event.ko if language == "ko" else event.en
+        if phrase in text:
+            words["event"] = event.name
+            text = text.replace(phrase, "")
     for name, label in lexicon.SHOCKS.items():
-        if label.of(language) in text:
-            words["shock"], text = name, text.replace(label.of(language), "")
+        phrase = label.of(language)
+        if phrase in text:
+            words["shock"] = name
+            text = text.replace(phrase, "")
     return words, text
 
 
 @cache
-def _previous_regime(language: Language) -> re.Pattern[str]:
-    return re.compile(re.escape(REGIME_WORD.of(language)) + _BETWEEN + f"({'|'.join(REGIMES)})")
+def _previous_regime_pattern(language: Language) -> re.Pattern[str]:
+    label = re.escape(REGIME_WORD.of(language))
+    return re.compile(f"{label}{_BETWEEN}({'|'.join(REGIMES)})")
 
 
-def _numbers(
-    text: str, language: Language, labels: dict[str, Label]
-) -> tuple[dict[str, float], str, list[str]]:
-    """The labelled numbers, the text without them, and labels that were found twice."""
+@dataclass(frozen=True)
+class _LabelledNumbers:
+    """The labelled numbers of a text."""
+
+    numbers: dict[str, float]
+    rest: str  # the text without them
+    repeated: list[str]  # labels with numbers, as printed, that stand there a second time
+
+
+def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _LabelledNumbers:
     numbers: dict[str, float] = {}
-    twice: list[str] = []
+    repeated: list[str] = []
 
     def take(match: re.Match[str]) -> str:
         name = str(match.lastgroup)
         if name in numbers:
-            twice.append(match[0])
+            repeated.append(match[0])
         numbers[name] = _value(match[name], labels[name])
         return " "
 
-    rest = _pattern(language, labels is STOCK).sub(take, text)
-    return numbers, rest, twice
+    rest = _numbers_pattern(language, of_stock=labels is STOCK).sub(take, text)
+    return _LabelledNumbers(numbers, rest, repeated)
 
 
 @cache
-def _pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
-    """One pattern for all labels, longest first, each with its number in the digits that it is
+def _numbers_pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
+    """One pattern for all labels, the longest first, each with its number in the digits that it is
     printed with.
     """
+    labels = STOCK if of_stock else _AROUND_STOCKS
+    longest_first = sorted(labels.items(), key=lambda entry: -len(entry[1].of(language)))
     parts = []
-    for name, label in sorted(
-        (STOCK if of_stock else _AROUND).items(), key=lambda entry: -len(entry[1].of(language))
-    ):
-        if label.unit == "won":
-            value = _WON[language]
-        else:
-            decimals = rf"\.\d{{{label.decimals}}}" if label.decimals else ""
-            sign = "[+-]" if label.signed else "-?"
-            value = rf"{sign}\d+{decimals}(?![\d.]\d|\d)(?={re.escape(label.unit)})"
+    for name, label in longest_first:
+        number = _number_pattern(label, language)
         parts.append(
-            rf"{re.escape(label.of(language))}{_BETWEEN}(?P<{name}>{value}){re.escape(_unit(label))}"
+            rf"{re.escape(label.of(language))}{_BETWEEN}(?P<{name}>{number}){_unit_pattern(label)}"
         )
     return re.compile("|".join(parts))
 
 
-def _unit(label: Label) -> str:
-    return "" if label.unit == "won" else label.unit
+def _number_pattern(label: Label, language: Language) -> str:
+    if label.unit == "won":
+        return _WON[language]
+    sign = "[+-]" if label.signed else "-?"
+    digits = r"\d+"
+    if label.decimals:
+        digits += rf"\.\d{{{label.decimals}}}"
+    return rf"{sign}{digits}(?![\d.]\d|\d)(?={_unit_pattern(label)})"
+
+
+def _unit_pattern(label: Label) -> str:
+    if label.unit == "won":  # the number's own pattern ends with it
+        return ""
+    return re.escape(label.unit)
 
 
 def _value(text: str, label: Label) -> float:
+    """The number that a text prints; won are in hundred millions (억)."""
     if label.unit != "won":
         return float(text)
     sign = -1.0 if text.startswith("-") else 1.0
     if "KRW" in text:
-        return sign * round(10 * float(re.sub(r"[^\d.]", "", text)), 1)
-    trillions, hundred_millions = (re.search(rf"([\d,]+){unit}", text) for unit in ("조", "억"))
-    amounts = (trillions, 10_000), (hundred_millions, 1)
-    return sign * sum(scale * float(found[1].replace(",", "")) for found, scale in amounts if found)
+        billions = float(re.sub(r"[^\d.]", "", text))
+        return sign * round(10 * billions, 1)
+    return sign * (10_000 * _amount(text, "조") + _amount(text, "억"))
+
+
+def _amount(text: str, unit: str) -> float:
+    """The number in front of a unit; 0 if the text does not have it."""
+    match = re.search(rf"([\d,]+){unit}", text)
+    if match is None:
+        return 0.0
+    return float(match[1].replace(",", ""))

@@ -1,30 +1,30 @@
-"""Rejected answers that a model really gave: its replies to the rows' questions, where they are
+"""Rejected answers that a model really gave: its replies to the rows' questions, as far as they are
 wrong.
 
-Writes and reads rejects.jsonl. Whoever asks the model gives the replies.
+Writes and reads rejects.jsonl. Whoever asks the model hands over its replies.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.core.files.json_files import read_lines, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Flaw, scene_from_dict
 from tasks.core.synthesis.checks import MODEL_REJECT_SCORE
-from tasks.core.synthesis.guard import dates_in
+from tasks.core.synthesis.dates import dates_in
 
 _QUESTIONS_PER_REJECT = 4
-"""Questions asked at most for each reject that is wanted: a model that is mostly right is not asked
-for ever.
+"""At most so many questions are asked for each reject that is wanted: a model that is mostly right
+is not asked for ever.
 """
 
 Rows = Sequence[Mapping[str, Any]]
 Ask = Callable[[int, int], list[str | None]]
-"""The model's replies to the questions of the rows from one number up to another; None for one that
-a limit cut.
+"""Returns the model's replies to the questions of the rows from one number up to another; None
+stands for a reply that a limit cut.
 """
 
 
@@ -41,64 +41,96 @@ class Reject:
 def collect_rejects(
     rows: Rows, wanted: Mapping[Flaw, int], ask: Ask
 ) -> tuple[list[Reject], dict[str, Any]]:
-    """Asks until each flaw has its wanted number, or enough was asked; the rejects and what became
-    of the replies.
+    """Asks until each flaw has its wanted number of rejects, or until enough was asked.
+
+    Returns the rejects, and a report of what became of the replies.
     """
-    most, step = most_asked(rows, wanted), max(1, sum(wanted.values()))
-    replies, found, fates = [], [], Counter()
-    while len(replies) < most and _open(found, wanted):
+    most = most_asked(rows, wanted)
+    step = max(1, sum(wanted.values()))
+    replies: list[str | None] = []
+    rejects: list[Reject] = []
+    fates: Counter[str] = Counter()
+    while len(replies) < most and _still_wanted(rejects, wanted):
         replies += ask(len(replies), min(most, len(replies) + step))
-        found, fates = _sort_out(rows, replies, wanted)
+        rejects, fates = _sort_out(rows, replies, wanted)
     report = {
         "asked": len(replies),
         "wanted": dict(wanted),
-        "found": dict(Counter(reject.flaw for reject in found)),
+        "found": dict(Counter(reject.flaw for reject in rejects)),
+        "replies": dict(fates),
     }
-    return found, {**report, "replies": dict(fates)}
+    return rejects, report
 
 
 def most_asked(rows: Rows, wanted: Mapping[Flaw, int]) -> int:
+    """The largest number of questions that collect_rejects asks."""
     return min(len(rows), _QUESTIONS_PER_REJECT * sum(wanted.values()))
 
 
 def write_rejects(file: Path, rejects: Sequence[Reject]) -> None:
-    lines = [json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects]
-    file.write_text("".join(lines), encoding="utf-8")
+    """Writes one reject a line."""
+    write_lines(file, [asdict(reject) for reject in rejects])
 
 
 def read_rejects(file: Path) -> list[Reject]:
-    told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [Reject(**{**reject, "flaws": tuple(reject["flaws"])}) for reject in told]
+    """The rejects that write_rejects wrote, in their order."""
+    rejects = []
+    for fields in read_lines(file):
+        rejects.append(Reject(**{**fields, "flaws": tuple(fields["flaws"])}))
+    return rejects
 
 
 def _sort_out(
     rows: Rows, replies: Sequence[str | None], wanted: Mapping[Flaw, int]
 ) -> tuple[list[Reject], Counter[str]]:
-    found: list[Reject] = []
+    """The replies that serve as rejects, and how many replies met each fate."""
+    rejects: list[Reject] = []
     fates: Counter[str] = Counter()
-    for place, (row, reply) in enumerate(zip(rows, replies, strict=False)):
-        if not reply:
-            fates["cut or empty"] += 1
+    for index, (row, reply) in enumerate(zip(rows, replies, strict=False)):
+        fate = _fate_of(row, reply)
+        fates[fate.name] += 1
+        if reply is None or not fate.flaws:
             continue
-        if set(dates_in(reply)) - set(dates_in(row["messages"][1]["content"])):
-            fates["of another day"] += 1  # which may be held out, and Stage 3 must not see it
-            continue
-        metadata = row["metadata"]
-        grade = kind_named(metadata["kind"]).grade(scene_from_dict(metadata["scene"]), reply)
-        if grade.score > MODEL_REJECT_SCORE:
-            fates["right or nearly"] += 1
-            continue
-        fates["wrong"] += 1
-        flaws = tuple(sorted(grade.flaws))
-        still = _open(found, wanted)
-        if fitting := [flaw for flaw in flaws if still.get(flaw)]:
-            found.append(
-                Reject(place, reply, max(fitting, key=lambda flaw: (still[flaw], flaw)), flaws)
-            )
-    return found, fates
+        flaw = _most_wanted(fate.flaws, _still_wanted(rejects, wanted))
+        if flaw is not None:
+            rejects.append(Reject(index, reply, flaw, fate.flaws))
+    return rejects, fates
 
 
-def _open(found: Sequence[Reject], wanted: Mapping[Flaw, int]) -> dict[Flaw, int]:
-    """How many of each flaw are still wanted; those that are complete are left out."""
-    have = Counter(reject.flaw for reject in found)
-    return {flaw: number - have[flaw] for flaw, number in wanted.items() if number > have[flaw]}
+@dataclass(frozen=True)
+class _Fate:
+    """What becomes of a reply: its name in the report and, if it is wrong, its flaws."""
+
+    name: str
+    flaws: tuple[Flaw, ...] = ()
+
+
+def _fate_of(row: Mapping[str, Any], reply: str | None) -> _Fate:
+    if not reply:
+        return _Fate("cut or empty")
+    question = row["messages"][1]["content"]
+    if set(dates_in(reply)) - set(dates_in(question)):
+        return _Fate("of another day")  # it may be held out, and Stage 3 must not see it
+    metadata = row["metadata"]
+    grade = kind_named(metadata["kind"]).grade(scene_from_dict(metadata["scene"]), reply)
+    if grade.score > MODEL_REJECT_SCORE:
+        return _Fate("right or nearly")
+    return _Fate("wrong", tuple(sorted(grade.flaws)))
+
+
+def _most_wanted(flaws: Sequence[Flaw], still_wanted: Mapping[Flaw, int]) -> Flaw | None:
+    """The flaw of a reply that the reply serves best as."""
+    fitting = [flaw for flaw in flaws if flaw in still_wanted]
+    if not fitting:
+        return None
+    return max(fitting, key=lambda flaw: (still_wanted[flaw], flaw))
+
+
+def _still_wanted(rejects: Sequence[Reject], wanted: Mapping[Flaw, int]) -> dict[Flaw, int]:
+    """How many of each flaw are still wanted; flaws that are complete are left out."""
+    collected = Counter(reject.flaw for reject in rejects)
+    missing = {}
+    for flaw, number in wanted.items():
+        if number > collected[flaw]:
+            missing[flaw] = number - collected[flaw]
+    return missing

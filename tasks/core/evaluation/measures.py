@@ -1,0 +1,50 @@
+"""The measures of an evaluation, and the models' figures in rows, as table and chart show them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+MEASURES = {
+    "valid_json": "valid JSON",
+    "schema_valid": "obeys the schema",
+    "regime_accuracy": "regime right",
+    "exposure_in_band": "exposure in band",
+    "valid_tickers": "tickers exist, names match",
+    "korean_rationale": "Korean rationale, no Hanja",
+    "grade": "mean grade",
+}
+"""Every measure's name in the JSON and in words; all are 0..1."""
+
+Figures = dict[str, Any]
+"""What score.score says of one model."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of several models, in their order."""
+
+    words: str
+    estimates: list[dict[str, Any]]  # statistics.estimate's
+
+
+def share_rows(models: list[Figures]) -> list[Row]:
+    """One row for each measure that is a share of the replies."""
+    rows = []
+    for name, words in MEASURES.items():
+        if name != "grade":
+            rows.append(_row(words, models, "measures", name))
+    return rows
+
+
+def grade_rows(models: list[Figures]) -> list[Row]:
+    """The mean grade over all kinds, and then that of each kind."""
+    rows = [_row("all kinds", models, "measures", "grade")]
+    kinds: set[str] = set()
+    for figures in models:
+        kinds.update(figures["kinds"])
+    for kind in sorted(kinds):
+        rows.append(_row(kind, models, "kinds", kind))
+    return rows
+
+
+def _row(words: str, models: list[Figures], part: str, name: str) -> Row:
+    return Row(words, [figures[part][name] for figures in models])

@@ -1,0 +1,65 @@
+"""The dates that a text names, in whatever form they are written."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = rf"(?P<name>{'|'.join(_MONTHS)})[a-z]*\.?"
+_YEAR = r"(?P<year>\d{4})"
+_DAY_OF_MONTH = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One way to write a date.
+
+    A text that holds such a date has one of `words` in it, if there are any: most texts have none
+    of them, and are spared the search.
+    """
+
+    pattern: re.Pattern[str]
+    words: tuple[str, ...] = ()
+
+
+# The pattern begins with a digit, because the regex engine finds that fast.
+_DIGITS_ONLY = re.compile(
+    r"(?P<year>\d(?<!\d\d)\d{3})(?P<gap>[-./ ]?)(?P<month>\d{2})(?P=gap)(?P<day>\d{2})(?!\d)"
+)
+_KOREAN = re.compile(rf"(?<!\d){_YEAR}\s*년\s*(?P<month>\d{{1,2}})\s*월\s*(?P<day>\d{{1,2}})\s*일")
+_MONTH_FIRST = re.compile(rf"{_MONTH} {_DAY_OF_MONTH},? {_YEAR}")
+_DAY_FIRST = re.compile(rf"(?<!\d){_DAY_OF_MONTH} {_MONTH},? {_YEAR}")
+
+_FORMS = (
+    _Form(_DIGITS_ONLY),
+    _Form(_KOREAN, words=("년",)),
+    _Form(_MONTH_FIRST, words=_MONTHS),
+    _Form(_DAY_FIRST, words=_MONTHS),
+)
+
+
+def dates_in(value: Any) -> Iterator[str]:
+    """Yields every date in the texts of a JSON value, however it is written, as YYYY-MM-DD."""
+    if isinstance(value, str):
+        yield from _dates_in_text(value)
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from dates_in(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from dates_in(entry)
+
+
+def _dates_in_text(text: str) -> Iterator[str]:
+    for form in _FORMS:
+        if form.words and not any(word in text for word in form.words):
+            continue
+        for match in form.pattern.finditer(text):
+            yield _iso(match.groupdict())
+
+
+def _iso(parts: dict[str, str]) -> str:
+    """The date whose year, month (a number or a name) and day were matched."""
+    month = parts.get("month") or _MONTHS.index(parts["name"]) + 1
+    return f"{parts['year']}-{int(month):02d}-{int(parts['day']):02d}"
