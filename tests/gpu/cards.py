@@ -24,10 +24,12 @@ import torch
 
 from tasks.core.settings.tree import Stage1
 from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.run import StageRun
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.planning.planner import plan_stage
-from tasks.core.training.policy.model import load_policy, load_tokenizer, read_config
+from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.selection import Rows
 from tests.gpu.engine import make_base, stage_of
 from tests.gpu.timing import FULL, TINY, Size, measure, sft_rows
@@ -67,13 +69,13 @@ def run(size: Size, base: Path, out: Path) -> None:
     size = replace(size, steps=3 * size.steps)  # the first ones load kernels for packs of all sizes
     for batch in (size.rows, 3 * size.rows):
         rows = Rows(sft_rows(size, batch), [])
-        training, schedule, trainer_out = stage_of(
-            size, Stage1, batch, scratch, backend="engine", base_weights="bf16"
-        )
-        stage = training, schedule.model_copy(update={"log_every": 1}), trainer_out
-        plan = plan_stage(read_config(base), rows.train, stage[:2], machine)
-        policy = policy or load_policy(base, None, stage[0], machine, plan.nf4)
-        trainer = engine_trainer(policy, load_tokenizer(base), rows, (*stage, plan), machine)
+        settings = stage_of(size, Stage1, batch, backend="engine", base_weights="bf16")
+        schedule = settings.schedule.model_copy(update={"log_every": 1})
+        settings = replace(settings, schedule=schedule)
+        plan = plan_stage(read_config(base), rows.train, settings, machine)
+        policy = policy or load_policy(base, None, settings.training, machine, plan.nf4)
+        run_of_stage = StageRun(settings, scratch, machine, plan)
+        trainer = engine_trainer(policy, load_tokenizer(base), rows, run_of_stage)
         what, folder = f"{ranks.count()} x, {batch} rows", out if ranks.number() == 0 else scratch
         folder.mkdir(exist_ok=True)
         measure(what, trainer, folder, plan)

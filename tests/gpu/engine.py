@@ -32,16 +32,21 @@ from trl import DPOConfig, DPOTrainer
 from tasks.core.settings.tree import Stage1, Stage3, Training
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.trl import arguments, sft_trainer
 from tasks.core.training.hardware.machine import look, measure_speed
 from tasks.core.training.planning.costs import shape_of
+from tasks.core.training.planning.plan import Limits
 from tasks.core.training.planning.planner import make_plan, works_of
-from tasks.core.training.policy.model import load_policy, load_tokenizer, read_config
+from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.selection import Rows
+from tasks.core.training.spec import StageSettings
 from tests.gpu.timing import (
     FULL,
     TINY,
     Size,
+    columns_of,
     measure,
     now,
     pairs,
@@ -71,9 +76,7 @@ COLUMNS = (
 )
 
 
-def stage_of(
-    size: Size, kind, batch: int, out: Path, **training
-) -> tuple[Training, Stage1 | Stage3, Path]:
+def stage_of(size: Size, kind, batch: int, **training) -> StageSettings:
     schedule = kind(
         epochs=1,
         effective_batch=batch,
@@ -81,7 +84,7 @@ def stage_of(
         save_every=10**6,
         log_every=size.steps,
     )
-    return Training(max_length=2048, **training), schedule, out
+    return StageSettings(Training(max_length=2048, **training), schedule)
 
 
 def make_base(size: Size, base: Path, out: Path) -> None:
@@ -133,24 +136,26 @@ def _run_case(size: Size, base: Path, out: Path, case: Case, loaded: dict) -> No
     total = (
         torch.cuda.get_device_properties(0).total_memory / 2**30 if machine.device == "cuda" else 8
     )
-    stage = stage_of(size, kind, batch, base.parent / "trainer", backend="engine")
+    settings = stage_of(size, kind, batch, backend="engine")
+    training = settings.training
     shape, weights = (
-        shape_of(read_config(base), stage[0], machine),
+        shape_of(read_config(base), training, machine),
         "auto" if machine.device == "cuda" else "bf16",
     )
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
     print(speed, flush=True)
     # not plan_stage: the policy of the case before is on the card, and would count as memory that
     # is not there
-    works = works_of(rows.train, batch, stage[0].seed)
-    plan = make_plan(shape, works, cap or total - 4, speed, weights)
+    works = works_of(rows.train, batch, training.seed)
+    plan = make_plan(shape, works, speed, Limits(cap or total - 4, weights))
     if plan.nf4 not in loaded:
         loaded.clear()
         gc.collect()
         if machine.device == "cuda":
             torch.cuda.empty_cache()
-        loaded[plan.nf4] = load_policy(base, None, stage[0], machine, plan.nf4)
-    trainer = engine_trainer(loaded[plan.nf4], load_tokenizer(base), rows, (*stage, plan), machine)
+        loaded[plan.nf4] = load_policy(base, None, training, machine, plan.nf4)
+    run = StageRun(settings, base.parent / "trainer", machine, plan)
+    trainer = engine_trainer(loaded[plan.nf4], load_tokenizer(base), rows, run)
     what, of_step, before_s = f"engine, {batch} rows" + ", none alike" * (not case.alike), 0, 0.0
     if kind is Stage3:
         what, of_step, began = f"engine DPO, {batch} pairs", batch, now()
@@ -170,10 +175,10 @@ def run_trl(size: Size, base: Path, out: Path) -> None:
     machine = look()
     if machine.device == "cpu":
         use_on_cpu()
-    stage = stage_of(size, Stage1, size.rows, base.parent / "trainer")
-    policy = load_policy(base, None, stage[0], machine)
+    run = StageRun(stage_of(size, Stage1, size.rows), base.parent / "trainer", machine)
+    policy = load_policy(base, None, run.settings.training, machine)
     rows = sft_rows(size, size.rows)
-    trainer = sft_trainer(policy, load_tokenizer(base), Rows(rows, []), stage, machine)
+    trainer = sft_trainer(policy, load_tokenizer(base), Rows(rows, []), run)
     measure("TRL, 2 x 8", trainer, out)
 
 
@@ -189,12 +194,10 @@ def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
     machine, rows = look(), pairs(size)
     if machine.device == "cpu":
         use_on_cpu()
-    stage = stage_of(size, Stage3, size.pairs, base.parent / "trainer")
-    policy = load_policy(base, None, stage[0], machine)
-    told = arguments(*stage, machine, len(rows)) | {"per_device_train_batch_size": 1}
-    columns = {
-        name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")
-    }
+    run = StageRun(stage_of(size, Stage3, size.pairs), base.parent / "trainer", machine)
+    policy = load_policy(base, None, run.settings.training, machine)
+    told = arguments(run, len(rows)) | {"per_device_train_batch_size": 1}
+    columns = columns_of(rows, ("prompt_ids", "chosen_ids", "rejected_ids"))
     trainer = Untouched(
         model=policy,
         args=DPOConfig(

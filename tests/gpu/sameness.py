@@ -26,19 +26,17 @@ from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.trl import sft_trainer
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.planning.planner import plan_stage
-from tasks.core.training.policy.model import (
-    load_policy,
-    load_tokenizer,
-    lora_weights,
-    read_config,
-    saved_weights,
-)
+from tasks.core.training.policy.adapter import lora_weights, saved_weights
+from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.encoding import encode_rows
-from tasks.core.training.rows.selection import Rows, read_rows
-from tasks.core.training.spec import TrainingSpec
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.selection import Rows
+from tasks.core.training.spec import StageSettings, TrainingSpec
 from tests.gpu.stages import run
 
 STEPS, BATCH, ROWS = 20, 8, 32
@@ -91,23 +89,22 @@ def single_rows(base: Path, data: Path, compute: str) -> str:
     machine, tokenizer = replace(look(), compute=getattr(torch, compute)), load_tokenizer(base)
     if machine.device == "cpu":
         use_on_cpu()
-    encoded = encode_rows(tokenizer, read_rows(data / "rows.jsonl", "sft"), "sft", whole_text=False)
-    rows = Rows([row for row in encoded if row["positions"] <= MAX_LENGTH][:ROWS], [])
+    texts = RowFile(data / "rows.jsonl", "sft").read()
+    encoded = encode_rows(tokenizer, texts, "sft", whole_text=False)
+    rows = Rows([row for row in encoded if row.longest <= MAX_LENGTH][:ROWS], [])
     schedule, losses = (
         Stage2(epochs=1, effective_batch=ROWS, micro_batch=2, gradient_checkpointing=False),
         [],
     )
     for backend in ("trl", "engine"):
         training = Training(max_length=MAX_LENGTH, backend=backend)
-        policy, told = (
-            load_policy(base, None, training, machine, ON_GPU),
-            (training, schedule, data),
-        )
+        policy = load_policy(base, None, training, machine, ON_GPU)
+        stage_run = StageRun(StageSettings(training, schedule), data, machine)
         if backend == "trl":
-            trainer = sft_trainer(policy, tokenizer, rows, told, machine)
+            trainer = sft_trainer(policy, tokenizer, rows, stage_run)
         else:
-            plan = plan_stage(read_config(base), rows.train, told[:2], machine)
-            trainer = engine_trainer(policy, tokenizer, rows, (*told, plan), machine)
+            plan = plan_stage(read_config(base), rows.train, stage_run.settings, machine)
+            trainer = engine_trainer(policy, tokenizer, rows, replace(stage_run, plan=plan))
         with torch.no_grad():
             losses.append(
                 torch.stack(

@@ -11,8 +11,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import Trainer, TrainerCallback
+
+from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row, as_tokens
 
 WARM_UP, TIMED = 5, 9
 """Steps in which kernels are compiled or loaded and the allocator finds its blocks; and the last
@@ -28,7 +31,6 @@ Three that stand together fit into 2,048.
 """
 SYSTEM_PROMPTS = (201, 170)
 """Tokens of the two with which synthesized rows begin, in English or in Korean."""
-IGNORED = -100  # rows.IGNORED, which Unsloth's process cannot import before Unsloth
 
 
 @dataclass(frozen=True)
@@ -66,34 +68,40 @@ TINY = Size(
 )
 
 
-def sft_rows(size: Size, of_step: int, alike: bool = True) -> list[dict[str, Any]]:
+def sft_rows(size: Size, of_step: int, alike: bool = True) -> list[Conversation]:
     """Rows for all steps; a prompt's tokens are not trained. alike: each begins with one of the two
     system prompts.
     """
     rows = []
     for prompt, answer in _texts(Random(7), size, of_step * size.steps, alike):
-        rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
-        rows[-1]["positions"] = len(rows[-1]["input_ids"])
+        labels = [IGNORED] * len(prompt) + answer
+        rows.append(Conversation(as_tokens(prompt + answer), as_tokens(labels)))
     return rows
 
 
-def blocks(size: Size) -> list[dict[str, Any]]:
+def blocks(size: Size) -> list[Conversation]:
     """Three rows in a line: what packing to 2,048 tokens makes of three times as many rows. Rows
     see each other.
     """
     rows = sft_rows(size, 3 * size.rows)
-    return [
-        {name: sum((row[name] for row in three), []) for name in ("input_ids", "labels")}
-        for three in (rows[first : first + 3] for first in range(0, len(rows), 3))
-    ]
+    lines = []
+    for first in range(0, len(rows), 3):
+        three = rows[first : first + 3]
+        ids = np.concatenate([row.input_ids for row in three])
+        lines.append(Conversation(ids, np.concatenate([row.labels for row in three])))
+    return lines
 
 
-def pairs(size: Size) -> list[dict[str, Any]]:
+def columns_of(rows: list[Row], names: tuple[str, ...]) -> dict[str, list[list[int]]]:
+    """The rows as a data set's columns."""
+    return {name: [getattr(row, name).tolist() for row in rows] for name in names}
+
+
+def pairs(size: Size) -> list[Pair]:
     random, made = Random(8), []
     for prompt, chosen in _texts(random, size, size.pairs * size.steps, alike=True):
         rejected = _ids(random, size, len(chosen))
-        made.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
-        made[-1]["positions"] = 2 * len(prompt) + 2 * len(chosen)
+        made.append(Pair(as_tokens(prompt), as_tokens(chosen), as_tokens(rejected)))
     return made
 
 
@@ -161,7 +169,7 @@ class Clock(TrainerCallback):
 def _tokens_in(inputs: dict[str, Any]) -> Any:
     """Of the rows themselves, no padding: a number, or a tensor with it that nobody waits for yet."""
     if "step" in inputs:  # the engine's
-        return sum(len(row["input_ids"]) for row in inputs["step"].rows)
+        return sum(row.positions for row in inputs["step"].rows)
     mask = inputs.get("attention_mask")  # a batch without one is not padded
     return inputs["input_ids"].numel() if mask is None else mask.sum()
 

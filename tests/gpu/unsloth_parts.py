@@ -15,7 +15,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from unsloth import FastLanguageModel, PatchDPOTrainer
 
 from tasks.core.settings.tree import Training
-from tests.gpu.timing import FULL, TINY, Size, blocks, measure, pairs, sft_rows
+from tests.gpu.timing import FULL, TINY, Size, blocks, columns_of, measure, pairs, sft_rows
 
 
 def load(base: Path):
@@ -54,7 +54,7 @@ def sft(size: Size, base: Path, out: Path, packed: bool) -> None:
     arguments = SFTConfig(
         **common(base, 2, size.rows // 2, size.steps), dataset_kwargs={"skip_prepare_dataset": True}
     )
-    columns = {name: [row[name] for row in rows] for name in ("input_ids", "labels")}
+    columns = columns_of(rows, ("input_ids", "labels"))
     trainer = SFTTrainer(
         model=model,
         args=arguments,
@@ -74,9 +74,7 @@ class Untouched(DPOTrainer):
 def dpo(size: Size, base: Path, out: Path) -> None:
     model, tokenizer = load(base)
     rows = pairs(size)
-    columns = {
-        name: [row[name] for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")
-    }
+    columns = columns_of(rows, ("prompt_ids", "chosen_ids", "rejected_ids"))
     trainer = Untouched(
         model=model,
         args=DPOConfig(**common(base, 1, size.pairs, size.steps), beta=0.1),

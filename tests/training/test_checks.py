@@ -16,9 +16,11 @@ from tasks.core.training import stage
 from tasks.core.training.backends import trl as trainers
 from tasks.core.training.backends.engine import EngineDPO
 from tasks.core.training.checks import of_policy as checks
+from tasks.core.training.checks.compared import Compared, Rounding
 from tasks.core.training.hardware.machine import look
-from tasks.core.training.policy import model
-from tasks.core.training.policy.model import load_policy, lora_weights
+from tasks.core.training.policy import loading
+from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.stage import train
 from tests.training.conftest import TRAINING, changed, checked, refused
 from tests.training.test_engine_stages import attentive
@@ -29,7 +31,9 @@ BOTH = pytest.mark.parametrize("backend", ["trl", "engine"])
 @BOTH
 def test_an_adapter_that_one_layer_lacks(sft, plant, backend):
     plant(
-        model, "_lora", lambda config, *given: setattr(config, "layers_to_transform", [0]) or config
+        loading,
+        "_lora",
+        lambda config, *given: setattr(config, "layers_to_transform", [0]) or config,
     )
     refused(
         changed(sft, backend=backend),
@@ -38,7 +42,7 @@ def test_an_adapter_that_one_layer_lacks(sft, plant, backend):
 
 
 def test_a_base_that_is_trained_too(sft, plant):
-    plant(model, "_lora", lambda config, *given: setattr(config, "bias", "all") or config)
+    plant(loading, "_lora", lambda config, *given: setattr(config, "bias", "all") or config)
     refused(sft, r"6 weights of the base would be trained, the first is .*q_proj.*bias")
 
 
@@ -211,9 +215,7 @@ def test_how_much_packing_may_differ(dtype, allowed):
     one, tokens = torch.tensor([-2.0, -3.0]), torch.tensor([600, 900])
 
     def problem(together, tokens=tokens):
-        return checks.check_packing(
-            checks.Compared(one, together, tokens, dtype), "another"
-        ).problem
+        return checks.check_packing(Compared(one, together, tokens, dtype), "another").problem
 
     assert not problem(one + 0.9 * allowed)
     assert f"more than {allowed:g}. Use another." in problem(one + 1.1 * allowed)
@@ -263,9 +265,7 @@ def test_a_quarter_of_512_tokens_may_be_twice_as_far_from_float32():
 
 def rounding_problem(tokens: list[int], *told: float) -> str:
     nothing = torch.zeros(0)
-    proof = checks.Compared(
-        nothing, nothing, torch.tensor(tokens), torch.bfloat16, checks.Rounding(*told)
-    )
+    proof = Compared(nothing, nothing, torch.tensor(tokens), torch.bfloat16, Rounding(*told))
     return " ".join(check.problem for check in checks.check_rounding(proof, "another")).strip()
 
 

@@ -9,8 +9,10 @@ from transformers import PreTrainedTokenizerFast
 from tasks.core.errors import WorkError
 from tasks.core.training.rows import encoding
 from tasks.core.training.rows.encoding import encode_chats, encode_once, encode_rows
-from tasks.core.training.rows.selection import IGNORED
-from tests.tiny import CHATML, chat_rows, make_tokenizer, preference_pairs
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.records import IGNORED
+from tests.tiny import CHATML, chat_rows, make_tokenizer, preference_pairs, write_jsonl
+from tests.training.encoded import plain
 
 TURNS = [
     {"role": "user", "content": "시장은?"},
@@ -27,6 +29,10 @@ def tokenizer():
     return make_tokenizer()
 
 
+def lists(chat) -> tuple[list[int], list[int]]:
+    return chat.input_ids.tolist(), chat.labels.tolist()
+
+
 def runs_of(tokenizer, labels):
     text = tokenizer.decode(
         [label if label != IGNORED else tokenizer.pad_token_id for label in labels]
@@ -35,7 +41,7 @@ def runs_of(tokenizer, labels):
 
 
 def test_only_answers_and_their_eos_are_trained(tokenizer):
-    ids, labels = next(encode_chats(tokenizer, [TURNS]))
+    ids, labels = lists(next(encode_chats(tokenizer, [TURNS])))
     assert tokenizer.decode(ids) == tokenizer.apply_chat_template(TURNS, tokenize=False)
     assert runs_of(tokenizer, labels) == ["약세다 📉<|im_end|>", "hold<|im_end|>"]
     assert all(label in (IGNORED, token) for token, label in zip(ids, labels, strict=True))
@@ -83,7 +89,7 @@ def test_a_token_is_trained_if_all_its_characters_are_an_answers(family):
     tokenizer.chat_template = CHATML
     chats = [[*TURNS[:1], {"role": "assistant", "content": odd}, *TURNS[2:]] for odd in ODD]
     across = 0
-    for chat, (ids, labels) in zip(chats, encode_chats(tokenizer, chats), strict=True):
+    for chat, encoded in zip(chats, encode_chats(tokenizer, chats), strict=True):
         text, spans = tokenizer.apply_chat_template(chat, tokenize=False), []
         for turn in (1, 3):
             start = len(
@@ -100,7 +106,7 @@ def test_a_token_is_trained_if_all_its_characters_are_an_answers(family):
         wanted = [
             token if ok else IGNORED for token, ok in zip(told["input_ids"], inside, strict=True)
         ]
-        assert (ids, labels) == (told["input_ids"], wanted)
+        assert lists(encoded) == (told["input_ids"], wanted)
         across += sum(first < start < last for first, last in places for start, _ in spans)
     assert across, "no token reached across a border"
 
@@ -109,7 +115,7 @@ def test_the_prompt_of_a_trained_answer_is_what_serving_renders(tokenizer):
     """The inserted system message and the header of the assistant's turn are in it, as at
     inference.
     """
-    ids, labels = next(encode_chats(tokenizer, [TURNS[:2]]))
+    ids, labels = lists(next(encode_chats(tokenizer, [TURNS[:2]])))
     first = next(place for place, label in enumerate(labels) if label != IGNORED)
     assert (
         ids[:first]
@@ -119,8 +125,9 @@ def test_the_prompt_of_a_trained_answer_is_what_serving_renders(tokenizer):
 
 def test_whole_text_trains_every_token(tokenizer):
     (row,) = encode_rows(tokenizer, [{"messages": TURNS}], "sft", whole_text=True)
-    assert row["labels"] == row["input_ids"]
-    assert row["positions"] == len(row["input_ids"])
+    ids, labels = lists(row)
+    assert labels == ids
+    assert row.positions == len(ids)
 
 
 def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
@@ -130,8 +137,10 @@ def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
     ):
         for side in ("chosen", "rejected"):
             text = tokenizer.apply_chat_template([*pair["prompt"], *pair[side]], tokenize=False)
-            assert tokenizer.decode(row["prompt_ids"] + row[f"{side}_ids"]) == text.rstrip("\n")
-            assert row[f"{side}_ids"][-1] == tokenizer.eos_token_id
+            ids = plain(row)
+            answer = ids[f"{side}_ids"]
+            assert tokenizer.decode(ids["prompt_ids"] + answer) == text.rstrip("\n")
+            assert answer[-1] == tokenizer.eos_token_id
 
 
 @pytest.mark.parametrize(
@@ -172,7 +181,8 @@ def once(tokenizer, tmp_path, monkeypatch):
     """
 
     def ask(rows, method="sft", read="rows"):
-        return encode_once(tmp_path, {"read": read}, tokenizer, rows, method, False)
+        file = RowFile(write_jsonl(tmp_path / "rows.jsonl", rows), method)
+        return list(map(plain, encode_once(tmp_path, {"read": read}, tokenizer, file, False)))
 
     def count(*given):
         ask.made += 1
@@ -187,7 +197,7 @@ def once(tokenizer, tmp_path, monkeypatch):
 def test_tokens_are_made_once(tokenizer, once, monkeypatch, method, make):
     """Of any number of rows at a time they are the same, and read back they are what was made."""
     rows = make(20)
-    right = encode_rows(tokenizer, rows, method, whole_text=False)
+    right = list(map(plain, encode_rows(tokenizer, rows, method, whole_text=False)))
     once.made = 0
     monkeypatch.setattr(encoding, "_CHARACTERS_AT_ONCE", 300)
     monkeypatch.setattr(encoding, "_CHATS_AT_ONCE", 3)

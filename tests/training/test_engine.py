@@ -8,11 +8,14 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from tasks.core.settings.tree import Training
-from tasks.core.training.engine.decoder import Engine, obstacle
-from tasks.core.training.engine.packs import pack_of
+from tasks.core.training.engine.decoder import Engine
+from tasks.core.training.engine.packing import pack_of
+from tasks.core.training.engine.support import obstacle
 from tasks.core.training.hardware.machine import Machine
-from tasks.core.training.policy.model import keep_dequantized, load_policy, lora_weights
-from tasks.core.training.rows.selection import IGNORED
+from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.policy.loading import keep_dequantized, load_policy
+from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row
+from tests.training.encoded import conversation, pair
 
 FAMILIES = ("llama", "qwen2", "mistral")
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -54,44 +57,40 @@ def with_adapter(policy: PeftModel) -> PeftModel:
     return policy.train()
 
 
-def sft_rows(lengths=(17, 5, 30, 9)) -> list[dict]:
+def sft_rows(lengths=(17, 5, 30, 9)) -> list[Conversation]:
     """Two turns are trained in each row."""
     generator = torch.Generator().manual_seed(5)
     rows = []
     for length in lengths:
         ids = torch.randint(0, VOCABULARY, (length,), generator=generator).tolist()
         labels = [token if place % 5 > 1 else IGNORED for place, token in enumerate(ids)]
-        rows.append({"input_ids": ids, "labels": labels})
+        rows.append(conversation(ids, labels))
     return rows
 
 
-def pair_rows() -> list[dict]:
+def pair_rows() -> list[Pair]:
     generator = torch.Generator().manual_seed(6)
-    sizes = {"prompt_ids": (11, 4, 7), "chosen_ids": (6, 9, 1), "rejected_ids": (8, 2, 5)}
-    return [
-        {
-            name: torch.randint(0, VOCABULARY, (several[row],), generator=generator).tolist()
-            for name, several in sizes.items()
-        }
-        for row in range(3)
-    ]
+    pairs = []
+    for sizes in ((11, 6, 8), (4, 9, 2), (7, 1, 5)):  # of prompt, chosen and rejected
+        ids = [torch.randint(0, VOCABULARY, (size,), generator=generator) for size in sizes]
+        pairs.append(pair(*(each.tolist() for each in ids)))
+    return pairs
 
 
-def answers_of(rows: list[dict]) -> list[tuple[list[int], list[int]]]:
+def answers_of(rows: list[Row]) -> list[tuple[list[int], list[int]]]:
     """Ids and labels of every answer alone."""
     told = []
     for row in rows:
-        if "input_ids" in row:
-            told.append((row["input_ids"], row["labels"]))
+        if isinstance(row, Conversation):
+            told.append((row.input_ids.tolist(), row.labels.tolist()))
             continue
-        for side in ("chosen_ids", "rejected_ids"):
-            told.append(
-                (row["prompt_ids"] + row[side], [IGNORED] * len(row["prompt_ids"]) + row[side])
-            )
+        prompt = row.prompt_ids.tolist()
+        for answer in (row.chosen_ids.tolist(), row.rejected_ids.tolist()):
+            told.append((prompt + answer, [IGNORED] * len(prompt) + answer))
     return told
 
 
-def by_peft(policy: PeftModel, rows: list[dict]) -> torch.Tensor:
+def by_peft(policy: PeftModel, rows: list[Row]) -> torch.Tensor:
     """Each answer's sum of log-probs, one forward pass of the transformers model an answer."""
     sums = []
     for ids, labels in answers_of(rows):
@@ -102,7 +101,7 @@ def by_peft(policy: PeftModel, rows: list[dict]) -> torch.Tensor:
     return torch.stack(sums)
 
 
-def by_engine(engine: Engine, rows: list[dict]) -> torch.Tensor:
+def by_engine(engine: Engine, rows: list[Row]) -> torch.Tensor:
     pack = pack_of(rows, CPU)
     return pack.sums(engine.log_probs(pack))
 
@@ -144,23 +143,18 @@ def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_d
     assert cosine(gradients_of(policy, sums), wanted_gradients) > 0.9999
 
 
-def alike_rows() -> list[dict]:
+def alike_rows() -> list[Row]:
     """Conversations and a pair that begin alike: up to an untrained token, up to a trained one, as
     far as one goes, and one that is there twice.
     """
     first, other, third, fourth = sft_rows()
     rows = [first]
     for shared, row in ((9, other), (13, third), (17, fourth)):
-        ids, labels = (first[name][:shared] + row[name] for name in ("input_ids", "labels"))
-        rows.append({"input_ids": ids, "labels": labels})
-    pair = pair_rows()[0]
-    return [
-        *rows,
-        pair,
-        fourth,
-        pair | {"prompt_ids": first["input_ids"][:9] + pair["prompt_ids"]},
-        rows[2],
-    ]
+        ids = [*first.input_ids[:shared], *row.input_ids]
+        rows.append(conversation(ids, [*first.labels[:shared], *row.labels]))
+    one = pair_rows()[0]
+    longer = pair([*first.input_ids[:9], *one.prompt_ids], one.chosen_ids, one.rejected_ids)
+    return [*rows, one, fourth, longer, rows[2]]
 
 
 @pytest.mark.parametrize(

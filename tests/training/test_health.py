@@ -9,13 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.files.sealed import published
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage as stage_module
 from tasks.core.training.backends import trl as trainers
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.stage import train
 from tasks.core.training.watch import health as health_module
-from tasks.core.training.watch.checkpoints import published
 from tasks.core.training.watch.health import Health
 from tests.training.conftest import SCHEDULE, changed
 from tests.training.test_resume import adapter_digest

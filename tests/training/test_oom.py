@@ -19,7 +19,7 @@ from tasks.core.training import stage as stage_module
 from tasks.core.training.backends.engine import OnEngine
 from tasks.core.training.backends.trl import Sealed
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.planning.planner import Plan
+from tasks.core.training.planning.plan import Plan
 from tasks.core.training.processes.full_card import (
     CardFull,
     Try,
@@ -29,9 +29,10 @@ from tasks.core.training.processes.full_card import (
     read_tries,
 )
 from tasks.core.training.rows.selection import Rows
-from tasks.core.training.spec import TrainingSpec
+from tasks.core.training.spec import StageSettings, TrainingSpec
 from tasks.core.training.stage import train
 from tests.training.conftest import changed
+from tests.training.encoded import conversation
 
 SAME = 2e-2  # relative: other micro-batches sum bf16 numbers in another order
 
@@ -161,11 +162,9 @@ def test_nothing_is_tried_twice_and_the_end_says_what_would_fit(sft, tmp_path, m
 def tried(
     training=None, rows=((2000, 1500), (900, 700)), plan=None, continues=False, **schedule
 ) -> Try:
-    made = [
-        {"input_ids": [1] * tokens, "labels": [1] * tokens, "positions": tokens}
-        for tokens, _ in rows
-    ]
-    return Try(Training(**(training or {})), Stage2(**schedule), Rows(made, []), continues, plan)
+    made = [conversation([1] * tokens) for tokens, _ in rows]
+    settings = StageSettings(Training(**(training or {})), Stage2(**schedule))
+    return Try(settings, Rows(made, []), continues, plan)
 
 
 def every_try(first: Try) -> list[dict]:
@@ -173,10 +172,10 @@ def every_try(first: Try) -> list[dict]:
     told, now = [], lighter(first)
     while now:
         told.append(now)
-        training = first.training.model_copy(
+        training = first.settings.training.model_copy(
             update={k: v for k, v in now.items() if k in Training.model_fields}
         )
-        schedule = first.schedule.model_copy(
+        schedule = first.settings.schedule.model_copy(
             update={k: v for k, v in now.items() if k in Stage2.model_fields}
         )
         plan = first.plan and replace(
@@ -184,8 +183,9 @@ def every_try(first: Try) -> list[dict]:
         )
         if "base_weights" in now:
             plan = replace(plan, nf4=True)
-        rows = [row for row in first.rows.train if row["positions"] <= training.max_length]
-        first = Try(training, schedule, Rows(rows, []), first.continues, plan)
+        rows = [row for row in first.rows.train if row.positions <= training.max_length]
+        settings = StageSettings(training, schedule)
+        first = Try(settings, Rows(rows, []), first.continues, plan)
         now = lighter(first)
     return told
 

@@ -12,14 +12,16 @@ import torch
 
 from tasks.core.errors import WorkError
 from tasks.core.files.digests import digest_file
+from tasks.core.files.sealed import seal
 from tasks.core.settings.tree import Training
 from tasks.core.training import stage as stage_module
 from tasks.core.training.checks import schedule as proofs
 from tasks.core.training.hardware.machine import look
-from tasks.core.training.policy.model import load_policy, lora_weights
+from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
-from tasks.core.training.watch.checkpoints import newest_intact, remove_oldest, seal
+from tasks.core.training.watch.checkpoints import newest_intact, remove_oldest
 
 
 def adapter_digest(out: Path) -> str:

@@ -12,7 +12,7 @@ from tasks.core.settings.tree import Training
 from tasks.core.training.checks.rounding import never_rounded, rounded_once
 from tasks.core.training.engine.groups import Group
 from tasks.core.training.hardware.machine import Machine
-from tasks.core.training.policy.model import load_policy
+from tasks.core.training.policy.loading import load_policy
 from tests.training.test_engine import by_peft, config_of, sft_rows, with_adapter
 
 CPU_IN_BF16 = Machine("cpu", torch.bfloat16, "")

@@ -4,22 +4,29 @@ refuses and says by how much.
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.core.training import stage
-from tasks.core.training.policy import model
+from tasks.core.training.policy.base import load_tokenizer
 from tasks.core.training.rows import encoding
-from tasks.core.training.rows import selection as rows
-from tasks.core.training.rows.selection import IGNORED, longest
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.records import IGNORED, Conversation, as_tokens
+from tasks.core.training.rows.selection import select
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked, refused
 
 
 def with_labels(change):
     """A fault of encode_chats that changes the labels."""
-    return lambda encoded, *given: ((ids, change(ids, labels)) for ids, labels in encoded)
+
+    def changed_labels(chat: Conversation) -> Conversation:
+        labels = change(chat.input_ids.tolist(), chat.labels.tolist())
+        return replace(chat, labels=as_tokens(labels))
+
+    return lambda encoded, *given: map(changed_labels, encoded)
 
 
 def shifted(by: int):
@@ -70,13 +77,17 @@ def test_a_wrong_mask_of_a_pair(dpo, plant):
     refused(dpo, "40 answers do not end in a trained")
 
 
+def without_its_first_tokens(chat: Conversation) -> Conversation:
+    return Conversation(chat.input_ids[2:], chat.labels[2:])
+
+
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_tokens_that_do_not_say_what_the_template_rendered(method, request, plant):
     """As if the tokens of each row's first word got lost."""
     plant(
         encoding,
         "encode_chats",
-        lambda encoded, *given: ((ids[2:], labels[2:]) for ids, labels in encoded),
+        lambda encoded, *given: map(without_its_first_tokens, encoded),
     )
     refused(
         request.getfixturevalue(method),
@@ -88,12 +99,11 @@ def test_rows_cut_in_silence_and_rows_too_long(sft, plant, monkeypatch):
     """Once they lose their ends, once they stay longer than asked for."""
 
     def cut(found, *given):
-        for row in found.train:
-            row["labels"], row["input_ids"] = row["labels"][:-8], row["input_ids"][:-8]
-        return found
+        train = [Conversation(x.input_ids[:-8], x.labels[:-8], x.number) for x in found.train]
+        return replace(found, train=train)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rows, "longest", lambda row: 0)
+        patch.setattr(stage, "select", lambda rows, max_length, *rest: select(rows, 999, *rest))
         refused(
             changed(sft, max_length=60),
             r"\d+ of 29 rows are longer than training.max_length=60 tokens",
@@ -104,7 +114,7 @@ def test_rows_cut_in_silence_and_rows_too_long(sft, plant, monkeypatch):
 
 def test_rows_left_out_are_counted_in_the_table(sft, caplog):
     caplog.set_level(logging.INFO)
-    lengths = sorted(map(longest, rows_of(sft)))
+    lengths = sorted(row.longest for row in rows_of(sft))
     train(changed(sft, max_length=lengths[-5]))
     left = sum(length > lengths[-5] for length in lengths)
     assert checked(sft.out)["rows_longer than max_length"] == left > 0
@@ -117,7 +127,6 @@ def test_rows_left_out_are_counted_in_the_table(sft, caplog):
 
 
 def rows_of(spec):
-    tokenizer = model.load_tokenizer(Path(spec.base))
-    return encoding.encode_rows(
-        tokenizer, rows.read_rows(Path(spec.rows), "sft"), "sft", whole_text=False
-    )
+    tokenizer = load_tokenizer(Path(spec.base))
+    rows = RowFile(Path(spec.rows), "sft").read()
+    return encoding.encode_rows(tokenizer, rows, "sft", whole_text=False)

@@ -3,20 +3,19 @@
 import pytest
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.training.rows.selection import read_rows, select
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.selection import select
 from tests.tiny import chat_rows, write_jsonl
+from tests.training.encoded import conversation
 
 
 def encoded(*lengths):
-    return [
-        {"input_ids": [number] * length, "positions": length}
-        for number, length in enumerate(lengths)
-    ]
+    return [conversation([number] * length) for number, length in enumerate(lengths)]
 
 
 def test_long_rows_are_left_out_whole():
     rows = select(encoded(10, 11, 12), max_length=11, budget=0, seed=1)
-    assert sorted(row["positions"] for row in rows.train) == [10, 11]
+    assert sorted(row.positions for row in rows.train) == [10, 11]
     assert rows.left_out == {"longer than max_length": 1, "beyond the token budget": 0}
 
 
@@ -48,7 +47,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
     file = write_jsonl(tmp_path / "rows.jsonl", chat_rows(2))
     file.write_text(file.read_text() + '{"messages": [\n')
     with pytest.raises(WorkError, match=r"rows.jsonl, line 3 is not JSON"):
-        read_rows(file, "sft")
+        list(RowFile(file, "sft").read())
 
 
 @pytest.mark.parametrize(
@@ -63,11 +62,11 @@ def test_a_file_without_usable_rows_is_refused(tmp_path, text, told):
     file = tmp_path / "rows.jsonl"
     file.write_text(text)
     with pytest.raises(WorkError, match=told):
-        read_rows(file, "sft")
+        list(RowFile(file, "sft").read())
 
 
 def test_a_damaged_parquet_is_named(tmp_path):
     file = tmp_path / "rows.parquet"
     file.write_bytes(b"PAR1 and no more")
     with pytest.raises(WorkError, match=r"rows.parquet cannot be read"):
-        read_rows(file, "sft")
+        list(RowFile(file, "sft").read())

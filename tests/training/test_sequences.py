@@ -6,27 +6,23 @@ import torch
 from torch import Tensor
 
 from tasks.core.training.engine.attention import attend
-from tasks.core.training.engine.packs import Pack, pack_of, packs
-from tasks.core.training.rows.selection import IGNORED
-from tasks.core.training.rows.sequences import apart, bins, sequences_of, tokens_of
+from tasks.core.training.engine.pack import Pack
+from tasks.core.training.engine.packing import pack_of, packs
+from tasks.core.training.rows.dealing import micro_batches
+from tasks.core.training.rows.records import IGNORED, Conversation
+from tasks.core.training.rows.sequences import apart, sequences_of, tokens_of
+from tests.training.encoded import conversation, pair
 from tests.training.test_engine import pair_rows, sft_rows
 
 CPU = torch.device("cpu")
 
 
-def row(*ids: int, trained: int = 1) -> dict:
+def row(*ids: int, trained: int = 1) -> Conversation:
     """Its last tokens are trained."""
-    return {
-        "input_ids": list(ids),
-        "labels": [IGNORED] * (len(ids) - trained) + list(ids[-trained:]),
-    }
+    return conversation(list(ids), [IGNORED] * (len(ids) - trained) + list(ids[-trained:]))
 
 
-def pair(prompt: list[int], chosen: list[int], rejected: list[int]) -> dict:
-    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
-
-
-def rows_of_three_beginnings(count: int) -> list[dict]:
+def rows_of_three_beginnings(count: int) -> list[Conversation]:
     """Of three beginnings, one of which begins with another."""
     random = Random(4)
     beginnings = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7, 8], [9, 8]]
@@ -98,13 +94,14 @@ def test_packs_hold_every_row_once_and_no_more_than_fits():
         pair_rows(),
     ):
         seen = []
-        for places, pack in packs(rows, 50, CPU):
-            assert len(pack.ids) <= 50 or len(places) == 1
-            assert len(pack.ids) == tokens_of([rows[place] for place in places])
-            seen += places
+        for packed in packs(rows, 50, CPU):
+            tokens = len(packed.pack.ids)
+            assert tokens <= 50 or len(packed.rows) == 1
+            assert tokens == tokens_of([rows[index] for index in packed.rows])
+            seen += packed.rows
         assert sorted(seen) == list(range(len(rows)))
     assert (
-        len(bins(apart([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4
+        len(micro_batches(apart([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4
     )  # 174 tokens, one row too long for any pack
 
 
@@ -128,7 +125,7 @@ def test_what_packs_hold_is_counted_without_making_them():
 
 def test_bins_of_many_rows_are_of_nearly_the_same_size():
     sequences = sequences_of(rows_of_three_beginnings(200))
-    sizes = [sequences.packed(places).tokens for places in bins(sequences, 300)]
+    sizes = [sequences.packed(places).tokens for places in micro_batches(sequences, 300)]
     assert max(sizes) <= 300
     assert min(sizes) > 0.9 * max(sizes)
 

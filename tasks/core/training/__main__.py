@@ -80,7 +80,7 @@ def _carry_out(arguments: list[str]) -> None:
         # Unsloth has to be imported first: it replaces parts of what is imported here already
         exec_python("-m", "tasks.core.training.backends.unsloth", *arguments)
     if len(arguments) == 2:
-        run_trials(spec, *settings_of(spec), _read_trials(arguments[1]))
+        run_trials(spec, settings_of(spec), _read_trials(arguments[1]))
         return
     if not ranks.launched():
         cards = cards_for(spec)

@@ -14,29 +14,35 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState,
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_files
 from tasks.core.files.json_files import write_json
+from tasks.core.files.sealed import problem_of
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
+from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.trl import dpo_trainer, sft_trainer
-from tasks.core.training.checks.of_rows import check_lengths, check_masks, check_template
+from tasks.core.training.checks.of_rows import (
+    check_lengths,
+    check_masks,
+    check_template,
+    first_ones,
+    spread_evenly,
+)
 from tasks.core.training.checks.report import Report
 from tasks.core.training.checks.schedule import Proof
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine, limit_memory, look
 from tasks.core.training.model_card import write_card
-from tasks.core.training.planning.planner import Plan, plan_stage
-from tasks.core.training.policy.model import (
+from tasks.core.training.planning.plan import Plan
+from tasks.core.training.planning.planner import plan_stage
+from tasks.core.training.policy.adapter import (
     adapter_digests,
-    check_library,
-    load_fast_policy,
-    load_policy,
-    load_tokenizer,
     load_weights,
-    read_config,
     save_adapter,
     saved_weights,
 )
+from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.loading import check_library, load_fast_policy, load_policy
 from tasks.core.training.processes.full_card import (
     TRIES,
     Try,
@@ -46,9 +52,16 @@ from tasks.core.training.processes.full_card import (
     in_force,
 )
 from tasks.core.training.rows.encoding import encode_once
-from tasks.core.training.rows.selection import Rows, read_rows, select
-from tasks.core.training.spec import STAGE_VERSION, UNFINISHED, TrainingSpec, settings_of
-from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact, problem_of
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.selection import Rows, select
+from tasks.core.training.spec import (
+    STAGE_VERSION,
+    UNFINISHED,
+    StageSettings,
+    TrainingSpec,
+    settings_of,
+)
+from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact
 from tasks.core.training.watch.evaluations import best_step, out_of_patience
 from tasks.core.training.watch.health import Health, PresentIntervals, TimeLimit
 from tasks.core.training.watch.metrics import metrics_of
@@ -66,16 +79,17 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     started, out = time.monotonic(), Path(spec.out)
     tries = ranks.from_first(lambda: begin(out))
     asked, spec = spec, in_force(spec, tries)
-    training, schedule = settings_of(spec)
+    settings = settings_of(spec)
+    training, schedule = settings.training, settings.schedule
     machine = machine_for(training)
     set_seed(training.seed)
     tokenizer = load_tokenizer(Path(spec.base), training.template)
     read = _digests_of(spec)
     report = Report(out / "checks.json" if ranks.number() == 0 else None)
-    rows = _encode(spec, tokenizer, (training, schedule), read, report)
+    rows = _encode(spec, tokenizer, settings, read, report)
     _check_patience(spec.stage, schedule, rows)
 
-    tried = Try(training, schedule, rows, bool(spec.start), earlier=tries)
+    tried = Try(settings, rows, bool(spec.start), earlier=tries)
     with giving_way(out, tried):
         tried.plan = plan_for(spec, tried, machine, given_up(tries))
         trainer = make_trainer(spec, tokenizer, tried, machine)
@@ -97,15 +111,16 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
 
 def backend_of(spec: TrainingSpec) -> Backend:
     """What `train` would train this with, before any row is read."""
-    return choose_backend(settings_of(spec)[0], look(), read_config(Path(spec.base)))
+    return choose_backend(settings_of(spec).training, look(), read_config(Path(spec.base)))
 
 
 def cards_for(spec: TrainingSpec) -> int:
     """GPUs that train this stage together: all that there are, up to training.cards, where the
     engine can.
     """
-    training, schedule = settings_of(spec)
-    cards = min(torch.cuda.device_count(), schedule.effective_batch, training.cards or sys.maxsize)
+    settings = settings_of(spec)
+    most = settings.training.cards or sys.maxsize
+    cards = min(torch.cuda.device_count(), settings.schedule.effective_batch, most)
     return cards if cards > 1 and backend_of(spec).name == "engine" else 1
 
 
@@ -127,11 +142,11 @@ def plan_for(
 ) -> Plan | None:
     """The engine's plan, or None where another backend trains."""
     config = read_config(Path(spec.base))
-    backend = choose_backend(tried.training, machine, config)
+    backend = choose_backend(tried.settings.training, machine, config)
     log.info("backend: %s, because %s", backend.name, backend.why)
     if backend.name != "engine":
         return None
-    plan = plan_stage(config, tried.rows.train, (tried.training, tried.schedule), machine, limits)
+    plan = plan_stage(config, tried.rows.train, tried.settings, machine, limits)
     log.info("plan: %s", plan)
     return plan
 
@@ -141,26 +156,28 @@ def make_trainer(
 ):
     """An OnEngine trainer where there is a plan, else TRL's, under Unsloth or not."""
     base, start, plan = Path(spec.base), Path(spec.start) if spec.start else None, tried.plan
-    stage = (tried.training, tried.schedule, Path(spec.out))
+    run = StageRun(tried.settings, Path(spec.out), machine, plan)
+    training = tried.settings.training
     if plan is None:
         make = dpo_trainer if spec.method == "dpo" else sft_trainer
         backend = backend_of(spec).name
         if backend == "unsloth":
             policy = load_fast_policy(
-                base, start, tried.training, machine, tried.schedule.gradient_checkpointing
+                base, start, training, machine, tried.settings.schedule.gradient_checkpointing
             )
         else:
-            policy = load_policy(base, start, tried.training, machine)
-        trainer = make(policy, tokenizer, tried.rows, stage, machine)
+            policy = load_policy(base, start, training, machine)
+        trainer = make(policy, tokenizer, tried.rows, run)
         trainer.backend = backend
         return trainer
-    policy = load_policy(base, start, tried.training, machine, plan.nf4)
-    return engine_trainer(policy, tokenizer, tried.rows, (*stage, plan), machine)
+    policy = load_policy(base, start, training, machine, plan.nf4)
+    return engine_trainer(policy, tokenizer, tried.rows, run)
 
 
 def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, float]) -> None:
     """Telemetry, health and time limit; place is (out, machine, start of the process)."""
     out, machine, started = place
+    training, schedule = tried.settings.training, tried.settings.schedule
     trainer.remove_callback(PrinterCallback)  # its dicts would stand among our JSON lines
     trainer.add_callback(PresentIntervals())
     telemetry = Telemetry(out, stage, machine, lambda: trainer.positions)
@@ -168,9 +185,9 @@ def _add_callbacks(trainer, stage: str, tried: Try, place: tuple[Path, Machine, 
     if first:
         trainer.add_callback(telemetry)
     warn = telemetry.warn if first else lambda step, text: None
-    trainer.add_callback(Health(stage, tried.schedule, machine, lambda: trainer.positions, warn))
-    if first and tried.training.max_minutes:
-        trainer.add_callback(TimeLimit(started, tried.training.max_minutes))
+    trainer.add_callback(Health(stage, schedule, machine, lambda: trainer.positions, warn))
+    if first and training.max_minutes:
+        trainer.add_callback(TimeLimit(started, training.max_minutes))
 
 
 def _run(trainer, proof: Proof, stage: str, schedule: Stage) -> str | None:
@@ -228,22 +245,20 @@ def _check_patience(stage: str, schedule: Stage, rows: Rows) -> None:
 def _encode(
     spec: TrainingSpec,
     tokenizer,
-    stage: tuple[Training, Stage],
+    settings: StageSettings,
     read: dict[str, Any],
     report: Report,
 ) -> Rows:
-    """The rows that are trained, as tokens, checked; stage is (training, schedule), read what
-    `_digests_of` found.
-    """
-    training, schedule = stage
-    whole_text, raw = not training.assistant_only_loss, read_rows(Path(spec.rows), spec.method)
-    encoded = encode_once(Path(spec.out), read, tokenizer, raw, spec.method, whole_text)
-    report.add(check_template(tokenizer, raw, encoded))
-    rows = select(
-        encoded, training.max_length, schedule.token_budget / schedule.epochs, training.seed
-    )
+    """The rows that are trained, as tokens, checked; read: what `_digests_of` found."""
+    training = settings.training
+    whole_text, file = not training.assistant_only_loss, RowFile(Path(spec.rows), spec.method)
+    encoded = encode_once(Path(spec.out), read, tokenizer, file, whole_text)
+    rows = select(encoded, training.max_length, settings.positions_of_epoch, training.seed)
+    looked_at = spread_evenly(encoded)
+    texts = file.pick(row.number for row in looked_at + first_ones(rows))
+    report.add(check_template(tokenizer, looked_at, texts))
     report.add(*check_lengths(rows, training.max_length))
-    report.add(*check_masks(tokenizer, rows.train + rows.evaluation, whole_text))
+    report.add(*check_masks(tokenizer, rows, texts, whole_text))
     return rows
 
 

@@ -18,17 +18,18 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Stage, Training
+from tasks.core.settings.tree import Training
 from tasks.core.training.backends.engine import EngineDPO, OnEngine
 from tasks.core.training.backends.trl import Sealed, SealedDPO
 from tasks.core.training.hardware.machine import Machine, measure_speed, peak_memory_gib
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.planner import resized, works_of
-from tasks.core.training.policy.model import load_tokenizer, lora_weights, read_config
+from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.policy.base import load_tokenizer, read_config
 from tasks.core.training.processes.full_card import Try, is_full
 from tasks.core.training.rows.sample import sample
 from tasks.core.training.rows.selection import Rows, select
-from tasks.core.training.spec import TrainingSpec
+from tasks.core.training.spec import StageSettings, TrainingSpec
 from tasks.core.training.stage import machine_for, make_trainer, plan_for
 
 _HELD_OUT = 32  # rows of the eval loss
@@ -60,14 +61,13 @@ class _Clock(TrainerCallback):
     on_train_end = on_step_begin
 
 
-def run_trials(
-    spec: TrainingSpec, training: Training, schedule: Stage, trials: list[Trial]
-) -> None:
+def run_trials(spec: TrainingSpec, settings: StageSettings, trials: list[Trial]) -> None:
     """Runs them one after the other. A trial that cannot be says why, under `problem`, and the next
     one begins.
     """
+    training = settings.training
     machine, tokenizer = machine_for(training), load_tokenizer(Path(spec.base))
-    rows = _rows(spec, training, schedule, tokenizer, max(trial.steps for trial in trials))
+    rows = _rows(spec, settings, tokenizer, max(trial.steps for trial in trials))
     for trial in trials:
         own = _with_rank(training, trial.rank or training.lora_rank)
         told: dict[str, Any] = {"rank": own.lora_rank}
@@ -76,7 +76,11 @@ def run_trials(
             with tempfile.TemporaryDirectory() as out:
                 new = replace(spec, start=None, out=out)
                 trainer = _trainer(
-                    new, tokenizer, Try(own, schedule, rows, False), machine, trial.scale
+                    new,
+                    tokenizer,
+                    Try(replace(settings, training=own), rows, False),
+                    machine,
+                    trial.scale,
                 )
                 told |= _run(trainer, machine, bool(rows.evaluation))
         except RequestError as error:
@@ -103,17 +107,17 @@ def _with_rank(training: Training, rank: int) -> Training:
 
 def _rows(
     spec: TrainingSpec,
-    training: Training,
-    schedule: Stage,
+    settings: StageSettings,
     tokenizer: PreTrainedTokenizerFast,
     steps: int,
 ) -> Rows:
     """As many as the steps want, and the next ones for the eval loss; fewer where there are not so
     many.
     """
-    wanted = steps * schedule.effective_batch
-    encoded, _ = sample(spec, training, tokenizer, round(_SPARE * (wanted + _HELD_OUT)))
-    chosen = select(encoded, training.max_length, 0, training.seed)
+    training = settings.training
+    wanted = steps * settings.schedule.effective_batch
+    sampled = sample(spec, training, tokenizer, round(_SPARE * (wanted + _HELD_OUT)))
+    chosen = select(sampled.rows, training.max_length, 0, training.seed)
     rows = chosen.evaluation + chosen.train
     held_out = min(_HELD_OUT, len(rows) // 4)
     return Rows(rows[held_out : held_out + wanted], rows[:held_out])
@@ -127,8 +131,8 @@ def _trainer(
     scale: float,
 ) -> OnEngine | Sealed:
     """A trainer of one epoch over these rows with a new adapter."""
-    training, schedule, rows = tried.training, tried.schedule, tried.rows.train
-    schedule = schedule.model_copy(update={"epochs": 1, "log_every": 1})
+    training, rows = tried.settings.training, tried.rows.train
+    schedule = tried.settings.schedule.model_copy(update={"epochs": 1, "log_every": 1})
     tried.plan = plan = plan_for(spec, tried, machine, {})
     if plan and scale != 1:
         shape = shape_of(read_config(Path(spec.base)), training, machine)
@@ -142,7 +146,7 @@ def _trainer(
                 f"{scale:g} of micro_batch={schedule.micro_batch} is less than a row."
             )
         schedule = schedule.model_copy(update={"micro_batch": micro})
-    tried.schedule = schedule
+    tried.settings = StageSettings(training, schedule)
     return make_trainer(spec, tokenizer, tried, machine)
 
 

@@ -10,7 +10,7 @@ from transformers import PreTrainedConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Training
-from tasks.core.training.engine.decoder import LINEAR, obstacle
+from tasks.core.training.engine.support import LINEAR, obstacle
 from tasks.core.training.hardware.machine import Machine
 
 _UNSLOTH_CUDA, _UNSLOTH_GB = (11, 8), 6  # the least that Unsloth's requirements name

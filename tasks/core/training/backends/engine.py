@@ -8,11 +8,10 @@ micro-batches here, and the step's loss is the mean over all its trained tokens 
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from peft import PeftModel
@@ -20,17 +19,18 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 
-from tasks.core.settings.tree import Stage, Training
+from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.trl import Sealed, arguments, log_probs_alone, on_one_card
-from tasks.core.training.checks.of_policy import SETTLED, Compared, Rounding
+from tasks.core.training.checks.compared import SETTLED, Compared, Rounding
 from tasks.core.training.checks.rounding import never_rounded, rounded_once
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.packs import Pack, pack_of, packs, sent_to, trained_of
+from tasks.core.training.engine.pack import Pack
+from tasks.core.training.engine.packing import PackedRows, pack_of, packs, sent_to
 from tasks.core.training.hardware import ranks
-from tasks.core.training.hardware.machine import Machine
-from tasks.core.training.planning.planner import Plan
-from tasks.core.training.policy.model import lora_weights
-from tasks.core.training.rows.selection import Rows, answers_of, telling
+from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.rows.dealing import share
+from tasks.core.training.rows.records import Conversation, Pair, Reference, Row
+from tasks.core.training.rows.selection import Rows, rows_for_proof
 from tasks.core.training.rows.sequences import sequences_of, tokens_of
 
 _ROWS_PROVEN = 32  # at most, by a proof
@@ -43,10 +43,10 @@ class _Step:
     and dicts.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[Row]
 
 
-def _collate(rows: list[dict[str, Any]]) -> dict[str, _Step]:
+def _collate(rows: list[Row]) -> dict[str, _Step]:
     return {"step": _Step(rows)}
 
 
@@ -56,10 +56,10 @@ class OnEngine(Sealed, Trainer):
     backend = "engine"
     otherwise = "training.backend=trl"
 
-    def __init__(self, policy: PeftModel, plan: Plan, rows: Rows, schedule: Stage, **named):
+    def __init__(self, policy: PeftModel, run: StageRun, rows: Rows, **named):
         super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
-        self.plan, self._schedule, self._held_out = plan, schedule, rows.evaluation
-        self.engine = Engine(policy, plan.checkpointed)
+        self.plan, self._schedule, self._held_out = run.plan, run.settings.schedule, rows.evaluation
+        self.engine = Engine(policy, self.plan.checkpointed)
         self._matrices = [
             matrix for _, matrix in lora_weights(policy)
         ]  # once: to look for them takes milliseconds
@@ -70,17 +70,13 @@ class OnEngine(Sealed, Trainer):
         self.engine.refresh()
         rows = inputs["step"].rows
         whole, total = self.weight(rows), torch.zeros((), device=self.engine.device)
-        for mine, pack in self._my_packs(rows):
-            loss = (
-                self.losses(
-                    [rows[place] for place in mine], pack, self.engine.log_probs(pack)
-                ).sum()
-                / whole
-            )
+        for mine in self._my_packs(rows):
+            of_pack = [rows[index] for index in mine.rows]
+            loss = self.losses(of_pack, mine.pack, self.engine.log_probs(mine.pack)).sum() / whole
             self.accelerator.backward(loss)
             total += loss.detach()
         ranks.add_up_gradients(self._matrices)
-        self.positions += sum(row["positions"] for row in rows)
+        self.positions += sum(row.positions for row in rows)
         return ranks.add_up(total)
 
     def evaluate(self, *arguments, **named) -> dict[str, float]:
@@ -97,12 +93,12 @@ class OnEngine(Sealed, Trainer):
         return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.weight([row])
 
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> Compared:
+    def proof(self, rows: list[Row]) -> Compared:
         """A few rows by the engine, each alone and all packed; and how far the packed ones are off
         from float32.
         """
         rows = self._proven(rows)
-        answers = [answer for row in rows for answer in answers_of(row)]
+        answers = [answer for row in rows for answer in row.answers]
         self.model.eval()
         self.engine.refresh()
         pack = pack_of(rows, self.engine.device)
@@ -126,27 +122,26 @@ class OnEngine(Sealed, Trainer):
             rounding,
         )
 
-    def _proven(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _proven(self, rows: list[Row]) -> list[Row]:
         """Two rows, and more until they tell enough or fill a micro-batch."""
-        told: list[dict[str, Any]] = []
-        for row in telling(rows, _ROWS_PROVEN):
-            enough = sum(map(trained_of, told)) >= SETTLED
+        told: list[Row] = []
+        for row in rows_for_proof(rows, _ROWS_PROVEN):
+            enough = sum(row.targets for row in told) >= SETTLED
             full = tokens_of([*told, row]) > self.plan.tokens
             if len(told) >= 2 and (enough or full):
                 break
             told.append(row)
         return told
 
-    def _each_alone(self, answers: list[tuple[list[int], list[int]]]) -> Tensor:
+    def _each_alone(self, answers: list[Conversation]) -> Tensor:
         """Log-probs of the answers' trained tokens by the engine, each answer in a pack of its own."""
-        rows = ({"input_ids": ids, "labels": labels} for ids, labels in answers)
         return torch.cat(
-            [self.engine.log_probs(pack_of([row], self.engine.device)) for row in rows]
+            [self.engine.log_probs(pack_of([answer], self.engine.device)) for answer in answers]
         )
 
-    def _by_peft(self, answers: list[tuple[list[int], list[int]]]) -> Tensor:
+    def _by_peft(self, answers: list[Conversation]) -> Tensor:
         """The same by PEFT's forward pass."""
-        return torch.cat([log_probs_alone(self.model, *answer) for answer in answers])
+        return torch.cat([log_probs_alone(self.model, answer) for answer in answers])
 
     def seconds_per_step(self) -> float:
         """Median of this process's optimizer steps, without the first three; 0 where it made no
@@ -155,29 +150,25 @@ class OnEngine(Sealed, Trainer):
         times = self._began[3:]  # kernels are compiled in the first ones
         return median(end - start for start, end in pairwise(times)) if len(times) > 1 else 0.0
 
-    def _my_packs(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
-        """This process's share of the rows as packs, each with the places in `rows` of what it
-        holds.
-        """
-        mine = ranks.share(sequences_of(rows).own) if ranks.count() > 1 else range(len(rows))
-        for places, pack in packs(
-            [rows[place] for place in mine], self.plan.tokens, self.engine.device
-        ):
-            yield [mine[place] for place in places], pack
+    def _my_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
+        """This process's share of the rows as packs."""
+        mine = share(sequences_of(rows).own) if ranks.count() > 1 else range(len(rows))
+        for packed in packs([rows[index] for index in mine], self.plan.tokens, self.engine.device):
+            yield PackedRows([mine[index] for index in packed.rows], packed.pack)
 
-    def _passed(self, rows: list[dict[str, Any]]) -> Iterator[tuple[list[int], Pack]]:
+    def _passed(self, rows: list[Row]) -> Iterator[PackedRows]:
         """The same for any number of rows: to deal out thousands at once would take long."""
         for first in range(0, len(rows), _ROWS_DEALT):
-            for places, pack in self._my_packs(rows[first : first + _ROWS_DEALT]):
-                yield [first + place for place in places], pack
+            for packed in self._my_packs(rows[first : first + _ROWS_DEALT]):
+                yield PackedRows([first + index for index in packed.rows], packed.pack)
 
     @torch.no_grad()
     def _evaluated(self) -> float:
         self.model.eval()
         self.engine.refresh()
         total = torch.zeros((), device=self.engine.device)
-        for places, pack in self._passed(self._held_out):
-            rows = [self._held_out[place] for place in places]
+        for packed in self._passed(self._held_out):
+            rows, pack = [self._held_out[index] for index in packed.rows], packed.pack
             total += (
                 self.losses(rows, pack, self.engine.log_probs(pack)) / self.weights(pack)
             ).sum()
@@ -185,13 +176,13 @@ class OnEngine(Sealed, Trainer):
 
 
 class EngineSFT(OnEngine):
-    def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
+    def losses(self, rows: list[Row], pack: Pack, log_probs: Tensor) -> Tensor:
         """Each row's summed loss."""
         return -pack.sums(log_probs)
 
-    def weight(self, rows: list[dict[str, Any]]) -> int:
+    def weight(self, rows: list[Row]) -> int:
         """Trained tokens."""
-        return sum(trained_of(row) for row in rows)
+        return sum(row.targets for row in rows)
 
     def weights(self, pack: Pack) -> Tensor:
         return pack.counts()
@@ -224,12 +215,19 @@ class EngineDPO(OnEngine):
         `start`'s adapter.
         """
         self.model.eval()
-        for rows in (self.train_dataset, self._held_out):
-            told = torch.zeros(len(rows), 2, device=self.engine.device)
-            for places, pack in self._passed(rows):
-                told[places] = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
-            for row, (chosen, rejected) in zip(rows, ranks.add_up(told).tolist(), strict=True):
-                row |= {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+        self.train_dataset = self._with_reference(self.train_dataset)
+        self._held_out = self._with_reference(self._held_out)
+
+    def _with_reference(self, pairs: list[Pair]) -> list[Pair]:
+        log_probs = torch.zeros(len(pairs), 2, device=self.engine.device)
+        for packed in self._passed(pairs):
+            of_pack = packed.pack.sums(self.engine.log_probs(packed.pack))
+            log_probs[packed.rows] = of_pack.view(-1, 2)
+        of_pairs = ranks.add_up(log_probs).tolist()
+        return [
+            replace(pair, reference=Reference(chosen, rejected))
+            for pair, (chosen, rejected) in zip(pairs, of_pairs, strict=True)
+        ]
 
     def row_loss(self, place: int) -> Tensor:
         loss = super().row_loss(place)
@@ -244,11 +242,11 @@ class EngineDPO(OnEngine):
         self.model.eval()
         self.engine.refresh()
         rows = self.train_dataset[: self._schedule.effective_batch]
-        places, pack = next(packs(rows, self.plan.tokens, self.engine.device))
-        present = pack.sums(self.engine.log_probs(pack)).view(-1, 2)
-        return present, self._reference([rows[place] for place in places])
+        first = next(packs(rows, self.plan.tokens, self.engine.device))
+        present = first.pack.sums(self.engine.log_probs(first.pack)).view(-1, 2)
+        return present, self._reference([rows[index] for index in first.rows])
 
-    def losses(self, rows: list[dict[str, Any]], pack: Pack, log_probs: Tensor) -> Tensor:
+    def losses(self, rows: list[Pair], pack: Pack, log_probs: Tensor) -> Tensor:
         """Each pair's loss."""
         rewards = self.beta * (pack.sums(log_probs).view(-1, 2) - self._reference(rows))
         margins = rewards[:, 0] - rewards[:, 1]
@@ -256,7 +254,7 @@ class EngineDPO(OnEngine):
             self._margins.append(margins.detach())
         return -logsigmoid(margins)
 
-    def weight(self, rows: list[dict[str, Any]]) -> int:
+    def weight(self, rows: list[Pair]) -> int:
         return len(rows)
 
     def weights(self, pack: Pack) -> Tensor:
@@ -269,30 +267,29 @@ class EngineDPO(OnEngine):
             self._rewards.clear()
         super().log(logs, start_time)
 
-    def _reference(self, rows: list[dict[str, Any]]) -> Tensor:
-        told = [(row["ref_chosen_logps"], row["ref_rejected_logps"]) for row in rows]
-        return sent_to(self.engine.device, told, torch.float32)
+    def _reference(self, pairs: list[Pair]) -> Tensor:
+        """The reference's log-probs, (pairs, 2): chosen, rejected."""
+        log_probs = [(pair.reference.chosen, pair.reference.rejected) for pair in pairs]
+        return sent_to(self.engine.device, log_probs, torch.float32)
 
 
 def engine_trainer(
     policy: PeftModel,
     tokenizer: PreTrainedTokenizerFast,
     rows: Rows,
-    stage: tuple[Training, Stage, Path, Plan],
-    machine: Machine,
+    run: StageRun,
 ) -> OnEngine:
-    """A trainer over encoded rows or pairs; stage is (training, schedule, out, plan)."""
-    training, schedule, out, plan = stage
-    told = arguments(training, schedule, out, machine, len(rows.train)) | {
-        "per_device_train_batch_size": schedule.effective_batch,
+    """A trainer over encoded rows or pairs, by the run's plan."""
+    told = arguments(run, len(rows.train)) | {
+        "per_device_train_batch_size": run.settings.schedule.effective_batch,
         "gradient_accumulation_steps": 1,
         "gradient_checkpointing": False,  # the engine's own
         "remove_unused_columns": False,
         "label_names": [],
     }
     config = on_one_card(TrainingArguments(**told))
-    kind = EngineDPO if "prompt_ids" in rows.train[0] else EngineSFT
-    return kind(policy, plan, rows, schedule, args=config, processing_class=tokenizer)
+    kind = EngineDPO if isinstance(rows.train[0], Pair) else EngineSFT
+    return kind(policy, run, rows, args=config, processing_class=tokenizer)
 
 
 def _rms(values: Tensor) -> float:

@@ -15,19 +15,21 @@ from transformers import PreTrainedTokenizerFast, TrainingArguments
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Stage, Training
-from tasks.core.training.checks.of_policy import Compared
+from tasks.core.files.sealed import published
+from tasks.core.training.backends.run import StageRun
+from tasks.core.training.checks.compared import Compared
 from tasks.core.training.hardware import ranks
-from tasks.core.training.hardware.machine import Machine
-from tasks.core.training.planning.planner import steps_of
-from tasks.core.training.policy.model import lora_weights
+from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.optimizer import optimizer_of
-from tasks.core.training.rows.selection import IGNORED, Rows, answers_of, telling
-from tasks.core.training.watch.checkpoints import checkpoint_of, published, remove_oldest
+from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row
+from tasks.core.training.rows.selection import Rows, rows_for_proof
+from tasks.core.training.watch.checkpoints import checkpoint_of, remove_oldest
 from tasks.core.training.watch.evaluations import best_step
 
 _PAIRS_LOOKED_AT = 2  # by the checks of the reference
 _ROWS_COMPARED = 4  # of a micro-batch
+_OF_CONVERSATION = ("input_ids", "labels")
+_OF_PAIR = ("prompt_ids", "chosen_ids", "rejected_ids")
 
 
 class Sealed:
@@ -84,10 +86,10 @@ class Sealed:
 
 class SealedSFT(Sealed, SFTTrainer):
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> Compared:
+    def proof(self, rows: list[Conversation]) -> Compared:
         """A few rows, each alone and with the others of a micro-batch."""
-        told = telling(rows, min(self.args.per_device_train_batch_size, _ROWS_COMPARED))
-        batch = [{"input_ids": row["input_ids"], "labels": row["labels"]} for row in told]
+        count = min(self.args.per_device_train_batch_size, _ROWS_COMPARED)
+        batch = [_columns(row, _OF_CONVERSATION) for row in rows_for_proof(rows, count)]
         # one row's answers are trained at a time, so that the batch's loss is that row's
         silent = [row | {"labels": [IGNORED] * len(row["labels"])} for row in batch]
         self.model.eval()
@@ -117,15 +119,14 @@ class SealedDPO(Sealed, DPOTrainer):
                 self.eval_dataset = _with_log_probs(self, self.eval_dataset)
 
     @torch.no_grad()
-    def proof(self, rows: list[dict[str, Any]]) -> Compared:
+    def proof(self, rows: list[Pair]) -> Compared:
         """One pair's answers: each alone, and both in a batch as training pads them."""
-        (pair,) = telling(rows, 1)
+        (pair,) = rows_for_proof(rows, 1)
         self.model.eval()
-        alone = torch.stack(
-            [log_probs_alone(self.model, *answer).mean() for answer in answers_of(pair)]
-        )
-        together = torch.cat(_log_probs(self, _on_device(self, self.data_collator([pair]))))
-        counts = together.new_tensor([len(pair["chosen_ids"]), len(pair["rejected_ids"])])
+        alone = torch.stack([log_probs_alone(self.model, answer).mean() for answer in pair.answers])
+        batch = self.data_collator([_columns(pair, _OF_PAIR)])
+        together = torch.cat(_log_probs(self, _on_device(self, batch)))
+        counts = together.new_tensor([len(pair.chosen_ids), len(pair.rejected_ids)])
         return Compared(alone, together / counts, counts, self.model.dtype)
 
     def first_log_probs(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -154,19 +155,18 @@ def sft_trainer(
     policy: PeftModel,
     tokenizer: PreTrainedTokenizerFast,
     rows: Rows,
-    stage: tuple[Training, Stage, Path],
-    machine: Machine,
+    run: StageRun,
 ) -> SealedSFT:
-    """An SFT trainer over encoded rows; stage is (training, schedule, out)."""
-    told = arguments(*stage, machine, len(rows.train)) | {"max_length": None, "packing": False}
+    """An SFT trainer over encoded rows."""
+    told = arguments(run, len(rows.train)) | {"max_length": None, "packing": False}
     config = on_one_card(SFTConfig(**told, dataset_kwargs={"skip_prepare_dataset": True}))
     trainer = _keeping_weights(
         policy,
         lambda: SealedSFT(
             model=policy,
             args=config,
-            train_dataset=_dataset(rows.train, ("input_ids", "labels")),
-            eval_dataset=_dataset(rows.evaluation, ("input_ids", "labels")),
+            train_dataset=_dataset(rows.train, _OF_CONVERSATION),
+            eval_dataset=_dataset(rows.evaluation, _OF_CONVERSATION),
             processing_class=tokenizer,
         ),
     )
@@ -177,20 +177,19 @@ def dpo_trainer(
     policy: PeftModel,
     tokenizer: PreTrainedTokenizerFast,
     rows: Rows,
-    stage: tuple[Training, Stage, Path],
-    machine: Machine,
+    run: StageRun,
 ) -> SealedDPO:
     """A DPO trainer over encoded pairs, which waits for its reference."""
-    columns = ("prompt_ids", "chosen_ids", "rejected_ids")
-    told = arguments(*stage, machine, len(rows.train)) | {"max_length": None, "beta": stage[1].beta}
+    beta = run.settings.schedule.beta
+    told = arguments(run, len(rows.train)) | {"max_length": None, "beta": beta}
     config = on_one_card(DPOConfig(**told, loss_type="sigmoid"))
     trainer = _keeping_weights(
         policy,
         lambda: SealedDPO(
             model=policy,
             args=config,
-            train_dataset=_dataset(rows.train, columns),
-            eval_dataset=_dataset(rows.evaluation, columns),
+            train_dataset=_dataset(rows.train, _OF_PAIR),
+            eval_dataset=_dataset(rows.evaluation, _OF_PAIR),
             processing_class=tokenizer,
         ),
     )
@@ -212,8 +211,9 @@ def dpo_at_start(trainer) -> dict[str, float]:
     return {"loss": loss.item(), "reward": trainer.beta * largest, "log_prob_gap": largest}
 
 
-def log_probs_alone(policy: PeftModel, ids: list[int], labels: list[int]) -> torch.Tensor:
+def log_probs_alone(policy: PeftModel, answer: Conversation) -> torch.Tensor:
     """What the model gives each trained token of one sequence by its plain logits; nats, float32."""
+    ids, labels = answer.input_ids.tolist(), answer.labels.tolist()
     places = [place for place, label in enumerate(labels[1:]) if label != IGNORED]
     there = torch.tensor([ids], device=policy.device)
     log_probs = policy(input_ids=there, use_cache=False).logits[0, places].float().log_softmax(-1)
@@ -282,10 +282,15 @@ def _keeping_weights(policy: PeftModel, make):
     return trainer
 
 
-def _dataset(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Dataset | None:
-    return (
-        Dataset.from_list([{name: row[name] for name in columns} for row in rows]) if rows else None
-    )
+def _columns(row: Row, names: tuple[str, ...]) -> dict[str, list[int]]:
+    """A row as TRL's collators take it."""
+    return {name: getattr(row, name).tolist() for name in names}
+
+
+def _dataset(rows: list[Row], names: tuple[str, ...]) -> Dataset | None:
+    if not rows:
+        return None
+    return Dataset.from_dict({name: [getattr(row, name) for row in rows] for name in names})
 
 
 def on_one_card(config: TrainingArguments) -> TrainingArguments:
@@ -296,10 +301,10 @@ def on_one_card(config: TrainingArguments) -> TrainingArguments:
     return config
 
 
-def arguments(
-    training: Training, stage: Stage, out: Path, machine: Machine, rows: int
-) -> dict[str, Any]:
+def arguments(run: StageRun, rows: int) -> dict[str, Any]:
     """What both trainers are told. The effective batch counts rows."""
+    training, stage = run.settings.training, run.settings.schedule
+    machine, steps = run.machine, run.settings.steps(rows)
     if stage.effective_batch % stage.micro_batch:
         fitting = [
             str(n) for n in range(1, stage.effective_batch + 1) if stage.effective_batch % n == 0
@@ -309,23 +314,21 @@ def arguments(
             f" choose {', '.join(fitting)}."
         )
     return {
-        "output_dir": str(out / "checkpoints"),
+        "output_dir": str(run.out / "checkpoints"),
         "per_device_train_batch_size": stage.micro_batch,
         "per_device_eval_batch_size": 1,
         "gradient_accumulation_steps": stage.effective_batch // stage.micro_batch,
         "num_train_epochs": stage.epochs,
         "learning_rate": stage.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": math.ceil(training.warmup_ratio * steps_of(stage, rows)),
+        "warmup_steps": math.ceil(training.warmup_ratio * steps),
         "optim": machine.optimizer,
         # the model is in its compute type already, and autocast would round the LoRA products
         "bf16": False,
         "fp16": machine.compute == torch.float16,
         "gradient_checkpointing": stage.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        "logging_steps": min(
-            stage.log_every, steps_of(stage, rows)
-        ),  # a short stage tells its last step at least
+        "logging_steps": min(stage.log_every, steps),  # a short stage tells its last step at least
         "logging_nan_inf_filter": False,
         "save_strategy": "steps",
         "save_steps": stage.save_every,

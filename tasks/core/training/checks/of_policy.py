@@ -6,7 +6,6 @@ one does not hold.
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,8 +13,9 @@ from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from tasks.core.training.checks.compared import SETTLED, Compared
 from tasks.core.training.checks.report import Check
-from tasks.core.training.policy.model import lora_weights
+from tasks.core.training.policy.adapter import lora_weights
 
 LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
 LOG_PROB_TOLERANCE = (
@@ -26,9 +26,6 @@ SAME_LOSS = {
     torch.bfloat16: 2e-2,
     torch.float16: 2e-2,
 }  # mean nats per token of an answer
-# trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of
-# SAME_LOSS
-SETTLED = 512
 # times as far from float32 as PEFT; over 130 tokens right runs were 0.7 to 1.7 times as far
 # (SmolLM2)
 _ROUNDING = 3
@@ -37,26 +34,6 @@ _ROUNDING_FLOOR = 1e-4  # nats: what the order of sums alone makes of float32's
 # (SmolLM2)
 _LEAN = 1
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """How far a token's log-prob is off from float32's, in nats."""
-
-    usual: float  # of PEFT on each row alone, rounded where the engine rounds; root mean square
-    off: float  # of the rows packed by the engine; root mean square
-    lean: float  # of the same; mean
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Mean log-probs of a few answers, (answers,) each, in nats a token."""
-
-    alone: torch.Tensor  # of every row by itself
-    together: torch.Tensor  # of all rows packed or padded
-    tokens: torch.Tensor  # trained ones of each answer
-    dtype: torch.dtype  # that computed both
-    rounding: Rounding | None = None  # of the engine, for it is not PEFT
 
 
 def check_complete(policy: PeftModel, targets: list[str]) -> list[Check]:

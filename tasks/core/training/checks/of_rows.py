@@ -5,64 +5,87 @@ Each function tells what it found as report.Check; report.Report stops the stage
 hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 from unicodedata import normalize
 
+import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from tasks.core.training.checks.report import Check
-from tasks.core.training.rows.selection import IGNORED, Rows, longest
+from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row, Tokens
+from tasks.core.training.rows.selection import Rows
 
 _DECODED = 1_000  # rows; decoding all of 200,000 takes longer than it tells
 
 
+def spread_evenly(encoded: Sequence[Row]) -> list[Row]:
+    """Some _DECODED rows of these, from the first to the last, for `check_template`."""
+    every = -(-len(encoded) // _DECODED)
+    return list(encoded[::every])
+
+
+def first_ones(rows: Rows) -> list[Row]:
+    """The _DECODED rows that `check_masks` decodes."""
+    return (rows.train + rows.evaluation)[:_DECODED]
+
+
 def check_template(
-    tokenizer: PreTrainedTokenizerFast, raw: list[dict[str, Any]], encoded: list[dict[str, Any]]
+    tokenizer: PreTrainedTokenizerFast, rows: list[Row], texts: Mapping[int, dict[str, Any]]
 ) -> Check:
-    """Rendered, split into tokens and decoded, a conversation is what the template rendered. Some
-    _DECODED rows.
+    """Rendered, split into tokens and decoded, a conversation is what the template rendered.
+
+    texts: the rows as they are in their file, by their number.
     """
-    every = -(-len(raw) // _DECODED)
-    looked = list(zip(raw, encoded, strict=True))[::every]
-    wrong = [differing for row, ids in looked if (differing := _differing(tokenizer, row, ids))]
+    wrong = []
+    for row in rows:
+        differing = _differing(tokenizer, texts[row.number], row)
+        if differing:
+            wrong.append(differing)
     problem = ""
     if wrong:
         problem = (
-            f"{len(wrong)} of {len(looked)} conversations do not come back from their tokens: {wrong[0][1]!r} where the"
-            f" template renders {wrong[0][0]!r}. The tokenizer and the chat template do not belong together."
+            f"{len(wrong)} of {len(rows)} conversations do not come back from their tokens:"
+            f" {wrong[0].decoded!r} where the template renders {wrong[0].rendered!r}. The tokenizer"
+            " and the chat template do not belong together."
         )
-    return Check(
-        "template_round_trips", len(looked) - len(wrong), "rows", f"{len(looked):,}", problem
-    )
+    return Check("template_round_trips", len(rows) - len(wrong), "rows", f"{len(rows):,}", problem)
 
 
-def _differing(tokenizer, row: dict[str, Any], encoded: dict[str, Any]) -> tuple[str, str] | None:
-    """What the template renders and what the tokens say, around the first place where they differ."""
-    for messages, tokens in _conversations(row, encoded):
-        text = _composed(tokenizer.apply_chat_template(messages, tokenize=False))
-        decoded = _composed(tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
-        if "prompt_ids" in encoded:  # it ends where the answer does
-            text = text[: len(decoded)]
-        if text != decoded:
-            place = next(
-                number for number, (a, b) in enumerate(zip_longest(text, decoded)) if a != b
-            )
-            return tuple(side[max(0, place - 20) : place + 20] for side in (text, decoded))
+@dataclass(frozen=True)
+class _Differing:
+    """What the template renders and what the tokens say, around where they begin to differ."""
+
+    rendered: str
+    decoded: str
+
+
+def _differing(
+    tokenizer: PreTrainedTokenizerFast, text: dict[str, Any], row: Row
+) -> _Differing | None:
+    for messages, answer in zip(_chats(text), row.answers, strict=True):
+        rendered = _composed(tokenizer.apply_chat_template(messages, tokenize=False))
+        decoded = _decode(tokenizer, answer.input_ids)
+        if isinstance(row, Pair):  # it ends where the answer does
+            rendered = rendered[: len(decoded)]
+        for index, (one, other) in enumerate(zip_longest(rendered, decoded)):
+            if one != other:
+                around = slice(max(0, index - 20), index + 20)
+                return _Differing(rendered[around], decoded[around])
     return None
 
 
-def _conversations(
-    row: dict[str, Any], encoded: dict[str, Any]
-) -> Iterable[tuple[list[dict[str, str]], list[int]]]:
-    if "input_ids" in encoded:
-        return [(row["messages"], encoded["input_ids"])]
-    sides = ("chosen", "rejected")
-    return [
-        ([*row["prompt"], *row[side]], encoded["prompt_ids"] + encoded[f"{side}_ids"])
-        for side in sides
-    ]
+def _chats(text: dict[str, Any]) -> list[list[dict[str, str]]]:
+    """The chats of a row as it is in its file, in the order of the encoded row's answers."""
+    if "messages" in text:
+        return [text["messages"]]
+    return [[*text["prompt"], *text["chosen"]], [*text["prompt"], *text["rejected"]]]
+
+
+def _decode(tokenizer: PreTrainedTokenizerFast, ids: Tokens) -> str:
+    return _composed(tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
 
 
 def _composed(text: str) -> str:
@@ -72,7 +95,7 @@ def _composed(text: str) -> str:
 def check_lengths(rows: Rows, max_length: int) -> list[Check]:
     """How many rows are trained, and that no longer one is; what was left out, and why."""
     kept = rows.train + rows.evaluation
-    over = sum(longest(row) > max_length for row in kept)
+    over = sum(row.longest > max_length for row in kept)
     problem = (
         f"{over} of {len(kept)} rows are longer than training.max_length={max_length} tokens."
         if over
@@ -85,7 +108,9 @@ def check_lengths(rows: Rows, max_length: int) -> list[Check]:
             len(rows.train),
             f"of {total}, {len(rows.evaluation)} more kept for the eval loss",
         ),
-        Check("longest_row", max(map(longest, kept)), "tokens", f"<= {max_length}", problem),
+        Check(
+            "longest_row", max(row.longest for row in kept), "tokens", f"<= {max_length}", problem
+        ),
         *(
             Check(f"rows_{why}", count, "rows", "left out whole, never cut")
             for why, count in rows.left_out.items()
@@ -94,87 +119,114 @@ def check_lengths(rows: Rows, max_length: int) -> list[Check]:
 
 
 def check_masks(
-    tokenizer: PreTrainedTokenizerFast, rows: list[dict[str, Any]], whole_text: bool
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Rows,
+    texts: Mapping[int, dict[str, Any]],
+    whole_text: bool,
 ) -> list[Check]:
     """Something is trained in every row; every answer ends in a trained EOS and is trained from its
     first character on.
 
-    The rows' `answers` are the texts; those of the first _DECODED rows are compared with what the
-    trained ids say. whole_text: the prompts are trained too, so only the EOS can be looked for.
+    texts: the rows that `first_ones` names as they are in their file, by their number; they are
+    compared with what the trained ids say. whole_text: the prompts are trained too, so only the EOS
+    can be looked for.
     """
-    answers, eos = [_answers(row) for row in rows], tokenizer.eos_token
-    empty = sum(not row for row in answers)
-    all_answers = [answer for row in answers for answer in row]
-    ends = sum(
-        tokenizer.eos_token_id in (answer if whole_text else answer[-1:]) for answer in all_answers
-    )
-    share = sum(map(len, all_answers)) / sum(row["positions"] for row in rows)
-    without = len(all_answers) - ends
-    told = [
+    kept = rows.train + rows.evaluation
+    counts = _count(tokenizer, kept, whole_text)
+    without = counts.answers - counts.ends
+    checks = [
         Check(
             "rows_without_trained_token",
-            empty,
-            f"of {len(rows):,}",
+            counts.empty,
+            f"of {len(kept):,}",
             "0",
-            f"{empty} of {len(rows)} rows have no trained token; their assistant turn is empty."
-            if empty
+            f"{counts.empty} of {len(kept)} rows have no trained token; their assistant turn is"
+            " empty."
+            if counts.empty
             else "",
         ),
         Check(
             "answers_with_trained_eos",
-            ends,
-            f"of {len(all_answers):,}",
+            counts.ends,
+            f"of {counts.answers:,}",
             "all",
-            f"{without} answers do not end in a trained {eos}: the model would never stop."
+            f"{without} answers do not end in a trained {tokenizer.eos_token}: the model would never"
+            " stop."
             if without
             else "",
         ),
-        Check("trained_share", round(share, 4), "of the positions"),
+        Check("trained_share", round(counts.trained / counts.positions, 4), "of the positions"),
     ]
     if whole_text:
-        return told
-    decoded = list(zip(rows, answers, strict=True))[:_DECODED]
-    wrong = [
-        problem
-        for row, ids in decoded
-        if (problem := _decoded_problem(tokenizer, ids, row["answers"]))
-    ]
-    problem = f"{len(wrong)} of {len(decoded)} rows: {wrong[0]}" if wrong else ""
+        return checks
+    wrong = []
+    for row in first_ones(rows):
+        problem = _decoded_problem(tokenizer, _trained_runs(row), _answer_texts(texts[row.number]))
+        if problem:
+            wrong.append(problem)
+    decoded = len(first_ones(rows))
+    problem = f"{len(wrong)} of {decoded} rows: {wrong[0]}" if wrong else ""
+    right = decoded - len(wrong)
     return [
-        *told,
-        Check(
-            "masks_decode_to_the_answers",
-            len(decoded) - len(wrong),
-            "rows",
-            f"{len(decoded)}",
-            problem,
-        ),
+        *checks,
+        Check("masks_decode_to_the_answers", right, "rows", f"{decoded}", problem),
     ]
+
+
+@dataclass
+class _Counts:
+    """What is trained in some rows."""
+
+    empty: int = 0  # rows of which nothing is
+    answers: int = 0
+    ends: int = 0  # answers that end in a trained EOS
+    trained: int = 0  # tokens
+    positions: int = 0
+
+
+def _count(tokenizer: PreTrainedTokenizerFast, rows: list[Row], whole_text: bool) -> _Counts:
+    counts = _Counts()
+    for row in rows:
+        runs = _trained_runs(row)
+        counts.empty += not runs
+        counts.answers += len(runs)
+        counts.positions += row.positions
+        for run in runs:
+            counts.trained += len(run)
+            counts.ends += tokenizer.eos_token_id in (run if whole_text else run[-1:])
+    return counts
 
 
 def _decoded_problem(
-    tokenizer: PreTrainedTokenizerFast, ids: list[list[int]], texts: list[str]
+    tokenizer: PreTrainedTokenizerFast, runs: list[Tokens], texts: list[str]
 ) -> str:
-    trained = [
-        _composed(tokenizer.decode(answer, clean_up_tokenization_spaces=False)) for answer in ids
-    ]
+    trained = [_decode(tokenizer, run) for run in runs]
     wanted = [_composed(text + tokenizer.eos_token) for text in texts]
-    if trained == wanted:
-        return ""
-    got, want = next((g, w) for g, w in zip_longest(trained, wanted, fillvalue="") if g != w)
-    return (
-        f"The trained tokens say {got[:60]!r} where the answer is {want[:60]!r}: the mask is wrong."
-    )
+    for got, want in zip_longest(trained, wanted, fillvalue=""):
+        if got != want:
+            return (
+                f"The trained tokens say {got[:60]!r} where the answer is {want[:60]!r}: the mask"
+                " is wrong."
+            )
+    return ""
 
 
-def _answers(row: dict[str, Any]) -> list[list[int]]:
+def _answer_texts(text: dict[str, Any]) -> list[str]:
+    """The assistant's turns of a conversation, or a pair's two answers."""
+    if "messages" not in text:
+        return [text[side][-1]["content"] for side in ("chosen", "rejected")]
+    return [turn["content"] for turn in text["messages"] if turn["role"] == "assistant"]
+
+
+def _trained_runs(row: Row) -> list[Tokens]:
     """The runs of trained tokens of a row."""
-    if "chosen_ids" in row:
-        return [answer for answer in (row["chosen_ids"], row["rejected_ids"]) if answer]
-    runs: list[list[int]] = [[]]
-    for label in row["labels"]:
-        if label == IGNORED:
-            runs.append([])
-        else:
-            runs[-1].append(label)
-    return [run for run in runs if run]
+    runs = []
+    for answer in row.answers:
+        runs += _runs(answer)
+    return runs
+
+
+def _runs(answer: Conversation) -> list[Tokens]:
+    trained = answer.labels != IGNORED
+    borders = np.flatnonzero(np.diff(trained, prepend=False, append=False))
+    return [answer.labels[start:end] for start, end in borders.reshape(-1, 2)]

@@ -17,7 +17,7 @@ from tasks.core.training.backends.engine import EngineDPO, OnEngine
 from tasks.core.training.backends.trl import SealedDPO, dpo_at_start
 from tasks.core.training.checks import of_policy as checks
 from tasks.core.training.checks.report import Report
-from tasks.core.training.policy.model import adapter_digests, lora_weights, saved_weights
+from tasks.core.training.policy.adapter import adapter_digests, lora_weights, saved_weights
 from tasks.core.training.rows.selection import Rows
 
 _STEPS_TO_MOVE_ALL = 20  # A moves only once B has, and the first steps of the warm-up are small
@@ -51,7 +51,7 @@ class Proof:
         # the shortest row: activations are not checkpointed yet, and a long one would set the
         # stage's peak of memory
         shortest = min(
-            range(len(self._rows.train)), key=lambda place: self._rows.train[place]["positions"]
+            range(len(self._rows.train)), key=lambda index: self._rows.train[index].positions
         )
         report.add(checks.check_gradients(policy, trainer.row_loss(shortest)))
         self._before = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from tasks.core.training.engine.packs import Pack
+from tasks.core.training.engine.pack import Pack
 
 try:  # PyTorch has it from 2.10 on
     from torch.nn.attention.varlen import varlen_attn

@@ -8,38 +8,12 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedConfig
 
 from tasks.core.training.engine.attention import attend
 from tasks.core.training.engine.elementwise import add_norm, norm, rotate
 from tasks.core.training.engine.groups import Group, linear, mlp
 from tasks.core.training.engine.loss import log_probs_of
-from tasks.core.training.engine.packs import Pack
-
-FAMILIES = ("llama", "mistral", "qwen2")
-LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_ROTARY = ("default", "linear", "llama3", "yarn")  # the others' angles depend on a row's length
-
-
-def obstacle(config: PreTrainedConfig, max_length: int) -> str | None:
-    """Why a model of this configuration cannot be trained here, in words that follow "because";
-    None if it can.
-    """
-    if config.model_type not in FAMILIES:
-        return f"the base is a {config.model_type} model; the engine knows {', '.join(FAMILIES)}"
-    if config.hidden_act != "silu":
-        return f"the base's activation is {config.hidden_act}; the engine knows silu"
-    window = (
-        getattr(config, "sliding_window", None)
-        if getattr(config, "use_sliding_window", True)
-        else None
-    )
-    if window and window < max_length:
-        return f"the base attends over a window of {window} tokens, less than training.max_length={max_length}"
-    rotary = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    if rotary not in _ROTARY:
-        return f"the base's rotary positions are of type {rotary}; the engine knows {', '.join(_ROTARY)}"
-    return None
+from tasks.core.training.engine.pack import Pack
 
 
 @dataclass(frozen=True)

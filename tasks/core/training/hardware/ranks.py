@@ -1,30 +1,29 @@
-"""Several cards as one. A process per card trains its share of each step's rows; their gradients
-are added up.
+"""Several cards as one: a process per card trains its share of each step's rows.
 
-Every process reads the same rows in the same order and takes the same steps, so a step is what it
-is on one card. The first one alone writes, but for oom.py where another one's card is full. Neither
-transformers nor accelerate know of the others: to them each process is alone.
+Their gradients are added up. Every process reads the same rows in the same order and takes the same
+steps, so a step is what it is on one card. The first process alone writes, except for tries.json,
+which another one writes if its card is full. Neither transformers nor accelerate know of the other
+processes: to them each process is alone.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 import torch.distributed as dist
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.processes.child import die_with
-from tasks.core.training.rows.sequences import spread
+from tasks.core.processes.child import end_with_parent
 
-_T = TypeVar("_T")
+_Result = TypeVar("_Result")
 LAUNCHER = "KOSPILOT_LAUNCHER"
 """Environment variable with the process id of launcher.py, which may be gone before a process that
 it started asks.
 """
-_TOLD = (
-    LAUNCHER,
+_TORCHRUN_VARIABLES = (
     "RANK",
     "LOCAL_RANK",
     "WORLD_SIZE",
@@ -32,59 +31,65 @@ _TOLD = (
     "GROUP_RANK",
     "GROUP_WORLD_SIZE",
 )
+# NCCL's own ten minutes are too few while the others wait for the first process, which may have to
+# make millions of rows tokens
+_PATIENCE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class _Outcome(Generic[_Result]):
+    """What the first process came to: a result, or the error that it raised."""
+
+    result: _Result | None = None
+    error: RequestError | WorkError | None = None
 
 
 def launched() -> bool:
-    """launcher.py started this process, as one of several."""
+    """Whether launcher.py started this process, as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def join() -> None:
-    """Joins the others that were started; each sees one card only."""
-    die_with(
-        int(os.environ.get(LAUNCHER, os.getppid()))
-    )  # torchrun's processes outlive it when it is killed outright
-    # NCCL's own ten minutes are too few where the others wait until the first one has made millions
-    # of rows tokens
-    dist.init_process_group(
-        "nccl" if torch.cuda.is_available() else "gloo", timeout=timedelta(hours=1)
-    )
-    for name in _TOLD:
+    """Joins the other processes that were started; each of them sees one card only."""
+    # torchrun's processes would outlive it if it is killed outright
+    end_with_parent(int(os.environ.get(LAUNCHER, os.getppid())))
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
+    for name in (LAUNCHER, *_TORCHRUN_VARIABLES):
         os.environ.pop(name, None)
 
 
 def number() -> int:
-    """Of this process; 0 writes."""
+    """The number of this process, from 0; process 0 writes."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def count() -> int:
-    """Processes that train together."""
+    """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def from_first(find: Callable[[], _T]) -> _T:
-    """What the first process finds; the others wait for it and do not look. Our own errors are
-    raised in all.
+def from_first(find: Callable[[], _Result]) -> _Result:
+    """What the first process finds; the others wait for it and do not look themselves.
+
+    A RequestError or WorkError of the first process is raised in all of them.
     """
     if not dist.is_initialized():
         return find()
-    told = [None, None]
+    outcome: list[Any] = [None]
     if number() == 0:
-        try:
-            told[0] = find()
-        except (RequestError, WorkError) as error:
-            told[1] = error
-    dist.broadcast_object_list(told)
-    if told[1]:
-        raise told[1]
-    return told[0]
+        outcome[0] = _outcome_of(find)
+    dist.broadcast_object_list(outcome)
+    if outcome[0].error:
+        raise outcome[0].error
+    return outcome[0].result
 
 
-def share(weights: list[int]) -> list[int]:
-    """The places of this process's rows among a step's rows of these weights."""
-    shares = spread(weights, count())
-    return shares[number()] if number() < len(shares) else []
+def _outcome_of(find: Callable[[], _Result]) -> _Outcome[_Result]:
+    try:
+        return _Outcome(result=find())
+    except (RequestError, WorkError) as error:
+        return _Outcome(error=error)
 
 
 def add_up(tensor: torch.Tensor) -> torch.Tensor:
@@ -94,23 +99,24 @@ def add_up(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def add_up_gradients(weights: list[torch.nn.Parameter]) -> None:
-    """Every weight's gradient becomes the sum of all processes'; one without rows has none of its
-    own.
+def add_up_gradients(weights: Sequence[torch.nn.Parameter]) -> None:
+    """Makes every weight's gradient the sum of all processes' gradients.
+
+    A process that has no rows in a step has no gradient of its own.
     """
     if not dist.is_initialized():
         return
-    own = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
-    summed = add_up(
-        torch.cat([gradient.flatten() for gradient in own])
-    )  # hundreds of small sums take 6 times as long
-    for weight, gradient in zip(
-        weights, summed.split([weight.numel() for weight in weights]), strict=True
-    ):
-        weight.grad = gradient.view_as(weight)
+    gradients = []
+    for weight in weights:
+        own = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        gradients.append(own.flatten())
+    whole = add_up(torch.cat(gradients))  # hundreds of small sums take 6 times as long
+    sizes = [weight.numel() for weight in weights]
+    for weight, summed in zip(weights, whole.split(sizes), strict=True):
+        weight.grad = summed.view_as(weight)
 
 
 def leave() -> None:
-    """To be called at the end, or torch complains."""
+    """Leaves the other processes. To be called at the end, or torch complains."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -2,8 +2,8 @@
 
 Arithmetic on a model's shape, on what micro-batches hold, and on a card's speed. Time is the matrix
 products' operations at the card's speed, the other parts' traffic at its bandwidth, and what the
-processor takes to start all that. The constants named "measured" are an H200's with a 7B shape,
-where none other is named.
+processor takes to start all that. The constants named "measured" are those of an H200 with a 7B
+shape, unless another one is named.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,26 @@ from dataclasses import dataclass
 from transformers import PreTrainedConfig
 
 from tasks.core.settings.tree import Training
-from tasks.core.training.engine.decoder import LINEAR
 from tasks.core.training.engine.loss import chunk_rows
+from tasks.core.training.engine.support import LINEAR
 from tasks.core.training.hardware.machine import Machine, Speed
 from tasks.core.training.rows.sequences import Packed
 
-_NF4_BYTES = (
-    0.5 + 1 / 64 + 4 / (64 * 256)
-)  # of a weight: 4 bits, and its block's scale, which is quantized again
-_TRAFFIC = (
-    14  # times that a layer's kept numbers are read or written, forward and backward (fitted)
-)
+# bytes of an NF4 weight: 4 bits, and its block's scale, which is quantized again
+_NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+# times that a layer's kept numbers are read or written, forward and backward (fitted)
+_TRAFFIC = 14
 # time of an operation of attention over rows of 700 tokens, in those of a large product (measured)
 _ATTENTION = 5
 # what the processor does, in kernels that it would start meanwhile (fitted to steps of SmolLM2's
 # shape and the 7B's)
-_LAYER_STARTS = 560  # of a layer, forward and backward
-_AGAIN_STARTS = 370  # of its forward pass for a second time
-_SHARING_STARTS = (
-    110  # of its keys' and values' gathering, where beginnings are shared, forward and backward
-)
-_STEP_STARTS = 360  # of a layer's part in clipping, the optimizer's step, refreshing the adapter
-_DEQUANTIZE_STARTS = 17  # of a weight's dequantizing
+_LAYER_STARTS = 560  # for a layer, forward and backward
+_AGAIN_STARTS = 370  # for a layer's forward pass for a second time
+# for gathering a layer's keys and values, if beginnings are shared, forward and backward
+_SHARING_STARTS = 110
+# for a layer's part in clipping, in the optimizer's step and in refreshing the adapter
+_STEP_STARTS = 360
+_DEQUANTIZE_STARTS = 17  # for dequantizing a weight
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Shape:
     key: int  # width of all key heads
     vocabulary: int
     tied: bool
-    ranks: tuple[int, ...]  # of the adapters of q, k, v, o, gate, up and down; 0 is none
+    ranks: tuple[int, ...]  # of the adapters of LINEAR's modules; 0 is none
     state_bytes: int  # of the optimizer, per trained parameter
     number_bytes: int  # of an activation, and of a weight that is not NF4
 
@@ -58,19 +56,18 @@ class Shape:
 
     @property
     def adapter(self) -> int:
-        """Trained parameters."""
-        inputs = (self.hidden,) * 3 + (self.query,) + (self.hidden,) * 2 + (self.intermediate,)
-        outputs = (
-            self.query,
-            self.key,
-            self.key,
-            self.hidden,
-            self.intermediate,
-            self.intermediate,
-            self.hidden,
+        """Trained parameters of all layers."""
+        widths = (  # inputs and outputs of LINEAR's modules
+            self.hidden + self.query,
+            self.hidden + self.key,
+            self.hidden + self.key,
+            self.query + self.hidden,
+            self.hidden + self.intermediate,
+            self.hidden + self.intermediate,
+            self.intermediate + self.hidden,
         )
-        ends = (sum(pair) for pair in zip(inputs, outputs, strict=True))
-        return self.layers * sum(rank * both for rank, both in zip(self.ranks, ends, strict=True))
+        of_layer = sum(rank * width for rank, width in zip(self.ranks, widths, strict=True))
+        return self.layers * of_layer
 
     def kept_by_attention(self, nf4: bool) -> int:
         """Numbers that a layer's attention, with the norm before it, keeps of each token for its
@@ -87,24 +84,23 @@ class Shape:
 
     @property
     def kept_by_mlp(self) -> int:
-        """The same of its MLP and the norm before that."""
+        """Numbers that a layer's MLP, with the norm before it, keeps of each token."""
         return 2 * self.hidden + 2 * self.intermediate + sum(self.ranks[4:])
 
 
 @dataclass(frozen=True)
 class Dealt:
-    """Steps dealt out to micro-batches: means of a step, and the most of each that a micro-batch
-    holds.
-    """
+    """Steps dealt out to micro-batches: means of a step, and the most that a micro-batch holds."""
 
     packs: float
     tokens: float
     squares: float
     trained: float
-    fullest: Packed
+    fullest: Packed  # the most of each number, not of one and the same micro-batch
 
 
 def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> Shape:
+    """The shape of a base of this configuration with the settings' adapter, on this machine."""
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return Shape(
         hidden=config.hidden_size,
@@ -124,8 +120,10 @@ def shape_of(config: PreTrainedConfig, training: Training, machine: Machine) -> 
 def peak_gib(
     shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed | None = None
 ) -> float:
-    """The most memory that a step takes. fullest: the most of each that a micro-batch holds;
-    without it all tokens are trained and no two shared.
+    """The most memory that a step takes, in GiB.
+
+    fullest: the most of each number that a micro-batch holds; without it all tokens are trained
+    and no two are shared.
     """
     fullest = fullest or Packed(tokens, tokens, tokens, 0)
     size = shape.number_bytes
@@ -133,80 +131,123 @@ def peak_gib(
     embeddings = shape.vocabulary * shape.hidden * size * (1 if shape.tied else 2)
     # float32 matrix and gradient, a copy to compute with, and the copy beside the base's weights
     adapter = shape.adapter * (4 + 4 + 2 * size + shape.state_bytes)
-    return (
-        linear + embeddings + adapter + _activations(shape, tokens, checkpointed, nf4, fullest)
-    ) / 2**30
+    activations = _Activations(shape, tokens, nf4, fullest).peak_bytes(checkpointed)
+    return (linear + embeddings + adapter + activations) / 2**30
 
 
-def _activations(shape: Shape, tokens: int, checkpointed: int, nf4: bool, fullest: Packed) -> int:
-    """Bytes of a micro-batch where they are most: at the loss, in the backward pass of the last
-    layer, whose MLP computes those tokens alone that predict a target, or in that of the layer
-    before it.
-    """
-    keys, predicting = max(tokens, fullest.keys), fullest.targets
-    attention = tokens * shape.kept_by_attention(nf4) + 2 * (keys - tokens) * shape.key
-    layer, last = (attention + count * shape.kept_by_mlp for count in (tokens, predicting))
-    held, again = checkpointed * tokens * shape.hidden, last
-    if checkpointed < shape.layers:
-        held, again = held + (shape.layers - 1 - checkpointed) * layer + last, 0
+@dataclass(frozen=True)
+class _Activations:
+    """What a micro-batch holds beside the weights, in numbers of `shape.number_bytes`."""
 
-    def backward(count: int) -> int:
+    shape: Shape
+    tokens: int
+    nf4: bool
+    fullest: Packed
+
+    def peak_bytes(self, checkpointed: int) -> int:
+        """Bytes when they are most.
+
+        That is at the loss, or in the backward pass of the last layer, whose MLP computes those
+        tokens alone that predict a target, or in that of the layer before it.
+        """
+        shape, tokens, predicting = self.shape, self.tokens, self.fullest.targets
+        layer = self._kept_by_layer(tokens)
+        last = self._kept_by_layer(predicting)
+        held = checkpointed * tokens * shape.hidden
+        again = last
+        if checkpointed < shape.layers:
+            held += (shape.layers - 1 - checkpointed) * layer + last
+            again = 0
+        in_last = held + again + 2 * predicting * shape.hidden + self._in_backward(predicting)
+        before = held + again - last + self._in_backward(tokens)
+        if checkpointed >= shape.layers - 1:
+            before += layer
+        at_loss = shape.number_bytes * (held + 4 * predicting * shape.hidden) + self._logits_bytes
+        return max(at_loss, shape.number_bytes * max(in_last, before))
+
+    @property
+    def _keys(self) -> int:
+        return max(self.tokens, self.fullest.keys)
+
+    def _kept_by_layer(self, count: int) -> int:
+        """Numbers that a layer keeps, whose MLP computes so many tokens."""
+        shape = self.shape
+        gathered = 2 * (self._keys - self.tokens) * shape.key
+        attention = self.tokens * shape.kept_by_attention(self.nf4) + gathered
+        return attention + count * shape.kept_by_mlp
+
+    def _in_backward(self, count: int) -> int:
+        """Numbers of a layer's backward pass, whose MLP computes so many tokens."""
+        shape, keys = self.shape, self._keys
         in_mlp = count * (3 * shape.intermediate + shape.hidden)
-        if nf4:  # gate and up, dequantized
-            dequantizing = 2 * (
-                count * (shape.intermediate + shape.hidden) + shape.hidden * shape.intermediate
-            )
+        if self.nf4:  # gate and up, dequantized
+            widths = shape.intermediate + shape.hidden
+            dequantizing = 2 * (count * widths + shape.hidden * shape.intermediate)
             in_mlp = max(in_mlp, dequantizing)
-        expanded = (
-            keys * shape.query if shape.query > shape.key else 0
-        )  # keys' and values' gradients, for each query
+        expanded = 0  # keys' and values' gradients, for each query
+        if shape.query > shape.key:
+            expanded = keys * shape.query
         in_attention = (
-            4 * tokens * shape.query
+            4 * self.tokens * shape.query
             + 2 * expanded
             + 2 * keys * shape.key
             - count * shape.kept_by_mlp
         )
         return max(in_mlp, in_attention)
 
-    in_last = held + again + 2 * predicting * shape.hidden + backward(predicting)
-    before = (
-        held + again - last + (layer if checkpointed >= shape.layers - 1 else 0) + backward(tokens)
-    )
-    # in float32, and their gradient
-    logits = (
-        (4 + shape.number_bytes) * shape.vocabulary * min(predicting, chunk_rows(shape.vocabulary))
-    )
-    at_loss = shape.number_bytes * (held + 4 * predicting * shape.hidden) + logits
-    return max(at_loss, shape.number_bytes * max(in_last, before))
+    @property
+    def _logits_bytes(self) -> int:
+        """Bytes of the logits that are there at a time, in float32, and of their gradient."""
+        shape = self.shape
+        rows = min(self.fullest.targets, chunk_rows(shape.vocabulary))
+        return (4 + shape.number_bytes) * shape.vocabulary * rows
 
 
 def step_seconds(shape: Shape, dealt: Dealt, checkpointed: int, nf4: bool, speed: Speed) -> float:
     """Mean seconds of these steps."""
-    packs, tokens, trained = dealt.packs, dealt.tokens, dealt.trained
     again = checkpointed / shape.layers
-    products = (
-        2 * tokens * (shape.layers * shape.weights * (2 + again) + shape.adapter * (3 + again))
-    )
-    head = 4 * trained * shape.hidden * shape.vocabulary
-    attention = 2 * dealt.squares * shape.query * shape.layers * (3.5 + again)
-    kept = shape.kept_by_attention(nf4=False) + shape.kept_by_mlp
-    traffic = shape.number_bytes * tokens * kept * shape.layers * _TRAFFIC * (1 + again / 3)
-    traffic += 18 * trained * shape.vocabulary
-    # weights are dequantized at each use; the base's products are added to the adapters', written
-    # before
-    if nf4:
-        traffic += (
-            packs * shape.layers * shape.weights * (shape.number_bytes + _NF4_BYTES) * (2 + again)
-        )
-        outputs = shape.query + 2 * shape.key + shape.hidden + 2 * shape.intermediate
-        traffic += shape.number_bytes * tokens * shape.layers * outputs * 2 * (1 + again)
-    computing = (
-        products + head + _ATTENTION * attention
-    ) / speed.operations + traffic / speed.bandwidth
-    starting = _LAYER_STARTS + again * _AGAIN_STARTS + nf4 * 7 * _DEQUANTIZE_STARTS * (2 + again)
-    if dealt.fullest.keys > dealt.fullest.tokens:
-        starting += _SHARING_STARTS * (1 + again / 2)
-    processor = speed.start * shape.layers * (packs * starting + _STEP_STARTS)
+    operations = _operations(shape, dealt, again)
+    traffic = _traffic(shape, dealt, again, nf4)
+    computing = operations / speed.operations + traffic / speed.bandwidth
+    starting = _starting(dealt, again, nf4)
+    processor = speed.start * shape.layers * (dealt.packs * starting + _STEP_STARTS)
     # the one hides behind the other as long as that takes much longer, and never quite (the power
     # is fitted)
     return (computing**4 + processor**4) ** (1 / 4)
+
+
+def _operations(shape: Shape, dealt: Dealt, again: float) -> float:
+    """Operations of a step, as large matrix products do them.
+
+    again: share of the layers whose forward pass is computed for a second time.
+    """
+    of_token = shape.layers * shape.weights * (2 + again) + shape.adapter * (3 + again)
+    products = 2 * dealt.tokens * of_token
+    head = 4 * dealt.trained * shape.hidden * shape.vocabulary
+    attention = 2 * dealt.squares * shape.query * shape.layers * (3.5 + again)
+    return products + head + _ATTENTION * attention
+
+
+def _traffic(shape: Shape, dealt: Dealt, again: float, nf4: bool) -> float:
+    """Bytes of a step that are read or written outside of the matrix products."""
+    kept = shape.kept_by_attention(nf4=False) + shape.kept_by_mlp
+    size, tokens = shape.number_bytes, dealt.tokens
+    traffic = size * tokens * kept * shape.layers * _TRAFFIC * (1 + again / 3)
+    traffic += 18 * dealt.trained * shape.vocabulary
+    if not nf4:
+        return traffic
+    # weights are dequantized at each use; the base's products are added to the adapters', written
+    # before
+    traffic += dealt.packs * shape.layers * shape.weights * (size + _NF4_BYTES) * (2 + again)
+    outputs = shape.query + 2 * shape.key + shape.hidden + 2 * shape.intermediate
+    return traffic + size * tokens * shape.layers * outputs * 2 * (1 + again)
+
+
+def _starting(dealt: Dealt, again: float, nf4: bool) -> float:
+    """Kernels that the processor would start in the time that it takes for a layer."""
+    starts = _LAYER_STARTS + again * _AGAIN_STARTS
+    if nf4:
+        starts += 7 * _DEQUANTIZE_STARTS * (2 + again)
+    if dealt.fullest.keys > dealt.fullest.tokens:
+        starts += _SHARING_STARTS * (1 + again / 2)
+    return starts

@@ -20,10 +20,10 @@ import torch
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import write_json
 from tasks.core.settings.tree import Stage, Training
-from tasks.core.training.planning.planner import NothingFits, Plan
-from tasks.core.training.rows.selection import Rows, longest
+from tasks.core.training.planning.plan import NothingFits, Plan
+from tasks.core.training.rows.selection import Rows
 from tasks.core.training.rows.sequences import tokens_of
-from tasks.core.training.spec import TrainingSpec
+from tasks.core.training.spec import StageSettings, TrainingSpec
 from tasks.core.training.watch.telemetry import read_telemetry
 
 TRIES = "tries.json"
@@ -52,8 +52,7 @@ class Try:
     it.
     """
 
-    training: Training
-    schedule: Stage
+    settings: StageSettings
     rows: Rows
     continues: bool  # an earlier stage's adapter, whose shape it cannot change
     plan: Plan | None = None
@@ -142,7 +141,7 @@ def is_full(error: RuntimeError) -> bool:
 
 def lighter(tried: Try) -> dict[str, Any] | None:
     """The next thing to give up, {name: new value}; None if nothing is left."""
-    same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.schedule)
+    same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.settings.schedule)
     return same or _smaller(tried)
 
 
@@ -185,7 +184,7 @@ def _lighter_plan(tried: Try) -> dict[str, Any] | None:
         return {"tokens": max(least, plan.tokens // 2)}
     if plan.checkpointed < plan.layers:
         return {"checkpointed": (plan.checkpointed + plan.layers + 1) // 2}
-    if not plan.nf4 and tried.training.base_weights == "auto":
+    if not plan.nf4 and tried.settings.training.base_weights == "auto":
         return {"base_weights": "nf4"}
     return None
 
@@ -202,7 +201,7 @@ def _lighter_batch(schedule: Stage) -> dict[str, Any] | None:
 
 def _smaller(tried: Try) -> dict[str, Any] | None:
     """What changes the rows or the adapter, where training.shrink allows it."""
-    training, lengths = tried.training, [longest(row) for row in tried.rows.train]
+    training, lengths = tried.settings.training, [row.longest for row in tried.rows.train]
     if not training.shrink:
         return None
     shorter = max(_LEAST_LENGTH, max(lengths) // 2)
@@ -224,20 +223,23 @@ def _values(tried: Try) -> dict[str, Any]:
     plan = (
         {"tokens": tried.plan.tokens, "checkpointed": tried.plan.checkpointed} if tried.plan else {}
     )
-    return tried.schedule.model_dump() | tried.training.model_dump() | plan
+    return tried.settings.schedule.model_dump() | tried.settings.training.model_dump() | plan
 
 
 def _in_use(tried: Try) -> str:
     if tried.plan:
         return f"it trained with {tried.plan}"
-    checkpointing = "with" if tried.schedule.gradient_checkpointing else "without"
-    return f"it trained {tried.schedule.micro_batch} row at a time, {checkpointing} gradient checkpointing"
+    schedule = tried.settings.schedule
+    checkpointing = "with" if schedule.gradient_checkpointing else "without"
+    return (
+        f"it trained {schedule.micro_batch} row at a time, {checkpointing} gradient checkpointing"
+    )
 
 
 def _remedy(tried: Try) -> str:
-    length = max(longest(row) for row in tried.rows.train)
+    length = max(row.longest for row in tried.rows.train)
     half = f"training.max_length={max(1, length // 2)} (the longest row has {length} tokens)"
-    if tried.training.shrink:
+    if tried.settings.training.shrink:
         return f"Set {half}, or take a larger card or a smaller base."
     return f"Set {half} or training.shrink=true, or take a larger card or a smaller base."
 

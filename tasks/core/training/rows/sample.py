@@ -1,26 +1,40 @@
-"""Some of a stage's rows, encoded: enough for a plan or a trial, where all of them would take
-minutes.
+"""Some of a stage's rows as tokens: enough for a plan or a trial, while all take minutes to encode.
+
+Reads the file that the stage's spec names.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
 from tasks.core.settings.tree import Training
 from tasks.core.training.rows.encoding import encode_rows
-from tasks.core.training.rows.selection import read_rows
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.records import Row
 from tasks.core.training.spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some encoded rows, and the share of all rows that they are."""
+
+    rows: list[Row]
+    share: float
 
 
 def sample(
     spec: TrainingSpec, training: Training, tokenizer: PreTrainedTokenizerFast, most: int
-) -> tuple[list[dict[str, Any]], float]:
-    """All of the rows in their order, or this many, the same for the same seed, and the share of
-    all that they are.
-    """
-    raw = read_rows(Path(spec.rows), spec.method)
-    some = raw if len(raw) <= most else Random(training.seed).sample(raw, most)
-    encoded = encode_rows(tokenizer, some, spec.method, whole_text=not training.assistant_only_loss)
-    return encoded, len(some) / len(raw)
+) -> Sample:
+    """All of the rows in their order; or `most` of them, the same ones for the same seed."""
+    file = RowFile(Path(spec.rows), spec.method)
+    count = file.count()
+    if count <= most:
+        chosen = list(file.read())
+    else:
+        numbers = Random(training.seed).sample(range(count), most)
+        picked = file.pick(numbers)
+        chosen = [picked[number] for number in numbers]
+    encoded = encode_rows(tokenizer, chosen, spec.method, not training.assistant_only_loss)
+    return Sample(encoded, len(chosen) / count)

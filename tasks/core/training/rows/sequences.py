@@ -1,20 +1,17 @@
-"""A step's rows as sequences of tokens, dealt out to micro-batches in which those that begin alike
-share the beginning.
+"""A step's rows as sequences of tokens, of which those that begin alike share the beginning.
 
-What a decoder computes for a token depends on that token and those before it, so tokens with which
-several sequences of a pack begin are there once. Rows of one recipe mostly begin with the same
+What a decoder computes for a token depends on that token and those before it, so the tokens that
+several sequences of a pack begin with are there once. Rows of one recipe mostly begin with the same
 system prompt, and a pair's two answers stand behind the same question.
 """
 
-import heapq
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Any
 
-from tasks.core.training.rows.selection import IGNORED, answers_of
+import numpy as np
+
+from tasks.core.training.rows.records import Row, Tokens
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,35 @@ class Packed:
     """What a pack of some rows holds."""
 
     tokens: int
-    keys: int  # of all its sequences, a shared token with each of them
+    keys: int  # of all its sequences: a shared token counts with each of them
     targets: int
     squares: int  # about twice the keys that all tokens see
+
+    def plus(self, other: "Packed") -> "Packed":
+        """What both packs hold together."""
+        return Packed(
+            self.tokens + other.tokens,
+            self.keys + other.keys,
+            self.targets + other.targets,
+            self.squares + other.squares,
+        )
+
+    def or_more(self, other: "Packed") -> "Packed":
+        """The larger number of each."""
+        return Packed(
+            max(self.tokens, other.tokens),
+            max(self.keys, other.keys),
+            max(self.targets, other.targets),
+            max(self.squares, other.squares),
+        )
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A sequence's place among others that are sorted by their tokens."""
+
+    index: int  # of the sequence as it was given
+    shared: int  # tokens that it and the sequence sorted before it begin with
 
 
 @dataclass(frozen=True)
@@ -33,71 +56,101 @@ class Sequences:
     the one before it.
     """
 
-    rows: list[int]  # number of each one's row
+    rows: list[int]  # index of each one's row
     lengths: list[int]  # tokens
-    shared: list[int]  # first tokens that are the ones of the sequence before
+    shared: list[int]  # first tokens that are those of the sequence before
     targets: list[int]  # trained tokens
 
     @cached_property
     def alone(self) -> list[int]:
         """Tokens of each row in a pack of its own."""
-        return [self.packed([row]).tokens for row in range(len(self._places))]
+        return [self.packed([row]).tokens for row in range(len(self._indices))]
 
     @cached_property
     def own(self) -> list[int]:
-        """Weights to deal rows out by: tokens of each that it does not share with the one most like
-        it, 1 at least.
+        """Weights to deal rows out by: tokens that a row does not share with the row most like it.
+
+        Each is at least 1.
         """
         with_others = [0] * len(self.alone)
-        for pair, shared in zip(pairwise(self.rows), self.shared[1:], strict=True):
-            if pair[0] != pair[1]:
-                for row in pair:
-                    with_others[row] = max(with_others[row], shared)
+        for index in range(1, len(self.rows)):
+            neighbours = self.rows[index - 1], self.rows[index]
+            if neighbours[0] != neighbours[1]:
+                for row in neighbours:
+                    with_others[row] = max(with_others[row], self.shared[index])
         return [
-            max(1, tokens - shared) for tokens, shared in zip(self.alone, with_others, strict=True)
+            max(1, alone - shared) for alone, shared in zip(self.alone, with_others, strict=True)
         ]
 
     def packed(self, rows: Iterable[int]) -> Packed:
-        """A pack of these rows."""
-        before, tokens, keys, targets, squares = None, 0, 0, 0, 0
-        for place in sorted(place for row in rows for place in self._places[row]):
-            length = self.lengths[place]
-            shared = 0 if before is None else min(self.shared[before + 1 : place + 1])
-            tokens, keys = tokens + length - shared, keys + length
-            targets, squares = targets + self.targets[place], squares + length**2 - shared**2
-            before = place
+        """What a pack of these rows holds."""
+        tokens = keys = targets = squares = 0
+        before: int | None = None
+        for index in self._indices_of(rows):
+            length = self.lengths[index]
+            shared = 0
+            if before is not None:
+                shared = min(self.shared[before + 1 : index + 1])
+            tokens += length - shared
+            keys += length
+            targets += self.targets[index]
+            squares += length**2 - shared**2
+            before = index
         return Packed(tokens, keys, targets, squares)
 
+    def _indices_of(self, rows: Iterable[int]) -> list[int]:
+        """Indices of these rows' sequences, in order."""
+        indices: list[int] = []
+        for row in rows:
+            indices += self._indices[row]
+        return sorted(indices)
+
     @cached_property
-    def _places(self) -> list[list[int]]:
-        """Of each row's sequences."""
-        places = [[] for _ in range(1 + max(self.rows, default=-1))]
-        for place, row in enumerate(self.rows):
-            places[row].append(place)
-        return places
+    def _indices(self) -> list[list[int]]:
+        """Indices of each row's sequences."""
+        row_count = 1 + max(self.rows, default=-1)
+        indices: list[list[int]] = [[] for _ in range(row_count)]
+        for index, row in enumerate(self.rows):
+            indices[row].append(index)
+        return indices
 
 
-def sequences_of(rows: list[dict[str, Any]]) -> Sequences:
-    """Those of encoded rows or pairs."""
-    told = [(number, *answer) for number, row in enumerate(rows) for answer in answers_of(row)]
-    order = in_order([ids for _, ids, _ in told])
+def sequences_of(rows: Sequence[Row]) -> Sequences:
+    """The sequences of these rows."""
+    owners = []
+    answers = []
+    for number, row in enumerate(rows):
+        for answer in row.answers:
+            owners.append(number)
+            answers.append(answer)
+    order = in_order([answer.input_ids for answer in answers])
     return Sequences(
-        rows=[told[place][0] for place, _ in order],
-        lengths=[len(told[place][1]) for place, _ in order],
-        shared=[shared for _, shared in order],
-        targets=[sum(label != IGNORED for label in told[place][2][1:]) for place, _ in order],
+        rows=[owners[ordered.index] for ordered in order],
+        lengths=[answers[ordered.index].positions for ordered in order],
+        shared=[ordered.shared for ordered in order],
+        targets=[answers[ordered.index].targets for ordered in order],
     )
 
 
-def in_order(sequences: list[list[int]]) -> list[tuple[int, int]]:
-    """Their places sorted by their tokens, each with how many first tokens are the ones of the
-    sequence before.
-    """
-    order = sorted(range(len(sequences)), key=sequences.__getitem__)
-    before = [[], *(sequences[place] for place in order)]
-    return [
-        (place, alike(one, sequences[place])) for one, place in zip(before, order, strict=False)
-    ]
+def in_order(sequences: Sequence[Tokens]) -> list[Ordered]:
+    """The sequences sorted by their tokens, each with what it shares with the one before."""
+    keys = [sequence.tolist() for sequence in sequences]
+    order = []
+    before = None
+    for index in sorted(range(len(keys)), key=keys.__getitem__):
+        shared = 0
+        if before is not None:
+            shared = alike(sequences[before], sequences[index])
+        order.append(Ordered(index, shared))
+        before = index
+    return order
+
+
+def alike(one: Tokens, other: Tokens) -> int:
+    """How many tokens both begin with."""
+    length = min(len(one), len(other))
+    differing = np.flatnonzero(one[:length] != other[:length])
+    return int(differing[0]) if len(differing) else length
 
 
 def apart(lengths: list[int], trained: float = 1.0) -> Sequences:
@@ -106,39 +159,6 @@ def apart(lengths: list[int], trained: float = 1.0) -> Sequences:
     return Sequences(list(range(len(lengths))), lengths, [0] * len(lengths), targets)
 
 
-def alike(one: list[int], other: list[int]) -> int:
-    """How many tokens both begin with."""
-    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differing, min(len(one), len(other)))
-
-
-def tokens_of(rows: list[dict[str, Any]]) -> int:
+def tokens_of(rows: Sequence[Row]) -> int:
     """Tokens of a pack of these rows."""
     return sequences_of(rows).packed(range(len(rows))).tokens
-
-
-def bins(sequences: Sequences, most: int) -> list[list[int]]:
-    """Which rows go together so that no bin takes more than `most` tokens (a longer row is alone):
-    few bins, and mostly of nearly the same size, for a small one takes a card longer than its
-    tokens are worth.
-    """
-    rows = len(sequences.own)
-    count = min(math.ceil(sequences.packed(range(rows)).tokens / most), rows)
-    while True:  # ends with each row alone at the latest
-        filled = spread(sequences.own, count)
-        if all(len(places) == 1 or sequences.packed(places).tokens <= most for places in filled):
-            return filled
-        count += 1
-
-
-def spread(weights: list[int], count: int) -> list[list[int]]:
-    """The rows in at most `count` bins of nearly the same weight: heaviest first, each into the
-    emptiest bin.
-    """
-    emptiest: list[tuple[int, int, list[int]]] = [(0, number, []) for number in range(count)]
-    for place in sorted(range(len(weights)), key=lambda place: (-weights[place], place)):
-        held, number, places = emptiest[0]
-        heapq.heapreplace(emptiest, (held + weights[place], number, [*places, place]))
-    return [
-        sorted(places) for _, _, places in sorted(emptiest, key=lambda filled: filled[1]) if places
-    ]

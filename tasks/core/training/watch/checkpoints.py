@@ -1,44 +1,15 @@
-"""Checkpoints that are whole or not there: they appear by rename, sealed with their files' digests,
-which are compared before use.
+"""A stage's checkpoints: the newest intact one is used, and the oldest ones are removed.
+
+They are sealed folders (tasks/core/files/sealed.py).
 """
 
-import json
 import logging
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.core.files.digests import digest_file
-from tasks.core.files.json_files import write_json
+from tasks.core.files.sealed import problem_of
 
 log = logging.getLogger(__name__)
-_SEAL = "kospilot.json"
-
-
-@contextmanager
-def published(folder: Path) -> Iterator[Path]:
-    """A folder to write checkpoints into, which are sealed and moved into `folder` once all of it
-    is written.
-    """
-    part = folder / "unfinished"
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-    part.mkdir(parents=True)
-    yield part
-    for checkpoint in part.iterdir():
-        seal(checkpoint)
-        shutil.rmtree(folder / checkpoint.name, ignore_errors=True)
-        os.replace(checkpoint, folder / checkpoint.name)
-    part.rmdir()
-
-
-def seal(checkpoint: Path) -> None:
-    """Writes the digests of a finished checkpoint's files: from now on it counts."""
-    files = sorted(file for file in checkpoint.rglob("*") if file.is_file() and file.name != _SEAL)
-    write_json(
-        checkpoint / _SEAL, {str(file.relative_to(checkpoint)): digest_file(file) for file in files}
-    )
 
 
 def remove_oldest(folder: Path, keep: int, best: Path | None = None) -> None:
@@ -50,19 +21,6 @@ def remove_oldest(folder: Path, keep: int, best: Path | None = None) -> None:
 
 def checkpoint_of(folder: Path, step: int) -> Path:
     return folder / f"checkpoint-{step}"
-
-
-def problem_of(checkpoint: Path) -> str | None:
-    """What keeps a checkpoint from being used; None if it is intact."""
-    try:
-        digests = json.loads((checkpoint / _SEAL).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "it was not finished"
-    for name, digest in digests.items():
-        file = checkpoint / name
-        if not file.exists() or digest_file(file) != digest:
-            return f"{name} is missing or damaged"
-    return None
 
 
 def newest_intact(folder: Path) -> Path | None:

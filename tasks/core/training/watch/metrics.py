@@ -6,7 +6,6 @@ from typing import Any
 from tasks.core.training.backends.engine import OnEngine
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine, peak_memory_gib
-from tasks.core.training.planning.planner import steps_of
 from tasks.core.training.processes.full_card import Try, tell_tries
 from tasks.core.training.watch.evaluations import best_evaluation
 from tasks.core.training.watch.telemetry import read_telemetry
@@ -30,8 +29,8 @@ def _of_run(told: list[dict[str, Any]], tried: Try, machine: Machine) -> dict[st
         "rows": len(rows.train),
         "left_out": rows.left_out,
         "positions_per_epoch": rows.positions,
-        "positions_trained": round(rows.positions * tried.schedule.epochs),
-        "steps": steps_of(tried.schedule, len(rows.train)),
+        "positions_trained": round(rows.positions * tried.settings.schedule.epochs),
+        "steps": tried.settings.steps(len(rows.train)),
         "first_loss": first.get("loss"),
         "final_loss": last.get("loss"),
         "eval_loss": next(
@@ -64,7 +63,7 @@ def _of_the_way(told: list[dict[str, Any]], trainer, tried: Try) -> dict[str, An
         "warnings": [line["warning"] for line in told if "warning" in line],
         "given_up": tell_tries(tried.earlier),
     }
-    if tried.schedule.patience:
+    if tried.settings.schedule.patience:
         best = best_evaluation(trainer.state.log_history)
         way |= {
             "best_step": best.step,

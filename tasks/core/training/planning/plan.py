@@ -1,0 +1,39 @@
+"""A plan: how the engine trains a stage within a card's memory, and what is expected of it."""
+
+from dataclasses import dataclass
+
+from tasks.core.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the planner decided, and what it expects: GiB at the peak, seconds a step."""
+
+    tokens: int  # most in a micro-batch; a longer row is alone
+    checkpointed: int  # of the layers
+    layers: int
+    nf4: bool  # the base's weights stay NF4; else their values are held in 16 bit
+    peak_gib: float
+    step_s: float
+
+    def __str__(self) -> str:
+        form = "NF4 as it is" if self.nf4 else "NF4's values in 16 bit"
+        return (
+            f"micro-batches of up to {self.tokens:,} tokens,"
+            f" {self.checkpointed} of {self.layers} layers checkpointed, base weights {form};"
+            f" expected: {self.peak_gib:.1f} GiB, {self.step_s:.2f} s a step"
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a plan has to keep to."""
+
+    memory_gib: float
+    weights: str = "auto"  # form of the base's: auto, bf16 or nf4
+    tokens: int | None = None  # most in a micro-batch, if a full card allows no more
+    checkpointed: int = 0  # layers that are at least
+
+
+class NothingFits(RequestError):
+    """No plan stays below the memory there is."""

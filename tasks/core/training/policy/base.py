@@ -1,0 +1,82 @@
+"""A base model's folder: its configuration and its tokenizer, checked before anything is trained."""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
+
+from tasks.core.errors import RequestError
+
+_CHAT = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+_CHAT_IN_CHATML = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>"
+_PADDING = ("<|endoftext|>", "<pad>", "<unk>")  # tokens that may pad, the first that there is
+
+
+def read_config(base: Path) -> PreTrainedConfig:
+    """The base's configuration. Raises RequestError if there is none."""
+    try:
+        return AutoConfig.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
+
+
+def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast:
+    """The base's tokenizer, which pads with another token than its EOS.
+
+    template: training.template, any or chatml. Raises RequestError if the tokenizer, its EOS, that
+    chat template or a token to pad with is missing.
+    """
+    if not (base / "tokenizer.json").exists():
+        raise RequestError(
+            f"The base model {base} has no tokenizer.json (it has: {_contents(base)})."
+            " Use a complete model folder."
+        )
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    _check_template(tokenizer, base, template)
+    _set_padding(tokenizer, base)
+    return tokenizer
+
+
+def _contents(folder: Path) -> str:
+    if not folder.is_dir():
+        return "no such folder"
+    return ", ".join(sorted(file.name for file in folder.iterdir()))
+
+
+def _check_template(tokenizer: PreTrainedTokenizerFast, base: Path, template: str) -> None:
+    if not tokenizer.chat_template:
+        raise RequestError(
+            f"The base model {base} has no chat template; use an instruction-tuned model."
+        )
+    rendered = tokenizer.apply_chat_template(_CHAT, tokenize=False)
+    if not tokenizer.eos_token or tokenizer.eos_token not in rendered:
+        raise RequestError(
+            f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}."
+        )
+    if template == "chatml" and _CHAT_IN_CHATML not in rendered:
+        raise RequestError(
+            f"The chat template of {base} is not ChatML, which releases are served with: it renders"
+            f" {rendered[-80:]!r}. Use a base with ChatML; or training.template=any, which trains it"
+            " and cannot release it."
+        )
+
+
+def _set_padding(tokenizer: PreTrainedTokenizerFast, base: Path) -> None:
+    """Takes another token to pad with if the present one is the EOS or has no embedding.
+
+    An EOS as padding would be masked out of the loss, and the model would never learn to stop.
+    transformers may add tokens that the base has no embedding of.
+    """
+    embeddings = read_config(base).get_text_config().vocab_size
+    pads_with_eos = tokenizer.pad_token in (None, tokenizer.eos_token)
+    if not pads_with_eos and tokenizer.pad_token_id < embeddings:
+        return
+    vocabulary = tokenizer.get_vocab()
+    for token in _PADDING:
+        if vocabulary.get(token, embeddings) < embeddings:
+            tokenizer.pad_token = token
+            return
+    raise RequestError(
+        f"The tokenizer of {base} pads with its EOS {tokenizer.eos_token!r}, which would never be"
+        " learnt, and has no other padding token. Set pad_token in its tokenizer_config.json to an"
+        " unused token."
+    )

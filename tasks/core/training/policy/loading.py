@@ -1,0 +1,200 @@
+"""Loads the policy: a base in NF4 with a LoRA adapter whose weights are float32.
+
+Reads the base's folder and, if a stage continues an earlier one, that stage's adapter.
+"""
+
+import sys
+from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from bitsandbytes import cextension
+from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Linear4bit
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from tasks.core.errors import RequestError
+from tasks.core.settings.tree import Training
+from tasks.core.training.hardware.machine import Machine
+from tasks.core.training.policy.adapter import (
+    check_start,
+    lora_weights,
+    ranks_and_scales,
+    start_weights,
+)
+
+
+def check_library(machine: Machine) -> None:
+    """Raises RequestError if there is a GPU and bitsandbytes came without the library for it."""
+    if machine.device != "cuda" or cextension.lib.compiled_with_cuda:
+        return
+    versions = ", ".join(cextension.get_available_cuda_binary_versions()) or "none"
+    raise RequestError(
+        f"There is a GPU ({machine.name}), but bitsandbytes has no library that works with this"
+        f" PyTorch's CUDA {torch.version.cuda} (it has those for CUDA {versions}), so nothing can be"
+        " held in 4 bit. Install both anew (`uv sync --reinstall-package bitsandbytes"
+        " --reinstall-package torch`), or set BNB_CUDA_VERSION to one of those that is installed"
+        " here, e.g. 124. `python -m bitsandbytes` says more."
+    )
+
+
+def load_policy(
+    base: Path, start: Path | None, training: Training, machine: Machine, nf4: bool | None = None
+) -> PeftModel:
+    """The base with a new adapter, or with the one of `start`; all of the adapter is trained.
+
+    nf4: whether the base stays NF4, or its values are kept in the compute type; None: NF4 on a GPU.
+    Raises RequestError if base, adapter and settings do not fit each other.
+    """
+    model = _load_base(base, machine)
+    if nf4 is None:
+        nf4 = machine.device == "cuda"
+    if not nf4:
+        keep_dequantized(model)
+    model.config.use_cache = False
+    model.requires_grad_(False)
+    torch.manual_seed(training.seed)
+    if start is None:
+        _check_targets(model, training)
+        policy = get_peft_model(model, _lora(training))
+    else:
+        check_start(start, training)
+        policy = _continued(model, start)
+    for _, weight in lora_weights(policy):
+        weight.data = weight.data.float()
+    return policy
+
+
+def _load_base(base: Path, machine: Machine) -> PreTrainedModel:
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=machine.compute,
+    )
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            base,
+            quantization_config=quantization,
+            dtype=machine.compute,
+            device_map={"": 0 if machine.device == "cuda" else "cpu"},
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
+
+
+def load_fast_policy(
+    base: Path, start: Path | None, training: Training, machine: Machine, checkpointing: bool
+) -> PeftModel:
+    """The same policy as Unsloth loads and patches it.
+
+    Unsloth was imported before anything of transformers. checkpointing: whether Unsloth computes
+    activations again in the backward pass.
+    """
+    fast = import_module("unsloth").FastLanguageModel
+    with redirect_stdout(sys.stderr):  # what it prints would stand among our JSON lines
+        model, _ = fast.from_pretrained(
+            str(base),
+            max_seq_length=training.max_length,
+            dtype=machine.compute,
+            load_in_4bit=True,
+            fix_tokenizer=False,
+            random_state=training.seed,
+        )
+        model.config.use_cache = False
+        _check_targets(model, training)
+        if start is not None:
+            check_start(start, training)
+        policy = fast.get_peft_model(
+            model,
+            **ranks_and_scales(training),
+            lora_dropout=training.lora_dropout,
+            bias="none",
+            target_modules=list(training.target_modules),
+            use_gradient_checkpointing="unsloth" if checkpointing else False,
+            random_state=training.seed,
+        )
+    # Unsloth writes a mapping and perhaps a pattern; PEFT needs neither
+    config = policy.peft_config["default"]
+    config.auto_mapping = None
+    config.target_modules = set(training.target_modules)
+    _take_start(policy, start)
+    return policy
+
+
+def _take_start(policy: PeftModel, start: Path | None) -> None:
+    """Makes the adapter's weights float32: those of `start`, or its own."""
+    if start is None:
+        for _, weight in lora_weights(policy):
+            weight.data = weight.data.float()
+        return
+    saved = start_weights(policy, start)
+    for name, weight in lora_weights(policy):
+        weight.data = saved[name].to(weight.device).float()
+
+
+def keep_dequantized(model: PreTrainedModel) -> None:
+    """Replaces every 4-bit layer by a plain one that holds the very values NF4 computes with.
+
+    bitsandbytes dequantizes a layer each time it is used, forward and backward; on a CPU that takes
+    most of the time.
+    """
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, Linear4bit):
+            model.set_submodule(name, _dequantized(layer))
+    # to transformers, PEFT and TRL it is a plain model now
+    del model.config.quantization_config
+    model.hf_quantizer, model.is_quantized, model.is_loaded_in_4bit = None, False, False
+
+
+def _dequantized(layer: Linear4bit) -> torch.nn.Linear:
+    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    has_bias = layer.bias is not None
+    plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=has_bias, device="meta")
+    plain.weight = torch.nn.Parameter(weight.to(layer.compute_dtype), requires_grad=False)
+    plain.bias = layer.bias
+    return plain
+
+
+def _lora(training: Training) -> LoraConfig:
+    return LoraConfig(
+        **ranks_and_scales(training),
+        lora_dropout=training.lora_dropout,
+        bias="none",
+        target_modules=list(training.target_modules),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _check_targets(model: PreTrainedModel, training: Training) -> None:
+    """Refuses a target that the model does not have.
+
+    PEFT leaves it out in silence as long as the model has another one.
+    """
+    linear = set()
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            linear.add(name.rpartition(".")[2])
+    unknown = [target for target in training.target_modules if target not in linear]
+    if unknown:
+        raise RequestError(
+            f"training.target_modules names {', '.join(unknown)}, which the base model does not"
+            f" have; its linear layers are {', '.join(sorted(linear))}."
+        )
+
+
+def _continued(model: PreTrainedModel, start: Path) -> PeftModel:
+    """The model with the adapter of `start`, all of whose matrices have a counterpart."""
+    try:
+        policy = PeftModel.from_pretrained(model, start, is_trainable=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        problem = str(error).strip().splitlines()[-1].strip()
+        raise RequestError(
+            f"The adapter {start} was made for another base model, or is damaged: {problem}"
+        ) from error
+    start_weights(policy, start)  # or it raises
+    return policy
