@@ -13,9 +13,9 @@ import pytest
 
 from tasks.core.kinds import KINDS, kind_named, regime_classification
 from tasks.core.kinds.base import FLAWS, scene_from_dict, scene_to_dict, system_prompt
-from tasks.core.kinds.grading import PROSE_KEYS, to_text
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.simulate import simulate_market
+from tasks.core.kinds.texts import PROSE_KEYS, to_text
 from tasks.core.strategy.decisions import DECISIONS
 from tasks.core.strategy.rules import EXPOSURES, NUMBERS, regime_of
 from tasks.core.strategy.universe import names
@@ -98,9 +98,9 @@ def test_a_question_says_its_scene_and_nothing_else(kind, language, days):
             assert reading.facts == scene.facts
             assert reading.language == language
             assert reading.dates == ((scene.date,) if scene.date else ())
-            offered = [stock.ticker for stock in scene.facts.stocks]
-            assert [ticker for ticker, _ in reading.names] == offered
-            assert all(name in names(ticker) for ticker, name in reading.names)
+            tickers = [stock.ticker for stock in scene.facts.stocks]
+            assert [offered.ticker for offered in reading.offered] == tickers
+            assert all(offered.name in names(offered.ticker) for offered in reading.offered)
             assert reading.unread == ()
 
 
