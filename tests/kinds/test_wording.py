@@ -1,29 +1,30 @@
 """Arguments and numbers in words: true at the rule's borders, in their language, one claim each."""
 
-import re
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from tasks.core.kinds import (
-    phrases,
-    regime_classification,
-)
-from tasks.core.kinds.lexicon import printed, won
+from tasks.core.kinds import phrases, regime_classification
+from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.texts import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.wording import argue, ground_of
 from tasks.core.records.facts import Facts
-from tasks.core.strategy.borders import nearest_turn
+from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.strategy.rules import NUMBERS, REGIMES, regime_of
-from tests.core.test_decisions import DAYS
-from tests.core.test_kinds import parts_after
+from tests.kinds.test_grading import parts_after
+from tests.strategy.test_decisions import DAYS
 from tests.synthetic import LANGUAGES, scene_on
 
-HANJA = r"[\u2e80-\u2fdf\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 REGIME_OF_GROUND = {
-    "volatile": "SHORT_TERM_STRESS", "shallow": "WEAKENING", "down": "WEAKENING", "narrow": "MILD_BULL",
-    "flat": "MILD_BULL", "up": "MILD_BULL",
-}  # fmt: skip
+    "volatile": "SHORT_TERM_STRESS",
+    "shallow": "WEAKENING",
+    "down": "WEAKENING",
+    "narrow": "MILD_BULL",
+    "flat": "MILD_BULL",
+    "up": "MILD_BULL",
+}
+"""The regime of each ground that is not named by its regime."""
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,8 @@ def test_phrases_keep_to_their_language(language):
         phrases.EXPOSURES[language],
     ]
     for text in [text for bank in (*banks, phrases.NEUTRAL[language]) for text in bank]:
-        assert not re.search(HANJA, text)
-        assert bool(re.search("[가-힣]", text)) == (language == "ko")
+        assert not HANJA.search(text)
+        assert bool(HANGUL.search(text)) == (language == "ko")
         assert text.endswith((".", "다."))
 
 
@@ -108,46 +109,15 @@ def test_a_number_that_nobody_gave_is_no_evidence(language, market_return, groun
         assert not {20.0, 50.0, -7.0, 30.0, 15.0} & set(numbers_in(argue(scene, Random(seed))))
 
 
-@pytest.mark.parametrize(
-    ("numbers", "name", "limit", "falls", "beyond"),
-    [
-        ((-2.0, 20.0, -6.0, 20.0), "return_pct", -2.0, True, "BEAR"),
-        ((-1.0, 60.0, 0.0, 15.0), "return_pct", -1.0, True, "SHORT_TERM_STRESS"),
-        ((0.9, 70.0, 4.0, 15.0), "return_pct", 1.0, False, "STRONG_BULL"),
-        ((-1.2, 34.5, 0.0, 15.0), "breadth_pct", 35.0, False, "WEAKENING"),
-        ((-1.7, 42.0, 0.0, 24.0), "volatility_pct", 25.0, False, "SHORT_TERM_STRESS"),
-    ],
-)
-def test_the_nearest_turn_names_the_limit_its_side_and_the_regime_beyond(
-    numbers, name, limit, falls, beyond
-):
-    turn = nearest_turn(dict(zip(NUMBERS, numbers, strict=True)))
-    assert (turn.name, turn.limit, turn.falls, turn.regime) == (name, limit, falls, beyond)
-
-
-def test_every_turn_is_true():
-    rng = Random(2)
-    for _ in range(500):
-        numbers = {
-            "return_pct": round(rng.uniform(-4, 3), 2),
-            "breadth_pct": round(rng.uniform(5, 95), 1),
-            "momentum_pct": round(rng.uniform(-10, 8), 2),
-            "volatility_pct": round(rng.uniform(8, 40), 2),
-        }
-        turn = nearest_turn(numbers)
-        crossed = {**numbers, turn.name: turn.limit + (-0.05 if turn.falls else 0.05)}
-        assert regime_of(**crossed) == turn.regime != regime_of(**numbers)
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("claimed", ["BEAR", "STRONG_BULL", "MILD_BULL"])
 def test_another_regimes_argument_differs_and_still_quotes_the_prompt(claimed, language):
     scene = scene_on(regime_classification, DAYS["WEAKENING"], language)
+    sizes = [printed(name, abs(value), language) for name, value in scene.facts.numbers.items()]
     for seed in range(20):
         wrong = argue(scene, Random(seed), claimed=claimed)
         assert grounds_claimed(wrong, language) == {claimed}
-        assert any(f"{abs(value):.{1 if name == 'breadth_pct' else 2}f}" in wrong for name, value in
-                   scene.facts.numbers.items())  # fmt: skip
+        assert any(size in wrong for size in sizes)
 
 
 def test_korean_particles_fit_what_they_follow():
@@ -161,31 +131,13 @@ def test_korean_particles_fit_what_they_follow():
     }
 
 
-@pytest.mark.parametrize(
-    ("amount", "ko", "en"),
-    [
-        (12_300, "1조 2,300억원", "KRW 1,230.0 bn"),
-        (10_000, "1조원", "KRW 1,000.0 bn"),
-        (-850, "-850억원", "-KRW 85.0 bn"),
-        (0, "0억원", "KRW 0.0 bn"),
-        (10_005, "1조 5억원", "KRW 1,000.5 bn"),
-    ],
-)
-def test_won_amounts(amount, ko, en):
-    assert (won(amount, "ko"), won(amount, "en")) == (ko, en)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [
-        ("return_pct", -0.6, "-0.60%"),
-        ("breadth_pct", 42.0, "42.0%"),
-        ("us_return_pct", 0.0, "+0.00%"),
-        ("usdkrw", 1302.5, "1302.5"),
-        ("leverage_x", 1.5, "1.50x"),
-        ("pnl_pct", 3.0, "+3.0%"),
-        ("f_score", 7.0, "7"),
-    ],
-)
-def test_numbers_are_printed_with_sign_digits_and_unit(name, value, text):
-    assert printed(name, value, "en") == printed(name, value, "ko") == text
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_hurried_question_is_one_sentence_of_its_own(language):
+    scene = scene_on(regime_classification, DAYS["WEAKENING"], language, given=("return_pct",))
+    number = len(regime_classification.templates(language))
+    questions = [
+        regime_classification.ask(replace(scene, template=template), Random(1))
+        for template in range(number)
+    ]
+    assert len(set(questions)) == number
+    assert all(question.count("-0.60%") == 1 and "\n" not in question for question in questions)

@@ -1,26 +1,20 @@
 """What each kind's grader sees."""
 
 import json
-from dataclasses import replace
 from random import Random
 
-import pytest
-
-from tasks.core.errors import RequestError
 from tasks.core.kinds import (
     full_analysis,
     fx_impact,
-    kind_named,
     opening_momentum,
     overnight_gap,
-    regime_classification,
     regime_transition,
     stop_loss_management,
 )
 from tasks.core.kinds.texts import to_text
 from tasks.core.strategy.universe import etfs, stocks
-from tests.core.test_decisions import DAYS
-from tests.synthetic import LANGUAGES, scene_on
+from tests.strategy.test_decisions import DAYS
+from tests.synthetic import scene_on
 
 
 def answered(of_kind, scene):
@@ -38,11 +32,8 @@ def parts_after(of_kind, scene, change):
 
 def outsider(scene):
     """A stock that exists and that the prompt does not offer."""
-    return next(
-        known
-        for known in stocks()
-        if known.ticker not in {line.ticker for line in scene.facts.stocks}
-    )
+    offered = {stock.ticker for stock in scene.facts.stocks}
+    return next(stock for stock in stocks() if stock.ticker not in offered)
 
 
 # books
@@ -50,13 +41,13 @@ def outsider(scene):
 
 def test_a_single_stock_long_in_a_bear_market_is_out_of_band():
     scene = scene_on(full_analysis, DAYS["BEAR"])
-    known = stocks()[0]
+    stock = stocks()[0]
 
     def buy(answer):
         answer["positions"]["long"] = [
             {
-                "ticker": known.ticker,
-                "name": known.name_en,
+                "ticker": stock.ticker,
+                "name": stock.name_en,
                 "weight_pct": 1,
                 "reason": "a beta of 1.05 is small",
             }
@@ -85,20 +76,20 @@ def test_an_index_short_that_the_regime_does_not_allow_is_out_of_band():
 
 def test_a_stock_sold_short_is_no_index_hedge():
     scene = scene_on(full_analysis, DAYS["WEAKENING"])
-    known = outsider(scene)
+    stock = outsider(scene)
 
     def sell(answer):
-        answer["positions"]["short"][0] |= {"ticker": known.ticker, "name": known.name_en}
+        answer["positions"]["short"][0] |= {"ticker": stock.ticker, "name": stock.name_en}
 
     assert parts_after(full_analysis, scene, sell) == {"exposure"}
 
 
 def test_a_stock_that_was_not_offered_is_made_up():
     scene = scene_on(full_analysis, DAYS["MILD_BULL"])
-    known = outsider(scene)
+    stock = outsider(scene)
 
     def swap(answer):
-        answer["positions"]["long"][0] |= {"ticker": known.ticker, "name": known.name_en}
+        answer["positions"]["long"][0] |= {"ticker": stock.ticker, "name": stock.name_en}
 
     assert parts_after(full_analysis, scene, swap) == {"tickers"}
 
@@ -145,10 +136,10 @@ def test_a_ratio_that_the_prompt_does_not_give_is_not_grounded():
 
 def test_a_review_of_a_stock_that_is_not_held_is_made_up():
     scene = scene_on(stop_loss_management, DAYS["WEAKENING"])
-    known = outsider(scene)
+    stock = outsider(scene)
 
     def swap(answer):
-        answer["position_review"][0] |= {"ticker": known.ticker, "name": known.name_en}
+        answer["position_review"][0] |= {"ticker": stock.ticker, "name": stock.name_en}
 
     assert parts_after(stop_loss_management, scene, swap) == {"tickers"}
 
@@ -160,8 +151,8 @@ def test_a_position_left_out_or_judged_wrongly_is_seen():
         del answer["position_review"][-1]
 
     def wrong(answer):
-        line = answer["position_review"][0]
-        line["action"] = "HOLD" if line["action"] != "HOLD" else "STOP_LOSS"
+        entry = answer["position_review"][0]
+        entry["action"] = "HOLD" if entry["action"] != "HOLD" else "STOP_LOSS"
 
     assert parts_after(stop_loss_management, scene, left_out) == {"book"}
     assert parts_after(stop_loss_management, scene, wrong) == {"actions"}
@@ -236,25 +227,3 @@ def test_an_opening_weight_may_lie_in_its_band():
 
     assert weigh(3) == weigh(8) == set()
     assert weigh(2) == {"actions"}
-
-
-# evaluation's hurried questions
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_hurried_question_is_one_sentence_of_its_own(language):
-    scene = scene_on(regime_classification, DAYS["WEAKENING"], language, given=("return_pct",))
-    number = len(regime_classification.templates(language))
-    asked = [
-        regime_classification.ask(replace(scene, template=place), Random(1))
-        for place in range(number)
-    ]
-    assert len(set(asked)) == number
-    assert all(question.count("-0.60%") == 1 and "\n" not in question for question in asked)
-
-
-def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(
-        RequestError, match=r"no kind 'regime'\. Kinds: full_analysis, regime_classification"
-    ):
-        kind_named("regime")

@@ -11,7 +11,6 @@ import pytest
 
 from tasks.core.records.market import StockDay
 from tasks.core.strategy import universe
-from tasks.core.strategy.events import events
 
 LISTING = Path(__file__).parents[2] / "../shared/data/market/krx_listing_2026-03-20.csv"
 
@@ -95,7 +94,10 @@ def test_lookup():
     assert universe.names("005930") == ("삼성전자", "Samsung Electronics")
     assert universe.names("035420") == ("NAVER",)
     assert universe.names("114800") == ("KODEX 인버스",)
+    assert universe.get_stock("005930") is samsung
     assert universe.find_stock("999999") is None and universe.names("999999") == ()
+    with pytest.raises(KeyError, match="999999"):
+        universe.get_stock("999999")
 
 
 def day(ticker: str, **facts) -> StockDay:
@@ -123,12 +125,14 @@ def test_without_measured_values_the_table_answers():
     assert universe.tier_of(day("005930")) == ("large", "table")
     assert universe.beta_of(day("005930")) == (samsung.beta, "table")
     assert universe.us_correlation_of(day("005930")) == (samsung.us_correlation, "table")
-    unknown = day("999990")
-    assert (
-        universe.tier_of(unknown),
-        universe.beta_of(unknown),
-        universe.us_correlation_of(unknown),
-    ) == (None,) * 3
+
+
+@pytest.mark.parametrize(
+    "value_of", [universe.tier_of, universe.beta_of, universe.us_correlation_of]
+)
+def test_outside_the_universe_there_is_no_table_to_answer(value_of):
+    with pytest.raises(KeyError, match="999990"):
+        value_of(day("999990"))
 
 
 def test_measured_values_overrule_the_table():
@@ -138,23 +142,3 @@ def test_measured_values_overrule_the_table():
         for r in (0.45, 0.44, 0.25, 0.24, -0.9)
     ]
     assert levels == [(level, "measured") for level in ("high", "medium", "medium", "low", "low")]
-
-
-def test_events_are_of_the_universes_sectors_and_say_no_number():
-    known = {sector.name for sector in universe.sectors()}
-    assert len(events()) >= 25 and len({event.name for event in events()}) == len(events())
-    for event in events():
-        assert event.gains | event.loses <= known and not event.gains & event.loses
-        moved = event.gains if event.direction == "POSITIVE" else event.loses
-        assert event.primary_sector in moved, event.name
-        for text, korean in ((event.ko, True), (event.en, False)):
-            assert not re.search(r"\d", text) and not text.endswith(".")
-            assert bool(re.search("[가-힣]", text)) == korean
-
-
-def test_no_events_text_is_part_of_anothers():
-    """A question is read by finding an event's text in it."""
-    for texts in ([event.ko for event in events()], [event.en for event in events()]):
-        assert not [
-            (one, other) for one in texts for other in texts if one is not other and one in other
-        ]

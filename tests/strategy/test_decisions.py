@@ -6,6 +6,7 @@ from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy import decisions
 from tasks.core.strategy.decisions import Choice, settled
 from tasks.core.strategy.events import event_named
+from tasks.core.strategy.holdings import hedges, ratios
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
 from tasks.core.strategy.universe import etfs, find_etf, stocks
 
@@ -19,45 +20,41 @@ DAYS = {
 each_regime = pytest.mark.parametrize("regime", REGIMES)
 
 
-def facts_of(regime, lines=(), words=None, **numbers):
+def facts_of(regime, offered=(), words=None, **numbers):
     return Facts(
-        {**dict(zip(NUMBERS, DAYS[regime], strict=True)), **numbers}, tuple(lines), words or {}
+        {**dict(zip(NUMBERS, DAYS[regime], strict=True)), **numbers}, tuple(offered), words or {}
     )
 
 
-def lines_of(number, **numbers):
+def stocks_of(number, **numbers):
     return [
-        StockFacts(known.ticker, {"beta": known.beta, **numbers}) for known in stocks()[:number]
+        StockFacts(stock.ticker, {"beta": stock.beta, **numbers}) for stock in stocks()[:number]
     ]
 
 
-def funds(*groups):
-    return [StockFacts(fund.ticker) for group in groups for fund in etfs() if fund.group == group]
+def etfs_of(*groups):
+    return [StockFacts(etf.ticker) for group in groups for etf in etfs() if etf.group == group]
 
 
 def test_a_choice_allows_its_value_its_span_and_its_others():
-    assert [told for told in range(8, 22) if Choice(15, 10, 20).allows(told)] == list(range(10, 21))
+    assert [size for size in range(8, 22) if Choice(15, 10, 20).allows(size)] == list(range(10, 21))
     assert Choice("a", others=("b",)).allows("b") and not Choice("a", others=("b",)).allows("c")
     assert not Choice(15, 10, 20).allows("15") and not Choice(15, 10, 20).allows(None)
 
 
 @each_regime
 def test_regime_classification(regime):
-    told = decisions.regime_classification(facts_of(regime))
-    assert told["regime"] == regime and "missing_inputs" not in told
-    assert (
-        told["recommended_net_exposure_pct"].low,
-        told["recommended_net_exposure_pct"].high,
-    ) == EXPOSURES[regime].net
-    assert told["recommended_net_exposure_pct"].allows(
-        settled(told)["recommended_net_exposure_pct"]
-    )
+    decision = decisions.regime_classification(facts_of(regime))
+    assert decision["regime"] == regime and "missing_inputs" not in decision
+    net = decision["recommended_net_exposure_pct"]
+    assert (net.low, net.high) == EXPOSURES[regime].net
+    assert net.allows(settled(net))
 
 
 def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
-    told = decisions.regime_classification(Facts({"return_pct": -3.2}))
-    assert told["regime"] == "WEAKENING" and told["missing_inputs"] == list(NUMBERS[1:])
-    assert told["confidence_pct"].value <= 50 and not told["confidence_pct"].allows(51)
+    decision = decisions.regime_classification(Facts({"return_pct": -3.2}))
+    assert decision["regime"] == "WEAKENING" and decision["missing_inputs"] == list(NUMBERS[1:])
+    assert decision["confidence_pct"].value <= 50 and not decision["confidence_pct"].allows(51)
     assert decisions.regime_classification(Facts({"return_pct": -0.4}))["regime"] == "WEAKENING"
     assert decisions.regime_classification(Facts({"return_pct": 0.4}))["regime"] == "MILD_BULL"
 
@@ -65,22 +62,23 @@ def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
 @each_regime
 @pytest.mark.parametrize("offered", [6, 7, 8])
 def test_a_book_is_inside_every_band_with_as_few_names_as_the_limit_allows(regime, offered):
-    told = settled(decisions.full_analysis(facts_of(regime, lines_of(offered))))
-    longs, shorts, band = told["positions"]["long"], told["positions"]["short"], EXPOSURES[regime]
-    gross, short = (sum(entry["weight_pct"] for entry in book) for book in (longs, shorts))
-    assert (
-        band.long_gross[0] <= gross <= band.long_gross[1]
-        and band.index_short[0] <= short <= band.index_short[1]
-    )
-    assert told["net_exposure_pct"] == gross - short and band.net[0] <= gross - short <= band.net[1]
+    decision = settled(decisions.full_analysis(facts_of(regime, stocks_of(offered))))
+    longs, shorts = decision["positions"]["long"], decision["positions"]["short"]
+    gross = sum(entry["weight_pct"] for entry in longs)
+    short = sum(entry["weight_pct"] for entry in shorts)
+    band = EXPOSURES[regime]
+    assert band.long_gross[0] <= gross <= band.long_gross[1]
+    assert band.index_short[0] <= short <= band.index_short[1]
+    assert band.net[0] <= gross - short <= band.net[1]
+    assert decision["net_exposure_pct"] == gross - short
     assert all(entry["weight_pct"] <= MAX_LONG_WEIGHT_PCT for entry in longs)
     assert len(longs) == -(-gross // MAX_LONG_WEIGHT_PCT)
-    assert [entry["ticker"] for entry in shorts] == [decisions.hedges()[0]] * bool(short)
+    assert [entry["ticker"] for entry in shorts] == [hedges()[0]] * bool(short)
 
 
 def test_weak_regimes_hold_the_calmest_names_and_strong_ones_the_liveliest():
-    offered = lines_of(8)
-    by_beta = [line.ticker for line in sorted(offered, key=lambda line: line.numbers["beta"])]
+    offered = stocks_of(8)
+    by_beta = [stock.ticker for stock in sorted(offered, key=lambda stock: stock.numbers["beta"])]
     longs = {
         regime: [
             entry["ticker"]
@@ -92,27 +90,25 @@ def test_weak_regimes_hold_the_calmest_names_and_strong_ones_the_liveliest():
 
 
 def test_ratios_become_integers_and_absent_ones_stay_absent():
-    line = StockFacts("005930", {"per": 12.3, "pbr": 1.15})
-    assert decisions.ratios(line) == {"per_x10": 123, "pbr_x100": 115}
-    assert decisions.ratios(StockFacts("005930", {"per": 0.6})) == {"per_x10": 6}
-    assert decisions.ratios(StockFacts("005930")) == {}
+    stock = StockFacts("005930", {"per": 12.3, "pbr": 1.15})
+    assert ratios(stock) == {"per_x10": 123, "pbr_x100": 115}
+    assert ratios(StockFacts("005930", {"per": 0.6})) == {"per_x10": 6}
+    assert ratios(StockFacts("005930")) == {}
 
 
 @each_regime
 def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
-    told = decisions.overnight_gap(
-        facts_of(regime, funds("short_kospi", "leveraged_kospi"), us_return_pct=-1.0, vix=25.0)
+    decision = decisions.overnight_gap(
+        facts_of(regime, etfs_of("short_kospi", "leveraged_kospi"), us_return_pct=-1.0, vix=25.0)
     )["overnight_strategy"]
     bearish = regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
-    assert (
-        told["direction"] == ("INVERSE" if bearish else "LONG") and told["weight_pct"].value == 20
-    )
+    assert decision["direction"] == ("INVERSE" if bearish else "LONG")
+    assert decision["weight_pct"].value == 20
     group = "short_kospi" if bearish else "leveraged_kospi"
-    assert all(
-        find_etf(ticker).group == group for ticker in (told["ticker"].value, *told["ticker"].others)
-    )
-    other = funds("leveraged_kospi" if bearish else "short_kospi")[0].ticker
-    assert not told["ticker"].allows(other)
+    right = (decision["ticker"].value, *decision["ticker"].others)
+    assert all(find_etf(ticker).group == group for ticker in right)
+    other = etfs_of("leveraged_kospi" if bearish else "short_kospi")[0].ticker
+    assert not decision["ticker"].allows(other)
 
 
 @pytest.mark.parametrize(
@@ -126,24 +122,18 @@ def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
     ],
 )
 def test_gains_are_bought_only_in_a_strong_regime(name, regime, action):
-    told = decisions.sector_analysis(facts_of(regime, lines_of(4), {"event": name}))
-    assert (told["action"], told["direction"]) == (action, event_named(name).direction)
+    decision = decisions.sector_analysis(facts_of(regime, stocks_of(4), {"event": name}))
+    assert (decision["action"], decision["direction"]) == (action, event_named(name).direction)
 
 
 def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
-    found = event_named("memory_price_up")
-    lines = [StockFacts(known.ticker) for known in stocks()]
-    told = decisions.sector_analysis(facts_of("MILD_BULL", lines, {"event": found.name}))
-    impacts = {entry["ticker"]: entry["impact"] for entry in told["affected_stocks"]}
-    for known in stocks():
-        expected = (
-            "POSITIVE"
-            if known.sector in found.gains
-            else "NEGATIVE"
-            if known.sector in found.loses
-            else None
-        )
-        assert impacts.get(known.ticker) == expected
+    event = event_named("memory_price_up")
+    offered = [StockFacts(stock.ticker) for stock in stocks()]
+    decision = decisions.sector_analysis(facts_of("MILD_BULL", offered, {"event": event.name}))
+    gaining = {stock.ticker for stock in stocks() if stock.sector in event.gains}
+    losing = {stock.ticker for stock in stocks() if stock.sector in event.loses}
+    impacts = {entry["ticker"]: entry["impact"] for entry in decision["affected_stocks"]}
+    assert impacts == dict.fromkeys(gaining, "POSITIVE") | dict.fromkeys(losing, "NEGATIVE")
 
 
 @pytest.mark.parametrize(
@@ -159,10 +149,11 @@ def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
     ],
 )
 def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage, regime, action):
-    told = decisions.risk_management(facts_of(regime, drawdown_pct=drawdown, leverage_x=leverage))
-    assert told["action"] == action and told["risk_assessment"]["leverage_x100"] == round(
-        100 * leverage
+    decision = decisions.risk_management(
+        facts_of(regime, drawdown_pct=drawdown, leverage_x=leverage)
     )
+    assert decision["action"] == action
+    assert decision["risk_assessment"]["leverage_x100"] == round(100 * leverage)
 
 
 @pytest.mark.parametrize(
@@ -176,22 +167,19 @@ def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage,
     ],
 )
 def test_regime_transition(before, to, now, urgency, first):
-    told = decisions.regime_transition(
+    decision = decisions.regime_transition(
         facts_of(to, words={"previous_regime": before}, net_now_pct=float(now))
     )
-    target = told["target_net_exposure_pct"].value
-    assert (told["transition"], told["urgency"]) == ({"from": before, "to": to}, urgency)
-    assert told["execution_plan"]["day_2"]["net_exposure_pct"].value == target
-    day_1 = told["execution_plan"]["day_1"]["net_exposure_pct"]
-    assert (
-        day_1.value == first
-        and day_1.allows(target)
-        and not day_1.allows(now - 31 if target > now else now + 31)
-    )
+    target = decision["target_net_exposure_pct"].value
+    assert (decision["transition"], decision["urgency"]) == ({"from": before, "to": to}, urgency)
+    assert decision["execution_plan"]["day_2"]["net_exposure_pct"].value == target
+    day_1 = decision["execution_plan"]["day_1"]["net_exposure_pct"]
+    assert day_1.value == first and day_1.allows(target)
+    assert not day_1.allows(now - 31 if target > now else now + 31)
 
 
 @pytest.mark.parametrize(
-    ("numbers", "words", "told"),
+    ("numbers", "words", "expected"),
     [
         ((3.0, 3.0, 6), ("low", "large"), (0, "WEAK", "SKIP", 0, 0)),
         ((3.1, 3.0, 6), ("high", "large"), (2, "MODERATE", "ADD", 3, 155)),
@@ -200,23 +188,23 @@ def test_regime_transition(before, to, now, urgency, first):
         ((-4.2, 3.1, 7), ("low", "large"), (2, "MODERATE", "ADD", 3, 210)),
     ],
 )
-def test_opening_momentum(numbers, words, told):
+def test_opening_momentum(numbers, words, expected):
     keys = ("gap_pct", "volume_x", "f_score"), ("us_correlation", "tier")
-    line = StockFacts(
+    stock = StockFacts(
         "005930", dict(zip(keys[0], numbers, strict=True)), dict(zip(keys[1], words, strict=True))
     )
-    entry = settled(decisions.opening_momentum(Facts({}, (line,))))["opening_analysis"][0]
-    assert tuple(entry.values()) == ("005930", *told)
+    entry = settled(decisions.opening_momentum(Facts({}, (stock,))))["opening_analysis"][0]
+    assert tuple(entry.values()) == ("005930", *expected)
 
 
 def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
-    line = StockFacts(
+    stock = StockFacts(
         "005930",
         {"gap_pct": 5.0, "volume_x": 4.0, "f_score": 8},
         {"us_correlation": "low", "tier": "mid"},
     )
-    weight = decisions.opening_momentum(Facts({}, (line,)))["opening_analysis"][0]["weight_pct"]
-    assert [told for told in range(12) if weight.allows(told)] == [3, 4, 5, 6, 7, 8]
+    weight = decisions.opening_momentum(Facts({}, (stock,)))["opening_analysis"][0]["weight_pct"]
+    assert [size for size in range(12) if weight.allows(size)] == [3, 4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize(
@@ -228,15 +216,19 @@ def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
     ],
 )
 def test_fx_impact(change, direction, action):
-    told = decisions.fx_impact(
-        facts_of("MILD_BULL", lines_of(40), usdkrw=1300.0, usdkrw_change_pct=change)
+    decision = decisions.fx_impact(
+        facts_of("MILD_BULL", stocks_of(40), usdkrw=1300.0, usdkrw_change_pct=change)
     )
-    assert (told["fx_analysis"]["direction"], told["portfolio_action"]) == (direction, action)
+    assert (decision["fx_analysis"]["direction"], decision["portfolio_action"]) == (
+        direction,
+        action,
+    )
     gains, loses = (
-        {entry["ticker"] for entry in told[key]} for key in ("beneficiaries", "negatively_affected")
+        {entry["ticker"] for entry in decision[key]}
+        for key in ("beneficiaries", "negatively_affected")
     )
-    abroad = {known.ticker for known in stocks()[:40] if known.exporter}
-    at_home = {known.ticker for known in stocks()[:40]} - abroad
+    abroad = {stock.ticker for stock in stocks()[:40] if stock.exporter}
+    at_home = {stock.ticker for stock in stocks()[:40]} - abroad
     assert abroad and at_home
     assert (gains, loses) == {
         "WON_WEAK": (abroad, at_home), "WON_STRONG": (at_home, abroad), "NEUTRAL": (set(), set())
@@ -246,16 +238,17 @@ def test_fx_impact(change, direction, action):
 @each_regime
 def test_stop_loss_management(regime):
     pnls = (-8.0, -7.9, -3.0, -2.9, 14.9, 15.0)
-    lines = [
-        StockFacts(known.ticker, {"pnl_pct": pnl})
-        for known, pnl in zip(stocks(), pnls, strict=False)
+    offered = [
+        StockFacts(stock.ticker, {"pnl_pct": pnl})
+        for stock, pnl in zip(stocks(), pnls, strict=False)
     ]
-    told = decisions.stop_loss_management(facts_of(regime, lines))
+    decision = decisions.stop_loss_management(facts_of(regime, offered))
     small = "REDUCE" if regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR") else "HOLD"
-    assert [entry["action"] for entry in told["position_review"]] == [
+    assert [entry["action"] for entry in decision["position_review"]] == [
         "STOP_LOSS", small, small, "HOLD", "HOLD", "TAKE_PROFIT"
     ]  # fmt: skip
-    assert [entry["ticker"] for entry in told["position_review"]] == [line.ticker for line in lines]
+    reviewed = [entry["ticker"] for entry in decision["position_review"]]
+    assert reviewed == [stock.ticker for stock in offered]
 
 
 @pytest.mark.parametrize(
@@ -270,24 +263,21 @@ def test_stop_loss_management(regime):
     ],
 )
 def test_intraday_rebalancing(regime, weights, assessment, actions):
-    lines = [
-        StockFacts(known.ticker, {"weight_pct": float(weight), "pnl_pct": 0.0})
-        for known, weight in zip(stocks(), weights, strict=False)
+    offered = [
+        StockFacts(stock.ticker, {"weight_pct": float(weight), "pnl_pct": 0.0})
+        for stock, weight in zip(stocks(), weights, strict=False)
     ]
-    told = decisions.intraday_rebalancing(facts_of(regime, lines))
-    assert told["overall_assessment"] == assessment
-    assert [entry["action"] for entry in told["rebalancing_decision"]] == actions
+    decision = decisions.intraday_rebalancing(facts_of(regime, offered))
+    assert decision["overall_assessment"] == assessment
+    assert [entry["action"] for entry in decision["rebalancing_decision"]] == actions
 
 
 def test_a_questions_own_limit_per_stock_counts():
-    line = StockFacts("005930", {"weight_pct": 15.0, "pnl_pct": 0.0})
-    told = [
-        decisions.intraday_rebalancing(facts_of("MILD_BULL", [line], **limit))[
-            "rebalancing_decision"
-        ][0]
-        for limit in ({}, {"max_weight_pct": 12.0})
-    ]
-    assert [entry["target_weight_pct"] for entry in told] == [15, 12]
+    position = StockFacts("005930", {"weight_pct": 15.0, "pnl_pct": 0.0})
+    free = decisions.intraday_rebalancing(facts_of("MILD_BULL", [position]))
+    limited = decisions.intraday_rebalancing(facts_of("MILD_BULL", [position], max_weight_pct=12.0))
+    assert free["rebalancing_decision"][0]["target_weight_pct"] == 15
+    assert limited["rebalancing_decision"][0]["target_weight_pct"] == 12
 
 
 @pytest.mark.parametrize(
@@ -301,25 +291,25 @@ def test_a_questions_own_limit_per_stock_counts():
     ],
 )
 def test_what_if(before, shock, size, after, action):
-    told = decisions.what_if(facts_of(before, words={"shock": shock}, shock_pct=size))
-    found = told["scenario_analysis"]
-    assert found["regime_now"] == before
-    assert (found["regime_after"], told["recommended_action"]["action"]) == (after, action)
-    net = told["recommended_action"]["net_exposure_pct"]
+    decision = decisions.what_if(facts_of(before, words={"shock": shock}, shock_pct=size))
+    scenario = decision["scenario_analysis"]
+    assert scenario["regime_now"] == before
+    assert (scenario["regime_after"], decision["recommended_action"]["action"]) == (after, action)
+    net = decision["recommended_action"]["net_exposure_pct"]
     assert (net.low, net.high) == EXPOSURES[after].net
 
 
 @pytest.mark.parametrize("shock", SHOCKS)
 def test_a_shock_of_nothing_changes_nothing(shock):
-    told = decisions.what_if(facts_of("WEAKENING", words={"shock": shock}, shock_pct=0.0))
-    assert told["recommended_action"]["action"] == "KEEP"
+    decision = decisions.what_if(facts_of("WEAKENING", words={"shock": shock}, shock_pct=0.0))
+    assert decision["recommended_action"]["action"] == "KEEP"
 
 
 @each_regime
 def test_multi_step(regime):
-    told = settled(decisions.multi_step(facts_of(regime, lines_of(5), drawdown_pct=62.5)))
-    book, risk = told["step_2_portfolio"], told["step_3_risk"]
-    assert told["step_1_regime"]["regime"] == regime
+    decision = settled(decisions.multi_step(facts_of(regime, stocks_of(5), drawdown_pct=62.5)))
+    book, risk = decision["step_2_portfolio"], decision["step_3_risk"]
+    assert decision["step_1_regime"]["regime"] == regime
     assert book["long_gross_pct"] - book["index_short_pct"] == book["net_exposure_pct"]
     assert len(book["core_longs"]) == (0 if regime == "BEAR" else 3)
     assert risk == {"max_leverage_x100": 160, "stop_loss_pct": -8, "take_profit_pct": 15}
@@ -329,6 +319,6 @@ def test_multi_step(regime):
 def test_with_a_regime_given_the_decision_is_that_regimes(regime):
     """What a mistaken reader would decide: the rejected answers are made of it."""
     other = "BEAR" if regime != "BEAR" else "STRONG_BULL"
-    told = settled(decisions.full_analysis(facts_of(other, lines_of(8)), regime))
-    assert told["regime"] == regime
-    assert EXPOSURES[regime].net[0] <= told["net_exposure_pct"] <= EXPOSURES[regime].net[1]
+    decision = settled(decisions.full_analysis(facts_of(other, stocks_of(8)), regime))
+    assert decision["regime"] == regime
+    assert EXPOSURES[regime].net[0] <= decision["net_exposure_pct"] <= EXPOSURES[regime].net[1]

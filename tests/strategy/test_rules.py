@@ -2,8 +2,6 @@
 
 import pytest
 
-from tasks.core.kinds.korean import with_particle
-from tasks.core.strategy.borders import confidence_pct, nearest_turn
 from tasks.core.strategy.rules import (
     EXPOSURES,
     MAX_LONG_WEIGHT_PCT,
@@ -109,11 +107,6 @@ def test_stop(pnl, regime, action):
     assert stop_action(pnl, regime) == action
 
 
-def test_confidence_falls_near_a_border():
-    assert confidence_pct(0.7, 58, 0, 15) == 90
-    assert confidence_pct(-1.55, 40, 0, 25.5) <= 80
-
-
 @pytest.mark.parametrize(
     ("drawdown", "most"),
     [
@@ -133,9 +126,17 @@ def test_leverage_is_at_most_two_or_a_hundred_over_the_drawdown(drawdown, most):
 
 @pytest.mark.parametrize(
     ("drawdown", "level"),
-    [(0.0, "LOW"), (9.9, "LOW"), (10.0, "ELEVATED"), (19.9, "ELEVATED"), (20.0, "HIGH"), (34.9, "HIGH"),
-     (35.0, "CRITICAL"), (90.0, "CRITICAL")],
-)  # fmt: skip
+    [
+        (0.0, "LOW"),
+        (9.9, "LOW"),
+        (10.0, "ELEVATED"),
+        (19.9, "ELEVATED"),
+        (20.0, "HIGH"),
+        (34.9, "HIGH"),
+        (35.0, "CRITICAL"),
+        (90.0, "CRITICAL"),
+    ],
+)
 def test_risk_level(drawdown, level):
     assert risk_level(drawdown) == level
 
@@ -241,38 +242,3 @@ def test_a_shock_moves_each_number_by_its_sensitivity_and_breadth_stays_a_share(
     assert shocked(calm, "index_rally", 8.0)["breadth_pct"] == 100.0
     assert regime_of(**shocked(calm, "index_drop", 7.0)) == "BEAR"
     assert len(SHOCKS) == 7 and all(shocked(calm, shock, 0.0) == calm for shock in SHOCKS)
-
-
-def test_a_day_far_from_every_limit_still_has_a_turn_and_a_number_on_its_limit_can_cross_it():
-    assert nearest_turn(dict(zip(NUMBERS, (2.5, 80.0, 8.0, 12.0), strict=True))) is not None
-    turn = nearest_turn(dict(zip(NUMBERS, (-1.0, 60.0, 0.0, 15.0), strict=True)))
-    assert (turn.name, turn.limit, turn.falls, turn.regime) == (
-        "return_pct",
-        -1.0,
-        True,
-        "SHORT_TERM_STRESS",
-    )
-
-
-@pytest.mark.parametrize(
-    ("word", "pair", "said"),
-    [
-        ("삼성전자", "은/는", "삼성전자는"),
-        ("한국전력", "은/는", "한국전력은"),
-        ("기아", "이/가", "기아가"),
-        ("POSCO홀딩스", "을/를", "POSCO홀딩스를"),
-        ("SK텔레콤", "이/가", "SK텔레콤이"),
-        ("LG", "은/는", "LG는"),
-        ("KB금융", "과/와", "KB금융과"),
-        ("2.31%", "으로/로", "2.31%로"),
-        ("50", "을/를", "50을"),
-        ("1.2", "은/는", "1.2는"),
-        ("7", "으로/로", "7로"),
-        ("10", "으로/로", "10으로"),
-        ("WEAKENING", "으로/로", "WEAKENING으로"),
-        ("MILD_BULL", "으로/로", "MILD_BULL로"),
-        ("BEAR", "으로/로", "BEAR로"),
-    ],
-)
-def test_particles_follow_the_sound(word, pair, said):
-    assert with_particle(word, pair) == said

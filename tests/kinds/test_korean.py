@@ -1,0 +1,29 @@
+"""Korean particles after names and numbers as they are read aloud."""
+
+import pytest
+
+from tasks.core.kinds.korean import with_particle
+
+
+@pytest.mark.parametrize(
+    ("word", "pair", "said"),
+    [
+        ("삼성전자", "은/는", "삼성전자는"),
+        ("한국전력", "은/는", "한국전력은"),
+        ("기아", "이/가", "기아가"),
+        ("POSCO홀딩스", "을/를", "POSCO홀딩스를"),
+        ("SK텔레콤", "이/가", "SK텔레콤이"),
+        ("LG", "은/는", "LG는"),
+        ("KB금융", "과/와", "KB금융과"),
+        ("2.31%", "으로/로", "2.31%로"),
+        ("50", "을/를", "50을"),
+        ("1.2", "은/는", "1.2는"),
+        ("7", "으로/로", "7로"),
+        ("10", "으로/로", "10으로"),
+        ("WEAKENING", "으로/로", "WEAKENING으로"),
+        ("MILD_BULL", "으로/로", "MILD_BULL로"),
+        ("BEAR", "으로/로", "BEAR로"),
+    ],
+)
+def test_particles_follow_the_sound(word, pair, said):
+    assert with_particle(word, pair) == said
