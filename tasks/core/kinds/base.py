@@ -14,6 +14,8 @@ from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.rules import EXPOSURES
 from tasks.core.strategy.stated import missing_numbers, stated_regime
 
+Answer = dict[str, Any]
+"""An answer of the model, read as JSON."""
 Language = Literal["ko", "en"]
 Layout = Literal["bullets", "sentence", "compact", "table"]
 Flaw = Literal["strategy_violation", "quality_degradation", "schema_violation", "hallucination"]
@@ -71,7 +73,7 @@ class Grade:
     score: float
     parts: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
-    told: dict[str, Any] | None = None  # the reply read as JSON, if it is valid
+    told: Answer | None = None  # the reply read as JSON, if it is valid
 
     @property
     def flaws(self) -> set[Flaw]:
@@ -107,10 +109,10 @@ class Kind(Protocol):
     def ask(self, scene: Scene, rng: Random) -> str:
         """Returns the question."""
 
-    def answer(self, scene: Scene, rng: Random) -> dict[str, Any]:
+    def answer(self, scene: Scene, rng: Random) -> Answer:
         """Returns the right answer that training teaches."""
 
-    def spoil(self, scene: Scene, answer: dict[str, Any], how: Flaw, rng: Random) -> str:
+    def spoil(self, scene: Scene, answer: Answer, how: Flaw, rng: Random) -> str:
         """Returns the right answer as text, with one flaw."""
 
     def grade(self, scene: Scene, reply: str) -> Grade:

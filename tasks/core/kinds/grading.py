@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.kinds.base import Grade, Language, Scene
+from tasks.core.kinds.base import Answer, Grade, Language, Scene
 from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.texts import (
     grounds_claimed,
@@ -25,9 +25,6 @@ from tasks.core.strategy.decisions import Choice, Decision
 from tasks.core.strategy.rules import BAND_NUMBERS, RULE_NUMBERS, THRESHOLDS, shocked
 from tasks.core.strategy.stated import known_numbers
 from tasks.core.strategy.universe import names
-
-Answer = dict[str, Any]
-"""A reply that was read as JSON and keeps its kind's schema."""
 
 _KEYS_OF_PART = {
     "regime": (
@@ -86,7 +83,7 @@ def read(reply: str, schema: dict[str, Any]) -> tuple[Answer | None, dict[str, b
 
 
 _VALIDATORS: dict[int, tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]] = {}
-"""By the id of the schema, which is kept with its validator so that no other object gets that id."""
+"""By the id of the schema, which is kept beside it so that no other object gets the same id."""
 
 
 def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:

@@ -25,7 +25,9 @@ class Label:
 
     def of(self, language: Language) -> str:
         """Returns the name in this language."""
-        return self.ko if language == "ko" else self.en
+        if language == "ko":
+            return self.ko
+        return self.en
 
 
 MARKET = {

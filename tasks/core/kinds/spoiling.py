@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tasks.core.kinds.base import Flaw, Language, Scene
+from tasks.core.kinds.base import Answer, Flaw, Language, Scene
 from tasks.core.kinds.texts import PROSE_KEYS, regimes_in, to_text
 from tasks.core.kinds.wording import TEXT_LIMIT, argue
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import names, stocks
-
-Answer = dict[str, Any]
 
 _GENERIC = {
     "ko": (

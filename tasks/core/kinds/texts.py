@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.core.kinds.base import Language
+from tasks.core.kinds.base import Answer, Language
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import etfs, sectors
@@ -17,7 +17,7 @@ PROSE_KEYS = ("reasoning", "reason", "recommendation", "contingency", "note")
 """Keys of an answer under which text is written freely."""
 
 
-def to_text(answer: dict[str, Any]) -> str:
+def to_text(answer: Answer) -> str:
     """Returns an answer as the model writes it: one line of JSON."""
     return json.dumps(answer, ensure_ascii=False, separators=(", ", ": "))
 
@@ -51,8 +51,9 @@ def _names_with_digits() -> list[str]:
 
     The longest come first, because a pattern takes the first that fits.
     """
-    labels = [*MARKET.values(), *CONTEXT.values()]
-    names = [label.ko for label in labels] + [label.en for label in labels]
+    names = []
+    for label in (*MARKET.values(), *CONTEXT.values()):
+        names += [label.ko, label.en]
     names += [etf.name_ko for etf in etfs()]
     names += [sector.name_ko for sector in sectors()]
     with_digits = [name for name in names if re.search(r"\d", name)]
@@ -65,7 +66,8 @@ _NAME_WITH_DIGITS = re.compile("|".join(re.escape(name) for name in _names_with_
 
 def numbers_in(text: str) -> list[float]:
     """Returns the numbers of a text, apart from those in a label or a fund's name."""
-    return [float(number.replace(",", "")) for number in _NUMBER.findall(without_names(text))]
+    numbers = _NUMBER.findall(without_names(text))
+    return [float(number.replace(",", "")) for number in numbers]
 
 
 def without_names(text: str) -> str:
@@ -99,7 +101,8 @@ _CLAIM = {language: re.compile("|".join(claims)) for language, claims in _REGIME
 
 def grounds_claimed(text: str, language: Language) -> set[str]:
     """Returns the regimes that a text says in words that the market is in."""
-    return {_REGIME_OF_CLAIM[language][claim] for claim in _CLAIM[language].findall(text)}
+    claims = _CLAIM[language].findall(text)
+    return {_REGIME_OF_CLAIM[language][claim] for claim in claims}
 
 
 def regimes_in(answer: Any) -> Iterator[str]:

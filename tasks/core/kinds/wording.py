@@ -47,7 +47,9 @@ def _event_text(scene: Scene) -> str:
     if "event" not in scene.facts.words:
         return ""
     event = event_named(scene.facts.words["event"])
-    return event.ko if scene.language == "ko" else event.en
+    if scene.language == "ko":
+        return event.ko
+    return event.en
 
 
 def _shock_text(scene: Scene) -> str:
@@ -69,8 +71,10 @@ def market_block(scene: Scene) -> str:
     pairs = [f"{label} {value}" for label, value in entries]
     if scene.layout == "compact":
         return " / ".join(pairs)
-    full_stop = "" if scene.partial else "."
-    return ", ".join(pairs) + full_stop
+    sentence = ", ".join(pairs)
+    if scene.partial:
+        return sentence
+    return f"{sentence}."
 
 
 def _market_entries(scene: Scene) -> list[tuple[str, str]]:
@@ -115,7 +119,9 @@ def _stock_entries(stock: StockFacts, language: Language) -> list[str]:
 def name_of(ticker: str, language: Language) -> str:
     """Returns the name that texts of this language use; ETFs keep their brand name."""
     accepted = names(ticker)
-    return accepted[0] if language == "ko" else accepted[-1]
+    if language == "ko":
+        return accepted[0]
+    return accepted[-1]
 
 
 def named(decision: Any, language: Language) -> Any:
@@ -204,7 +210,9 @@ def _turning(
     if turn is None:
         return []
     regime = regime_of(**numbers)
-    beyond = regime if claimed and claimed != regime else turn.regime
+    beyond = turn.regime
+    if claimed and claimed != regime:
+        beyond = regime
     gap = _turn_gap(turn, numbers)
     sentence = rng.choice(phrases.TURNS[language])
     if language == "en":
