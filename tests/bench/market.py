@@ -1,5 +1,4 @@
-"""How long the market's days take: kospilot's DuckDB, a good groupby in pandas, and the loop one
-writes first.
+"""How long the market's days take: kospilot's DuckDB, a good groupby in pandas, and a plain loop.
 
     uv run python tests/bench/market.py [--tickers 650] [--years 6] [--runs 5]
 
@@ -27,8 +26,9 @@ LOOP_SHARE = 10
 
 
 def generate(folder: Path, tickers: int, years: int) -> None:
-    """tickers x trading days from 2020 on: some listed on the way, some halted, some without market
-    cap or PER.
+    """Writes tickers x trading days from 2020 on.
+
+    Some are listed on the way, some halted, some without market cap or PER.
     """
     import numpy as np
     import pyarrow as pa
@@ -67,7 +67,7 @@ def generate(folder: Path, tickers: int, years: int) -> None:
 
 
 def _prices(close, shares, halt, rng) -> dict:
-    """A month's columns beside date and ticker; halts as KRX prints them."""
+    """Returns a month's columns beside date and ticker, with halts as KRX prints them."""
     import numpy as np
     import pyarrow as pa
 
@@ -85,14 +85,16 @@ def _prices(close, shares, halt, rng) -> dict:
 
 
 def by_duckdb(folder: Path) -> list[tuple]:
+    """Does it as kospilot does."""
     from tasks.core.market.snapshots import snapshots
 
     return [tuple(vars(day).values()) for day in snapshots(folder)]
 
 
 def by_pandas(folder: Path) -> list[tuple]:
-    """What a careful pandas user writes: only the needed columns, one sort, whole-column
-    operations.
+    """Does what a careful pandas user writes.
+
+    It reads only the needed columns, sorts once and works on whole columns.
     """
     import numpy as np
 
@@ -116,9 +118,7 @@ def by_pandas(folder: Path) -> list[tuple]:
 
 
 def by_loop(folder: Path) -> list[tuple]:
-    """What one writes first: for each ticker, for each of its days, look up the close and the one
-    before.
-    """
+    """Does what one writes first: for each ticker and day, look up the close and the one before."""
     from statistics import stdev
 
     data = _read_frame(folder)
@@ -163,8 +163,9 @@ def _rounded(day: str, move: float, breadth: float, momentum: float, volatility:
 
 
 def run_way(way: str, folder: Path, runs: int) -> None:
-    """In the child: the first run and the best one, the peak of memory, and the snapshots, as one
-    line of JSON.
+    """Prints, in the child, one line of JSON.
+
+    It has the first run's seconds and the best one's, the peak of memory, and the snapshots.
     """
     import duckdb  # noqa: F401  imports are not what is measured
     import pandas  # noqa: F401
@@ -178,9 +179,8 @@ def run_way(way: str, folder: Path, runs: int) -> None:
         found = WAYS[way](folder)
         seconds.append(time.perf_counter() - start)
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = (
-        int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000
-    )  # getrusage would count the parent's peak too
+    # getrusage would count the parent's peak too.
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000
     print(
         json.dumps({"first": seconds[0], "best": min(seconds), "peak_mb": peak, "snapshots": found})
     )
@@ -199,7 +199,7 @@ def _count_rows(folder: Path) -> tuple[int, int]:
 
 
 def compare(tickers: int, years: int, runs: int) -> None:
-    """Generates, measures each way, and prints the table."""
+    """Generates the markets, measures each way, and prints the table."""
     with tempfile.TemporaryDirectory() as scratch:
         whole, tenth = Path(scratch) / "whole", Path(scratch) / "tenth"
         _child("--generate", str(whole), "--tickers", str(tickers), "--years", str(years))
@@ -219,25 +219,25 @@ def compare(tickers: int, years: int, runs: int) -> None:
     for way, figures in {**done, "loop (scaled)": scaled}.items():
         ratio = figures["best"] / done["duckdb"]["best"]
         speed = rows / figures["best"]
-        print(
-            f"{way:22}{figures['first']:9.3f}{figures['best']:9.3f}{speed:13,.0f}{figures['peak_mb']:9.0f}{ratio:10.1f}"
-        )
+        seconds = f"{figures['first']:9.3f}{figures['best']:9.3f}"
+        print(f"{way:22}{seconds}{speed:13,.0f}{figures['peak_mb']:9.0f}{ratio:10.1f}")
     print(
-        f"The loop ran {loop['best']:.1f} s on {few:,} rows, a market of 1/{LOOP_SHARE} of the tickers, and is scaled."
+        f"The loop ran {loop['best']:.1f} s on {few:,} rows,"
+        f" a market of 1/{LOOP_SHARE} of the tickers, and is scaled."
     )
     same = {
         "duckdb = pandas": done["duckdb"]["snapshots"] == done["pandas"]["snapshots"],
         "duckdb = loop": small["snapshots"] == loop["snapshots"],
     }
     days = len(done["duckdb"]["snapshots"])
-    print(
-        f"{days:,} snapshots; equal: {', '.join(f'{what}: {known}' for what, known in same.items())}"
-    )
+    answers = ", ".join(f"{what}: {is_equal}" for what, is_equal in same.items())
+    print(f"{days:,} snapshots; equal: {answers}")
     if not all(same.values()):
         sys.exit("The ways disagree.")
 
 
 def main() -> None:
+    """Compares the ways, or is one of the processes that a comparison starts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -246,13 +246,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--generate", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--way", nargs=2, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.generate:
-        generate(asked.generate, asked.tickers, asked.years)
-    elif asked.way:
-        run_way(asked.way[0], Path(asked.way[1]), asked.runs)
+    arguments = parser.parse_args()
+    if arguments.generate:
+        generate(arguments.generate, arguments.tickers, arguments.years)
+    elif arguments.way:
+        run_way(arguments.way[0], Path(arguments.way[1]), arguments.runs)
     else:
-        compare(asked.tickers, asked.years, asked.runs)
+        compare(arguments.tickers, arguments.years, arguments.runs)
 
 
 if __name__ == "__main__":

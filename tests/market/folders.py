@@ -57,6 +57,27 @@ def write_market(folder: Path, rows: list[dict]) -> Path:
     return folder
 
 
+def changes_of_days(rows: list[dict]) -> dict[str, list[tuple[float, float]]]:
+    """Returns each day's returns as fractions, each with the stock's market cap.
+
+    A ticker's first day has no return, and a day without any return is absent.
+    """
+    closes: dict[str, float] = {}
+    changes: dict[str, list[tuple[float, float]]] = {}
+    for row in sorted(rows, key=lambda row: row["date"]):
+        previous = closes.get(row["ticker"])
+        if previous is not None:
+            pair = (row["close"] / previous - 1, row["market_cap"])
+            changes.setdefault(row["date"].isoformat(), []).append(pair)
+        closes[row["ticker"]] = row["close"]
+    return changes
+
+
+def market_return(changes: list[tuple[float, float]]) -> float:
+    """Returns a day's cap-weighted return in %, unrounded."""
+    return 100 * sum(change * cap for change, cap in changes) / sum(cap for _, cap in changes)
+
+
 def write_source(file: Path, text: str, encoding: str = "utf-8") -> Path:
     """Writes a table as a user hands it in, and returns its path."""
     file.write_bytes(text.encode(encoding))

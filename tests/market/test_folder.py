@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.artifact import build_market
-from tasks.core.market.folder import market_files
+from tasks.core.market.folder import market_files, write_parquet
 from tasks.core.market.snapshots import snapshots
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market
@@ -237,3 +237,13 @@ def test_a_repeated_day_is_refused(tmp_path):
         match="005930 on 2024-01-09 is more than once in .*month=1/data.parquet; 1 rows",
     ):
         snapshots(write_market(tmp_path, [*rows, {**rows[5], "close": 1.0}]))
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    table = pa.table({"close": [1.0]})
+    file = tmp_path / "month=1" / "data.parquet"
+    assert write_parquet(file, table) and not write_parquet(file, table)
+    (tmp_path / "in_the_way").write_text("a file, not a folder")
+    with pytest.raises(WorkError, match="in_the_way/data.parquet cannot be written .*make room"):
+        write_parquet(tmp_path / "in_the_way" / "data.parquet", table)
+    assert [path.name for path in file.parent.iterdir()] == ["data.parquet"]

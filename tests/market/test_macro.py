@@ -58,13 +58,13 @@ def test_gaps_stay_gaps_and_old_us_sessions_do_not_count(folder, tmp_path):
         folder, date=pa.array(known), us_return_pct=[0.5, -1.234], foreign_net_buy_100m_krw=flows
     )
     build_market(folder, Market(), tmp_path / "out")
-    found = read_macro(tmp_path / "out" / "train")
-    assert DAYS[10] not in found, (
+    macro = read_macro(tmp_path / "out" / "train")
+    assert DAYS[10] not in macro, (
         "nothing is known on the first date: its US session comes after the day"
     )
-    assert found[DAYS[11]] == {"us_return_pct": 0.5, "foreign_net_buy_100m_krw": 250.0}
-    assert found[DAYS[12]] == {"us_return_pct": -1.23}
-    assert max(found) == max(
+    assert macro[DAYS[11]] == {"us_return_pct": 0.5, "foreign_net_buy_100m_krw": 250.0}
+    assert macro[DAYS[12]] == {"us_return_pct": -1.23}
+    assert max(macro) == max(
         day for day in DAYS if date.fromisoformat(day).toordinal() <= 7 + ordinal(DAYS[11])
     )
 

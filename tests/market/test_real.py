@@ -1,5 +1,6 @@
-"""Real files of KRX's market, where they lie beside the repository: what the import makes of each,
-what it shows.
+"""Real files of KRX's market: what the import makes of each, and what its days show.
+
+The files may lie beside the repository; a test whose file is not there is skipped.
 """
 
 from datetime import date
@@ -31,8 +32,9 @@ def real(name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def six_years(tmp_path_factory):
-    """The real prices of 2020-2025 with a later listing's share counts and the KOSPI, and the
-    import's report.
+    """A folder with the real prices of 2020-2025, and the import's report.
+
+    It has a later listing's share counts, and the KOSPI beside the prices.
     """
     folder = tmp_path_factory.mktemp("markets") / "six_years"
     given = [real("ohlcv_top200_2020_2025.parquet"), real("kospi_index_2015_2026.csv")]

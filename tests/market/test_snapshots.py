@@ -9,54 +9,44 @@ import pytest
 from tasks.core.errors import RequestError
 from tasks.core.market.artifact import build_market
 from tasks.core.market.snapshots import snapshots
+from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market
-from tests.market.folders import random_rows, weekdays, write_market
+from tests.market.folders import (
+    changes_of_days,
+    market_return,
+    random_rows,
+    weekdays,
+    write_market,
+)
 
 
-def expected_days(rows: list[dict]) -> list[tuple]:
-    """Return, breadth, momentum, volatility by the letter of the definition."""
-    closes: dict[str, float] = {}
-    moves: list[tuple[str, float, float]] = []
-    for day in sorted({row["date"] for row in rows}):
-        changes = []
-        for row in (row for row in rows if row["date"] == day):
-            if row["ticker"] in closes:
-                changes.append((row["close"] / closes[row["ticker"]] - 1, row["market_cap"]))
-            closes[row["ticker"]] = row["close"]
-        if changes:
-            weighted = (
-                100 * sum(change * cap for change, cap in changes) / sum(cap for _, cap in changes)
-            )
-            moves.append(
-                (
-                    day.isoformat(),
-                    weighted,
-                    100 * sum(change > 0 for change, _ in changes) / len(changes),
-                )
-            )
-    found = []
-    for position in range(4, len(moves)):
-        last = [move for _, move, _ in moves[max(0, position - 9) : position + 1]]
-        found.append((*moves[position], sum(last), stdev(last) * math.sqrt(252)))
-    return found
+def expected_days(rows: list[dict]) -> list[Snapshot]:
+    """Returns the days by the letter of the definition, unrounded."""
+    days = []
+    moves: list[float] = []
+    for day, changes in changes_of_days(rows).items():
+        moves.append(market_return(changes))
+        if len(moves) < 5:
+            continue
+        breadth = 100 * sum(change > 0 for change, _ in changes) / len(changes)
+        volatility = stdev(moves[-10:]) * math.sqrt(252)
+        days.append(Snapshot(day, moves[-1], breadth, sum(moves[-10:]), volatility))
+    return days
 
 
 def test_numbers_are_the_definitions(tmp_path):
     rows = random_rows(weekdays("2024-01-02", 60))
-    found = snapshots(write_market(tmp_path, rows))
-    expected = expected_days(rows)
-    assert [day.date for day in found] == [row[0] for row in expected]
-    assert len(found) == 60 - 1 - 4
-    for day, (_, move, breadth, momentum, volatility) in zip(found, expected, strict=True):
-        assert day.return_pct == pytest.approx(move, abs=0.00501)
-        assert day.breadth_pct == pytest.approx(breadth, abs=0.0501)
-        assert day.momentum_pct == pytest.approx(momentum, abs=0.00501)
-        assert day.volatility_pct == pytest.approx(volatility, abs=0.00501)
-        assert (day.return_pct, day.breadth_pct) == (
-            round(day.return_pct, 2),
-            round(day.breadth_pct, 1),
-        )
+    days = snapshots(write_market(tmp_path, rows))
+    assert len(days) == 60 - 1 - 4
+    for day, expected in zip(days, expected_days(rows), strict=True):
+        assert day.date == expected.date
+        assert day.return_pct == pytest.approx(expected.return_pct, abs=0.00501)
+        assert day.breadth_pct == pytest.approx(expected.breadth_pct, abs=0.0501)
+        assert day.momentum_pct == pytest.approx(expected.momentum_pct, abs=0.00501)
+        assert day.volatility_pct == pytest.approx(expected.volatility_pct, abs=0.00501)
+        assert day.return_pct == round(day.return_pct, 2)
+        assert day.breadth_pct == round(day.breadth_pct, 1)
 
 
 def test_a_start_warms_up_on_earlier_days(tmp_path):

@@ -11,69 +11,68 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tasks.core.market.artifact import build_market, write_days
+from tasks.core.records.market import StockDay
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market
-from tests.market.folders import random_rows, weekdays, write_market
+from tests.market.folders import (
+    changes_of_days,
+    market_return,
+    random_rows,
+    weekdays,
+    write_market,
+)
 
 DAYS = weekdays("2023-01-02", 300)
 
 
-def market_moves(rows: list[dict]) -> dict[str, float]:
-    """The market's return of each day, unrounded, in %."""
-    closes: dict[str, float] = {}
-    moves = {}
-    for day in sorted({row["date"] for row in rows}):
-        pairs = []
-        for row in (row for row in rows if row["date"] == day):
-            if row["ticker"] in closes:
-                pairs.append((row["close"] / closes[row["ticker"]] - 1, row["market_cap"]))
-            closes[row["ticker"]] = row["close"]
-        if pairs:
-            moves[day.isoformat()] = (
-                100 * sum(move * cap for move, cap in pairs) / sum(cap for _, cap in pairs)
-            )
-    return moves
-
-
-def facts_of(rows: list[dict], tmp_path, ticker: str = "005930") -> dict[str, object]:
+def facts_of(rows: list[dict], tmp_path, ticker: str = "005930") -> dict[str, StockDay]:
+    """Returns what the market artifact says of a ticker, by day."""
     write_days(write_market(tmp_path / "market", rows), tmp_path / "days")
     days = read_stocks(tmp_path / "days")
-    return {
-        day: stock for day, stocks in days.items() for stock in stocks if stock.ticker == ticker
-    }
+    facts = {}
+    for day, stocks in days.items():
+        for stock in stocks:
+            if stock.ticker == ticker:
+                facts[day] = stock
+    return facts
+
+
+def mean_or_none(closes: list[float], fewest: int) -> object:
+    """Returns what a mean of the closes must be: none if there are too few of them."""
+    if len(closes) < fewest:
+        return None
+    return pytest.approx(sum(closes) / len(closes), abs=0.006)
+
+
+def volatility_or_none(changes: list[float]) -> object:
+    """Returns what the volatility in % a year of at most 20 returns must be."""
+    if len(changes) < 15:
+        return None
+    logs = [math.log(1 + change) for change in changes]
+    return pytest.approx(100 * stdev(logs) * math.sqrt(252), abs=0.006)
+
+
+def beta_or_none(moves: list[float], changes: list[float]) -> object:
+    """Returns what the beta must be: the slope of a stock's returns over the market's."""
+    if len(changes) < 120:
+        return None
+    slope = linear_regression(moves, [100 * change for change in changes]).slope
+    return pytest.approx(slope, abs=0.006)
 
 
 def test_facts_are_their_definitions(tmp_path):
     rows = random_rows(DAYS)
-    facts, moves = facts_of(rows, tmp_path), market_moves(rows)
+    facts = facts_of(rows, tmp_path)
+    moves = [market_return(changes) for changes in changes_of_days(rows).values()]
     closes = [row["close"] for row in rows if row["ticker"] == "005930"]
-    for place in range(5, 300):
-        fact = facts[DAYS[place]]
-        last_20, last_60 = (
-            closes[max(0, place - 19) : place + 1],
-            closes[max(0, place - 59) : place + 1],
-        )
-        assert fact.sma_20 == (
-            pytest.approx(sum(last_20) / len(last_20), abs=0.006) if place >= 14 else None
-        )
-        assert fact.sma_60 == (
-            pytest.approx(sum(last_60) / len(last_60), abs=0.006) if place >= 44 else None
-        )
-        changes = {
-            at: closes[at] / closes[at - 1] - 1 for at in range(max(1, place - 249), place + 1)
-        }
-        logs = [math.log(1 + changes[at]) for at in changes if at > place - 20]
-        expected = 100 * stdev(logs) * math.sqrt(252)
-        assert fact.volatility_pct == (
-            pytest.approx(expected, abs=0.006) if len(logs) >= 15 else None
-        )
-        if len(changes) < 120:
-            assert fact.beta is None
-        else:
-            slope = linear_regression(
-                [moves[DAYS[at]] for at in changes], [100 * m for m in changes.values()]
-            ).slope
-            assert fact.beta == pytest.approx(slope, abs=0.006)
+    changes = [closes[day] / closes[day - 1] - 1 for day in range(1, 300)]
+    for day in range(5, 300):
+        fact = facts[DAYS[day]]
+        year = slice(max(0, day - 250), day)
+        assert fact.sma_20 == mean_or_none(closes[max(0, day - 19) : day + 1], 15)
+        assert fact.sma_60 == mean_or_none(closes[max(0, day - 59) : day + 1], 45)
+        assert fact.volatility_pct == volatility_or_none(changes[max(0, day - 20) : day])
+        assert fact.beta == beta_or_none(moves[year], changes[year])
         assert fact.us_correlation is None, "no macro.parquet says what the US did"
 
 
@@ -112,30 +111,31 @@ def write_us(folder, days: list[str], returns: list[float]) -> None:
 
 
 def test_us_correlation_is_with_the_session_before(tmp_path):
-    """A stock that repeats the US return of the day before has correlation 1, one that foresees it
-    has none.
-    """
-    us = [math.sin(1.7 * place * place) for place in range(300)]
+    """A stock that repeats the US return of the day before has a correlation of 1."""
+    us = [math.sin(1.7 * day * day) for day in range(300)]
     rows = [row for row in random_rows(DAYS) if row["ticker"] != "005930"]
     close = 1e9
-    for place, day in enumerate(DAYS):
-        close *= 1 + (us[place - 1] if place else 0) / 100
-        known = {
-            "open": close,
-            "close": close,
-            "volume": 1,
-            "market_cap": 1e12,
-            "pe_ratio": 9.0,
-            "pb_ratio": 1.0,
-        }
-        rows.append({"date": date.fromisoformat(day), "ticker": "005930", **known})
+    for day, before in zip(DAYS, [0.0, *us[:-1]], strict=True):
+        close *= 1 + before / 100
+        rows.append(
+            {
+                "date": date.fromisoformat(day),
+                "ticker": "005930",
+                "open": close,
+                "close": close,
+                "volume": 1,
+                "market_cap": 1e12,
+                "pe_ratio": 9.0,
+                "pb_ratio": 1.0,
+            }
+        )
     folder = write_market(tmp_path / "market", rows)
     write_us(folder, DAYS, us)
     facts = facts_of(rows, tmp_path)
     assert facts[DAYS[119]].us_correlation is None and facts[DAYS[120]].us_correlation == 1.0
     other = facts_of(rows, tmp_path, "000660")[DAYS[299]]
     closes = [row["close"] for row in rows if row["ticker"] == "000660"]
-    own = [closes[at] / closes[at - 1] - 1 for at in range(50, 300)]
+    own = [closes[day] / closes[day - 1] - 1 for day in range(50, 300)]
     assert other.us_correlation == pytest.approx(correlation(own, us[49:299]), abs=0.006)
 
 
@@ -144,7 +144,7 @@ def test_facts_do_not_look_ahead(tmp_path):
     for name, kept in (("short", DAYS[:250]), ("long", DAYS)):
         known = [row for row in rows if row["date"].isoformat() in kept]
         folder = write_market(tmp_path / name, known)
-        write_us(folder, list(kept), [math.cos(place) for place in range(len(kept))])
+        write_us(folder, list(kept), [math.cos(day) for day in range(len(kept))])
         build_market(folder, Market(train_until=DAYS[180]), tmp_path / f"out_{name}")
     short, long = tmp_path / "out_short", tmp_path / "out_long"
     for name in ("snapshots", "stocks", "macro"):

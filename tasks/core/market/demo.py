@@ -100,10 +100,10 @@ def _is_whole(folder: Path, seed: int) -> bool:
     try:
         marker = read_json(folder / GENERATED)
         sizes = {name: (folder / name).stat().st_size for name in marker["files"]}
-        found = (marker["version"], marker["seed"], marker["files"])
+        marked = (marker["version"], marker["seed"], marker["files"])
     except (OSError, ValueError, KeyError, TypeError):  # absent or damaged
         return False
-    return found == (VERSION, seed, sizes)
+    return marked == (VERSION, seed, sizes)
 
 
 def generate_demo_market(folder: Path, seed: int = 42) -> None:

@@ -101,8 +101,8 @@ def _read_file(connection: duckdb.DuckDBPyConnection, file: Path, position: int)
     """Adds a file's rows to incoming, or an index's to index_rows; returns its unused headers."""
     table, unused = read_table(file, needed=("date",))
     columns = table.column_names
-    has_index = is_index(file, columns)
-    if "ticker" not in columns and not has_index:
+    holds_index = is_index(file, columns)
+    if "ticker" not in columns and not holds_index:
         raise RequestError(
             f"{file} has no column for ticker:"
             f" its headers are {', '.join([*columns, *unused])[:300]}."
@@ -113,7 +113,7 @@ def _read_file(connection: duckdb.DuckDBPyConnection, file: Path, position: int)
             f"{file} has neither a close nor PER or PBR: there is nothing to import in it."
         )
     query = "import_rows.sql"
-    if has_index:
+    if holds_index:
         query = "import_index_rows.sql"
     row_numbers = pa.array(range(table.num_rows), pa.int64())
     connection.register("source", table.append_column("row", row_numbers))
