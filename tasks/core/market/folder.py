@@ -112,7 +112,7 @@ def partition_file(folder: Path, year: int, month: int) -> Path:
 
 
 def missing_columns(file: Path) -> list[str]:
-    """Returns the required columns that a partition lacks. Raises RequestError as read_columns."""
+    """Returns the required columns that a partition lacks. Raises RequestError if it is no parquet."""
     columns = read_columns(file)
     return [name for name in REQUIRED if name not in columns]
 
