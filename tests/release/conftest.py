@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tasks.core.data.base_folder import fetch_base
+from tasks.core.data.base_model.folder import fetch_base
 from tasks.core.errors import WorkError
 from tasks.core.release.gguf import convert
 from tasks.core.release.quantize import quantize

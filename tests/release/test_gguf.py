@@ -45,8 +45,8 @@ def test_a_model_that_would_never_stop_is_refused(tiny_base, llama, tmp_path, ou
         ("config.json", "eos_token_id", 1),
         ("generation_config.json", "eos_token_id", 1),
     ):
-        told = json.loads((model / file).read_text())
-        (model / file).write_text(json.dumps({**told, name: value}))
+        config = json.loads((model / file).read_text())
+        (model / file).write_text(json.dumps({**config, name: value}))
     with pytest.raises(
         WorkError, match=r"ends its answers with '<\|im_start\|>' .* '<\|im_end\|>'"
     ):
@@ -62,8 +62,8 @@ def test_a_model_without_a_template_is_refused(tiny_base, llama, tmp_path, out):
 
 def test_what_the_converter_says_is_in_the_error(tiny_base, llama, tmp_path, out):
     model = shutil.copytree(tiny_base, tmp_path / "model")
-    told = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**told, "architectures": ["NoSuchForCausalLM"]}))
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchForCausalLM"]}))
     with pytest.raises(WorkError, match=r"converter refused .*NoSuchForCausalLM"):
         convert(model, llama, out, silent)
 

@@ -5,7 +5,6 @@ Writes model-f16.gguf. What ruins most releases is checked here: the end-of-answ
 chat template.
 """
 
-import json
 import re
 import sys
 import tempfile
@@ -15,76 +14,83 @@ from typing import Any
 from gguf import GGUFReader
 
 from tasks.core.errors import WorkError
+from tasks.core.files.json_files import read_json
 from tasks.core.processes.child import run_child
 from tasks.core.records.artifacts import Progress
 from tasks.core.tools import LlamaCpp
 
 _NAME = "kospilot"
-"""Name in the metadata. The converter also guesses size and version from the folder, so this is all
-it sees of it.
+"""The model's name in the metadata, and the name of the folder as the converter sees it: from a
+folder's name it also guesses size and version.
 """
 
 
 def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict[str, Any]:
-    """Writes out/model-f16.gguf. Raises WorkError if the converter fails or the file is not what
-    was asked for.
+    """Writes out/model-f16.gguf and returns its metrics.
+
+    Raises WorkError if the converter fails, or if the file is not what was asked for.
     """
     target = out / "model-f16.gguf"
-    options = ["--outfile", target, "--outtype", "f16", "--model-name", _NAME]
 
     def show(line: str) -> None:
-        if found := re.search(r"Writing:\s+(\d+)%.*?([\d.]+\w?/[\d.]+\w)", line):
-            progress(int(found.group(1)) / 100, f"{found.group(2)}B written")
+        bar = re.search(r"Writing:\s+(\d+)%.*?([\d.]+\w?/[\d.]+\w)", line)
+        if bar:
+            progress(int(bar[1]) / 100, f"{bar[2]}B written")
 
     progress(0.0, "reading the weights")
     with tempfile.TemporaryDirectory() as folder:
         named = Path(folder) / _NAME
         named.symlink_to(model.resolve(), target_is_directory=True)
+        command = [sys.executable, str(llama.converter), str(named), "--outfile", str(target)]
+        options = ["--outtype", "f16", "--model-name", _NAME]
         try:
-            run_child([sys.executable, llama.converter, named, *options], on_line=show)
+            run_child([*command, *options], on_line=show)
         except WorkError as error:
-            raise WorkError(
-                f"llama.cpp's converter refused {model}: {_reason(str(error))}"
-            ) from None
+            reason = _reason(str(error))
+            raise WorkError(f"llama.cpp's converter refused {model}: {reason}") from None
     return {**check_gguf(target, model), "llama_cpp": llama.version, "bytes": target.stat().st_size}
 
 
 def check_gguf(gguf: Path, model: Path) -> dict[str, Any]:
-    """Architecture, end-of-answer token and template of a GGUF, compared with the model folder it
-    came from.
+    """Compares a GGUF with the model folder that it came from.
+
+    Returns its architecture, end-of-answer token and number of tensors. Raises WorkError if it has
+    no chat template or ends its answers with another token.
     """
     reader = read_gguf(gguf)
     template = _text(reader, "tokenizer.chat_template")
     if not template:
         raise WorkError(
-            f"{gguf} has no chat template: {model} has neither chat_template.jinja nor one in its config."
+            f"{gguf} has no chat template: {model} has neither chat_template.jinja nor one in its"
+            " config."
         )
-    expected, found = _end_of_answer(model, template), _eos_token(reader)
-    if found != expected:
+    trained = _end_of_answer(model, template)
+    written = _eos_token(reader)
+    if written != trained:
         raise WorkError(
-            f"{gguf} ends its answers with {found!r} and the model was trained to end them with {expected!r}: it would"
-            f" never stop. Set eos_token in {model / 'tokenizer_config.json'} and eos_token_id in config.json."
+            f"{gguf} ends its answers with {written!r} and the model was trained to end them with"
+            f" {trained!r}: it would never stop. Set eos_token in"
+            f" {model / 'tokenizer_config.json'} and eos_token_id in config.json."
         )
     return {
         "architecture": _text(reader, "general.architecture"),
-        "eos_token": found,
+        "eos_token": written,
         "tensors": len(reader.tensors),
     }
 
 
 def read_gguf(path: Path) -> GGUFReader:
-    """The opened file. Raises WorkError if it is no GGUF, or cut."""
+    """Opens a file. Raises WorkError if it is no GGUF, or is cut."""
     with path.open("rb") as file:
         magic = file.read(4)
     if magic != b"GGUF":
         raise WorkError(f"{path} is not a GGUF: it begins with {magic!r}.")
     try:
-        reader = GGUFReader(path)
+        return GGUFReader(path)
     except (ValueError, IndexError, KeyError) as error:
         raise WorkError(
             f"{path} is cut or damaged ({error}). Remove it and run the same command again."
         ) from None
-    return reader
 
 
 def _text(reader: GGUFReader, name: str) -> str:
@@ -93,23 +99,22 @@ def _text(reader: GGUFReader, name: str) -> str:
 
 
 def _eos_token(reader: GGUFReader) -> str:
-    eos, tokens = (
-        reader.get_field("tokenizer.ggml.eos_token_id"),
-        reader.get_field("tokenizer.ggml.tokens"),
-    )
-    return tokens.contents(eos.contents()) if eos and tokens else ""
+    number = reader.get_field("tokenizer.ggml.eos_token_id")
+    tokens = reader.get_field("tokenizer.ggml.tokens")
+    if number is None or tokens is None:
+        return ""
+    return tokens.contents(number.contents())
 
 
 def _end_of_answer(model: Path, template: str) -> str:
     """The token that ends a turn: ChatML's, or for other templates the tokenizer's own EOS."""
     if "<|im_end|>" in template:
         return "<|im_end|>"
-    config = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
-    eos = config.get("eos_token") or ""
+    eos = read_json(model / "tokenizer_config.json").get("eos_token") or ""
     return eos["content"] if isinstance(eos, dict) else eos
 
 
-def _reason(text: str) -> str:
-    """The converter's last error line: its traceback says nothing to who runs it."""
-    lines = [line for line in text.splitlines() if re.match(r"(\w+Error|ERROR:)", line)]
-    return lines[-1] if lines else text
+def _reason(output: str) -> str:
+    """The converter's last error line: its traceback tells the user nothing."""
+    errors = [line for line in output.splitlines() if re.match(r"(\w+Error|ERROR:)", line)]
+    return errors[-1] if errors else output

@@ -1,4 +1,7 @@
-"""Quantizes an F16 GGUF with llama.cpp's llama-quantize. Writes model.gguf."""
+"""Quantizes an F16 GGUF with llama.cpp's llama-quantize.
+
+Reads the F16 GGUF and writes model.gguf.
+"""
 
 import re
 from pathlib import Path
@@ -14,31 +17,35 @@ from tasks.core.tools import LlamaCpp
 def quantize(
     gguf: Path, quantization: str, llama: LlamaCpp, out: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Writes out/model.gguf in the given quantization, e.g. Q4_K_M. The same input gives the same
-    bytes.
+    """Writes out/model.gguf in the given quantization, e.g. Q4_K_M, and returns its metrics.
+
+    The same input gives the same bytes. Raises WorkError if the quantizer fails, or leaves a file
+    that lacks tensors.
     """
-    before = len(read_gguf(gguf).tensors)
+    tensors = len(read_gguf(gguf).tensors)
     target = out / "model.gguf"
 
     def show(line: str) -> None:
-        if found := re.match(r"\[\s*(\d+)/\s*(\d+)\]", line):
-            done, total = map(int, found.groups())
+        count = re.match(r"\[\s*(\d+)/\s*(\d+)\]", line)
+        if count:
+            done, total = int(count[1]), int(count[2])
             progress(done / total, f"{done} / {total} tensors to {quantization}")
 
     try:
         run_child([llama.quantize, gguf, target, quantization], on_line=show)
     except WorkError as error:
+        reason = _reason(str(error))
         raise WorkError(
-            f"llama-quantize could not make {quantization} of {gguf}: {_reason(str(error))}"
+            f"llama-quantize could not make {quantization} of {gguf}: {reason}"
         ) from None
     if not target.is_file():
         raise WorkError(
             f"llama-quantize ({llama.quantize}) said that it was done and wrote no {target}."
         )
-    after = len(read_gguf(target).tensors)
-    if after != before:
+    written = len(read_gguf(target).tensors)
+    if written != tensors:
         raise WorkError(
-            f"{target} holds {after} tensors and {gguf} {before}: llama-quantize did not finish."
+            f"{target} holds {written} tensors and {gguf} {tensors}: llama-quantize did not finish."
         )
     return {
         "quantization": quantization,
@@ -47,7 +54,7 @@ def quantize(
     }
 
 
-def _reason(text: str) -> str:
+def _reason(output: str) -> str:
     """llama-quantize's own message; its warnings about fallbacks come first and fill the tail."""
-    said = [line for line in text.splitlines() if re.search("failed|invalid|error:", line)]
-    return "; ".join(said) or text
+    errors = [line for line in output.splitlines() if re.search("failed|invalid|error:", line)]
+    return "; ".join(errors) or output
