@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tasks.core.evaluation.answer import Endpoint
 from tasks.core.kinds import KINDS
 from tasks.core.serving.embedded import EmbeddedServer
 from tests.serving.sampling import demo_days, sample, sampling_modelfile
@@ -20,23 +21,21 @@ from tests.serving.sampling import demo_days, sample, sampling_modelfile
 
 def main(base: str, gguf: str, samples: str = "20", *kinds: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        days, server = demo_days(Path(scratch) / "market"), EmbeddedServer(Path(scratch))
+        days = demo_days(Path(scratch) / "market")
+        server = EmbeddedServer(Path(scratch))
         server.create("m:one", Path(gguf), sampling_modelfile(Path(base)), lambda share, text: None)
         try:
             print(f"{'kind':22} valid invalid cut  tokens seconds")
+            endpoint = Endpoint.of(server, "m:one")
             for kind in [kind for kind in KINDS if not kinds or kind.name in kinds]:
                 started = time.perf_counter()
-                found = [
-                    sample(server.openai_url, "m:one", kind, days, seed)
-                    for seed in range(int(samples))
-                ]
-                cut = sum(reply.finish_reason == "length" for reply, _ in found)
-                valid = sum(holds for _, holds in found)
-                tokens = sum(reply.completion_tokens for reply, _ in found) / len(found)
+                drawn = [sample(endpoint, kind, days, seed) for seed in range(int(samples))]
+                cut = sum(reply.finish_reason == "length" for reply, _ in drawn)
+                valid = sum(holds for _, holds in drawn)
+                invalid = len(drawn) - valid - cut
+                tokens = sum(reply.completion_tokens for reply, _ in drawn) / len(drawn)
                 seconds = time.perf_counter() - started
-                print(
-                    f"{kind.name:22} {valid:5} {len(found) - valid - cut:7} {cut:3} {tokens:7.0f} {seconds:7.1f}"
-                )
+                print(f"{kind.name:22} {valid:5} {invalid:7} {cut:3} {tokens:7.0f} {seconds:7.1f}")
         finally:
             server.close()
 

@@ -1,8 +1,8 @@
-"""Sampled answers of a kind, from a real server: shared by the tests and by tests/bench/schemas.py."""
+"""Sampled answers of a kind, from a real server, for the tests and for tests/bench/schemas.py."""
 
 from pathlib import Path
 
-from tasks.core.evaluation.answer import Options, Reply, ask
+from tasks.core.evaluation.answer import Endpoint, Options, Reply, ask
 from tasks.core.evaluation.graded import make_question
 from tasks.core.kinds.base import Kind, system_prompt
 from tasks.core.kinds.grading import read
@@ -16,9 +16,9 @@ MAX_TOKENS = 3_072
 
 
 def sampling_modelfile(base: Path) -> Modelfile:
-    return build_modelfile(
-        base, Release(num_ctx=6_144, num_predict=MAX_TOKENS), system_prompt("en")
-    )
+    """A Modelfile under which no whole answer is cut."""
+    release = Release(num_ctx=6_144, num_predict=MAX_TOKENS)
+    return build_modelfile(base, release, system_prompt("en"))
 
 
 def demo_days(folder: Path) -> Path:
@@ -29,12 +29,14 @@ def demo_days(folder: Path) -> Path:
 
 
 def sample(
-    url: str, tag: str, kind: Kind, days: Path, seed: int, max_tokens: int = MAX_TOKENS
+    endpoint: Endpoint, kind: Kind, days: Path, seed: int, max_tokens: int = MAX_TOKENS
 ) -> tuple[Reply, bool]:
-    """A drawn reply to a question of the kind, Korean or English, and whether JSON and schema hold."""
-    messages = make_question(kind.name, days, language=("ko", "en")[seed % 2], seed=seed).messages
-    reply = ask(
-        url, tag, messages, kind.schema, Options(temperature=0.7, seed=seed, max_tokens=max_tokens)
-    )
-    told, _ = read(reply.text, kind.schema)
-    return reply, told is not None
+    """A sampled reply to a question of the kind, Korean or English, and whether it is JSON that the
+    schema allows.
+    """
+    language = ("ko", "en")[seed % 2]
+    messages = make_question(kind.name, days, language=language, seed=seed).messages
+    options = Options(temperature=0.7, seed=seed, max_tokens=max_tokens)
+    reply = ask(endpoint, messages, kind.schema, options)
+    answer, _ = read(reply.text, kind.schema)
+    return reply, answer is not None

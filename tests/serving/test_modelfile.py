@@ -7,12 +7,14 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from tasks.core.errors import RequestError
-from tasks.core.serving.modelfile import build_modelfile, render_training_prompt
+from tasks.core.serving.chat_template import bos_token, render_training_prompt
+from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.settings.tree import Release
 
 CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'"
-    " }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 INTRICATE = """\
 {%- if tools %}TOOLS{% endif %}
@@ -59,9 +61,10 @@ def test_a_template_in_the_tokenizer_s_configuration_counts_too(tmp_path):
         {"name": "tool_use", "template": "no"},
         {"name": "default", "template": "yes {{ eos_token }}"},
     ]
-    told = {"chat_template": named, "eos_token": {"content": "<e>"}}
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
+    config = {"chat_template": named, "eos_token": {"content": "<e>"}, "bos_token": None}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     assert render_training_prompt(tmp_path, MESSAGES) == "yes <e>"
+    assert bos_token(tmp_path) == ""
 
 
 def test_every_parameter_is_named(tmp_path):

@@ -145,6 +145,11 @@ def test_ollama_host_is_read_as_ollama_reads_it(monkeypatch, named, url):
 
 
 def test_parameters_are_read_from_what_show_prints():
-    text = 'num_ctx                        1024\nstop     "<|im_end|>"\nstop     "<|im_start|>"\ntemperature   0.3'
+    text = (
+        "num_ctx                        1024\n"
+        'stop     "<|im_end|>"\n'
+        'stop     "<|im_start|>"\n'
+        "temperature   0.3"
+    )
     expected = {"num_ctx": 1024, "stop": ["<|im_end|>", "<|im_start|>"], "temperature": 0.3}
     assert read_parameters(text) == expected

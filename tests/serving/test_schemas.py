@@ -1,10 +1,11 @@
-"""Each kind's schema becomes a grammar of llama.cpp's, and what a model writes under it is valid."""
+"""Each kind's schema becomes a grammar of llama.cpp's: what a model writes under it is valid."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from tasks.core.evaluation.answer import Endpoint
 from tasks.core.kinds import KINDS
 from tasks.core.kinds import kind_named as subject
 from tasks.core.serving.servers import open_server
@@ -42,10 +43,10 @@ def private(ollama, demo_gguf, demo_base, tmp_path_factory):
 
 
 def begins_as_the_schema_wants(server, kind, days):
-    """A short reply: the server takes the schema as a grammar, and the first key is the schema's."""
-    reply, _ = sample(server.openai_url, "m:one", kind, days, seed=1, max_tokens=24)
-    found = re.match(r'\{\s*"(\w+)"\s*:', reply.text)
-    assert found and found[1] == next(iter(kind.schema["properties"])), reply.text
+    """In a short reply: the server takes the schema as a grammar, so its first key is first."""
+    reply, _ = sample(Endpoint.of(server, "m:one"), kind, days, seed=1, max_tokens=24)
+    first_key = re.match(r'\{\s*"(\w+)"\s*:', reply.text)
+    assert first_key and first_key[1] == next(iter(kind.schema["properties"])), reply.text
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
@@ -63,8 +64,9 @@ def test_a_whole_answer_of_the_untrained_model_is_valid(embedded, name, days):
     """Two short kinds here; tests/bench/schemas.py samples all twelve. A reply that the limit cuts
     proves nothing.
     """
+    endpoint = Endpoint.of(embedded, "m:one")
     for seed in range(4):
-        reply, valid = sample(embedded.openai_url, "m:one", subject(name), days, seed=seed)
+        reply, valid = sample(endpoint, subject(name), days, seed=seed)
         if reply.finish_reason == "stop":
             assert valid, reply.text
             return

@@ -2,17 +2,25 @@
 half-made.
 """
 
+import contextlib
 import json
 import logging
 import shutil
-from types import SimpleNamespace
+import time
 
 import httpx
+import psutil
 import pytest
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.serving.registration import promote, prove_prompts, register, rollback
-from tasks.core.serving.servers import live_reason, open_server, server_name, where_answered
+from tasks.core.serving.registration import (
+    NewModel,
+    promote,
+    prove_prompts,
+    register,
+    rollback,
+)
+from tasks.core.serving.servers import HeldModels, open_server, server_name, where_answered
 from tests.serving.conftest import SYSTEM, silent
 
 SCHEMA = {
@@ -45,9 +53,10 @@ def other_template(base, folder):
 
 
 def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base, modelfile):
-    told = register(server, "m:one", demo_gguf, modelfile, demo_base, silent)
-    assert told["prompts_proven"] == 3
-    assert told["digest"] == server.digest("m:one") == server.tags()["m:one"]
+    model = NewModel("m:one", demo_gguf, modelfile, demo_base)
+    registered = register(server, model, silent)
+    assert registered["prompts_proven"] == 3
+    assert registered["digest"] == server.digest("m:one") == server.tags()["m:one"]
 
     schema = {
         "type": "json_schema",
@@ -67,7 +76,7 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
     )
 
     promote(server, "m:one", "m")
-    assert server.digest("m") == told["digest"]
+    assert server.digest("m") == registered["digest"]
     with pytest.raises(RequestError, match="m has no previous model"):
         rollback(server, "m")
     cooler = type(modelfile)(
@@ -76,9 +85,15 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
     second = server.create("m:two", demo_gguf, cooler, silent)
     promote(server, "m:two", "m")
     promote(server, "m:two", "m")
-    assert (server.digest("m:latest"), server.digest("m:previous")) == (second, told["digest"])
+    assert (server.digest("m:latest"), server.digest("m:previous")) == (
+        second,
+        registered["digest"],
+    )
     rollback(server, "m")
-    assert (server.digest("m:latest"), server.digest("m:previous")) == (told["digest"], second)
+    assert (server.digest("m:latest"), server.digest("m:previous")) == (
+        registered["digest"],
+        second,
+    )
     assert set(server.tags()) == {"m:one", "m:two", "m:latest", "m:previous"}
     server.delete("m:one")
     server.delete("m:one")
@@ -94,7 +109,7 @@ def test_a_prompt_unlike_training_is_refused_and_removed(
     with pytest.raises(
         WorkError, match=r"otherwise than it was trained(.|\n)*-'Today is Monday\.\\n'"
     ):
-        register(server, "m:one", demo_gguf, modelfile, trained, silent)
+        register(server, NewModel("m:one", demo_gguf, modelfile, trained), silent)
     assert server.tags() == {}
 
 
@@ -102,15 +117,15 @@ def test_another_tokenizer_is_refused(server, demo_gguf, demo_base, modelfile, t
     server.create("m:one", demo_gguf, modelfile, silent)
     trained = tmp_path / "trained"
     shutil.copytree(demo_base, trained, ignore=shutil.ignore_patterns("*.safetensors"))
-    told = json.loads((trained / "tokenizer.json").read_text())
-    told["pre_tokenizer"] = {
+    tokenizer = json.loads((trained / "tokenizer.json").read_text())
+    tokenizer["pre_tokenizer"] = {
         "type": "ByteLevel",
         "add_prefix_space": False,
         "trim_offsets": True,
         "use_regex": True,
     }
-    told["model"]["merges"] = told["model"]["merges"][:20_000]
-    (trained / "tokenizer.json").write_text(json.dumps(told))
+    tokenizer["model"]["merges"] = tokenizer["model"]["merges"][:20_000]
+    (trained / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(WorkError, match="the GGUF's tokenizer is not that of"):
         prove_prompts(server, "m:one", modelfile, trained)
 
@@ -120,31 +135,47 @@ def test_a_cut_gguf_leaves_nothing(server, demo_gguf, demo_base, modelfile, tmp_
     with demo_gguf.open("rb") as file:
         cut.write_bytes(file.read(2_000_000))
     with pytest.raises(WorkError, match="cut|EOF"):
-        register(server, "m:cut", cut, modelfile, demo_base, silent)
+        register(server, NewModel("m:cut", cut, modelfile, demo_base), silent)
     assert server.tags() == {}
 
 
-def manifest(step, **metrics):
-    return SimpleNamespace(recipe=SimpleNamespace(step=step), metrics=metrics)
-
-
-def test_an_artifact_is_true_only_while_the_server_holds_its_model(
-    server, demo_gguf, modelfile, tmp_path
-):
+def test_a_model_is_held_only_while_the_server_has_it(server, demo_gguf, modelfile, tmp_path):
     digest = server.create("m:one", demo_gguf, modelfile, silent)
-    server.copy("m:one", "m:latest")
-    reason = live_reason(tmp_path / "home")
-    assert reason(manifest("merge")) is None
-    assert reason(manifest("register", tag="m:one", digest=digest)) is None
-    assert reason(manifest("promote", name="m", digest=digest, promoted=True)) is None
-    assert reason(manifest("promote", name="gone", digest=digest, promoted=False)) is None
-    assert (
-        reason(manifest("register", tag="m:gone", digest=digest))
-        == f"{server.name} does not hold m:gone"
-    )
-    assert reason(manifest("promote", name="m", digest="0", promoted=True)).endswith(
-        "is another model now"
-    )
+    held = HeldModels(tmp_path / "home")
+    assert held.problem("m:one", digest) is None
+    assert held.problem("m:gone", digest) == f"{server.name} does not hold m:gone"
+    assert held.problem("m:one", "0") == f"m:one on {server.name} is another model now"
+
+
+def memory_of_children():
+    """Bytes that the servers which this process started hold now."""
+    sizes = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            sizes.append(process.memory_info().rss)
+    return sum(sizes)
+
+
+def test_an_unloaded_model_leaves_the_memory_and_answers_again(server, demo_gguf, modelfile):
+    server.create("m:one", demo_gguf, modelfile, silent)
+    server.unload("m:one")  # nothing is loaded yet
+    question = [{"role": "user", "content": "return -3.1 %. Regime?"}]
+    reply = ask(server, "m:one", messages=question)
+    loaded = memory_of_children()
+    server.unload("m:gone")
+    server.unload("m:one")
+    deadline = time.monotonic() + 20
+    while memory_of_children() > loaded - demo_gguf.stat().st_size / 2:
+        assert time.monotonic() < deadline, f"{loaded} bytes were not given back"
+        time.sleep(0.1)
+    assert ask(server, "m:one", messages=question)["choices"] == reply["choices"]
+
+
+def test_a_model_s_context_is_told_if_the_server_keeps_to_it(server, demo_gguf, modelfile):
+    server.create("m:one", demo_gguf, modelfile, silent)
+    told = None if server.name == "embedded" else 1024
+    assert server.context_length("m:one") == told
+    assert server.context_length("m:gone") is None
 
 
 def test_without_ollama_the_run_says_so(no_ollama, tmp_path, caplog):
@@ -171,5 +202,4 @@ def test_a_host_that_does_not_answer_is_named(monkeypatch, tmp_path):
         open_server(tmp_path),
     ):
         pass
-    reason = live_reason(tmp_path)(manifest("register", tag="m:one", digest="0"))
-    assert "no Ollama answers there" in reason
+    assert "no Ollama answers there" in HeldModels(tmp_path).problem("m:one", "0")

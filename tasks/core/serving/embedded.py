@@ -1,6 +1,7 @@
 """The server that is always there: llama.cpp inside a child process, for machines without Ollama.
 
-Models are registered under KOSPILOT_HOME/serving; the process starts with the first question.
+Writes the models that it is given to KOSPILOT_HOME/serving. The process, embedded_endpoint, starts
+with the first question.
 """
 
 import sys
@@ -12,29 +13,30 @@ import httpx
 
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
-from tasks.core.processes.server import free_port, log_end, start_server
+from tasks.core.processes.server import free_port, log_tail, start_server
 from tasks.core.records.artifacts import Progress
-from tasks.core.serving import registry
-from tasks.core.serving.modelfile import Messages, Modelfile
+from tasks.core.serving import embedded_registry as registry
+from tasks.core.serving.chat_template import Messages
+from tasks.core.serving.modelfile import Modelfile
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
 
 
 class EmbeddedServer:
-    """The same methods as an Ollama server's."""
+    """A model server with the same methods as an Ollama server, see servers.Server."""
 
     name = "embedded"
 
     def __init__(self, home: Path):
         self._folder = home / "serving"
         self._log_file = home / "logs" / "embedded.log"
-        self._process: Popen | None = None
+        self._process: Popen[str] | None = None
         self._url = ""
 
     @property
     def openai_url(self) -> str:
-        """The endpoint's address; starts the process."""
-        return f"{self._start()}/v1"
+        """The endpoint's address; asking for it starts the process."""
+        return f"{self._running_url()}/v1"
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
         """Registers a model and returns its digest."""
@@ -42,19 +44,26 @@ class EmbeddedServer:
         return registry.put(self._folder, tag, gguf, modelfile).digest
 
     def tags(self) -> dict[str, str]:
-        """Digest of every registered model whose weights are whole, by its full name."""
+        """Returns the digest of every registered model whose weights are whole, by full name."""
         return {entry.tag: entry.digest for entry in registry.entries(self._folder)}
 
     def digest(self, tag: str) -> str | None:
+        """Returns a model's digest, or None if there is no such model or it is not whole."""
         entry = registry.get(self._folder, tag)
         return entry.digest if entry else None
 
+    def context_length(self, tag: str) -> int | None:
+        """Returns None: llama.cpp rounds a Modelfile's num_ctx up, and it refuses a prompt that is
+        too long instead of cutting it.
+        """
+        return None
+
     def render(self, tag: str, messages: Messages) -> str:
-        """The prompt text that the model would get for a conversation."""
+        """Returns the prompt text that the model would get for a conversation."""
         return self._post("/apply-template", {"model": tag, "messages": messages})["prompt"]
 
     def count_tokens(self, tag: str, messages: Messages) -> int:
-        """Tokens of the prompt as the server counts them."""
+        """Returns the number of the prompt's tokens as the server counts them."""
         body = {"model": tag, "messages": messages, "max_tokens": 1}
         return self._post("/v1/chat/completions", body)["usage"]["prompt_tokens"]
 
@@ -65,27 +74,33 @@ class EmbeddedServer:
             raise WorkError(f"There is no model {source!r} on the embedded server.")
         registry.copy(self._folder, entry, target)
 
+    def unload(self, tag: str) -> None:
+        """Frees the memory that a model holds; nothing happens if it is not loaded.
+
+        The next question loads it again.
+        """
+        if self._process and registry.get(self._folder, tag):
+            self._post("/unload", {"model": tag})
+
     def delete(self, tag: str) -> None:
-        """Removes a name, and the weights when no other name needs them. Nothing happens if it is
-        not there.
+        """Removes a name, and the weights if no other name needs them. Nothing happens if it is not
+        there.
         """
         registry.delete(self._folder, tag)
 
     def close(self) -> None:
+        """Ends the process."""
         if self._process:
             stop_child(self._process)
             self._process = None
 
-    def _start(self) -> str:
+    def _running_url(self) -> str:
+        """The process's address; starts the process if it does not run."""
         if self._process is None:
-            self._url = f"http://127.0.0.1:{free_port()}"
-            command = [
-                sys.executable,
-                "-m",
-                "tasks.core.serving.endpoint",
-                self._folder,
-                self._url.rpartition(":")[2],
-            ]
+            port = str(free_port())
+            self._url = f"http://127.0.0.1:{port}"
+            endpoint = [sys.executable, "-m", "tasks.core.serving.embedded_endpoint"]
+            command = [*endpoint, str(self._folder), port]
             self._process = start_server(command, {}, self._log_file, self._answers)
         return self._url
 
@@ -96,12 +111,12 @@ class EmbeddedServer:
             return False
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        url = self._start()
+        url = self._running_url()
         try:
             answer = httpx.post(f"{url}{path}", json=body, timeout=_TIMEOUT, trust_env=False)
         except httpx.TransportError as error:
             raise WorkError(
-                f"The embedded server ended ({error}). {log_end(self._log_file)}"
+                f"The embedded server ended ({error}). {log_tail(self._log_file)}"
             ) from None
         if answer.is_error:
             raise WorkError(

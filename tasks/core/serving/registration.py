@@ -1,11 +1,11 @@
-"""Putting a model on a server and proving that it is asked as it was trained; moving a name from
-model to model.
+"""Puts a model on a server and proves that it is asked as it was trained; moves a name from model
+to model.
 
-Reads registration.json of a register artifact.
+Reads a tokenizer's folder, and the registration.json of a register artifact.
 """
 
-import json
 import logging
+from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.files.json_files import read_json
 from tasks.core.records.artifacts import Progress
-from tasks.core.serving.modelfile import Messages, Modelfile, bos_token, render_training_prompt
+from tasks.core.serving.chat_template import Messages, bos_token, render_training_prompt
+from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.servers import Server
 
 log = logging.getLogger(__name__)
@@ -23,14 +25,16 @@ CONVERSATIONS: tuple[Messages, ...] = (
     [
         {
             "role": "user",
-            "content": "오늘 코스피는 -1.53% 하락, 상승 종목 비율은 38.4%입니다. 국면을 판단해 주세요.",
+            "content": "오늘 코스피는 -1.53% 하락, 상승 종목 비율은 38.4%입니다."
+            " 국면을 판단해 주세요.",
         }
     ],
     [
         {"role": "system", "content": 'You are an analyst.\n\nAnswer in JSON: {"regime": "BEAR"}.'},
         {
             "role": "user",
-            "content": "Breadth 27.1 %, momentum -6.20 %; 005930 & 000660 <b>fell</b> 2,345 won.\n\n| a | b |",
+            "content": "Breadth 27.1 %, momentum -6.20 %; 005930 & 000660 <b>fell</b> 2,345 won."
+            "\n\n| a | b |",
         },
     ],
     [
@@ -44,23 +48,28 @@ several turns.
 """
 
 
-def register(
-    server: Server,
-    tag: str,
-    gguf: Path,
-    modelfile: Modelfile,
-    tokenizer_dir: Path,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Puts the model on the server under `tag` and proves its prompts; otherwise the tag is removed
-    again.
+@dataclass(frozen=True)
+class NewModel:
+    """What is put on a server: a name, the weights, how they are asked, and the tokenizer's folder
+    of the training.
+    """
+
+    tag: str
+    gguf: Path
+    modelfile: Modelfile
+    tokenizer_dir: Path
+
+
+def register(server: Server, model: NewModel, progress: Progress) -> dict[str, Any]:
+    """Puts a model on the server and proves its prompts; if that fails, its tag is removed again.
 
     Returns tag, digest, server and what was proven. Raises WorkError.
     """
-    digest = server.create(tag, gguf, modelfile, progress)
+    tag = model.tag
+    digest = server.create(tag, model.gguf, model.modelfile, progress)
     progress(0.95, "proving the prompts")
     try:
-        proof = prove_prompts(server, tag, modelfile, tokenizer_dir)
+        proof = prove_prompts(server, tag, model.modelfile, model.tokenizer_dir)
     except WorkError:
         server.delete(tag)
         raise
@@ -75,52 +84,56 @@ def prove_prompts(
     tokenizer_dir: Path,
     conversations: tuple[Messages, ...] = CONVERSATIONS,
 ) -> dict[str, Any]:
-    """The server's prompt equals the training template's text, and is as many tokens, for every
-    conversation.
+    """Proves for every conversation that the server's prompt is the training template's text, and
+    is as many tokens.
 
     A BOS in front, from the template or from the server, is left aside. A conversation without a
-    system message is compared with SYSTEM put first. Raises WorkError with the difference.
+    system message is compared with SYSTEM put first. Returns how many conversations and tokens were
+    proven. Raises WorkError with the difference.
     """
     tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
-    bos, counted, extra = bos_token(tokenizer_dir), 0, set()
+    bos = bos_token(tokenizer_dir)
+    proven = 0
+    surpluses = set()
     for messages in conversations:
         expected = render_training_prompt(tokenizer_dir, _with_system(messages, modelfile.system))
         rendered = server.render(tag, messages)
         if rendered not in (expected, bos + expected) and expected != bos + rendered:
             raise WorkError(
-                f"{server.name} asks {tag} otherwise than it was trained, and its answers would be worth nothing:\n"
-                + _difference(expected, rendered)
+                f"{server.name} asks {tag} otherwise than it was trained, and its answers would be"
+                f" worth nothing:\n{_difference(expected, rendered)}"
             )
         tokens = len(tokenizer.encode(expected, add_special_tokens=False).ids)
         served = server.count_tokens(tag, messages)
-        counted += tokens
-        extra.add(served - tokens)
-        if extra not in ({0}, {1}):
+        proven += tokens
+        surpluses.add(served - tokens)
+        if surpluses not in ({0}, {1}):  # 1 is the server's own BOS, before every prompt or none
             raise WorkError(
-                f"{server.name} reads a prompt of {tag} as {served} tokens and the training tokenizer as {tokens}:"
-                f" the GGUF's tokenizer is not that of {tokenizer_dir}. The prompt was {expected[:200]!r}."
+                f"{server.name} reads a prompt of {tag} as {served} tokens and the training"
+                f" tokenizer as {tokens}: the GGUF's tokenizer is not that of {tokenizer_dir}. The"
+                f" prompt was {expected[:200]!r}."
             )
-    return {"prompts_proven": len(conversations), "prompt_tokens_proven": counted}
+    return {"prompts_proven": len(conversations), "prompt_tokens_proven": proven}
 
 
-def promote(server: Server, candidate: str, name: str) -> None:
+def promote(server: Server, tag: str, name: str) -> None:
     """Makes a registered model NAME:latest; what held the name before is kept as NAME:previous."""
-    latest, new = server.digest(f"{name}:latest"), server.digest(candidate)
+    old = server.digest(f"{name}:latest")
+    new = server.digest(tag)
     if new is None:
-        raise RequestError(
-            f"There is no model {candidate!r} on {server.name}: it cannot be promoted."
-        )
-    if latest == new:
+        raise RequestError(f"There is no model {tag!r} on {server.name}: it cannot be promoted.")
+    if old == new:
         return
-    if latest:
+    if old:
         server.copy(f"{name}:latest", f"{name}:previous")
-    server.copy(candidate, f"{name}:latest")
-    log.info("%s:latest is %s now", name, candidate)
+    server.copy(tag, f"{name}:latest")
+    log.info("%s:latest is %s now", name, tag)
 
 
 def rollback(server: Server, name: str) -> None:
     """Gives NAME:latest back to the model that held it before; the two change places."""
-    latest, previous = server.digest(f"{name}:latest"), server.digest(f"{name}:previous")
+    latest = server.digest(f"{name}:latest")
+    previous = server.digest(f"{name}:previous")
     if previous is None:
         raise RequestError(
             f"{name} has no previous model on {server.name}: nothing was promoted over it yet."
@@ -134,19 +147,18 @@ def rollback(server: Server, name: str) -> None:
 
 
 def read_registration(folder: Path) -> dict[str, str]:
-    """Tag, digest and server of a register artifact."""
-    return json.loads((folder / "registration.json").read_text(encoding="utf-8"))
+    """Returns tag, digest and server of a register artifact."""
+    return read_json(folder / "registration.json")
 
 
 def _with_system(messages: Messages, system: str) -> Messages:
-    return (
-        messages
-        if messages[0]["role"] == "system"
-        else [{"role": "system", "content": system}, *messages]
-    )
+    if messages[0]["role"] == "system":
+        return messages
+    return [{"role": "system", "content": system}, *messages]
 
 
 def _difference(expected: str, rendered: str) -> str:
+    """The first 20 lines of a diff, in which the ends of lines can be seen."""
     lines = unified_diff(
         [repr(line) for line in expected.splitlines(keepends=True)],
         [repr(line) for line in rendered.splitlines(keepends=True)],

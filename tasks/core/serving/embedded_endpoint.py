@@ -1,9 +1,9 @@
 """The embedded server's process: an OpenAI-style endpoint over the models of a registry folder.
 
-    python -m tasks.core.serving.endpoint FOLDER PORT
+    python -m tasks.core.serving.embedded_endpoint FOLDER PORT
 
 llama.cpp's own server does the work in this process; one model is loaded at a time and one request
-answered at a time. In front of it stands what a Modelfile adds: the tag, SYSTEM where a
+is answered at a time. In front of it stands what a Modelfile adds: the tag, SYSTEM if a
 conversation has none, and the parameters.
 """
 
@@ -18,14 +18,16 @@ from typing import Any
 import httpx
 import xllamacpp
 
-from tasks.core.serving import registry
+from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
 
 _FORWARDED = ("/v1/chat/completions", "/apply-template")
+_NOT_LLAMA_CPPS = ("num_ctx", "num_predict")
+"""Parameters of a Modelfile that llama.cpp takes in another way than under their own names."""
 
 
 class Models:
-    """The model that is loaded, if any."""
+    """The model that is loaded, if any. Whoever uses it holds `lock`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -34,42 +36,25 @@ class Models:
         self._server: xllamacpp.Server | None = None
 
     def address(self, entry: registry.Entry) -> str:
-        """Where the model answers, loaded if it is not."""
-        if self._digest != entry.digest:
-            self._unload()
-            blob = registry.blob_of(self.folder, entry)
-            try:
-                self._server = xllamacpp.Server(_params(blob, entry.modelfile))
-            except RuntimeError as error:
-                raise ValueError(
-                    f"llama.cpp cannot load {blob}, it may be cut or damaged ({error})"
-                ) from None
+        """Returns where the model answers; it is loaded first if another one is, or none."""
+        if self._server is None or self._digest != entry.digest:
+            self._drop()
+            self._server = _load(registry.blob_of(self.folder, entry), entry.modelfile)
             self._digest = entry.digest
         return self._server.listening_address
 
-    def _unload(self) -> None:
-        self._digest = self._server = None
+    def unload(self, entry: registry.Entry) -> None:
+        """Frees the model's memory if it is the one that is loaded."""
+        if self._digest == entry.digest:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._digest = None
+        self._server = None
         gc.collect()  # the server's memory goes with its last reference
 
 
-def prepare(request: dict[str, Any], modelfile: Modelfile) -> dict[str, Any]:
-    """A request with what the Modelfile adds; what the request says itself wins."""
-    given = {name: value for name, value in request.items() if value is not None}
-    defaults = {
-        name: value
-        for name, value in modelfile.parameters.items()
-        if name not in ("num_ctx", "num_predict")
-    }
-    if "max_completion_tokens" not in given:
-        defaults["max_tokens"] = modelfile.parameters["num_predict"]
-    messages = given.get("messages") or []
-    if modelfile.system and not (messages and messages[0].get("role") == "system"):
-        messages = [{"role": "system", "content": modelfile.system}, *messages]
-    # A prompt kept from an earlier request changes the last bits of the next reply.
-    return {"cache_prompt": False, **defaults, **given, "messages": messages}
-
-
-def _params(gguf: Path, modelfile: Modelfile) -> xllamacpp.CommonParams:
+def _load(gguf: Path, modelfile: Modelfile) -> xllamacpp.Server:
     params = xllamacpp.CommonParams()
     params.model.path = str(gguf)
     params.n_ctx = modelfile.parameters["num_ctx"]
@@ -77,44 +62,65 @@ def _params(gguf: Path, modelfile: Modelfile) -> xllamacpp.CommonParams:
     params.port = 0  # any free one, on loopback
     params.use_jinja = True
     params.verbosity = -1
-    return params
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ValueError(
+            f"llama.cpp cannot load {gguf}, it may be cut or damaged ({error})"
+        ) from None
+
+
+def prepare(request: dict[str, Any], modelfile: Modelfile) -> dict[str, Any]:
+    """Returns a request with what the Modelfile adds; what the request says itself wins."""
+    given = {name: value for name, value in request.items() if value is not None}
+    defaults = dict(modelfile.parameters)
+    for name in _NOT_LLAMA_CPPS:
+        defaults.pop(name, None)
+    if "max_completion_tokens" not in given:
+        defaults["max_tokens"] = modelfile.parameters["num_predict"]
+    messages = given.get("messages") or []
+    begins_with_system = bool(messages) and messages[0].get("role") == "system"
+    if modelfile.system and not begins_with_system:
+        messages = [{"role": "system", "content": modelfile.system}, *messages]
+    # A prompt kept from an earlier request changes the last bits of the next reply.
+    return {"cache_prompt": False, **defaults, **given, "messages": messages}
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Answers the requests of `main`'s server; a new one is made for each connection."""
+
     models: Models
 
     def do_GET(self) -> None:
-        listed = registry.entries(self.models.folder)
+        """Answers what can be said without loading a model."""
         if self.path == "/health":
             self._answer(200, {"status": "ok"})
         elif self.path == "/v1/models":
-            told = [
-                {"id": entry.tag, "object": "model", "owned_by": "kospilot"} for entry in listed
-            ]
-            self._answer(200, {"object": "list", "data": told})
-        elif self.path == "/api/tags":  # as Ollama: which bytes a name stands for
-            self._answer(
-                200, {"models": [{"name": entry.tag, "digest": entry.digest} for entry in listed]}
-            )
+            self._answer(200, {"object": "list", "data": self._models()})
         else:
             self._answer(404, _error(f"there is no {self.path}"))
 
     def do_POST(self) -> None:
+        """Passes a request on to the model that it names, one request at a time."""
         with self.models.lock:
             try:
-                request = json.loads(
-                    self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}"
-                )
-                self._post(request)
+                length = int(self.headers.get("Content-Length", 0))
+                self._post(json.loads(self.rfile.read(length) or "{}"))
             except ValueError as error:  # not JSON, or weights that cannot be loaded
                 self._answer(500, _error(str(error)))
 
+    def log_message(self, form: str, *parts: Any) -> None:
+        """Logs nothing: a line for each request is noise, and what failed is in the answer."""
+
     def _post(self, request: dict[str, Any]) -> None:
         entry = registry.get(self.models.folder, str(request.get("model", "")))
-        if self.path not in _FORWARDED:
+        if self.path not in (*_FORWARDED, "/unload"):
             self._answer(404, _error(f"there is no {self.path}"))
         elif entry is None:
             self._answer(404, _error(f"model {request.get('model')!r} not found"))
+        elif self.path == "/unload":
+            self.models.unload(entry)
+            self._answer(200, {})
         else:
             self._forward(self.models.address(entry) + self.path, prepare(request, entry.modelfile))
 
@@ -135,8 +141,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, form: str, *parts: Any) -> None:
-        """One line a request is noise; what failed is in the answer."""
+    def _models(self) -> list[dict[str, str]]:
+        models = registry.entries(self.models.folder)
+        return [{"id": model.tag, "object": "model", "owned_by": "kospilot"} for model in models]
 
 
 def _error(message: str) -> dict[str, Any]:
@@ -144,8 +151,12 @@ def _error(message: str) -> dict[str, Any]:
 
 
 def main(folder: str, port: str) -> None:
-    handler = type("FolderHandler", (Handler,), {"models": Models(Path(folder))})
-    ThreadingHTTPServer(("127.0.0.1", int(port)), handler).serve_forever()
+    """Serves the models of a registry folder on a loopback port until the process is ended."""
+
+    class FolderHandler(Handler):
+        models = Models(Path(folder))
+
+    ThreadingHTTPServer(("127.0.0.1", int(port)), FolderHandler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ model.
 
 import pytest
 
-from tasks.core.serving import registry
-from tasks.core.serving.endpoint import prepare
+from tasks.core.serving import embedded_registry as registry
+from tasks.core.serving.embedded_endpoint import prepare
 from tasks.core.serving.modelfile import Modelfile
 
 MODELFILE = Modelfile(
@@ -58,8 +58,8 @@ def test_the_digest_is_of_weights_and_modelfile(tmp_path, gguf):
 
 def test_a_request_wins_over_the_modelfile():
     user = {"role": "user", "content": "U"}
-    asked = prepare({"model": "m", "messages": [user], "temperature": 0, "seed": None}, MODELFILE)
-    assert asked == {
+    request = prepare({"model": "m", "messages": [user], "temperature": 0, "seed": None}, MODELFILE)
+    assert request == {
         "model": "m",
         "messages": [{"role": "system", "content": "S"}, user],
         "temperature": 0,
@@ -68,6 +68,6 @@ def test_a_request_wins_over_the_modelfile():
         "cache_prompt": False,
     }
     own = [{"role": "system", "content": "mine"}, user]
-    asked = prepare({"messages": own, "max_completion_tokens": 5}, MODELFILE)
-    assert asked["messages"] == own
-    assert "max_tokens" not in asked
+    request = prepare({"messages": own, "max_completion_tokens": 5}, MODELFILE)
+    assert request["messages"] == own
+    assert "max_tokens" not in request
