@@ -34,38 +34,33 @@ def main(tokenizer: str = "", rows: str = "5000", pairs: str = "2000") -> None:
         folder = Path(scratch)
         file = Path(tokenizer) if tokenizer else _splitting(folder / "tokenizer.json")
         _build_market(folder)
-        print(
-            f"{'':12} {'rows':>6} {'seconds':>8} {'CPU s':>6} {'rows/s':>7} {'peak MB':>8} {'imports':>8}"
-        )
-        told = _show("make rows", folder, file, int(rows))
+        _print_header()
+        report = _show("make rows", folder, file, int(rows))
         _show("make pairs", folder, file, int(pairs))
         _show("check rows", folder, file, int(rows))
         _show("check pairs", folder, file, int(pairs))
-        phrases = told["variety"]["phrases_per_1000_rows"]
-        print(
-            f"{told['tokens'] / int(rows):.0f} tokens a row; different phrases per 1,000 rows: {phrases}"
-        )
+        phrases = report["variety"]["phrases_per_1000_rows"]
+        tokens = report["tokens"] / int(rows)
+        print(f"{tokens:.0f} tokens a row; different phrases per 1,000 rows: {phrases}")
+
+
+def _print_header() -> None:
+    measured = f"{'rows':>6} {'seconds':>8} {'CPU s':>6} {'rows/s':>7}"
+    print(f"{'':12} {measured} {'peak MB':>8} {'imports':>8}")
 
 
 def _show(part: str, folder: Path, tokenizer: Path, number: int) -> dict[str, Any]:
     """Measures a part in a fresh process, prints its line and returns what it reported."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.bench.synthesis",
-        "--measure",
-        part,
-        folder,
-        tokenizer,
-        number,
-    ]
-    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True)
-    told = json.loads(done.stdout)
+    program = [sys.executable, "-m", "tests.bench.synthesis", "--measure"]
+    command = [*program, part, str(folder), str(tokenizer), str(number)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures = json.loads(done.stdout)
+    seconds = figures["seconds"]
     print(
-        f"{part:12} {number:6,} {told['seconds']:8.2f} {told['cpu_s']:6.2f} {number / told['seconds']:7,.0f}"
-        f" {told['peak_mb']:8.0f} {told['imports_mb']:8.0f}"
+        f"{part:12} {number:6,} {seconds:8.2f} {figures['cpu_s']:6.2f} {number / seconds:7,.0f}"
+        f" {figures['peak_mb']:8.0f} {figures['imports_mb']:8.0f}"
     )
-    return told["report"]
+    return figures["report"]
 
 
 def _measure(part: str, folder: Path, tokenizer: Path, number: int) -> None:
@@ -95,16 +90,11 @@ def _peak_mb() -> float:
     from its parent's.
     """
     unit = 1e6 if sys.platform == "darwin" else 1e3
-    own, child = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if sys.platform == "linux":
-        own = int(
-            re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))[
-                1
-            ]
-        )
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        own = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
     return (own + child) / unit
 
 

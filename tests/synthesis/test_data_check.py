@@ -11,7 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.cli import main
+from tasks.core.files.json_files import write_lines
 from tasks.core.synthesis.proof import prove_file
+from tests.synthetic import read_lines
+
+SUM = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
 
 
 @pytest.fixture
@@ -28,14 +32,8 @@ def command(monkeypatch, capsys):
     return run
 
 
-def read(file):
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
 def write(file, rows):
-    file.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-    )
+    write_lines(file, rows)
     return file
 
 
@@ -47,7 +45,7 @@ def test_what_kospilot_made_is_true(made, command, name, rows):
 
 
 def test_parquet_is_read_too(made, command, tmp_path):
-    rows = [{"messages": row["messages"]} for row in read(made / "rows.jsonl")]
+    rows = [{"messages": row["messages"]} for row in read_lines(made / "rows.jsonl")]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     code, _, err = command(tmp_path / "rows.parquet")
     assert (code, err) == (0, "All 96 rows are true.")
@@ -98,7 +96,7 @@ def retold(rows, place, change):
     ],
 )
 def test_a_lie_is_named_with_its_row_and_rule(made, command, tmp_path, kind, rule, change):
-    rows = read(made / "rows.jsonl")
+    rows = read_lines(made / "rows.jsonl")
     place = of_kind(rows, kind)
     file = write(tmp_path / "rows.jsonl", retold(rows, place, change))
     code, out, _ = command(file, "--json")
@@ -112,7 +110,7 @@ def test_a_lie_is_named_with_its_row_and_rule(made, command, tmp_path, kind, rul
 
 
 def test_a_rejected_answer_that_is_right_is_no_pair(made, command, tmp_path):
-    pairs = read(made / "pairs" / "pairs.jsonl")
+    pairs = read_lines(made / "pairs" / "pairs.jsonl")
     pairs[7]["rejected"][0]["content"] = pairs[7]["chosen"][0]["content"]
     code, out, err = command(write(tmp_path / "pairs.jsonl", pairs))
     assert code == 1
@@ -128,10 +126,12 @@ def test_a_rejected_answer_that_is_right_is_no_pair(made, command, tmp_path):
         {"prompt": [], "chosen": []},
         {"text": "something else"},
         {"messages": [{"role": "system", "content": "S"}], "metadata": {"kind": ["a list"]}},
+        {"messages": [{"role": "system", "content": "S"}], "metadata": {"simulated": None}},
     ],
 )
 def test_a_row_of_another_form_fails_and_the_others_are_still_judged(made, tmp_path, broken):
-    proof = prove_file(write(tmp_path / "rows.jsonl", [*read(made / "rows.jsonl")[:3], broken]))
+    true = read_lines(made / "rows.jsonl")[:3]
+    proof = prove_file(write(tmp_path / "rows.jsonl", [*true, broken]))
     assert (proof.rows, proof.failed, dict(proof.by_rule)) == (4, 1, {"form": 1})
     assert proof.failures[0].row == 4
 
@@ -144,10 +144,9 @@ def test_a_row_of_another_form_fails_and_the_others_are_still_judged(made, tmp_p
         ('{"messages": []}\n{"messages": [}\n', "line 2 is not JSON"),
         ("[1, 2]\n", "line 1 is not a JSON object"),
         ("[" * 100_000 + "\n", "line 1 is not JSON"),
-        ('{"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]}\n',
-         "holds no strategy rows"),
+        (json.dumps({"messages": SUM}) + "\n", "holds no strategy rows"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_such_file_is_refused(command, tmp_path, content, told):
     file = tmp_path / "some.jsonl"
     file.write_text(content, encoding="utf-8")
@@ -171,7 +170,7 @@ def test_a_file_that_is_not_there_a_folder_and_a_false_parquet_are_refused(comma
 
 
 def test_the_terminal_shows_brackets_as_they_stand(made, command, tmp_path):
-    rows = retold(read(made / "rows.jsonl"), 0, lambda told: told.clear())
+    rows = retold(read_lines(made / "rows.jsonl"), 0, lambda told: told.clear())
     rows[0]["messages"][2]["content"] = rows[0]["messages"][2]["content"].replace(
         "{}", '{"[/bold]": []}'
     )
@@ -182,7 +181,7 @@ def test_the_terminal_shows_brackets_as_they_stand(made, command, tmp_path):
 
 
 def test_a_big_file_needs_the_memory_of_a_small_one(made, tmp_path):
-    rows = read(made / "rows.jsonl")
+    rows = read_lines(made / "rows.jsonl")
     peaks = []
     for times in (1, 4):
         file = write(tmp_path / f"{times}.jsonl", rows * times)

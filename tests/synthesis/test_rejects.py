@@ -7,23 +7,22 @@ from random import Random
 
 import pytest
 
-from tasks.core.chain.steps import chain
-from tasks.core.errors import RequestError
+from tasks.core.files.json_files import write_lines
 from tasks.core.kinds import kind_named
-from tasks.core.kinds.base import FLAWS, scene_from_dict
-from tasks.core.settings.tree import Pairs, Settings, Stages
+from tasks.core.kinds.base import scene_from_dict
+from tasks.core.settings.tree import Pairs, Settings
+from tasks.core.steps import chain
 from tasks.core.synthesis.pairs import build_pairs, wanted_rejects
 from tasks.core.synthesis.proof import prove_file
 from tasks.core.synthesis.rejects import collect_rejects, read_rejects, write_rejects
+from tests.synthetic import read_lines
 
 PAIRS = Pairs(rows=40, model_reject_share=0.25)
 
 
 @pytest.fixture
 def rows(made):
-    return [
-        json.loads(line) for line in (made / "rows.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    return read_lines(made / "rows.jsonl")
 
 
 def wrong(row, number):
@@ -36,14 +35,16 @@ def wrong(row, number):
         reply = known.spoil(scene, json.loads(reply), how, rng)
     for _ in range(4):
         worse = known.spoil(scene, json.loads(reply), "quality_degradation", rng)
-        reply = (
-            worse if known.grade(scene, worse).score < known.grade(scene, reply).score else reply
-        )
+        if known.grade(scene, worse).score < known.grade(scene, reply).score:
+            reply = worse
     return reply
 
 
 def wrong_replies(rows):
-    return lambda start, stop: [wrong(rows[place], place) for place in range(start, stop)]
+    def ask(start, stop):
+        return [wrong(rows[number], number) for number in range(start, stop)]
+
+    return ask
 
 
 def test_wrong_replies_become_pairs_that_are_proven(made, rows, tmp_path):
@@ -60,10 +61,13 @@ def test_wrong_replies_become_pairs_that_are_proven(made, rows, tmp_path):
     write_rejects(tmp_path / "rejects.jsonl", found)
     assert read_rejects(tmp_path / "rejects.jsonl") == found
 
-    told = build_pairs(made / "rows.jsonl", PAIRS, tmp_path, found)
-    assert told["model"] == len(found)
-    assert told["flaw"] == {
-        flaw: {"strategy_violation": 12, "quality_degradation": 12}.get(flaw, 8) for flaw in FLAWS
+    report = build_pairs(made / "rows.jsonl", PAIRS, tmp_path, found)
+    assert report["model"] == len(found)
+    assert report["flaw"] == {
+        "strategy_violation": 12,
+        "quality_degradation": 12,
+        "schema_violation": 8,
+        "hallucination": 8,
     }
     proof = prove_file(tmp_path / "pairs.jsonl")
     assert (proof.rows, proof.failures) == (40, [])
@@ -106,6 +110,14 @@ def test_no_more_is_asked_than_needed(rows):
     assert collect_rejects(rows, {"schema_violation": 0}, ask)[1]["asked"] == 0
 
 
+def with_several_flaws(pairs):
+    """The first pair whose rejected answer shows several flaws, and its number, from 1."""
+    for number, pair in enumerate(pairs, 1):
+        if len(pair["metadata"].get("flaws", ())) > 1:
+            return number, pair
+    raise AssertionError("no model's reply shows several flaws")
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -117,38 +129,19 @@ def test_no_more_is_asked_than_needed(rows):
 def test_a_pair_that_lies_about_a_models_reply_is_found(made, rows, tmp_path, change, rule):
     found, _ = collect_rejects(rows, wanted_rejects(PAIRS), wrong_replies(rows))
     build_pairs(made / "rows.jsonl", PAIRS, tmp_path, found)
-    pairs = [
-        json.loads(line)
-        for line in (tmp_path / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    place = next(
-        place for place, pair in enumerate(pairs) if len(pair["metadata"].get("flaws", ())) > 1
-    )
-    change(pairs[place])
-    (tmp_path / "pairs.jsonl").write_text(
-        "".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8"
-    )
+    pairs = read_lines(tmp_path / "pairs.jsonl")
+    number, pair = with_several_flaws(pairs)
+    change(pair)
+    write_lines(tmp_path / "pairs.jsonl", pairs)
     proof = prove_file(tmp_path / "pairs.jsonl")
-    assert [(failure.row, failure.rule) for failure in proof.failures] == [(place + 1, rule)]
+    assert [(failure.row, failure.rule) for failure in proof.failures] == [(number, rule)]
 
 
-def test_pairs_wait_for_stage2_only_where_its_replies_are_wanted():
-    plain, asking = chain(Settings()), chain(Settings(pairs=PAIRS))
-    assert "rejects" not in plain
-    names = list(asking)
-    assert (
-        names.index("stage2")
-        < names.index("rejects")
-        < names.index("pairs")
-        < names.index("stage3")
-    )
+def test_pairs_read_rejects_only_if_a_models_replies_are_wanted():
+    assert set(chain(Settings())["pairs"].reads) == {"synthesize"}
+    asking = chain(Settings(pairs=PAIRS))
     assert set(asking["pairs"].reads) == {"synthesize", "rejects"}
+    built = set()
     for name, step in asking.items():
-        assert all(names.index(other) < names.index(name) for other in step.reads)
-
-
-def test_a_chain_without_stage2_cannot_ask_it():
-    with pytest.raises(
-        RequestError, match=r"model_reject_share=0\.25 asks the Stage 2 model.*let stage2 run"
-    ):
-        chain(Settings(pairs=PAIRS, stages=Stages(skip=["stage2"])))
+        assert step.reads.keys() <= built
+        built.add(name)
