@@ -7,7 +7,7 @@ set -euo pipefail
 site=${1:?SITE} gguf=${2:?GGUF} data=${3:?DATA} out=${4:?OUT}
 export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1
 work=$(mktemp -d)
-python3 -m tasks.core.data.base_convert convert "$gguf" "$work/base"
+python3 -m tasks.core.data.base_model.convert "$gguf" "$work/base"
 status=0
 python3 tests/gpu/oom.py "$work/base" "$data/rows.jsonl" "$work/out" || status=$?
 cp "$work/out/oom.md" "$out/"

@@ -8,7 +8,7 @@ set -euo pipefail
 site=${1:?SITE} gguf=${2:?GGUF} data=${3:?DATA} out=${4:?OUT}
 export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1 CUDA_VISIBLE_DEVICES=0 HF_HUB_OFFLINE=1
 work=$(mktemp -d)
-python3 -m tasks.core.data.base_convert convert "$gguf" "$work/base"
+python3 -m tasks.core.data.base_model.convert "$gguf" "$work/base"
 mkdir "$work/out"
 trap 'cp "$work/out/sameness.md" "$out/"' EXIT
 python3 tests/gpu/sameness.py "$work/base" "$data" "$work/out"

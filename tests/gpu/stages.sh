@@ -10,6 +10,6 @@ site=${1:?SITE} gguf=${2:?GGUF} data=${3:?DATA} out=${4:?OUT} profile=${5:?PROFI
 shift 5
 export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1
 work=$(mktemp -d)
-python3 -m tasks.core.data.base_convert convert "$gguf" "$work/base"
+python3 -m tasks.core.data.base_model.convert "$gguf" "$work/base"
 (cd "$work/base" && sha256sum -- *)
 exec python3 tests/gpu/stages.py "$work" "$data" "$out" "$profile" "$@"

@@ -8,7 +8,7 @@ import pytest
 
 from flows.commands.run import plan
 from flows.commands.train import plan_card
-from tasks.core.data.base_folder import base_config
+from tasks.core.data.base_model.config import base_config
 from tasks.core.errors import RequestError
 from tasks.core.preflight.rehearsal import expected
 from tasks.core.settings.profiles import load

@@ -1,29 +1,37 @@
-"""What the sources share: a row in, one conversation or the reason to drop the row out."""
+"""What the sources share: a row in; a conversation, or the reason to drop the row, out."""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
 
+Drop = str
+"""Why a row is left out, with its column: `null in answer`, `blank in user`, `not text in output` …"""
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no encoder takes it
 
 
-class Chat(NamedTuple):
-    """A conversation, ends of texts stripped. system is None where the row brings no prompt of its
-    own.
-    """
+class Turn(NamedTuple):
+    """One message of a conversation: `user`, `assistant` or `tool`, and its text."""
 
-    system: str | None
-    turns: tuple[tuple[str, str], ...]  # (role, text), the system prompt not among them
-    carried: tuple[
-        tuple[str, str | None], ...
-    ] = ()  # (column, value) that go along to rows.parquet
+    role: str
+    text: str
 
 
-Drop = str
-"""Why a row is left out, with its column: `null in answer`, `blank in user`, `not text in output` …"""
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation; the ends of its texts are stripped."""
+
+    system: str | None  # None if the row brings no prompt of its own
+    turns: tuple[Turn, ...]  # the system prompt is not among them
+    carried: Mapping[str, str | None] = field(default_factory=dict)  # columns for rows.parquet
+
+    @property
+    def spoken(self) -> str:
+        """The texts of all turns, without the system prompt."""
+        return "\n".join([turn.text for turn in self.turns])
 
 
 @dataclass(frozen=True)
@@ -34,41 +42,51 @@ class Source:
     columns: tuple[tuple[str, ...], ...]  # needed, each with the names it may have
     system: str | None  # for rows without a prompt of their own; None: the strategy prompt
     to_chat: Callable[[Row], Chat | Drop]
-    optional: tuple[str, ...] = ()  # columns read where they are there
+    optional: tuple[str, ...] = ()  # columns that are read if they are there
     carried: tuple[str, ...] = ()  # columns of rows.parquet that it fills beside the messages
 
 
 def make_chat(row: Row, system: str | None, user: str, assistant: str) -> Chat | Drop:
-    """The conversation of three columns of a row (system None: there is no such column), or why
-    there is none.
+    """The conversation of three columns of a row, or why there is none.
+
+    `system` is None if there is no such column.
     """
     prompt = row.get(system) if system else None
-    if prompt is not None and (fault := find_fault(prompt)) not in (None, "blank"):
-        return f"{fault} in {system}"
+    if prompt is not None:
+        fault = find_fault(prompt)
+        if fault and fault != "blank":
+            return f"{fault} in {system}"
     for column in (user, assistant):
-        if fault := find_fault(row.get(column)):
+        fault = find_fault(row.get(column))
+        if fault:
             return f"{fault} in {column}"
-    return Chat(
-        (prompt or "").strip() or None,
-        (("user", row[user].strip()), ("assistant", row[assistant].strip())),
-    )
+    question = Turn("user", row[user].strip())
+    answer = Turn("assistant", row[assistant].strip())
+    if is_blank(prompt):
+        return Chat(None, (question, answer))
+    return Chat(prompt.strip(), (question, answer))
 
 
 def make_instruction_chat(row: Row, needs_input: bool) -> Chat | Drop:
-    """The conversation of columns instruction, input, output: the user message is instruction and
-    input.
+    """The conversation of columns instruction, input and output, or why there is none.
+
+    The user message is instruction and input; without `needs_input` the input may be blank.
     """
-    user = [row.get("instruction")]
-    if needs_input or not _absent(row.get("input")):
-        user.append(row.get("input"))
-    for column, value in zip(("instruction", "input"), user, strict=False):
-        if fault := find_fault(value):
+    columns = ["instruction"]
+    if needs_input or not is_blank(row.get("input")):
+        columns.append("input")
+    texts = []
+    for column in columns:
+        fault = find_fault(row.get(column))
+        if fault:
             return f"{fault} in {column}"
-    joined = "\n\n".join(text.strip() for text in user)
-    return make_chat({"user": joined, "output": row.get("output")}, None, "user", "output")
+        texts.append(row[column].strip())
+    question = "\n\n".join(texts)
+    return make_chat({"user": question, "output": row.get("output")}, None, "user", "output")
 
 
-def _absent(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Whether a value is missing or a text of white space."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -82,4 +100,6 @@ def find_fault(value: Any) -> str | None:
         return "blank"
     if "\0" in value:
         return "NUL byte"
-    return "half a character" if not value.isascii() and _LONE_SURROGATE.search(value) else None
+    if not value.isascii() and _LONE_SURROGATE.search(value):
+        return "half a character"
+    return None

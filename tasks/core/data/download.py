@@ -2,23 +2,27 @@
 recorded.
 
 Reads the package's demo rows, local files, or the hub; writes base/…, sources/NAME.EXT
-(NAME.00000.EXT and on where a source has several files) and download.json, which says where each
-came from, at which revision, its bytes and sha256.
+(NAME.00000.EXT and on if a source has several files) and download.json, which says where each came
+from, at which revision, its bytes and sha256.
 """
 
 import logging
 import re
 from collections.abc import Callable, Iterable
-from importlib.resources import files
+from dataclasses import dataclass
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from tasks.core.data.base_folder import fetch_base, fingerprint_base, repo_of
+from tasks.core.data.base_model.folder import fetch_base, fingerprint_base, repo_of
 from tasks.core.data.chat import Source
-from tasks.core.data.files import bring
-from tasks.core.data.hub import Repo, fetch_files, list_files, parse_repo, pin_commit, pinned_commit
-from tasks.core.data.reasoning_logs import LOGS, find_logs, gather_logs
-from tasks.core.data.sources import SOURCES, location_of, require_columns, shares_of
+from tasks.core.data.copies import copy_file
+from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
+from tasks.core.data.progress import stretch_of
+from tasks.core.data.sources import SOURCES
+from tasks.core.data.sources.columns import require_columns
+from tasks.core.data.sources.reasoning_logs import LOGS, find_logs, gather_logs
+from tasks.core.data.sources.shares import location_of, shares_of
 from tasks.core.data.tables import FORMATS
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_value
@@ -30,6 +34,16 @@ log = logging.getLogger(__name__)
 
 _BASE_SHARE = 0.6  # of the progress bar
 _OTHER_SPLITS = {"test", "valid", "validation", "dev", "eval", "evaluation"}
+_LISTED = 12  # file names in an error
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The files of a source, before they are copied, and where they came from."""
+
+    files: list[Path]
+    origin: dict[str, str]
+    immutable: bool  # the files are of a cache that nobody rewrites
 
 
 def fingerprints(
@@ -43,18 +57,10 @@ def fingerprints(
     """
     sources = list(shares_of(data))
     _pin([repo_of(model.base), *(_repo_of(source, data) for source in sources)], cache)
-    found = {"base": fingerprint_base(model.base, cache, digest_of)}
+    prints = {"base": fingerprint_base(model.base, cache, digest_of)}
     for source in sources:
-        if repo := _repo_of(source, data):
-            found[source.name] = (
-                f"{repo.id}@{pinned_commit(repo, cache) or f'{repo.revision} (not pinned yet)'}"
-            )
-        else:
-            local = _local_files(source, location_of(source, data))
-            if source.name != LOGS:
-                require_columns(source, local)
-            found[source.name] = digest_value([[file.suffix, digest_of(file)] for file in local])
-    return found
+        prints[source.name] = _fingerprint_source(source, data, cache, digest_of)
+    return prints
 
 
 def download(
@@ -62,41 +68,37 @@ def download(
 ) -> dict[str, Any]:
     """Fetches everything into out and returns where each part came from and its size in bytes."""
     sources = list(shares_of(data))
-    origins = {
-        "base": fetch_base(
-            model.base, out / "base", lambda s, text: progress(_BASE_SHARE * s, text), cache
-        )
-    }
+    base_progress = stretch_of(progress, 0.0, _BASE_SHARE)
+    origins = {"base": fetch_base(model.base, out / "base", base_progress, cache)}
+    width = (1 - _BASE_SHARE) / len(sources)
     for number, source in enumerate(sources):
-        start, width = (
-            _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources),
-            (1 - _BASE_SHARE) / len(sources),
-        )
-        origins[source.name] = fetch_source(
-            source, data, out, cache, lambda s, text, a=start, w=width: progress(a + w * s, text)
-        )
-    record = {name: {**origin, "files": _described(out, name)} for name, origin in origins.items()}
+        start = _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources)
+        source_progress = stretch_of(progress, start, width)
+        origins[source.name] = fetch_source(source, data, out, cache, source_progress)
+    record = {}
+    metrics = {}
+    for name, origin in origins.items():
+        files = _describe_files(out, name)
+        record[name] = {**origin, "files": files}
+        metrics[name] = {**origin, "bytes": sum(file["bytes"] for file in files.values())}
     write_json(out / "download.json", record)
     progress(1.0, "all fetched")
-    sizes = {
-        name: sum(file["bytes"] for file in entry["files"].values())
-        for name, entry in record.items()
-    }
-    return {name: {**origin, "bytes": sizes[name]} for name, origin in origins.items()}
+    return metrics
 
 
 def choose_data_files(paths: Iterable[str]) -> list[str]:
-    """Of a data set's paths, its training files: one format, no other split, sorted; empty if it
-    has none.
+    """Of a data set's paths, its training files, sorted: one format, no other split.
+
+    The list is empty if the data set has none.
     """
-    parts = [path for path in paths if Path(path).suffix.lower() in FORMATS]
-    words = {path: set(re.split(r"[^a-z]+", path.lower())) for path in parts}
-    train = [path for path in parts if "train" in words[path]]
-    rest = [path for path in parts if not words[path] & _OTHER_SPLITS]
+    data_files = [path for path in paths if Path(path).suffix.lower() in FORMATS]
+    training = [path for path in data_files if "train" in _words_of(path)]
+    no_other_split = [path for path in data_files if _OTHER_SPLITS.isdisjoint(_words_of(path))]
     for ending in FORMATS:
-        for chosen in (train, rest):
-            if found := sorted(path for path in chosen if path.lower().endswith(ending)):
-                return found
+        for candidates in (training, no_other_split):
+            chosen = [path for path in candidates if path.lower().endswith(ending)]
+            if chosen:
+                return sorted(chosen)
     return []
 
 
@@ -106,35 +108,57 @@ def fetch_source(
     """Writes a source's files into out/sources, checks their columns, and returns where they came
     from.
     """
-    repo, location = _repo_of(source, data), location_of(source, data)
+    repo = _repo_of(source, data)
     if repo:
-        commit = pin_commit(repo, cache)
-        sizes = list_files(repo, commit)
-        chosen = choose_data_files(sizes)
-        if not chosen:
-            raise _no_data(f"The hub's {repo.id} at {commit}", source, sizes)
-        files_there = list(
-            fetch_files(repo, commit, {name: sizes[name] for name in chosen}, progress).values()
-        )
-        origin = {"from": f"hub dataset {repo.id}", "revision": commit}
+        found = _fetch_from_hub(source, repo, cache, progress)
     else:
-        files_there = _local_files(source, location)
-        where = (
-            "packaged demo rows"
-            if location == "demo"
-            else str(Path(location).expanduser().resolve())
-        )
-        origin = {"from": where, "revision": "local"}
+        found = _find_locally(source, location_of(source, data))
     if source.name == LOGS:
-        gather_logs(files_there, out / "sources" / f"{LOGS}.jsonl")
-        return origin
-    for number, file in enumerate(files_there):
-        part = f".{number:05}" if len(files_there) > 1 else ""
-        target = out / "sources" / f"{source.name}{part}{file.suffix.lower()}"
-        progress(number / len(files_there), f"{source.name}: {file.stat().st_size / 1e6:,.1f} MB")
-        bring(file, target, immutable=repo is not None)
+        gather_logs(found.files, out / "sources" / f"{LOGS}.jsonl")
+    else:
+        _copy_files(source, found, out / "sources", progress)
+    return found.origin
+
+
+def _fetch_from_hub(source: Source, repo: Repo, cache: Path, progress: Progress) -> _Found:
+    commit = pin_commit(repo, cache)
+    sizes = list_files(repo, commit)
+    chosen = choose_data_files(sizes)
+    if not chosen:
+        raise _no_data(f"The hub's {repo.id} at {commit}", source, sizes)
+    fetched = fetch_files(repo, commit, {name: sizes[name] for name in chosen}, progress)
+    origin = {"from": f"hub dataset {repo.id}", "revision": commit}
+    return _Found(list(fetched.values()), origin, immutable=True)
+
+
+def _find_locally(source: Source, location: str) -> _Found:
+    origin = "packaged demo rows"
+    if location != "demo":
+        origin = str(Path(location).expanduser().resolve())
+    files = _local_files(source, location)
+    return _Found(files, {"from": origin, "revision": "local"}, immutable=False)
+
+
+def _copy_files(source: Source, found: _Found, folder: Path, progress: Progress) -> None:
+    count = len(found.files)
+    for number, file in enumerate(found.files):
+        part = f".{number:05}" if count > 1 else ""
+        target = folder / f"{source.name}{part}{file.suffix.lower()}"
+        progress(number / count, f"{source.name}: {file.stat().st_size / 1e6:,.1f} MB")
+        copy_file(file, target, immutable=found.immutable)
         require_columns(source, [target])
-    return origin
+
+
+def _fingerprint_source(
+    source: Source, data: Data, cache: Path, digest_of: Callable[[Path], str]
+) -> str:
+    repo = _repo_of(source, data)
+    if repo:
+        return name_pin(repo, cache)
+    files = _local_files(source, location_of(source, data))
+    if source.name != LOGS:
+        require_columns(source, files)
+    return digest_value([[file.suffix, digest_of(file)] for file in files])
 
 
 def _repo_of(source: Source, data: Data) -> Repo | None:
@@ -149,31 +173,48 @@ def _repo_of(source: Source, data: Data) -> Repo | None:
 
 
 def _local_files(source: Source, location: str) -> list[Path]:
-    if source.name == LOGS:
-        return find_logs(Path(location).expanduser())
-    if location == "demo" and source in SOURCES:
-        folder = Path(str(files("tasks.core.data"))) / "demo"
-        return [next(file for file in folder.iterdir() if file.stem == source.name)]
+    """The files of a source that is not on the hub. Raises RequestError if there are none."""
     path = Path(location).expanduser()
+    if source.name == LOGS:
+        return find_logs(path)
+    if location == "demo" and source in SOURCES:
+        return [_demo_file(source)]
     if path.is_file() and path.suffix.lower() in FORMATS:
         return [path]
     if path.is_dir():
-        there = [str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()]
-        if chosen := choose_data_files(there):
-            return [path / name for name in chosen]
-        raise _no_data(f"The folder {path}", source, there)
-    what = f"is none of {', '.join(FORMATS)}" if path.exists() else "is not there"
+        return _folder_files(source, path)
+    fault = "is not there"
+    if path.exists():
+        fault = f"is none of {', '.join(FORMATS)}"
     raise RequestError(
-        f"data.{source.name}={location} {what}. Name a parquet, JSONL or CSV file, a hub id (OWNER/NAME or"
-        " OWNER/NAME@REVISION), or `demo`."
+        f"data.{source.name}={location} {fault}. Name a parquet, JSONL or CSV file, a hub id"
+        " (OWNER/NAME or OWNER/NAME@REVISION), or `demo`."
     )
 
 
-def _no_data(what: str, source: Source, there: Iterable[str]) -> RequestError:
-    listed = ", ".join(sorted(there)[:12]) or "no file"
+def _demo_file(source: Source) -> Path:
+    folder = Path(str(package_files("tasks.core.data"))) / "demo"
+    return next(file for file in folder.iterdir() if file.stem == source.name)
+
+
+def _folder_files(source: Source, folder: Path) -> list[Path]:
+    names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+    chosen = choose_data_files(names)
+    if not chosen:
+        raise _no_data(f"The folder {folder}", source, names)
+    return [folder / name for name in chosen]
+
+
+def _no_data(place: str, source: Source, names: Iterable[str]) -> RequestError:
+    listed = ", ".join(sorted(names)[:_LISTED]) or "no file"
     return RequestError(
-        f"{what} has no {', '.join(FORMATS)}; it holds {listed}. Name a file: data.{source.name}=FILE."
+        f"{place} has no {', '.join(FORMATS)}; it holds {listed}. Name a file:"
+        f" data.{source.name}=FILE."
     )
+
+
+def _words_of(path: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", path.lower()))
 
 
 def _pin(repos: Iterable[Repo | None], cache: Path) -> None:
@@ -181,16 +222,21 @@ def _pin(repos: Iterable[Repo | None], cache: Path) -> None:
     are.
     """
     try:
-        for repo in filter(None, repos):
-            pin_commit(repo, cache)
+        for repo in repos:
+            if repo:
+                pin_commit(repo, cache)
     except WorkError as error:
         log.info("%s", error)
 
 
-def _described(out: Path, name: str) -> dict[str, dict[str, Any]]:
-    """Bytes and sha256 of a part's files."""
-    parts = (out / "base").iterdir() if name == "base" else (out / "sources").glob(f"{name}.*")
-    return {
-        str(file.relative_to(out)): {"bytes": file.stat().st_size, "sha256": digest_file(file)}
-        for file in sorted(parts)
-    }
+def _describe_files(out: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Bytes and sha256 of a part's files, by their paths in the artifact."""
+    if name == "base":
+        files = sorted((out / "base").iterdir())
+    else:
+        files = sorted((out / "sources").glob(f"{name}.*"))
+    described = {}
+    for file in files:
+        size = file.stat().st_size
+        described[str(file.relative_to(out))] = {"bytes": size, "sha256": digest_file(file)}
+    return described

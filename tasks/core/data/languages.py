@@ -2,35 +2,37 @@
 
 import re
 
-_SCRIPTS = {
-    "hangul": re.compile("[\uac00-\ud7a3\u3131-\u318e]+"),
-    "kana": re.compile("[\u3040-\u30ff]+"),
-    "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+"),
-    "latin": re.compile("[A-Za-z\u00c0-\u024f]+"),
-}
-_LETTER = re.compile("[A-Za-z]")
-_SAMPLE = 1_000  # characters looked at
+from tasks.core.scripts import HANGUL, HANJA
 
 LANGUAGES = ("ko", "en", "ja", "zh", "other")
 
+_KANA = re.compile("[\u3040-\u30ff]")
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_ASCII_LETTER = re.compile("[A-Za-z]")
+_SAMPLE = 1_000  # characters looked at
+_ENOUGH = 0.2  # of the letters: a Korean text full of English terms still counts as Korean
+_ENOUGH_KANA = 0.1  # of a text's kana and Chinese characters, if it is Japanese
+
 
 def language_of(text: str) -> str:
-    """ko, ja, zh, en (Latin letters: French counts as well) or other, from the first 1,000
-    characters.
+    """The text's language, from its first 1,000 characters: ko, en, ja, zh or other.
 
-    A Korean text full of English terms still counts as Korean: a fifth of Hangul decides; for
-    Japanese a fifth of kana and Chinese characters does.
+    A fifth of Hangul among the letters makes a text Korean; a fifth of kana and Chinese characters
+    makes it Japanese or Chinese. Latin letters are en: French counts as well.
     """
     sample = text[:_SAMPLE]
     if sample.isascii():
-        return "en" if _LETTER.search(sample) else "other"
-    count = {name: sum(map(len, script.findall(sample))) for name, script in _SCRIPTS.items()}
-    letters = sum(count.values())
+        return "en" if _ASCII_LETTER.search(sample) else "other"
+    hangul = len(HANGUL.findall(sample))
+    kana = len(_KANA.findall(sample))
+    han = len(HANJA.findall(sample))
+    latin = len(_LATIN.findall(sample))
+    letters = hangul + kana + han + latin
     if not letters:
         return "other"
-    if count["hangul"] >= 0.2 * letters:
+    if hangul >= _ENOUGH * letters:
         return "ko"
-    if count["kana"] + count["han"] >= 0.2 * letters:
-        return "ja" if count["kana"] >= 0.1 * (count["kana"] + count["han"]) else "zh"
-    others = sum(map(str.isalpha, sample)) - letters
-    return "en" if count["latin"] > others else "other"
+    if kana + han >= _ENOUGH * letters:
+        return "ja" if kana >= _ENOUGH_KANA * (kana + han) else "zh"
+    other_letters = sum(map(str.isalpha, sample)) - letters
+    return "en" if latin > other_letters else "other"

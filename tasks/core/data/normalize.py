@@ -7,23 +7,27 @@ disk: memory holds 21 bytes and a digest of a usable row, whatever its length.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tasks.core.apportionment import largest_remainder
 from tasks.core.data.chat import Source
-from tasks.core.data.cleaning import Survey, survey_source
-from tasks.core.data.normalize_report import lengths_of, make_report, write_report
-from tasks.core.data.shuffle import Chosen, Scratch, rows_schema, write_shuffled
-from tasks.core.data.sources import require_columns, shares_of
+from tasks.core.data.cleaning import Intake, Survey, survey_source
+from tasks.core.data.reports.normalization import lengths_of, make_report, write_report
+from tasks.core.data.scratch import Scratch, rows_schema
+from tasks.core.data.shuffle import write_shuffled
+from tasks.core.data.sources.columns import require_columns
+from tasks.core.data.sources.shares import shares_of
 from tasks.core.data.tables import table_files
 from tasks.core.errors import RequestError
 from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Data
 
 _READING = 0.8  # of the progress bar
+_METRICS = ("rows_in", "dropped", "rows", "shortfall", "languages", "characters")
 
 
 def normalize(
@@ -36,59 +40,31 @@ def normalize(
     line), and if no source has a usable row.
     """
     shares = shares_of(data)
-    files = {source: _files_of(sources, source) for source in shares}
-    schema = rows_schema([name for source in shares for name in source.carried])
+    intakes = [_intake_of(source, sources, strategy_prompt) for source in shares]
+    asked = largest_remainder(data.rows, {source.name: share for source, share in shares.items()})
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as folder:
-        surveys: dict[str, Survey] = {}
-        for number, source in enumerate(shares):
-            with Scratch(
-                Path(folder) / source.name, schema, source.name, source.system or strategy_prompt
-            ) as scratch:
-                tell = _teller(progress, _READING * number / len(shares), source)
-                surveys[source.name] = survey_source(source, files[source], data, scratch, tell)
-        asked = split_rows(data.rows, {source.name: share for source, share in shares.items()})
-        taken = allocate_rows(
-            asked, {name: found.usable for name, found in surveys.items()}, data.top_up
-        )
+        scratch = Scratch(Path(folder) / "rows", rows_schema(_carried_columns(shares)))
+        with scratch:
+            surveys = _survey_all(intakes, data, scratch, progress)
+        usable = {name: survey.usable for name, survey in surveys.items()}
+        taken = allocate_rows(asked, usable, data.top_up)
         if not any(taken.values()):
             raise _nothing_left(surveys)
         progress(_READING, f"shuffling and writing {sum(taken.values()):,} rows")
-        chosen = {name: draw_rows(found.draws, taken[name]) for name, found in surveys.items()}
-        parts = [
-            Chosen(Path(folder) / name, numbers, np.asarray(surveys[name].places)[numbers])
-            for name, numbers in chosen.items()
-        ]
-        write_shuffled(parts, schema, Path(folder), out / "rows.parquet")
+        chosen = {name: draw_rows(survey.draws, taken[name]) for name, survey in surveys.items()}
+        write_shuffled(scratch, _final_order(surveys, chosen), out / "rows.parquet")
     report = make_report(data, asked, surveys, chosen)
     write_report(report, lengths_of(surveys, chosen), out)
     progress(1.0, f"{report['rows']:,} rows")
-    return {
-        name: report[name]
-        for name in ("rows_in", "dropped", "rows", "shortfall", "languages", "characters")
-    }
-
-
-def split_rows(rows: int, shares: dict[str, float]) -> dict[str, int]:
-    """Whole rows per source that sum to rows: rounded down, the largest remainders get what is
-    left.
-    """
-    exact = {name: rows * share for name, share in shares.items()}
-    whole = {
-        name: int(value + 1e-9) for name, value in exact.items()
-    }  # 0.05 * 120 is 6, not 5.999…
-    by_remainder = sorted(shares, key=lambda name: whole[name] - exact[name])
-    for name in by_remainder[: rows - sum(whole.values())]:
-        whole[name] += 1
-    return whole
+    return {name: report[name] for name in _METRICS}
 
 
 def allocate_rows(asked: dict[str, int], usable: dict[str, int], top_up: bool) -> dict[str, int]:
-    """Rows to take per source: what was asked, as far as it is there; with top_up the others fill
-    what is missing.
+    """Rows to take per source: what was asked, as far as it is there.
 
-    Those with rows to spare share the gap in proportion to what was asked of them, until it is
-    filled or all are spent.
+    With top_up the other sources fill what is missing: those with rows to spare share the gap in
+    proportion to what was asked of them, until it is filled or all are spent.
     """
     taken = {name: min(asked[name], usable[name]) for name in asked}
     missing = sum(asked.values()) - sum(taken.values())
@@ -97,43 +73,79 @@ def allocate_rows(asked: dict[str, int], usable: dict[str, int], top_up: bool) -
         if not spare:
             break
         weights = {name: max(asked[name], 1) for name in spare}
-        offer = split_rows(
-            missing, {name: weight / sum(weights.values()) for name, weight in weights.items()}
-        )
-        for name, more in offer.items():
-            taken[name] += min(more, spare[name])
+        total = sum(weights.values())
+        shares = {name: weight / total for name, weight in weights.items()}
+        for name, offered in largest_remainder(missing, shares).items():
+            taken[name] += min(offered, spare[name])
         missing = sum(asked.values()) - sum(taken.values())
     return taken
 
 
 def draw_rows(draws: Sequence[float], count: int) -> np.ndarray:
-    """The numbers of the count rows with the lowest lots, ascending: a larger share keeps the rows
-    of a smaller one.
+    """The numbers of the count rows with the lowest lots, ascending.
+
+    A larger share therefore keeps the rows of a smaller one.
     """
     return np.sort(np.argsort(np.asarray(draws), kind="stable")[:count])
 
 
-def _files_of(sources: Path, source: Source) -> Sequence[Path]:
-    files = table_files(sources, source.name)
+def _intake_of(source: Source, folder: Path, strategy_prompt: str) -> Intake:
+    """The source's files in a folder, which must be there and have the columns it needs."""
+    files = table_files(folder, source.name)
     if not files:
         raise RequestError(
-            f"{sources} holds no {source.name}.* file. Run the step download first, or leave the source out with"
-            f" data.{source.name}_share=0."
+            f"{folder} holds no {source.name}.* file. Run the step download first, or leave the"
+            f" source out with data.{source.name}_share=0."
         )
     require_columns(source, files)
-    return files
+    return Intake(source, files, source.system or strategy_prompt)
 
 
-def _teller(progress: Progress, start: float, source: Source) -> Callable[[int], None]:
-    progress(start, f"{source.name}: reading")
-    return lambda rows: progress(start, f"{source.name}: {rows:,} rows read")
+def _carried_columns(shares: Mapping[Source, float]) -> list[str]:
+    columns: list[str] = []
+    for source in shares:
+        columns += source.carried
+    return columns
 
 
-def _nothing_left(surveys: dict[str, Survey]) -> RequestError:
-    counts = "; ".join(
-        f"{name}: {found.rows_in} read, {', '.join(f'{n} {reason}' for reason, n in found.dropped.items()) or 'none'}"
-        for name, found in surveys.items()
-    )
+def _survey_all(
+    intakes: Sequence[Intake], data: Data, scratch: Scratch, progress: Progress
+) -> dict[str, Survey]:
+    """The survey of each source, by its name; the usable rows are in scratch one source after the
+    other.
+    """
+    surveys = {}
+    for number, intake in enumerate(intakes):
+        name = intake.source.name
+        start = _READING * number / len(intakes)
+        progress(start, f"{name}: reading")
+        surveys[name] = survey_source(intake, data, scratch, _row_counter(progress, start, name))
+    return surveys
+
+
+def _row_counter(progress: Progress, start: float, name: str) -> Callable[[int], None]:
+    """A function that hears how many rows of a source were read."""
+    return lambda rows: progress(start, f"{name}: {rows:,} rows read")
+
+
+def _final_order(surveys: Mapping[str, Survey], chosen: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The numbers in scratch of the rows that are taken, by ascending lot in the final order."""
+    numbers = []
+    places = []
+    first = 0
+    for name, survey in surveys.items():
+        numbers.append(first + chosen[name])
+        places.append(np.asarray(survey.places)[chosen[name]])
+        first += survey.usable
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return np.concatenate(numbers)[order]
+
+
+def _nothing_left(surveys: Mapping[str, Survey]) -> RequestError:
+    counts = []
+    for name, survey in surveys.items():
+        reasons = [f"{rows} {reason}" for reason, rows in survey.dropped.items()]
+        counts.append(f"{name}: {survey.rows_in} read, {', '.join(reasons) or 'none'}")
     return RequestError(
-        f"No row is left for Stage 1 ({counts}). Name other files: data.SOURCE=FILE."
+        f"No row is left for Stage 1 ({'; '.join(counts)}). Name other files: data.SOURCE=FILE."
     )

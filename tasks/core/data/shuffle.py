@@ -1,144 +1,74 @@
-"""Rows through the disk: written as they are read, then taken and put into their final order in
-bounded memory.
+"""The rows that were taken, out of the scratch file into their final order, in bounded memory.
 
-Reads and writes Arrow streams in a scratch folder; writes rows.parquet (messages: list<struct<role,
-content>>, source, and the columns that a source carries).
+Reads the scratch file; writes rows.parquet. The rows are first dealt to files by their place in the
+order: each file holds a run of the result that fits in memory, and is sorted there. (DuckDB's ORDER
+BY sorts such long rows in twice to three times the memory, and fails if it may not have it.)
 """
 
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.core.data.chat import Chat
+from tasks.core.data.scratch import LZ4, Scratch, read_batches
 
-_BATCH_ROWS = 2_000
-_BATCH_CHARS = 8_000_000  # held at once, however long the rows are
-_GROUP_ROWS = 10_000  # of rows.parquet
-_MOST_FILES = 64  # open at once while rows are dealt out; each holds whole row groups of the result
-_RANK = "__rank__"  # the column of a row's place while rows are dealt out
-_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
+_GROUP_ROWS = 10_000  # of a row group of rows.parquet
+_MOST_FILES = 64  # open at once while rows are dealt out; each holds whole row groups
+_RANK = "__rank__"  # the column of a row's place in the order while rows are dealt out
+_LEFT_OUT = -1
 
 
-def rows_schema(carried: Sequence[str] = ()) -> pa.Schema:
-    """The columns of rows.parquet."""
-    message = pa.struct([("role", pa.string()), ("content", pa.string())])
-    return pa.schema(
-        [
-            ("messages", pa.list_(message)),
-            ("source", pa.string()),
-            *((c, pa.string()) for c in carried),
-        ]
-    )
-
-
-class Scratch:
-    """One source's cleaned rows on disk, in their order. A context manager: whole after its end."""
-
-    def __init__(self, file: Path, schema: pa.Schema, source: str, prompt: str):
-        self.file = file
-        self._schema, self._source, self._prompt = schema, source, prompt
-        self._chats: list[Chat] = []
-        self._held = 0  # characters
-
-    def __enter__(self) -> "Scratch":
-        self._writer = pa.ipc.new_stream(self.file, self._schema, options=_LZ4)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._writer.close()
-
-    def add(self, chat: Chat) -> int:
-        """Takes a row, with the source's prompt where it has none; returns its characters, all
-        messages.
-        """
-        chat = chat if chat.system else chat._replace(system=self._prompt)
-        length = len(chat.system) + sum([len(text) for _, text in chat.turns])
-        self._chats.append(chat)
-        self._held += length
-        if len(self._chats) == _BATCH_ROWS or self._held > _BATCH_CHARS:
-            self._flush()
-        return length
-
-    def _flush(self) -> None:
-        roles, texts, ends = [], [], array("i", [0])
-        for chat in self._chats:
-            for role, text in (("system", chat.system), *chat.turns):
-                roles.append(role)
-                texts.append(text)
-            ends.append(len(texts))
-        columns = {"source": [self._source] * len(self._chats)}
-        for name in self._schema.names[2:]:
-            columns[name] = [dict(chat.carried).get(name) for chat in self._chats]
-        message = pa.StructArray.from_arrays(
-            [pa.array(roles, pa.string()), pa.array(texts, pa.string())], names=["role", "content"]
-        )
-        messages = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), message)
-        arrays = [messages, *(pa.array(values, pa.string()) for values in columns.values())]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        self._chats.clear()
-        self._held = 0
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The rows taken from one source: their numbers in its scratch file, ascending, and their lots
-    in the order.
-    """
-
-    file: Path
-    numbers: np.ndarray
-    places: np.ndarray
-
-
-def write_shuffled(parts: Sequence[Chosen], schema: pa.Schema, scratch: Path, out: Path) -> None:
-    """Writes the chosen rows of all parts to the parquet file out, by ascending place."""
-    order = np.argsort(np.concatenate([part.places for part in parts]), kind="stable")
-    ranks = np.empty_like(order)
+def write_shuffled(scratch: Scratch, order: np.ndarray, out: Path) -> None:
+    """Writes the scratch rows whose numbers are in `order`, in that order, as a parquet file."""
+    ranks = np.full(scratch.rows, _LEFT_OUT)
     ranks[order] = np.arange(len(order))
-    rows = -(-len(order) // _MOST_FILES)
-    rows = max(-(-rows // _GROUP_ROWS), 1) * _GROUP_ROWS
-    files = [scratch / f"dealt-{number}" for number in range(-(-len(order) // rows))]
-    with ExitStack() as open_files:
-        ranked = schema.append(pa.field(_RANK, pa.int64()))
-        writers = [
-            open_files.enter_context(pa.ipc.new_stream(file, ranked, options=_LZ4))
-            for file in files
-        ]
-        start = 0
-        for part in parts:
-            _deal(part, ranks[start : start + len(part.numbers)], writers, rows)
-            start += len(part.numbers)
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+    rows_a_file = _rows_a_file(len(order))
+    count = _ceiling(len(order), rows_a_file)
+    files = [scratch.file.with_name(f"dealt-{number}") for number in range(count)]
+    _deal(scratch, ranks, files, rows_a_file)
+    with pq.ParquetWriter(out, scratch.schema, compression="zstd") as writer:
         for file in files:
-            table = pa.Table.from_batches(read_stream(file), ranked)
-            table = table.take(np.argsort(table[_RANK].to_numpy())).select(schema.names)
+            table = _read_sorted(file)
             for first in range(0, len(table), _GROUP_ROWS):
                 writer.write_table(table.slice(first, _GROUP_ROWS))
             file.unlink()
 
 
-def _deal(
-    part: Chosen, ranks: np.ndarray, writers: Sequence[pa.ipc.RecordBatchStreamWriter], rows: int
-) -> None:
-    """Writes each chosen row to the file of its place in the final order."""
-    start = 0
-    for batch in read_stream(part.file):
-        here = slice(*np.searchsorted(part.numbers, [start, start + len(batch)]))
-        numbers, rank = part.numbers[here] - start, ranks[here]
-        start += len(batch)
-        for file in np.unique(rank // rows):
-            mine = rank // rows == file
-            taken = batch.take(pa.array(numbers[mine])).append_column(_RANK, pa.array(rank[mine]))
-            writers[file].write_batch(taken)
+def _rows_a_file(rows: int) -> int:
+    """How many rows a file gets: whole row groups, one at least, so that no more files are open
+    than may be.
+    """
+    groups = _ceiling(_ceiling(rows, _MOST_FILES), _GROUP_ROWS)
+    return max(groups, 1) * _GROUP_ROWS
 
 
-def read_stream(file: Path) -> Iterator[pa.RecordBatch]:
-    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        yield from batches
+def _deal(scratch: Scratch, ranks: np.ndarray, files: Sequence[Path], rows_a_file: int) -> None:
+    """Writes each row that is taken, with its rank, to the file of its rank."""
+    schema = scratch.schema.append(pa.field(_RANK, pa.int64()))
+    with ExitStack() as stack:
+        writers = []
+        for file in files:
+            writers.append(stack.enter_context(pa.ipc.new_stream(file, schema, options=LZ4)))
+        first = 0
+        for batch in read_batches(scratch.file):
+            batch_ranks = ranks[first : first + len(batch)]
+            first += len(batch)
+            ranked = batch.append_column(_RANK, pa.array(batch_ranks))
+            numbers = batch_ranks // rows_a_file  # negative for a row that is left out
+            for number in np.unique(numbers[numbers >= 0]):
+                rows = pa.array(np.flatnonzero(numbers == number))
+                writers[number].write_batch(ranked.take(rows))
+
+
+def _read_sorted(file: Path) -> pa.Table:
+    """The rows of a file by ascending rank, without the rank."""
+    table = pa.Table.from_batches(read_batches(file))
+    table = table.take(np.argsort(table[_RANK].to_numpy()))
+    return table.drop_columns(_RANK)
+
+
+def _ceiling(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.data.charts import draw_counts, draw_lengths
+from tasks.core.data.reports.charts import draw_counts, draw_lengths
 from tasks.core.data.languages import language_of
-from tasks.core.data.report import FIGURES, Table, describe_lengths, write_pages
+from tasks.core.data.reports.pages import FIGURES, Table, describe_lengths, write_pages
 from tasks.core.data.tables import read_rows
-from tasks.core.data.tokens import TokenCounter
+from tasks.core.data.reports.tokens import TokenCounter
 from tasks.core.errors import RequestError
 
 COUNTED = ("languages", "kinds", "regimes", "flaws", "sources", "unreadable")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.data.charts import draw_counts, draw_lengths
+from tasks.core.data.reports.charts import draw_counts, draw_lengths
 from tasks.core.data.cleaning import Survey
 from tasks.core.data.languages import LANGUAGES
-from tasks.core.data.report import FIGURES, Table, describe_lengths, write_pages
+from tasks.core.data.reports.pages import FIGURES, Table, describe_lengths, write_pages
 from tasks.core.settings.tree import Data
 
 Chosen = Mapping[str, np.ndarray]  # source -> the numbers of the usable rows that were taken

@@ -1,0 +1,99 @@
+"""What keeps a model folder from being trained and served as a chat model.
+
+    python -m tasks.core.data.base_model.check FOLDER   prints the faults as one line of JSON
+
+Reads the configuration, the tokenizer, the chat template and the headers of the weights.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from jinja2 import TemplateError
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from tasks.core.files.json_files import read_json
+
+_PROBE = [{"role": "user", "content": "PROBE"}, {"role": "assistant", "content": "REPLY"}]
+
+
+def check(folder: Path) -> list[str]:
+    """What keeps the folder from being trained and served as a chat model; empty if nothing does."""
+    faults = _weight_faults(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        return [*faults, f"transformers cannot read its configuration or tokenizer: {error}"]
+    if config.vocab_size < len(tokenizer):
+        faults.append(
+            f"the tokenizer knows {len(tokenizer)} tokens and the model {config.vocab_size}"
+        )
+    return faults + _template_faults(tokenizer)
+
+
+def print_faults(folder: Path) -> None:
+    """Prints the folder's faults as one line of JSON, for the process that started this one."""
+    print(json.dumps(check(folder), ensure_ascii=False))
+
+
+def _weight_faults(folder: Path) -> list[str]:
+    """Every safetensors file whose header cannot be read, and tensors that the index misses."""
+    tensors_of: dict[str, set[str]] = {}
+    faults = []
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                tensors_of[file.name] = set(tensors.keys())
+        except (SafetensorError, OSError) as error:
+            faults.append(f"{file.name} cannot be read: {error}")
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        faults += _index_faults(index, tensors_of)
+    return faults
+
+
+def _index_faults(index: Path, tensors_of: dict[str, set[str]]) -> list[str]:
+    """The tensors that the index names and that are not in the file it names."""
+    try:
+        file_of = read_json(index)["weight_map"]
+    except (ValueError, KeyError) as error:
+        return [f"{index.name} cannot be read: {error}"]
+    missing = sorted(
+        tensor for tensor, file in file_of.items() if tensor not in tensors_of.get(file, ())
+    )
+    if not missing:
+        return []
+    first = missing[0]
+    return [
+        f"{len(missing)} tensors of {index.name} are in no file, among them {first}"
+        f" ({file_of[first]})"
+    ]
+
+
+def _template_faults(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Whether the chat template renders a conversation and ends an answer with the EOS token."""
+    if not tokenizer.chat_template:
+        return [
+            "the tokenizer has no chat template (chat_template.jinja, or chat_template in"
+            " tokenizer_config.json)"
+        ]
+    eos = tokenizer.eos_token
+    if not eos:
+        return ["the tokenizer names no eos_token"]
+    try:
+        text = tokenizer.apply_chat_template(_PROBE, tokenize=False)
+    except TemplateError as error:
+        return [f"the chat template does not render a question and its answer: {error}"]
+    assert isinstance(text, str), "a template that is not tokenized gives text"
+    end = text.rpartition("REPLY")[2].strip()
+    if not end.startswith(eos):
+        return [f"the chat template ends an answer with {end!r} and the tokenizer's EOS is {eos!r}"]
+    return []
+
+
+if __name__ == "__main__":
+    transformers_logging.disable_progress_bar()
+    print_faults(Path(sys.argv[1]))

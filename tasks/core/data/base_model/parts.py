@@ -1,0 +1,66 @@
+"""Which files of a folder or a repository make a base model, and which of them are missing."""
+
+import fnmatch
+from collections.abc import Collection, Iterable
+
+from tasks.core.errors import RequestError
+
+_PATTERNS = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer*",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.*",
+    "LICENSE*",
+)
+_NOT_THE_MODEL = ("consolidated", "adapter_")  # weights of another layout; a LoRA adapter
+_TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"})
+_LISTED = 12  # file names in an error
+
+
+def model_parts(names: Iterable[str]) -> list[str]:
+    """The names that make the model, sorted; weights of another layout are left out."""
+    return sorted({name for name in names if _is_part(name)})
+
+
+def _is_part(name: str) -> bool:
+    if name.startswith(_NOT_THE_MODEL):
+        return False
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)
+
+
+def refuse_incomplete(place: str, parts: Collection[str], names: Iterable[str]) -> None:
+    """Refuses a model with parts missing, and says which files are there instead.
+
+    `place` says at the start of the sentence where the model was looked for; `names` are all files
+    there.
+    """
+    missing = _missing_parts(parts)
+    if not missing:
+        return
+    there = sorted(names)
+    listed = ", ".join(there[:_LISTED]) or "no file"
+    adapter = ""
+    if "adapter_config.json" in there:
+        adapter = " It is a LoRA adapter: name the model it was trained on."
+    raise RequestError(
+        f"{place} has no {' and no '.join(missing)}; it holds {listed}.{adapter} Put the missing"
+        " files in (save_pretrained of model and tokenizer writes them), or name another:"
+        " model.base=FOLDER."
+    )
+
+
+def _missing_parts(parts: Collection[str]) -> list[str]:
+    missing = []
+    if "config.json" not in parts:
+        missing.append("configuration (config.json)")
+    if not any(name.endswith(".safetensors") for name in parts):
+        missing.append("weights (*.safetensors)")
+    if not any(files.issubset(parts) for files in _TOKENIZERS):
+        missing.append("tokenizer (tokenizer.json, tokenizer.model, or vocab.json with merges.txt)")
+    return missing

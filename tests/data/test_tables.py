@@ -1,0 +1,162 @@
+"""Reading local files: what is broken is refused with the file, and the line where there is one."""
+
+import json
+import tracemalloc
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.core.data import tables
+from tasks.core.data.sources.krx_won import KRX_WON
+from tasks.core.data.sources.columns import require_columns
+from tasks.core.data.sources.sujet_finance import SUJET_FINANCE
+from tasks.core.data.tables import read_columns, read_rows
+from tasks.core.errors import RequestError
+
+ROWS = [
+    {"prompt": "q,\n한글", "original_response": '"a"'},
+    {"prompt": "q2", "original_response": "\u2028"},
+]
+
+
+def written(folder, ending):
+    file = folder / f"rows{ending}"
+    if ending == ".parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS), file)
+    elif ending == ".csv":
+        file.write_text(
+            'prompt,original_response\n"q,\n한글","""a"""\nq2,\u2028\n', encoding="utf-8-sig"
+        )
+    elif ending == ".json":
+        file.write_text(json.dumps(ROWS, indent=2, ensure_ascii=False), encoding="utf-8-sig")
+    else:
+        lines = [json.dumps(row, ensure_ascii=False) for row in ROWS]
+        file.write_text(
+            "\n\n".join(lines), encoding="utf-8-sig"
+        )  # a blank line, and no line end at the end
+    return file
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl", ".json", ".csv"])
+def test_every_format_gives_the_same_rows(tmp_path, ending):
+    file = written(tmp_path, ending)
+    assert list(read_rows(file)) == ROWS
+    assert list(read_rows(file, {"prompt"})) == [{"prompt": row["prompt"]} for row in ROWS]
+    assert read_columns(file) == ["prompt", "original_response"]
+
+
+def test_a_json_file_may_hold_lines_and_an_array_may_be_longer_than_a_chunk(tmp_path):
+    file = written(tmp_path, ".jsonl").rename(tmp_path / "rows.json")
+    assert list(read_rows(file)) == ROWS
+    many = [{"prompt": "한" * 997, "n": n} for n in range(3_000)]
+    file.write_text(json.dumps(many, ensure_ascii=False), encoding="utf-8")
+    assert list(read_rows(file)) == many
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.jsonl",
+            b'{"prompt": "q"}\n{"prompt": "q',
+            r"a\.jsonl, line 2, is not JSON .*: '\{\"prompt\": \"q'.*cut short",
+        ),
+        ("a.jsonl", b'{"prompt": 1}\n\xff\n', r"a\.jsonl, line 2, is not UTF-8"),
+        ("a.json", b'[{"prompt": 1}, {"prompt": ', r"a\.json, row 2, is not JSON"),
+        (
+            "a.csv",
+            b'prompt,b\n"open,1\n',
+            r"a\.csv, line 2, is not CSV \(unexpected end of data\): quote fields",
+        ),
+        (
+            "a.csv",
+            "prompt\nq\n".encode("cp949") + b"\xff",
+            r"a\.csv is not UTF-8 \(invalid start byte at byte 9\)",
+        ),
+        ("a.csv", "prompt\nq\n".encode("utf-16"), r"a\.csv is not UTF-8 but looks like UTF-16"),
+        (
+            "a.jsonl",
+            '{"prompt": 1}'.encode("utf-16-le"),
+            r"a\.jsonl is not UTF-8 but looks like UTF-16",
+        ),
+        ("a.json", bytes(4_096), r"a\.json is not UTF-8 but .* was never written out"),
+        ("a.jsonl", b"", r"a\.jsonl is empty \(0 bytes\): write or fetch it again"),
+        ("a.parquet", b"", r"a\.parquet is empty"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl, line 1, is not JSON"),
+        ("a.parquet", b"PAR1 cut", r"a\.parquet is not a whole parquet file"),
+        ("a.xlsx", b"", r"a\.xlsx is none of \.parquet, \.jsonl, \.json, \.csv"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RequestError, match=message):
+        list(read_rows(tmp_path / name))
+
+
+def test_a_parquet_file_cut_in_the_middle_is_refused(tmp_path):
+    file = written(tmp_path, ".parquet")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(RequestError, match=r"rows\.parquet is not a whole parquet file"):
+        read_columns(file)
+
+
+def test_a_missing_column_is_named_with_the_nearest_one(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "q", "orginal_response": "a"}\n', encoding="utf-8")
+    with pytest.raises(
+        RequestError,
+        match=r"no column original_response, which krx_won needs\. Did you mean orginal_res",
+    ):
+        require_columns(KRX_WON, [file])
+
+
+def test_either_name_of_a_column_will_do(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("system_prompt,inputs,answer\n", encoding="utf-8")
+    require_columns(SUJET_FINANCE, [file])
+    file.write_text("system_prompt,answer\n", encoding="utf-8")
+    with pytest.raises(RequestError, match="no column user_prompt or inputs"):
+        require_columns(SUJET_FINANCE, [file])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RequestError, match=r"gone\.jsonl is not there: name a file"):
+        list(read_rows(tmp_path / "gone.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [
+        (".jsonl", b'{"prompt": 1}\n{"prompt": "'),
+        (".csv", b'prompt\n"'),
+        (".json", b'[{"prompt": "'),
+    ],
+)
+def test_a_gigabyte_without_a_line_end_is_refused_before_it_is_read(tmp_path, ending, start):
+    """NULs fill the sparse file: read whole, it would take several GB."""
+    file = tmp_path / f"rows{ending}"
+    with file.open("wb") as sparse:
+        sparse.write(start)
+        sparse.truncate(1 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError, match=r"(line|row) [12],? .*longer than 16 MiB"):
+            list(read_rows(file))
+        assert tracemalloc.get_traced_memory()[1] < 150 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_field_over_many_lines_is_refused_at_the_limit_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LONGEST_ROW", 1_000)
+    (tmp_path / "rows.csv").write_text('prompt\n"' + "open\n" * 1_000, encoding="utf-8")
+    with pytest.raises(
+        RequestError, match=r"rows\.csv, line \d+, is not CSV \(field larger than field limit"
+    ):
+        list(read_rows(tmp_path / "rows.csv"))
+
+
+def test_a_nul_inside_a_field_is_left_to_the_sources(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(b"prompt\na\0b\n")
+    assert list(read_rows(tmp_path / "rows.csv")) == [{"prompt": "a\0b"}]
