@@ -23,6 +23,8 @@ from tests.market.folders import rows_of
 
 DATA = Path(__file__).parents[2] / "../shared/data/market"
 
+pytestmark = pytest.mark.slow
+
 
 def real(name: str) -> Path:
     if not (DATA / name).exists():

@@ -112,7 +112,10 @@ def partition_file(folder: Path, year: int, month: int) -> Path:
 
 
 def missing_columns(file: Path) -> list[str]:
-    """Returns the required columns that a partition lacks. Raises RequestError if it is no parquet."""
+    """Returns the required columns that a partition lacks.
+
+    Raises RequestError, which names the file, if it is not whole parquet.
+    """
     columns = read_columns(file)
     return [name for name in REQUIRED if name not in columns]
 
