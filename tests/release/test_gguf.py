@@ -13,6 +13,8 @@ from tasks.core.release.gguf import check_gguf, convert, read_gguf
 from tasks.core.release.quantize import quantize
 from tests.release.conftest import silent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def out(tmp_path):
@@ -29,7 +31,7 @@ def test_eos_architecture_and_template_are_read_back(tiny_base, tiny_f16):
     assert read_gguf(tiny_f16).get_field("tokenizer.ggml.pre").contents() == "smollm"
 
 
-def test_bytes_do_not_depend_on_the_folder_s_name(tiny_base, tiny_f16, llama, tmp_path, out):
+def test_bytes_do_not_depend_on_the_folders_name(tiny_base, tiny_f16, llama, tmp_path, out):
     elsewhere = shutil.copytree(tiny_base, tmp_path / "Another-Name-7B")
     seen = []
     convert(elsewhere, llama, out, lambda share, text: seen.append(share))
@@ -63,7 +65,9 @@ def test_a_model_without_a_template_is_refused(tiny_base, llama, tmp_path, out):
 def test_what_the_converter_says_is_in_the_error(tiny_base, llama, tmp_path, out):
     model = shutil.copytree(tiny_base, tmp_path / "model")
     config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchForCausalLM"]}))
+    (model / "config.json").write_text(
+        json.dumps({**config, "architectures": ["NoSuchForCausalLM"]})
+    )
     with pytest.raises(WorkError, match=r"converter refused .*NoSuchForCausalLM"):
         convert(model, llama, out, silent)
 
@@ -89,7 +93,7 @@ def test_a_cut_gguf_is_refused(tiny_f16, llama, tmp_path, out):
         quantize(cut, "Q8_0", llama, out, silent)
 
 
-def test_the_quantizer_s_own_message_is_in_the_error(tiny_f16, llama, out):
+def test_the_quantizers_own_message_is_in_the_error(tiny_f16, llama, out):
     with pytest.raises(
         WorkError, match="could not make Q9_9 of .*: llama_quantize: invalid ftype 'Q9_9'$"
     ):

@@ -75,7 +75,7 @@ def out(tmp_path):
         {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"layers.1.mlp.up_proj": 40}},
     ],
 )
-def test_merge_is_peft_s(base, out, tmp_path, options):
+def test_merge_is_that_of_peft(base, out, tmp_path, options):
     adapter = write_adapter(base, tmp_path / "adapter", **options)
     metrics = merge(base, adapter, out, silent)
     assert metrics["adapted_tensors"] == 14
@@ -147,7 +147,7 @@ def test_an_adapter_of_another_base_is_refused_before_anything_is_written(base, 
     assert not list(out.iterdir())
 
 
-def test_a_layer_that_the_base_has_not_is_named(base, out, tmp_path):
+def test_a_layer_that_the_base_lacks_is_named(base, out, tmp_path):
     adapter = write_adapter(base, tmp_path / "adapter")
     tensors = load_file(adapter / "adapter_model.safetensors")
     renamed = {name.replace("layers.1.", "layers.9."): tensor for name, tensor in tensors.items()}

@@ -12,6 +12,8 @@ from tasks.core.release.model import Model, build_gguf
 from tasks.core.release.quantize import quantize
 from tests.release.conftest import silent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def adapter(tiny_base, tmp_path_factory):

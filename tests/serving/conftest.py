@@ -35,7 +35,12 @@ def private_ollama(monkeypatch, ollama):
     monkeypatch.setenv("PATH", f"{Path(ollama.binary).parent}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.fixture(params=["ollama private", "embedded"])
+@pytest.fixture(
+    params=[
+        pytest.param("ollama private", marks=pytest.mark.slow),
+        pytest.param("embedded", marks=pytest.mark.slow),
+    ]
+)
 def server(request, tmp_path):
     request.getfixturevalue("private_ollama" if request.param == "ollama private" else "no_ollama")
     with open_server(tmp_path / "home") as opened:

@@ -56,7 +56,7 @@ def test_rendered_as_transformers_does(tmp_path, template):
     assert render_training_prompt(folder, MESSAGES) == expected
 
 
-def test_a_template_in_the_tokenizer_s_configuration_counts_too(tmp_path):
+def test_a_template_in_the_tokenizers_configuration_counts_too(tmp_path):
     named = [
         {"name": "tool_use", "template": "no"},
         {"name": "default", "template": "yes {{ eos_token }}"},

@@ -34,6 +34,7 @@ def running(binary, folder, shell="exec"):
         stop_child(process)
 
 
+@pytest.mark.slow
 def test_a_misspelt_parameter_is_refused_before_anything_is_sent(
     ollama, demo_gguf, modelfile, tmp_path
 ):
@@ -47,6 +48,7 @@ def test_a_misspelt_parameter_is_refused_before_anything_is_sent(
         assert not list((tmp_path / "models" / "blobs").glob("sha256-*"))
 
 
+@pytest.mark.slow
 def test_what_is_registered_otherwise_is_named_and_removed(ollama, demo_gguf, modelfile, tmp_path):
     other = replace(
         modelfile, system="Be brief.", parameters={**modelfile.parameters, "temperature": 1.5}
@@ -66,6 +68,7 @@ def test_what_is_registered_otherwise_is_named_and_removed(ollama, demo_gguf, mo
         assert server.tags() == {}
 
 
+@pytest.mark.slow
 def test_the_text_form_makes_the_same_model(ollama, demo_gguf, modelfile, tmp_path):
     (tmp_path / "Modelfile").write_text(modelfile.text(str(demo_gguf)), encoding="utf-8")
     with running(ollama.binary, tmp_path) as (server, _):
@@ -76,6 +79,7 @@ def test_the_text_form_makes_the_same_model(ollama, demo_gguf, modelfile, tmp_pa
         assert server.digest("m:file") == server.digest("m:api")
 
 
+@pytest.mark.slow
 def test_a_server_gone_between_upload_and_create(ollama, demo_gguf, modelfile, tmp_path):
     with running(ollama.binary, tmp_path) as (server, process):
 
@@ -93,6 +97,7 @@ def test_a_server_gone_between_upload_and_create(ollama, demo_gguf, modelfile, t
         assert server.tags() == {"m:one": digest}
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(ollama, demo_gguf, modelfile, tmp_path):
     with running(ollama.binary, tmp_path, shell="ulimit -f 20000; exec") as (server, _):
         with pytest.raises(WorkError, match="file too large|does not answer"):
@@ -100,6 +105,7 @@ def test_a_disk_that_takes_no_more(ollama, demo_gguf, modelfile, tmp_path):
         assert server.tags() == {}
 
 
+@pytest.mark.slow
 def test_a_training_gets_the_card_back_from_our_models_only(
     ollama, demo_gguf, modelfile, tmp_path, monkeypatch
 ):
@@ -118,6 +124,7 @@ def test_a_training_gets_the_card_back_from_our_models_only(
     free_card("kospi")  # and a server that is gone holds nothing
 
 
+@pytest.mark.slow
 def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):
     with running(ollama.binary, tmp_path) as (server, _):
         server.create("m:one", demo_gguf, modelfile, silent)

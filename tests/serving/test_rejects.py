@@ -11,6 +11,8 @@ from tests.serving.conftest import silent
 from tests.serving.sampling import sampling_modelfile
 from tests.synthesis.conftest import made  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_real_models_replies_are_sorted_out_and_kept(
     no_ollama,

@@ -12,6 +12,8 @@ from tasks.core.serving.servers import open_server
 from tests.serving.conftest import silent
 from tests.serving.sampling import demo_days, sample, sampling_modelfile
 
+pytestmark = pytest.mark.slow
+
 NAMES = [kind.name for kind in KINDS]
 
 
