@@ -30,10 +30,11 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl import DPOConfig, DPOTrainer
 
 from tasks.core.settings.tree import Stage1, Stage3, Training
+from tasks.core.training.backends.arguments import trainer_arguments
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
-from tasks.core.training.backends.trl import arguments, sft_trainer
+from tasks.core.training.backends.trl import sft_trainer
 from tasks.core.training.hardware.machine import look, measure_speed
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import Limits
@@ -196,7 +197,7 @@ def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
         use_on_cpu()
     run = StageRun(stage_of(size, Stage3, size.pairs), base.parent / "trainer", machine)
     policy = load_policy(base, None, run.settings.training, machine)
-    told = arguments(run, len(rows)) | {"per_device_train_batch_size": 1}
+    told = trainer_arguments(run, len(rows)) | {"per_device_train_batch_size": 1}
     columns = columns_of(rows, ("prompt_ids", "chosen_ids", "rejected_ids"))
     trainer = Untouched(
         model=policy,

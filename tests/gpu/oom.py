@@ -24,7 +24,7 @@ from transformers import TrainerCallback
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
-from tasks.core.training.backends.trl import Sealed
+from tasks.core.training.backends.trl import TrlTrainer
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.spec import TrainingSpec
 from tests.tiny import chat_rows, make_base, write_jsonl
@@ -67,7 +67,7 @@ class Cap(TrainerCallback):
             )
         elif not cap.exists():
             cap.write_text("none")
-            Engine.log_probs = Sealed.training_step = _refuse
+            Engine.log_probs = TrlTrainer.training_step = _refuse
 
 
 def _refuse(*arguments, **named):

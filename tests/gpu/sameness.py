@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 
 from tasks.core.settings.tree import Stage2, Stage3, Training
-from tasks.core.training import stage
 from tasks.core.training.__main__ import main as run_stage
+from tasks.core.training.backends import assembly
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
@@ -193,8 +193,8 @@ def row_of(what: str, one: torch.Tensor, other: torch.Tensor) -> str:
 
 def compute_in(compute: str) -> None:
     """Lets stages compute in another type than the one that suits the machine."""
-    found = stage.look
-    stage.look = lambda: replace(found(), compute=getattr(torch, compute))
+    found = assembly.look
+    assembly.look = lambda: replace(found(), compute=getattr(torch, compute))
 
 
 if __name__ == "__main__":

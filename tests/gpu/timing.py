@@ -167,7 +167,7 @@ class Clock(TrainerCallback):
 
 
 def _tokens_in(inputs: dict[str, Any]) -> Any:
-    """Of the rows themselves, no padding: a number, or a tensor with it that nobody waits for yet."""
+    """Of the rows themselves, no padding: a number, or a tensor that nobody waits for yet."""
     if "step" in inputs:  # the engine's
         return sum(row.positions for row in inputs["step"].rows)
     mask = inputs.get("attention_mask")  # a batch without one is not padded

@@ -81,7 +81,8 @@ def run(base: Path, start: Path | None, rows: Path, out: Path, backend: str) -> 
     subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
     told = json.loads((out / "metrics.json").read_text())
     print(
-        f"{out.name}: {told['backend']}, {time.monotonic() - began:.0f} s, {told['tokens_per_s']} tokens/s",
+        f"{out.name}: {told['backend']}, {time.monotonic() - began:.0f} s,"
+        f" {told['tokens_per_s']} tokens/s",
         flush=True,
     )
     assert told["backend"] == backend

@@ -2,15 +2,17 @@
 
 import json
 import multiprocessing
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from tasks.core.errors import WorkError
+from tasks.core.files.digests import digest_file
 from tasks.core.settings.tree import Stage2, Stage3, Training
 from tasks.core.training.hardware.machine import Machine, Speed
 from tasks.core.training.planning.costs import Shape, shape_of
@@ -100,6 +102,36 @@ def _spec(base: Path, rows: Path, out: Path, schedule) -> TrainingSpec:
     return TrainingSpec(
         "stage2", "sft", str(base), None, str(rows), str(out), training, schedule.model_dump()
     )
+
+
+def adapter_digest(out: str | Path) -> str:
+    """The digest of an adapter's weights."""
+    return digest_file(Path(out) / "adapter_model.safetensors")
+
+
+def digests(out: str | Path) -> list[str]:
+    """The digests of the files that are an adapter's content."""
+    return [digest_file(Path(out) / "adapter_config.json"), adapter_digest(out)]
+
+
+def attentive(spec, folder: Path, louder: int = 1) -> Path:
+    """The base with weights so large that what a token attends to matters, unlike in one with
+    random weights.
+    """
+    model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=torch.bfloat16)
+    for layer in model.model.layers:
+        for projection in (
+            layer.self_attn.q_proj,
+            layer.self_attn.k_proj,
+            layer.self_attn.v_proj,
+            layer.mlp.up_proj,
+        ):
+            projection.weight.data *= 20
+        layer.self_attn.o_proj.weight.data *= louder
+    model.model.norm.weight.data *= louder
+    shutil.copytree(spec.base, folder)
+    model.save_pretrained(folder)
+    return folder
 
 
 def checked(out: str | Path) -> dict[str, Any]:

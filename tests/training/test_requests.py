@@ -18,13 +18,12 @@ from bitsandbytes import cextension
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
 from tasks.core.training import __main__ as program
-from tasks.core.training import stage
+from tasks.core.training.backends import assembly
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.base import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
-from tests.training.conftest import changed
-from tests.training.test_engine_stages import attentive
+from tests.training.conftest import attentive, changed
 
 
 def refused(spec, told: str, error=RequestError) -> None:
@@ -87,12 +86,13 @@ def test_a_template_other_than_the_one_that_is_asked_for(sft, broken):
 
 def test_a_gpu_whose_bitsandbytes_has_no_library(sft, monkeypatch):
     """bitsandbytes itself says nothing until the first weight is quantized."""
-    monkeypatch.setattr(stage, "look", lambda: Machine("cuda", torch.bfloat16, "a card"))
+    monkeypatch.setattr(assembly, "look", lambda: Machine("cuda", torch.bfloat16, "a card"))
     broken = cextension.ErrorHandlerMockBNBNativeLibrary("CUDA binary not found")
     monkeypatch.setattr(cextension, "lib", broken)
     refused(
         sft,
-        r"There is a GPU \(a card\), but bitsandbytes has no library that works .* Install both anew",
+        r"There is a GPU \(a card\), but bitsandbytes has no library that works"
+        " .* Install both anew",
     )
 
 

@@ -14,9 +14,9 @@ from tasks.core.errors import RequestError
 from tasks.core.preflight.rehearsal import rehearse
 from tasks.core.processes import child
 from tasks.core.processes.child import ChildFailed
-from tasks.core.training import stage
 from tasks.core.training.__main__ import main
-from tasks.core.training.backends.trl import Sealed
+from tasks.core.training.backends import assembly
+from tasks.core.training.backends.base import PolicyTrainer
 from tests.training.conftest import changed
 
 
@@ -34,7 +34,7 @@ def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, capsys, backend):
     monkeypatch.setattr(
-        Sealed, "_save_checkpoint", lambda *given: pytest.fail("a checkpoint is in the time")
+        PolicyTrainer, "_save_checkpoint", lambda *given: pytest.fail("a checkpoint is in the time")
     )
     spec = changed(sft, backend=backend, learning_rate=2e-2)
     ranks = [{"steps": 4, "rank": rank} for rank in (2, 8, 2)]
@@ -78,7 +78,7 @@ def test_few_rows_are_all_trained(method, backend, request, tmp_path, monkeypatc
 
 def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch, capsys):
     """alpha / r of the profile, as module_ranks and shrink keep it."""
-    scales, kept = [], stage.load_policy
+    scales, kept = [], assembly.load_policy
 
     def load(*given):
         policy = kept(*given)
@@ -87,7 +87,7 @@ def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch
         )
         return policy
 
-    monkeypatch.setattr(stage, "load_policy", load)
+    monkeypatch.setattr(assembly, "load_policy", load)
     run(sft, [{"steps": 1, "rank": rank} for rank in (1, 4, 6)], tmp_path, monkeypatch, capsys)
     assert scales == [{2.0}] * 3
 
@@ -102,14 +102,14 @@ def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch
 def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(
     sft, tmp_path, monkeypatch, capsys, error
 ):
-    kept = stage.load_policy
+    kept = assembly.load_policy
 
     def full(base, start, training, *rest):
         if training.lora_rank == 64:
             raise error
         return kept(base, start, training, *rest)
 
-    monkeypatch.setattr(stage, "load_policy", full)
+    monkeypatch.setattr(assembly, "load_policy", full)
     told = run(
         sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
     )

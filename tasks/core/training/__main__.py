@@ -41,11 +41,12 @@ if __name__ == "__main__":  # a program that only imports this file keeps its en
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.files.json_files import read_json  # noqa: E402
 from tasks.core.processes.child import exec_python, start_over  # noqa: E402
+from tasks.core.training.backends.assembly import backend_of, cards_for  # noqa: E402
 from tasks.core.training.hardware import ranks  # noqa: E402
 from tasks.core.training.processes.full_card import CardFull  # noqa: E402
 from tasks.core.training.processes.launcher import AGAIN, launch  # noqa: E402
 from tasks.core.training.spec import TrainingSpec, settings_of  # noqa: E402
-from tasks.core.training.stage import backend_of, cards_for, train  # noqa: E402
+from tasks.core.training.stage import train  # noqa: E402
 from tasks.core.training.trials import Trial, run_trials  # noqa: E402
 
 log = logging.getLogger("tasks.core.training")

@@ -9,20 +9,30 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback, set_seed
+from transformers import (
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Training
-from tasks.core.training.backends.engine import EngineDPO, OnEngine
-from tasks.core.training.backends.trl import Sealed, SealedDPO
+from tasks.core.settings.tree import Stage
+from tasks.core.training.backends.assembly import machine_for, make_trainer, plan_for
+from tasks.core.training.backends.trainer import StageTrainer
 from tasks.core.training.hardware.machine import Machine, measure_speed, peak_memory_gib
 from tasks.core.training.planning.costs import shape_of
+from tasks.core.training.planning.plan import Plan
 from tasks.core.training.planning.planner import resized, works_of
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.base import load_tokenizer, read_config
@@ -30,89 +40,80 @@ from tasks.core.training.processes.full_card import Try, is_full
 from tasks.core.training.rows.sample import sample
 from tasks.core.training.rows.selection import Rows, select
 from tasks.core.training.spec import StageSettings, TrainingSpec
-from tasks.core.training.stage import machine_for, make_trainer, plan_for
 
 _HELD_OUT = 32  # rows of the eval loss
-_SPARE = 1.5  # rows encoded, in those needed: some are too long
+_SPARE = 1.5  # rows encoded for each one needed, because some are too long
 _WARM_UP = 2  # steps not timed: kernels are compiled in them
 
 
 @dataclass(frozen=True)
 class Trial:
+    """A short run that is asked for."""
+
     steps: int
     rank: int | None = None  # in place of training.lora_rank
     # of the micro-batch: of the planner's tokens, with TRL and Unsloth of the stage's micro_batch
     scale: float = 1
 
 
+@dataclass(frozen=True)
+class _Moment:
+    """When a step began, in seconds, and the positions that were trained until then."""
+
+    time: float
+    positions: int
+
+
 class _Clock(TrainerCallback):
-    """When each step began, and the positions trained until then."""
+    """Notes when each step began, and when the last one ended."""
 
-    def __init__(self):
-        self._trainer, self.seen = None, []
-
-    def follow(self, trainer) -> None:
+    def __init__(self, trainer: StageTrainer):
         self._trainer = trainer
-        trainer.add_callback(self)
+        self.moments: list[_Moment] = []
 
-    def on_step_begin(self, args, state, control, **kwargs):
-        self.seen.append((time.perf_counter(), self._trainer.positions))
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.moments.append(_Moment(time.perf_counter(), self._trainer.positions))
 
     on_train_end = on_step_begin
 
 
+@dataclass(frozen=True)
+class _Bench:
+    """What all trials of a stage share."""
+
+    spec: TrainingSpec
+    settings: StageSettings
+    machine: Machine
+    tokenizer: PreTrainedTokenizerFast
+    rows: Rows
+
+
 def run_trials(spec: TrainingSpec, settings: StageSettings, trials: list[Trial]) -> None:
-    """Runs them one after the other. A trial that cannot be says why, under `problem`, and the next
-    one begins.
+    """Runs the trials one after the other.
+
+    A trial that cannot be run says why, under `problem`, and the next one begins.
     """
-    training = settings.training
-    machine, tokenizer = machine_for(training), load_tokenizer(Path(spec.base))
-    rows = _rows(spec, settings, tokenizer, max(trial.steps for trial in trials))
+    machine = machine_for(settings.training)
+    tokenizer = load_tokenizer(Path(spec.base))
+    most_steps = max(trial.steps for trial in trials)
+    rows = _rows(spec, settings, tokenizer, most_steps)
+    bench = _Bench(spec, settings, machine, tokenizer, rows)
     for trial in trials:
-        own = _with_rank(training, trial.rank or training.lora_rank)
-        told: dict[str, Any] = {"rank": own.lora_rank}
-        set_seed(training.seed)
-        try:
-            with tempfile.TemporaryDirectory() as out:
-                new = replace(spec, start=None, out=out)
-                trainer = _trainer(
-                    new,
-                    tokenizer,
-                    Try(replace(settings, training=own), rows, False),
-                    machine,
-                    trial.scale,
-                )
-                told |= _run(trainer, machine, bool(rows.evaluation))
-        except RequestError as error:
-            told["problem"] = str(error)
-        except RuntimeError as error:
-            if not is_full(error):
-                raise
-            told["problem"] = "The GPU's memory was full."
-        print(json.dumps(told), flush=True)
-        trainer = None
+        print(json.dumps(_outcome(bench, trial)), flush=True)
         gc.collect()  # trainer, model and callbacks hold one another
         if machine.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
 
-def _with_rank(training: Training, rank: int) -> Training:
-    """The adapter of this rank, whose update is scaled as the asked one's: alpha / r stays the
-    same.
-    """
-    alpha = training.lora_alpha * rank / training.lora_rank
-    return training.model_copy(update={"lora_rank": rank, "lora_alpha": alpha})
-
-
 def _rows(
-    spec: TrainingSpec,
-    settings: StageSettings,
-    tokenizer: PreTrainedTokenizerFast,
-    steps: int,
+    spec: TrainingSpec, settings: StageSettings, tokenizer: PreTrainedTokenizerFast, steps: int
 ) -> Rows:
-    """As many as the steps want, and the next ones for the eval loss; fewer where there are not so
-    many.
+    """As many rows as the steps want, and others for the eval loss.
+
+    They are fewer if the stage has not so many.
     """
     training = settings.training
     wanted = steps * settings.schedule.effective_batch
@@ -120,80 +121,126 @@ def _rows(
     chosen = select(sampled.rows, training.max_length, 0, training.seed)
     rows = chosen.evaluation + chosen.train
     held_out = min(_HELD_OUT, len(rows) // 4)
-    return Rows(rows[held_out : held_out + wanted], rows[:held_out])
+    return Rows(train=rows[held_out : held_out + wanted], evaluation=rows[:held_out])
+
+
+def _outcome(bench: _Bench, trial: Trial) -> dict[str, Any]:
+    """The figures of one trial, or its problem."""
+    settings = _settings_of(bench.settings, trial)
+    outcome: dict[str, Any] = {"rank": settings.training.lora_rank}
+    set_seed(settings.training.seed)
+    try:
+        with tempfile.TemporaryDirectory() as out:
+            spec = replace(bench.spec, start=None, out=out)
+            trainer = _trainer(bench, spec, settings, trial.scale)
+            outcome |= _measure(trainer, bench.machine, evaluates=bool(bench.rows.evaluation))
+    except RequestError as error:
+        outcome["problem"] = str(error)
+    except RuntimeError as error:
+        if not is_full(error):
+            raise
+        outcome["problem"] = "The GPU's memory was full."
+    return outcome
+
+
+def _settings_of(settings: StageSettings, trial: Trial) -> StageSettings:
+    """The settings of one epoch with the trial's rank.
+
+    The adapter's update is scaled as the asked one's: alpha / r stays the same.
+    """
+    training = settings.training
+    rank = trial.rank or training.lora_rank
+    alpha = training.lora_alpha * rank / training.lora_rank
+    return StageSettings(
+        training.model_copy(update={"lora_rank": rank, "lora_alpha": alpha}),
+        settings.schedule.model_copy(update={"epochs": 1, "log_every": 1}),
+    )
 
 
 def _trainer(
-    spec: TrainingSpec,
-    tokenizer: PreTrainedTokenizerFast,
-    tried: Try,
-    machine: Machine,
-    scale: float,
-) -> OnEngine | Sealed:
-    """A trainer of one epoch over these rows with a new adapter."""
-    training, rows = tried.settings.training, tried.rows.train
-    schedule = tried.settings.schedule.model_copy(update={"epochs": 1, "log_every": 1})
-    tried.plan = plan = plan_for(spec, tried, machine, {})
-    if plan and scale != 1:
-        shape = shape_of(read_config(Path(spec.base)), training, machine)
-        works = works_of(rows, schedule.effective_batch, training.seed)
-        speed = measure_speed(machine, shape.hidden, shape.intermediate)
-        tried.plan = resized(plan, round(scale * plan.tokens), shape, works, speed)
-    if not plan:
-        micro = int(scale * schedule.micro_batch)
-        if micro < 1:
-            raise RequestError(
-                f"{scale:g} of micro_batch={schedule.micro_batch} is less than a row."
-            )
-        schedule = schedule.model_copy(update={"micro_batch": micro})
-    tried.settings = StageSettings(training, schedule)
-    return make_trainer(spec, tokenizer, tried, machine)
+    bench: _Bench, spec: TrainingSpec, settings: StageSettings, scale: float
+) -> StageTrainer:
+    """A trainer with a new adapter, whose micro-batch is scaled."""
+    tried = Try(settings, bench.rows, continues=False)
+    plan = plan_for(spec, tried, bench.machine, {})
+    if plan is None:
+        schedule = _scaled_schedule(settings.schedule, scale)
+        tried.settings = replace(settings, schedule=schedule)
+    elif scale == 1:
+        tried.plan = plan
+    else:
+        tried.plan = _scaled_plan(bench, settings, plan, scale)
+    return make_trainer(spec, bench.tokenizer, tried, bench.machine)
 
 
-def _run(trainer: OnEngine | Sealed, machine: Machine, evaluates: bool) -> dict[str, Any]:
-    """Trains, and tells what was seen beside what was expected."""
-    clock = _Clock()
+def _scaled_schedule(schedule: Stage, scale: float) -> Stage:
+    micro_batch = int(scale * schedule.micro_batch)
+    if micro_batch < 1:
+        raise RequestError(f"{scale:g} of micro_batch={schedule.micro_batch} is less than a row.")
+    return schedule.model_copy(update={"micro_batch": micro_batch})
+
+
+def _scaled_plan(bench: _Bench, settings: StageSettings, plan: Plan, scale: float) -> Plan:
+    training = settings.training
+    shape = shape_of(read_config(Path(bench.spec.base)), training, bench.machine)
+    works = works_of(bench.rows.train, settings.schedule.effective_batch, training.seed)
+    speed = measure_speed(bench.machine, shape.hidden, shape.intermediate)
+    return resized(plan, round(scale * plan.tokens), shape, works, speed)
+
+
+def _measure(trainer: StageTrainer, machine: Machine, evaluates: bool) -> dict[str, Any]:
+    """Trains, and returns what was seen beside what was expected."""
+    clock = _Clock(trainer)
     trainer.remove_callback(PrinterCallback)
     trainer.args.save_strategy = SaveStrategy.NO  # else the last step's time holds a checkpoint's
-    clock.follow(trainer)
-    if isinstance(trainer, SealedDPO | EngineDPO):
-        trainer.use_reference(None)
+    trainer.add_callback(clock)
+    trainer.use_reference(None)
     trainer.train()
-    if trainer.state.max_steps > _WARM_UP + 1:
-        clock.seen = clock.seen[_WARM_UP:]
-    (began, before), (ended, after) = clock.seen[0], clock.seen[-1]
-    times = [
-        later[0] - earlier[0] for earlier, later in zip(clock.seen, clock.seen[1:], strict=False)
-    ]
-    # before the evaluation, whose batches are other ones; a CPU's process holds what earlier trials
-    # left
-    peak = round(peak_memory_gib(machine), 2) if machine.device == "cuda" else None
-    evaluated = trainer.evaluate().get("eval_loss") if evaluates else None
+    # before the evaluation, whose batches are other ones
+    peak = _peak_gib(machine)
+    eval_loss = round(trainer.evaluate()["eval_loss"], 4) if evaluates else None
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    told = {
+    figures = {
         "backend": trainer.backend,
         "micro_batch": trainer.args.per_device_train_batch_size,
         "steps": trainer.state.max_steps,
-        "parameters": sum(weight.numel() for _, weight in lora_weights(trainer.model)),
+        "parameters": sum(weight.numel() for _, weight in lora_weights(trainer.policy)),
         "loss": round(losses[-1], 4),
-        "eval_loss": round(evaluated, 4) if evaluated is not None else None,
-        "tokens_per_s": round((after - before) / (ended - began), 1),
-        "step_s": round(median(times), 3),
+        "eval_loss": eval_loss,
+        **_pace(clock.moments),
         "peak_gib": peak,
     }
-    if not isinstance(trainer, OnEngine):
-        return told
-    plan = trainer.plan
-    expected = {
+    if trainer.plan is not None:
+        figures |= _planned(trainer.plan)
+    return figures
+
+
+def _pace(moments: list[_Moment]) -> dict[str, float]:
+    """Tokens a second and seconds a step, without the warm-up if there is more than that."""
+    steps = len(moments) - 1
+    if steps > _WARM_UP + 1:
+        moments = moments[_WARM_UP:]
+    first, last = moments[0], moments[-1]
+    positions = last.positions - first.positions
+    times = [later.time - earlier.time for earlier, later in pairwise(moments)]
+    return {
+        "tokens_per_s": round(positions / (last.time - first.time), 1),
+        "step_s": round(median(times), 3),
+    }
+
+
+def _peak_gib(machine: Machine) -> float | None:
+    """The most memory of a card; a CPU's process holds what earlier trials left."""
+    if machine.device != "cuda":
+        return None
+    return round(peak_memory_gib(machine), 2)
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    return {
+        "micro_batch": f"{plan.tokens} tokens",
         "expected_step_s": round(plan.step_s, 3),
         "expected_peak_gib": round(plan.peak_gib, 2),
+        "checkpointed": plan.checkpointed,
+        "nf4": plan.nf4,
     }
-    return (
-        told
-        | expected
-        | {
-            "micro_batch": f"{plan.tokens} tokens",
-            "checkpointed": plan.checkpointed,
-            "nf4": plan.nf4,
-        }
-    )

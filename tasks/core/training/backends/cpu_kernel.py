@@ -75,4 +75,5 @@ class TorchLogProbs(torch.autograd.Function):
 
 def use_on_cpu() -> None:
     """Puts the torch version in the place of TRL's kernel."""
-    trl_utils._ChunkedLogProbFunction = TorchLogProbs
+    # a private name of another class's, but of the same contract
+    trl_utils._ChunkedLogProbFunction = TorchLogProbs  # type: ignore[assignment, attr-defined]

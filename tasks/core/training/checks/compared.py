@@ -1,8 +1,10 @@
-"""What a backend's proof hands to the checks: log-probs of the same answers, computed twice."""
+"""What a trainer hands to the checks: log-probs of the same answers, computed in two ways."""
 
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 # trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of what
 # check_packing allows
@@ -22,8 +24,25 @@ class Rounding:
 class Compared:
     """Mean log-probs of a few answers, (answers,) each, in nats a token."""
 
-    alone: torch.Tensor  # of every row by itself
-    together: torch.Tensor  # of all rows packed or padded
-    tokens: torch.Tensor  # trained ones of each answer
+    alone: Tensor  # of every row by itself
+    together: Tensor  # of all rows packed or padded
+    tokens: Tensor  # trained ones of each answer
     dtype: torch.dtype  # that computed both
     rounding: Rounding | None = None  # of the engine, because it is not PEFT
+
+
+@dataclass(frozen=True)
+class ReferenceGap:
+    """How far a policy is from DPO's reference, on a few pairs."""
+
+    loss: float  # mean over the pairs
+    reward: float  # the largest absolute one
+    log_prob: float  # the largest absolute difference, in nats an answer
+
+
+def reference_gap(policy: Tensor, reference: Tensor, beta: float) -> ReferenceGap:
+    """Compares the log-probs of some pairs, in nats an answer, (pairs, 2): chosen, rejected."""
+    gaps = policy - reference
+    loss = -logsigmoid(beta * (gaps[:, 0] - gaps[:, 1])).mean()
+    largest = gaps.abs().max().item()
+    return ReferenceGap(loss.item(), beta * largest, largest)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn.modules import Linear4bit, Params4bit
@@ -18,6 +19,8 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
+
+from tasks.core.training.rows.records import IGNORED, Conversation
 
 _ROWS = 8192  # of a weight in float32 at a time: all of a large head would not fit a small card
 
@@ -95,3 +98,13 @@ def _round_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) 
 
 def _widen_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     return output.float()
+
+
+def log_probs_alone(policy: PeftModel, answer: Conversation) -> Tensor:
+    """Returns the log-probs of a sequence's trained tokens by plain logits: nats, float32, (n,)."""
+    before = np.flatnonzero(answer.labels[1:] != IGNORED).tolist()
+    targets = answer.labels[1:][before].tolist()
+    ids = torch.tensor([answer.input_ids.tolist()], device=policy.device)
+    logits = policy(input_ids=ids, use_cache=False).logits[0, before]
+    log_probs = logits.float().log_softmax(-1)
+    return log_probs[range(len(targets)), targets]

@@ -7,18 +7,17 @@ from its beginning. Each try is lighter than the one before it, so none is made 
 writes OUT/tries.json, the record of what was given up and why.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import write_json
+from tasks.core.files.json_files import read_json, write_json
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.planning.plan import NothingFits, Plan
 from tasks.core.training.rows.selection import Rows
@@ -27,16 +26,19 @@ from tasks.core.training.spec import StageSettings, TrainingSpec
 from tasks.core.training.watch.telemetry import read_telemetry
 
 TRIES = "tries.json"
-_LEAST_LENGTH, _LEAST_RANK, _LAST_MODULES = 1024, 16, ["q_proj", "v_proj"]
-_FULL = (
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-)  # what CUDA's libraries say beside torch.OutOfMemoryError
+_LEAST_LENGTH = 1024
+_LEAST_RANK = 16
+_LAST_MODULES = ("q_proj", "v_proj")
+_SHAPES = ("max_length", "lora_rank", "target_modules")
+"""What changes the rows or the adapter, so that the stage has to start again."""
+_FULL = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What CUDA's libraries say if they do not raise torch.OutOfMemoryError."""
 
 
 class CardFull(WorkError):
-    """The card was full, and what the next try gives up is written down: the same command may be
-    started again.
+    """The card was full, and what the next try gives up is written down.
+
+    The same command may be started again.
     """
 
     def __init__(self, step: int, text: str):
@@ -44,142 +46,174 @@ class CardFull(WorkError):
         self.step = step
 
 
+@dataclass(frozen=True)
+class GivenUp:
+    """What a try gave up, and why: an entry of tries.json."""
+
+    step: int
+    error: str
+    was: dict[str, Any]  # values by their settings, before
+    now: dict[str, Any]  # and after
+    anew: bool = False  # what was trained before is still to be removed
+
+
 @dataclass
 class Try:
-    """What a process trains with, as far as it takes memory.
-
-    plan: of the engine, once there is one; earlier: what was given up before, as `read_tries` tells
-    it.
-    """
+    """What a process trains with, as far as it takes memory."""
 
     settings: StageSettings
     rows: Rows
     continues: bool  # an earlier stage's adapter, whose shape it cannot change
-    plan: Plan | None = None
-    earlier: list[dict[str, Any]] = field(default_factory=list)
+    plan: Plan | None = None  # the engine's, once there is one
+    earlier: list[GivenUp] = field(default_factory=list)  # by the tries before
 
 
-def read_tries(out: Path) -> list[dict[str, Any]]:
-    """What was given up so far: [{"step", "error", "was": {setting: value}, "now": {setting:
-    value}, "anew"}].
-
-    anew: what was trained before is still to be removed.
-    """
+def read_tries(out: Path) -> list[GivenUp]:
+    """Returns what was given up so far."""
     file = out / TRIES
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    if not file.exists():
+        return []
+    return [GivenUp(**entry) for entry in read_json(file)]
 
 
-def begin(out: Path) -> list[dict[str, Any]]:
-    """What was given up so far. Checkpoints of other rows or of another adapter than the last try's
-    are removed.
+def _write_tries(out: Path, tries: list[GivenUp]) -> None:
+    write_json(out / TRIES, [asdict(entry) for entry in tries])
 
-    Here, and not when the card was full: another card's process may still have been writing then.
+
+def begin(out: Path) -> list[GivenUp]:
+    """Returns what was given up so far.
+
+    Checkpoints of other rows or of another adapter than the last try's are removed: here, and not
+    when the card was full, because another card's process may still have been writing then.
     """
     tries = read_tries(out)
-    if tries and tries[-1].get("anew"):
+    if tries and tries[-1].anew:
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
         (out / "telemetry.jsonl").unlink(missing_ok=True)
-        tries[-1]["anew"] = False
-        write_json(out / TRIES, tries)
+        tries[-1] = replace(tries[-1], anew=False)
+        _write_tries(out, tries)
     return tries
 
 
-def given_up(tries: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is in force now. `tokens` and `checkpointed` are the engine's plan's, the others
-    settings.
+def given_up(tries: list[GivenUp]) -> dict[str, Any]:
+    """Returns what is in force now, by its name.
+
+    `tokens` and `checkpointed` are the engine's plan's, the others are settings.
     """
-    return {name: value for told in tries for name, value in told["now"].items()}
+    now: dict[str, Any] = {}
+    for entry in tries:
+        now |= entry.now
+    return now
 
 
-def in_force(spec: TrainingSpec, tries: list[dict[str, Any]]) -> TrainingSpec:
-    """The spec with what earlier tries gave up, and with training.shrink in the shape that its
-    start was shrunk to.
+def in_force(spec: TrainingSpec, tries: list[GivenUp]) -> TrainingSpec:
+    """Returns the spec with what earlier tries gave up.
+
+    With training.shrink it also takes the shape that its start was shrunk to.
     """
     now = given_up(tries)
     if spec.start and spec.training.get("shrink"):
-        now |= _shape_of(Path(spec.start), spec.training)
-    training = spec.training | {
-        name: value for name, value in now.items() if name in Training.model_fields
-    }
-    schedule = spec.schedule | {
-        name: value for name, value in now.items() if name in Stage.model_fields
-    }
+        now |= _shrunk_shape_of(Path(spec.start), spec.training)
+    training = dict(spec.training)
+    schedule = dict(spec.schedule)
+    for name, value in now.items():
+        if name in Training.model_fields:
+            training[name] = value
+        if name in Stage.model_fields:
+            schedule[name] = value
     return replace(spec, training=training, schedule=schedule)
+
+
+def _shrunk_shape_of(start: Path, training: dict[str, Any]) -> dict[str, Any]:
+    """The shape of an adapter that is smaller than the settings ask for; nothing if it is not."""
+    try:
+        config = read_json(start / "adapter_config.json")
+    except (OSError, ValueError):
+        return {}  # the start is refused later, in other words
+    modules = [name for name in training["target_modules"] if name in config["target_modules"]]
+    if config["r"] > training["lora_rank"] or len(modules) != len(config["target_modules"]):
+        return {}
+    return {"lora_rank": config["r"], "lora_alpha": config["lora_alpha"], "target_modules": modules}
 
 
 @contextmanager
 def giving_way(out: Path, tried: Try) -> Iterator[None]:
-    """Raises CardFull where the card gets full and something is left to give up, else WorkError or
-    NothingFits.
+    """Raises CardFull if the card gets full inside and something is left to give up.
+
+    If nothing is left it raises WorkError, or NothingFits if there was no plan at all.
     """
     try:
         yield
     except NothingFits as error:
-        now, full = _untried(tried, _smaller(tried)), str(error)
+        now = _untried(tried, _smaller(tried))
         if now is None:
             raise
+        reason = str(error)
     except RuntimeError as error:
         if not is_full(error):
             raise
-        now, full = (
-            _untried(tried, lighter(tried)),
-            f"The GPU's memory is full: {str(error).partition('. ')[0]}.",
-        )
+        now = _untried(tried, lighter(tried))
+        reason = f"The GPU's memory is full: {str(error).partition('. ')[0]}."
         if now is None:
             raise WorkError(
-                f"{full} Nothing is left to give up: {_in_use(tried)}. {_remedy(tried)}"
+                f"{reason} Nothing is left to give up: {_in_use(tried)}. {_remedy(tried)}"
             ) from None
     else:
         return
-    raise _give_way(out, tried, now, full)
+    raise _give_way(out, tried, now, reason)
 
 
 def is_full(error: RuntimeError) -> bool:
-    """It is one of those that PyTorch and CUDA's libraries raise where the card's memory is full."""
-    return isinstance(error, torch.OutOfMemoryError) or any(said in str(error) for said in _FULL)
-
-
-def lighter(tried: Try) -> dict[str, Any] | None:
-    """The next thing to give up, {name: new value}; None if nothing is left."""
-    same = _lighter_plan(tried) if tried.plan else _lighter_batch(tried.settings.schedule)
-    return same or _smaller(tried)
+    """Says whether PyTorch or a library of CUDA raised the error because the memory is full."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in _FULL)
 
 
 def _untried(tried: Try, now: dict[str, Any] | None) -> dict[str, Any] | None:
-    """None where it was given up before and was of no use, or the program would start over for
-    ever.
-    """
-    return None if any(told["now"] == now for told in tried.earlier) else now
+    """None if it was given up before and was of no use: else the program would start over for ever."""
+    if any(entry.now == now for entry in tried.earlier):
+        return None
+    return now
 
 
-def _give_way(out: Path, tried: Try, now: dict[str, Any], full: str) -> CardFull:
-    was = {name: _values(tried)[name] for name in now}
-    step = max((line["step"] for line in read_telemetry(out / "telemetry.jsonl")), default=0)
-    anew = bool(now.keys() & {"max_length", "lora_rank", "target_modules"})
-    # not what the file says by now: where several cards are full at once, each writes the same
-    write_json(
-        out / TRIES,
-        [*tried.earlier, {"step": step, "error": full, "was": was, "now": now, "anew": anew}],
-    )
-    return CardFull(step, f"{full} The next try takes {_change(was, now)}.")
+def _give_way(out: Path, tried: Try, now: dict[str, Any], reason: str) -> CardFull:
+    """Writes down what is given up, and returns the error that says so."""
+    values = _values(tried)
+    was = {name: values[name] for name in now}
+    steps = [line["step"] for line in read_telemetry(out / "telemetry.jsonl")]
+    step = max(steps, default=0)
+    anew = any(name in _SHAPES for name in now)
+    # not behind what the file says by now: if several cards are full at once, each writes the same
+    _write_tries(out, [*tried.earlier, GivenUp(step, reason, was, now, anew)])
+    return CardFull(step, f"{reason} The next try takes {_change(was, now)}.")
 
 
-def tell_tries(tries: list[dict[str, Any]]) -> list[str]:
-    """What was given up and why, a sentence a try."""
+def describe_tries(tries: list[GivenUp]) -> list[str]:
+    """Returns a sentence on each thing that was given up, and why."""
     return [
-        f"Step {told['step']}: {told['error']} Then {_change(told['was'], told['now'])}."
-        for told in tries
+        f"Step {entry.step}: {entry.error} Then {_change(entry.was, entry.now)}." for entry in tries
     ]
 
 
 def _change(was: dict[str, Any], now: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {value} instead of {was[name]}" for name, value in now.items()
-    )
+    changes = []
+    for name, value in now.items():
+        changes.append(f"{name.replace('_', ' ')} {value} instead of {was[name]}")
+    return ", ".join(changes)
 
 
-def _lighter_plan(tried: Try) -> dict[str, Any] | None:
-    plan, least = tried.plan, max(tokens_of([row]) for row in tried.rows.train)
+def lighter(tried: Try) -> dict[str, Any] | None:
+    """Returns the next thing to give up, {name: new value}; None if nothing is left."""
+    if tried.plan:
+        same_result = _lighter_plan(tried.plan, tried)
+    else:
+        same_result = _lighter_batch(tried.settings.schedule)
+    return same_result or _smaller(tried)
+
+
+def _lighter_plan(plan: Plan, tried: Try) -> dict[str, Any] | None:
+    least = max(tokens_of([row]) for row in tried.rows.train)
     if plan.tokens > least:
         return {"tokens": max(least, plan.tokens // 2)}
     if plan.checkpointed < plan.layers:
@@ -192,38 +226,46 @@ def _lighter_plan(tried: Try) -> dict[str, Any] | None:
 def _lighter_batch(schedule: Stage) -> dict[str, Any] | None:
     """Accumulation makes up the effective batch, so the micro-batch has to divide it."""
     if schedule.micro_batch > 1:
-        fitting = range(schedule.micro_batch // 2, 0, -1)
-        return {
-            "micro_batch": next(size for size in fitting if schedule.effective_batch % size == 0)
-        }
-    return None if schedule.gradient_checkpointing else {"gradient_checkpointing": True}
+        smaller = schedule.micro_batch // 2
+        while schedule.effective_batch % smaller:
+            smaller -= 1
+        return {"micro_batch": smaller}
+    if not schedule.gradient_checkpointing:
+        return {"gradient_checkpointing": True}
+    return None
 
 
 def _smaller(tried: Try) -> dict[str, Any] | None:
-    """What changes the rows or the adapter, where training.shrink allows it."""
-    training, lengths = tried.settings.training, [row.longest for row in tried.rows.train]
+    """What changes the rows or the adapter, if training.shrink allows it."""
+    training = tried.settings.training
     if not training.shrink:
         return None
+    lengths = [row.longest for row in tried.rows.train]
     shorter = max(_LEAST_LENGTH, max(lengths) // 2)
     if min(lengths) <= shorter < max(lengths):
         return {"max_length": shorter}
     if tried.continues:
         return None
+    return _smaller_adapter(training)
+
+
+def _smaller_adapter(training: Training) -> dict[str, Any] | None:
     if training.lora_rank > _LEAST_RANK:
-        rank = max(_LEAST_RANK, training.lora_rank // 2)  # alpha / r stays what it is
-        return {
-            "lora_rank": rank,
-            "lora_alpha": max(1, training.lora_alpha * rank // training.lora_rank),
-        }
+        rank = max(_LEAST_RANK, training.lora_rank // 2)
+        alpha = max(1, training.lora_alpha * rank // training.lora_rank)  # alpha / r stays the same
+        return {"lora_rank": rank, "lora_alpha": alpha}
     fewer = [name for name in training.target_modules if name in _LAST_MODULES]
-    return {"target_modules": fewer} if fewer and fewer != training.target_modules else None
+    if fewer and fewer != training.target_modules:
+        return {"target_modules": fewer}
+    return None
 
 
 def _values(tried: Try) -> dict[str, Any]:
-    plan = (
-        {"tokens": tried.plan.tokens, "checkpointed": tried.plan.checkpointed} if tried.plan else {}
-    )
-    return tried.settings.schedule.model_dump() | tried.settings.training.model_dump() | plan
+    """All that may be given up, by its name."""
+    values = tried.settings.schedule.model_dump() | tried.settings.training.model_dump()
+    if tried.plan:
+        values |= {"tokens": tried.plan.tokens, "checkpointed": tried.plan.checkpointed}
+    return values
 
 
 def _in_use(tried: Try) -> str:
@@ -242,15 +284,3 @@ def _remedy(tried: Try) -> str:
     if tried.settings.training.shrink:
         return f"Set {half}, or take a larger card or a smaller base."
     return f"Set {half} or training.shrink=true, or take a larger card or a smaller base."
-
-
-def _shape_of(start: Path, training: dict[str, Any]) -> dict[str, Any]:
-    """The shape of an adapter that is smaller than the settings ask for; nothing if it is not."""
-    try:
-        config = json.loads((start / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # it is refused later, in other words
-    modules = [name for name in training["target_modules"] if name in config["target_modules"]]
-    if config["r"] > training["lora_rank"] or len(modules) != len(config["target_modules"]):
-        return {}
-    return {"lora_rank": config["r"], "lora_alpha": config["lora_alpha"], "target_modules": modules}

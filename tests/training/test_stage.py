@@ -12,25 +12,16 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, TrainingArguments
 from trl import SFTConfig
 
-from tasks.core.files.digests import digest_file
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.spec import UNFINISHED
 from tasks.core.training.stage import train
 from tests.release.conftest import demo_base  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl
-from tests.training.conftest import changed, checked
+from tests.training.conftest import changed, checked, digests
 
 
 def adapter(out: str | Path) -> dict[str, torch.Tensor]:
     return load_file(Path(out) / "adapter_model.safetensors")
-
-
-def digests(out: str | Path) -> tuple[str, str]:
-    """Of the files that are an adapter's content."""
-    return tuple(
-        digest_file(Path(out) / name)
-        for name in ("adapter_config.json", "adapter_model.safetensors")
-    )
 
 
 def lines(out: str | Path) -> list[dict]:
@@ -162,7 +153,7 @@ def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
 
 @pytest.mark.parametrize(
     ("backend", "config"),
-    [("trl", "trainers.SFTConfig"), ("engine", "engine.trainers.TrainingArguments")],
+    [("trl", "trl.SFTConfig"), ("engine", "engine_base.TrainingArguments")],
 )
 def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, backend, config):
     """transformers would give it the rows of the next step."""
@@ -173,7 +164,7 @@ def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, 
         return made
 
     right = {"trl": SFTConfig, "engine": TrainingArguments}[backend]
-    monkeypatch.setattr(f"tasks.core.training.{config}", on_two)
+    monkeypatch.setattr(f"tasks.core.training.backends.{config}", on_two)
     train(changed(sft, backend=backend))
     assert [line["step"] for line in lines(sft.out) if "loss" in line] == [1, 2, 3, 4, 5, 6, 7]
 

@@ -19,8 +19,7 @@ import pytest
 from tasks.core.training.__main__ import main
 from tasks.core.training.spec import UNFINISHED, TrainingSpec
 from tasks.core.training.stage import train
-from tests.training.conftest import changed, processes
-from tests.training.test_resume import adapter_digest
+from tests.training.conftest import adapter_digest, changed, processes
 
 KILLS = 5
 
@@ -38,7 +37,7 @@ def last_step(spec: TrainingSpec) -> int:
 
 
 def kill_once(spec: TrainingSpec, step: int, delay: float) -> None:
-    """Starts the stage and kills it `delay` seconds after it told of a step; step 0 is its start."""
+    """Starts the stage and kills it `delay` seconds after a step; step 0 is its start."""
     process = start(spec)
     while step and process.is_alive() and last_step(spec) < step:
         time.sleep(0.002)

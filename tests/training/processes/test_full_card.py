@@ -16,8 +16,8 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage as stage_module
-from tasks.core.training.backends.engine import OnEngine
-from tasks.core.training.backends.trl import Sealed
+from tasks.core.training.backends.engine_base import EngineTrainer
+from tasks.core.training.backends.trl import TrlTrainer
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.planning.plan import Plan
 from tasks.core.training.processes.full_card import (
@@ -42,7 +42,7 @@ class FullCard:
 
     def __init__(self, monkeypatch, step: int, room: int):
         self.step, self.room, self.done, self.refusals = step, room, 0, 0
-        kept_step, kept_packs = Sealed.training_step, Engine.log_probs
+        kept_step, kept_packs = TrlTrainer.training_step, Engine.log_probs
 
         def training_step(trainer, model, inputs, *rest, **named):
             self.done = trainer.state.global_step
@@ -57,9 +57,9 @@ class FullCard:
             self.done = trainer.state.global_step
             return kept_engine_step(trainer, *rest, **named)
 
-        kept_engine_step = OnEngine.training_step
-        monkeypatch.setattr(Sealed, "training_step", training_step)
-        monkeypatch.setattr(OnEngine, "training_step", engine_step)
+        kept_engine_step = EngineTrainer.training_step
+        monkeypatch.setattr(TrlTrainer, "training_step", training_step)
+        monkeypatch.setattr(EngineTrainer, "training_step", engine_step)
         monkeypatch.setattr(Engine, "log_probs", log_probs)
 
     def use(self, size: int) -> None:
@@ -147,13 +147,14 @@ def test_nothing_is_tried_twice_and_the_end_says_what_would_fit(sft, tmp_path, m
     card = FullCard(monkeypatch, step=0, room=0)
     assert run_program(changed(sft, backend="trl"), tmp_path, monkeypatch) == 1
     assert card.refusals == 3
-    assert [told["now"] for told in read_tries(Path(sft.out))] == [
+    assert [entry.now for entry in read_tries(Path(sft.out))] == [
         {"micro_batch": 1},
         {"gradient_checkpointing": True},
     ]
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(
-        "error: The GPU's memory is full: CUDA out of memory. Nothing is left to give up: it trained 1"
+        "error: The GPU's memory is full: CUDA out of memory."
+        " Nothing is left to give up: it trained 1"
     )
     assert "Set training.max_length=" in last
     assert "training.shrink=true" in last
@@ -287,7 +288,7 @@ def test_two_cards_that_are_full_at_once_give_up_one_thing(tmp_path):
     for one in [tried(plan=plan), tried(plan=plan)]:
         with pytest.raises(CardFull), giving_way(tmp_path, one):
             raise torch.OutOfMemoryError("CUDA out of memory.")
-    assert [told["now"] for told in read_tries(tmp_path)] == [{"tokens": 4500}]
+    assert [entry.now for entry in read_tries(tmp_path)] == [{"tokens": 4500}]
 
 
 def test_another_error_is_not_taken_for_a_full_card(sft, monkeypatch):

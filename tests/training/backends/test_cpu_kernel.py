@@ -65,7 +65,7 @@ def test_no_targets_give_nothing_and_still_a_gradient(case):
 
 
 def test_trl_still_calls_what_is_put_in_place():
-    """A TRL that renamed the kernel or gave it other arguments would train without it, or wrongly."""
+    """A TRL that renamed the kernel, or its arguments, would train without it, or wrongly."""
     names = [
         list(inspect.signature(kernel.forward).parameters)
         for kernel in (trl_utils._ChunkedLogProbFunction, ChunkedLogProbFunction)

@@ -12,13 +12,12 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.sealed import published
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage as stage_module
-from tasks.core.training.backends import trl as trainers
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.stage import train
+from tasks.core.training.watch import checkpoints as checkpoints_module
 from tasks.core.training.watch import health as health_module
 from tasks.core.training.watch.health import Health
-from tests.training.conftest import SCHEDULE, changed
-from tests.training.test_resume import adapter_digest
+from tests.training.conftest import SCHEDULE, adapter_digest, changed
 
 
 def lines(out) -> list[dict]:
@@ -129,11 +128,15 @@ def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_
     train(changed(sft, out=str(out)))
     with pytest.raises(
         WorkError,
-        match=r"stage2 stopped at step 1 of 7, for training.max_minutes is over. Run the same",
+        match=r"stage2 stopped at step 1 of 7, because training.max_minutes is over. Run the same",
     ):
         train(changed(sft, max_minutes=1e-6, log_every=100, save_every=100))
     assert not (Path(sft.out) / "adapter_model.safetensors").exists()
-    plant(trainers, "remove_oldest", lambda found, folder, *rest: saved.update(os.listdir(folder)))
+    plant(
+        checkpoints_module,
+        "remove_oldest",
+        lambda found, folder, *rest: saved.update(os.listdir(folder)),
+    )
     assert train(sft)["resumed_from"] == "checkpoint-1"
     assert [line["step"] for line in lines(sft.out) if "loss" in line] == [1, 2, 3, 4, 5, 6, 7]
     assert saved == {f"checkpoint-{step}" for step in (1, 2, 4, 6, 7)}
@@ -152,7 +155,7 @@ class Losses:
             trainer.log(dict(told))
             return told
 
-        monkeypatch.setattr("tasks.core.training.backends.trl.SealedSFT.evaluate", evaluate)
+        monkeypatch.setattr("tasks.core.training.backends.trl.TrlSFT.evaluate", evaluate)
 
 
 def test_patience_ends_the_stage_and_takes_the_best_checkpoint(sft, tmp_path, monkeypatch, caplog):

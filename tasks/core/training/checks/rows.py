@@ -1,13 +1,13 @@
-"""What has to be true of the encoded rows before anything is trained on them, and by how much it is
-not.
+"""Checks of the encoded rows, before anything is trained on them.
 
-Each function tells what it found as report.Check; report.Report stops the stage where one does not
-hold.
+Each function looks at one thing and returns it as report.Check; report.Report stops the stage if
+one does not hold.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from os.path import commonprefix
 from typing import Any
 from unicodedata import normalize
 
@@ -22,13 +22,13 @@ _DECODED = 1_000  # rows; decoding all of 200,000 takes longer than it tells
 
 
 def spread_evenly(encoded: Sequence[Row]) -> list[Row]:
-    """Some _DECODED rows of these, from the first to the last, for `check_template`."""
+    """Returns about _DECODED of these rows, from the first to the last, for `check_template`."""
     every = -(-len(encoded) // _DECODED)
     return list(encoded[::every])
 
 
 def first_ones(rows: Rows) -> list[Row]:
-    """The _DECODED rows that `check_masks` decodes."""
+    """Returns the _DECODED rows that `check_masks` decodes."""
     return (rows.train + rows.evaluation)[:_DECODED]
 
 
@@ -37,7 +37,7 @@ def check_template(
 ) -> Check:
     """Rendered, split into tokens and decoded, a conversation is what the template rendered.
 
-    texts: the rows as they are in their file, by their number.
+    `texts` are the rows as they are in their file, by their number.
     """
     wrong = []
     for row in rows:
@@ -66,15 +66,19 @@ def _differing(
     tokenizer: PreTrainedTokenizerFast, text: dict[str, Any], row: Row
 ) -> _Differing | None:
     for messages, answer in zip(_chats(text), row.answers, strict=True):
-        rendered = _composed(tokenizer.apply_chat_template(messages, tokenize=False))
+        rendered = _render(tokenizer, messages)
         decoded = _decode(tokenizer, answer.input_ids)
         if isinstance(row, Pair):  # it ends where the answer does
             rendered = rendered[: len(decoded)]
-        for index, (one, other) in enumerate(zip_longest(rendered, decoded)):
-            if one != other:
-                around = slice(max(0, index - 20), index + 20)
-                return _Differing(rendered[around], decoded[around])
+        if rendered != decoded:
+            return _around_first_difference(rendered, decoded)
     return None
+
+
+def _around_first_difference(rendered: str, decoded: str) -> _Differing:
+    index = len(commonprefix([rendered, decoded]))
+    around = slice(max(0, index - 20), index + 20)
+    return _Differing(rendered[around], decoded[around])
 
 
 def _chats(text: dict[str, Any]) -> list[list[dict[str, str]]]:
@@ -84,8 +88,16 @@ def _chats(text: dict[str, Any]) -> list[list[dict[str, str]]]:
     return [[*text["prompt"], *text["chosen"]], [*text["prompt"], *text["rejected"]]]
 
 
+def _render(tokenizer: PreTrainedTokenizerFast, messages: list[dict[str, str]]) -> str:
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    assert isinstance(text, str)
+    return _composed(text)
+
+
 def _decode(tokenizer: PreTrainedTokenizerFast, ids: Tokens) -> str:
-    return _composed(tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
+    text = tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False)
+    assert isinstance(text, str)
+    return _composed(text)
 
 
 def _composed(text: str) -> str:
@@ -93,29 +105,27 @@ def _composed(text: str) -> str:
 
 
 def check_lengths(rows: Rows, max_length: int) -> list[Check]:
-    """How many rows are trained, and that no longer one is; what was left out, and why."""
+    """No row that is trained is longer than max_length.
+
+    Also reports how many rows are trained, and how many were left out and why.
+    """
     kept = rows.train + rows.evaluation
-    over = sum(row.longest > max_length for row in kept)
-    problem = (
-        f"{over} of {len(kept)} rows are longer than training.max_length={max_length} tokens."
-        if over
-        else ""
-    )
+    lengths = [row.longest for row in kept]
+    over = sum(length > max_length for length in lengths)
+    problem = ""
+    if over:
+        problem = (
+            f"{over} of {len(kept)} rows are longer than training.max_length={max_length} tokens."
+        )
     total = len(kept) + sum(rows.left_out.values())
-    return [
-        Check(
-            "rows_trained",
-            len(rows.train),
-            f"of {total}, {len(rows.evaluation)} more kept for the eval loss",
-        ),
-        Check(
-            "longest_row", max(row.longest for row in kept), "tokens", f"<= {max_length}", problem
-        ),
-        *(
-            Check(f"rows_{why}", count, "rows", "left out whole, never cut")
-            for why, count in rows.left_out.items()
-        ),
+    unit = f"of {total}, {len(rows.evaluation)} more kept for the eval loss"
+    checks = [
+        Check("rows_trained", len(rows.train), unit),
+        Check("longest_row", max(lengths), "tokens", f"<= {max_length}", problem),
     ]
+    for why, count in rows.left_out.items():
+        checks.append(Check(f"rows_{why}", count, "rows", "left out whole, never cut"))
+    return checks
 
 
 def check_masks(
@@ -127,50 +137,20 @@ def check_masks(
     """Something is trained in every row; every answer ends in a trained EOS and is trained from its
     first character on.
 
-    texts: the rows that `first_ones` names as they are in their file, by their number; they are
-    compared with what the trained ids say. whole_text: the prompts are trained too, so only the EOS
-    can be looked for.
+    `texts` are the rows that `first_ones` names as they are in their file, by their number; they
+    are compared with what the trained ids say. If the prompts are trained too (`whole_text`), only
+    the EOS can be looked for.
     """
     kept = rows.train + rows.evaluation
     counts = _count(tokenizer, kept, whole_text)
-    without = counts.answers - counts.ends
     checks = [
-        Check(
-            "rows_without_trained_token",
-            counts.empty,
-            f"of {len(kept):,}",
-            "0",
-            f"{counts.empty} of {len(kept)} rows have no trained token; their assistant turn is"
-            " empty."
-            if counts.empty
-            else "",
-        ),
-        Check(
-            "answers_with_trained_eos",
-            counts.ends,
-            f"of {counts.answers:,}",
-            "all",
-            f"{without} answers do not end in a trained {tokenizer.eos_token}: the model would never"
-            " stop."
-            if without
-            else "",
-        ),
+        _check_trained(counts, len(kept)),
+        _check_eos(counts, tokenizer),
         Check("trained_share", round(counts.trained / counts.positions, 4), "of the positions"),
     ]
-    if whole_text:
-        return checks
-    wrong = []
-    for row in first_ones(rows):
-        problem = _decoded_problem(tokenizer, _trained_runs(row), _answer_texts(texts[row.number]))
-        if problem:
-            wrong.append(problem)
-    decoded = len(first_ones(rows))
-    problem = f"{len(wrong)} of {decoded} rows: {wrong[0]}" if wrong else ""
-    right = decoded - len(wrong)
-    return [
-        *checks,
-        Check("masks_decode_to_the_answers", right, "rows", f"{decoded}", problem),
-    ]
+    if not whole_text:
+        checks.append(_check_decoded(tokenizer, first_ones(rows), texts))
+    return checks
 
 
 @dataclass
@@ -197,10 +177,44 @@ def _count(tokenizer: PreTrainedTokenizerFast, rows: list[Row], whole_text: bool
     return counts
 
 
-def _decoded_problem(
-    tokenizer: PreTrainedTokenizerFast, runs: list[Tokens], texts: list[str]
-) -> str:
-    trained = [_decode(tokenizer, run) for run in runs]
+def _check_trained(counts: _Counts, rows: int) -> Check:
+    problem = ""
+    if counts.empty:
+        problem = (
+            f"{counts.empty} of {rows} rows have no trained token; their assistant turn is empty."
+        )
+    return Check("rows_without_trained_token", counts.empty, f"of {rows:,}", "0", problem)
+
+
+def _check_eos(counts: _Counts, tokenizer: PreTrainedTokenizerFast) -> Check:
+    without = counts.answers - counts.ends
+    problem = ""
+    if without:
+        problem = (
+            f"{without} answers do not end in a trained {tokenizer.eos_token}: the model would"
+            " never stop."
+        )
+    unit = f"of {counts.answers:,}"
+    return Check("answers_with_trained_eos", counts.ends, unit, "all", problem)
+
+
+def _check_decoded(
+    tokenizer: PreTrainedTokenizerFast, rows: list[Row], texts: Mapping[int, dict[str, Any]]
+) -> Check:
+    wrong = []
+    for row in rows:
+        differing = _decoded_problem(tokenizer, row, _answer_texts(texts[row.number]))
+        if differing:
+            wrong.append(differing)
+    problem = ""
+    if wrong:
+        problem = f"{len(wrong)} of {len(rows)} rows: {wrong[0]}"
+    right = len(rows) - len(wrong)
+    return Check("masks_decode_to_the_answers", right, "rows", f"{len(rows)}", problem)
+
+
+def _decoded_problem(tokenizer: PreTrainedTokenizerFast, row: Row, texts: list[str]) -> str:
+    trained = [_decode(tokenizer, run) for run in _trained_runs(row)]
     wanted = [_composed(text + tokenizer.eos_token) for text in texts]
     for got, want in zip_longest(trained, wanted, fillvalue=""):
         if got != want:

@@ -4,7 +4,6 @@ cannot.
 
 import json
 import math
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings.tree import Training
-from tasks.core.training import stage
+from tasks.core.training.backends import assembly
 from tasks.core.training.backends.engine import EngineSFT
 from tasks.core.training.engine import attention
 from tasks.core.training.hardware.machine import Machine
@@ -27,7 +26,7 @@ from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows import sequences
 from tasks.core.training.rows.sequences import sequences_of
 from tasks.core.training.stage import train
-from tests.training.conftest import changed, checked
+from tests.training.conftest import attentive, changed, checked
 
 CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
 
@@ -35,7 +34,7 @@ CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
 @pytest.fixture(autouse=True)
 def in_bf16(monkeypatch):
     """As on the engine's GPUs, whatever this CPU computes fastest in."""
-    monkeypatch.setattr(stage, "look", lambda: CPU)
+    monkeypatch.setattr(assembly, "look", lambda: CPU)
 
 
 def update(spec, start: Path | None = None) -> torch.Tensor:
@@ -98,7 +97,7 @@ def test_dpo_trains_what_trl_trains(dpo, stage2, tmp_path):
 
 
 def test_the_plan_changes_no_loss(sft, tmp_path):
-    """Micro-batches of few rows and checkpointed layers, as a small card forces, or none of that."""
+    """Micro-batches of few rows and checkpointed layers, as a small card forces, or neither."""
     training, lines = Training(**sft.training), []
     shape = shape_of(read_config(Path(sft.base)), training, CPU)
     for memory in (64, 1.15 * peak_gib(shape, 130, shape.layers, nf4=False)):
@@ -218,26 +217,6 @@ def test_a_row_that_is_packed_behind_another_ones_token_stops_the_stage(sft, tmp
         WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"
     ):
         train(changed(sft, backend="engine", base=str(attentive(sft, tmp_path / "attentive"))))
-
-
-def attentive(spec, folder: Path, louder: int = 1) -> Path:
-    """The base with weights so large that what a token attends to matters, unlike in one with
-    random weights.
-    """
-    model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=torch.bfloat16)
-    for layer in model.model.layers:
-        for projection in (
-            layer.self_attn.q_proj,
-            layer.self_attn.k_proj,
-            layer.self_attn.v_proj,
-            layer.mlp.up_proj,
-        ):
-            projection.weight.data *= 20
-        layer.self_attn.o_proj.weight.data *= louder
-    model.model.norm.weight.data *= louder
-    shutil.copytree(spec.base, folder)
-    model.save_pretrained(folder)
-    return folder
 
 
 def test_attentive_weights_pass_where_nothing_leaks(sft, tmp_path):

@@ -1,5 +1,5 @@
 """A stage goes on from its newest intact checkpoint and ends as if nothing had happened
-(test_kills.py kills it).
+(processes/test_kills.py kills it).
 """
 
 import os
@@ -11,21 +11,17 @@ import pytest
 import torch
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import digest_file
 from tasks.core.files.sealed import seal
 from tasks.core.settings.tree import Training
 from tasks.core.training import stage as stage_module
-from tasks.core.training.checks import schedule as proofs
+from tasks.core.training.backends.trl import TrlDPO
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tasks.core.training.watch.checkpoints import newest_intact, remove_oldest
-
-
-def adapter_digest(out: Path) -> str:
-    return digest_file(out / "adapter_model.safetensors")
+from tests.training.conftest import adapter_digest
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(
 def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypatch):
     """As if transformers had loaded another adapter than the policy's."""
     monkeypatch.setattr(
-        "tasks.core.training.backends.trl.SealedSFT._load_from_checkpoint", lambda *arguments: None
+        "tasks.core.training.backends.trl.TrlSFT._load_from_checkpoint", lambda *arguments: None
     )
     with pytest.raises(WorkError, match=r"The policy's .*lora_A.* is not checkpoint-7's"):
         train(interrupted)
@@ -88,7 +84,7 @@ def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch
     checkpoint's.
     """
     seen = []
-    kept = proofs.dpo_at_start
+    kept = TrlDPO.gap_to_reference
 
     def look(trainer):
         seen.append((trainer.train_dataset["ref_chosen_logps"][:], kept(trainer)))
@@ -97,7 +93,7 @@ def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(proofs, "dpo_at_start", look)
+    monkeypatch.setattr(TrlDPO, "gap_to_reference", look)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage_module, "save_adapter", stop)
         train(dpo)

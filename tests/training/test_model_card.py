@@ -1,4 +1,4 @@
-"""The model card tells a stranger what an adapter is, what it was made from and what was checked."""
+"""The model card says what an adapter is, what it was made from and what was checked."""
 
 import shutil
 from pathlib import Path
@@ -49,8 +49,8 @@ def test_it_says_what_the_adapter_is_and_was_made_from(card):
     assert f"| model.safetensors | `{'b' * 64}` |" in text
     assert f"continues the earlier stage's adapter, sha256 `{'a' * 64}`" in text
     assert (
-        "1,234 pairs of `pairs.jsonl`, 99,000 tokens an epoch. Left out whole: 3 longer than max_length."
-        in text
+        "1,234 pairs of `pairs.jsonl`, 99,000 tokens an epoch."
+        " Left out whole: 3 longer than max_length." in text
     )
     assert f"sha256 is `{'d' * 64}`" in text
 

@@ -21,15 +21,14 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Training
 from tasks.core.training import __main__ as program
-from tasks.core.training import stage
+from tasks.core.training.backends import assembly
 from tasks.core.training.backends import unsloth as unsloth_first
 from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.base import read_config
 from tasks.core.training.policy.loading import keep_dequantized, load_fast_policy
 from tasks.core.training.stage import train
-from tests.training.conftest import changed
-from tests.training.test_stages import digests
+from tests.training.conftest import changed, digests
 
 CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
 GPU = Machine("cuda", torch.bfloat16, "a card", 24)
@@ -60,7 +59,8 @@ def installed(monkeypatch):
             SMALL_GPU,
             {},
             "trl",
-            "does not compute in bf16; nor unsloth: it wants 6 GB of GPU memory, and a small card has",
+            "does not compute in bf16; nor unsloth: it wants 6 GB of GPU memory,"
+            " and a small card has",
         ),
     ],
 )
@@ -140,7 +140,7 @@ class StandIn:
 def stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=StandIn))
     monkeypatch.setattr(
-        stage, "choose_backend", lambda *given: Backend("unsloth", "the test asks for it")
+        assembly, "choose_backend", lambda *given: Backend("unsloth", "the test asks for it")
     )
 
 
@@ -154,7 +154,7 @@ def test_unsloths_policy_is_trained_and_saved_as_the_others(
     assert all(json.loads(line) for line in capsys.readouterr().out.splitlines())
     (tmp_path / "trl").mkdir()
     with pytest.MonkeyPatch.context() as plain:
-        plain.setattr(stage, "choose_backend", choose_backend)
+        plain.setattr(assembly, "choose_backend", choose_backend)
         assert train(changed(spec, backend="trl", out=str(tmp_path / "trl")))["backend"] == "trl"
     assert digests(spec.out) == digests(tmp_path / "trl")
 
