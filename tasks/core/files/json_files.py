@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.files.atomic import write_text
+from tasks.core.files.atomic import replacing, write_text
 
 
 class LineError(WorkError):
@@ -43,6 +43,10 @@ def _value(path: Path, number: int, line: str) -> Any:
 
 
 def write_lines(path: Path, values: Iterable[Any]) -> None:
-    """Writes one value a line, with Korean text as it is, whole or not at all."""
-    lines = [json.dumps(value, ensure_ascii=False) + "\n" for value in values]
-    write_text(path, "".join(lines))
+    """Writes one value a line, with Korean text as it is, whole or not at all.
+
+    One line at a time is in memory.
+    """
+    with replacing(path) as neighbour, neighbour.open("w", encoding="utf-8") as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
