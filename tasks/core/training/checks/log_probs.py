@@ -1,0 +1,149 @@
+"""Checks of the policy's log-probs: the same alone and in a batch, no further from float32 than
+rounding explains, and DPO's reference is what it has to be.
+
+Each function looks at one thing and returns it as report.Check; report.Report stops the stage if
+one does not hold. A figure that is not a number never holds.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from tasks.core.training.checks.compared import SETTLED, Compared, ReferenceGap, Rounding
+from tasks.core.training.checks.report import Check
+
+# mean nats per token of an answer
+SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}
+
+# times as far from float32 as PEFT; over 130 tokens right runs were 0.7 to 1.7 times as far
+# (SmolLM2)
+_ROUNDING = 3
+_ROUNDING_FLOOR = 1e-4  # nats: what the order of sums alone makes of float32's
+# of a token's rounding: rows that begin alike share their beginning's; a right run leaned by 0.41
+# (SmolLM2)
+_LEAN = 1
+
+_LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
+# nats per sequence: the same weights and kernels, so only the order of sums may differ
+_LOG_PROB_TOLERANCE = 1e-2
+
+
+def check_packing(compared: Compared, remedy: str, moment: str = "at_start") -> Check:
+    """Mean log-probs of a few answers are the same with other rows beside them as for each row
+    alone, in nats a token.
+
+    So is the mean over all of them, in which most noise cancels and a fault that leans one way does
+    not. In 16 bits fewer than SETTLED tokens may differ by more, because their mean is noisier.
+    `remedy` is the setting that avoids the fault.
+    """
+    tokens = torch.cat([compared.tokens, compared.tokens.sum(0, keepdim=True)])
+    gaps = compared.alone - compared.together
+    mean_gap = (gaps * compared.tokens).sum(0, keepdim=True) / compared.tokens.sum()
+    gaps = torch.cat([gaps, mean_gap]).abs()
+    limits = torch.full_like(gaps, SAME_LOSS[compared.dtype])
+    if compared.dtype != torch.float32:
+        limits *= (SETTLED / tokens).sqrt().clamp(min=1)
+    worst = (gaps / limits).argmax()  # one that is not a number counts as the largest
+    gap, limit = gaps[worst].item(), limits[worst].item()
+    problem = ""
+    if not gap <= limit:
+        problem = (
+            "Log-probs of rows packed together differ from those of each row alone by"
+            f" {gap:.4f} nats a token, more than {limit:.2g}. Use {remedy}."
+        )
+    name = f"packed_against_alone_{moment}"
+    return Check(name, round(gap, 6), "nats a token", f"<= {limit:.2g}", problem)
+
+
+def check_rounding(
+    rounding: Rounding, tokens: int, remedy: str, moment: str = "at_start"
+) -> list[Check]:
+    """Packed tokens' log-probs are about as far from float32's as PEFT's, rounded likewise: more is
+    no rounding.
+
+    Their mean is off by less: most rounding cancels in it, and a fault that leans one way does not.
+    Rounding hits few tokens hard, so that fewer than SETTLED tokens may be further off.
+    """
+    noisier = max(1, SETTLED / tokens) ** 0.5
+    far = max(_ROUNDING * noisier * rounding.usual, _ROUNDING_FLOOR)
+    lean = max(_LEAN * noisier * rounding.usual, _ROUNDING_FLOOR)
+    begin = "Log-probs of rows packed together are off from float32's by"
+    end = f"rounding makes {rounding.usual:.2g} of each row alone. Use {remedy}."
+    problem = leaning = ""
+    if not rounding.off <= far:
+        problem = f"{begin} {rounding.off:.4f} nats a token, more than {far:.2g}: {end}"
+    if not abs(rounding.lean) <= lean:
+        leaning = f"{begin} {abs(rounding.lean):.4f} nats on average, more than {lean:.2g}: {end}"
+    return [
+        Check(
+            f"off_from_float32_{moment}",
+            round(rounding.off, 6),
+            "nats a token",
+            f"<= {far:.2g}",
+            problem,
+        ),
+        Check(
+            f"mean_off_from_float32_{moment}",
+            round(rounding.lean, 6),
+            "nats a token",
+            f"+- {lean:.2g}",
+            leaning,
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class _Tolerance:
+    """How far a figure may be from the right one."""
+
+    unit: str
+    right: float
+    allowed: float
+
+    def check(self, name: str, value: float, problem: str) -> Check:
+        """The check of a figure, whose problem counts if the figure is further off."""
+        limit = f"<= {self.allowed:g}"
+        if self.right:
+            limit = f"{self.right:.6f} +- {self.allowed:g}"
+        if abs(value - self.right) <= self.allowed:
+            problem = ""
+        return Check(name, round(value, 6), self.unit, limit, problem)
+
+
+_LOSS = _Tolerance("nats", math.log(2), _LN2_TOLERANCE)
+_REWARD = _Tolerance("", 0, _LN2_TOLERANCE)
+_LOG_PROB = _Tolerance("nats an answer", 0, _LOG_PROB_TOLERANCE)
+
+
+def check_reference(gap: ReferenceGap) -> list[Check]:
+    """On the starting policy's weights DPO's loss is ln 2, its rewards are 0, and both sides'
+    log-probs are the reference's.
+    """
+    begin = "Before the first step"
+    return [
+        _LOSS.check(
+            "dpo_loss",
+            gap.loss,
+            f"{begin} the DPO loss is {gap.loss:.6f}, not ln 2 = {math.log(2):.6f}.",
+        ),
+        _REWARD.check("dpo_reward", gap.reward, f"{begin} a reward is {gap.reward:.6f}, not 0."),
+        _LOG_PROB.check(
+            "dpo_log_prob_gap",
+            gap.log_prob,
+            f"{begin} the policy's log-probs differ from its reference's by {gap.log_prob:.4f}"
+            " nats.",
+        ),
+    ]
+
+
+def check_reference_stayed(gap: ReferenceGap) -> Check:
+    """After the stage the starting weights still have the log-probs that the reference was given
+    before it.
+    """
+    return _LOG_PROB.check(
+        "dpo_reference_at_the_end",
+        gap.log_prob,
+        f"The reference moved while the stage trained: its log-probs differ by {gap.log_prob:.4f}"
+        " nats an answer.",
+    )
