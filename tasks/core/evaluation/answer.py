@@ -38,7 +38,7 @@ class _Server(Protocol):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model behind an OpenAI-style API; its address is enough to ask it."""
+    """A model behind an OpenAI-style API. Its address and name are enough to ask it."""
 
     url: str  # the server's, with or without /v1
     model: str
@@ -47,7 +47,7 @@ class Endpoint:
 
     @classmethod
     def of(cls, server: _Server, tag: str) -> "Endpoint":
-        """A model on a server that tells what it holds."""
+        """Returns the endpoint of a model on a server that tells what it holds."""
         return cls(server.openai_url, tag, server.digest(tag), server.context_length(tag))
 
 
@@ -84,7 +84,7 @@ def ask(
     schema: dict[str, Any] | None = None,
     options: Options | None = None,
 ) -> Reply:
-    """The model's reply to a chat; with a schema the server lets it write nothing else.
+    """Returns the model's reply to a chat; with a schema the server lets it write nothing else.
 
     Raises WorkError if the server is gone or failed, RequestError if it does not know the model or
     the prompt does not fit the model's context (Ollama would cut it without a word).
@@ -108,8 +108,8 @@ def ask_all(
     progress: Progress,
     options: Options | None = None,
 ) -> list[Reply]:
-    """The replies in the order of the questions, one request at a time: several at once change
-    greedy replies.
+    """Returns the replies in the order of the questions, asked one at a time: several requests at
+    once change greedy replies.
 
     Each reply is a line of `out_file` once it is there. A later call goes on after the last whole
     line, as long as the server still holds the same model and the question reads the same.
@@ -131,13 +131,13 @@ def ask_all(
 
 
 def _key(endpoint: Endpoint, question: Question) -> str:
-    """The name of a reply: it changes with the model and with all that the model is asked."""
+    """Names a reply by the model and by all that the model is asked."""
     identity = endpoint.digest or endpoint.model
     return digest_value([identity, question.messages, question.schema])
 
 
 def _load_model(endpoint: Endpoint, options: Options) -> None:
-    """Loading the model is not to be the first question's latency."""
+    """Asks for one token, so that loading the model is not the first question's latency."""
     ask(endpoint, [{"role": "user", "content": "1"}], options=replace(options, max_tokens=1))
 
 
@@ -149,8 +149,8 @@ def _append(file: IO[str], line: dict[str, Any]) -> None:
 
 
 def _kept_replies(file: Path, keys: set[str]) -> dict[str, Reply]:
-    """The replies of an interrupted attempt, by key. Lines torn by a kill or of other questions
-    leave the file.
+    """Returns the replies of an interrupted attempt, by key. Lines torn by a kill, and those of
+    other questions, leave the file.
     """
     if not file.exists():
         return {}
@@ -177,7 +177,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
 def _request(
     model: str, messages: list[dict[str, str]], schema: dict[str, Any] | None, options: Options
 ) -> dict[str, Any]:
-    """The body of a request for a chat completion."""
+    """Returns the body of a request for a chat completion."""
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
     for name in ("temperature", "seed", "max_tokens"):
         value = getattr(options, name)
@@ -227,7 +227,7 @@ def _v1(url: str) -> str:
 
 
 def _completion(response: httpx.Response, model: str) -> Any:
-    """The response's JSON, or the server's refusal as an error of ours."""
+    """Returns the response's JSON, or raises the server's refusal as an error of ours."""
     if response.is_success:
         return _json(response)
     message = _server_message(response)
@@ -269,7 +269,7 @@ def _reply(completion: Any, url: str, latency_s: float) -> Reply:
 
 
 def _server_message(response: httpx.Response) -> str:
-    """What the server says of its refusal."""
+    """Returns what the server says of its refusal."""
     try:
         error = response.json()["error"]
     except (ValueError, KeyError, TypeError):

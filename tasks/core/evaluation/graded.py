@@ -28,7 +28,7 @@ from tasks.core.scripts import HANGUL
 def make_question(
     kind: str, part: Path, date: str | None = None, language: Language = "ko", seed: int = 42
 ) -> Question:
-    """A question about one day of a market part, by default its last.
+    """Makes a question about one day of a market part, by default its last.
 
     Raises RequestError if the part does not have that day.
     """
@@ -45,7 +45,7 @@ def make_question(
 
 
 def _traded_day(days: Days, part: Path, date: str | None) -> Snapshot:
-    """The day of this date on which stocks traded; without a date the last one."""
+    """Returns the day of this date, or without a date the last day, on which stocks traded."""
     traded = [day for day in days.snapshots if days.stocks.get(day.date)]
     if not traded:
         raise RequestError(
@@ -63,8 +63,8 @@ def _traded_day(days: Days, part: Path, date: str | None) -> Snapshot:
 
 
 def own_question(kind: str, text: str) -> Question:
-    """A question in the user's own words: bound to the kind's schema, but without a scene nothing
-    can grade it.
+    """Makes a question of the user's own words. It is bound to the kind's schema, but without a
+    scene nothing can grade its answer.
     """
     language: Language = "ko" if HANGUL.search(text) else "en"
     return Question(
@@ -83,7 +83,7 @@ def own_question(kind: str, text: str) -> Question:
 
 
 def graded_answer(endpoint: Endpoint, question: Question) -> dict[str, Any]:
-    """The model's reply with its grade, as JSON can hold it.
+    """Returns the model's reply with its grade, as JSON can hold it.
 
     `reply` is the parsed JSON, or None if the text is none; `grade`, `measures` (of score.judge)
     and `reference` are None if the question is a user's own.
@@ -116,7 +116,7 @@ def graded_answer(endpoint: Endpoint, question: Question) -> dict[str, Any]:
 
 
 def show(answer: dict[str, Any]) -> RenderableType:
-    """The question, the reply and the grade for a terminal; `answer` is graded_answer's."""
+    """Shows question, reply and grade in a terminal; `answer` is graded_answer's."""
     question = Text(answer["question"])
     parts: list[RenderableType] = [
         Panel(question, title=_about(answer), title_align="left", border_style="dim"),
@@ -150,7 +150,7 @@ def _shown_reply(answer: dict[str, Any]) -> RenderableType:
 
 
 def _shown_grade(grade: dict[str, Any]) -> Text:
-    """The score, and each named part that was judged as passed or failed."""
+    """Shows the score, and each named part that was judged as passed or failed."""
     shown = Text(f"grade {grade['score']:.2f}", style="bold")
     for part, passed in grade["parts"].items():
         if passed:

@@ -27,7 +27,7 @@ class Row:
 
 
 def share_rows(models: list[Figures]) -> list[Row]:
-    """One row for each measure that is a share of the replies."""
+    """Returns one row for each measure that is a share of the replies."""
     rows = []
     for name, words in MEASURES.items():
         if name != "grade":
@@ -36,7 +36,7 @@ def share_rows(models: list[Figures]) -> list[Row]:
 
 
 def grade_rows(models: list[Figures]) -> list[Row]:
-    """The mean grade over all kinds, and then that of each kind."""
+    """Returns a row of the mean grade over all kinds, and then one of each kind's."""
     rows = [_row("all kinds", models, "measures", "grade")]
     kinds: set[str] = set()
     for figures in models:

@@ -45,8 +45,8 @@ class Question:
 
     @property
     def max_tokens(self) -> int:
-        """Most tokens of a reply: one for each byte of the right answer; every byte-level tokenizer
-        needs fewer.
+        """The most tokens that a reply may have: one for each byte of the right answer. Every
+        byte-level tokenizer needs fewer.
 
         Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. The
         limit ends a model that rambles, and cuts none that answers.
@@ -79,7 +79,7 @@ def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[st
 
 
 def question_of(scene: Scene, kind: Kind, name: str) -> Question:
-    """The question that a scene asks, with its right answer. `name` becomes its id."""
+    """Returns the question that a scene asks, with its right answer. `name` becomes its id."""
     right = to_text(kind.answer(scene, Random(scene.seed)))
     assert kind.grade(scene, right).score == 1, f"{name}: the right answer is not graded right"
     return Question(
@@ -113,8 +113,8 @@ def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Quest
 
 
 def _languages(kind: Kind, count: int) -> Iterator[Language]:
-    """The two languages in turn; every second kind begins with English, so that both come up even
-    if each kind has one question.
+    """Returns the two languages in turn. Every second kind begins with English, so that both come
+    up even if each kind has one question.
     """
     first = KINDS.index(kind) % 2
     languages: tuple[Language, ...] = ("ko", "en")
@@ -122,8 +122,8 @@ def _languages(kind: Kind, count: int) -> Iterator[Language]:
 
 
 def _counts(kinds: tuple[Kind, ...], total: int) -> dict[Kind, int]:
-    """Questions per kind: one each, the largest share first, and the rest so that the shares come
-    out.
+    """Divides questions among the kinds: one each, the largest share first, and the rest so that
+    the shares come out.
     """
     by_share = sorted(kinds, key=lambda kind: (-kind.share, kind.name))
     whole = sum(kind.share for kind in kinds)
@@ -137,8 +137,9 @@ def _counts(kinds: tuple[Kind, ...], total: int) -> dict[Kind, int]:
 
 
 def read_questions(file: Path) -> list[Question]:
-    """The questions of a file. Raises RequestError naming the file, and the line that is not a
-    question.
+    """Returns the questions of a file.
+
+    Raises RequestError with the file, and with the line that is not a question.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()

@@ -64,7 +64,7 @@ def write_report(scores: dict[str, Figures], out: Path, toy: bool) -> None:
 
 
 def read_scores(folder: Path) -> dict[str, Figures]:
-    """The scores by model of a report's folder, without speed.
+    """Returns the scores by model of a report's folder, without speed.
 
     Raises RequestError if its scores.json is not an evaluation's.
     """
@@ -78,8 +78,8 @@ def read_scores(folder: Path) -> dict[str, Figures]:
 
 
 def compare(old: Figures | None, new: Figures) -> Decision:
-    """Whether the new model may take the old one's place: no guarded measure may fall by more than
-    its tolerance.
+    """Decides whether the new model may take the old one's place: no guarded measure may fall by
+    more than its tolerance.
 
     The tolerance is the larger of 0.02 and half the wider of the two 95 % intervals: on few
     questions a fall may be chance. Raises RequestError if the two were not asked the same
@@ -150,8 +150,8 @@ def _table(scores: dict[str, Figures], toy: bool) -> str:
 
 
 def _header(titles: list[str], difference: str) -> list[str]:
-    """The head of a table of estimates: with several models it ends with the last one's difference
-    to the first.
+    """Returns the head of a table of estimates. With several models its last column is the last
+    one's difference to the first.
     """
     several_models = len(titles) > 2
     if several_models:
@@ -188,7 +188,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _rule(columns: int) -> str:
-    """The rule under a header, for so many columns of figures."""
+    """Returns the rule under a header, for so many columns of figures."""
     return f"|---{'|---:' * columns}|"
 
 

@@ -16,7 +16,8 @@ _TEMPERATURE = 0.7
 def ask_rows(
     endpoint: Endpoint, rows: list[dict[str, Any]], cache: Path, progress: Progress
 ) -> list[str | None]:
-    """The model's sampled replies to the rows' questions; None if the token limit cut one.
+    """Returns the model's sampled replies to the rows' questions; None stands for one that the
+    token limit cut.
 
     No schema binds them: a reply that is no JSON is a reject too. Replies are kept in `cache`, and
     a question whose reply is there is not asked again.

@@ -22,7 +22,7 @@ from tasks.core.strategy import universe
 
 
 def score(questions: list[Question], replies: list[Reply]) -> Figures:
-    """One model's figures over its replies, which are in the order of the questions.
+    """Returns one model's figures over its replies, which are in the order of the questions.
 
     {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds": {kind: estimate of the
     grade}, "speed": {...}, "summary": {measure: value}}; an estimate is statistics.estimate's. A
@@ -53,7 +53,7 @@ def score(questions: list[Question], replies: list[Reply]) -> Figures:
 
 
 def judge(question: Question, text: str) -> dict[str, float | None]:
-    """Every measure of one reply, 0..1; None if the question does not ask for it."""
+    """Returns every measure of one reply, 0..1, or None if the question does not ask for it."""
     reply = parse(text)
     kind = kind_named(question.kind)
     scene = scene_from_dict(question.scene)
@@ -77,8 +77,8 @@ def judge(question: Question, text: str) -> dict[str, float | None]:
 
 
 def parse(text: str) -> Any:
-    """The reply's JSON, or None if it is none: with a fence or a sentence around it no program
-    would read it.
+    """Returns the reply's JSON, or None if it is none: with a fence or a sentence around it no
+    program would read it.
     """
     try:
         return json.loads(text)
@@ -94,7 +94,7 @@ def _obeys(reply: Any, schema: dict[str, Any] | None) -> bool:
 
 
 def _part(name: str, grade: Grade, best: Grade) -> float | None:
-    """1 if the named part is fully right, None if the right answer has no such part."""
+    """Returns 1 if the named part is fully right, None if the right answer has no such part."""
     if name not in best.parts:
         return None
     return float(grade.parts.get(name, False))
@@ -151,7 +151,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _speed(replies: list[Reply]) -> dict[str, Any]:
-    """Seconds per reply and tokens written per second, reading the prompt included."""
+    """Returns seconds per reply and tokens written per second, reading the prompt included."""
     seconds = [reply.latency_s for reply in replies]
     written = sum(reply.completion_tokens for reply in replies)
     tokens_per_s = None

@@ -13,8 +13,8 @@ SEED = 42
 
 
 def estimate(values: Sequence[float | None]) -> dict[str, Any]:
-    """The mean of the values that apply, as {"value", "low", "high", "n"}; value, low and high are
-    None if n is 0.
+    """Returns the mean of the values that apply, as {"value", "low", "high", "n"}; value, low and
+    high are None if n is 0.
 
     low and high are the 2.5th and 97.5th percentile of the means of resamples (percentile
     bootstrap, Efron 1979). On a handful of equal values they say less than they seem to: that is
@@ -34,7 +34,9 @@ def estimate(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The percentile (0..100) of the values, linear between neighbours; None if there are none."""
+    """Returns the percentile (0..100) of the values, linear between neighbours; None if there are no
+    values.
+    """
     if not len(values):
         return None
     return round(float(np.percentile(values, share)), 3)

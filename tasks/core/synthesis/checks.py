@@ -35,8 +35,8 @@ _REGIME_KEYS = ("regime", "from", "to", "regime_now", "regime_after")
 
 
 def check_rows(rows: Iterable[dict[str, Any]]) -> list[Failure]:
-    """All failures of rows (`messages`), pairs (`prompt`, `chosen`, `rejected`) or questions (with
-    `reference`).
+    """Returns all failures of rows (`messages`), of pairs (`prompt`, `chosen`, `rejected`) or of
+    questions (with `reference`).
     """
     failures = []
     for number, row in enumerate(rows, 1):
@@ -46,7 +46,7 @@ def check_rows(rows: Iterable[dict[str, Any]]) -> list[Failure]:
 
 
 def check_row(row: dict[str, Any]) -> Iterator[Problem]:
-    """Yields the row's problems; none if it is true. One problem may come more than once."""
+    """Yields the row's problems, and none if it is true. The same problem may come twice."""
     texts = _texts(row)
     if texts is None:
         yield Problem(
@@ -78,7 +78,7 @@ def check_row(row: dict[str, Any]) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class _Texts:
-    """The three texts that every row has; a pair's reply is the chosen one."""
+    """The three texts that every row has. A pair's reply is the chosen one."""
 
     system: str
     question: str
@@ -86,6 +86,7 @@ class _Texts:
 
 
 def _texts(row: dict[str, Any]) -> _Texts | None:
+    """Returns the row's texts, or None if it has not these three."""
     try:
         messages = _messages(row)
         if [message["role"] for message in messages] != ["system", "user", "assistant"]:
@@ -104,14 +105,14 @@ def _messages(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _kind(reply: str, name: Any) -> Kind | None:
-    """The kind that the row names, else the one whose keys the answer has."""
+    """Returns the kind that the row names, else the one whose keys the answer has."""
     if name in DECISIONS:
         return kind_named(name)
     return kind_of_reply(reply)
 
 
 def kind_of_reply(reply: str) -> Kind | None:
-    """The kind whose keys an answer has, or None."""
+    """Returns the kind whose keys an answer has, or None if it has no kind's."""
     try:
         keys = set(json.loads(reply))
     except (ValueError, TypeError):
@@ -175,7 +176,7 @@ def _simulated_problems(reading: Reading, metadata: dict[str, Any]) -> Iterator[
 
 
 def _missing(facts: Facts, kind: Kind) -> list[str]:
-    """What the kind's decision needs and the question does not say."""
+    """Names what the kind's decision needs and the question does not say."""
     needs = kind.needs
     market = NUMBERS[:1] if needs.partial_share else NUMBERS
     missing = [name for name in (*market, *needs.numbers) if name not in facts.numbers]
@@ -200,7 +201,7 @@ def _missing_of_stock(stock: StockFacts, kind: Kind) -> list[str]:
 def _reply_problems(
     row: dict[str, Any], reply: str, reading: Reading, kind: Kind
 ) -> Iterator[Problem]:
-    """The problems of the row's answer and, in a pair, of the rejected one."""
+    """Yields the problems of the row's answer and, in a pair, of the rejected one."""
     scene = Scene(kind.name, reading.language, 0, "bullets", None, reading.facts)
     try:
         decision = settled(DECISIONS[kind.name](reading.facts))
@@ -231,7 +232,9 @@ def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iter
 
 
 def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
-    """Where the answer's decisions are not the strategy's; prose and names are judged elsewhere."""
+    """Yields where the answer's decisions are not the strategy's. Prose and names are judged
+    elsewhere.
+    """
     if isinstance(right, dict) and isinstance(answer, dict):
         for key in answer:
             if key not in right and key not in (*PROSE_KEYS, "name"):
@@ -249,7 +252,7 @@ def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
 
 
 def _rule_of(path: str) -> str:
-    """The rule that a wrong decision breaks, by its key."""
+    """Returns the rule that a wrong decision breaks, by its key."""
     key = path.split(".")[-1]
     if key in _REGIME_KEYS:
         return "regime"

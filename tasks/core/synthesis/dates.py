@@ -60,6 +60,6 @@ def _dates_in_text(text: str) -> Iterator[str]:
 
 
 def _iso(parts: dict[str, str]) -> str:
-    """The date whose year, month (a number or a name) and day were matched."""
+    """Returns the date whose year, month (a number or a name) and day were matched."""
     month = parts.get("month") or _MONTHS.index(parts["name"]) + 1
     return f"{parts['year']}-{int(month):02d}-{int(parts['day']):02d}"

@@ -50,7 +50,7 @@ _REPORTED = ("kind", "language", "regime", "date", "tokens")
 
 @dataclass(frozen=True)
 class Quota:
-    """How many rows of one kind are to be made in each language."""
+    """How many rows of one kind are made in each language."""
 
     kind: Kind
     korean: int
@@ -78,7 +78,7 @@ class _Material:
     asked: set[str] = field(default_factory=set)  # the questions so far
 
     def count_tokens(self, texts: list[str]) -> list[int]:
-        """Tokens of each text; many at a time, because the tokenizer then uses every core."""
+        """Counts the tokens of each text, many at a time: the tokenizer then uses every core."""
         counts: list[int] = []
         for start in range(0, len(texts), _TEXTS):
             batch = texts[start : start + _TEXTS]
@@ -128,7 +128,7 @@ def synthesize(
 
 
 def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[Quota]:
-    """The rows of each kind and language, in proportion to the kinds' shares; they sum to total."""
+    """Divides `total` rows among the kinds, in proportion to their shares, and the languages."""
     kinds = list(kinds)
     whole = sum(kind.share for kind in kinds)
     rows = round_quotas(total, {kind.name: total * kind.share / whole for kind in kinds})
@@ -140,8 +140,8 @@ def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[Quota
 
 
 def _draws(quota: Quota, real_share: float, rng: Random) -> list[Draw]:
-    """What each row of a kind is to be: exact shares of languages, of real days and of incomplete
-    questions.
+    """Decides what each row of a kind is to be: the shares of languages, of real days and of
+    incomplete questions are exact.
     """
     languages: list[Language] = ["ko"] * quota.korean
     languages += ["en"] * quota.english
@@ -154,14 +154,14 @@ def _draws(quota: Quota, real_share: float, rng: Random) -> list[Draw]:
 
 
 def _flags(number: int, share: float, rng: Random) -> list[bool]:
-    """So many flags, of which exactly that share is True, in random places."""
+    """Returns so many flags; exactly that share of them is True, in random places."""
     flags = [index < round(number * share) for index in range(number)]
     rng.shuffle(flags)
     return flags
 
 
 def _proven_rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
-    """One row for each draw. Raises WorkError if one of them is not true."""
+    """Makes one row for each draw. Raises WorkError if one of them is not true."""
     rows = _rows(draws, material)
     failures = check_rows(rows)
     if failures:
@@ -176,8 +176,8 @@ def _proven_rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]
 
 
 def _rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
-    """One row for each draw. Rows that are too long are made shorter, all at a time, until every
-    row is in the budget.
+    """Makes one row for each draw. Rows that are too long are made shorter, all at a time, until
+    every row is in the budget.
     """
     drafts = [_new_draft(draw, material) for draw in draws]
     tokens = _count_tokens(drafts, material)
@@ -198,7 +198,7 @@ def _rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
 
 
 def _new_draft(draw: Draw, material: _Material) -> _Draft:
-    """A draft about a new scene, whose question was not asked yet."""
+    """Makes a draft about a new scene, whose question was not asked yet."""
     for _ in range(_DRAWS):
         scene = draw_scene(material.kind, material.days, draw, material.rng)
         draft = _drafted(scene, material)
@@ -211,8 +211,8 @@ def _new_draft(draw: Draw, material: _Material) -> _Draft:
 
 
 def _shorter(draft: _Draft, draw: Draw, material: _Material) -> _Draft:
-    """A draft about the same scene with one stock less, or about another scene if the kind needs
-    all of its stocks or that question was asked before.
+    """Makes a draft about the same scene with one stock less, or about another scene if the kind
+    needs all of its stocks or that question was asked before.
     """
     facts = draft.scene.facts
     needs = material.kind.needs
@@ -226,7 +226,7 @@ def _shorter(draft: _Draft, draw: Draw, material: _Material) -> _Draft:
 
 
 def _drafted(scene: Scene, material: _Material) -> _Draft | None:
-    """The scene's question and answer; None if the question was asked before."""
+    """Returns the scene's question and answer, or None if the question was asked before."""
     rng = Random(scene.seed)
     question = material.kind.ask(scene, rng)
     if question in material.asked:
@@ -236,7 +236,9 @@ def _drafted(scene: Scene, material: _Material) -> _Draft | None:
 
 
 def _count_tokens(drafts: list[_Draft], material: _Material) -> list[int]:
-    """Tokens of each row: the system prompt's, its question's, its answer's and the template's."""
+    """Counts the tokens of each row: those of the system prompt, of its question, of its answer and
+    of the template.
+    """
     texts = []
     for draft in drafts:
         texts += [draft.question, draft.answer]
@@ -274,7 +276,7 @@ def _row(draft: _Draft, tokens: int) -> dict[str, Any]:
 
 
 def _counts(reported: list[dict[str, Any]]) -> dict[str, Any]:
-    """The report's figures of what _REPORTED names of each row."""
+    """Returns the report's figures of what _REPORTED names of each row."""
     counts: dict[str, Any] = {}
     for name in ("kind", "language", "regime"):
         counts[name] = dict(sorted(Counter(row[name] for row in reported).items()))
@@ -287,8 +289,8 @@ def _counts(reported: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _rows_per_day(reported: list[dict[str, Any]]) -> dict[str, float | None]:
-    """How many rows each real day of a regime serves, on average: days of a rare regime serve
-    often. None for a regime without a real day.
+    """Says how many rows each real day of a regime serves, on average: days of a rare regime serve
+    often. It is None for a regime without a real day.
     """
     dates: dict[str, list[str]] = {}
     for row in reported:

@@ -40,7 +40,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Held:
-    """What no training row may hold."""
+    """What evaluation keeps to itself, and no training row may hold."""
 
     days: dict[str, tuple[float, ...]]  # held-out day -> return, breadth, momentum, volatility
     wordings: set[str]
@@ -50,9 +50,7 @@ class Held:
 
     @classmethod
     def of(cls, holdout: Path, questions: list[str]) -> "Held":
-        """What the evaluation's questions and the held-out part of the market keep to
-        themselves.
-        """
+        """Reads the held-out days, and takes the evaluation's questions apart."""
         days = {}
         for day in read_snapshots(holdout):
             days[day.date] = tuple(getattr(day, name) for name in NUMBERS)
@@ -68,7 +66,7 @@ class Held:
         return cls(days, wordings, set(questions), runs, lengths)
 
     def broken_by(self, question: str) -> set[str]:
-        """The rules that a training question breaks, its dates aside."""
+        """Returns the rules that a training question breaks, its dates aside."""
         reading = read_question(question)
         numbers = tuple(reading.facts.numbers.get(name) for name in NUMBERS)
         broken = set()
@@ -161,18 +159,20 @@ def _refuse(offenders: dict[str, list[str]]) -> None:
 
 
 def wording_of(reading: Reading) -> str:
-    """A question's own words: without numbers and their labels, dates, stocks, news and signs."""
+    """Returns a question's own words: those that remain without numbers and their labels, dates,
+    stocks, news and signs.
+    """
     return " ".join(_WORD.findall(reading.wording))
 
 
 def _runs(text: str) -> frozenset[str]:
-    """Every run of five words of a text; the whole text, if it is shorter."""
+    """Returns every run of five words of a text, or the whole text if it is shorter."""
     words = text.split()
     starts = range(max(1, len(words) - _RUN + 1))
     return frozenset(" ".join(words[start : start + _RUN]) for start in starts)
 
 
 def _question(row: dict[str, Any]) -> str:
-    """The user's message of a row, a pair or a question."""
+    """Returns the user's message of a row, a pair or a question."""
     messages = row.get("messages") or row["prompt"]
     return next(message["content"] for message in messages if message["role"] == "user")

@@ -68,19 +68,19 @@ def build_pairs(
 
 
 def wanted_rejects(pairs: Pairs) -> dict[Flaw, int]:
-    """How many pairs of each flaw are to be a model's own."""
+    """Says how many pairs of each flaw are to be a model's own."""
     counts = _flaw_counts(pairs.rows)
     return {flaw: round(number * pairs.model_reject_share) for flaw, number in counts.items()}
 
 
 def _flaw_counts(number: int) -> dict[Flaw, int]:
-    """Pairs of each flaw; the first has what is left by rounding the others."""
+    """Divides pairs among the flaws; the first has what rounding the others leaves."""
     counts = {flaw: round(number * FLAW_SHARES[flaw]) for flaw in FLAWS[1:]}
     return {FLAWS[0]: number - sum(counts.values()), **counts}
 
 
 def _flaws(number: int, rng: Random) -> list[Flaw]:
-    """Each flaw in its share, in random order."""
+    """Returns a flaw for each pair: each in its share, in random order."""
     flaws: list[Flaw] = []
     for flaw, count in _flaw_counts(number).items():
         flaws += [flaw] * count
@@ -89,7 +89,7 @@ def _flaws(number: int, rng: Random) -> list[Flaw]:
 
 
 def _take_reject(rejects: list[Reject], flaw: Flaw) -> Reject | None:
-    """Removes the first reject of a flaw from the list; None if there is none."""
+    """Takes the first reject of a flaw out of the list. Returns None if there is none."""
     for index, reject in enumerate(rejects):
         if reject.flaw == flaw:
             return rejects.pop(index)
@@ -102,7 +102,7 @@ def _pair_of_model(row: dict[str, Any], reject: Reject) -> dict[str, Any]:
 
 
 def _spoilt_pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -> dict[str, Any]:
-    """The row's answer beside a spoilt one that no other pair of this question has."""
+    """Puts the row's answer beside a spoilt one that no other pair of this question has."""
     question = row["messages"][1]["content"]
     answer = json.loads(row["messages"][2]["content"])
     kind = kind_named(row["metadata"]["kind"])
@@ -120,8 +120,10 @@ def _spoilt_pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -
 
 
 def _pair(row: dict[str, Any], rejected: str, flaws: dict[str, Any]) -> dict[str, Any]:
-    """`flaws` is what the pair says of its rejected answer: its `flaw` and, if a model gave it, all
-    of its `flaws`.
+    """Makes the pair of a row and a rejected answer.
+
+    `flaws` is what the pair says of that answer: its `flaw` and, if a model gave it, all of its
+    `flaws`.
     """
     messages = row["messages"]
     copied = {name: row["metadata"][name] for name in _COPIED}
@@ -149,8 +151,8 @@ def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _length_auc(pairs: list[dict[str, Any]]) -> float | None:
-    """How well length alone tells chosen from rejected: 0.5 is not at all, 1 is always; None
-    without pairs.
+    """Says how well length alone tells chosen from rejected: 0.5 is not at all, 1 is always. It is
+    None without pairs.
     """
     if not pairs:
         return None

@@ -74,7 +74,7 @@ class Proof:
     by_rule: Counter[str] = field(default_factory=Counter)
 
     def to_dict(self) -> dict[str, Any]:
-        """The proof as JSON can hold it."""
+        """Returns the proof as JSON can hold it."""
         return {
             "rows": self.rows,
             "failed": self.failed,

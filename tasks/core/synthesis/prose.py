@@ -30,12 +30,11 @@ _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 
 @dataclass(frozen=True)
 class _Text:
-    """A free text of an answer, and the entry of a list that it is the reason of, if any: it speaks
-    of that stock alone.
-    """
+    """A free text of an answer."""
 
     content: str
-    entry: dict[str, Any] | None
+    plain: str  # without stocks and funds, which keep the language of their names
+    entry: dict[str, Any] | None  # the stock, in a list, that it is the reason of, and no other
 
 
 def prose_problems(
@@ -48,27 +47,16 @@ def prose_problems(
     in_common = quotable.of_every_text(decision, reading)  # printed once, not for each text
     on_the_whole = in_common | quotable.of_market(decision, reading, turn)
     for text in _texts(answer):
-        # Stocks and funds keep the language of their names.
-        plain = _names_pattern().sub(" ", text.content)
-        if bool(HANGUL.search(plain)) != (reading.language == "ko"):
+        if bool(HANGUL.search(text.plain)) != (reading.language == "ko"):
             yield Problem(
                 "language", f"a text is not in the question's language: {text.content[:50]}"
             )
         known = on_the_whole
         if text.entry is not None:
             known = in_common | quotable.of_stock(text.entry, reading)
-        strange = [number for number in _numbers(plain) if number not in known]
-        if strange:
-            called = quotable.by_name(text.content, on_the_whole, reading)
-            strange = [number for number in strange if number not in called]
-        if strange:
-            yield Problem(
-                "grounded",
-                f"{strange[0]} stands neither in the question nor in the rules:"
-                f" {text.content[:60]}",
-            )
+        yield from _number_problems(text, known, on_the_whole, reading)
         yield from _regime_problems(text.content, regimes, turn, reading.language)
-        if plain != text.content:
+        if text.plain != text.content:
             yield from _name_problems(text.content, offered)
 
 
@@ -76,7 +64,7 @@ def _texts(value: Any, entry: dict[str, Any] | None = None) -> Iterator[_Text]:
     if isinstance(value, dict):
         for key, content in value.items():
             if isinstance(content, str) and key in PROSE_KEYS:
-                yield _Text(content, entry)
+                yield _Text(content, _names_pattern().sub(" ", content), entry)
             else:
                 yield from _texts(content, entry)
     elif isinstance(value, list):
@@ -84,12 +72,28 @@ def _texts(value: Any, entry: dict[str, Any] | None = None) -> Iterator[_Text]:
             yield from _texts(item, item if isinstance(item, dict) else entry)
 
 
-def _numbers(text: str) -> list[str]:
-    return quotable.NUMBER.findall(without_names(text))
+def _number_problems(
+    text: _Text, known: set[str], on_the_whole: set[str], reading: Reading
+) -> Iterator[Problem]:
+    """Yields the first number of a text that is neither known, nor quotable because the text says
+    of what it speaks.
+    """
+    numbers = quotable.NUMBER.findall(without_names(text.plain))
+    strange = [number for number in numbers if number not in known]
+    if not strange:
+        return
+    called = quotable.by_name(text.content, on_the_whole, reading)
+    for number in strange:
+        if number not in called:
+            yield Problem(
+                "grounded",
+                f"{number} stands neither in the question nor in the rules: {text.content[:60]}",
+            )
+            return
 
 
 def _offered_names(reading: Reading) -> set[str]:
-    """Every name of the stocks and ETFs that the question offers."""
+    """Returns every name of the stocks and ETFs that the question offers."""
     offered: set[str] = set()
     for stock in reading.offered:
         offered.update(names(stock.ticker))
@@ -99,7 +103,7 @@ def _offered_names(reading: Reading) -> set[str]:
 def _regime_problems(
     text: str, regimes: set[str], turn: Turn | None, language: Language
 ) -> Iterator[Problem]:
-    """A regime named in a text is the decision's, or the one beyond the nearest limit of the
+    """A regime named in a text must be the decision's, or the one beyond the nearest limit of the
     rule.
     """
     claims = grounds_claimed(text, language)
@@ -130,7 +134,7 @@ def _is_about(turn: Turn, sentence: str, language: Language) -> bool:
 
 
 def _name_problems(text: str, offered: set[str]) -> Iterator[Problem]:
-    """Stocks named in a text are the question's."""
+    """Stocks named in a text must be the question's."""
     for name in _names_pattern().findall(text):
         if name not in offered:
             yield Problem("names", f"{name} is not in the question: {text[:60]}")
@@ -139,8 +143,8 @@ def _name_problems(text: str, offered: set[str]) -> Iterator[Problem]:
 
 @cache
 def _names_pattern() -> re.Pattern[str]:
-    """Names of three letters or more, the longest first; shorter ones are words of the language as
-    well.
+    """Matches names of three letters or more, the longest first; shorter ones are words of the
+    language as well.
     """
     known = {fund.name_ko for fund in etfs()}
     for stock in stocks():

@@ -69,8 +69,8 @@ _OPENING_SCORES = {str(MODERATE_SCORE), str(STRONG_SCORE)}
 
 
 def of_every_text(decision: Decision, reading: Reading) -> set[str]:
-    """What every text may quote: the context with its limits, and the bands of the regimes that the
-    decision names.
+    """Returns what every text may quote: the context with its limits, and the bands of the regimes
+    that the decision names.
     """
     facts = reading.facts
     context = {name: value for name, value in facts.numbers.items() if name not in MARKET}
@@ -82,8 +82,8 @@ def of_every_text(decision: Decision, reading: Reading) -> set[str]:
 
 
 def of_market(decision: Decision, reading: Reading, turn: Turn | None) -> set[str]:
-    """What a text on the whole may quote as well: the market, the limits of its rule and the
-    decision.
+    """Returns what a text on the whole may quote as well: the market, the limits of its rule and
+    the decision.
     """
     language = reading.language
     numbers = known_numbers(reading.facts)
@@ -108,7 +108,8 @@ def of_market(decision: Decision, reading: Reading, turn: Turn | None) -> set[st
 
 
 def of_stock(entry: dict[str, Any], reading: Reading) -> set[str]:
-    """What a text on one stock may quote as well: its numbers, their limits and its decision.
+    """Returns what a text on one stock may quote as well: its numbers, their limits and its
+    decision.
 
     `entry` is what the answer says of the stock.
     """
@@ -123,8 +124,10 @@ def of_stock(entry: dict[str, Any], reading: Reading) -> set[str]:
 
 
 def by_name(text: str, on_the_whole: set[str], reading: Reading) -> set[str]:
-    """What a text may quote beside its own matter because it says of what it speaks: by a label of
-    the market, all that a text on the whole may quote; by a stock's name, that stock's numbers.
+    """Returns what a text may quote beside its own matter because it says of what it speaks.
+
+    By a label of the market it may quote all that a text on the whole may; by a stock's name, that
+    stock's numbers.
     """
     quotable: set[str] = set()
     if any(label.of(reading.language) in text for label in MARKET.values()):
@@ -147,7 +150,7 @@ def _limits_of(numbers: Iterable[str]) -> set[str]:
 
 
 def _tokens(values: Iterable[str]) -> set[str]:
-    """The numbers of printed values; a plus may be left out, and times (x) stand in words."""
+    """Returns the numbers of printed values. A plus may be left out, and times (x) be a word."""
     tokens: set[str] = set()
     for number in NUMBER.findall(" ".join(values)):
         plain = number.removeprefix("+")
@@ -182,8 +185,8 @@ def _integers(decision: Any) -> Iterator[str]:
 
 
 def _sum_of_added(entries: list[Any]) -> Iterator[str]:
-    """A list's own integers belong to its stocks; a text on the whole may quote the sum of what is
-    added.
+    """Yields the sum of the weights that a list adds, if any. A list's other integers belong to its
+    stocks, and a text on the whole does not quote them.
     """
     added = []
     for entry in entries:

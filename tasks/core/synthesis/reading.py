@@ -54,8 +54,8 @@ class Reading:
 
 
 def read_question(text: str) -> Reading:
-    """Reads a question. This never fails: what cannot be read is missing in the facts or is listed
-    as unread.
+    """Reads a question. This never fails: what cannot be read is missing in the facts, or it is
+    listed as unread.
     """
     around = _STOCK_LINE.sub("", text)
     language: Language = "ko" if HANGUL.search(around) else "en"
@@ -82,7 +82,7 @@ def read_question(text: str) -> Reading:
 
 
 def _read_stock(line: re.Match[str], language: Language) -> tuple[StockFacts, list[str]]:
-    """What a stock's line says, and what in it cannot be read."""
+    """Returns what a stock's line says, and what in it cannot be read."""
     labelled = _read_numbers(line["rest"], language, STOCK)
     words = {}
     if labelled.rest.strip():
@@ -119,7 +119,7 @@ def _stock_words(language: Language) -> list[_StockWord]:
 
 
 def _read_words(text: str, language: Language) -> tuple[dict[str, str], str]:
-    """The regime of the day before, the event and the shock, and the text without them."""
+    """Returns the regime of the day before, the event and the shock; and the text without them."""
     words = {}
     previous_regime = _previous_regime_pattern(language)
     match = previous_regime.search(text)
@@ -171,8 +171,8 @@ def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _L
 
 @cache
 def _numbers_pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
-    """One pattern for all labels, the longest first, each with its number in the digits that it is
-    printed with.
+    """Returns one pattern for all labels, the longest first, each with its number in the digits
+    that it is printed with.
     """
     labels = STOCK if of_stock else _AROUND_STOCKS
     longest_first = sorted(labels.items(), key=lambda entry: -len(entry[1].of(language)))
@@ -202,7 +202,7 @@ def _unit_pattern(label: Label) -> str:
 
 
 def _value(text: str, label: Label) -> float:
-    """The number that a text prints; won are in hundred millions (억)."""
+    """Returns the number that a text prints; won are in hundred millions (억)."""
     if label.unit != "won":
         return float(text)
     sign = -1.0 if text.startswith("-") else 1.0
@@ -213,7 +213,7 @@ def _value(text: str, label: Label) -> float:
 
 
 def _amount(text: str, unit: str) -> float:
-    """The number in front of a unit; 0 if the text does not have it."""
+    """Returns the number in front of a unit, or 0 if the text does not have it."""
     match = re.search(rf"([\d,]+){unit}", text)
     if match is None:
         return 0.0

@@ -63,7 +63,7 @@ def collect_rejects(
 
 
 def most_asked(rows: Rows, wanted: Mapping[Flaw, int]) -> int:
-    """The largest number of questions that collect_rejects asks."""
+    """Returns the largest number of questions that collect_rejects asks."""
     return min(len(rows), _QUESTIONS_PER_REJECT * sum(wanted.values()))
 
 
@@ -73,7 +73,7 @@ def write_rejects(file: Path, rejects: Sequence[Reject]) -> None:
 
 
 def read_rejects(file: Path) -> list[Reject]:
-    """The rejects that write_rejects wrote, in their order."""
+    """Returns the rejects that write_rejects wrote, in their order."""
     rejects = []
     for fields in read_lines(file):
         rejects.append(Reject(**{**fields, "flaws": tuple(fields["flaws"])}))
@@ -83,7 +83,7 @@ def read_rejects(file: Path) -> list[Reject]:
 def _sort_out(
     rows: Rows, replies: Sequence[str | None], wanted: Mapping[Flaw, int]
 ) -> tuple[list[Reject], Counter[str]]:
-    """The replies that serve as rejects, and how many replies met each fate."""
+    """Returns the replies that serve as rejects, and how many replies met each fate."""
     rejects: list[Reject] = []
     fates: Counter[str] = Counter()
     for index, (row, reply) in enumerate(zip(rows, replies, strict=False)):
@@ -119,7 +119,7 @@ def _fate_of(row: Mapping[str, Any], reply: str | None) -> _Fate:
 
 
 def _most_wanted(flaws: Sequence[Flaw], still_wanted: Mapping[Flaw, int]) -> Flaw | None:
-    """The flaw of a reply that the reply serves best as."""
+    """Returns the flaw that a reply best serves as an example of; None if no flaw is wanted."""
     fitting = [flaw for flaw in flaws if flaw in still_wanted]
     if not fitting:
         return None
@@ -127,7 +127,7 @@ def _most_wanted(flaws: Sequence[Flaw], still_wanted: Mapping[Flaw, int]) -> Fla
 
 
 def _still_wanted(rejects: Sequence[Reject], wanted: Mapping[Flaw, int]) -> dict[Flaw, int]:
-    """How many of each flaw are still wanted; flaws that are complete are left out."""
+    """Says how many of each flaw are still wanted. Flaws that are complete are left out."""
     collected = Counter(reject.flaw for reject in rejects)
     missing = {}
     for flaw, number in wanted.items():

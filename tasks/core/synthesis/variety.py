@@ -37,7 +37,7 @@ class Variety:
         self._openings[kind, language][" ".join(texts[0][:_WORDS])] += 1
 
     def report(self) -> dict[str, Any]:
-        """The figures of all rows so far, by language and by kind and language."""
+        """Returns the figures of all rows so far, by language and by kind and language."""
         rows: Counter[str] = Counter()
         openings: dict[str, dict[str, Any]] = {}
         for (kind, language), counts in sorted(self._openings.items()):
