@@ -13,7 +13,8 @@ import pytest
 # test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# as tasks/core/child.py does for its programs: those that tests start compile no library anew
+# as tasks/core/processes/child.py does for its programs: those that tests start compile no library
+# anew
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
