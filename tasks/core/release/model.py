@@ -42,8 +42,8 @@ def build_gguf(
     if target.exists():
         return {"quantization": quantization, "bytes": target.stat().st_size}
     scratch.mkdir()
-    whole = _merged(model, scratch, progress)
-    convert(whole, llama, scratch, progress)
+    merged = _merged(model, scratch, progress)
+    convert(merged, llama, scratch, progress)
     metrics = quantize(scratch / "model-f16.gguf", quantization, llama, scratch, progress)
     (scratch / "model.gguf").replace(target)
     shutil.rmtree(scratch)
