@@ -1,55 +1,82 @@
-"""How long a stage's rows take to become tokens: one after the other, in batches as a stage does
-it, and read back.
+"""How long a stage's rows take to become tokens, and how much memory: one row after the other, in
+batches as a stage does it, and read back.
 
     uv run python tests/bench/tokens.py BASE ROWS [--method dpo]
 
 BASE is a base model's folder, of which the tokenizer is read; ROWS a stage's rows.parquet,
-rows.jsonl or pairs.jsonl. Checks that all give the same tokens; prints seconds, rows/s and ratios.
+rows.jsonl or pairs.jsonl. Each way runs in a process of its own. Checks that all give the same
+tokens; prints seconds, rows/s, ratios, and the peak of the process's memory before and after.
 """
 
 import argparse
+import hashlib
+import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tasks.core.training.policy.model import load_tokenizer
+from tasks.core.training.hardware.machine import Machine, look, peak_memory_gib
+from tasks.core.training.policy.base import load_tokenizer
 from tasks.core.training.rows.encoding import encode_once, encode_rows
-from tasks.core.training.rows.selection import read_rows
+from tasks.core.training.rows.files import RowFile
+from tasks.core.training.rows.records import Row
+
+WAYS = ("one after the other", "in batches, and kept", "read back")
 
 
-def main(base: Path, file: Path, method: str) -> None:
-    tokenizer, rows = load_tokenizer(base), read_rows(file, method)
-    print(f"{len(rows):,} rows, {os.cpu_count()} cores")
+@dataclass(frozen=True)
+class Measured:
+    seconds: float
+    rows: int
+    digest: str  # of all tokens
+    before_gib: float  # peak memory with the libraries and the tokenizer loaded
+    peak_gib: float
+
+
+def main(base: Path, rows: RowFile) -> None:
+    print(f"{rows.count():,} rows, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as out:
-
-        def once() -> list[dict[str, Any]]:
-            return encode_once(Path(out), {}, tokenizer, rows, method, whole_text=False)
-
-        def one_by_one() -> list[dict[str, Any]]:
-            return [
-                encoded
-                for row in rows
-                for encoded in encode_rows(tokenizer, [row], method, whole_text=False)
-            ]
-
-        first, made = timed("one after the other", one_by_one)
-        for what in ("in batches, and kept", "read back"):
-            seconds, same = timed(what, once)
-            assert same == made, "other tokens"
-            print(f"{'':24} {first / seconds:8.1f} times as fast")
+        measured = [in_a_process(way, base, rows, Path(out)) for way in WAYS]
+    first = measured[0]
+    for way, of_way in zip(WAYS, measured, strict=True):
+        assert of_way.digest == first.digest, "other tokens"
+        print(
+            f"{way:24} {of_way.seconds:8.1f} s {of_way.rows / of_way.seconds:10,.0f} rows/s"
+            f" {first.seconds / of_way.seconds:8.1f} times as fast"
+            f" {of_way.before_gib:8.2f} GiB before, {of_way.peak_gib:.2f} GiB at the peak"
+        )
 
 
-def timed(
-    what: str, make: Callable[[], list[dict[str, Any]]]
-) -> tuple[float, list[dict[str, Any]]]:
+def in_a_process(way: str, base: Path, rows: RowFile, out: Path) -> Measured:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, (way, base, rows, out))
+
+
+def measure(way: str, base: Path, rows: RowFile, out: Path) -> Measured:
+    tokenizer = load_tokenizer(base)
+    machine: Machine = look()
+    before = peak_memory_gib(machine)
     began = time.perf_counter()
-    made = make()
+    if way == WAYS[0]:
+        made: list[Row] = []
+        for row in rows.read():
+            made += encode_rows(tokenizer, [row], rows.method, whole_text=False)
+    else:
+        made = encode_once(out, {}, tokenizer, rows, whole_text=False)
     seconds = time.perf_counter() - began
-    print(f"{what:24} {seconds:8.1f} s {len(made) / seconds:10,.0f} rows/s")
-    return seconds, made
+    return Measured(seconds, len(made), digest_of(made), before, peak_memory_gib(machine))
+
+
+def digest_of(rows: Iterable[Row]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        for answer in row.answers:
+            digest.update(answer.input_ids.tobytes())
+            digest.update(answer.labels.tobytes())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":
@@ -60,4 +87,4 @@ if __name__ == "__main__":
     parser.add_argument("rows", type=Path)
     parser.add_argument("--method", choices=("sft", "dpo"), default="sft")
     asked = parser.parse_args()
-    main(asked.base, asked.rows, asked.method)
+    main(asked.base, RowFile(asked.rows, asked.method))

@@ -62,7 +62,7 @@ def test_every_token_sees_what_stands_before_it_in_its_own_row_and_nothing_else(
     ]  # fmt: skip
     # each row's own targets, predicted by the token before, in the rows' order
     assert pack.targets.tolist() == [3, 4, 5, 6, 3, 8, 4]
-    assert pack.ids[pack.places].tolist() == [2, 3, 2, 5, 2, 7, 3]
+    assert pack.ids[pack.predicting].tolist() == [2, 3, 2, 5, 2, 7, 3]
     assert pack.owners.tolist() == [0, 0, 1, 1, 2, 3, 4]
     assert pack.answers == 5
 
@@ -72,14 +72,14 @@ def test_a_pairs_answers_share_its_prompt_and_pairs_share_what_they_can():
     assert pack.ids.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert [seen_by(pack, query) for query in (5, 8)] == [[1, 2, 3, 4, 6], [1, 2, 7, 9]]
     assert pack.targets.tolist() == [4, 5, 4, 6, 8, 9]
-    assert pack.ids[pack.places].tolist() == [3, 4, 3, 4, 7, 7]
+    assert pack.ids[pack.predicting].tolist() == [3, 4, 3, 4, 7, 7]
     assert pack.owners.tolist() == [0, 0, 1, 1, 2, 3]
 
 
 def test_rows_that_share_nothing_take_their_keys_as_they_are():
     rows = [row(1, 2, 3), row(2, 2, 3), row(3)]
-    assert pack_of(rows, CPU).key_places is None
-    assert pack_of([*rows, row(1, 5)], CPU).key_places is not None
+    assert pack_of(rows, CPU).key_indices is None
+    assert pack_of([*rows, row(1, 5)], CPU).key_indices is not None
 
 
 def test_a_rows_first_token_is_never_a_target():

@@ -2,7 +2,7 @@
 padding.
 
 decoder.py runs a policy's layers, groups.py its linear layers with their adapters, attention.py,
-elementwise.py and loss.py the rest. sequences.py deals a step's rows out to micro-batches, packs.py
-makes those, trainers.py drives them. The policy stays a PEFT model: its matrices are the ones
-trained, saved and loaded.
+elementwise.py and loss.py the rest. packing.py makes packs of the rows that rows/dealing.py put
+together, and backends/engine.py trains on them. The policy stays a PEFT model: its matrices are the
+ones that are trained, saved and loaded.
 """

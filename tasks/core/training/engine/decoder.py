@@ -1,6 +1,4 @@
-"""The forward pass of a PEFT policy of the Llama, Qwen2 or Mistral family over packs, and nothing
-but its adapter trained.
-"""
+"""The forward pass of a PEFT policy over packs, of which nothing but the adapter is trained."""
 
 from dataclasses import dataclass
 
@@ -8,6 +6,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
 from tasks.core.training.engine.attention import attend
 from tasks.core.training.engine.elementwise import add_norm, norm, rotate
@@ -18,6 +17,8 @@ from tasks.core.training.engine.pack import Pack
 
 @dataclass(frozen=True)
 class _Layer:
+    """A decoder layer, its linear modules in groups that are computed together."""
+
     input_norm: Tensor
     qkv: Group
     o: Group
@@ -25,103 +26,118 @@ class _Layer:
     gate_up: Group
     down: Group
 
+    @property
+    def groups(self) -> list[Group]:
+        return [self.qkv, self.o, self.gate_up, self.down]
+
+
+@dataclass(frozen=True)
+class _Rotary:
+    """The angles of a pack's positions, (tokens, 1, width) each."""
+
+    cos: Tensor
+    sin: Tensor
+
 
 class Engine:
-    """A policy's layers, fused. checkpointed: how many of the first layers keep only their input.
+    """A policy's layers, fused.
 
-    The first ones, because the others' activations are gone when the backward pass computes theirs
-    again.
+    checkpointed: how many of the first layers keep only their input. It is the first ones, because
+    the others' activations are gone when the backward pass computes theirs again.
     """
 
     def __init__(self, policy: PeftModel, checkpointed: int):
         model = policy.get_base_model()
-        decoder, self._config = model.model, model.config
-        self._embed, self._rotary, self._last_norm = (
-            decoder.embed_tokens,
-            decoder.rotary_emb,
-            decoder.norm.weight.data,
-        )
-        self._head, self.checkpointed = model.lm_head.weight.data, checkpointed
-        dtype = decoder.embed_tokens.weight.dtype
-        self._layers = [_fuse(layer, dtype) for layer in decoder.layers]
-        self._groups = [
-            group
-            for layer in self._layers
-            for group in (layer.qkv, layer.o, layer.gate_up, layer.down)
-        ]
-        fused = {id(weight) for group in self._groups for weight in group.parameters}
-        assert all(id(weight) in fused for weight in policy.parameters() if weight.requires_grad), (
-            "all is in a group"
-        )
+        assert isinstance(model, PreTrainedModel)
+        self.checkpointed = checkpointed
+        self._config = model.config
+        self._embed = model.get_submodule("model.embed_tokens")
+        self._rotary = model.get_submodule("model.rotary_emb")
+        self._last_norm = model.get_parameter("model.norm.weight").data
+        self._head = model.get_parameter("lm_head.weight").data
+        dtype = model.get_parameter("model.embed_tokens.weight").dtype
+        layers = model.get_submodule("model.layers").children()
+        self._layers = [_fuse(layer, dtype) for layer in layers]
+        self._groups = [group for layer in self._layers for group in layer.groups]
+        self._check_groups(policy)
         self.refresh()
+
+    def _check_groups(self, policy: PeftModel) -> None:
+        grouped: set[int] = set()
+        for group in self._groups:
+            grouped.update(map(id, group.parameters))
+        for name, weight in policy.named_parameters():
+            assert id(weight) in grouped or not weight.requires_grad, f"{name} is in no group"
 
     @property
     def device(self) -> torch.device:
+        """Where the policy is."""
         return self._head.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of activations and base weights."""
+        """The type of activations and base weights."""
         return self._head.dtype
 
     def refresh(self) -> None:
-        """To be called when the adapter's matrices may have changed: after an optimizer step, after
-        loading.
+        """Takes over the adapter's matrices.
+
+        To be called when they may have changed: after an optimizer step, after loading.
         """
         for group in self._groups:
-            assert all(weight.dtype == torch.float32 for weight in group.parameters), (
-                "LoRA weights are float32"
-            )
+            for weight in group.parameters:
+                assert weight.dtype == torch.float32, "LoRA weights are float32"
             group.refresh()
 
     def log_probs(self, pack: Pack) -> Tensor:
         """Log-probs of the pack's targets, float32 (n,)."""
         x = self._embed(pack.ids)
-        cos, sin = (part[0][:, None] for part in self._rotary(x[None], pack.positions[None]))
+        cos, sin = self._rotary(x[None], pack.positions[None])
+        rotary = _Rotary(cos[0][:, None], sin[0][:, None])
         for number, layer in enumerate(self._layers):
             if number < self.checkpointed and torch.is_grad_enabled():
-                x = checkpoint(
-                    self._run,
-                    layer,
-                    x,
-                    cos,
-                    sin,
-                    pack,
-                    use_reentrant=False,
-                    preserve_rng_state=False,
-                )
+                x = self._run_checkpointed(layer, x, rotary, pack)
             else:
-                x = self._run(layer, x, cos, sin, pack)
-        return log_probs_of(
-            norm(x, self._last_norm, self._config.rms_norm_eps), self._head, pack.targets
+                x = self._run(layer, x, rotary, pack)
+        normed = norm(x, self._last_norm, self._config.rms_norm_eps)
+        return log_probs_of(normed, self._head, pack.targets)
+
+    def _run_checkpointed(self, layer: _Layer, x: Tensor, rotary: _Rotary, pack: Pack) -> Tensor:
+        return checkpoint(
+            self._run, layer, x, rotary, pack, use_reentrant=False, preserve_rng_state=False
         )
 
-    def _run(self, layer: _Layer, x: Tensor, cos: Tensor, sin: Tensor, pack: Pack) -> Tensor:
-        heads, kv_heads, width = (
-            self._config.num_attention_heads,
-            self._config.num_key_value_heads,
-            cos.shape[-1],
-        )
+    def _run(self, layer: _Layer, x: Tensor, rotary: _Rotary, pack: Pack) -> Tensor:
+        """A layer's output, (tokens, hidden); of the last layer that of the predicting tokens."""
         eps = self._config.rms_norm_eps
-        qkv = linear(norm(x, layer.input_norm, eps), layer.qkv).view(
-            len(x), heads + 2 * kv_heads, width
-        )
-        turning, values = qkv.split([heads + kv_heads, kv_heads], dim=1)
-        queries, keys = rotate(turning, cos, sin, heads)
-        attended = attend(queries, keys, values, pack).reshape(len(x), heads * width)
+        attended = self._attend(layer, norm(x, layer.input_norm, eps), rotary, pack)
         if layer is self._layers[-1]:  # from here on a token matters only if it predicts a target
-            x, attended = x.index_select(0, pack.places), attended.index_select(0, pack.places)
+            x = x.index_select(0, pack.predicting)
+            attended = attended.index_select(0, pack.predicting)
         x, normed = add_norm(x, linear(attended, layer.o), layer.middle_norm, eps)
         return x + mlp(normed, layer.gate_up, layer.down)
 
+    def _attend(self, layer: _Layer, normed: Tensor, rotary: _Rotary, pack: Pack) -> Tensor:
+        """What the layer's heads attend to, side by side, (tokens, heads * width)."""
+        heads = self._config.num_attention_heads
+        key_heads = self._config.num_key_value_heads
+        tokens, width = len(normed), rotary.cos.shape[-1]
+        qkv = linear(normed, layer.qkv).view(tokens, heads + 2 * key_heads, width)
+        turning, values = qkv.split([heads + key_heads, key_heads], dim=1)
+        queries, keys = rotate(turning, rotary.cos, rotary.sin, heads)
+        return attend(queries, keys, values, pack).reshape(tokens, heads * width)
+
 
 def _fuse(layer: nn.Module, dtype: torch.dtype) -> _Layer:
-    attention, gated = layer.self_attn, layer.mlp
     return _Layer(
-        input_norm=layer.input_layernorm.weight.data,
-        qkv=Group([attention.q_proj, attention.k_proj, attention.v_proj], dtype),
-        o=Group([attention.o_proj], dtype),
-        middle_norm=layer.post_attention_layernorm.weight.data,
-        gate_up=Group([gated.gate_proj, gated.up_proj], dtype),
-        down=Group([gated.down_proj], dtype),
+        input_norm=layer.get_parameter("input_layernorm.weight").data,
+        qkv=_group(layer, ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), dtype),
+        o=_group(layer, ("self_attn.o_proj",), dtype),
+        middle_norm=layer.get_parameter("post_attention_layernorm.weight").data,
+        gate_up=_group(layer, ("mlp.gate_proj", "mlp.up_proj"), dtype),
+        down=_group(layer, ("mlp.down_proj",), dtype),
     )
+
+
+def _group(layer: nn.Module, names: tuple[str, ...], dtype: torch.dtype) -> Group:
+    return Group([layer.get_submodule(name) for name in names], dtype)

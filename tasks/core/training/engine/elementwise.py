@@ -5,38 +5,42 @@ plain PyTorch elsewhere.
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+_Result = TypeVar("_Result")
+
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """RMS norm over the last axis, summed in float32."""
-    return _run(_norm, x, weight, eps)
+    """The RMS norm of x over its last axis, summed in float32."""
+    return _fused(_norm, x)(x, weight, eps)
 
 
-def add_norm(x: Tensor, more: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """x + more, and its RMS norm."""
-    return _run(_add_norm, x, more, weight, eps)
+def add_norm(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """x + added, and its RMS norm."""
+    return _fused(_add_norm, x)(x, added, weight, eps)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
     """Queries (the first `heads` heads) and keys (the others) at their rotary positions.
 
-    x (tokens, all heads, width); cos and sin (tokens, 1, width).
+    x is (tokens, all heads, width); cos and sin are (tokens, 1, width).
     """
-    return _run(_rotate, x, cos, sin, heads)
+    return _fused(_rotate, x)(x, cos, sin, heads)
 
 
 def swiglu(both: Tensor) -> Tensor:
     """silu(gate) * up of (tokens, [gate, up])."""
-    return _run(_swiglu, both)
+    return _fused(_swiglu, both)(both)
 
 
 def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """silu(gate) * up once more, perhaps in the gradient's place, and the gradient to [gate, up]
-    from the one to it.
+    """silu(gate) * up once more, perhaps in the gradient's place, and the gradient to [gate, up].
+
+    gradient: the one to silu(gate) * up.
     """
     if both.is_cuda:
         return import_module("tasks.core.training.engine.gpu_kernel").swiglu_again(both, gradient)
@@ -44,35 +48,39 @@ def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Log-probs of the targets (float32), and their gradient to the logits in dtype: one_hot -
-    softmax.
+    """Log-probs of the targets (float32), and their gradient to the logits in dtype.
+
+    The gradient is one_hot(targets) - softmax(logits).
     """
-    return _run(_score, logits, targets, dtype)
+    return _fused(_score, logits)(logits, targets, dtype)
 
 
-def _run(function: Callable, x: Tensor, *arguments):
-    return (_compiled(function) if x.is_cuda else function)(x, *arguments)
+def _fused(function: Callable[..., _Result], x: Tensor) -> Callable[..., _Result]:
+    """The function, as one kernel if x is on a GPU."""
+    return _compiled(function) if x.is_cuda else function
 
 
 @cache
-def _compiled(function: Callable) -> Callable:
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compile(function)  # the number of tokens turns dynamic at the second pack
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     wide = x.float()
-    return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)
+    scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
+    return weight * (wide * scale).to(x.dtype)
 
 
-def _add_norm(x: Tensor, more: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    total = x + more
+def _add_norm(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    total = x + added
     return total, _norm(total, weight, eps)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    return _turn(x[:, :heads], cos, sin), _turn(
-        x[:, heads:], cos, sin
-    )  # two views of one would be put together anew
+    # each for itself: two views of one result would be put together anew
+    queries = _turn(x[:, :heads], cos, sin)
+    keys = _turn(x[:, heads:], cos, sin)
+    return queries, keys
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -87,16 +95,18 @@ def _swiglu(both: Tensor) -> Tensor:
 
 def _swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     gate, up = both.float().chunk(2, dim=-1)
-    gradient, sigmoid = gradient.float(), torch.sigmoid(gate)
+    slope = gradient.float()
+    sigmoid = torch.sigmoid(gate)
     silu = gate * sigmoid
-    to_gate, to_up = gradient * up * (sigmoid + silu * (1 - sigmoid)), gradient * silu
-    return (silu * up).to(both.dtype), torch.cat(
-        [to_gate.to(both.dtype), to_up.to(both.dtype)], dim=-1
-    )
+    to_gate = slope * up * (sigmoid + silu * (1 - sigmoid))
+    to_up = slope * silu
+    to_both = torch.cat([to_gate.to(both.dtype), to_up.to(both.dtype)], dim=-1)
+    return (silu * up).to(both.dtype), to_both
 
 
 def _score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     total = torch.logsumexp(logits, dim=-1, keepdim=True)
-    here = torch.arange(logits.shape[1], device=logits.device)[None] == targets[:, None]
+    columns = torch.arange(logits.shape[1], device=logits.device)
+    one_hot = (columns[None] == targets[:, None]).float()
     log_probs = (logits.gather(1, targets[:, None]) - total)[:, 0]
-    return log_probs, (here.float() - torch.exp(logits - total)).to(dtype)
+    return log_probs, (one_hot - torch.exp(logits - total)).to(dtype)

@@ -4,14 +4,17 @@ The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where
 the layers. The columns s·B and a copy of A in the compute type are rewritten whenever the float32
 matrices may have changed. An NF4 base is dequantized at each use, and to put s·B beside it would
 mean to copy it: there the base's product is added to the adapter's. Either way y is rounded after
-both are summed (rounding.py says why that matters).
+both are summed (checks/rounding.py says why that matters).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn.modules import Linear4bit, Params4bit
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,15 +22,31 @@ from tasks.core.training.engine.elementwise import swiglu, swiglu_again
 
 
 @dataclass(frozen=True)
+class _Adapter:
+    """A layer's LoRA matrices: y gets scale · B · A · x."""
+
+    a: nn.Parameter  # (rank, inputs), float32
+    b: nn.Parameter  # (outputs, rank), float32
+    scale: float
+
+
+@dataclass(frozen=True)
 class _Member:
-    """One layer's place in its group; a and b are None where it has no adapter."""
+    """One layer's place in its group."""
 
     base: nn.Linear
+    adapter: _Adapter | None
     rows: slice  # of the group's outputs
     ranks: slice  # of the group's adapter columns
-    a: nn.Parameter | None
-    b: nn.Parameter | None
-    scale: float
+
+
+@dataclass(frozen=True)
+class Projected:
+    """A group's output, and what its backward pass needs beside the gradient."""
+
+    y: Tensor  # (tokens, outputs)
+    x: Tensor  # (tokens, inputs)
+    of_a: Tensor  # x·Aᵀ, (tokens, rank)
 
 
 class Group:
@@ -37,121 +56,129 @@ class Group:
     NF4 weight stays what it is, and is dequantized at each use.
     """
 
-    def __init__(self, layers: list[nn.Module], dtype: torch.dtype):
+    def __init__(self, layers: Sequence[nn.Module], dtype: torch.dtype):
         self._members = _members(layers)
-        self.inputs = self._members[0].base.in_features
-        self.outputs, self.rank = self._members[-1].rows.stop, self._members[-1].ranks.stop
-        device = self._members[0].base.weight.device
-        self._dtype, self._device = dtype, device
-        self._a = torch.zeros(self.rank, self.inputs, dtype=dtype, device=device)
-        self._b = torch.zeros(self.outputs, self.rank, dtype=dtype, device=device)
+        first, last = self._members[0], self._members[-1]
+        self.inputs: int = first.base.in_features
+        self.outputs: int = last.rows.stop
+        self.rank: int = last.ranks.stop
+        self._dtype, self._device = dtype, first.base.weight.device
+        self._a = torch.zeros(self.rank, self.inputs, dtype=dtype, device=self._device)
+        self._b = torch.zeros(self.outputs, self.rank, dtype=dtype, device=self._device)
         self.bias = _stack_biases(self._members, dtype)
-        self._nf4 = isinstance(self._members[0].base, Linear4bit)
-        self._rides = (
-            not self._nf4 and self.inputs <= self.outputs
-        )  # else x is too wide to be copied for its sake
-        if self._nf4:
-            for member in (
-                self._members
-            ):  # else a CPU's forward pass without gradient packs the weight anew, in place
-                member.base.support_avx512bf16_for_cpu = False
+        self._whole: Tensor | None = None  # [W, s·B], unless the base is NF4
+        if isinstance(first.base, Linear4bit):
+            _keep_as_they_are(self._members)
         else:
             self._whole = self._move_weights()
+        # a wider x would have to be copied for the sake of an adapter that rides
+        self._ridden = self._whole if self.inputs <= self.outputs else None
         self.refresh()
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """Every trained matrix, in the order of `gradients`."""
-        return [
-            matrix
-            for member in self._members
-            for matrix in (member.a, member.b)
-            if matrix is not None
-        ]
+        matrices = []
+        for member in self._members:
+            if member.adapter is not None:
+                matrices += [member.adapter.a, member.adapter.b]
+        return matrices
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Takes over the adapter's present values."""
         for member in self._members:
-            if member.a is not None:
-                self._a[member.ranks] = member.a
-                self._b[member.rows, member.ranks] = member.scale * member.b
+            adapter = member.adapter
+            if adapter is not None:
+                self._a[member.ranks] = adapter.a
+                self._b[member.rows, member.ranks] = adapter.scale * adapter.b
 
     def weight(self) -> Tensor:
         """W, (outputs, inputs)."""
-        if not self._nf4:
+        if self._whole is not None:
             return self._whole[:, : self.inputs]
         weight = torch.empty(self.outputs, self.inputs, dtype=self._dtype, device=self._device)
         for member in self._members:
             _dequantize(member.base.weight, weight[member.rows])
         return weight
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y (tokens, outputs), and x (tokens, inputs) and x·Aᵀ (tokens, rank) for the backward
-        pass.
-        """
-        projected = x @ self._a.T
-        if self._rides:
-            wide = torch.cat([x, projected], dim=1)
-            return (
-                functional.linear(wide, self._whole, self.bias),
-                wide[:, : self.inputs],
-                wide[:, self.inputs :],
-            )
+    def forward(self, x: Tensor) -> Projected:
+        """The group's output from x, (tokens, inputs)."""
+        of_a = x @ self._a.T
+        if self._ridden is not None:
+            wide = torch.cat([x, of_a], dim=1)
+            y = functional.linear(wide, self._ridden, self.bias)
+            return Projected(y, wide[:, : self.inputs], wide[:, self.inputs :])
         # the small product first: beside the rounded large one, or the bias, it would be lost in
         # that one's last bit
-        y = (projected @ self._b.T).addmm_(x, self.weight().T)
-        return y if self.bias is None else y.add_(self.bias), x, projected
+        y = (of_a @ self._b.T).addmm_(x, self.weight().T)
+        if self.bias is not None:
+            y.add_(self.bias)
+        return Projected(y, x, of_a)
 
     def to_input(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients to x and to x·Aᵀ from the one to y."""
-        to_projected = gradient @ self._b
-        return (to_projected @ self._a).addmm_(gradient, self.weight()), to_projected
+        to_of_a = gradient @ self._b
+        return (to_of_a @ self._a).addmm_(gradient, self.weight()), to_of_a
 
-    def gradients(
-        self, x: Tensor, projected: Tensor, to_y: Tensor, to_projected: Tensor
-    ) -> list[Tensor]:
+    def gradients(self, x: Tensor, of_a: Tensor, to_y: Tensor, to_of_a: Tensor) -> list[Tensor]:
         """Gradients to `parameters`, float32."""
-        to_a, told = (to_projected.T @ x).float(), []
+        to_a = (to_of_a.T @ x).float()
+        gradients = []
         for member in self._members:
-            if member.a is not None:
-                to_b = (to_y[:, member.rows].T @ projected[:, member.ranks]).float()
-                told += [to_a[member.ranks], to_b.mul_(member.scale)]
-        return told
+            if member.adapter is not None:
+                to_b = (to_y[:, member.rows].T @ of_a[:, member.ranks]).float()
+                gradients += [to_a[member.ranks], to_b.mul_(member.adapter.scale)]
+        return gradients
 
     def _move_weights(self) -> Tensor:
+        """[W, s·B], (outputs, inputs + rank), of which the layers' weights become views."""
         whole = torch.empty(
             self.outputs, self.inputs + self.rank, dtype=self._dtype, device=self._device
         )
-        self._b = whole[
-            :, self.inputs :
-        ].zero_()  # a layer's columns stay zero in the other layers' rows
+        # a layer's columns stay zero in the other layers' rows
+        self._b = whole[:, self.inputs :].zero_()
         for member in self._members:
-            whole[member.rows, : self.inputs] = member.base.weight.data
-            member.base.weight = nn.Parameter(
-                whole[member.rows, : self.inputs], requires_grad=False
-            )
+            own = whole[member.rows, : self.inputs]
+            own.copy_(member.base.weight.data)
+            member.base.weight = nn.Parameter(own, requires_grad=False)
         return whole
 
 
-def _members(layers: list[nn.Module]) -> list[_Member]:
-    members, row, column = [], 0, 0
+def _members(layers: Sequence[nn.Module]) -> list[_Member]:
+    """The layers, their outputs one below the other and their adapters' ranks likewise."""
+    members = []
+    row = rank = 0
     for layer in layers:
-        base, a, b, scale = getattr(layer, "base_layer", layer), None, None, 0.0
-        if base is not layer:
-            a, b, scale = (
-                layer.lora_A["default"].weight,
-                layer.lora_B["default"].weight,
-                layer.scaling["default"],
-            )
-        rank = 0 if a is None else len(a)
-        rows, ranks = slice(row, row + base.out_features), slice(column, column + rank)
-        members.append(_Member(base, rows, ranks, a, b, scale))
-        row, column = rows.stop, ranks.stop
+        base, adapter = _taken_apart(layer)
+        rows = slice(row, row + base.out_features)
+        ranks = slice(rank, rank + (0 if adapter is None else len(adapter.a)))
+        members.append(_Member(base, adapter, rows, ranks))
+        row, rank = rows.stop, ranks.stop
     return members
 
 
+def _taken_apart(layer: nn.Module) -> tuple[nn.Linear, _Adapter | None]:
+    """PEFT's layer as its base and its adapter; a layer that has none is its own base."""
+    if not isinstance(layer, LoraLayer):
+        assert isinstance(layer, nn.Linear)
+        return layer, None
+    base = layer.get_base_layer()
+    assert isinstance(base, nn.Linear)
+    a = layer.lora_A["default"].get_parameter("weight")
+    b = layer.lora_B["default"].get_parameter("weight")
+    return base, _Adapter(a, b, layer.scaling["default"])
+
+
+def _keep_as_they_are(members: list[_Member]) -> None:
+    """Else a CPU's forward pass without gradient packs an NF4 weight anew, in place."""
+    for member in members:
+        assert isinstance(member.base, Linear4bit)
+        member.base.support_avx512bf16_for_cpu = False
+
+
 def _dequantize(nf4: Tensor, out: Tensor) -> None:
+    assert isinstance(nf4, Params4bit)
     if out.is_cuda:
         dequantize_4bit(nf4.data, nf4.quant_state, out=out)
     else:  # bitsandbytes can write to a given place on a GPU only
@@ -159,30 +186,32 @@ def _dequantize(nf4: Tensor, out: Tensor) -> None:
 
 
 def _stack_biases(members: list[_Member], dtype: torch.dtype) -> Tensor | None:
+    """The layers' biases, (outputs,), zero for a layer that has none; None if no layer has one."""
     if all(member.base.bias is None for member in members):
         return None
     device = members[0].base.weight.device
-    parts = [
-        torch.zeros(member.base.out_features, device=device)
-        if member.base.bias is None
-        else member.base.bias.data
-        for member in members
-    ]
-    return torch.cat([part.to(dtype) for part in parts])
+    biases = []
+    for member in members:
+        bias = member.base.bias
+        if bias is None:
+            bias = torch.zeros(member.base.out_features, device=device)
+        biases.append(bias.data.to(dtype))
+    return torch.cat(biases)
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, group, *weights):
+    def forward(ctx: Any, x: Tensor, group: Group, *weights: Tensor) -> Tensor:
+        projected = group.forward(x)
         ctx.group = group
-        y, *kept = group.forward(x)
-        ctx.save_for_backward(*kept)
-        return y
+        ctx.save_for_backward(projected.x, projected.of_a)
+        return projected.y
 
     @staticmethod
-    def backward(ctx, gradient):
-        to_x, to_projected = ctx.group.to_input(gradient)
-        return to_x, None, *ctx.group.gradients(*ctx.saved_tensors, gradient, to_projected)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, of_a = ctx.saved_tensors
+        to_x, to_of_a = ctx.group.to_input(gradient)
+        return to_x, None, *ctx.group.gradients(x, of_a, gradient, to_of_a)
 
 
 class _MLP(torch.autograd.Function):
@@ -191,22 +220,23 @@ class _MLP(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, gate_up, down, *weights):
-        both, *kept = gate_up.forward(x)
-        y, _, of_activation = down.forward(swiglu(both))
-        ctx.groups = gate_up, down
-        ctx.save_for_backward(*kept, both, of_activation)
-        return y
+    def forward(ctx: Any, x: Tensor, gate_up: Group, down: Group, *weights: Tensor) -> Tensor:
+        both = gate_up.forward(x)
+        projected = down.forward(swiglu(both.y))
+        ctx.gate_up, ctx.down = gate_up, down
+        ctx.save_for_backward(both.x, both.of_a, both.y, projected.of_a)
+        return projected.y
 
     @staticmethod
-    def backward(ctx, gradient):
-        (gate_up, down), (x, of_x, both, of_activation) = ctx.groups, ctx.saved_tensors
-        to_activation, to_projected = down.to_input(gradient)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, of_x, both, of_activation = ctx.saved_tensors
+        to_activation, to_of_a = ctx.down.to_input(gradient)
         activation, to_both = swiglu_again(both, to_activation)
-        of_down = down.gradients(activation, of_activation, gradient, to_projected)
+        of_down = ctx.down.gradients(activation, of_activation, gradient, to_of_a)
         del activation, to_activation
-        to_x, to_projected = gate_up.to_input(to_both)
-        return to_x, None, None, *gate_up.gradients(x, of_x, to_both, to_projected), *of_down
+        to_x, to_of_a = ctx.gate_up.to_input(to_both)
+        of_gate_up = ctx.gate_up.gradients(x, of_x, to_both, to_of_a)
+        return to_x, None, None, *of_gate_up, *of_down
 
 
 def linear(x: Tensor, group: Group) -> Tensor:

@@ -20,8 +20,8 @@ class Pack:
     key_lengths: list[int]  # S, tokens of each sequence
     query_starts: Tensor  # (S + 1,) int32
     key_starts: Tensor  # (S + 1,) int32
-    key_places: Tensor | None  # indices of the tokens that are the keys; None: simply all T
-    places: Tensor  # (n,) indices of the tokens whose hidden state predicts a target
+    key_indices: Tensor | None  # indices of the tokens that are the keys; None: simply all T
+    predicting: Tensor  # (n,) indices of the tokens whose hidden state predicts a target
     targets: Tensor  # (n,)
     owners: Tensor  # (n,) number of the answer
     answers: int

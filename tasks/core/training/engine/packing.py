@@ -51,8 +51,8 @@ class _Draft:
         self._positions: list[int] = []
         self._query_lengths: list[int] = []
         self._key_lengths: list[int] = []
-        self._key_places: list[int] = []
-        self._places: list[int] = []
+        self._key_indices: list[int] = []
+        self._predicting: list[int] = []
         self._targets: list[int] = []
         self._owners: list[int] = []
         self._answers = 0
@@ -71,7 +71,7 @@ class _Draft:
             self._positions += range(shared, length)
             self._query_lengths.append(length - shared)
             self._key_lengths.append(length)
-            self._key_places += places
+            self._key_indices += places
         self._last = places
         return places
 
@@ -83,16 +83,16 @@ class _Draft:
         labels = answer.labels[1:].tolist()
         for before, label in zip(places, labels, strict=False):
             if label != IGNORED:
-                self._places.append(before)
+                self._predicting.append(before)
                 self._targets.append(label)
                 self._owners.append(self._answers)
         self._answers += 1
 
     def pack(self, device: torch.device) -> Pack:
         """The finished pack on this device."""
-        key_places = None
+        key_indices = None
         if self._query_lengths != self._key_lengths:
-            key_places = sent_to(device, self._key_places, torch.long)
+            key_indices = sent_to(device, self._key_indices, torch.long)
         return Pack(
             ids=sent_to(device, self._ids, torch.long),
             positions=sent_to(device, self._positions, torch.long),
@@ -100,8 +100,8 @@ class _Draft:
             key_lengths=self._key_lengths,
             query_starts=_starts(device, self._query_lengths),
             key_starts=_starts(device, self._key_lengths),
-            key_places=key_places,
-            places=sent_to(device, self._places, torch.long),
+            key_indices=key_indices,
+            predicting=sent_to(device, self._predicting, torch.long),
             targets=sent_to(device, self._targets, torch.long),
             owners=sent_to(device, self._owners, torch.long),
             answers=self._answers,

@@ -12,7 +12,7 @@ _OPERATIONS_REACHED, _BANDWIDTH_REACHED = 0.76, 0.83
 
 @dataclass(frozen=True)
 class Card:
-    """A card by its data sheet; the speeds are 0 where nobody can say."""
+    """A card by its data sheet; its speeds are 0 if nobody can say them."""
 
     name: str
     gib: float
@@ -21,7 +21,7 @@ class Card:
 
     @property
     def operations(self) -> float:
-        """16-bit products' operations a second, as a model's layers reach them."""
+        """Operations of 16-bit products a second, as a model's layers reach them."""
         return _OPERATIONS_REACHED * 1e12 * self.tflops
 
     @property
@@ -30,11 +30,10 @@ class Card:
         return _BANDWIDTH_REACHED * 1e9 * self.gb_per_s
 
 
-# NVIDIA's data sheets and architecture white papers (GA102, AD102, GB202, GA100, GH100, Blackwell);
-# a GeForce's product
-# summed in float32 runs at half the rate of its float16 figure, and an L4 or L40S keeps a sixteenth
-# of its memory to
-# correct errors in the rest. The first card of a size stands for it.
+# From NVIDIA's data sheets and architecture white papers (GA102, AD102, GB202, GA100, GH100,
+# Blackwell). A GeForce's product summed in float32 runs at half the rate of its float16 figure, and
+# an L4 or L40S keeps a sixteenth of its memory to correct errors in the rest. The first card of a
+# size stands for it.
 CARDS = (
     Card("RTX 4060", 8, 30, 272),
     Card("RTX 3060", 12, 25, 360),
@@ -61,21 +60,27 @@ H200.
 
 
 def card_of(text: str) -> Card:
-    """A card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`."""
+    """A card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`.
+
+    Raises RequestError if the text is neither.
+    """
     plain = re.sub(r"[\s_-]", "", text.lower())
     for card in CARDS:
         if plain == card.name.lower().replace(" ", ""):
             return card
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:gi?b)?", plain)
-    if not found:
+    size = re.fullmatch(r"(\d+(?:\.\d+)?)(?:gi?b)?", plain)
+    if not size:
         raise RequestError(
             f"--card {text} is neither a size in GiB (8gb, 24gb, 20) nor one of the known cards:"
             f" {', '.join(card.name for card in CARDS)}."
         )
-    gib = float(found[1])
-    return next((card for card in CARDS if card.gib == gib), Card("", gib))
+    gib = float(size[1])
+    for card in CARDS:
+        if card.gib == gib:
+            return card
+    return Card("", gib)
 
 
 def timed_as(card: Card) -> Card:
-    """The card whose speed decides between plans: its own, or a usual one's where nobody can say."""
+    """The card whose speed decides between plans: its own, or a typical one's if nobody can say."""
     return card if card.tflops else _TYPICAL

@@ -1,4 +1,4 @@
-"""What this machine trains with: its device, its compute type, its memory and speed."""
+"""What this machine trains with: its device, its compute type, its memory and its speed."""
 
 import resource
 import subprocess
@@ -18,6 +18,8 @@ MARGIN_GIB = 0.5 + _WORKSPACES_GIB
 
 @dataclass(frozen=True)
 class Speed:
+    """How fast a machine is."""
+
     operations: float  # of 16-bit matrix products, a second
     bandwidth: float  # bytes read or written a second
     start: float  # seconds that the processor takes to start a kernel
@@ -30,6 +32,8 @@ _CPU_SPEED = Speed(1e11, 1e10, 5e-6)
 
 @dataclass(frozen=True)
 class Machine:
+    """The device that trains."""
+
     device: str  # cuda or cpu
     compute: torch.dtype  # of the base model's activations
     name: str
@@ -42,34 +46,38 @@ class Machine:
 
 
 def look() -> Machine:
-    """The GPU if there is one (bf16 where it has it, else fp16), else the CPU (bf16 where it has
-    it, else float32).
+    """The GPU if there is one, else the CPU.
+
+    A GPU computes in bf16 if it has bf16, else in fp16; a CPU in bf16 if it has it, else in
+    float32.
     """
-    if torch.cuda.is_available():
-        # an older card than Ampere emulates bf16, slowly
-        compute = (
-            torch.bfloat16
-            if torch.cuda.is_bf16_supported(including_emulation=False)
-            else torch.float16
-        )
-        card = torch.cuda.get_device_properties(0)
-        return Machine("cuda", compute, card.name, card.total_memory / 2**30)
+    if not torch.cuda.is_available():
+        return Machine("cpu", _cpu_type(), f"{torch.get_num_threads()} CPU threads")
+    compute = torch.float16
+    # an older card than Ampere emulates bf16, slowly
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        compute = torch.bfloat16
+    card = torch.cuda.get_device_properties(0)
+    return Machine("cuda", compute, card.name, card.total_memory / 2**30)
+
+
+def _cpu_type() -> torch.dtype:
     # emulated, products in bf16 take 2.7 times as long as in float32 (measured on an Ice Lake)
-    bf16 = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
-    return Machine(
-        "cpu", torch.bfloat16 if bf16 else torch.float32, f"{torch.get_num_threads()} CPU threads"
-    )
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"):
+        return torch.bfloat16
+    return torch.float32
 
 
 def memory_gib(machine: Machine) -> float:
-    """Memory in use now: the process's on a CPU, the allocator's peak on a GPU."""
+    """GiB in use: the process's memory now on a CPU, the allocator's peak on a GPU."""
     if machine.device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
     return psutil.Process().memory_info().rss / 2**30
 
 
 def peak_memory_gib(machine: Machine) -> float:
-    """The most memory used so far."""
+    """The most GiB used so far."""
     if machine.device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
     unit = 1024 if sys.platform == "linux" else 1  # ru_maxrss is KiB on Linux, bytes on macOS
@@ -77,15 +85,16 @@ def peak_memory_gib(machine: Machine) -> float:
 
 
 def limit_memory(gib: float) -> None:
-    """Lets this process take no more than this of the card: a plan that was wrong must not take it
-    from others.
+    """Lets this process take no more than this of the card.
+
+    A plan that was wrong must not take memory from others.
     """
     total = torch.cuda.get_device_properties(0).total_memory / 2**30
     torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total))
 
 
 def memory_left(machine: Machine) -> float:
-    """Share of the memory that is still to be had: below the card's cap, or of a CPU's RAM."""
+    """The share of the memory that is still to be had: below the card's cap, or of a CPU's RAM."""
     if machine.device == "cuda":
         total = torch.cuda.get_device_properties(0).total_memory
         cap = torch.cuda.get_per_process_memory_fraction() * total
@@ -95,30 +104,24 @@ def memory_left(machine: Machine) -> float:
 
 
 def temperature(machine: Machine) -> int | None:
-    """Degrees Celsius of the card; None where there is none, or its driver does not say."""
+    """The card's temperature in °C; None if there is no card or its driver does not say."""
     if machine.device != "cuda":
         return None
     card = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
-    query = [
-        "nvidia-smi",
-        "--query-gpu=temperature.gpu",
-        "--format=csv,noheader,nounits",
-        "-i",
-        card,
-    ]
+    query = ["nvidia-smi", "--query-gpu=temperature.gpu", "--format=csv,noheader,nounits"]
     try:
-        return int(
-            subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+        answer = subprocess.run(
+            [*query, "-i", card], capture_output=True, text=True, timeout=10, check=True
         )
+        return int(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
 def memory_cap(wanted_gib: float, machine: Machine) -> float:
-    """GiB that training may take: what training.memory_gib wants, on a card no more than is free;
-    else (0) all that is.
+    """The GiB that training may take: what training.memory_gib wants, or (0) all that is free.
 
-    To be asked before anything is on the card.
+    On a card it is no more than is free. To be asked before anything is on the card.
     """
     if machine.device == "cuda":
         free = torch.cuda.mem_get_info()[0] / 2**30 - _WORKSPACES_GIB
@@ -128,26 +131,26 @@ def memory_cap(wanted_gib: float, machine: Machine) -> float:
 
 @cache  # else a trial's plan might be another one by chance
 def measure_speed(machine: Machine, hidden: int, intermediate: int) -> Speed:
-    """By a fraction of a second of products and copies as a layer of these widths makes them, and
-    of tiny kernels, on a GPU.
+    """The speed of a GPU, measured for a fraction of a second; a CPU's is assumed.
+
+    Measured are products and copies as a layer of these widths makes them, and tiny kernels.
     """
     if machine.device == "cpu":
         return _CPU_SPEED
     rows, numbers = 4096, 2**27
     one = torch.randn(rows, hidden, dtype=machine.compute, device=machine.device)
     other = torch.randn(2 * intermediate, hidden, dtype=machine.compute, device=machine.device)
-    source, tiny = (
-        torch.empty(numbers, dtype=torch.int16, device=machine.device),
-        torch.zeros(1, device=machine.device),
-    )
-    product, copy = _seconds(lambda: one @ other.T), _seconds(lambda: source.clone())
-    start = min(
-        _seconds(lambda: tiny.add_(1), 400) for _ in range(5)
-    )  # the least disturbed of five
+    source = torch.empty(numbers, dtype=torch.int16, device=machine.device)
+    tiny = torch.zeros(1, device=machine.device)
+    product = _seconds(lambda: one @ other.T)
+    copy = _seconds(lambda: source.clone())
+    # the least disturbed of five
+    start = min(_seconds(lambda: tiny.add_(1), 400) for _ in range(5))
     return Speed(2 * rows * hidden * 2 * intermediate / product, 4 * numbers / copy, start)
 
 
-def _seconds(work: Callable, times: int = 10) -> float:
+def _seconds(work: Callable[[], object], times: int = 10) -> float:
+    """Mean seconds of the work on the GPU, after three times that are not counted."""
     for _ in range(3):
         work()
     torch.cuda.synchronize()

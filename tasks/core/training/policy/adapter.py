@@ -85,9 +85,9 @@ def check_start(start: Path, training: Training) -> None:
 
 
 def start_weights(policy: PeftModel, start: Path) -> dict[str, torch.Tensor]:
-    """The weights saved in `start`, each of which has the name and the shape of one of the policy's.
+    """The weights saved in `start`, which are the policy's by name and shape.
 
-    Raises RequestError if they are other ones.
+    Raises RequestError if they are not.
     """
     saved = saved_weights(start)
     own_shapes = {name: weight.shape for name, weight in lora_weights(policy)}
@@ -110,7 +110,7 @@ def save_adapter(
     """
     # a folder of this machine would get into the bytes
     policy.peft_config["default"].base_model_name_or_path = ""
-    policy.save_pretrained(out, safe_serialization=True)
+    policy.save_pretrained(str(out), safe_serialization=True)
     (out / "README.md").unlink(missing_ok=True)  # PEFT's; ours says more
     _settle_config(out / CONFIG_FILE)
     tokenizer.save_pretrained(out)
@@ -122,7 +122,7 @@ def save_adapter(
 
 
 def _settle_config(file: Path) -> None:
-    """Makes the bytes of PEFT's configuration the same every time: PEFT writes a set in any order."""
+    """Makes PEFT's configuration the same bytes every time: PEFT writes a set in any order."""
     config = read_json(file)
     config["target_modules"] = sorted(config["target_modules"])
     config["inference_mode"] = True

@@ -1,4 +1,4 @@
-"""A base model's folder: its configuration and its tokenizer, checked before anything is trained."""
+"""Reads a base model's configuration and tokenizer, and checks them before anything is trained."""
 
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast
             " Use a complete model folder."
         )
     tokenizer = AutoTokenizer.from_pretrained(base)
+    assert isinstance(tokenizer, PreTrainedTokenizerFast), "it has a tokenizer.json"
     _check_template(tokenizer, base, template)
     _set_padding(tokenizer, base)
     return tokenizer
@@ -54,9 +55,9 @@ def _check_template(tokenizer: PreTrainedTokenizerFast, base: Path, template: st
         )
     if template == "chatml" and _CHAT_IN_CHATML not in rendered:
         raise RequestError(
-            f"The chat template of {base} is not ChatML, which releases are served with: it renders"
-            f" {rendered[-80:]!r}. Use a base with ChatML; or training.template=any, which trains it"
-            " and cannot release it."
+            f"The chat template of {base} is not ChatML, which releases are served with: it"
+            f" renders {rendered[-80:]!r}. Use a base with ChatML; or training.template=any, which"
+            " trains it and cannot release it."
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from bitsandbytes import cextension
 from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn.modules import Linear4bit, Params4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
@@ -26,6 +26,9 @@ from tasks.core.training.policy.adapter import (
     start_weights,
 )
 
+# what makes a quantized model a plain one to transformers, PEFT and TRL
+_PLAIN = {"hf_quantizer": None, "is_quantized": False, "is_loaded_in_4bit": False}
+
 
 def check_library(machine: Machine) -> None:
     """Raises RequestError if there is a GPU and bitsandbytes came without the library for it."""
@@ -34,8 +37,8 @@ def check_library(machine: Machine) -> None:
     versions = ", ".join(cextension.get_available_cuda_binary_versions()) or "none"
     raise RequestError(
         f"There is a GPU ({machine.name}), but bitsandbytes has no library that works with this"
-        f" PyTorch's CUDA {torch.version.cuda} (it has those for CUDA {versions}), so nothing can be"
-        " held in 4 bit. Install both anew (`uv sync --reinstall-package bitsandbytes"
+        f" PyTorch's CUDA {torch.version.cuda} (it has those for CUDA {versions}), so nothing can"
+        " be held in 4 bit. Install both anew (`uv sync --reinstall-package bitsandbytes"
         " --reinstall-package torch`), or set BNB_CUDA_VERSION to one of those that is installed"
         " here, e.g. 124. `python -m bitsandbytes` says more."
     )
@@ -57,12 +60,7 @@ def load_policy(
     model.config.use_cache = False
     model.requires_grad_(False)
     torch.manual_seed(training.seed)
-    if start is None:
-        _check_targets(model, training)
-        policy = get_peft_model(model, _lora(training))
-    else:
-        check_start(start, training)
-        policy = _continued(model, start)
+    policy = _new(model, training) if start is None else _continued(model, start, training)
     for _, weight in lora_weights(policy):
         weight.data = weight.data.float()
     return policy
@@ -146,12 +144,13 @@ def keep_dequantized(model: PreTrainedModel) -> None:
     for name, layer in list(model.named_modules()):
         if isinstance(layer, Linear4bit):
             model.set_submodule(name, _dequantized(layer))
-    # to transformers, PEFT and TRL it is a plain model now
     del model.config.quantization_config
-    model.hf_quantizer, model.is_quantized, model.is_loaded_in_4bit = None, False, False
+    for name, value in _PLAIN.items():
+        setattr(model, name, value)
 
 
 def _dequantized(layer: Linear4bit) -> torch.nn.Linear:
+    assert isinstance(layer.weight, Params4bit)
     weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
     has_bias = layer.bias is not None
     plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=has_bias, device="meta")
@@ -187,8 +186,15 @@ def _check_targets(model: PreTrainedModel, training: Training) -> None:
         )
 
 
-def _continued(model: PreTrainedModel, start: Path) -> PeftModel:
+def _new(model: PreTrainedModel, training: Training) -> PeftModel:
+    """The model with a new adapter."""
+    _check_targets(model, training)
+    return get_peft_model(model, _lora(training))
+
+
+def _continued(model: PreTrainedModel, start: Path, training: Training) -> PeftModel:
     """The model with the adapter of `start`, all of whose matrices have a counterpart."""
+    check_start(start, training)
     try:
         policy = PeftModel.from_pretrained(model, start, is_trainable=True)
     except (OSError, RuntimeError, SafetensorError) as error:

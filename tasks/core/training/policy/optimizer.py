@@ -4,32 +4,53 @@ An adapter is hundreds of small matrices: the waits took 26 ms of a step on the 
 updates 4 (an H200, under a profiler).
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, overload
 
-from bitsandbytes.optim import AdamW, optimizer
+from bitsandbytes.optim import optimizer
+from bitsandbytes.optim.adamw import AdamW
+from torch import Tensor
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 
 class UnwaitingAdamW(AdamW):
-    """A card does a stream's work in order anyway, and whoever reads a result waits for it. Memory
-    that is paged to the processor's is not in that order.
+    """AdamW whose steps do not wait for the card.
+
+    A card does a stream's work in order anyway, and whoever reads a result waits for it. Memory
+    that is paged to the processor's is not in that order, so it is waited for.
     """
 
-    def step(self, closure=None):
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Makes bitsandbytes' step, and returns the closure's loss if there is a closure."""
         if self.is_paged:
             return super().step(closure)
-        wait, optimizer.sync_gpu = optimizer.sync_gpu, lambda matrix: None
+        functions = vars(optimizer)
+        wait = functions["sync_gpu"]
+        functions["sync_gpu"] = _do_not_wait
         try:
             return super().step(closure)
         finally:
-            optimizer.sync_gpu = wait
+            functions["sync_gpu"] = wait
+
+
+def _do_not_wait(matrix: Tensor) -> None:
+    pass
 
 
 def optimizer_of(
     arguments: TrainingArguments, model: PreTrainedModel | None
 ) -> tuple[Any, dict[str, Any]]:
-    """The class and keywords of the optimizer that transformers would take, or of the one above in
-    its place.
+    """The class and the keywords of the optimizer that transformers would take.
+
+    UnwaitingAdamW takes bitsandbytes' place.
     """
-    kind, named = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
-    return UnwaitingAdamW if kind is AdamW else kind, named
+    kind, keywords = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
+    if kind is AdamW:
+        kind = UnwaitingAdamW
+    return kind, keywords

@@ -97,7 +97,7 @@ def _write(file: Path, encoded: Iterator[Conversation]) -> None:
 
 
 def _read(file: Path) -> Iterator[Conversation]:
-    """What `encode_chats` made, as slices of a batch's memory."""
+    """What `encode_chats` made, as slices of the batches' arrays."""
     with parquet.ParquetFile(file) as kept:
         for batch in kept.iter_batches(_CHATS_AT_ONCE):
             ids, labels = map(_slices, batch.columns)
@@ -106,7 +106,8 @@ def _read(file: Path) -> Iterator[Conversation]:
 
 
 def _slices(column: pyarrow.ListArray) -> list[Tokens]:
-    tokens = column.flatten().to_numpy()
+    # a copy, because Arrow's own buffers are half as large again as what they hold (measured)
+    tokens = column.flatten().to_numpy().copy()
     ends = column.offsets.to_numpy()
     return [tokens[start:end] for start, end in pairwise(ends - ends[0])]
 
@@ -181,7 +182,7 @@ def encode_chats(
     spans: list[list[_Span]] = []
     characters = 0
     for messages in chats:
-        text = tokenizer.apply_chat_template(messages, tokenize=False)
+        text = _render(tokenizer, messages)
         texts.append(text)
         spans.append(_trained_spans(tokenizer, messages, text))
         characters += len(text)
@@ -232,9 +233,7 @@ def _trained_span(
     tokenizer: PreTrainedTokenizerFast, messages: Messages, turn: int, text: str
 ) -> _Span:
     """The characters of an assistant turn's content and of the EOS behind it."""
-    before = tokenizer.apply_chat_template(
-        messages[:turn], tokenize=False, add_generation_prompt=True
-    )
+    before = _render(tokenizer, messages[:turn], add_generation_prompt=True)
     if not text.startswith(before):
         raise WorkError(
             "The chat template does not extend the prompt it renders: training and serving would"
@@ -249,3 +248,13 @@ def _trained_span(
             f" EOS {eos!r}."
         )
     return span
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerFast, messages: Messages, add_generation_prompt: bool = False
+) -> str:
+    text = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    assert isinstance(text, str), "tokenize=False"
+    return text

@@ -63,7 +63,10 @@ def _fitting(encoded: Sequence[Row], max_length: int, seed: int) -> list[Row]:
 
 
 def _within_budget(candidates: list[Row], budget: float) -> list[Row]:
-    """The rows that an epoch has positions for; a row that is too long for the rest is passed over."""
+    """The rows that an epoch has positions for.
+
+    A row that takes more than is left of them is passed over.
+    """
     chosen = []
     used = 0
     for row in candidates:
@@ -99,4 +102,4 @@ def rows_for_proof(rows: Sequence[Row], most: int) -> list[Row]:
 
 def _fewest_trained(row: Row) -> int:
     """Trained tokens of the row's answer that has the fewest."""
-    return min(np.count_nonzero(answer.labels != IGNORED) for answer in row.answers)
+    return min(int(np.count_nonzero(answer.labels != IGNORED)) for answer in row.answers)
