@@ -153,7 +153,7 @@ def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
 
 @pytest.mark.parametrize(
     ("backend", "config"),
-    [("trl", "trl.SFTConfig"), ("engine", "engine_base.TrainingArguments")],
+    [("trl", "trl.SFTConfig"), ("engine", "engine.TrainingArguments")],
 )
 def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, backend, config):
     """transformers would give it the rows of the next step."""

@@ -69,13 +69,13 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     """Trains a stage into spec.out, from the newest intact checkpoint there, and returns its
     metrics.
 
-    Raises CardFull if another process would have more memory, or need less. If several processes
-    train together, all but the first write nothing and return no metrics.
+    Of several processes that train together the first alone writes the adapter; the others return
+    no metrics. Raises CardFull if another process would have more memory, or need less.
     """
     started = time.monotonic()
-    asked, out = spec, Path(spec.out)
+    requested, out = spec, Path(spec.out)
     tries = ranks.from_first(lambda: begin(out))
-    spec = in_force(asked, tries)
+    spec = in_force(requested, tries)
     settings = settings_of(spec)
     machine = machine_for(settings.training)
     set_seed(settings.training.seed)
@@ -101,7 +101,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     save_adapter(trainer.policy, tokenizer, Path(spec.base), out)
     metrics = metrics_of(trainer, out, tried, machine)
     metrics |= {"resumed_from": resumed, "seconds": round(time.monotonic() - started, 1)}
-    _write_beside(asked, spec, digests, report, metrics)
+    _write_beside(requested, spec, digests, report, metrics)
     return metrics
 
 
@@ -261,7 +261,7 @@ def _take(trainer: StageTrainer, checkpoint: Path) -> None:
 
 
 def _write_beside(
-    asked: TrainingSpec,
+    requested: TrainingSpec,
     spec: TrainingSpec,
     digests: dict[str, Any],
     report: Report,
@@ -274,13 +274,13 @@ def _write_beside(
     out = Path(spec.out)
     write_json(out / "metrics.json", metrics)
     config = {
-        "stage": asked.stage,
+        "stage": requested.stage,
         "version": STAGE_VERSION,
-        "method": asked.method,
+        "method": requested.method,
         **digests,
         "adapter_files": adapter_digests(out),
-        "training": asked.training,
-        "schedule": asked.schedule,
+        "training": requested.training,
+        "schedule": requested.schedule,
     }
     write_json(out / "training_config.json", config)
     write_card(spec, digests, report.checks, metrics)

@@ -16,7 +16,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import __main__ as program
 from tasks.core.training import stage as stage_module
-from tasks.core.training.backends.engine_base import EngineTrainer
+from tasks.core.training.backends.engine import EngineTrainer
 from tasks.core.training.backends.trl import TrlTrainer
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.planning.plan import Plan

@@ -7,13 +7,17 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
+from tasks.core.training.checks.compared import ReferenceGap
 from tasks.core.training.hardware import ranks
 from tasks.core.training.policy.optimizer import optimizer_of
 from tasks.core.training.watch.checkpoints import sealed_checkpoint
 
 
 class PolicyTrainer(Trainer):
-    """transformers' Trainer of a policy, with our optimizer and sealed checkpoints."""
+    """transformers' Trainer of a policy, with our optimizer and sealed checkpoints.
+
+    It answers those of StageTrainer's questions that most trainers answer alike.
+    """
 
     positions = 0
     """Sequence positions trained by this process, padding not counted."""
@@ -29,6 +33,17 @@ class PolicyTrainer(Trainer):
         """The folder of the stage's checkpoints."""
         assert self.args.output_dir is not None
         return Path(self.args.output_dir)
+
+    def use_reference(self, start: Path | None) -> None:
+        """Does nothing: only DPO has a reference."""
+
+    def gap_to_reference(self) -> ReferenceGap | None:
+        """Returns None: only DPO has a reference."""
+        return None
+
+    def seconds_per_step(self) -> float:
+        """Returns 0: it is not measured."""
+        return 0.0
 
     @staticmethod
     def get_optimizer_cls_and_kwargs(

@@ -1,25 +1,227 @@
-"""The engine's two trainers: SFT over conversations, and DPO over pairs."""
+"""The engine under transformers' Trainer: the rows, order, schedule, checkpoints and telemetry of
+TRL's trainers.
 
-from collections.abc import Sequence
-from dataclasses import replace
+The Trainer sees one batch an optimizer step, the effective batch's rows. They are packed into
+micro-batches here, and the step's loss is the mean over all its trained tokens (SFT) or pairs
+(DPO), however they were packed.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, TrainingArguments
 
 from tasks.core.settings.tree import Stage3
-from tasks.core.training.backends.engine_base import EngineTrainer, engine_config
+from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
+from tasks.core.training.backends.base import PolicyTrainer
 from tasks.core.training.backends.run import StageRun
-from tasks.core.training.checks.compared import ReferenceGap, reference_gap
+from tasks.core.training.checks.compared import (
+    SETTLED,
+    Compared,
+    ReferenceGap,
+    Rounding,
+    reference_gap,
+)
+from tasks.core.training.checks.rounding import log_probs_alone, never_rounded, rounded_once
+from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.engine.pack import Pack
-from tasks.core.training.engine.packing import packs, sent_to
+from tasks.core.training.engine.packing import PackedRows, pack_of, packs, sent_to
 from tasks.core.training.hardware import ranks
-from tasks.core.training.rows.records import Pair, Reference, Row
-from tasks.core.training.rows.selection import Rows
+from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.rows.dealing import share
+from tasks.core.training.rows.records import Conversation, Pair, Reference, Row
+from tasks.core.training.rows.selection import Rows, rows_for_proof
+from tasks.core.training.rows.sequences import sequences_of, tokens_of
+
+_ROWS_COMPARED = 32  # at most
+_ROWS_DEALT = 128  # at once, outside of steps
+_STEPS_TO_WARM_UP = 3  # kernels are compiled in them
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An optimizer step's rows.
+
+    A class of its own, because accelerate looks at every number of lists and dicts.
+    """
+
+    rows: list[Row]
+
+
+def _collate(rows: list[Row]) -> dict[str, _Step]:
+    return {"step": _Step(rows)}
+
+
+class EngineTrainer(PolicyTrainer):
+    """What SFT and DPO have in common.
+
+    A subclass says how a pack's log-probs become losses, and what their mean is taken over.
+    """
+
+    backend = "engine"
+    remedy = "training.backend=trl"
+    batches_rows = True
+    has_own_forward_pass = True
+
+    def __init__(self, policy: PeftModel, run: StageRun, rows: Rows, **named: Any):
+        super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
+        assert run.plan is not None
+        self.plan = run.plan
+        self.engine = Engine(policy, self.plan.checkpointed)
+        self._held_out = rows.evaluation
+        # kept, because to look for them takes milliseconds
+        self._matrices = [matrix for _, matrix in lora_weights(policy)]
+        self._step_starts: list[float] = []
+
+    def losses(self, rows: list[Row], pack: Pack, log_probs: Tensor) -> Tensor:
+        """Returns the summed loss of each row of a pack, (rows,)."""
+        raise NotImplementedError
+
+    def terms(self, rows: list[Row]) -> int:
+        """Returns over how many terms the mean of these rows' losses is taken."""
+        raise NotImplementedError
+
+    def terms_of_each(self, pack: Pack) -> Tensor:
+        """Returns the same of each row of a pack, (rows,)."""
+        raise NotImplementedError
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Tensor:
+        """Adds up the gradients of a whole optimizer step, and returns its loss."""
+        self._step_starts.append(time.perf_counter())
+        self.engine.refresh()
+        rows = inputs["step"].rows
+        terms = self.terms(rows)
+        total = torch.zeros((), device=self.engine.device)
+        for packed in self._my_packs(rows):
+            loss = self._losses_of(packed, rows).sum() / terms
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        ranks.add_up_gradients(self._matrices)
+        self.positions += sum(row.positions for row in rows)
+        return ranks.add_up(total)
+
+    @torch.no_grad()
+    def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
+        """Returns and logs the mean of the held-out rows' losses.
+
+        Each row's loss is the mean of its own trained tokens.
+        """
+        self.policy.eval()
+        self.engine.refresh()
+        total = torch.zeros((), device=self.engine.device)
+        for packed in self._dealt_packs(self._held_out):
+            losses = self._losses_of(packed, self._held_out)
+            total += (losses / self.terms_of_each(packed.pack)).sum()
+        figures = {"eval_loss": ranks.add_up(total).item() / len(self._held_out)}
+        self.log(dict(figures))
+        return figures
+
+    def row_loss(self, index: int) -> Tensor:
+        """Returns the loss of one training row, with its graph."""
+        self.policy.train()
+        row = self._training_rows[index]
+        pack = pack_of([row], self.engine.device)
+        return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.terms([row])
+
+    @torch.no_grad()
+    def compare(self, rows: list[Row]) -> Compared:
+        """Computes a few rows by the engine, each answer alone and all packed.
+
+        Also says how far the packed ones are off from float32.
+        """
+        compared = self._rows_to_compare(rows)
+        answers = [answer for row in compared for answer in row.answers]
+        self.policy.eval()
+        self.engine.refresh()
+        pack = pack_of(compared, self.engine.device)
+        packed = self.engine.log_probs(pack)
+        alone = self._each_alone(answers)
+        tokens = pack.counts()
+        return Compared(
+            alone=pack.sums(alone) / tokens,
+            together=pack.sums(packed) / tokens,
+            tokens=tokens,
+            dtype=self.engine.dtype,
+            rounding=self._rounding(answers, packed),
+        )
+
+    def seconds_per_step(self) -> float:
+        """Returns the median of this process's optimizer steps, without the first three.
+
+        It is 0 if the process made no more.
+        """
+        starts = self._step_starts[_STEPS_TO_WARM_UP:]
+        if len(starts) < 2:
+            return 0.0
+        return median(end - start for start, end in pairwise(starts))
+
+    @property
+    def _training_rows(self) -> list[Row]:
+        assert isinstance(self.train_dataset, list)
+        return self.train_dataset
+
+    def _losses_of(self, packed: PackedRows, rows: list[Row]) -> Tensor:
+        """The summed loss of each row that a pack holds, of these rows."""
+        of_pack = [rows[index] for index in packed.rows]
+        return self.losses(of_pack, packed.pack, self.engine.log_probs(packed.pack))
+
+    def _my_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
+        """This process's share of the rows as packs."""
+        mine = list(range(len(rows)))
+        if ranks.count() > 1:
+            mine = share(sequences_of(rows).own)
+        for packed in packs([rows[index] for index in mine], self.plan.tokens, self.engine.device):
+            yield PackedRows([mine[index] for index in packed.rows], packed.pack)
+
+    def _dealt_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
+        """The same for any number of rows: to deal out thousands at once would take long."""
+        for first in range(0, len(rows), _ROWS_DEALT):
+            for packed in self._my_packs(rows[first : first + _ROWS_DEALT]):
+                yield PackedRows([first + index for index in packed.rows], packed.pack)
+
+    def _rows_to_compare(self, rows: list[Row]) -> list[Row]:
+        """Two rows, and more until they settle the comparison or fill a micro-batch."""
+        compared: list[Row] = []
+        for row in rows_for_proof(rows, _ROWS_COMPARED):
+            settled = sum(row.targets for row in compared) >= SETTLED
+            full = tokens_of([*compared, row]) > self.plan.tokens
+            if len(compared) >= 2 and (settled or full):
+                break
+            compared.append(row)
+        return compared
+
+    def _each_alone(self, answers: list[Conversation]) -> Tensor:
+        """Log-probs of the answers' trained tokens, each answer in a pack of its own."""
+        log_probs = []
+        for answer in answers:
+            log_probs.append(self.engine.log_probs(pack_of([answer], self.engine.device)))
+        return torch.cat(log_probs)
+
+    def _rounding(self, answers: list[Conversation], packed: Tensor) -> Rounding:
+        """How far the packed log-probs, and PEFT's, are off from float32."""
+        with never_rounded(self.policy):
+            exact = self._by_peft(answers)
+        usual = exact
+        if self.engine.dtype != torch.float32:  # else it would be the same again
+            with rounded_once(self.policy):
+                usual = self._by_peft(answers)
+        off = packed - exact
+        return Rounding(usual=_rms(usual - exact), off=_rms(off), lean=off.mean().item())
+
+    def _by_peft(self, answers: list[Conversation]) -> Tensor:
+        """Log-probs of the answers' trained tokens by PEFT's forward pass."""
+        return torch.cat([log_probs_alone(self.policy, answer) for answer in answers])
 
 
 class EngineSFT(EngineTrainer):
@@ -36,13 +238,6 @@ class EngineSFT(EngineTrainer):
     def terms_of_each(self, pack: Pack) -> Tensor:
         """Returns each row's trained tokens."""
         return pack.counts()
-
-    def use_reference(self, start: Path | None) -> None:
-        """Does nothing: SFT has no reference."""
-
-    def gap_to_reference(self) -> None:
-        """Returns None: SFT has no reference."""
-        return None
 
 
 class EngineDPO(EngineTrainer):
@@ -149,7 +344,23 @@ def engine_trainer(
     policy: PeftModel, tokenizer: PreTrainedTokenizerFast, rows: Rows, run: StageRun
 ) -> EngineSFT | EngineDPO:
     """Makes a trainer over encoded conversations or pairs, by the run's plan."""
-    config = engine_config(run, len(rows.train))
+    config = _config(run, len(rows.train))
     if isinstance(rows.train[0], Pair):
         return EngineDPO(policy, run, rows, args=config, processing_class=tokenizer)
     return EngineSFT(policy, run, rows, args=config, processing_class=tokenizer)
+
+
+def _config(run: StageRun, rows: int) -> TrainingArguments:
+    """Returns the Trainer's arguments for a stage over so many rows: a batch is a whole step."""
+    named = trainer_arguments(run, rows) | {
+        "per_device_train_batch_size": run.settings.schedule.effective_batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_checkpointing": False,  # the engine's own
+        "remove_unused_columns": False,
+        "label_names": [],
+    }
+    return on_one_card(TrainingArguments(**named))
+
+
+def _rms(values: Tensor) -> float:
+    return values.square().mean().sqrt().item()

@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-# it has no type hints
-from datasets import Dataset  # type: ignore[import-untyped]
+from datasets import Dataset  # type: ignore[import-untyped]  # it has no type hints
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
-
-# it imports these when they are asked for, which a type checker cannot see
-from trl import (  # type: ignore[attr-defined]
-    DPOConfig,
-    DPOTrainer,
-    SFTConfig,
-    SFTTrainer,
-)
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # lazy
 
 from tasks.core.settings.tree import Stage3
 from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
@@ -40,12 +31,13 @@ _OF_PAIR = ("prompt_ids", "chosen_ids", "rejected_ids")
 
 
 class TrlTrainer(PolicyTrainer):
-    """What both have in common."""
+    """What TRL's SFT and DPO have in common here."""
 
     backend = "trl"
     remedy = "a micro_batch of 1, or training.backend=engine if it knows the model"
     plan = None
     has_own_forward_pass = False
+    # TRL's own figures of the steps since the last log line
     _metrics: dict[str, Any]
     _total_train_tokens: int
 
@@ -61,10 +53,6 @@ class TrlTrainer(PolicyTrainer):
         """Returns the loss of one training row, with its graph."""
         self.policy.train()
         return self._loss_of([self._training_rows[index]])
-
-    def seconds_per_step(self) -> float:
-        """Returns 0: nobody asks how long TRL's steps take."""
-        return 0.0
 
     @property
     def _training_rows(self) -> Dataset:
@@ -109,13 +97,6 @@ class TrlSFT(TrlTrainer, SFTTrainer):
         return Compared(
             torch.stack(alone).cpu(), torch.stack(together).cpu(), tokens, self.policy.dtype
         )
-
-    def use_reference(self, start: Path | None) -> None:
-        """Does nothing: SFT has no reference."""
-
-    def gap_to_reference(self) -> None:
-        """Returns None: SFT has no reference."""
-        return None
 
 
 class TrlDPO(TrlTrainer, DPOTrainer):

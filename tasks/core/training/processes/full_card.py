@@ -171,7 +171,10 @@ def is_full(error: RuntimeError) -> bool:
 
 
 def _untried(tried: Try, now: dict[str, Any] | None) -> dict[str, Any] | None:
-    """None if it was given up before and was of no use: else the program would start over for ever."""
+    """None if it was given up before and was of no use.
+
+    The program would start over for ever.
+    """
     if any(entry.now == now for entry in tried.earlier):
         return None
     return now

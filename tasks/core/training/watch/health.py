@@ -69,7 +69,7 @@ class Health(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Asks for an evaluation where one is due, and for a log line before each checkpoint."""
+        """Asks for an evaluation if one is due, and for a log line before each checkpoint."""
         every = self._schedule.eval_every
         if every and (state.global_step % every == 0 or state.global_step == state.max_steps):
             control.should_evaluate = True
