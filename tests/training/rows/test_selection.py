@@ -1,11 +1,9 @@
-"""Which rows fit, and what is said about rows that cannot be used."""
+"""Which rows are trained, and what is said if none can be."""
 
 import pytest
 
-from tasks.core.errors import RequestError, WorkError
-from tasks.core.training.rows.files import RowFile
+from tasks.core.errors import RequestError
 from tasks.core.training.rows.selection import select
-from tests.tiny import chat_rows, write_jsonl
 from tests.training.encoded import conversation
 
 
@@ -41,32 +39,3 @@ def test_no_row_that_fits_is_a_request_that_cannot_be_met():
         select(encoded(10, 12), 9, 0, 1)
     with pytest.raises(RequestError, match="No row fits the stage's token_budget of 9 positions"):
         select(encoded(10, 12), 100, 9, 1)
-
-
-def test_a_line_that_is_not_json_is_named(tmp_path):
-    file = write_jsonl(tmp_path / "rows.jsonl", chat_rows(2))
-    file.write_text(file.read_text() + '{"messages": [\n')
-    with pytest.raises(WorkError, match=r"rows.jsonl, line 3 is not JSON"):
-        list(RowFile(file, "sft").read())
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("", "has no rows"),
-        ('{"text": "a"}\n', "row 1 has no messages"),
-        ("3\n", "row 1 has no messages"),
-    ],
-)
-def test_a_file_without_usable_rows_is_refused(tmp_path, text, told):
-    file = tmp_path / "rows.jsonl"
-    file.write_text(text)
-    with pytest.raises(WorkError, match=told):
-        list(RowFile(file, "sft").read())
-
-
-def test_a_damaged_parquet_is_named(tmp_path):
-    file = tmp_path / "rows.parquet"
-    file.write_bytes(b"PAR1 and no more")
-    with pytest.raises(WorkError, match=r"rows.parquet cannot be read"):
-        list(RowFile(file, "sft").read())

@@ -11,8 +11,7 @@ from tasks.core.training.engine.packing import pack_of, packs
 from tasks.core.training.rows.dealing import micro_batches
 from tasks.core.training.rows.records import IGNORED, Conversation
 from tasks.core.training.rows.sequences import apart, sequences_of, tokens_of
-from tests.training.encoded import conversation, pair
-from tests.training.test_engine import pair_rows, sft_rows
+from tests.training.encoded import conversation, pair, pair_rows, sft_rows
 
 CPU = torch.device("cpu")
 

@@ -72,6 +72,7 @@ def told(spec) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(dpo, tmp_path):
     spec = changed(dpo, backend="engine")
     two = changed(spec, out=str(tmp_path / "two"))
@@ -101,12 +102,14 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
     assert (metrics["cards"], metrics["resumed_from"]) == (2, "checkpoint-1")
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
     done = by_two(changed(sft, backend="engine", max_length=8))
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: No row fits training.max_length=8")
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_an_error_that_only_the_first_one_found(sft):
     """It alone makes the rows tokens; here the template takes away the space that an answer begins
     with.
@@ -127,6 +130,7 @@ def test_two_processes_end_with_an_error_that_only_the_first_one_found(sft):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(sft):
     # a rate at which the eval loss rises at once
     spec = changed(
@@ -137,6 +141,7 @@ def test_two_processes_stop_when_patience_is_over_and_both_take_the_best_state(s
     assert metrics["stopped_at_step"] == metrics["best_step"] + 1 < 7
 
 
+@pytest.mark.slow
 def test_a_launcher_killed_outright_takes_its_processes_along(sft):
     command = command_for_two(changed(sft, backend="engine", epochs=100))
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:

@@ -3,12 +3,11 @@
 import re
 
 import pytest
-import torch
 from transformers import LlamaConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Stage2, Training
-from tasks.core.training.hardware.machine import Machine, look, memory_cap
+from tasks.core.training.hardware.machine import Machine, look
 from tasks.core.training.planning import planner
 from tasks.core.training.planning.costs import peak_gib
 from tasks.core.training.planning.plan import Limits, NothingFits
@@ -140,35 +139,3 @@ def test_what_measuring_the_speed_took_is_not_missing_in_the_plan(monkeypatch):
     machine = Machine("cpu", look().compute, "")
     plan = plan_stage(LlamaConfig(**SMALL), [conversation([1] * 8)], settings, machine)
     assert 0 < plan.peak_gib < 1
-
-
-def test_no_more_is_planned_with_than_is_free(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (6 * 2**30, 24 * 2**30))
-    card = Machine("cuda", torch.bfloat16, "a card that others use too")
-    assert [memory_cap(wanted, card) for wanted in (12, 4, 0)] == [5.5, 4, 5.5]
-
-
-def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
-    turing = type("Turing", (), {"major": 7, "name": "T4", "total_memory": 2**34})()
-    for name, told in {
-        "is_available": True,
-        "current_device": 0,
-        "_check_bf16_tensor_supported": True,
-    }.items():
-        monkeypatch.setattr(torch.cuda, name, lambda *given, told=told: told)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: turing)
-    assert look().compute == torch.float16
-
-
-@pytest.mark.parametrize(
-    ("there", "compute"),
-    [
-        ({"amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({}, torch.float32),
-    ],
-)
-def test_a_cpu_that_emulates_bf16_computes_in_float32(monkeypatch, there, compute):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True} | there)
-    assert look().compute == compute

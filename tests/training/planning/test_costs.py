@@ -179,9 +179,14 @@ def test_a_small_models_time_is_what_was_seen():
     seconds seen.
     """
     config = LlamaConfig(
-        hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3,
-        vocab_size=49_152, tie_word_embeddings=True,
-    )  # fmt: skip
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49_152,
+        tie_word_embeddings=True,
+    )
     shape = shape_of(config, Training(), Machine("cuda", torch.bfloat16, "H200", 139))
     for nf4, checkpointed, packs, seen in (
         (False, 0, 1, 0.209),

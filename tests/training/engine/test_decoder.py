@@ -5,7 +5,7 @@ NF4 or not.
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from tasks.core.settings.tree import Training
 from tasks.core.training.engine.decoder import Engine
@@ -14,91 +14,12 @@ from tasks.core.training.engine.support import obstacle
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.loading import keep_dequantized, load_policy
-from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row
-from tests.training.encoded import conversation, pair
+from tasks.core.training.rows.records import Row
+from tests.training.encoded import alike_rows, pair_rows, sft_rows
+from tests.training.random_policies import ALL, by_peft, config_of, policy_of, with_adapter
 
 FAMILIES = ("llama", "qwen2", "mistral")
-ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 CPU = torch.device("cpu")
-VOCABULARY = 300
-
-
-def config_of(family: str, **changes):
-    sizes = {
-        "hidden_size": 64,
-        "intermediate_size": 96,
-        "num_hidden_layers": 3,
-        "vocab_size": VOCABULARY,
-    }
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
-    return AutoConfig.for_model(
-        family, **(sizes | heads | {"attn_implementation": "sdpa"} | changes)
-    )
-
-
-def policy_of(family: str, dtype: torch.dtype = torch.float32, targets=ALL, **changes) -> PeftModel:
-    """Random weights, biases and norms, and an adapter that does something."""
-    torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(config_of(family, **changes))
-    for name, weight in model.named_parameters():
-        if name.endswith("bias") or "norm" in name:
-            weight.data.add_(0.3 * torch.randn_like(weight))
-    policy = get_peft_model(
-        model.to(dtype), LoraConfig(r=4, lora_alpha=8, target_modules=targets, bias="none")
-    )
-    return with_adapter(policy)
-
-
-def with_adapter(policy: PeftModel) -> PeftModel:
-    for name, weight in lora_weights(policy):
-        weight.data = weight.data.float()
-        if "lora_B" in name:
-            weight.data.normal_(0, 0.1)
-    return policy.train()
-
-
-def sft_rows(lengths=(17, 5, 30, 9)) -> list[Conversation]:
-    """Two turns are trained in each row."""
-    generator = torch.Generator().manual_seed(5)
-    rows = []
-    for length in lengths:
-        ids = torch.randint(0, VOCABULARY, (length,), generator=generator).tolist()
-        labels = [token if place % 5 > 1 else IGNORED for place, token in enumerate(ids)]
-        rows.append(conversation(ids, labels))
-    return rows
-
-
-def pair_rows() -> list[Pair]:
-    generator = torch.Generator().manual_seed(6)
-    pairs = []
-    for sizes in ((11, 6, 8), (4, 9, 2), (7, 1, 5)):  # of prompt, chosen and rejected
-        ids = [torch.randint(0, VOCABULARY, (size,), generator=generator) for size in sizes]
-        pairs.append(pair(*(each.tolist() for each in ids)))
-    return pairs
-
-
-def answers_of(rows: list[Row]) -> list[tuple[list[int], list[int]]]:
-    """Ids and labels of every answer alone."""
-    told = []
-    for row in rows:
-        if isinstance(row, Conversation):
-            told.append((row.input_ids.tolist(), row.labels.tolist()))
-            continue
-        prompt = row.prompt_ids.tolist()
-        for answer in (row.chosen_ids.tolist(), row.rejected_ids.tolist()):
-            told.append((prompt + answer, [IGNORED] * len(prompt) + answer))
-    return told
-
-
-def by_peft(policy: PeftModel, rows: list[Row]) -> torch.Tensor:
-    """Each answer's sum of log-probs, one forward pass of the transformers model an answer."""
-    sums = []
-    for ids, labels in answers_of(rows):
-        logits = policy(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].float()
-        targets = torch.tensor(labels[1:])
-        log_probs = logits.log_softmax(-1).gather(1, targets.clamp(min=0)[:, None])[:, 0]
-        sums.append((log_probs * (targets != IGNORED)).sum())
-    return torch.stack(sums)
 
 
 def by_engine(engine: Engine, rows: list[Row]) -> torch.Tensor:
@@ -141,20 +62,6 @@ def test_modules_with_ranks_of_their_own_are_scaled_alike_and_computed_as_peft_d
     sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
     assert torch.allclose(sums, wanted, atol=1e-4)
     assert cosine(gradients_of(policy, sums), wanted_gradients) > 0.9999
-
-
-def alike_rows() -> list[Row]:
-    """Conversations and a pair that begin alike: up to an untrained token, up to a trained one, as
-    far as one goes, and one that is there twice.
-    """
-    first, other, third, fourth = sft_rows()
-    rows = [first]
-    for shared, row in ((9, other), (13, third), (17, fourth)):
-        ids = [*first.input_ids[:shared], *row.input_ids]
-        rows.append(conversation(ids, [*first.labels[:shared], *row.labels]))
-    one = pair_rows()[0]
-    longer = pair([*first.input_ids[:9], *one.prompt_ids], one.chosen_ids, one.rejected_ids)
-    return [*rows, one, fourth, longer, rows[2]]
 
 
 @pytest.mark.parametrize(
