@@ -34,8 +34,9 @@ def estimate(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns the percentile (0..100) of the values, linear between neighbours; None if there are no
-    values.
+    """Returns the percentile (0..100) of the values, linear between neighbours.
+
+    It is None if there are no values.
     """
     if not len(values):
         return None
