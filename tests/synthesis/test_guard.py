@@ -177,8 +177,8 @@ def files_of(folder, after=None):
         shifted(file, after)
     (folder / "market").mkdir()
     build_market(folder / "daily", Market(), folder / "market")
-    synthetic_rows(folder / "market" / "train", folder / "out", rows=100)
-    build_pairs(folder / "out" / "rows.jsonl", Pairs(rows=40), folder / "out")
+    synthetic_rows(folder / "market" / "train", folder / "out", rows=60)
+    build_pairs(folder / "out" / "rows.jsonl", Pairs(rows=24), folder / "out")
     build_questions(folder / "market" / "holdout", Evaluation(questions=12), folder / "out")
     names = ("rows.jsonl", "pairs.jsonl", "questions.jsonl")
     last_day = read_snapshots(folder / "market" / "train")[-1].date
