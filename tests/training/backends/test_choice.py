@@ -144,6 +144,7 @@ def stand_in(monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_unsloths_policy_is_trained_and_saved_as_the_others(
     stand_in, method, request, tmp_path, capsys

@@ -66,6 +66,7 @@ def both(spec, tmp_path):
     return specs
 
 
+@pytest.mark.slow
 def test_sft_trains_what_trl_trains(sft, tmp_path):
     trl, engine = both(changed(sft, epochs=3), tmp_path)
     initial = load_policy(Path(sft.base), None, Training(**sft.training), CPU)
@@ -79,6 +80,7 @@ def test_sft_trains_what_trl_trains(sft, tmp_path):
         assert (line["step"], line["steps"]) == (wanted["step"], wanted["steps"])
 
 
+@pytest.mark.slow
 def test_dpo_trains_what_trl_trains(dpo, stage2, tmp_path):
     trl, engine = both(changed(dpo, epochs=3), tmp_path)
     one, other = (update(spec, stage2) for spec in (trl, engine))
@@ -96,6 +98,7 @@ def test_dpo_trains_what_trl_trains(dpo, stage2, tmp_path):
         assert line["reward_margin"] == pytest.approx(wanted["reward_margin"], abs=2e-2)
 
 
+@pytest.mark.slow
 def test_the_plan_changes_no_loss(sft, tmp_path):
     """Micro-batches of few rows and checkpointed layers, as a small card forces, or neither."""
     training, lines = Training(**sft.training), []
@@ -114,6 +117,7 @@ def test_the_plan_changes_no_loss(sft, tmp_path):
     assert torch.tensor(found) == pytest.approx(torch.tensor(wanted), rel=2e-2)
 
 
+@pytest.mark.slow
 def test_a_base_kept_as_nf4_gives_the_same_adapter(sft, tmp_path):
     trained = []
     for form in ("bf16", "nf4"):
@@ -131,6 +135,7 @@ def test_a_base_kept_as_nf4_gives_the_same_adapter(sft, tmp_path):
     )  # B was zero: all of it is what was learnt
 
 
+@pytest.mark.slow
 def test_what_the_engine_trained_peft_loads_and_computes_the_same(sft):
     """Without any of this project's code, on the plain base."""
     spec = changed(sft, backend="engine", epochs=3, learning_rate=1e-2)
@@ -160,6 +165,7 @@ def train_by_trl(spec) -> str:
     return out
 
 
+@pytest.mark.slow
 def test_plans_look_at_the_steps_that_are_trained(sft, monkeypatch):
     trained, planned, make_plan, training_step = [], [], planner.make_plan, EngineSFT.training_step
 
@@ -177,6 +183,7 @@ def test_plans_look_at_the_steps_that_are_trained(sft, monkeypatch):
     assert planned == trained
 
 
+@pytest.mark.slow
 def test_single_modules_have_ranks_of_their_own(sft, dpo, tmp_path):
     """A whole SFT stage on either backend, and the DPO stage that continues it."""
     ranks = {"q_proj": 2, "down_proj": 6}

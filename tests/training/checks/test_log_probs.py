@@ -42,6 +42,7 @@ def test_a_reference_of_the_engine_that_is_the_base(dpo, monkeypatch):
     refused(changed(dpo, backend="engine"), "Before the first step")
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_reference_that_moves_with_the_policy(dpo, monkeypatch, backend):
     """As if the frozen base were trained, so that the policy without its update is not the

@@ -79,6 +79,7 @@ def quantized_to_trl(policy, *given):
     return policy
 
 
+@pytest.mark.slow
 def test_trls_rounding_of_the_adapter_is_taken_back(sft, plant):
     """TRL casts the adapter of a quantized base to bf16 when it makes a trainer."""
     plant(assembly, "load_policy", quantized_to_trl)
@@ -113,6 +114,7 @@ def test_another_start_than_the_earlier_stages(dpo, monkeypatch, backend):
     )
 
 
+@pytest.mark.slow
 def test_a_start_adapter_that_is_written_to_meanwhile(dpo, stage2, tmp_path, monkeypatch):
     start = tmp_path / "start"
     start.mkdir()
@@ -166,6 +168,7 @@ def test_an_optimizer_that_keeps_its_moments_in_16_bit(sft, monkeypatch):
     refused(sft, "The optimizer keeps bfloat16 numbers, in which small updates are lost")
 
 
+@pytest.mark.slow
 def test_an_adapter_that_does_not_move(sft):
     """Rates so small that float32 adds nothing; only B, which starts at zero, seems to follow."""
     refused(
@@ -173,6 +176,7 @@ def test_an_adapter_that_does_not_move(sft):
     )
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_matrix_that_does_not_move(sft, monkeypatch, backend):
     """As if its gradient were lost on the way to the optimizer."""

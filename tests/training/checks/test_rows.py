@@ -112,6 +112,7 @@ def test_rows_cut_in_silence_and_rows_too_long(sft, plant, monkeypatch):
     refused(sft, "do not end in a trained")
 
 
+@pytest.mark.slow
 def test_rows_left_out_are_counted_in_the_table(sft, caplog):
     caplog.set_level(logging.INFO)
     lengths = sorted(row.longest for row in rows_of(sft))

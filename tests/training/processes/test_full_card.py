@@ -104,6 +104,7 @@ def run_program(spec: TrainingSpec, tmp_path, monkeypatch) -> int:
             continue
 
 
+@pytest.mark.slow
 def test_trl_halves_the_micro_batch_and_trains_the_same(sft, tmp_path, monkeypatch, capsys):
     spec = changed(sft, backend="trl", micro_batch=4, epochs=2)
     wanted = whole(spec)
@@ -129,6 +130,7 @@ def test_trl_halves_the_micro_batch_and_trains_the_same(sft, tmp_path, monkeypat
     assert not (Path(spec.out) / "tries.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_the_engine_takes_smaller_packs_and_trains_the_same(method, request, tmp_path, monkeypatch):
     spec = changed(request.getfixturevalue(method), backend="engine", epochs=2)
@@ -143,6 +145,7 @@ def test_the_engine_takes_smaller_packs_and_trains_the_same(method, request, tmp
     assert len(set(metrics["given_up"])) == card.refusals
 
 
+@pytest.mark.slow
 def test_nothing_is_tried_twice_and_the_end_says_what_would_fit(sft, tmp_path, monkeypatch, capsys):
     card = FullCard(monkeypatch, step=0, room=0)
     assert run_program(changed(sft, backend="trl"), tmp_path, monkeypatch) == 1
@@ -226,6 +229,7 @@ def test_length_rank_and_modules_go_only_where_allowed_and_to_their_floors():
     assert every_try(continued) == [{"max_length": 1024}]
 
 
+@pytest.mark.slow
 def test_a_smaller_adapter_starts_from_the_beginning_and_the_next_stage_takes_its_shape(
     sft, tmp_path, monkeypatch
 ):

@@ -55,6 +55,7 @@ def seed() -> int:
     return chosen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "backend"),
     [("stage1", "engine"), ("stage2", "trl"), ("stage3", "engine"), ("stage3", "trl")],
@@ -90,6 +91,7 @@ def run_program(spec_file: Path, told: Path) -> None:
     sys.exit(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sign", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
 )

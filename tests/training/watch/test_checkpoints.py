@@ -39,6 +39,7 @@ def interrupted(sft, tmp_path, monkeypatch) -> TrainingSpec:
     return sft
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(
     interrupted, tmp_path, caplog
 ):
@@ -56,6 +57,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(
     assert adapter_digest(Path(interrupted.out)) == adapter_digest(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(
     interrupted, tmp_path, monkeypatch
 ):
@@ -79,6 +81,7 @@ def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypa
         train(interrupted)
 
 
+@pytest.mark.slow
 def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch):
     """The log-probs that the resumed run compares with are those of Stage 2's adapter, not of the
     checkpoint's.

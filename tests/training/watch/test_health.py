@@ -121,6 +121,7 @@ def test_no_checkpoint_holds_a_loss_that_is_no_number(sft, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_time_limit_stops_with_a_checkpoint_and_the_next_run_goes_on(sft, tmp_path, plant):
     """It logs and saves as often as it is told, whatever the first one was told."""
     out, saved = tmp_path / "whole", set()
@@ -158,6 +159,7 @@ class Losses:
         monkeypatch.setattr("tasks.core.training.backends.trl.TrlSFT.evaluate", evaluate)
 
 
+@pytest.mark.slow
 def test_patience_ends_the_stage_and_takes_the_best_checkpoint(sft, tmp_path, monkeypatch, caplog):
     Losses(monkeypatch, [3.0, 2.0, 2.5, 2.6, 2.7, 1.0])
     spec = changed(sft, eval_every=1, patience=3, save_every=100, epochs=2)
@@ -189,6 +191,7 @@ def test_patience_ends_the_stage_and_takes_the_best_checkpoint(sft, tmp_path, mo
     )
 
 
+@pytest.mark.slow
 def test_a_stage_out_of_patience_that_was_stopped_before_its_adapter_was_written_trains_no_more(
     sft, monkeypatch
 ):
@@ -205,6 +208,7 @@ def test_a_stage_out_of_patience_that_was_stopped_before_its_adapter_was_written
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_evaluating_in_between_changes_nothing_of_what_is_trained(sft, tmp_path, backend):
     digests = []
