@@ -83,7 +83,8 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
     )  # the first process alone logs step 1
     assert stopped.returncode == 1
     assert (
-        "error: stage3 stopped at step 1 of 5, for training.max_minutes is over." in stopped.stderr
+        "error: stage3 stopped at step 1 of 5, because training.max_minutes is over."
+        in stopped.stderr
     )
     assert [json.loads(line) for line in stopped.stdout.splitlines()] == told(two), (
         "one process tells"
