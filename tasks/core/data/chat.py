@@ -1,14 +1,14 @@
-"""What the sources share: a row in; a conversation, or the reason to drop the row, out."""
+"""What the sources share: a row goes in; a conversation or the reason to drop it comes out."""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
 
 Drop = str
-"""Why a row is left out, with its column: `null in answer`, `blank in user`, `not text in output` …"""
+"""Why a row is left out, with its column: `null in answer`, `blank in user` and so on."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no encoder takes it
 
@@ -20,13 +20,12 @@ class Turn(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(NamedTuple):
     """A conversation; the ends of its texts are stripped."""
 
     system: str | None  # None if the row brings no prompt of its own
     turns: tuple[Turn, ...]  # the system prompt is not among them
-    carried: Mapping[str, str | None] = field(default_factory=dict)  # columns for rows.parquet
+    carried: Mapping[str, str | None] = {}  # columns that go along to rows.parquet
 
     @property
     def spoken(self) -> str:
@@ -62,9 +61,8 @@ def make_chat(row: Row, system: str | None, user: str, assistant: str) -> Chat |
             return f"{fault} in {column}"
     question = Turn("user", row[user].strip())
     answer = Turn("assistant", row[assistant].strip())
-    if is_blank(prompt):
-        return Chat(None, (question, answer))
-    return Chat(prompt.strip(), (question, answer))
+    own_prompt = "" if prompt is None else prompt.strip()
+    return Chat(own_prompt or None, (question, answer))
 
 
 def make_instruction_chat(row: Row, needs_input: bool) -> Chat | Drop:

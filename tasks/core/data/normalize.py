@@ -7,7 +7,7 @@ disk: memory holds 21 bytes and a digest of a usable row, whatever its length.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,11 @@ def allocate_rows(asked: dict[str, int], usable: dict[str, int], top_up: bool) -
     taken = {name: min(asked[name], usable[name]) for name in asked}
     missing = sum(asked.values()) - sum(taken.values())
     while top_up and missing:
-        spare = {name: usable[name] - taken[name] for name in asked if usable[name] > taken[name]}
+        spare = _spare_rows(taken, usable)
         if not spare:
             break
-        weights = {name: max(asked[name], 1) for name in spare}
-        total = sum(weights.values())
-        shares = {name: weight / total for name, weight in weights.items()}
-        for name, offered in largest_remainder(missing, shares).items():
+        offers = largest_remainder(missing, _gap_shares(asked, spare))
+        for name, offered in offers.items():
             taken[name] += min(offered, spare[name])
         missing = sum(asked.values()) - sum(taken.values())
     return taken
@@ -87,6 +85,22 @@ def draw_rows(draws: Sequence[float], count: int) -> np.ndarray:
     A larger share therefore keeps the rows of a smaller one.
     """
     return np.sort(np.argsort(np.asarray(draws), kind="stable")[:count])
+
+
+def _spare_rows(taken: Mapping[str, int], usable: Mapping[str, int]) -> dict[str, int]:
+    """The sources that have more rows than are taken, and how many more."""
+    spare = {}
+    for name, rows in taken.items():
+        if usable[name] > rows:
+            spare[name] = usable[name] - rows
+    return spare
+
+
+def _gap_shares(asked: Mapping[str, int], spare: Iterable[str]) -> dict[str, float]:
+    """The share of a gap that each source with spare rows is asked to fill."""
+    weights = {name: max(asked[name], 1) for name in spare}
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
 def _intake_of(source: Source, folder: Path, strategy_prompt: str) -> Intake:

@@ -31,9 +31,7 @@ def write_shuffled(scratch: Scratch, order: np.ndarray, out: Path) -> None:
     _deal(scratch, ranks, files, rows_a_file)
     with pq.ParquetWriter(out, scratch.schema, compression="zstd") as writer:
         for file in files:
-            table = _read_sorted(file)
-            for first in range(0, len(table), _GROUP_ROWS):
-                writer.write_table(table.slice(first, _GROUP_ROWS))
+            _write_sorted(file, writer)
             file.unlink()
 
 
@@ -63,11 +61,12 @@ def _deal(scratch: Scratch, ranks: np.ndarray, files: Sequence[Path], rows_a_fil
                 writers[number].write_batch(ranked.take(rows))
 
 
-def _read_sorted(file: Path) -> pa.Table:
-    """The rows of a file by ascending rank, without the rank."""
+def _write_sorted(file: Path, writer: pq.ParquetWriter) -> None:
+    """Writes the rows of a file by ascending rank, without the rank."""
     table = pa.Table.from_batches(read_batches(file))
-    table = table.take(np.argsort(table[_RANK].to_numpy()))
-    return table.drop_columns(_RANK)
+    table = table.take(np.argsort(table[_RANK].to_numpy())).drop_columns(_RANK)
+    for first in range(0, len(table), _GROUP_ROWS):
+        writer.write_table(table.slice(first, _GROUP_ROWS))
 
 
 def _ceiling(numerator: int, denominator: int) -> int:

@@ -212,7 +212,7 @@ def _skip_separators(buffer: str, position: int) -> int:
 
 
 def _broken_array(file: Path, number: int, error: Exception, ended: bool) -> RequestError:
-    """The error for a row that could not be parsed to the end of the file, or of the longest row."""
+    """The error for a row that is not whole at the end of the file, or of the longest row."""
     if ended:
         return RequestError(f"{file}, row {number}, is not JSON ({error}): mend the file.")
     return RequestError(

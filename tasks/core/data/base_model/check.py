@@ -20,7 +20,7 @@ _PROBE = [{"role": "user", "content": "PROBE"}, {"role": "assistant", "content":
 
 
 def check(folder: Path) -> list[str]:
-    """What keeps the folder from being trained and served as a chat model; empty if nothing does."""
+    """What keeps a folder from being trained and served as a chat model; empty if nothing does."""
     faults = _weight_faults(folder)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)

@@ -20,7 +20,7 @@ def convert_gguf(gguf: Path, folder: Path) -> list[str]:
 
 
 def check_folder(folder: Path) -> list[str]:
-    """What keeps the folder from being trained and served as a chat model; empty if nothing does."""
+    """What keeps a folder from being trained and served as a chat model; empty if nothing does."""
     return _faults_from("check", folder)
 
 

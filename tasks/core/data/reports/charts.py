@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 COLORS = ("#1261a0", "#e08e0b", "#2d8a5f", "#b0413e")
 INK, FAINT, GRID = "#1f2933", "#616e7c", "#e4e7eb"
+_LIMIT_COLOR = COLORS[3]
 _BINS = 60
 _MOST_BARS = 12  # of a panel; the rest are one bar
 _BAR, _PANEL = 0.3, 0.9
@@ -18,76 +19,88 @@ _BAR, _PANEL = 0.3, 0.9
 
 
 def draw_lengths(lengths: Mapping[str, np.ndarray], file: Path, limit: int | None = None) -> None:
-    """One histogram a unit (characters, tokens), side by side; limit, in tokens, is drawn where
-    tokens are.
+    """Draws one histogram per unit (characters, tokens), side by side.
+
+    The limit is in tokens; it is drawn in their histogram.
     """
-    figure = _figure(6.5 * len(lengths), 3.6)
-    for place, (unit, values) in enumerate(lengths.items()):
-        axes = figure.add_subplot(1, len(lengths), place + 1)
-        ends = (max(1, int(values.min())), int(values.max()) + 1) if len(values) else (1, 2)
-        axes.hist(
-            values, bins=np.geomspace(*ends, _BINS), color=COLORS[place % len(COLORS)], alpha=0.85
-        )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    figure = _new_figure(6.5 * len(lengths), 3.6)
+    for index, (unit, values) in enumerate(lengths.items()):
+        axes = figure.add_subplot(1, len(lengths), index + 1)
+        _draw_histogram(axes, values, COLORS[index % len(COLORS)])
         if limit and unit == "tokens":
-            over = float(np.mean(values > limit)) if len(values) else 0.0
-            axes.axvline(limit, color=COLORS[3], linewidth=1.6)
-            axes.set_title(
-                f"limit {limit:,}: {100 * over:.2f} % over",
-                loc="right",
-                fontsize=9.5,
-                color=COLORS[3],
-            )
+            _draw_limit(axes, values, limit)
         _dress(axes, f"Rows by length in {unit}")
         axes.grid(axis="y", color=GRID)
-    figure.savefig(file, metadata={"Software": None})
+    _save(figure, file)
 
 
 def draw_counts(panels: Mapping[str, Mapping[str, int]], file: Path) -> None:
-    """One panel of horizontal bars per title, one below the other; empty ones say so."""
-    bars = {title: _most(counts) for title, counts in panels.items()}
-    heights = [_PANEL + _BAR * max(1, len(rows)) for rows in bars.values()]
-    figure = _figure(9, sum(heights))
+    """Draws one panel of horizontal bars per title, one below the other; empty ones say so."""
+    bars = {title: _largest(counts) for title, counts in panels.items()}
+    heights = [_PANEL + _BAR * max(1, len(counts)) for counts in bars.values()]
+    figure = _new_figure(9, sum(heights))
     grid = figure.add_gridspec(len(bars), 1, height_ratios=heights)
-    for place, (title, rows) in enumerate(bars.items()):
-        axes = figure.add_subplot(grid[place])
-        _draw_bars(axes, rows, COLORS[place % len(COLORS)])
+    for index, (title, counts) in enumerate(bars.items()):
+        axes = figure.add_subplot(grid[index])
+        _draw_bars(axes, counts, COLORS[index % len(COLORS)])
         _dress(axes, title)
         axes.set_xticks([])
-    figure.savefig(file, metadata={"Software": None})
+    _save(figure, file)
 
 
-def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+def _draw_histogram(axes: Axes, values: np.ndarray, color: str) -> None:
+    shortest, longest = 1, 2
+    if len(values):
+        shortest, longest = max(1, int(values.min())), int(values.max()) + 1
+    edges = np.geomspace(shortest, longest, _BINS).tolist()
+    axes.hist(values, bins=edges, color=color, alpha=0.85)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def _draw_limit(axes: Axes, tokens: np.ndarray, limit: int) -> None:
+    over = float(np.mean(tokens > limit)) if len(tokens) else 0.0
+    axes.axvline(limit, color=_LIMIT_COLOR, linewidth=1.6)
+    title = f"limit {limit:,}: {100 * over:.2f} % over"
+    axes.set_title(title, loc="right", fontsize=9.5, color=_LIMIT_COLOR)
+
+
+def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """The largest first; those beyond the last bar together."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     if len(ordered) <= _MOST_BARS:
         return ordered
     rest = ordered[_MOST_BARS - 1 :]
-    return [*ordered[: _MOST_BARS - 1], (f"{len(rest)} others", sum(count for _, count in rest))]
+    rows_of_rest = sum(count for _, count in rest)
+    return [*ordered[: _MOST_BARS - 1], (f"{len(rest)} others", rows_of_rest)]
 
 
-def _draw_bars(axes: Axes, rows: Sequence[tuple[str, int]], color: str) -> None:
-    total = sum(count for _, count in rows)
-    for place, (_, count) in enumerate(rows):
-        axes.barh(place, count, height=0.7, color=color, alpha=0.85)
+def _draw_bars(axes: Axes, counts: Sequence[tuple[str, int]], color: str) -> None:
+    total = sum(count for _, count in counts)
+    for index, (_, count) in enumerate(counts):
+        axes.barh(index, count, height=0.7, color=color, alpha=0.85)
         text = f" {count:,} ({100 * count / max(total, 1):.1f} %)"
-        axes.text(count, place, text, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
-    axes.set_xlim(0, 1.25 * max([count for _, count in rows], default=1))
-    if not rows:
+        axes.text(count, index, text, va="center", fontsize=9, color=INK)
+    axes.set_yticks(range(len(counts)), [name for name, _ in counts])
+    axes.set_ylim(max(len(counts), 1) - 0.4, -0.6)
+    axes.set_xlim(0, 1.25 * max([count for _, count in counts], default=1))
+    if not counts:
         axes.text(0, 0, "none", va="center", fontsize=9.5, color=FAINT)
 
 
-def _figure(width: float, height: float) -> Figure:
+def _new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _save(figure: Figure, file: Path) -> None:
+    """Writes the picture without matplotlib's version, so that it keeps its bytes."""
+    figure.savefig(file, metadata={"Software": None})
 
 
 def _dress(axes: Axes, title: str) -> None:

@@ -1,136 +1,151 @@
-"""The report of normalize: what came in, what was left out and why, what the rows are like, source
-by source.
+"""The report of normalize: what came in, what was left out and why, and what the rows are like,
+source by source.
+
+Writes report.json, report.md, report.html and two pictures.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tasks.core.data.reports.charts import draw_counts, draw_lengths
 from tasks.core.data.cleaning import Survey
 from tasks.core.data.languages import LANGUAGES
+from tasks.core.data.reports.charts import draw_counts, draw_lengths
 from tasks.core.data.reports.pages import FIGURES, Table, describe_lengths, write_pages
 from tasks.core.settings.tree import Data
 
-Chosen = Mapping[str, np.ndarray]  # source -> the numbers of the usable rows that were taken
+Chosen = Mapping[str, np.ndarray]
+"""By source, the numbers of the usable rows that were taken."""
+
+_SOURCE_COLUMNS = {
+    "rows_in": "read",
+    "usable": "usable",
+    "asked": "asked",
+    "taken": "taken",
+    "left_over": "left over",
+    "shortfall": "short",
+    "topped_up": "topped up",
+    "repaired": "mended",
+    "unprompted": "no own prompt",
+}
+"""Figures of a source in report.json, and their headers in the table."""
 
 
 def make_report(
     data: Data, asked: Mapping[str, int], surveys: Mapping[str, Survey], chosen: Chosen
 ) -> dict[str, Any]:
-    """All figures. Per source: rows_in = taken + left_over + all dropped, and taken = asked -
-    shortfall + topped_up.
+    """All figures.
+
+    Per source, rows_in = taken + left_over + all dropped, and taken = asked - shortfall +
+    topped_up.
     """
-    sources = {
-        name: _describe_source(asked[name], found, chosen[name]) for name, found in surveys.items()
-    }
-    entries = sources.values()
-    report = {
+    sources = {}
+    for name, survey in surveys.items():
+        sources[name] = _describe_source(asked[name], survey, chosen[name])
+    entries = list(sources.values())
+    rows = _sum_of(entries, "taken")
+    return {
         "asked": data.rows,
-        "rows": sum(entry["taken"] for entry in entries),
-        "rows_in": sum(entry["rows_in"] for entry in entries),
-        "dropped": _add_up(entry["dropped"] for entry in entries),
-        "left_over": sum(entry["left_over"] for entry in entries),
-        "languages": _add_up(entry["languages"] for entry in entries),
+        "rows": rows,
+        "rows_in": _sum_of(entries, "rows_in"),
+        "dropped": _sum_by_value(entries, "dropped"),
+        "left_over": _sum_of(entries, "left_over"),
+        "languages": _sum_by_value(entries, "languages"),
         "characters": describe_lengths(lengths_of(surveys, chosen)),
         "seed": data.seed,
         "sources": sources,
+        "shortfall": data.rows - rows,
     }
-    return {**report, "shortfall": report["asked"] - report["rows"]}
 
 
 def lengths_of(surveys: Mapping[str, Survey], chosen: Chosen) -> np.ndarray:
-    """Characters of every row taken."""
+    """The characters of every row taken, as one array."""
     return np.concatenate(
         [np.asarray(surveys[name].lengths)[numbers] for name, numbers in chosen.items()]
     )
 
 
 def write_report(report: Mapping[str, Any], lengths: np.ndarray, out: Path) -> None:
-    """report.json, report.md, report.html and the two pictures in them."""
+    """Writes report.json, report.md, report.html and the two pictures in the page."""
     draw_lengths({"characters": lengths}, out / "lengths.png")
-    counts = {
-        "Rows taken, by source": {
-            name: entry["taken"] for name, entry in report["sources"].items()
-        },
+    taken = {name: entry["taken"] for name, entry in report["sources"].items()}
+    panels = {
+        "Rows taken, by source": taken,
         "Rows taken, by language": report["languages"],
         "Rows dropped, by reason": report["dropped"],
     }
-    draw_counts(counts, out / "counts.png")
-    missing = f": {report['shortfall']:,} short." if report["shortfall"] else "."
-    summary = f"{report['rows_in']:,} rows read, {report['rows']:,} taken of {report['asked']:,} asked for{missing}"
-    write_pages("Stage 1 rows", summary, _tables(report), report, out)
+    draw_counts(panels, out / "counts.png")
+    write_pages("Stage 1 rows", _summary_of(report), _tables_of(report), report, out)
 
 
-def _describe_source(asked: int, found: Survey, chosen: np.ndarray) -> dict[str, Any]:
-    assert found.rows_in == found.usable + found.dropped.total(), (
-        "every row read is usable or dropped"
-    )
+def _describe_source(asked: int, survey: Survey, chosen: np.ndarray) -> dict[str, Any]:
+    accounted = survey.usable + survey.dropped.total()
+    assert survey.rows_in == accounted, "every row read is usable or dropped"
     taken = len(chosen)
-    languages = Counter(np.asarray(found.languages)[chosen].tolist())
     return {
-        "rows_in": found.rows_in,
-        "dropped": dict(sorted(found.dropped.items())),
-        "usable": found.usable,
+        "rows_in": survey.rows_in,
+        "dropped": dict(sorted(survey.dropped.items())),
+        "usable": survey.usable,
         "asked": asked,
         "taken": taken,
-        "left_over": found.usable - taken,
+        "left_over": survey.usable - taken,
         "shortfall": max(0, asked - taken),
         "topped_up": max(0, taken - asked),
-        "repaired": found.repaired,
-        "unprompted": found.unprompted,
-        "languages": {LANGUAGES[code]: rows for code, rows in sorted(languages.items())},
-        "characters": describe_lengths(np.asarray(found.lengths)[chosen]),
+        "repaired": survey.repaired,
+        "unprompted": survey.unprompted,
+        "languages": _count_languages(np.asarray(survey.languages)[chosen]),
+        "characters": describe_lengths(np.asarray(survey.lengths)[chosen]),
     }
 
 
-def _add_up(counts: Any) -> dict[str, int]:
-    return dict(sorted(sum(map(Counter, counts), Counter()).items()))
+def _count_languages(codes: np.ndarray) -> dict[str, int]:
+    """Rows by language; a code is an index in LANGUAGES."""
+    counts = Counter(codes.tolist())
+    return {LANGUAGES[code]: rows for code, rows in sorted(counts.items())}
 
 
-def _tables(report: Mapping[str, Any]) -> list[Table]:
+def _sum_of(entries: Iterable[Mapping[str, Any]], figure: str) -> int:
+    return sum(entry[figure] for entry in entries)
+
+
+def _sum_by_value(entries: Iterable[Mapping[str, Any]], figure: str) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for entry in entries:
+        total.update(entry[figure])
+    return dict(sorted(total.items()))
+
+
+def _summary_of(report: Mapping[str, Any]) -> str:
+    summary = (
+        f"{report['rows_in']:,} rows read, {report['rows']:,} taken of {report['asked']:,} asked"
+        " for"
+    )
+    if report["shortfall"]:
+        return f"{summary}: {report['shortfall']:,} short."
+    return f"{summary}."
+
+
+def _tables_of(report: Mapping[str, Any]) -> list[Table]:
     sources = report["sources"]
-    columns = (
-        "rows_in",
-        "usable",
-        "asked",
-        "taken",
-        "left_over",
-        "shortfall",
-        "topped_up",
-        "repaired",
-        "unprompted",
-    )
-    names = (
-        "read",
-        "usable",
-        "asked",
-        "taken",
-        "left over",
-        "short",
-        "topped up",
-        "mended",
-        "no own prompt",
-    )
-    reasons = [
-        (name, reason, n)
-        for name, entry in sources.items()
-        for reason, n in entry["dropped"].items()
-    ]
-    texts = [
-        (name, ", ".join(f"{n:,} {language}" for language, n in entry["languages"].items()))
-        + tuple(entry["characters"].get(figure, "") for figure in FIGURES)
-        for name, entry in [*sources.items(), ("all", report)]
-    ]
+    counts = []
+    dropped = []
+    for name, entry in sources.items():
+        counts.append([name, *(entry[column] for column in _SOURCE_COLUMNS)])
+        for reason, rows in entry["dropped"].items():
+            dropped.append([name, reason, rows])
+    taken = [_taken_row(name, entry) for name, entry in sources.items()]
+    taken.append(_taken_row("all", report))
     return [
-        Table(
-            "Sources",
-            ("source", *names),
-            [(name, *(entry[c] for c in columns)) for name, entry in sources.items()],
-        ),
-        Table("Dropped", ("source", "reason", "rows"), reasons),
-        Table("Taken, in characters a row", ("source", "languages", *FIGURES), texts),
+        Table("Sources", ("source", *_SOURCE_COLUMNS.values()), counts),
+        Table("Dropped", ("source", "reason", "rows"), dropped),
+        Table("Taken, in characters a row", ("source", "languages", *FIGURES), taken),
     ]
+
+
+def _taken_row(name: str, entry: Mapping[str, Any]) -> list[Any]:
+    languages = ", ".join(f"{rows:,} {language}" for language, rows in entry["languages"].items())
+    lengths = [entry["characters"].get(figure, "") for figure in FIGURES]
+    return [name, languages, *lengths]

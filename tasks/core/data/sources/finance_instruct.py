@@ -1,4 +1,4 @@
-"""Finance-Instruct-500k: broad English finance dialogues, each with a system prompt or a blank one."""
+"""Finance-Instruct-500k: broad English finance dialogues, with a system prompt or a blank one."""
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 

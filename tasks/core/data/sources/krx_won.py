@@ -1,5 +1,6 @@
-"""Won-Instruct: Korean questions on finance, accounting and the KRX's markets; the original response
-is the answer.
+"""Won-Instruct: Korean questions on finance, accounting and the KRX's markets.
+
+The original response is the answer.
 """
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
