@@ -56,7 +56,10 @@ def fingerprints(
     paths, columns, shares, ids.
     """
     sources = list(shares_of(data))
-    _pin([repo_of(model.base), *(_repo_of(source, data) for source in sources)], cache)
+    repos = [repo_of(model.base)]
+    for source in sources:
+        repos.append(_repo_of(source, data))
+    _pin(repos, cache)
     prints = {"base": fingerprint_base(model.base, cache, digest_of)}
     for source in sources:
         prints[source.name] = _fingerprint_source(source, data, cache, digest_of)
@@ -194,7 +197,7 @@ def _local_files(source: Source, location: str) -> list[Path]:
 
 def _demo_file(source: Source) -> Path:
     folder = Path(str(package_files("tasks.core.data"))) / "demo"
-    return next(file for file in folder.iterdir() if file.stem == source.name)
+    return next(folder.glob(f"{source.name}.*"))
 
 
 def _folder_files(source: Source, folder: Path) -> list[Path]:

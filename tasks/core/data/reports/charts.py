@@ -1,6 +1,6 @@
 """Pictures of rows: how long they are, and how many there are of each kind. Writes PNGs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -69,25 +69,27 @@ def _draw_limit(axes: Axes, tokens: np.ndarray, limit: int) -> None:
     axes.set_title(title, loc="right", fontsize=9.5, color=_LIMIT_COLOR)
 
 
-def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+def _largest(counts: Mapping[str, int]) -> dict[str, int]:
     """The largest first; those beyond the last bar together."""
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    if len(ordered) <= _MOST_BARS:
-        return ordered
-    rest = ordered[_MOST_BARS - 1 :]
-    rows_of_rest = sum(count for _, count in rest)
-    return [*ordered[: _MOST_BARS - 1], (f"{len(rest)} others", rows_of_rest)]
+    names = sorted(counts, key=lambda name: -counts[name])
+    if len(names) > _MOST_BARS:
+        names = names[: _MOST_BARS - 1]
+    bars = {name: counts[name] for name in names}
+    others = len(counts) - len(bars)
+    if others:
+        bars[f"{others} others"] = sum(counts.values()) - sum(bars.values())
+    return bars
 
 
-def _draw_bars(axes: Axes, counts: Sequence[tuple[str, int]], color: str) -> None:
-    total = sum(count for _, count in counts)
-    for index, (_, count) in enumerate(counts):
+def _draw_bars(axes: Axes, counts: Mapping[str, int], color: str) -> None:
+    total = sum(counts.values())
+    for index, count in enumerate(counts.values()):
         axes.barh(index, count, height=0.7, color=color, alpha=0.85)
         text = f" {count:,} ({100 * count / max(total, 1):.1f} %)"
         axes.text(count, index, text, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(counts)), [name for name, _ in counts])
+    axes.set_yticks(range(len(counts)), list(counts))
     axes.set_ylim(max(len(counts), 1) - 0.4, -0.6)
-    axes.set_xlim(0, 1.25 * max([count for _, count in counts], default=1))
+    axes.set_xlim(0, 1.25 * max(counts.values(), default=1))
     if not counts:
         axes.text(0, 0, "none", va="center", fontsize=9.5, color=FAINT)
 

@@ -132,11 +132,12 @@ def _tables_of(report: Mapping[str, Any]) -> list[Table]:
     sources = report["sources"]
     counts = []
     dropped = []
+    taken = []
     for name, entry in sources.items():
         counts.append([name, *(entry[column] for column in _SOURCE_COLUMNS)])
         for reason, rows in entry["dropped"].items():
             dropped.append([name, reason, rows])
-    taken = [_taken_row(name, entry) for name, entry in sources.items()]
+        taken.append(_taken_row(name, entry))
     taken.append(_taken_row("all", report))
     return [
         Table("Sources", ("source", *_SOURCE_COLUMNS.values()), counts),

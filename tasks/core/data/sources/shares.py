@@ -32,7 +32,10 @@ def shares_of(data: Data) -> dict[Source, float]:
         raise RequestError(
             f"The shares of the five sources sum to {total:g}, not to 1: {_list_shares(published)}."
         )
-    shares = {source: share * max(rest, 0) for source, share in published.items()} | added
+    shares = {}
+    for source, share in published.items():
+        shares[source] = share * max(rest, 0)
+    shares.update(added)
     return {source: share for source, share in shares.items() if share > _NO_SHARE}
 
 
