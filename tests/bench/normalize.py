@@ -145,7 +145,8 @@ SHAPES = {
     "fin_sentiment": lambda t, n: {
         "input": t.text(110),
         "output": ("positive", "neutral", "negative")[n % 3],
-        "instruction": "What is the sentiment of this news? Please choose an answer from {negative/neutral/positive}.",
+        "instruction": "What is the sentiment of this news? Please choose an answer from"
+        " {negative/neutral/positive}.",
     },
 }
 DIRTY = {
@@ -247,10 +248,12 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
     check(report, rows_in, pq.read_metadata(folder / "out/rows.parquet").num_rows)
     seconds = figures["seconds"]
     print(
-        f"{report['rows']:,} of {rows_in:,} rows in {seconds:.1f} s: {rows_in / seconds:,.0f} rows/s"
+        f"{report['rows']:,} of {rows_in:,} rows in {seconds:.1f} s:"
+        f" {rows_in / seconds:,.0f} rows/s"
     )
     print(
-        f"peak memory {figures['peak_mb']:,.0f} MB, of it {figures['imports_mb']:,.0f} MB before the first row"
+        f"peak memory {figures['peak_mb']:,.0f} MB, of it {figures['imports_mb']:,.0f} MB before"
+        " the first row"
     )
     print(f"rows.parquet {(folder / 'out/rows.parquet').stat().st_size / 1e6:,.0f} MB")
     mended = sum(entry["repaired"] for entry in report["sources"].values())

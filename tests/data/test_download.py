@@ -207,7 +207,7 @@ except (RequestError, WorkError) as error:
 
 
 def ask(tmp_path, endpoint, data, model=DEMO.model):
-    """Runs in a process of its own, because huggingface_hub reads its endpoint when it is imported."""
+    """Runs in a process of its own, because huggingface_hub reads its endpoint on import."""
     environment = {
         **os.environ,
         "HF_ENDPOINT": endpoint,
@@ -227,6 +227,7 @@ def ask(tmp_path, endpoint, data, model=DEMO.model):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_hub_id_is_pinned_at_first_use_and_stays(tmp_path, hub):
     endpoint = f"http://127.0.0.1:{hub.server_port}"
     found, origin = map(json.loads, ask(tmp_path, endpoint, krx_only("some/rows")))

@@ -11,16 +11,16 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from flows.cli import main
-from tasks.core.data.reports.row_files import report_files, write_file_reports
-from tasks.core.data.languages import language_of
 from tasks.core.data.reports.pages import describe_lengths
+from tasks.core.data.reports.row_files import report_files, write_file_reports
 from tasks.core.data.reports.tokens import TokenCounter
 from tasks.core.errors import RequestError
 
 TEMPLATE = """\
 {%- if messages[0]['role'] != 'system' %}{{- bos_token + ' default ' }}{%- endif %}
 {%- for message in messages %}
-    {%- if message['role'] == 'assistant' %}{% generation %}{{- message['content'] }}{% endgeneration %}
+    {%- if message['role'] == 'assistant' -%}
+        {% generation %}{{- message['content'] }}{% endgeneration %}
     {%- else %}{{- message['content'] + ' turn ' }}{%- endif %}
 {%- endfor %}"""
 
@@ -148,22 +148,6 @@ def test_what_is_no_training_file_or_tokenizer_is_refused(tmp_path, files, base)
     (base / "chat_template.jinja").unlink()
     with pytest.raises(RequestError, match=r"has no chat template"):
         TokenCounter(base)
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("매수 BUY SELL HOLD 의견", "ko"),
-        ("Buy low, sell high.", "en"),
-        ("Ångström café – “naïve”", "en"),
-        ("株価が上がった", "ja"),
-        ("股市今天上涨", "zh"),
-        ("рынок вырос", "other"),
-        ("12.5 %", "other"),
-    ],
-)
-def test_the_language_of_a_text_is_told_by_its_script(text, language):
-    assert language_of(text) == language
 
 
 def test_lengths_by_the_nearest_rank():

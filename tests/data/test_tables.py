@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.core.data import tables
-from tasks.core.data.sources.krx_won import KRX_WON
 from tasks.core.data.sources.columns import require_columns
+from tasks.core.data.sources.krx_won import KRX_WON
 from tasks.core.data.sources.sujet_finance import SUJET_FINANCE
 from tasks.core.data.tables import read_columns, read_rows
 from tasks.core.errors import RequestError

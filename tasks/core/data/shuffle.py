@@ -2,7 +2,7 @@
 
 Reads the scratch file; writes rows.parquet. The rows are first dealt to files by their place in the
 order: each file holds a run of the result that fits in memory, and is sorted there. (DuckDB's ORDER
-BY sorts such long rows in twice to three times the memory, and fails if it may not have it.)
+BY sorts such long rows in two to four times the memory, and fails if it may not have it.)
 """
 
 from collections.abc import Sequence
