@@ -9,7 +9,7 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step
 from tasks.core.errors import WorkError
 from tasks.core.settings.profiles import load
-from tasks.core.settings.tree import UndeclaredSetting
+from tasks.core.settings.section import UndeclaredSetting
 
 
 def write_bytes(job):

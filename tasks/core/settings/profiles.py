@@ -15,7 +15,8 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError, did_you_mean
-from tasks.core.settings.tree import STAGES, Section, Settings
+from tasks.core.settings.section import Section
+from tasks.core.settings.tree import STAGES, Settings
 
 
 @dataclass(frozen=True)
