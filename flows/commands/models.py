@@ -12,7 +12,7 @@ from flows.console import print_json, say, stderr, stdout
 from tasks.core.errors import RequestError
 
 if TYPE_CHECKING:
-    from tasks.core.evaluation.questions import Question
+    from tasks.core.evaluation.records import Question
     from tasks.core.serving.servers import Server
 
 Tag = Annotated[

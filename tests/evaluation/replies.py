@@ -1,6 +1,6 @@
 """Replies and figures of made-up models."""
 
-from tasks.core.evaluation.answer import Reply
+from tasks.core.evaluation.records import Reply
 from tasks.core.evaluation.score import score
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.answer import Endpoint, Options, ask, ask_all
-from tasks.core.evaluation.questions import Question
+from tasks.core.evaluation.records import Question
 
 SCHEMA = {"type": "object", "properties": {"regime": {"enum": ["BEAR"]}}, "required": ["regime"]}
 CHAT = [{"role": "user", "content": "Which regime?"}]

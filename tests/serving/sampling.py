@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tasks.core.evaluation.answer import Endpoint, Options, Reply, ask
+from tasks.core.evaluation.answer import Endpoint, Options, ask
 from tasks.core.evaluation.graded import make_question
+from tasks.core.evaluation.records import Reply
 from tasks.core.kinds.base import Kind, system_prompt
 from tasks.core.kinds.grading import read
 from tasks.core.market.artifact import write_days

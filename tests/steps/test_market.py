@@ -4,7 +4,7 @@ import pytest
 
 from tasks.core.chain.produce import produce
 from tasks.core.errors import WorkError
-from tasks.core.market import snapshots
+from tasks.core.market import artifact
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.preflight.prepare import prepare
 
@@ -18,14 +18,14 @@ def test_days_that_arrive_while_the_market_is_read_are_not_stored(tmp_path, monk
     generate_demo_market(folder)
     run = prepare("demo", [f"market.dir={folder}"])
     newest = sorted(folder.rglob("data.parquet"))[-1]
-    build = snapshots.build_market
+    build = artifact.build_market
 
     def build_while_days_arrive(*arguments):
         metrics = build(*arguments)
         newest.write_bytes(newest.read_bytes() + b" ")
         return metrics
 
-    monkeypatch.setattr(snapshots, "build_market", build_while_days_arrive)
+    monkeypatch.setattr(artifact, "build_market", build_while_days_arrive)
     message = "changed while this run read it. Run the same command again"
     with pytest.raises(WorkError, match=message):
         produce(run, "market", {}, silent)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.evaluation.questions import Question
+from tasks.core.evaluation.records import Question, Reply
 from tasks.core.files.digests import digest_value
 from tasks.core.files.json_files import write_lines
 from tasks.core.records.artifacts import Progress
@@ -63,19 +63,6 @@ class Options:
     seed: int | None = 42
     max_tokens: int | None = None
     timeout_s: float = 600.0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One reply as it came; `text` is stripped, because a grammar lets a model fill the end with
-    white space.
-    """
-
-    text: str
-    latency_s: float  # from sending the request to the whole reply
-    prompt_tokens: int
-    completion_tokens: int
-    finish_reason: str  # stop, or length if max_tokens cut it
 
 
 def ask(

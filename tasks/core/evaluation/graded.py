@@ -16,7 +16,8 @@ from rich.text import Text
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.answer import Endpoint, ask
-from tasks.core.evaluation.questions import Question, question_of
+from tasks.core.evaluation.questions import question_of
+from tasks.core.evaluation.records import Question
 from tasks.core.evaluation.score import judge, parse
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Language, scene_from_dict, system_prompt

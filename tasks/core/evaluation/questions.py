@@ -7,13 +7,14 @@ Reads the market's holdout part; writes and reads questions.jsonl.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from tasks.core.errors import RequestError
+from tasks.core.evaluation.records import Question
 from tasks.core.files.json_files import write_lines
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
@@ -21,37 +22,10 @@ from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.kinds.texts import to_text
 from tasks.core.settings.tree import Evaluation
 
-MIN_REPLY_TOKENS = 256
-"""A reply may have so many tokens, however short the right answer is."""
 DRAWS = 50
 """Attempts at a question that was not asked yet, before a repeated one is taken: few days offer
 few.
 """
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question with all that is needed to ask it and to grade any reply to it."""
-
-    id: str
-    kind: str
-    language: str  # ko or en
-    date: str | None  # the day it is about, YYYY-MM-DD
-    messages: list[dict[str, str]]  # system, user
-    schema: dict[str, Any] | None  # JSON Schema of the answer; None binds the reply to nothing
-    reference: str  # the right answer's text
-    scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about
-    most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)
-
-    @property
-    def max_tokens(self) -> int:
-        """The most tokens that a reply may have: one for each byte of the right answer. Every
-        byte-level tokenizer needs fewer.
-
-        Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. The
-        limit ends a model that rambles, and cuts none that answers.
-        """
-        return min(self.most_tokens, max(MIN_REPLY_TOKENS, len(self.reference.encode())))
 
 
 def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.evaluation.answer import Endpoint, Options, ask_all
-from tasks.core.evaluation.questions import Question
+from tasks.core.evaluation.records import Question
 from tasks.core.records.artifacts import Progress
 
 _TEMPERATURE = 0.7

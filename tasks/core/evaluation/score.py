@@ -10,9 +10,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.evaluation.answer import Reply
 from tasks.core.evaluation.measures import MEASURES, Figures
-from tasks.core.evaluation.questions import Question
+from tasks.core.evaluation.records import Question, Reply
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.files.digests import digest_value
 from tasks.core.kinds import kind_named

@@ -1,0 +1,45 @@
+"""A question of an evaluation, and a reply to one: what asking, grading and showing share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+MIN_REPLY_TOKENS = 256
+"""A reply may have so many tokens, however short the right answer is."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with all that is needed to ask it and to grade any reply to it."""
+
+    id: str
+    kind: str
+    language: str  # ko or en
+    date: str | None  # the day it is about, YYYY-MM-DD
+    messages: list[dict[str, str]]  # system, user
+    schema: dict[str, Any] | None  # JSON Schema of the answer; None binds the reply to nothing
+    reference: str  # the right answer's text
+    scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about
+    most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens that a reply may have: one for each byte of the right answer. Every
+        byte-level tokenizer needs fewer.
+
+        Measured with SmolLM2's: 0.33 to 0.48 tokens a byte in English, 0.60 to 0.70 in Korean. The
+        limit ends a model that rambles, and cuts none that answers.
+        """
+        return min(self.most_tokens, max(MIN_REPLY_TOKENS, len(self.reference.encode())))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply as it came; `text` is stripped, because a grammar lets a model fill the end with
+    white space.
+    """
+
+    text: str
+    latency_s: float  # from sending the request to the whole reply
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str  # stop, or length if max_tokens cut it
