@@ -11,12 +11,12 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tasks.core.kinds.base import Kind, Language, Scene
+from tasks.core.kinds.base import Kind, Scene
 from tasks.core.kinds.scenes import Days, Draw, Split, draw_scene
 from tasks.core.kinds.simulate import simulate_market
 from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.settings.tree import Market, Synthesis
 from tasks.core.strategy.rules import NUMBERS

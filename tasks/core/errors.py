@@ -9,7 +9,7 @@ class RequestError(Exception):
 
 
 class WorkError(Exception):
-    """The work failed; what was finished stays, and the next run goes on from there. Exit code 1."""
+    """The work failed; what was finished stays, and the next run goes on. The exit code is 1."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -51,7 +51,7 @@ def publish(run: Run, name: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory) -> dict[str, Path]:
-    """What the stages read, by step, and Stage 2 and 3 trained from it, alone, as on a GPU machine."""
+    """What the stages read, by step, and Stages 2 and 3 trained from it as on a GPU machine."""
     top = tmp_path_factory.mktemp("elsewhere")
     folders = {
         name: top / name

@@ -1,4 +1,4 @@
-"""One artifact is made: with its declared settings, from inputs that are held and rebuilt if gone."""
+"""One artifact is made with its declared settings, from inputs that are held and rebuilt."""
 
 import errno
 

@@ -20,7 +20,7 @@ from tasks.core.data.normalize import normalize
 from tasks.core.data.sources import SOURCES
 from tasks.core.data.tables import read_columns, read_rows
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import DigestMemory
+from tasks.core.files.memory import DigestMemory
 from tasks.core.settings.profiles import load
 from tasks.core.settings.tree import Data, Model
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tasks.core.files.atomic import replacing, write_text
-from tasks.core.files.digests import DigestMemory, digest_file, digest_files, digest_value
+from tasks.core.files.digests import digest_file, digest_files, digest_value
 from tasks.core.files.json_files import LineError, read_json, read_lines, write_json, write_lines
+from tasks.core.files.memory import DigestMemory
 
 
 def test_an_error_leaves_the_old_file_and_no_neighbour(tmp_path):

@@ -11,7 +11,10 @@ def driver(tmp_path, monkeypatch):
 
     def answers(*lines: str, code: int = 0) -> None:
         text = "\n".join(lines)
-        script = f"#!/bin/sh\n[ \"$1\" = --query-gpu={WANTED} ] && printf '%s\\n' '{text}'\nexit {code}\n"
+        script = (
+            f"#!/bin/sh\n[ \"$1\" = --query-gpu={WANTED} ]"
+            f" && printf '%s\\n' '{text}'\nexit {code}\n"
+        )
         (tmp_path / "nvidia-smi").write_text(script)
         (tmp_path / "nvidia-smi").chmod(0o755)
 

@@ -8,7 +8,7 @@ import pytest
 from tasks.core import steps as package
 from tasks.core.chain.step import Surroundings
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import DigestMemory
+from tasks.core.files.memory import DigestMemory
 from tasks.core.settings.profiles import load
 from tasks.core.settings.tree import Settings
 from tasks.core.steps import CHAIN, chain, shipped
@@ -70,9 +70,10 @@ def settings_read(file):
     """
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef) and function.args.args:
-            if function.args.args[0].arg == "job":
-                yield from _settings_read_in(function)
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        if [argument.arg for argument in function.args.args][:1] == ["job"]:
+            yield from _settings_read_in(function)
 
 
 def _settings_read_in(function):
@@ -89,7 +90,7 @@ def _settings_read_in(function):
 
 
 def _path(node, aliases):
-    """The dotted setting that an expression stands for; "" for all settings, None for no setting."""
+    """The dotted setting that an expression stands for; "" for all of them, None for none."""
     if isinstance(node, ast.Name):
         return aliases.get(node.id)
     if not isinstance(node, ast.Attribute):

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tasks.core.chain.job import Job
 from tasks.core.chain.plan import recipe_of
 from tasks.core.chain.produce import find_inputs, produce
 from tasks.core.chain.run import Run
+from tasks.core.chain.step import Job
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file

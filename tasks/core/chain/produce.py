@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.core.chain.job import Job
 from tasks.core.chain.plan import recipe_of, why_run
 from tasks.core.chain.run import Run
-from tasks.core.chain.step import Build, Step
+from tasks.core.chain.step import Build, Job, Step
 from tasks.core.chain.store import Draft, Manifest
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.records.artifacts import Progress, Ref

@@ -4,15 +4,43 @@ The steps themselves lie in tasks/core/steps, a file each. This room knows none 
 makes and keeps whatever a Step describes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.core.chain.job import Job
 from tasks.core.chain.store import Manifest, Store
-from tasks.core.files.digests import DigestMemory
+from tasks.core.files.memory import DigestMemory
+from tasks.core.records.artifacts import Progress, Ref
 from tasks.core.settings.tree import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One build of one step's artifact."""
+
+    step: str
+    key: str
+
+    settings: Settings
+    """Only what the step declares; reading another setting raises UndeclaredSetting."""
+
+    reads: Mapping[str, Ref]
+    """The upstream artifacts that this build may read, by step."""
+
+    folder: Callable[[str], Path]
+    """The folder of an upstream step's artifact. Content that was expended is rebuilt first."""
+
+    out: Path
+    """The folder to write into; an interrupted attempt's files are in it if the step resumes."""
+
+    outside: dict[str, str]
+    """What the step found outside the store when the run began, as its key has it."""
+
+    progress: Progress
+    home: Path
+    store: Store
+
 
 Reads = dict[str, tuple[str, ...]]
 """Upstream step -> the files of its content that are read, as globs."""

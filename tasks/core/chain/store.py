@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import DigestMemory, digest_file, digest_value
+from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.records.artifacts import Ref
 
@@ -130,10 +130,6 @@ class Store:
         read = [self.manifest(file.parent.parent.name, file.parent.name) for file in files]
         manifests = [manifest for manifest in read if manifest]
         return sorted(manifests, key=lambda manifest: manifest.made["finished"])
-
-    def memory(self) -> DigestMemory:
-        """What is remembered of the digests of files outside the store."""
-        return DigestMemory(self.root / ".digests.json")
 
     def expended(self, manifest: Manifest) -> bool:
         """Whether the content was removed on purpose; until it is rebuilt, the manifest vouches."""

@@ -20,8 +20,9 @@ from tasks.core.evaluation.questions import question_of
 from tasks.core.evaluation.records import Question
 from tasks.core.evaluation.score import judge, parse
 from tasks.core.kinds import kind_named
-from tasks.core.kinds.base import Language, scene_from_dict, system_prompt
+from tasks.core.kinds.base import scene_from_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
+from tasks.core.records.facts import Language
 from tasks.core.records.market import Snapshot
 from tasks.core.scripts import HANGUL
 

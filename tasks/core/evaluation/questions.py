@@ -17,9 +17,10 @@ from tasks.core.errors import RequestError
 from tasks.core.evaluation.records import Question
 from tasks.core.files.json_files import write_lines
 from tasks.core.kinds import KINDS
-from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
+from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.kinds.texts import to_text
+from tasks.core.records.facts import Language
 from tasks.core.settings.tree import Evaluation
 
 DRAWS = 50

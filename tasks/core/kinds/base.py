@@ -10,13 +10,12 @@ from functools import cache
 from random import Random
 from typing import Any, Literal, Protocol
 
-from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.strategy.rules import EXPOSURES
 from tasks.core.strategy.stated import missing_numbers, stated_regime
 
 Answer = dict[str, Any]
 """An answer of the model, read as JSON."""
-Language = Literal["ko", "en"]
 Layout = Literal["bullets", "sentence", "compact", "table"]
 Flaw = Literal["strategy_violation", "quality_degradation", "schema_violation", "hallucination"]
 FLAWS: tuple[Flaw, ...] = (

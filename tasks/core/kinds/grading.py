@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.kinds.base import Answer, Grade, Language, Scene
+from tasks.core.kinds.base import Answer, Grade, Scene
 from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.texts import (
     grounds_claimed,
@@ -20,7 +20,7 @@ from tasks.core.kinds.texts import (
     regimes_in,
     sentences_in,
 )
-from tasks.core.records.facts import Facts
+from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.decisions import Choice, Decision
 from tasks.core.strategy.rules import BAND_NUMBERS, RULE_NUMBERS, THRESHOLDS, shocked
 from tasks.core.strategy.stated import known_numbers

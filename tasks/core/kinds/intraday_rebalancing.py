@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     REGIME,
@@ -26,7 +26,7 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.facts import StockFacts
+from tasks.core.records.facts import Language, StockFacts
 from tasks.core.strategy import decisions
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
 

@@ -7,7 +7,7 @@ no file.
 
 from dataclasses import dataclass
 
-from tasks.core.kinds.base import Language
+from tasks.core.records.facts import Language
 
 
 @dataclass(frozen=True)

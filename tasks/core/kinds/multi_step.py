@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
     INDEX_SHORT,
@@ -27,6 +27,7 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
+from tasks.core.records.facts import Language
 from tasks.core.strategy import decisions
 from tasks.core.strategy.rules import EXPOSURES, STOP_LOSS_PCT, TAKE_PROFIT_PCT
 

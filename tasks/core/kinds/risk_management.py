@@ -11,9 +11,10 @@ from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, one_of, text
+from tasks.core.records.facts import Language
 from tasks.core.strategy import decisions
 from tasks.core.strategy.decisions import Decision
 from tasks.core.strategy.rules import MAX_LEVERAGE

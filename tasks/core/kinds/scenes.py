@@ -13,7 +13,7 @@ from random import Random
 from typing import Literal
 
 from tasks.core.errors import WorkError
-from tasks.core.kinds.base import Kind, Language, Layout, Scene
+from tasks.core.kinds.base import Kind, Layout, Scene
 from tasks.core.kinds.lexicon import CONTEXT
 from tasks.core.kinds.simulate import (
     SIMULATED_STOCK_NUMBERS,
@@ -21,7 +21,7 @@ from tasks.core.kinds.simulate import (
     simulate_number,
     simulate_stock_number,
 )
-from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.records.market_days import read_macro, read_snapshots, read_stocks
 from tasks.core.strategy.events import event_named, events

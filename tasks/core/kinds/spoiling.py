@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tasks.core.kinds.base import Answer, Flaw, Language, Scene
+from tasks.core.kinds.base import Answer, Flaw, Scene
 from tasks.core.kinds.texts import PROSE_KEYS, regimes_in, to_text
 from tasks.core.kinds.wording import TEXT_LIMIT, argue
+from tasks.core.records.facts import Language
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import names, stocks
 

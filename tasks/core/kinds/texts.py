@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.core.kinds.base import Answer, Language
+from tasks.core.kinds.base import Answer
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
+from tasks.core.records.facts import Language
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import etfs, sectors
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Language, Needs, Scene
+from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.phrases import crossed
@@ -26,6 +26,7 @@ from tasks.core.kinds.schemas import (
     one_of,
     text,
 )
+from tasks.core.records.facts import Language
 from tasks.core.strategy import decisions
 from tasks.core.strategy.rules import EXPOSURES, SHOCKS, shocked
 from tasks.core.strategy.stated import known_numbers

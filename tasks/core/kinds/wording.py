@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 from tasks.core.kinds import lexicon, phrases
-from tasks.core.kinds.base import Language, Scene
+from tasks.core.kinds.base import Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
-from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.events import event_named
 from tasks.core.strategy.rules import EXPOSURES, allocation_for, regime_of, rule_of

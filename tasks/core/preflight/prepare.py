@@ -7,8 +7,8 @@ from pathlib import Path
 from tasks.core.chain.plan import Outside
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step, Surroundings
-from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError, did_you_mean
+from tasks.core.files.memory import MEMORY_FILE, DigestMemory
 from tasks.core.serving.servers import HeldModels
 from tasks.core.settings.home import kospilot_home
 from tasks.core.settings.profiles import load
@@ -49,7 +49,7 @@ def survey(steps: dict[str, Step], settings: Settings, home: Path) -> Outside:
 
     Generates the demo market if the settings ask for it.
     """
-    memory = Store(home / "artifacts").memory()
+    memory = DigestMemory(home / "artifacts" / MEMORY_FILE)
     around = Surroundings(settings, home, memory)
     outside = {name: step.outside(around) for name, step in steps.items()}
     with contextlib.suppress(OSError):  # on a full disk the files are read again the next time

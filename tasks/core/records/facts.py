@@ -1,6 +1,10 @@
 """What a question says: the facts from which its right answer follows."""
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+Language = Literal["ko", "en"]
+"""The language of a question and of its answer's texts."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""download: the base model and the sources of Stage 1, pinned, fetched once, checked and digested."""
+"""download: the base model and the sources of Stage 1, pinned, fetched once and digested."""
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Step, Surroundings
+from tasks.core.chain.step import Job, Step, Surroundings
 
 
 def _outside(around: Surroundings) -> dict[str, str]:

@@ -1,10 +1,9 @@
-"""evaluate: the frozen questions to the released model and to the base model: table, chart, JSON."""
+"""evaluate: the frozen questions to the release and to the base model: table, chart, JSON."""
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Reads, Step, Surroundings
+from tasks.core.chain.step import Job, Reads, Step, Surroundings
 from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Settings
 from tasks.core.steps.register import TOKENIZER

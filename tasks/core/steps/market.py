@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Step, Surroundings
+from tasks.core.chain.step import Job, Step, Surroundings
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import DigestMemory
+from tasks.core.files.memory import MEMORY_FILE, DigestMemory
 from tasks.core.settings.tree import Market
 from tasks.core.steps.shipped import table_digests
 
@@ -45,7 +44,7 @@ def _build(job: Job) -> dict[str, Any]:
 
     folder = market_folder(job.settings.market, job.home)
     metrics = build_market(folder, job.settings.market, job.out)
-    if market_inputs(folder, job.store.memory()) != job.outside:
+    if market_inputs(folder, DigestMemory(job.store.root / MEMORY_FILE)) != job.outside:
         # What was read would get the key of other days.
         raise WorkError(f"{folder} changed while this run read it. Run the same command again.")
     return metrics

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Reads, Step
+from tasks.core.chain.step import Job, Reads, Step
 from tasks.core.settings.tree import Settings
 from tasks.core.steps.stage import ADAPTER
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Step, Surroundings
+from tasks.core.chain.step import Job, Step, Surroundings
 from tasks.core.steps.shipped import prompt_digest
 
 

@@ -1,9 +1,8 @@
-"""pairs: preference pairs for Stage 3, whose rejected answers each fail for a reason of their own."""
+"""pairs: preference pairs for Stage 3; each rejected answer fails for its own reason."""
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Reads, Step
+from tasks.core.chain.step import Job, Reads, Step
 from tasks.core.settings.tree import Settings
 
 

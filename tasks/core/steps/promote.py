@@ -3,8 +3,7 @@
 from typing import Any
 
 from tasks.core.chain.housekeeping import rolled_back
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import ServedModel, Step, Surroundings
+from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.json_files import write_json
 from tasks.core.records.artifacts import Ref

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Step
+from tasks.core.chain.step import Job, Step
 
 
 def _build(job: Job) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import ServedModel, Step, Surroundings
+from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.json_files import write_json
 from tasks.core.steps.shipped import prompt_digest

@@ -5,8 +5,7 @@ The model is served for this purpose alone, and asked the rows' own questions.
 
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Step
+from tasks.core.chain.step import Job, Step
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Settings
 from tasks.core.steps.stage import ADAPTER

@@ -7,8 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from tasks.core.chain.job import Job
-from tasks.core.chain.step import Reads, Step
+from tasks.core.chain.step import Job, Reads, Step
 from tasks.core.files.json_files import write_json
 from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Settings, StageName

@@ -21,9 +21,10 @@ from tasks.core.errors import WorkError
 from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import write_json
 from tasks.core.kinds import KINDS
-from tasks.core.kinds.base import Kind, Language, Scene, scene_to_dict, system_prompt
+from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.kinds.texts import to_text
+from tasks.core.records.facts import Language
 from tasks.core.records.market_days import read_marks
 from tasks.core.settings.tree import Synthesis
 from tasks.core.synthesis.checks import check_rows

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tasks.core.kinds.base import Language
 from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.texts import PROSE_KEYS, grounds_claimed, regimes_in, without_names
+from tasks.core.records.facts import Language
 from tasks.core.scripts import HANGUL
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.decisions import Decision

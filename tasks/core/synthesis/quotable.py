@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.core.kinds.base import Language
 from tasks.core.kinds.lexicon import MARKET, printed
 from tasks.core.kinds.texts import regimes_in
+from tasks.core.records.facts import Language
 from tasks.core.strategy.borders import Turn
 from tasks.core.strategy.decisions import Decision
 from tasks.core.strategy.rules import (

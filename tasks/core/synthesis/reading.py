@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from tasks.core.kinds import lexicon
-from tasks.core.kinds.base import Language
 from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS, Label
-from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.scripts import HANGUL
 from tasks.core.strategy.events import events
 from tasks.core.strategy.rules import REGIMES
