@@ -22,8 +22,8 @@ class _LogProbs(torch.autograd.Function):
         log_probs = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         slopes = torch.empty_like(hidden) if wants_gradient else None
         for part in _chunks(len(hidden), len(weight)):
-            logits = _logits(hidden[part], weight)
-            of_part, to_logits = score(logits, targets[part], weight.dtype)
+            # the logits have no name, or they would be held while the next ones are computed
+            of_part, to_logits = score(_logits(hidden[part], weight), targets[part], weight.dtype)
             log_probs[part] = of_part
             if slopes is not None:
                 slopes[part] = to_logits @ weight
