@@ -90,10 +90,18 @@ def _write_once(folder: Path, tokenizer: PreTrainedTokenizerFast, rows: RowFile)
 
 def _write(file: Path, encoded: Iterator[Conversation]) -> None:
     with parquet.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
-        while some := list(islice(encoded, _CHATS_AT_ONCE)):
-            ids = pyarrow.array([chat.input_ids for chat in some], _TOKENS)
-            labels = pyarrow.array([chat.labels for chat in some], _TOKENS)
+        for chats in _batches(encoded):
+            ids = pyarrow.array([chat.input_ids for chat in chats], _TOKENS)
+            labels = pyarrow.array([chat.labels for chat in chats], _TOKENS)
             writer.write_table(pyarrow.table([ids, labels], schema=_SCHEMA))
+
+
+def _batches(encoded: Iterator[Conversation]) -> Iterator[list[Conversation]]:
+    while True:
+        chats = list(islice(encoded, _CHATS_AT_ONCE))
+        if not chats:
+            return
+        yield chats
 
 
 def _read(file: Path) -> Iterator[Conversation]:
