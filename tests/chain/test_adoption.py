@@ -22,6 +22,8 @@ from tasks.core.training.spec import STAGE_VERSION, TrainingSpec
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
+pytestmark = pytest.mark.slow  # they train
+
 SETTINGS = (
     "stages.skip=[stage1]",
     "training.lora_rank=4",

@@ -383,6 +383,7 @@ def test_no_true_row_is_refused(rows):
         assert list(check_row(row)) == []
 
 
+@pytest.mark.slow
 def test_untrue_rows_are_caught_by_the_right_rule(rows):
     rng, tally = Random(7), Tally()
     for row in rows:

@@ -1,13 +1,40 @@
-"""The command's manners: a wrong request is one short paragraph and exit code 2, and never a
-traceback.
-"""
+"""The command's manners: a wrong request is one short paragraph and exit code 2, no traceback."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
+
+from flows import cli
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def kospilot(monkeypatch, capsys):
+    """The command, run in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kospilot", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return Done(end.value.code, printed.out, printed.err)
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.mark.parametrize(
@@ -46,39 +73,41 @@ import pytest
         (["schema", "regime"], "There is no kind 'regime'"),
     ],
 )
-def test_a_wrong_request(arguments, told):
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", *arguments], capture_output=True, text=True, check=False
-    )
+def test_a_wrong_request(arguments, told, kospilot):
+    done = kospilot(*arguments)
+    assert done.code == 2
+    assert told in " ".join(done.err.split())
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+def test_a_wrong_request_from_a_shell():
+    command = [sys.executable, "-m", "flows", "run", "dmo"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert told in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    assert "There is no profile 'dmo'. Did you mean demo?" in done.stderr
     assert done.stdout == ""
 
 
-def test_a_kinds_schema_is_one_json_document():
-    arguments = [sys.executable, "-m", "flows", "schema", "regime_classification"]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
-    assert told["type"] == "object"
-    assert "regime" in told["properties"]
+def test_a_kinds_schema_is_one_json_document(kospilot):
+    schema = json.loads(kospilot("schema", "regime_classification").out)
+    assert schema["type"] == "object"
+    assert "regime" in schema["properties"]
 
 
-def test_serve_refuses_a_port_where_another_server_would_be_taken_for_ours():
+def test_serve_refuses_a_port_where_another_server_would_be_taken_for_ours(kospilot):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        arguments = [sys.executable, "-m", "flows", "serve", "--port", str(port)]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2
-    told = " ".join(done.stderr.split())
+        done = kospilot("serve", "--port", str(port))
+    assert done.code == 2
+    told = " ".join(done.err.split())
     assert f"Port {port} is taken" in told
     assert f"kospilot serve --port {port + 1}." in told
 
 
-def test_serve_refuses_a_wrong_profile_before_it_starts_anything():
-    arguments = [sys.executable, "-m", "flows", "serve", "kospi7b", "market.dirr=x"]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2
-    assert "There is no profile 'kospi7b'. Did you mean kospi-7b?" in " ".join(done.stderr.split())
+def test_serve_refuses_a_wrong_profile_before_it_starts_anything(kospilot):
+    done = kospilot("serve", "kospi7b", "market.dirr=x")
+    assert done.code == 2
+    assert "There is no profile 'kospi7b'. Did you mean kospi-7b?" in " ".join(done.err.split())

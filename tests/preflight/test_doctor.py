@@ -12,7 +12,7 @@ def driver(tmp_path, monkeypatch):
     def answers(*lines: str, code: int = 0) -> None:
         text = "\n".join(lines)
         script = (
-            f"#!/bin/sh\n[ \"$1\" = --query-gpu={WANTED} ]"
+            f'#!/bin/sh\n[ "$1" = --query-gpu={WANTED} ]'
             f" && printf '%s\\n' '{text}'\nexit {code}\n"
         )
         (tmp_path / "nvidia-smi").write_text(script)

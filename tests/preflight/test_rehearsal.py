@@ -12,6 +12,8 @@ from tasks.core.preflight import prepare, rehearsal
 from tests.chain.test_adoption import of, publish
 from tests.tiny import chat_rows, make_base, write_jsonl
 
+pytestmark = pytest.mark.slow  # they train
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
