@@ -202,6 +202,7 @@ def test_a_specification_that_is_none(tmp_path, monkeypatch, capsys):
     assert "nowhere.json is no training specification" in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp_path):
     """It runs alone on a GPU machine; only its JSON lines are on stdout."""
     for name in ("prefect", "duckdb", "typer", "pydantic_settings"):

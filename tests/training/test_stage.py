@@ -19,6 +19,8 @@ from tests.release.conftest import demo_base  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed, checked, digests
 
+pytestmark = pytest.mark.slow  # each test trains
+
 
 def adapter(out: str | Path) -> dict[str, torch.Tensor]:
     return load_file(Path(out) / "adapter_model.safetensors")
@@ -28,7 +30,6 @@ def lines(out: str | Path) -> list[dict]:
     return [json.loads(line) for line in (Path(out) / "telemetry.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.slow
 def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     metrics = train(changed(sft, epochs=3, learning_rate=2e-2))
     told = checked(sft.out)
@@ -46,7 +47,6 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     assert math.isfinite(metrics["eval_loss"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_the_demos_own_model_learns(sft, demo_base, backend):  # noqa: F811
     """SmolLM2 itself: 30 layers with seven matrices each, and rows that follow a pattern."""
@@ -57,7 +57,6 @@ def test_the_demos_own_model_learns(sft, demo_base, backend):  # noqa: F811
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.slow
 def test_a_young_adapter_of_the_demos_own_model_is_taken_for_what_it_is(sft, demo_base):  # noqa: F811
     """Most of its updates are smaller than bf16's last bit, and PEFT's forward pass is 0.15 nats a
     token off.

@@ -19,6 +19,8 @@ from tasks.core.training.backends import assembly
 from tasks.core.training.backends.base import PolicyTrainer
 from tests.training.conftest import changed
 
+pytestmark = pytest.mark.slow  # each test trains
+
 
 def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
     (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))

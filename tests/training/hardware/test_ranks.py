@@ -165,6 +165,7 @@ def join_after_the_launchers_end(port: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+@pytest.mark.slow
 def test_a_process_whose_launcher_is_gone_before_it_joins_ends(tmp_path):
     process = processes.Process(target=join_after_the_launchers_end, args=(free_port(),))
     process.start()
