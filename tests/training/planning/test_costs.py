@@ -94,84 +94,60 @@ def test_time_is_what_was_seen(shape, tokens, checkpointed, seen):
 
 
 @pytest.mark.parametrize(
-    ("plan", "nf4", "dealt", "peak", "seconds"),
-    [  # plan: tokens, layers checkpointed
+    ("tokens", "checkpointed", "nf4", "dealt", "peak", "seconds"),
+    [
+        (2220, 28, True, Dealt(4.5, 8813, 6922210, 3807, Packed(2220, 2591, 1041, 0)), 7.3, 1.376),
+        (9191, 27, True, Dealt(1, 7636, 6679403, 3775, Packed(9191, 11757, 4773, 0)), 9.93, 0.613),
+        (4790, 2, True, Dealt(2, 8007, 6748704, 3775, Packed(4790, 5885, 2408, 0)), 21.15, 0.49),
         (
-            (2220, 28),
-            True,
-            Dealt(4.5, 8813, 6922210, 3807, Packed(2220, 2591, 1041, 0)),
-            7.3,
-            1.376,
-        ),
-        (
-            (9191, 27),
-            True,
-            Dealt(1, 7636, 6679403, 3775, Packed(9191, 11757, 4773, 0)),
-            9.93,
-            0.613,
-        ),
-        ((4790, 2), True, Dealt(2, 8007, 6748704, 3775, Packed(4790, 5885, 2408, 0)), 21.15, 0.49),
-        (
-            (4328, 0),
+            4328,
+            0,
             True,
             Dealt(5.93, 24063, 20371730, 11497, Packed(4328, 5593, 2324, 0)),
             20.71,
             1.422,
         ),
+        (9191, 0, False, Dealt(1, 7636, 6679403, 3775, Packed(9191, 11757, 4773, 0)), 46.39, 0.401),
         (
-            (9191, 0),
-            False,
-            Dealt(1, 7636, 6679403, 3775, Packed(9191, 11757, 4773, 0)),
-            46.39,
-            0.401,
-        ),
-        (
-            (23639, 0),
+            23639,
+            0,
             True,
             Dealt(1, 22249, 20033061, 11497, Packed(23639, 32296, 12715, 0)),
             81.96,
             1.187,
         ),
         (
-            (11757, 0),
+            11757,
+            0,
             False,
             Dealt(1, 10211, 7156295, 3775, Packed(11757, 11757, 4773, 0)),
             54.62,
             0.512,
         ),
         (
-            (8120, 0),
+            8120,
+            0,
             False,
             Dealt(4, 30753, 21616304, 11497, Packed(8120, 8120, 3327, 0)),
             42.72,
             1.565,
         ),
-        (
-            (7096, 11),
-            True,
-            Dealt(1, 5890, 5582761, 3805, Packed(7096, 11788, 4728, 0)),
-            21.01,
-            0.414,
-        ),
-        (
-            (7096, 0),
-            False,
-            Dealt(1, 5890, 5582761, 3805, Packed(7096, 11788, 4728, 0)),
-            39.67,
-            0.323,
-        ),
+        (7096, 11, True, Dealt(1, 5890, 5582761, 3805, Packed(7096, 11788, 4728, 0)), 21.01, 0.414),
+        (7096, 0, False, Dealt(1, 5890, 5582761, 3805, Packed(7096, 11788, 4728, 0)), 39.67, 0.323),
     ],
 )
-def test_steps_of_real_lengths_are_what_was_seen(shape, plan, nf4, dealt, peak, seconds):
+def test_steps_of_real_lengths_are_what_was_seen(
+    shape, tokens, checkpointed, nf4, dealt, peak, seconds
+):
     """SFT of 16 and of 48 rows, alike and not, and DPO of 8 pairs (tests/gpu/engine.py), whose
     optimizer has 8 bit.
     """
-    shape, seen = (
-        replace(shape, state_bytes=2),
-        Speed(operations=789.7e12, bandwidth=4.152e12, start=6.69e-6),
+    shape = replace(shape, state_bytes=2)
+    seen = Speed(operations=789.7e12, bandwidth=4.152e12, start=6.69e-6)
+    assert peak_gib(shape, tokens, checkpointed, nf4, dealt.fullest) == pytest.approx(
+        peak, rel=0.02
     )
-    assert peak_gib(shape, *plan, nf4, dealt.fullest) == pytest.approx(peak, rel=0.02)
-    assert step_seconds(shape, dealt, plan[1], nf4, seen) == pytest.approx(seconds, rel=0.06)
+    assert step_seconds(shape, dealt, checkpointed, nf4, seen) == pytest.approx(seconds, rel=0.06)
 
 
 def test_a_small_models_time_is_what_was_seen():
