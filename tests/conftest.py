@@ -1,24 +1,61 @@
-"""Fixtures of all tests: the user's KOSPILOT_HOME stays untouched, but its tools and downloads are
-shared.
+"""Fixtures of all tests: a user's KOSPILOT_HOME stays untouched but for tools and downloads.
+
+Tests run in several processes (pytest-xdist). Those of one file stay in one process, and those of
+tests/pipeline in one, because they share a finished home and a server. What takes long to make and
+is only read is made once for all processes (`made_once`).
 """
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-# a job in the background of a shell is born deaf to SIGINT, and so would be every program that a
-# test starts
+# A job in the background of a shell is born deaf to SIGINT, and so would be every program that a
+# test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# as tasks/core/processes/child.py does for its programs: those that tests start compile no library
-# anew
+# As tasks/core/processes/child.py does for its programs: those that tests start compile no library
+# anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Several processes share the cores: with one thread each, none waits for another's.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 USERS_HOME = Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps a file's tests in one process, and begins with the slow ones."""
+    for item in items:
+        parts = Path(item.nodeid.partition("::")[0]).parts
+        group = "pipeline" if "pipeline" in parts else "/".join(parts)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_is_quick)
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is None
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder of this name, made by the first process that asks for it. Nobody may change it."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / f"once-{name}"
+    with FileLock(shared / f"once-{name}.lock"):
+        if not (folder / ".made").exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            (folder / ".made").touch()
+    return folder
 
 
 def new_home(folder: Path) -> Path:

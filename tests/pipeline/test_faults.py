@@ -13,6 +13,8 @@ import pytest
 
 from tasks.core.tools import find_llama_cpp
 
+pytestmark = pytest.mark.slow
+
 
 def wait_for_checkpoint(home, stage, process, beyond=0):
     """The step of a whole checkpoint later than beyond, and the training child."""

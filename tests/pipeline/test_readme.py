@@ -11,6 +11,8 @@ import pytest
 
 import flows
 
+pytestmark = pytest.mark.slow
+
 README = Path(flows.__file__).resolve().parent.parent / "README.md"
 
 ELSEWHERE = {

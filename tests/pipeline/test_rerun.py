@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = {"download", "normalize", "stage1", "market"}
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from flows.server import _end_runs
 
+pytestmark = pytest.mark.slow
+
 DEPLOYMENTS = {
     "full",
     "refresh",

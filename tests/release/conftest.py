@@ -14,7 +14,7 @@ from tasks.core.errors import WorkError
 from tasks.core.release.gguf import convert
 from tasks.core.release.quantize import quantize
 from tasks.core.tools import find_llama_cpp
-from tests.conftest import USERS_HOME
+from tests.conftest import USERS_HOME, made_once
 
 HOMES = (USERS_HOME, Path.home() / ".kospilot")
 
@@ -31,46 +31,54 @@ def llama():
 
 @pytest.fixture(scope="session")
 def demo_base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo") / "base"
+    def make(folder):
+        fetch_base("demo", folder / "base", silent, USERS_HOME / "downloads")
+
     try:
-        fetch_base("demo", folder, silent, USERS_HOME / "downloads")
+        return made_once(tmp_path_factory, "demo-base", make) / "base"
     except WorkError as error:
         pytest.skip(f"needs the demo base model: {error}")
-    return folder
 
 
 @pytest.fixture(scope="session")
 def demo_gguf(demo_base, llama, tmp_path_factory):
     """The demo base as Q4_K_M."""
-    out = tmp_path_factory.mktemp("gguf")
-    convert(demo_base, llama, out, silent)
-    quantize(out / "model-f16.gguf", "Q4_K_M", llama, out, silent)
-    (out / "model-f16.gguf").unlink()
-    return out / "model.gguf"
+
+    def make(folder):
+        convert(demo_base, llama, folder, silent)
+        quantize(folder / "model-f16.gguf", "Q4_K_M", llama, folder, silent)
+        (folder / "model-f16.gguf").unlink()
+
+    return made_once(tmp_path_factory, "demo-gguf", make) / "model.gguf"
 
 
 @pytest.fixture(scope="session")
 def tiny_base(demo_base, tmp_path_factory):
     """Two random layers under the demo base's tokenizer and template."""
-    folder = tmp_path_factory.mktemp("tiny") / "base"
-    torch.manual_seed(3)
-    shape = {
-        "hidden_size": 64,
-        "intermediate_size": 96,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
-    tokens = {"vocab_size": 49_152, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    LlamaForCausalLM(
-        LlamaConfig(**shape, **tokens, tie_word_embeddings=True)
-    ).bfloat16().save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copyfile(demo_base / name, folder / name)
-    return folder
+
+    def make(folder):
+        torch.manual_seed(3)
+        config = LlamaConfig(
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            vocab_size=49_152,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            tie_word_embeddings=True,
+        )
+        LlamaForCausalLM(config).bfloat16().save_pretrained(folder / "base")
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copyfile(demo_base / name, folder / "base" / name)
+
+    return made_once(tmp_path_factory, "tiny-base", make) / "base"
 
 
 @pytest.fixture(scope="session")
 def tiny_f16(tiny_base, llama, tmp_path_factory):
-    out = tmp_path_factory.mktemp("tiny-f16")
-    convert(tiny_base, llama, out, silent)
-    return out / "model-f16.gguf"
+    def make(folder):
+        convert(tiny_base, llama, folder, silent)
+
+    return made_once(tmp_path_factory, "tiny-f16", make) / "model-f16.gguf"
