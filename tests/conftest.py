@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 # A job in the background of a shell is born deaf to SIGINT, and so would be every program that a
 # test starts.
@@ -30,13 +31,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 USERS_HOME = Path(os.environ.get("KOSPILOT_HOME") or Path.home() / ".kospilot")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+class OneProcessPerFile(LoadScopeScheduling):
+    """Keeps a file's tests in one process, and those of tests/pipeline too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/pipeline" if file.startswith("tests/pipeline/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return OneProcessPerFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps a file's tests in one process, and begins with the slow ones."""
-    for item in items:
-        parts = Path(item.nodeid.partition("::")[0]).parts
-        group = "pipeline" if "pipeline" in parts else "/".join(parts)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begins with the slow tests, so that no process is left with them at the end."""
     items.sort(key=_is_quick)
 
 

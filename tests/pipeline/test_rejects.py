@@ -1,0 +1,37 @@
+"""The Stage 2 model's own wrong replies, on a machine without Ollama."""
+
+import os
+
+import pytest
+
+from tasks.core.files.json_files import read_lines
+from tests.conftest import USERS_HOME
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def no_ollama(finished, tmp_path, monkeypatch):
+    """A copy of the finished home whose tools are those of the user, but for Ollama."""
+    home = finished.copy(tmp_path / "home")
+    tools = home.folder / "tools"
+    tools.unlink()
+    tools.mkdir()
+    for tool in (USERS_HOME / "tools").glob("llama.cpp-*"):
+        (tools / tool.name).symlink_to(tool)
+    folders = os.environ["PATH"].split(os.pathsep)
+    without = [folder for folder in folders if not os.path.exists(f"{folder}/ollama")]
+    monkeypatch.setenv("PATH", os.pathsep.join(without))
+    monkeypatch.delenv("OLLAMA_HOST", raising=False)
+    return home
+
+
+def test_rejects_are_collected_and_become_pairs(no_ollama):
+    home = no_ollama
+    done = home.run("pairs.model_reject_share=0.34", "--until", "pairs")
+    assert "the embedded server answers instead" in " ".join(done.stderr.split())
+    assert home.newest("rejects").metrics["asked"] > 0
+    rejects = list(read_lines(home.path("rejects") / "rejects.jsonl"))
+    assert rejects
+    assert home.newest("pairs").lineage.keys() == {"synthesize", "rejects"}
+    assert not (home.path("rejects") / "model.gguf").exists()
