@@ -6,7 +6,6 @@ KOSPILOT_HOME/ollama and ends with the block that opened it.
 """
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tasks.core.serving.chat_template import Messages
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama import OllamaServer, answers, host_url
+from tasks.core.serving.tags import belongs_to
 from tasks.core.tools import Ollama, find_ollama
 
 log = logging.getLogger(__name__)
@@ -152,19 +152,18 @@ def check_reachable() -> None:
 
 
 def free_card(name: str) -> None:
-    """Unloads the models of this name from OLLAMA_HOST's server, which keeps a model for minutes
-    after a question.
+    """Unloads a release's models, temporary ones too, from OLLAMA_HOST's server.
 
+    That server keeps a model for minutes after a question, and a training needs the memory.
     The other servers end with the block that opened them, and a server that does not answer holds
     nothing of ours.
     """
     url = host_url()
     if url is None or not answers(url):
         return
-    ours = re.compile(rf"{re.escape(name)}(-s2|-s3|-base)?:.*")
     with closing(OllamaServer(url, f"ollama {url}")) as server:
         for tag in server.loaded():
-            if ours.fullmatch(tag):
+            if belongs_to(tag, name):
                 log.info("%s is unloaded from %s: a training needs the memory", tag, url)
                 server.unload(tag)
 

@@ -1,0 +1,29 @@
+"""What models are called on a server: NAME:TAG, of which everything before the colon is the name.
+
+A release is registered under Settings.release_tag, which is its name or NAME-s2, NAME-s3 or
+NAME-base. Two more models are served for a step's time only, and have temporary tags.
+"""
+
+import re
+from typing import Literal
+
+Purpose = Literal["base", "rejects"]
+"""Why a step serves a model: the base is compared with the release, a stage's model is asked for
+wrong replies.
+"""
+
+_SUFFIXES = "-s2|-s3|-base|-rejects"
+
+
+def temporary_tag(name: str, purpose: Purpose, key: str) -> str:
+    """Returns the tag of a model that a step serves while it asks it, and then removes.
+
+    `name` is the release's, `key` the step's: two runs do not meet, and what a killed one left can
+    be told from its key.
+    """
+    return f"{name}-{purpose}:{key[:8]}"
+
+
+def belongs_to(tag: str, name: str) -> bool:
+    """Whether a tag is of a release of this name, or a temporary one of it."""
+    return re.fullmatch(rf"{re.escape(name)}({_SUFFIXES})?:.*", tag) is not None
