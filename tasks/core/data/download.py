@@ -18,7 +18,6 @@ from tasks.core.data.base_model.folder import fetch_base, fingerprint_base, repo
 from tasks.core.data.chat import Source
 from tasks.core.data.copies import copy_file
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
-from tasks.core.data.progress import stretch_of
 from tasks.core.data.sources import SOURCES
 from tasks.core.data.sources.columns import require_columns
 from tasks.core.data.sources.reasoning_logs import LOGS, find_logs, gather_logs
@@ -27,7 +26,7 @@ from tasks.core.data.tables import FORMATS
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
-from tasks.core.records.artifacts import Progress
+from tasks.core.records.artifacts import Progress, stretch_of
 from tasks.core.settings.tree import Data, Model
 
 log = logging.getLogger(__name__)

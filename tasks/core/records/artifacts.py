@@ -9,6 +9,19 @@ Progress = Callable[[float, str], None]
 """
 
 
+def stretch_of(progress: Progress, start: float, width: float) -> Progress:
+    """Returns a progress for one part: its 0 to 1 is `start` to `start + width` of the whole."""
+
+    def report(share: float, text: str) -> None:
+        progress(start + width * share, text)
+
+    return report
+
+
+def no_progress(share: float, text: str) -> None:
+    """The progress of work that takes a moment: nobody is told."""
+
+
 @dataclass(frozen=True)
 class Ref:
     """A reference to a finished artifact: it travels through Prefect instead of data or models."""

@@ -11,6 +11,7 @@ from tasks.core.data.base_model.folder import repo_of
 from tasks.core.data.hub import Repo, fetch_files, pinned_commit
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import read_json
+from tasks.core.records.artifacts import no_progress
 
 # config.json of the bases that the profiles name: their plans need neither the network nor a
 # download
@@ -55,7 +56,7 @@ def base_config(location: str, cache: Path) -> dict[str, Any]:
 
 def _fetch_config(repo: Repo, cache: Path) -> Path:
     revision = pinned_commit(repo, cache) or repo.revision
-    fetched = fetch_files(repo, revision, {"config.json": 1}, _report_nothing)
+    fetched = fetch_files(repo, revision, {"config.json": 1}, no_progress)
     return fetched["config.json"]
 
 
@@ -64,7 +65,3 @@ def _read_config(location: str, file: Path) -> dict[str, Any]:
         return read_json(file)
     except (OSError, ValueError) as error:
         raise RequestError(f"model.base={location}: {file} cannot be read: {error}.") from error
-
-
-def _report_nothing(share: float, text: str) -> None:
-    """A progress for a file of a few hundred bytes."""

