@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings.tree import Training
 from tasks.core.training.backends import assembly
-from tasks.core.training.backends.engine import EngineSFT
+from tasks.core.training.backends.engine import EngineTrainer
 from tasks.core.training.engine import attention
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.planning import planner
@@ -167,7 +167,8 @@ def train_by_trl(spec) -> str:
 
 @pytest.mark.slow
 def test_plans_look_at_the_steps_that_are_trained(sft, monkeypatch):
-    trained, planned, make_plan, training_step = [], [], planner.make_plan, EngineSFT.training_step
+    trained, planned = [], []
+    make_plan, training_step = planner.make_plan, EngineTrainer.training_step
 
     def plan(shape, works, *given):
         planned.extend(work.sequences for work in works)
@@ -178,7 +179,7 @@ def test_plans_look_at_the_steps_that_are_trained(sft, monkeypatch):
         return training_step(trainer, model, inputs, *given)
 
     monkeypatch.setattr(planner, "make_plan", plan)
-    monkeypatch.setattr(EngineSFT, "training_step", step)
+    monkeypatch.setattr(EngineTrainer, "training_step", step)
     train(changed(sft, backend="engine", epochs=1))
     assert planned == trained
 

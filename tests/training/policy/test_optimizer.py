@@ -6,7 +6,7 @@ import torch
 from bitsandbytes.optim import AdamW
 from transformers import TrainingArguments
 
-from tasks.core.training.backends.engine import EngineDPO, EngineSFT
+from tasks.core.training.backends.engine import EngineDPO, EngineTrainer
 from tasks.core.training.backends.trl import TrlDPO, TrlSFT
 from tasks.core.training.policy.optimizer import UnwaitingAdamW
 
@@ -44,7 +44,7 @@ def test_others_wait_again_after_a_step_that_failed(monkeypatch):
     assert theirs.sync_gpu is wait
 
 
-@pytest.mark.parametrize("trainer", [TrlSFT, TrlDPO, EngineSFT, EngineDPO])
+@pytest.mark.parametrize("trainer", [TrlSFT, TrlDPO, EngineTrainer, EngineDPO])
 @pytest.mark.parametrize(
     ("name", "kind"), [("adamw_bnb_8bit", UnwaitingAdamW), ("adamw_torch", torch.optim.AdamW)]
 )

@@ -7,7 +7,7 @@ micro-batches here, and the step's loss is the mean over all its trained tokens 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerFast, TrainingArguments
 
 from tasks.core.settings.tree import Stage3
 from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
 from tasks.core.training.backends.base import PolicyTrainer
+from tasks.core.training.backends.objectives import DPO, SFT, Objective, reference_log_probs
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.checks.compared import (
     SETTLED,
@@ -33,8 +33,7 @@ from tasks.core.training.checks.compared import (
 )
 from tasks.core.training.checks.rounding import log_probs_alone, never_rounded, rounded_once
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.pack import Pack
-from tasks.core.training.engine.packing import PackedRows, pack_of, packs, sent_to
+from tasks.core.training.engine.packing import PackedRows, pack_of, packs
 from tasks.core.training.hardware import ranks
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.rows.dealing import share
@@ -62,37 +61,26 @@ def _collate(rows: list[Row]) -> dict[str, _Step]:
 
 
 class EngineTrainer(PolicyTrainer):
-    """What SFT and DPO have in common.
-
-    A subclass says how a pack's log-probs become losses, and what their mean is taken over.
-    """
+    """Trains a policy on packed rows by an objective; SFT needs no more than that."""
 
     backend = "engine"
     remedy = "training.backend=trl"
     batches_rows = True
     has_own_forward_pass = True
+    objective: Objective
 
-    def __init__(self, policy: PeftModel, run: StageRun, rows: Rows, **named: Any):
+    def __init__(
+        self, policy: PeftModel, run: StageRun, rows: Rows, objective: Objective, **named: Any
+    ):
         super().__init__(model=policy, train_dataset=rows.train, data_collator=_collate, **named)
         assert run.plan is not None
         self.plan = run.plan
+        self.objective = objective
         self.engine = Engine(policy, self.plan.checkpointed)
         self._held_out = rows.evaluation
         # kept, because to look for them takes milliseconds
         self._matrices = [matrix for _, matrix in lora_weights(policy)]
         self._step_starts: list[float] = []
-
-    def losses(self, rows: list[Row], pack: Pack, log_probs: Tensor) -> Tensor:
-        """Returns the summed loss of each row of a pack, (rows,)."""
-        raise NotImplementedError
-
-    def terms(self, rows: list[Row]) -> int:
-        """Returns over how many terms the mean of these rows' losses is taken."""
-        raise NotImplementedError
-
-    def terms_of_each(self, pack: Pack) -> Tensor:
-        """Returns the same of each row of a pack, (rows,)."""
-        raise NotImplementedError
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
@@ -101,7 +89,7 @@ class EngineTrainer(PolicyTrainer):
         self._step_starts.append(time.perf_counter())
         self.engine.refresh()
         rows = inputs["step"].rows
-        terms = self.terms(rows)
+        terms = self.objective.terms(rows)
         total = torch.zeros((), device=self.engine.device)
         for packed in self._my_packs(rows):
             loss = self._losses_of(packed, rows).sum() / terms
@@ -122,7 +110,7 @@ class EngineTrainer(PolicyTrainer):
         total = torch.zeros((), device=self.engine.device)
         for packed in self._dealt_packs(self._held_out):
             losses = self._losses_of(packed, self._held_out)
-            total += (losses / self.terms_of_each(packed.pack)).sum()
+            total += (losses / self.objective.terms_of_each(packed.pack)).sum()
         figures = {"eval_loss": ranks.add_up(total).item() / len(self._held_out)}
         self.log(dict(figures))
         return figures
@@ -130,9 +118,10 @@ class EngineTrainer(PolicyTrainer):
     def row_loss(self, index: int) -> Tensor:
         """Returns the loss of one training row, with its graph."""
         self.policy.train()
-        row = self._training_rows[index]
-        pack = pack_of([row], self.engine.device)
-        return self.losses([row], pack, self.engine.log_probs(pack)).sum() / self.terms([row])
+        rows = [self._training_rows[index]]
+        pack = pack_of(rows, self.engine.device)
+        losses = self.objective.losses(rows, pack, self.engine.log_probs(pack))
+        return losses.sum() / self.objective.terms(rows)
 
     @torch.no_grad()
     def compare(self, rows: list[Row]) -> Compared:
@@ -174,7 +163,7 @@ class EngineTrainer(PolicyTrainer):
     def _losses_of(self, packed: PackedRows, rows: list[Row]) -> Tensor:
         """The summed loss of each row that a pack holds, of these rows."""
         of_pack = [rows[index] for index in packed.rows]
-        return self.losses(of_pack, packed.pack, self.engine.log_probs(packed.pack))
+        return self.objective.losses(of_pack, packed.pack, self.engine.log_probs(packed.pack))
 
     def _my_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
         """This process's share of the rows as packs."""
@@ -224,61 +213,29 @@ class EngineTrainer(PolicyTrainer):
         return torch.cat([log_probs_alone(self.policy, answer) for answer in answers])
 
 
-class EngineSFT(EngineTrainer):
-    """SFT: the mean over the trained tokens."""
-
-    def losses(self, rows: list[Row], pack: Pack, log_probs: Tensor) -> Tensor:
-        """Returns each row's cross entropy in nats, summed over its trained tokens."""
-        return -pack.sums(log_probs)
-
-    def terms(self, rows: list[Row]) -> int:
-        """Returns the trained tokens."""
-        return sum(row.targets for row in rows)
-
-    def terms_of_each(self, pack: Pack) -> Tensor:
-        """Returns each row's trained tokens."""
-        return pack.counts()
-
-
 class EngineDPO(EngineTrainer):
-    """DPO: the mean over the pairs.
+    """Trains on pairs, and logs their rewards.
 
     Its reference is the log-probs of the policy's own weights, before any of them moved.
     """
 
+    objective: DPO
+
     def __init__(self, policy: PeftModel, run: StageRun, rows: Rows, **named: Any):
-        super().__init__(policy, run, rows, **named)
         schedule = run.settings.schedule
         assert isinstance(schedule, Stage3)
-        self.beta = schedule.beta
+        super().__init__(policy, run, rows, DPO(schedule.beta), **named)
         self._effective_batch = schedule.effective_batch
-        self._margins: list[Tensor] = []  # of this process's pairs in this step
         # of each step since the last log line: sum of margins, positive ones, pairs
         self._rewards: list[Tensor] = []
-
-    def losses(self, rows: list[Row], pack: Pack, log_probs: Tensor) -> Tensor:
-        """Returns each pair's loss."""
-        rewards = self.beta * (pack.sums(log_probs).view(-1, 2) - self._reference(rows))
-        margins = rewards[:, 0] - rewards[:, 1]
-        if torch.is_grad_enabled():
-            self._margins.append(margins.detach())
-        return -logsigmoid(margins)
-
-    def terms(self, rows: list[Row]) -> int:
-        """Returns the pairs."""
-        return len(rows)
-
-    def terms_of_each(self, pack: Pack) -> Tensor:
-        """Returns 1 for each pair."""
-        return torch.ones(pack.answers // 2, device=self.engine.device)
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> Tensor:
         """Trains an optimizer step, and keeps what its pairs' rewards were."""
         loss = super().training_step(model, inputs, num_items_in_batch)
-        margins = torch.cat([torch.zeros(0, device=self.engine.device), *self._margins])
-        self._margins.clear()
+        nothing = torch.zeros(0, device=self.engine.device)  # this process may have no pair
+        margins = torch.cat([nothing, *self.objective.take_margins()])
         sums = [margins.sum(), (margins > 0).float().sum(), torch.ones_like(margins).sum()]
         # here and not in log(): with a time limit the first process alone writes one more line
         self._rewards.append(ranks.add_up(torch.stack(sums)))
@@ -296,7 +253,7 @@ class EngineDPO(EngineTrainer):
     def row_loss(self, index: int) -> Tensor:
         """Returns the loss of one training pair, with its graph."""
         loss = super().row_loss(index)
-        self._margins.clear()  # they are no step's
+        self.objective.take_margins()  # they are no step's
         return loss
 
     @torch.no_grad()
@@ -317,8 +274,9 @@ class EngineDPO(EngineTrainer):
         rows = self._training_rows[: self._effective_batch]
         first = next(packs(rows, self.plan.tokens, self.engine.device))
         present = first.pack.sums(self.engine.log_probs(first.pack)).view(-1, 2)
-        reference = self._reference([rows[index] for index in first.rows])
-        return reference_gap(present, reference, self.beta)
+        pairs = [rows[index] for index in first.rows]
+        reference = reference_log_probs(pairs, self.engine.device)
+        return reference_gap(present, reference, self.objective.beta)
 
     def _with_reference(self, pairs: list[Row]) -> list[Row]:
         log_probs = torch.zeros(len(pairs), 2, device=self.engine.device)
@@ -331,23 +289,15 @@ class EngineDPO(EngineTrainer):
             with_reference.append(replace(pair, reference=Reference(*of_pair)))
         return with_reference
 
-    def _reference(self, pairs: Sequence[Row]) -> Tensor:
-        """The reference's log-probs, (pairs, 2): chosen, rejected."""
-        log_probs = []
-        for pair in pairs:
-            assert isinstance(pair, Pair) and pair.reference is not None
-            log_probs.append((pair.reference.chosen, pair.reference.rejected))
-        return sent_to(self.engine.device, log_probs, torch.float32)
-
 
 def engine_trainer(
     policy: PeftModel, tokenizer: PreTrainedTokenizerFast, rows: Rows, run: StageRun
-) -> EngineSFT | EngineDPO:
+) -> EngineTrainer:
     """Makes a trainer over encoded conversations or pairs, by the run's plan."""
     config = _config(run, len(rows.train))
     if isinstance(rows.train[0], Pair):
         return EngineDPO(policy, run, rows, args=config, processing_class=tokenizer)
-    return EngineSFT(policy, run, rows, args=config, processing_class=tokenizer)
+    return EngineTrainer(policy, run, rows, SFT(), args=config, processing_class=tokenizer)
 
 
 def _config(run: StageRun, rows: int) -> TrainingArguments:
