@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -19,6 +19,9 @@ from tasks.core.records.artifacts import Ref
 from tasks.steps import TASKS
 
 log = logging.getLogger("tasks.chain")
+
+NONE: list[str] = []
+"""The default of a flow's overrides and of the steps it forces. Nobody changes it."""
 
 _planned: ContextVar[Run | None] = ContextVar("planned", default=None)
 
@@ -38,7 +41,7 @@ class _Row:
 
 @contextlib.contextmanager
 def planned(run: Run) -> Iterator[None]:
-    """Lets flows in this block carry out this run as it was planned, surveying nothing anew."""
+    """Lets flows that are called in this block carry out this very run, as it was shown."""
     token = _planned.set(run)
     try:
         yield
@@ -46,17 +49,22 @@ def planned(run: Run) -> Iterator[None]:
         _planned.reset(token)
 
 
-def carry_out(
-    profile: str,
-    overrides: Iterable[str],
-    force: Iterable[str],
-    only: Iterable[str] | None = None,
-) -> None:
+def run_of(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
+    """Returns the run that was planned for exactly these parameters, or else a new one."""
+    run = _planned.get()
+    if run is None:
+        return prepare(profile, overrides, force)
+    resolved = run.resolved
+    given = (profile, tuple(overrides), tuple(force))
+    assert given == (resolved.profile, resolved.overrides, run.force), "another run was planned"
+    return run
+
+
+def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
     """Runs the whole chain, or `only` some of its steps.
 
     What those steps read must then be there already: RequestError if it is not.
     """
-    run = _planned.get() or prepare(profile, overrides, force)
     wanted = run.steps if only is None else only
     names = [name for name in run.steps if name in wanted]
     refs = find_inputs(run, names)
@@ -69,7 +77,7 @@ def carry_out(
                 reads = {other: refs[other] for other in run.steps[name].reads}
                 refs[name] = _carry_out_step(run, name, reads, rows)
     finally:
-        _show_table(profile, rows)
+        _show_table(run.resolved.profile, rows)
 
 
 def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]) -> Ref:

@@ -2,8 +2,7 @@
 
 from prefect import flow
 
-from flows.chain import carry_out
-from flows.parameters import NONE
+from flows.chain import NONE, carry_out, run_of
 
 STEPS = ("download", "normalize", "market", "synthesize", "pairs")
 
@@ -17,4 +16,4 @@ def data(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = 
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, STEPS)
+    carry_out(run_of(profile, overrides, force), STEPS)

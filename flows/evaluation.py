@@ -2,8 +2,7 @@
 
 from prefect import flow
 
-from flows.chain import carry_out
-from flows.parameters import NONE
+from flows.chain import NONE, carry_out, run_of
 
 
 @flow
@@ -16,7 +15,7 @@ def evaluate(profile: str = "demo", overrides: list[str] = NONE, force: list[str
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, ["baseline", "evaluate"])
+    carry_out(run_of(profile, overrides, force), ["baseline", "evaluate"])
 
 
 @flow
@@ -28,4 +27,4 @@ def promote(profile: str = "demo", overrides: list[str] = NONE, force: list[str]
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, ["promote"])
+    carry_out(run_of(profile, overrides, force), ["promote"])

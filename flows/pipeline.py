@@ -4,8 +4,7 @@ release.
 
 from prefect import flow
 
-from flows.chain import carry_out
-from flows.parameters import NONE
+from flows.chain import NONE, carry_out, run_of
 
 
 @flow
@@ -17,10 +16,10 @@ def full(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = 
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force)
+    carry_out(run_of(profile, overrides, force))
 
 
 @flow
 def part(profile: str, overrides: list[str], force: list[str], steps: list[str]) -> None:
     """Some steps of the chain, for the command's --only and --until."""
-    carry_out(profile, overrides, force, steps)
+    carry_out(run_of(profile, overrides, force), steps)

@@ -6,8 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.chain import carry_out, planned
-from flows.parameters import NONE
+from flows.chain import NONE, carry_out
 from tasks.core.preflight.prepare import prepare
 
 log = logging.getLogger("tasks.chain")
@@ -28,6 +27,5 @@ def refresh(
     market = next(line for line in run.plan(["market"]) if line.step == "market")
     whose = " ".join([profile, *overrides])
     log.info("refreshing %s; market: %s (%s)", whose, market.action, market.reason)
-    with planned(run):
-        carry_out(profile, overrides, force)
+    carry_out(run)
     return Completed(message=f"{whose}; market: {market.reason}")

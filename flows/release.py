@@ -2,8 +2,7 @@
 
 from prefect import flow
 
-from flows.chain import carry_out
-from flows.parameters import NONE
+from flows.chain import NONE, carry_out, run_of
 
 
 @flow
@@ -16,7 +15,7 @@ def merge(profile: str = "demo", overrides: list[str] = NONE, force: list[str] =
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, ["merge"])
+    carry_out(run_of(profile, overrides, force), ["merge"])
 
 
 @flow
@@ -28,7 +27,7 @@ def gguf(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = 
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, ["gguf"])
+    carry_out(run_of(profile, overrides, force), ["gguf"])
 
 
 @flow
@@ -40,7 +39,7 @@ def quantize(profile: str = "demo", overrides: list[str] = NONE, force: list[str
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, ["quantize"])
+    carry_out(run_of(profile, overrides, force), ["quantize"])
 
 
 @flow
@@ -52,4 +51,4 @@ def register(profile: str = "demo", overrides: list[str] = NONE, force: list[str
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, ["register"])
+    carry_out(run_of(profile, overrides, force), ["register"])

@@ -2,8 +2,7 @@
 
 from prefect import flow
 
-from flows.chain import carry_out
-from flows.parameters import NONE
+from flows.chain import NONE, carry_out, run_of
 from tasks.core.settings.tree import STAGES
 
 
@@ -16,4 +15,4 @@ def train(profile: str = "demo", overrides: list[str] = NONE, force: list[str] =
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(profile, overrides, force, STAGES)
+    carry_out(run_of(profile, overrides, force), STAGES)

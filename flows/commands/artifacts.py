@@ -22,7 +22,7 @@ Key = Annotated[str, typer.Argument(help="An artifact's key, or its beginning.")
 
 @app.command("list")
 def list_artifacts(as_json: Json = False) -> None:
-    """Every artifact: step, key, size, when it was made."""
+    """Lists every artifact: step, key, size, when it was made."""
     store = _store()
     columns = ("step", "key", "size", "made", "state")
     rows = []
@@ -38,7 +38,7 @@ def list_artifacts(as_json: Json = False) -> None:
 
 @app.command()
 def show(key: Key, as_json: Json = False) -> None:
-    """One artifact's manifest: inputs, settings, files, metrics."""
+    """Shows one artifact's manifest: inputs, settings, files, metrics."""
     from dataclasses import asdict
 
     from tasks.core.chain.housekeeping import find_artifact
@@ -92,7 +92,7 @@ def verify(
 
 @app.command()
 def why(key: Key) -> None:
-    """What this artifact was made from, and what changed since the one before it."""
+    """Says what this artifact was made from, and what changed since the one before it."""
     from tasks.core.chain.housekeeping import find_artifact
     from tasks.core.chain.plan import difference
 
@@ -119,7 +119,7 @@ def gc(
         bool, typer.Option(help="Also interrupted work that would be resumed.")
     ] = False,
 ) -> None:
-    """Lists what no newest artifact is made from; removes it with --yes.
+    """Lists artifacts that no profile's newest result was made from; --yes removes them.
 
     Interrupted work stays unless --attempts.
     """
@@ -130,7 +130,9 @@ def gc(
     unneeded = garbage(store, [step.name for step in CHAIN if step.resumes])
     models = []
     if unneeded.working:
-        say("A run is at work: artifacts that it may read are not listed. Try again after it.")
+        say(
+            "A run is at work: artifacts that it may read are not listed. Try again when it is done."
+        )
     else:
         models = _unneeded_models(store, remove=yes)
     entries = unneeded.unneeded

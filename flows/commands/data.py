@@ -69,7 +69,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Rows, languages, kinds, regimes, duplicates, lengths and tokens."""
+    """Shows rows, languages, kinds, regimes, duplicates, lengths and tokens."""
     from tasks.core.data.reports.row_files import report_files, tables_of, write_file_reports
 
     with stderr.status("reading") as status:

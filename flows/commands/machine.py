@@ -22,7 +22,7 @@ def doctor(
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """The machine, tools, versions, disk and memory against what the profile needs."""
+    """Compares machine, tools, versions, disk and memory with what the profile needs."""
     from dataclasses import asdict
 
     from tasks.core.preflight.doctor import examine
@@ -41,7 +41,7 @@ def doctor(
 
 @tools.command("list")
 def list_tools(as_json: Json = False) -> None:
-    """Each tool: where it was found, which version, built or not."""
+    """Lists each tool: where it was found, which version, built or not."""
     from tasks.core.settings.home import kospilot_home
     from tasks.core.tools import tool_list
 
@@ -78,7 +78,7 @@ def serve(
     overrides: Overrides = None,
     port: Annotated[int, typer.Option(help="Port of the server and its UI.")] = 4200,
 ) -> None:
-    """Prefect server, worker and deployments on this machine; Ctrl-C stops all it started."""
+    """Runs Prefect server, worker and deployments here; Ctrl-C stops all that it started."""
     import signal
     from contextlib import ExitStack
 

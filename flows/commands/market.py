@@ -29,7 +29,7 @@ def import_files(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tables into a market folder; says what it dropped and what it derived."""
+    """Imports tables into a market folder; says what it dropped and what it derived."""
     from tasks.core.market.importer import import_tables
 
     _show_and_tell(import_tables(files, market, listing), market, as_json)
@@ -43,7 +43,7 @@ def regimes(
     days: Annotated[bool, typer.Option("--days", help="Also every day's snapshot.")] = False,
     as_json: Json = False,
 ) -> None:
-    """How many days of each regime."""
+    """Shows how many days there are of each regime."""
     from tasks.core.market.regimes import regimes_report
 
     report = regimes_report(market, start, end, days)

@@ -39,7 +39,7 @@ def ask(
     date: Annotated[str | None, typer.Option(help="The day to ask about, YYYY-MM-DD.")] = None,
     as_json: Json = False,
 ) -> None:
-    """One schema-bound answer, graded if the question is ours."""
+    """Asks for one schema-bound answer, which is graded if the question is ours."""
     from tasks.core.evaluation.graded import make_question, own_question
     from tasks.core.market.artifact import write_days
     from tasks.core.market.demo import ensure_demo_market
@@ -107,7 +107,7 @@ def chat(tag: Tag = None) -> None:
 
 
 def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> None:
-    """The kind's JSON Schema, for Ollama's `format` or an OpenAI-style `response_format`."""
+    """Prints the kind's JSON Schema, for Ollama's `format` or OpenAI's `response_format`."""
     from tasks.core.kinds import kind_named
 
     print_json(kind_named(kind).schema)
@@ -124,7 +124,7 @@ def evaluate(
     ),
     as_json: Json = False,
 ) -> None:
-    """The frozen questions to models side by side."""
+    """Asks models the frozen questions and shows their scores side by side."""
     from tasks.core.evaluation.answer import Endpoint, ask_all
     from tasks.core.evaluation.questions import read_questions
     from tasks.core.evaluation.report import write_report

@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(overrides: Overrides = None) -> None:
-    """The whole chain, small and real, on this machine's CPU; then one question to the model."""
+    """Runs the whole chain, small and real, on this CPU, and asks the model one question."""
     from tasks.core.preflight.prepare import prepare
 
     prepared = prepare("demo", overrides or [])
@@ -49,7 +49,7 @@ def run(
     force: Force = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long work.")] = False,
 ) -> None:
-    """The chain as a Prefect flow: what is there and intact is skipped."""
+    """Runs the chain as a Prefect flow: what is there and intact is skipped."""
     from tasks.core.preflight.prepare import check_steps, prepare
 
     prepared = prepare(profile, overrides or [], force or [])
@@ -74,7 +74,7 @@ def plan(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What would run, and why."""
+    """Shows what would run, and why."""
     if card and force:
         raise RequestError("--card plans each stage as if it ran: leave --force out.")
     if card:
@@ -93,7 +93,7 @@ def plan(
 
 
 def status(as_json: Json = False) -> None:
-    """The latest run: step, progress, loss, tokens/s, time left, memory."""
+    """Shows the latest run: step, progress, loss, tokens/s, time left, memory."""
     from tasks.core.chain.status import read_status
     from tasks.core.settings.home import kospilot_home
 
@@ -112,7 +112,7 @@ def status(as_json: Json = False) -> None:
 
 
 def settings(profile: Profile, overrides: Overrides = None, as_json: Json = False) -> None:
-    """Every resolved value, its meaning, and where it came from."""
+    """Shows every resolved value, its meaning, and where it came from."""
     from tasks.core.settings.profiles import load, meanings
 
     resolved = load(profile, overrides or [])
@@ -162,7 +162,7 @@ def _check_start(prepared: "Run", names: Sequence[str]) -> None:
 
     steps = [prepared.steps[name] for name in names]
     check_space(prepared.home, needed_gib(base_bytes(prepared.settings, prepared.home), steps))
-    if {"register", "evaluate", "promote"} & set(names):
+    if any(step.asks_server for step in steps):
         check_reachable()
 
 

@@ -54,22 +54,26 @@ def plan_card(profile: str, overrides: list[str], card_name: str, as_json: bool)
 
 def _forecasts(profile: str, overrides: list[str], card: "Card") -> list[Figures]:
     """The forecast of each stage, with the rows' own lengths as far as the rows are there."""
-    from tasks.core.preflight.rehearsal import built, expected, shape, stages_of
+    from tasks.core.errors import RequestError
+    from tasks.core.preflight.rehearsal import expected, find_built, read_shape, spec_of, stages_of
     from tasks.core.settings.home import kospilot_home
     from tasks.core.settings.profiles import load
     from tasks.core.training.planning.forecast import forecast
-    from tasks.core.training.spec import training_spec
 
     settings = load(profile, overrides).settings
-    home = kospilot_home()
-    folders = built(profile, overrides)
-    config = shape(settings, home, folders)
+    stages = stages_of(settings)
+    try:
+        folders = find_built(profile, overrides)
+    except RequestError as error:
+        say(f"The rows' own lengths are not known: {error}")
+        folders = {}
+    shape = read_shape(settings, kospilot_home(), folders)
     # Rows are tokenized with the base's tokenizer: without it their lengths are assumed.
     tokenizable = folders if "download" in folders else {}
     forecasts = []
-    for stage in stages_of(settings):
-        spec = training_spec(settings, stage, tokenizable, home)
-        forecasts.append(forecast(spec, config, expected(settings, stage), card))
+    for stage in stages:
+        spec = spec_of(settings, stage, tokenizable)
+        forecasts.append(forecast(spec, shape, expected(settings, stage), card))
     return forecasts
 
 
@@ -103,20 +107,20 @@ def _say_of_what(card: "Card", stages: list[Figures]) -> None:
     """Says which data sheet the times come from, and which rows were only assumed."""
     if card.tflops:
         say(
-            f"Timed as {card.name}, {card.gib:g} GiB: {card.tflops:g} TFLOP/s (bf16) and"
-            f" {card.gb_per_s:g} GB/s by its data sheet, of which a layer reaches as much as on an"
-            " H200."
+            f"The times assume the data sheet of {card.name}, {card.gib:g} GiB:"
+            f" {card.tflops:g} TFLOP/s (bf16) and {card.gb_per_s:g} GB/s, of which a layer reaches"
+            " the same share as on an H200."
         )
     else:
         say(
-            f"Nobody can say how fast a card of {card.gib:g} GiB is: the memory is planned, no"
-            " time."
+            f"A size of {card.gib:g} GiB does not say how fast a card is, so only its memory is"
+            " planned. Name the card for times, e.g. --card RTX-4090."
         )
     assumed = [figures["stage"] for figures in stages if figures["lengths"] == "assumed"]
     if assumed:
         say(
-            f"{', '.join(assumed)}: not there yet, so rows of 700 tokens on average are assumed,"
-            " pairs of 1,050."
+            f"The rows of {', '.join(assumed)} are not made yet: 700 tokens a row are assumed,"
+            " 1,050 a pair."
         )
 
 
@@ -128,9 +132,9 @@ def probe(
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each trial.")] = 6,
     as_json: Json = False,
 ) -> None:
-    """Micro-batches of the planned size, half and twice of it: speed and memory.
+    """Measures micro-batches of the planned size, half and twice of it: speed and memory.
 
-    What the planner expects stands beside what was measured.
+    What the planner expected stands beside what was measured.
     """
     trials = [{"steps": steps, "scale": scale} for scale in (1, 0.5, 2)]
     _try_out(profile, overrides or [], stage, trials, as_json)
@@ -145,7 +149,7 @@ def sweep(
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each trial.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """The same rows with adapters of several ranks: loss, size, speed, memory. Keeps nothing."""
+    """Compares adapters of several ranks on the same rows; keeps nothing."""
     from tasks.core.errors import RequestError
 
     parts = [part.strip() for part in ranks.split(",")]

@@ -7,6 +7,7 @@ import pytest
 from tasks.core.chain.produce import produce
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step
+from tasks.core.chain.store import Store
 from tasks.core.errors import WorkError
 from tasks.core.settings.profiles import load
 from tasks.core.settings.section import UndeclaredSetting
@@ -22,7 +23,9 @@ def write_bytes(job):
 
 def copy_bytes(job):
     read = job.folder("first") / "made.bin"
-    assert f"first-{job.reads['first'].key}" in job.store.held()
+    assert job.folder("first") == read.parent  # asked for twice, it is held once
+    held = Store(job.home / "artifacts").held()
+    assert [name for name in held if name.startswith("first-")]
     (job.out / "made.bin").write_bytes(read.read_bytes())
     return {}
 
@@ -70,6 +73,20 @@ def test_expended_content_is_rebuilt_by_its_own_step_for_who_reads_it(tmp_path):
     produce(run, "second", {"first": first}, silent)
     assert builds(run.home) == ["first", "first"]
     assert run.store.problem("first", first.key, deep=True) is None
+
+
+def test_what_remains_to_be_done_is_done_for_a_found_artifact_too(tmp_path):
+    done = []
+
+    def note(settings, store, manifest):
+        done.append((settings.release.name, manifest.recipe.step))
+
+    step = Step("first", write_bytes, ("made.bin",), consults=("release.name",), after=note)
+    run = run_of(tmp_path / "home", step)
+    produce(run, "first", {}, silent)
+    produce(run, "first", {}, silent)
+    assert done == [("kospilot-demo", "first")] * 2
+    assert builds(run.home) == ["first"]
 
 
 def test_content_that_comes_out_different_is_refused(tmp_path):

@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 
 from tasks.core.settings.profiles import load
-from tasks.core.training.spec import ROWS, training_spec
+from tasks.core.steps import chain
+from tasks.core.training.spec import StageInputs, StageSettings, rows_file, training_spec
 
 SHOWN = (
     *(
@@ -39,14 +40,17 @@ SHOWN = (
 
 def main(download: Path, data: Path, out: Path, profile: str, settings: list[str]) -> None:
     """Trains the stages one after the other, and draws the table after each."""
-    resolved, folders, table = load(profile, settings).settings, {"download": download}, []
-    for stage, (step, _) in ROWS.items():
+    resolved = load(profile, settings).settings
+    table = []
+    start = None
+    for stage in resolved.trained_stages:
         folder = out / stage
         folder.mkdir(parents=True)
+        rows = data / rows_file(chain(resolved)[stage].reads).name
+        own = StageSettings(resolved.training, getattr(resolved, stage))
+        spec = training_spec(stage, own, StageInputs(download / "base", rows, start), folder)
         spec_file = out / f"{stage}.json"
-        spec_file.write_text(
-            json.dumps(asdict(training_spec(resolved, stage, {**folders, step: data}, folder)))
-        )
+        spec_file.write_text(json.dumps(asdict(spec)))
         lost_s = run(spec_file, kill_at=0.5) if stage == "stage2" else 0.0
         seconds = run(spec_file)
         told = json.loads((folder / "metrics.json").read_text())
@@ -56,7 +60,7 @@ def main(download: Path, data: Path, out: Path, profile: str, settings: list[str
         figures = [shown(told.get(name)) for name in SHOWN]
         table.append([stage, *figures, f"{lost_s:.0f} + {seconds:.0f}", str(told["resumed_from"])])
         write_table(table, out / "table.md")
-        folders[stage] = folder
+        start = folder
 
 
 def shown(value: float | None) -> str:

@@ -53,6 +53,8 @@ def test_a_deleted_gguf_is_rebuilt_and_nothing_is_trained(finished, tmp_path):
     after = home.made()
     assert {step for step in after if after[step] != before[step]} == {"quantize"}
     assert home.newest("quantize").digest == finished.newest("quantize").digest
+    # The promotion was found, not made again, and what can be rebuilt went all the same.
+    assert all(home.store.expended(home.newest(step)) for step in ("merge", "gguf"))
 
 
 def test_a_truncated_adapter_is_trained_again_to_the_same_bytes(finished, tmp_path):

@@ -152,3 +152,14 @@ def test_how_is_left_out_of_keys_and_what_is_in():
     assert "module_ranks" not in settings.training.result_settings()  # none is asked for
     asked = Training(module_ranks={"q_proj": 8})
     assert asked.result_settings()["module_ranks"] == {"q_proj": 8}
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_a_profile_holds_only_differences(profile):
+    resolved = load(profile)
+    defaults = Settings()
+    for name, origin in resolved.origins.items():
+        section, field = name.split(".")
+        value = getattr(getattr(resolved.settings, section), field)
+        if origin != "default":
+            assert value != getattr(getattr(defaults, section), field), f"{profile}: {name}"

@@ -1,20 +1,18 @@
 """The chain of steps: what is in it, in which order, and what each step may read."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
 
-from tasks.core import steps as package
 from tasks.core.chain.step import Surroundings
 from tasks.core.errors import RequestError
 from tasks.core.files.memory import DigestMemory
 from tasks.core.settings.profiles import load
 from tasks.core.settings.tree import Settings
-from tasks.core.steps import CHAIN, chain, shipped
+from tasks.core.steps import CHAIN, _shipped, chain
 from tasks.steps import TASKS
-
-FOLDER = Path(package.__file__).parent
 
 
 def names(*overrides):
@@ -54,7 +52,7 @@ def test_a_correction_of_a_shipped_table_changes_what_is_made_from_it(tmp_path, 
     looking = ("market", "synthesize", "evaluate", "normalize", "register")
     before = {step.name: step.outside(around) for step in CHAIN if step.name in looking}
     assert {"universe.csv", "etfs.csv", "sectors.csv"} <= before["synthesize"].keys()
-    corrected = {**shipped.table_digests(), "universe.csv": "a name was corrected"}
+    corrected = {**_shipped.table_digests(), "universe.csv": "a name was corrected"}
     for name in ("market", "synthesize", "evaluate"):
         monkeypatch.setattr(f"tasks.core.steps.{name}.table_digests", lambda: corrected)
     after = {step.name: step.outside(around) for step in CHAIN if step.name in looking}
@@ -64,7 +62,7 @@ def test_a_correction_of_a_shipped_table_changes_what_is_made_from_it(tmp_path, 
 
 
 def settings_read(file):
-    """Every `settings.SECTION` and `settings.SECTION.FIELD` that a step's file names in its build.
+    """Every `settings.SECTION` and `settings.SECTION.FIELD` that the functions of a build name.
 
     A section under another name (`release = job.settings.release`) is followed to its fields.
     """
@@ -113,7 +111,7 @@ PROPERTIES = {
 @pytest.mark.parametrize("step", CHAIN, ids=lambda step: step.name)
 def test_a_steps_file_reads_no_setting_that_the_step_does_not_declare(step):
     declared = step.readable_settings
-    for read in settings_read(FOLDER / f"{step.name}.py"):
+    for read in settings_read(Path(inspect.getsourcefile(step.build))):
         section, _, field = read.partition(".")
         if section in PROPERTIES:
             wanted = PROPERTIES[section]

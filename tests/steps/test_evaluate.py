@@ -28,7 +28,7 @@ def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, monkeypatch)
         settings=settings.declared(STEP.readable_settings),
         home=tmp_path,
         out=out,
-        reads=folders,
+        reads={"market": ("holdout/*",), "synthesize": ("rows.jsonl",)},
         folder=folders.get,
     )
     message = r"1 asks a question of the evaluation \(rows.jsonl, line 25\)"

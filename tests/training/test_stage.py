@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, TrainingArguments
 from trl import SFTConfig
 
+from tasks.core.training.finished import UNFINISHED
 from tasks.core.training.hardware.machine import look
-from tasks.core.training.spec import UNFINISHED
 from tasks.core.training.stage import train
 from tests.release.conftest import demo_base  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl

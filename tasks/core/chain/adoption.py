@@ -20,9 +20,9 @@ from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import read_json
-from tasks.core.records.artifacts import Ref
+from tasks.core.records.artifacts import Ref, no_progress
 from tasks.core.settings.tree import STAGES, Settings
-from tasks.core.training.spec import UNFINISHED
+from tasks.core.training.finished import UNFINISHED, figures
 
 _CONFIG = "training_config.json"
 _CONFIG_KEYS = {
@@ -74,18 +74,7 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
         shutil.copytree(folder, job.out, ignore=shutil.ignore_patterns(*UNFINISHED, ".*"))
         return figures(job.out) | {"trained": "elsewhere, and imported"}
 
-    return Adoption(produce(run, stage, reads, _silent, take), new)
-
-
-def figures(folder: Path) -> dict[str, Any]:
-    """An adapter's metrics and the figures of its checks, for the manifest."""
-    metrics: dict[str, Any] = read_json(folder / "metrics.json")
-    checks = read_json(folder / "checks.json")
-    return metrics | {"checks": {name: check["value"] for name, check in checks.items()}}
-
-
-def _silent(share: float, text: str) -> None:
-    """Copying takes a moment and needs no progress."""
+    return Adoption(produce(run, stage, reads, no_progress, take), new)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

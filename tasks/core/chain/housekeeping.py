@@ -6,9 +6,12 @@ from pathlib import Path
 
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.errors import RequestError
+from tasks.core.serving.tags import Purpose, temporary_tag
 
 _ROLLED_BACK = "rolled-back"
 _RUN = "run"  # how the names of the locks of whole runs begin
+_TEMPORARY: tuple[tuple[str, Purpose], ...] = (("evaluate", "base"), ("rejects", "rejects"))
+"""The steps that serve a model while they run, and what for."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,11 @@ def garbage(store: Store, resumable: Collection[str]) -> Garbage:
 
 
 def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
-    """Of a server's models, those that a register artifact that may go has put there.
+    """Returns models of a server that nothing needs.
 
-    So are baselines that a killed evaluation left. Only what this store knows to be its own is
-    named: others may register models of the same name on the same server.
+    They are those of register artifacts that may be removed, and those that a killed step served
+    for its own use. Only what this store knows to be its own is named: others may register models
+    of the same name on the same server.
     """
     registered = store.manifests("register")
     superseded = set(_superseded(store))
@@ -112,9 +116,10 @@ def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
         if store.path("register", manifest.key) in superseded:
             tags.add(manifest.metrics["tag"])
     names = {manifest.recipe.settings["release.name"] for manifest in registered}
-    for attempt in store.root.glob(".staging/evaluate-*"):
-        key = attempt.name.partition("-")[2]
-        tags |= {f"{name}-base:{key[:8]}" for name in names}
+    for step, purpose in _TEMPORARY:
+        for attempt in store.root.glob(f".staging/{step}-*"):
+            key = attempt.name.partition("-")[2]
+            tags |= {temporary_tag(name, purpose, key) for name in names}
     return sorted(tags & set(there))
 
 

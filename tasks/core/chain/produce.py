@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from tasks.core.chain.plan import recipe_of, why_run
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Build, Job, Step
-from tasks.core.chain.store import Draft, Manifest
+from tasks.core.chain.store import Draft, Manifest, Recipe
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.records.artifacts import Progress, Ref
 
@@ -40,24 +40,35 @@ def produce(
     with run.store.locked(f"{name}-{recipe.key}"):
         reason = why_run(recipe, world)
         if reason is None:
-            return run.store.known(name, recipe.key).ref
-        log.info("%s: %s", name, reason)
-        started = time.time()
-        try:
-            with run.store.staging(recipe, step.resumes) as out, ExitStack() as held:
-                inputs = _Inputs(run, step, reads, progress, held)
-                metrics = (build or step.build)(inputs.job(recipe.key, out))
-                draft = Draft(
-                    recipe=recipe,
-                    content=step.content,
-                    lineage={upstream: ref.key for upstream, ref in reads.items()},
-                    expendable=step.expendable,
-                    metrics=metrics,
-                    made=_made(run, started),
-                )
-                return run.store.publish(out, draft).ref
-        except OSError as error:
-            raise _explain(error, name) from error
+            manifest = run.store.known(name, recipe.key)
+        else:
+            log.info("%s: %s", name, reason)
+            manifest = _make(run, replace(step, build=build or step.build), recipe, reads, progress)
+    if step.after:
+        step.after(run.settings.declared(step.readable_settings), run.store, manifest)
+    return manifest.ref
+
+
+def _make(
+    run: Run, step: Step, recipe: Recipe, reads: Mapping[str, Ref], progress: Progress
+) -> Manifest:
+    """Builds and publishes the artifact of a recipe, whose lock is held."""
+    started = time.time()
+    try:
+        with run.store.staging(recipe, step.resumes) as out, ExitStack() as held:
+            inputs = _Inputs(run, step, reads, progress, held)
+            metrics = step.build(inputs.job(recipe.key, out))
+            draft = Draft(
+                recipe=recipe,
+                content=step.content,
+                lineage={upstream: ref.key for upstream, ref in reads.items()},
+                expendable=step.expendable,
+                metrics=metrics,
+                made=_made(run, started),
+            )
+            return run.store.publish(out, draft)
+    except OSError as error:
+        raise _explain(error, step.name) from error
 
 
 @dataclass(frozen=True)
@@ -66,35 +77,40 @@ class _Inputs:
 
     run: Run
     step: Step
-    reads: Mapping[str, Ref]
+    refs: Mapping[str, Ref]
     progress: Progress
     held: ExitStack  # the locks of expendable content, which nobody may remove while it is read
+    folders: dict[str, Path] = field(default_factory=dict)  # those that were asked for
 
     def job(self, key: str, out: Path) -> Job:
         return Job(
             step=self.step.name,
             key=key,
             settings=self.run.settings.declared(self.step.readable_settings),
-            reads=self.reads,
+            reads=self.step.reads,
             folder=self.folder,
             out=out,
             outside=self.run.outside.get(self.step.name, {}),
+            locked=self.run.store.locked,
             progress=self.progress,
             home=self.run.home,
-            store=self.run.store,
         )
 
     def folder(self, upstream: str) -> Path:
-        """The folder of an upstream artifact; to be asked for once in a build.
+        """Returns the folder of an upstream artifact.
 
         Expendable content is held, and rebuilt first if it is gone. Locks are taken upstream after
         one's own, by all, so nobody waits in a circle.
         """
+        if upstream not in self.folders:
+            self.folders[upstream] = self._hold(self.refs[upstream])
+        return self.folders[upstream]
+
+    def _hold(self, ref: Ref) -> Path:
         store = self.run.store
-        ref = self.reads[upstream]
         manifest = store.known(ref.step, ref.key)
         if manifest.expendable:
-            lock = store.locked(f"{upstream}-{ref.key}", "is made or read by another run")
+            lock = store.locked(f"{ref.step}-{ref.key}", "is made or read by another run")
             self.held.enter_context(lock)
             if store.expended(manifest):
                 self._rebuild(manifest)
@@ -107,9 +123,9 @@ class _Inputs:
         )
         store = self.run.store
         step = self.run.steps[name]
-        reads = {other: store.known(other, key).ref for other, key in manifest.lineage.items()}
+        refs = {other: store.known(other, key).ref for other, key in manifest.lineage.items()}
         with ExitStack() as held:
-            inputs = _Inputs(self.run, step, reads, self.progress, held)
+            inputs = _Inputs(self.run, step, refs, self.progress, held)
             store.restore(manifest, lambda out: step.build(inputs.job(manifest.key, out)))
 
 

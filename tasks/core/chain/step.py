@@ -1,17 +1,18 @@
 """What a step of the chain is: one object that says all about one kind of artifact.
 
-The steps themselves lie in tasks/core/steps, a file each. This room knows none of them: it plans,
-makes and keeps whatever a Step describes.
+The steps themselves lie in tasks/core/steps, a file each. Planning, making and keeping artifacts
+knows none of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.memory import DigestMemory
-from tasks.core.records.artifacts import Progress, Ref
+from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Settings
 
 
@@ -25,11 +26,11 @@ class Job:
     settings: Settings
     """Only what the step declares; reading another setting raises UndeclaredSetting."""
 
-    reads: Mapping[str, Ref]
-    """The upstream artifacts that this build may read, by step."""
+    reads: "Reads"
+    """The upstream steps that this build may read, and the files of theirs."""
 
     folder: Callable[[str], Path]
-    """The folder of an upstream step's artifact. Content that was expended is rebuilt first."""
+    """Returns the folder of an upstream step's artifact; expended content is rebuilt first."""
 
     out: Path
     """The folder to write into; an interrupted attempt's files are in it if the step resumes."""
@@ -37,9 +38,11 @@ class Job:
     outside: dict[str, str]
     """What the step found outside the store when the run began, as its key has it."""
 
+    locked: Callable[[str, str], AbstractContextManager[None]]
+    """Lets one holder of a name in at a time, on this store; the second argument says why."""
+
     progress: Progress
     home: Path
-    store: Store
 
 
 Reads = dict[str, tuple[str, ...]]
@@ -66,22 +69,12 @@ class ServedModel:
     digest: str
 
 
-def nothing(*_: object) -> dict[str, Any]:
-    """What a step without such dependencies depends on."""
-    return {}
-
-
-def always(settings: Settings) -> bool:
-    """Whether a step runs that no setting can leave out."""
-    return True
-
-
 @dataclass(frozen=True)
 class Step:
     """One kind of artifact: what it is made from, how it is made, and what it costs.
 
-    An artifact's key is made of exactly `reads`, `settings`, `outside` and `version`. Raise the
-    version if the code would now make other content.
+    An artifact's key is made of exactly the step's name, `reads`, `settings`, `outside` and
+    `version`. Raise the version if the code would now make other content.
     """
 
     name: str
@@ -93,8 +86,8 @@ class Step:
 
     reads: Reads = field(default_factory=dict)
 
-    reads_also: Callable[[Settings], Reads] = nothing
-    """What else is read, where that depends on the settings."""
+    reads_also: Callable[[Settings], Reads] | None = None
+    """What else is read, if that depends on the settings."""
 
     settings: tuple[str, ...] = ()
     """The settings that shape the content, as `section` or `section.field`."""
@@ -106,10 +99,11 @@ class Step:
     from elsewhere.
     """
 
-    outside: Callable[[Surroundings], dict[str, str]] = nothing
+    outside: Callable[[Surroundings], dict[str, str]] | None = None
     """What the content depends on outside the store: a file or a fact -> its digest or identity."""
 
-    runs: Callable[[Settings], bool] = always
+    runs: Callable[[Settings], bool] | None = None
+    """Whether the step runs with these settings; a step without this question always does."""
 
     version: int = 1
 
@@ -119,8 +113,14 @@ class Step:
     resumes: bool = False
     """An interrupted attempt's folder is continued by the next one, not discarded."""
 
+    asks_server: bool = False
+    """The build asks the model server, which must therefore answer when a run begins."""
+
     served: Callable[[Store, Manifest], ServedModel | None] | None = None
     """The model that the server must hold for an artifact to be reused."""
+
+    after: Callable[[Settings, Store, Manifest], None] | None = None
+    """What remains to be done each time that a run has the artifact, made or found."""
 
     retries_after_s: tuple[float, ...] = ()
     """Pauses before another attempt if the work failed; a wrong request is not tried again."""
@@ -146,7 +146,7 @@ def resolve(steps: Sequence[Step], settings: Settings) -> dict[str, Step]:
     A step takes the earliest place that allows this: pairs are made before any training, and after
     Stage 2 if that model's own wrong replies are among them.
     """
-    waiting = [_with_all_reads(step, settings) for step in steps if step.runs(settings)]
+    waiting = [_with_all_reads(step, settings) for step in steps if _runs(step, settings)]
     ordered: dict[str, Step] = {}
     while waiting:
         ready = [step for step in waiting if step.reads.keys() <= ordered.keys()]
@@ -156,5 +156,11 @@ def resolve(steps: Sequence[Step], settings: Settings) -> dict[str, Step]:
     return ordered
 
 
+def _runs(step: Step, settings: Settings) -> bool:
+    return step.runs is None or step.runs(settings)
+
+
 def _with_all_reads(step: Step, settings: Settings) -> Step:
+    if step.reads_also is None:
+        return step
     return replace(step, reads=step.reads | step.reads_also(settings))

@@ -167,9 +167,9 @@ class Store:
                 yield path, entry
 
     def before(self, recipe: Recipe, profile: str, moment: str | None = None) -> Manifest | None:
-        """The profile's newest other artifact of the step, made until the moment.
+        """Returns the profile's newest artifact of this step with another key.
 
-        A new artifact is compared with it. None if there is no other.
+        With a moment, it was made no later than that. None if there is no such artifact.
         """
         for manifest in reversed(self.manifests(recipe.step)):
             if manifest.key == recipe.key or manifest.made["profile"] != profile:

@@ -1,0 +1,1 @@
+"""Stage 1's data: the base model and five sources, cleaned, sampled, reported."""

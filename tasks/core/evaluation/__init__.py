@@ -1,0 +1,1 @@
+"""The frozen questions, what models answer, and what the answers are worth."""

@@ -1,13 +1,10 @@
 """Digests of files outside the store, remembered so that large files are read once."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import read_json, write_json
-
-MEMORY_FILE = ".digests.json"
-"""The name of the memory's file, beside the artifacts."""
 
 
 class DigestMemory:
@@ -24,6 +21,11 @@ class DigestMemory:
             self._known = read_json(file)
         except (OSError, ValueError):  # a lost or damaged memory costs one reading of the files
             self._known = {}
+
+    @classmethod
+    def of(cls, home: Path) -> Self:
+        """The memory under KOSPILOT_HOME, beside the artifacts."""
+        return cls(home / "artifacts" / ".digests.json")
 
     def digest_of(self, path: Path) -> str:
         """The SHA-256 of a file, or of a folder's sorted (relative path, SHA-256)."""

@@ -18,6 +18,7 @@ import pyarrow.parquet as parquet
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import read_json
+from tasks.core.settings.tree import Market
 
 GENERATED = "GENERATED.json"
 DESCRIPTION = "MARKET.json"
@@ -27,6 +28,13 @@ REQUIRED = ("date", "ticker", "close", "market_cap")
 """Without these columns there is no cap-weighted return; every other column may be missing."""
 
 _PARTITION_PATH = re.compile(r"year=(\d{4})/month=(\d{1,2})/data\.parquet")
+
+
+def named_folder(market: Market, home: Path) -> Path:
+    """Returns the folder that the settings name; the demo's lies under KOSPILOT_HOME."""
+    if market.dir == "demo":
+        return home / "market" / "demo"
+    return Path(market.dir).expanduser()
 
 
 @dataclass(frozen=True, order=True)

@@ -17,12 +17,11 @@ from typing import Literal
 import psutil
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.market.folder import market_files
+from tasks.core.market.folder import market_files, named_folder
 from tasks.core.preflight.disk import base_bytes, free_gib, needed_gib
 from tasks.core.serving.servers import check_reachable, server_name
 from tasks.core.settings.tree import Settings
 from tasks.core.steps import chain
-from tasks.core.steps.market import market_folder
 from tasks.core.tools import tool_list
 
 _CPU_BASE_GIB = 2.0  # a larger base model is not trained on a CPU in a lifetime
@@ -87,7 +86,7 @@ def _memory(needed: float) -> Check:
 
 @dataclass(frozen=True)
 class _Gpu:
-    """What nvidia-smi says of a card, as it says it."""
+    """One row of nvidia-smi's answer, unparsed."""
 
     name: str
     total_mib: str
@@ -185,7 +184,7 @@ def _server(home: Path) -> Check:
 def _market(settings: Settings, home: Path) -> Check:
     if settings.market.dir == "demo":
         return Check("market", "ok", "demo: generated, invented prices")
-    folder = market_folder(settings.market, home)
+    folder = named_folder(settings.market, home)
     try:
         return Check("market", "ok", f"{folder}, {len(market_files(folder))} months")
     except RequestError as error:

@@ -1,4 +1,7 @@
-"""Before a run: its settings are resolved and the outside world is surveyed; nothing is changed."""
+"""Before a run: its settings are resolved, and the outside world is surveyed.
+
+Writes no artifact; may pin hub revisions, generate the demo market and remember digests.
+"""
 
 import contextlib
 from collections.abc import Iterable
@@ -8,7 +11,7 @@ from tasks.core.chain.plan import Outside
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step, Surroundings
 from tasks.core.errors import RequestError, did_you_mean
-from tasks.core.files.memory import MEMORY_FILE, DigestMemory
+from tasks.core.files.memory import DigestMemory
 from tasks.core.serving.servers import HeldModels
 from tasks.core.settings.home import kospilot_home
 from tasks.core.settings.profiles import load
@@ -17,7 +20,7 @@ from tasks.core.steps import chain
 
 
 def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = ()) -> Run:
-    """A run of this profile, ready to be planned. Raises RequestError before anything is changed.
+    """Returns a run of this profile, ready to be planned. Raises RequestError if it cannot be.
 
     force: the steps to make again even if nothing changed.
     """
@@ -36,7 +39,7 @@ def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = 
 
 
 def check_steps(steps: dict[str, Step], names: Iterable[str]) -> None:
-    """Refuses a step that the chain does not have, and offers the nearest that it has."""
+    """Raises RequestError if a step is not in the chain, with the nearest name that is."""
     for name in names:
         if name not in steps:
             raise RequestError(
@@ -49,9 +52,12 @@ def survey(steps: dict[str, Step], settings: Settings, home: Path) -> Outside:
 
     Generates the demo market if the settings ask for it.
     """
-    memory = DigestMemory(home / "artifacts" / MEMORY_FILE)
+    memory = DigestMemory.of(home)
     around = Surroundings(settings, home, memory)
-    outside = {name: step.outside(around) for name, step in steps.items()}
+    outside = {}
+    for name, step in steps.items():
+        if step.outside:
+            outside[name] = step.outside(around)
     with contextlib.suppress(OSError):  # on a full disk the files are read again the next time
         memory.save()
     return outside

@@ -20,7 +20,14 @@ from tasks.core.preflight.prepare import prepare
 from tasks.core.processes.child import run_kospilot_program
 from tasks.core.serving.servers import free_card
 from tasks.core.settings.tree import Settings, StageName
-from tasks.core.training.spec import ROWS, TrainingSpec, training_spec
+from tasks.core.steps import chain
+from tasks.core.training.spec import (
+    StageInputs,
+    StageSettings,
+    TrainingSpec,
+    rows_file,
+    training_spec,
+)
 
 
 def stages_of(settings: Settings) -> list[StageName]:
@@ -43,13 +50,15 @@ def expected(settings: Settings, stage: str) -> tuple[int, int]:
     return rows[stage], longest
 
 
-def built(profile: str, overrides: list[str]) -> dict[str, Path]:
-    """Folders of the base model and of the stages' rows, as far as they are there, by step."""
-    try:
-        run = prepare(profile, overrides)
-    except RequestError:  # there is no market yet, so nothing that was made of it can be there
-        return {}
-    wanted = [name for name in ("download", *_row_steps()) if name in run.steps]
+def find_built(profile: str, overrides: list[str]) -> dict[str, Path]:
+    """Returns the folders of the base model and of the stages' rows that are there, by step.
+
+    Raises RequestError if the outside world cannot be surveyed: there may be no market yet.
+    """
+    run = prepare(profile, overrides)
+    wanted = {"download"}
+    for stage in run.settings.trained_stages:
+        wanted.add(rows_file(run.steps[stage].reads).step)
     folders = {}
     for line in run.plan(wanted):
         if line.step in wanted and line.action == "skip" and line.key:
@@ -57,16 +66,23 @@ def built(profile: str, overrides: list[str]) -> dict[str, Path]:
     return folders
 
 
-def _row_steps() -> list[str]:
-    return [step for step, _ in ROWS.values()]
-
-
-def shape(settings: Settings, home: Path, folders: dict[str, Path]) -> dict[str, Any]:
-    """The base's config.json: of the downloaded model if it is there, else of its source."""
+def read_shape(settings: Settings, home: Path, folders: dict[str, Path]) -> dict[str, Any]:
+    """Returns the base's config.json: of the download if it is there, else of its source."""
     if "download" not in folders:
         return base_config(settings.model.base, home / "downloads")
     config: dict[str, Any] = read_json(folders["download"] / "base" / "config.json")
     return config
+
+
+def spec_of(settings: Settings, stage: StageName, folders: dict[str, Path]) -> TrainingSpec:
+    """Returns the spec of a stage that writes nothing, from the folders that are there, by step."""
+    rows = rows_file(chain(settings)[stage].reads)
+    inputs = StageInputs(
+        base=folders["download"] / "base" if "download" in folders else None,
+        rows=folders[rows.step] / rows.name if rows.step in folders else None,
+    )
+    own = StageSettings(settings.training, getattr(settings, stage))
+    return training_spec(stage, own, inputs, Path())
 
 
 def try_out(
@@ -80,19 +96,25 @@ def try_out(
     stage: None for the first one. Raises RequestError if the base or the stage's rows are not there
     yet.
     """
-    stages = stages_of(run.settings)
-    stage = stage or stages[0]
-    if stage not in stages:
-        raise RequestError(
-            f"There is no stage {stage!r} to try out.{did_you_mean(stage, stages)}"
-            f" Stages: {', '.join(stages)}."
-        )
-    rows_step, _ = ROWS[stage]
-    folders = {name: run.store.path(name, find(run, name).key) for name in ("download", rows_step)}
-    spec = training_spec(run.settings, stage, folders, Path())  # nothing is written
+    tried = _stage_named(stage, stages_of(run.settings))
+    rows = rows_file(run.steps[tried].reads)
+    folders = {name: run.store.path(name, find(run, name).key) for name in ("download", rows.step)}
+    spec = spec_of(run.settings, tried, folders)
     with run.store.locked("accelerator", "is taken by another run's training"):
         free_card(run.settings.release.name)
         rehearse(spec, trials, on_result)
+
+
+def _stage_named(name: str | None, stages: list[StageName]) -> StageName:
+    if name is None:
+        return stages[0]
+    for stage in stages:
+        if stage == name:
+            return stage
+    raise RequestError(
+        f"There is no stage {name!r} to try out.{did_you_mean(name, stages)}"
+        f" Stages: {', '.join(stages)}."
+    )
 
 
 def rehearse(

@@ -1,0 +1,1 @@
+"""What stages hand to one another: artifacts, market days, the facts of a question."""

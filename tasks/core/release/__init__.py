@@ -1,0 +1,1 @@
+"""From an adapter to one GGUF: merge, convert, quantize."""

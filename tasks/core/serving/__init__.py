@@ -1,0 +1,1 @@
+"""Model servers: Ollama or the embedded one, Modelfiles, registration, promotion."""

@@ -1,0 +1,1 @@
+"""The settings tree with its defaults, the profiles, and KOSPILOT_HOME."""

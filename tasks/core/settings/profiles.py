@@ -163,6 +163,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f" release.num_ctx={release.num_ctx} tokens. Raise num_ctx, e.g."
             f" release.num_ctx={2 * release.num_predict}."
         )
+    share = settings.pairs.model_reject_share
+    if share and "stage2" in settings.stages.skip:
+        yield (
+            f"pairs.model_reject_share={share} asks the Stage 2 model, and stages.skip leaves"
+            " stage2 out. Set pairs.model_reject_share=0, or let stage2 run."
+        )
     if not _is_split_rule(settings.market.train_until):
         yield (
             f"market.train_until={settings.market.train_until} is neither a date (YYYY-MM-DD),"

@@ -1,4 +1,4 @@
-"""What a section of the settings tree is: typed fields, which of them shape a result, and cuts."""
+"""What a section of the settings tree is, and copies of it that are cut down to some fields."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class UndeclaredSetting(AttributeError):
+class UndeclaredSetting(Exception):
     """A step's build read a setting that the step does not declare: a bug of ours."""
 
 

@@ -51,7 +51,7 @@ class Data(Section):
     none.
     """
     own_share: Share = 0.10
-    """Share of the rows taken from own, where it is given; the five sources divide what is left by
+    """Share of the rows taken from own, if it is given; the five sources divide what is left by
     their shares.
     """
     own_user: str = "user"
@@ -59,17 +59,17 @@ class Data(Section):
     own_assistant: str = "assistant"
     """Column of own that holds the answer."""
     own_system: str = ""
-    """Column of own that holds the system prompt; empty: `system` where there is one, else the
+    """Column of own that holds the system prompt; empty: `system` if there is one, else the
     strategy prompt.
     """
     own_keep: list[str] = ["tools", "dialogue"]
-    """Columns of own that are carried along as they are, where there are any:
+    """Columns of own that are carried along as they are, if there are any:
     data.own_keep=[tools,topic].
     """
     reasoning_logs: Annotated[str, BESIDE] = ""
     """Folder of a live system's reasoning logs, DATE/*.json; empty is none."""
     reasoning_logs_share: Share = 0.05
-    """Share of the rows taken from reasoning_logs, where it is given; as for own."""
+    """Share of the rows taken from reasoning_logs, if it is given; as for own."""
     reasoning_min_confidence: Share = 0.7
     """Least confidence (0 to 1) of a log that is taken."""
     reasoning_min_signals: Annotated[int, Field(ge=0)] = 1
@@ -186,13 +186,13 @@ class Training(Section):
     assistant_only_loss: bool = True
     """Train on the assistant's tokens only; false trains on the whole text."""
     max_minutes: Annotated[float, BESIDE, Field(ge=0)] = 0
-    """Minutes after which a stage stops with a checkpoint, to be gone on from by the next run; 0 is
+    """Minutes after which a stage saves a checkpoint and stops; the next run continues from it. 0 is
     no limit.
     """
     shrink: bool = False
-    """Where the card is full and nothing else is left to give up: train with a shorter length
-    (1,024 at least), then a smaller rank (16 at least), at last on q_proj and v_proj only. The
-    stage then starts again from its beginning.
+    """If the card is full and nothing else can be reduced, train with a shorter length (1,024 at
+    least), then a smaller rank (16 at least), at last on q_proj and v_proj only. The stage then
+    starts again from its beginning.
     """
     seed: int = 42
     """Seed of adapter initialization and row order."""
@@ -225,7 +225,7 @@ class Training(Section):
         return shrink
 
     def rank_of(self, module: str) -> int:
-        """Rank of the adapter of the linear layers of this name; 0 where they have none."""
+        """Rank of the adapter of the linear layers of this name; 0 if they have none."""
         return self.module_ranks.get(module, self.lora_rank) if module in self.target_modules else 0
 
 
@@ -259,8 +259,8 @@ class Stage(Section):
     eval_every: Annotated[int, Field(ge=0)] = 0
     """Optimizer steps between two evaluations on held-out rows; 0 evaluates at the end only."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Evaluations without a lower loss after which the stage stops and takes its best checkpoint; 0
-    trains to the end and takes the last one.
+    """The stage stops after this many evaluations without a lower loss, and takes its best
+    checkpoint; 0 trains to the end and takes the last one.
     """
 
     @field_validator("patience")
@@ -271,7 +271,7 @@ class Stage(Section):
         return patience
 
     def result_settings(self) -> dict[str, Any]:
-        """Evaluating changes a result only where it may end the stage."""
+        """Evaluating changes a result only if it may end the stage."""
         idle = () if self.patience else ("eval_every", "patience")
         return {
             name: value for name, value in super().result_settings().items() if name not in idle

@@ -5,8 +5,12 @@
                          └─► pairs ───► stage3 (DPO) ─┴► merge → gguf → quantize → register
                                                                   → evaluate → promote
 
+Beside these, `rejects` asks the Stage 2 model for wrong answers if the settings want them, and
+`baseline` quantizes the base model, with which `evaluate` compares the release.
+
 A new step is a file with a `STEP` in it, and its name below. The files import what they build with
-inside their functions: a plan needs no DuckDB, no tokenizer and no torch.
+inside their functions: a plan needs no tokenizer and no torch. Files that begin with _ are shared
+by steps.
 """
 
 from importlib import import_module

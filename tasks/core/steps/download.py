@@ -30,8 +30,9 @@ STEP = Step(
     build=_build,
     content=("base/*", "sources/*"),
     outside=_outside,
-    # Where the model and the sources lie; the key has the digests or the commit of what lies there.
-    consults=("model", "data", "release"),
+    # Where the model and the sources lie, of which the key has the digests or the commit; and the
+    # parameters of the Modelfile that is tried out.
+    consults=("model", "data", "release.num_ctx", "release.num_predict"),
     retries_after_s=(5, 30),
     disk_of_base=1.0,
     disk_gib=1.5,  # the five sources, and llama.cpp's source and build

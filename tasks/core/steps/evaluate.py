@@ -4,16 +4,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.chain.step import Job, Reads, Step, Surroundings
-from tasks.core.records.artifacts import Progress
+from tasks.core.records.artifacts import Progress, stretch_of
 from tasks.core.settings.tree import Settings
-from tasks.core.steps.register import TOKENIZER
-from tasks.core.steps.shipped import prompt_digest, table_digests
+from tasks.core.steps._contents import TOKENIZER
+from tasks.core.steps._shipped import prompt_digest, table_digests
 
 if TYPE_CHECKING:
     from tasks.core.serving.servers import Server
 
-_TRAINED_ON = {"synthesize": "rows.jsonl", "pairs": "pairs.jsonl"}
-"""What the model was trained on; the questions are proven not to be among these."""
+_TRAINED_ON = ("synthesize", "pairs")
+"""The steps that made what the model was trained on; no question may be among their rows."""
 
 
 def _reads_also(settings: Settings) -> Reads:
@@ -42,7 +42,10 @@ def _build(job: Job) -> dict[str, Any]:
 
     holdout = job.folder("market") / "holdout"
     build_questions(holdout, job.settings.evaluation, job.out)
-    trained_on = [job.folder(step) / _TRAINED_ON[step] for step in _TRAINED_ON if step in job.reads]
+    trained_on = []
+    for step in _TRAINED_ON:
+        for file in job.reads.get(step, ()):
+            trained_on.append(job.folder(step) / file)
     apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
     questions = read_questions(job.out / "questions.jsonl")
     scores = {}
@@ -53,7 +56,7 @@ def _build(job: Job) -> dict[str, Any]:
             until_asked.callback(server.delete, tags["base"])
         tags["released"] = read_registration(job.folder("register"))["tag"]
         for number, (name, tag) in enumerate(tags.items()):
-            report = _part_of(job, number, len(tags), name)
+            report = _named(name, stretch_of(job.progress, number / len(tags), 1 / len(tags)))
             kept = job.out / f"replies-{name}.jsonl"
             replies = ask_all(Endpoint.of(server, tag), questions, kept, report)
             scores[name] = score(questions, replies)
@@ -69,20 +72,21 @@ def _serve_baseline(job: Job, server: "Server") -> str:
     """
     from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
+    from tasks.core.serving.tags import temporary_tag
 
     release = job.settings.release
     base = job.folder("download") / "base"
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
-    tag = f"{release.name}-base:{job.key[:8]}"
+    tag = temporary_tag(release.name, "base", job.key)
     server.create(tag, job.folder("baseline") / "model.gguf", modelfile, job.progress)
     return tag
 
 
-def _part_of(job: Job, number: int, count: int, name: str) -> Progress:
-    """The progress of one model's questions as a part of the whole step's."""
+def _named(model: str, progress: Progress) -> Progress:
+    """Returns the progress with the model's name before each text."""
 
-    def report(fraction: float, text: str) -> None:
-        job.progress((number + fraction) / count, f"{name}: {text}")
+    def report(share: float, text: str) -> None:
+        progress(share, f"{model}: {text}")
 
     return report
 
@@ -98,11 +102,19 @@ STEP = Step(
     },
     reads_also=_reads_also,
     settings=("evaluation",),
-    # The registration's tag is made of the release's settings; the base only decides a remark.
-    consults=("release", "model.base"),
+    # The base is served as the release is, whose tag is made of all its settings; and a remark in
+    # the report depends on which base it is.
+    consults=(
+        "release.name",
+        "release.num_ctx",
+        "release.num_predict",
+        "release.system_language",
+        "model.base",
+    ),
     outside=_outside,
     version=3,
     resumes=True,
+    asks_server=True,
     retries_after_s=(5,),
     report="Evaluation: the base model next to the release",
 )

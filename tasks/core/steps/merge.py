@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.core.chain.step import Job, Reads, Step
 from tasks.core.settings.tree import Settings
-from tasks.core.steps.stage import ADAPTER
+from tasks.core.steps._contents import ADAPTER
 
 
 def _reads_also(settings: Settings) -> Reads:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
-from tasks.core.steps.shipped import prompt_digest
+from tasks.core.steps._shipped import prompt_digest
 
 
 def _outside(around: Surroundings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""promote: moves the name's `latest` to the new model unless it answers worse; then cleans up."""
+"""promote: moves the name's `latest` to the new model unless it answers worse; cleans up."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tasks.core.chain.housekeeping import rolled_back
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.json_files import write_json
-from tasks.core.records.artifacts import Ref
+from tasks.core.settings.tree import Settings
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
@@ -48,15 +48,15 @@ def _build(job: Job) -> dict[str, Any]:
         "reasons": decision.reasons,
     }
     write_json(job.out / "promotion.json", promotion)
-    if not job.settings.release.keep_intermediates:
-        _clean_up(job.store, job.reads["register"])
     return promotion
 
 
-def _clean_up(store: Store, registered: Ref) -> None:
+def _clean_up(settings: Settings, store: Store, promotion: Manifest) -> None:
     """Removes the merged shards and the F16 file, which can be rebuilt."""
-    manifest = store.manifest(registered.step, registered.key)
-    for step in ("quantize", "gguf", "merge"):
+    if settings.release.keep_intermediates:
+        return
+    manifest: Manifest | None = promotion
+    for step in ("register", "quantize", "gguf", "merge"):
         manifest = manifest and store.manifest(step, manifest.lineage[step])
         if manifest:
             store.expend(manifest.ref)
@@ -77,7 +77,10 @@ STEP = Step(
         "evaluate": ("questions.jsonl", "scores.json"),
         "register": ("registration.json",),
     },
-    consults=("release", "stages.skip"),  # the key has the registered model
+    # The key has the registered model, whose tag these make.
+    consults=("release.name", "release.keep_intermediates", "stages.skip"),
     outside=_outside,
+    asks_server=True,
     served=_served,
+    after=_clean_up,
 )

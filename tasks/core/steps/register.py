@@ -5,10 +5,8 @@ from typing import Any
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.json_files import write_json
-from tasks.core.steps.shipped import prompt_digest
-
-TOKENIZER = ("base/tokenizer*", "base/chat_template*", "base/special_tokens*")
-"""The files of the base model that say how a prompt is rendered and cut into tokens."""
+from tasks.core.steps._contents import TOKENIZER
+from tasks.core.steps._shipped import prompt_digest
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
@@ -48,6 +46,7 @@ STEP = Step(
     settings=("release",),
     consults=("stages.skip",),  # the tag's suffix; the key has the model itself
     outside=_outside,
+    asks_server=True,
     served=_served,
     retries_after_s=(5,),
     disk_of_base=0.35,  # the server keeps a copy of its own

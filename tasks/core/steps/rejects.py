@@ -6,21 +6,10 @@ The model is served for this purpose alone, and asked the rows' own questions.
 from typing import Any
 
 from tasks.core.chain.step import Job, Step
-from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Settings
-from tasks.core.steps.stage import ADAPTER
+from tasks.core.records.artifacts import stretch_of
+from tasks.core.steps._contents import ADAPTER
 
-_MODEL_SHARE = 0.2  # of the progress, until the model is made
-
-
-def _runs(settings: Settings) -> bool:
-    share = settings.pairs.model_reject_share
-    if share and "stage2" in settings.stages.skip:
-        raise RequestError(
-            f"pairs.model_reject_share={share} asks the Stage 2 model, and stages.skip leaves"
-            " stage2 out. Set pairs.model_reject_share=0, or let stage2 run."
-        )
-    return bool(share)
+_MODEL_SHARE = 0.2  # of the progress, until the model is on the server
 
 
 def _build(job: Job) -> dict[str, Any]:
@@ -30,6 +19,7 @@ def _build(job: Job) -> dict[str, Any]:
     from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.servers import open_server
+    from tasks.core.serving.tags import temporary_tag
     from tasks.core.synthesis.pairs import wanted_rejects
     from tasks.core.synthesis.rejects import collect_rejects, most_asked, write_rejects
 
@@ -40,16 +30,16 @@ def _build(job: Job) -> dict[str, Any]:
     _build_stage2_model(job)
     rows = list(read_lines(job.folder("synthesize") / "rows.jsonl"))
     wanted = wanted_rejects(job.settings.pairs)
-    tag = f"{release.name}-rejects:{job.key[:8]}"
+    most = most_asked(rows, wanted)
+    tag = temporary_tag(release.name, "rejects", job.key)
     with open_server(job.home) as server:
-        server.create(tag, job.out / "model.gguf", modelfile, _silent)
+        upload = stretch_of(job.progress, _MODEL_SHARE, 0)
+        server.create(tag, job.out / "model.gguf", modelfile, upload)
         endpoint = Endpoint.of(server, tag)
+        asking = stretch_of(job.progress, _MODEL_SHARE, 1 - _MODEL_SHARE)
 
         def ask(start: int, stop: int) -> list[str | None]:
-            def report(share: float, text: str) -> None:
-                asked = (start + share * (stop - start)) / most_asked(rows, wanted)
-                job.progress(_MODEL_SHARE + (1 - _MODEL_SHARE) * asked, text)
-
+            report = stretch_of(asking, start / most, (stop - start) / most)
             # Each batch has a file of its own: a file drops replies to questions not asked of it.
             kept = job.out / f"replies-{start}.jsonl"
             return ask_rows(endpoint, rows[start:stop], kept, report)
@@ -71,14 +61,8 @@ def _build_stage2_model(job: Job) -> None:
     model = Model(job.folder("download") / "base", job.folder("stage2"))
     llama = ensure_llama_cpp(job.home, job.progress)
 
-    def report(share: float, text: str) -> None:
-        job.progress(_MODEL_SHARE * share, text)
-
+    report = stretch_of(job.progress, 0, _MODEL_SHARE)
     build_gguf(model, job.settings.release.quantization, llama, job.out, report)
-
-
-def _silent(share: float, text: str) -> None:
-    """Putting so small a file on a server needs no progress."""
 
 
 STEP = Step(
@@ -98,8 +82,9 @@ STEP = Step(
         "release.system_language",
     ),
     consults=("release.name",),
-    runs=_runs,
+    runs=lambda settings: bool(settings.pairs.model_reject_share),
     resumes=True,
+    asks_server=True,
     retries_after_s=(5,),
     disk_of_base=2.35,  # the merged model, its F16 file and the quantized one, while it is asked
 )

@@ -1,5 +1,21 @@
 """stage2: SFT on the synthetic strategy rows."""
 
-from tasks.core.steps.stage import training_step
+from tasks.core.chain.step import Step
+from tasks.core.steps._contents import ADAPTER
+from tasks.core.steps._training import earlier_adapter, train
+from tasks.core.training.spec import STAGE_VERSION
 
-STEP = training_step("stage2", rows=("synthesize", "rows.jsonl"))
+STEP = Step(
+    name="stage2",
+    build=train,
+    content=ADAPTER,
+    reads={"download": ("base/*",), "synthesize": ("rows.jsonl",)},
+    reads_also=lambda settings: earlier_adapter("stage2", settings),
+    settings=("training", "stage2"),
+    consults=("release.name",),  # the models of this name are unloaded while the stage trains
+    runs=lambda settings: "stage2" not in settings.stages.skip,
+    version=STAGE_VERSION,
+    resumes=True,
+    disk_of_base=0.15,  # with three checkpoints, a 7B stage takes 2 GB beside its 15 GB base
+    report="stage2: loss over the optimizer steps",
+)

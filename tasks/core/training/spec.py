@@ -12,20 +12,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import STAGES, Settings, Stage, Stage3, Training
+from tasks.core.settings.tree import STAGES, Stage, Stage3, Training
 
 STAGE_VERSION = 3
 """The version of the three stages; raise it if their training would now make another adapter."""
-
-ROWS = {
-    "stage1": ("normalize", "rows.parquet"),
-    "stage2": ("synthesize", "rows.jsonl"),
-    "stage3": ("pairs", "pairs.jsonl"),
-}
-"""The step whose file holds a stage's rows."""
-
-UNFINISHED = ("checkpoints", "tokens")
-"""Folders of a stage that is not done: the checkpoints it goes on from, and its rows as tokens."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +31,10 @@ class TrainingSpec:
     start: str | None  # adapter folder to continue; None starts a new adapter
     # rows.parquet / rows.jsonl with `messages`, or pairs.jsonl with `prompt`, `chosen`, `rejected`
     rows: str
-    # folder that becomes the adapter; UNFINISHED's folders live in it until the stage ends
+    # folder that becomes the adapter; finished.UNFINISHED's folders are in it until the stage ends
     out: str
-    training: dict[str, Any]  # settings.Training as a dict
-    schedule: dict[str, Any]  # settings.Stage or settings.Stage3 as a dict
+    training: dict[str, Any]  # settings.tree.Training as a dict
+    schedule: dict[str, Any]  # settings.tree.Stage or Stage3 as a dict
 
 
 @dataclass(frozen=True)
@@ -68,37 +58,48 @@ class StageSettings:
         return self.schedule.token_budget / self.schedule.epochs
 
 
-def training_spec(
-    settings: Settings, stage: str, folders: Mapping[str, Path], out: Path
-) -> TrainingSpec:
-    """The spec of a stage that reads these folders of earlier steps.
+@dataclass(frozen=True)
+class StageInputs:
+    """What a stage reads: None for what is not there yet, or not needed."""
 
-    Base and rows are empty if the step that makes them is not among the folders. A stage starts
-    from the newest earlier stage that is.
+    base: Path | None
+    rows: Path | None
+    start: Path | None = None  # the earlier stage's adapter folder
+
+
+@dataclass(frozen=True)
+class RowsFile:
+    """The step whose artifact holds a stage's rows, and the file's name in it."""
+
+    step: str
+    name: str
+
+
+def rows_file(reads: Mapping[str, tuple[str, ...]]) -> RowsFile:
+    """Returns what a stage trains on: what it reads beside the base model and an adapter.
+
+    reads: the stage's upstream steps, and the files that it reads of each.
     """
-    base = rows = ""
-    if "download" in folders:
-        base = str(folders["download"] / "base")
-    step, file = ROWS[stage]
-    if step in folders:
-        rows = str(folders[step] / file)
+    for step, files in reads.items():
+        if step != "download" and step not in STAGES:
+            return RowsFile(step, files[0])
+    raise AssertionError(f"no rows among {', '.join(reads)}")
+
+
+def training_spec(
+    stage: str, settings: StageSettings, inputs: StageInputs, out: Path
+) -> TrainingSpec:
+    """Returns the spec of a stage; base and rows are empty if they are not there yet."""
     return TrainingSpec(
         stage=stage,
-        method="dpo" if stage == "stage3" else "sft",
-        base=base,
-        start=_start(folders),
-        rows=rows,
+        method="dpo" if isinstance(settings.schedule, Stage3) else "sft",
+        base=str(inputs.base or ""),
+        start=str(inputs.start) if inputs.start else None,
+        rows=str(inputs.rows or ""),
         out=str(out),
         training=settings.training.model_dump(mode="json"),
-        schedule=getattr(settings, stage).model_dump(mode="json"),
+        schedule=settings.schedule.model_dump(mode="json"),
     )
-
-
-def _start(folders: Mapping[str, Path]) -> str | None:
-    for earlier in reversed(STAGES):
-        if earlier in folders:
-            return str(folders[earlier])
-    return None
 
 
 def settings_of(spec: TrainingSpec) -> StageSettings:

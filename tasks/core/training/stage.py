@@ -28,6 +28,7 @@ from tasks.core.training.checks.rows import (
     first_ones,
     spread_evenly,
 )
+from tasks.core.training.finished import UNFINISHED
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.model_card import write_card
@@ -51,7 +52,6 @@ from tasks.core.training.rows.files import RowFile
 from tasks.core.training.rows.selection import Rows, select
 from tasks.core.training.spec import (
     STAGE_VERSION,
-    UNFINISHED,
     StageSettings,
     TrainingSpec,
     settings_of,

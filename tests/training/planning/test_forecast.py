@@ -10,11 +10,10 @@ from flows.commands.run import plan
 from flows.commands.train import plan_card
 from tasks.core.data.base_model.config import base_config
 from tasks.core.errors import RequestError
-from tasks.core.preflight.rehearsal import expected
+from tasks.core.preflight.rehearsal import expected, spec_of
 from tasks.core.settings.profiles import load
 from tasks.core.training.hardware.datasheets import Card, card_of
 from tasks.core.training.planning.forecast import forecast
-from tasks.core.training.spec import TrainingSpec, training_spec
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed
@@ -22,15 +21,10 @@ from tests.training.conftest import changed
 SETTINGS = load("kospi-7b").settings
 
 
-def spec_of(stage: str, tmp_path, **changes) -> TrainingSpec:
-    return changed(training_spec(SETTINGS, stage, {}, tmp_path), **changes)
-
-
 def told_for(text: str, stage: str, tmp_path, **changes) -> dict:
     config = base_config(SETTINGS.model.base, tmp_path)
-    return forecast(
-        spec_of(stage, tmp_path, **changes), config, expected(SETTINGS, stage), card_of(text)
-    )
+    spec = changed(spec_of(SETTINGS, stage, {}), **changes)
+    return forecast(spec, config, expected(SETTINGS, stage), card_of(text))
 
 
 def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has(tmp_path):
@@ -52,7 +46,7 @@ def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
     settings = load(profile, overrides).settings
     config = base_config(settings.model.base, tmp_path)
     return forecast(
-        training_spec(settings, stage, {}, tmp_path),
+        spec_of(settings, stage, {}),
         config,
         expected(settings, stage),
         card_of("8gb"),
@@ -135,7 +129,7 @@ def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monk
     ],
 )
 def test_a_base_that_transformers_does_not_know_has_no_plan(tmp_path, config, told):
-    found = forecast(spec_of("stage1", tmp_path), config, (100, 100), card_of("24gb"))
+    found = forecast(spec_of(SETTINGS, "stage1", {}), config, (100, 100), card_of("24gb"))
     assert "cannot read the base's config.json: " in found["problem"]
     assert told in found["problem"]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tasks.core.training.__main__ import main
-from tasks.core.training.spec import UNFINISHED, TrainingSpec
+from tasks.core.training.finished import UNFINISHED
+from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tests.training.conftest import adapter_digest, changed, processes
 

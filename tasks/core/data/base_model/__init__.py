@@ -1,0 +1,1 @@
+"""The base model as a Hugging Face folder: fetched, converted, checked."""

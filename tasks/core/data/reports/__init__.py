@@ -1,0 +1,1 @@
+"""What is in rows: figures, tables and pictures."""

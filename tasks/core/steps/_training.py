@@ -1,4 +1,4 @@
-"""What the three training stages share: each trains in a process of its own."""
+"""How the three training stages are made: each trains in a process of its own."""
 
 import json
 import logging
@@ -7,62 +7,58 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from tasks.core.chain.step import Job, Reads, Step
+from tasks.core.chain.step import Job, Reads
 from tasks.core.files.json_files import write_json
 from tasks.core.records.artifacts import Progress
-from tasks.core.settings.tree import Settings, StageName
-from tasks.core.training.spec import STAGE_VERSION, training_spec
+from tasks.core.settings.tree import STAGES, Settings, StageName
+from tasks.core.steps._contents import ADAPTER
+from tasks.core.training.spec import StageInputs, StageSettings, rows_file, training_spec
 
 log = logging.getLogger(__name__)
 
 _LOGGED = re.compile(r"([A-Z]+):tasks\.[a-z_.]+:(.*)")  # a line of the training process's own log
 
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-"""The files of an adapter's folder that count; the card, curves and checks lie beside them."""
 
+def earlier_adapter(stage: StageName, settings: Settings) -> Reads:
+    """Returns the adapter that a stage continues: that of the newest earlier stage that runs.
 
-def training_step(stage: StageName, rows: tuple[str, str]) -> Step:
-    """The step of a stage; rows: the step and the file that hold what it trains on."""
-    step, file = rows
-    return Step(
-        name=stage,
-        build=_build,
-        content=ADAPTER,
-        reads={"download": ("base/*",), step: (file,)},
-        reads_also=lambda settings: _adapter_to_continue(stage, settings),
-        settings=("training", stage),
-        consults=("release.name",),  # its models are unloaded while the stage trains
-        runs=lambda settings: stage not in settings.stages.skip,
-        version=STAGE_VERSION,
-        resumes=True,
-        disk_of_base=0.15,  # a 7B stage with three checkpoints takes 2 of 15 GB
-        report=f"{stage}: loss over the optimizer steps",
-    )
-
-
-def _adapter_to_continue(stage: StageName, settings: Settings) -> Reads:
-    """The newest earlier stage that ran; without one, the stage starts from the base model."""
+    Without one, the stage starts from the base model.
+    """
     earlier = [other for other in settings.trained_stages if other < stage]
     return {earlier[-1]: ADAPTER} if earlier else {}
 
 
-def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.chain.adoption import figures
+def train(job: Job) -> dict[str, Any]:
+    """Trains the job's stage in a process of its own, and returns its metrics and checks."""
     from tasks.core.processes.child import run_kospilot_program
     from tasks.core.serving.servers import free_card
+    from tasks.core.training.finished import figures
 
-    folders = {name: job.folder(name) for name in job.reads}
-    spec = training_spec(job.settings, job.step, folders, job.out)
+    settings = StageSettings(job.settings.training, getattr(job.settings, job.step))
+    spec = training_spec(job.step, settings, _inputs(job), job.out)
     # The file lies beside the adapter's folder, which shall hold no path of this machine.
     spec_file = job.out.with_suffix(".json")
     write_json(spec_file, asdict(spec))
     command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
     # One training at a time on a machine, inside Prefect or out of it.
-    with job.store.locked("accelerator", "is taken by another run's training"):
+    with job.locked("accelerator", "is taken by another run's training"):
         free_card(job.settings.release.name)
         run_kospilot_program(command, lambda line: relay(line, job.progress))
     spec_file.unlink()
     return figures(job.out)
+
+
+def _inputs(job: Job) -> StageInputs:
+    rows = rows_file(job.reads)
+    start = None
+    for step in STAGES:
+        if step in job.reads:
+            start = job.folder(step)
+    return StageInputs(
+        base=job.folder("download") / "base",
+        rows=job.folder(rows.step) / rows.name,
+        start=start,
+    )
 
 
 def relay(line: str, progress: Progress) -> None:

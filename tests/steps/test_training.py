@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from tasks.core.steps.stage import relay
+from tasks.core.steps._training import relay
 
 
 @pytest.mark.parametrize(
