@@ -55,7 +55,13 @@ def plan_card(profile: str, overrides: list[str], card_name: str, as_json: bool)
 def _forecasts(profile: str, overrides: list[str], card: "Card") -> list[Figures]:
     """The forecast of each stage, with the rows' own lengths as far as the rows are there."""
     from tasks.core.errors import RequestError
-    from tasks.core.preflight.rehearsal import expected, find_built, read_shape, spec_of, stages_of
+    from tasks.core.preflight.rehearsal import (
+        expect_rows,
+        find_built,
+        read_shape,
+        spec_of,
+        stages_of,
+    )
     from tasks.core.settings.home import kospilot_home
     from tasks.core.settings.profiles import load
     from tasks.core.training.planning.forecast import forecast
@@ -73,7 +79,7 @@ def _forecasts(profile: str, overrides: list[str], card: "Card") -> list[Figures
     forecasts = []
     for stage in stages:
         spec = spec_of(settings, stage, tokenizable)
-        forecasts.append(forecast(spec, shape, expected(settings, stage), card))
+        forecasts.append(forecast(spec, shape, expect_rows(settings, stage), card))
     return forecasts
 
 

@@ -21,6 +21,7 @@ from tasks.core.processes.child import run_kospilot_program
 from tasks.core.serving.servers import free_card
 from tasks.core.settings.tree import Settings, StageName
 from tasks.core.steps import chain
+from tasks.core.training.planning.plan import ExpectedRows
 from tasks.core.training.spec import (
     StageInputs,
     StageSettings,
@@ -37,8 +38,8 @@ def stages_of(settings: Settings) -> list[StageName]:
     return settings.trained_stages
 
 
-def expected(settings: Settings, stage: str) -> tuple[int, int]:
-    """Rows that the stage's file will have, and tokens of the longest one that is trained."""
+def expect_rows(settings: Settings, stage: str) -> ExpectedRows:
+    """Returns what is known of the rows of a stage before its file is made."""
     rows = {
         "stage1": settings.data.rows,
         "stage2": settings.synthesis.rows,
@@ -47,7 +48,7 @@ def expected(settings: Settings, stage: str) -> tuple[int, int]:
     longest = settings.training.max_length
     if stage != "stage1":
         longest = min(longest, settings.synthesis.token_budget)
-    return rows[stage], longest
+    return ExpectedRows(rows[stage], longest)
 
 
 def find_built(profile: str, overrides: list[str]) -> dict[str, Path]:

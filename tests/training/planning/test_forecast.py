@@ -10,10 +10,11 @@ from flows.commands.run import plan
 from flows.commands.train import plan_card
 from tasks.core.data.base_model.config import base_config
 from tasks.core.errors import RequestError
-from tasks.core.preflight.rehearsal import expected, spec_of
+from tasks.core.preflight.rehearsal import expect_rows, spec_of
 from tasks.core.settings.profiles import load
 from tasks.core.training.hardware.datasheets import Card, card_of
 from tasks.core.training.planning.forecast import forecast
+from tasks.core.training.planning.plan import ExpectedRows
 from tasks.core.training.stage import train
 from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed
@@ -24,7 +25,7 @@ SETTINGS = load("kospi-7b").settings
 def told_for(text: str, stage: str, tmp_path, **changes) -> dict:
     config = base_config(SETTINGS.model.base, tmp_path)
     spec = changed(spec_of(SETTINGS, stage, {}), **changes)
-    return forecast(spec, config, expected(SETTINGS, stage), card_of(text))
+    return forecast(spec, config, expect_rows(SETTINGS, stage), card_of(text))
 
 
 def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has(tmp_path):
@@ -48,7 +49,7 @@ def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
     return forecast(
         spec_of(settings, stage, {}),
         config,
-        expected(settings, stage),
+        expect_rows(settings, stage),
         card_of("8gb"),
     )
 
@@ -104,11 +105,11 @@ def test_a_dpo_stage_counts_its_references_pass(tmp_path):
 @pytest.mark.slow
 def test_rows_that_are_there_are_measured_and_make_the_steps_that_training_makes(sft, base):
     config = json.loads((base / "config.json").read_text())
-    told = forecast(sft, config, (9_999, 9_999), Card("", 8))
+    told = forecast(sft, config, ExpectedRows(9_999, 9_999), Card("", 8))
     assert told["lengths"] == "measured"
     metrics = train(sft)
     assert (told["rows"], told["steps"]) == (metrics["rows"], metrics["steps"]) == (28, 7)
-    half = forecast(changed(sft, token_budget=1_000), config, (0, 0), Card("", 8))
+    half = forecast(changed(sft, token_budget=1_000), config, ExpectedRows(0, 0), Card("", 8))
     assert half["rows"] == train(changed(sft, token_budget=1_000))["rows"] < 28
 
 
@@ -118,7 +119,7 @@ def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monk
     monkeypatch.setattr("tasks.core.training.planning.forecast._ROWS_LOOKED_AT", 100)
     write_jsonl(Path(sft.rows), chat_rows(400))
     config = json.loads((base / "config.json").read_text())
-    assert forecast(sft, config, (0, 0), Card("", 8))["rows"] == 398
+    assert forecast(sft, config, ExpectedRows(0, 0), Card("", 8))["rows"] == 398
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,9 @@ def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monk
     ],
 )
 def test_a_base_that_transformers_does_not_know_has_no_plan(tmp_path, config, told):
-    found = forecast(spec_of(SETTINGS, "stage1", {}), config, (100, 100), card_of("24gb"))
+    found = forecast(
+        spec_of(SETTINGS, "stage1", {}), config, ExpectedRows(100, 100), card_of("24gb")
+    )
     assert "cannot read the base's config.json: " in found["problem"]
     assert told in found["problem"]
 

@@ -19,7 +19,7 @@ from tasks.core.training.backends.choice import choose_backend
 from tasks.core.training.hardware.datasheets import KERNEL_START, Card, timed_as
 from tasks.core.training.hardware.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.planning.costs import shape_of
-from tasks.core.training.planning.plan import Limits, Plan
+from tasks.core.training.planning.plan import ExpectedRows, Limits, Plan
 from tasks.core.training.planning.planner import Work, make_plan, works_of
 from tasks.core.training.policy.base import load_tokenizer
 from tasks.core.training.rows.sample import sample
@@ -45,15 +45,15 @@ class _Load:
 
 
 def forecast(
-    spec: TrainingSpec, config: dict[str, Any], expected: tuple[int, int], card: Card
+    spec: TrainingSpec, config: dict[str, Any], expected: ExpectedRows, card: Card
 ) -> dict[str, Any]:
-    """The stage's plan for the card, or under `problem` why there is none.
+    """Returns the stage's plan for the card, or under `problem` why there is none.
 
-    config: the base's config.json; expected: if spec.rows is empty, the rows there will be and the
-    longest one's tokens. Times are None if nobody can say how fast the card is.
+    config: the base's config.json; expected: what the plan is made from if spec.rows is empty.
+    Times are None if nobody can say how fast the card is.
     """
     settings = settings_of(spec)
-    load = _measured(spec, settings) if spec.rows else _assumed(spec, settings, *expected)
+    load = _measured(spec, settings) if spec.rows else _assumed(spec, settings, expected)
     stage: dict[str, Any] = {
         "stage": spec.stage,
         "rows": load.rows,
@@ -126,10 +126,12 @@ def _measured(spec: TrainingSpec, settings: StageSettings) -> _Load:
     return _Load(works, fitting - held_out(fitting))
 
 
-def _assumed(spec: TrainingSpec, settings: StageSettings, rows: int, longest: int) -> _Load:
+def _assumed(spec: TrainingSpec, settings: StageSettings, expected: ExpectedRows) -> _Load:
     """Steps of rows of the usual lengths, the longest as long as it may be, no two beginning
     alike.
     """
+    rows = expected.count
+    longest = expected.longest
     factor = _PAIR if spec.method == "dpo" else 1
     steps = _assumed_steps(settings.schedule.effective_batch, longest, factor)
     if settings.schedule.token_budget:

@@ -1,4 +1,7 @@
-"""A plan: how the engine trains a stage within a card's memory, and what is expected of it."""
+"""A plan: how the engine trains a stage within a card's memory, and what is expected of it.
+
+Beside it stands what a plan can be made from: its limits, and rows that are not made yet.
+"""
 
 from dataclasses import dataclass
 
@@ -33,6 +36,14 @@ class Limits:
     weights: str = "auto"  # form of the base's: auto, bf16 or nf4
     tokens: int | None = None  # most in a micro-batch, if a full card allows no more
     checkpointed: int = 0  # layers that are at least
+
+
+@dataclass(frozen=True)
+class ExpectedRows:
+    """The rows that a stage will have, as far as its settings say it."""
+
+    count: int
+    longest: int  # tokens of the longest one that is trained
 
 
 class NothingFits(RequestError):

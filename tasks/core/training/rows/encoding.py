@@ -158,24 +158,37 @@ def _conversation(number: int, chat: Conversation, whole_text: bool) -> Conversa
 
 
 def _pair(number: int, chosen: Conversation, rejected: Conversation) -> Pair:
-    prompt, chosen_ids = _split(chosen)
-    other_prompt, rejected_ids = _split(rejected)
-    if not np.array_equal(prompt, other_prompt):
+    of_chosen = _split(chosen)
+    of_rejected = _split(rejected)
+    if not np.array_equal(of_chosen.prompt, of_rejected.prompt):
         raise WorkError(
             "A pair's two answers change the tokens of their prompt: the template merges across"
             " its border."
         )
     # copies, because slices would keep the memory of what is not used here
-    return Pair(prompt.copy(), chosen_ids.copy(), rejected_ids.copy(), number)
+    return Pair(
+        prompt_ids=of_chosen.prompt.copy(),
+        chosen_ids=of_chosen.answer.copy(),
+        rejected_ids=of_rejected.answer.copy(),
+        number=number,
+    )
 
 
-def _split(chat: Conversation) -> tuple[Tokens, Tokens]:
-    """The tokens before the first trained one, and those from there to the last trained one."""
+@dataclass(frozen=True)
+class _Parts:
+    """A chat of one answer: the tokens before its first trained one, and from there to its last."""
+
+    prompt: Tokens
+    answer: Tokens
+
+
+def _split(chat: Conversation) -> _Parts:
     trained = np.flatnonzero(chat.labels != IGNORED)
     if not len(trained):
-        return chat.input_ids, chat.input_ids[:0]
-    first, last = trained[0], trained[-1]
-    return chat.input_ids[:first], chat.input_ids[first : last + 1]
+        return _Parts(prompt=chat.input_ids, answer=chat.input_ids[:0])
+    first = trained[0]
+    behind = trained[-1] + 1
+    return _Parts(prompt=chat.input_ids[:first], answer=chat.input_ids[first:behind])
 
 
 def encode_chats(
