@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.core.training.hardware.machine import Machine, look, peak_memory_gib
-from tasks.core.training.policy.base import load_tokenizer
+from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.rows.encoding import encode_once, encode_rows
 from tasks.core.training.rows.files import RowFile
 from tasks.core.training.rows.records import Row

@@ -28,7 +28,7 @@ from tasks.core.training.backends.run import StageRun
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.planning.planner import plan_stage
-from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.selection import Rows
 from tests.gpu.engine import make_base, stage_of

@@ -39,7 +39,7 @@ from tasks.core.training.hardware.machine import look, measure_speed
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import Limits
 from tasks.core.training.planning.planner import make_plan, works_of
-from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.selection import Rows
 from tasks.core.training.spec import StageSettings

@@ -31,7 +31,7 @@ from tasks.core.training.backends.trl import sft_trainer
 from tasks.core.training.hardware.machine import look
 from tasks.core.training.planning.planner import plan_stage
 from tasks.core.training.policy.adapter import lora_weights, saved_weights
-from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.encoding import encode_rows
 from tasks.core.training.rows.files import RowFile

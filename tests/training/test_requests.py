@@ -20,7 +20,7 @@ from tasks.core.files.digests import digest_file
 from tasks.core.training import __main__ as program
 from tasks.core.training.backends import assembly
 from tasks.core.training.hardware.machine import Machine
-from tasks.core.training.policy.base import load_tokenizer
+from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
 from tests.training.conftest import attentive, changed

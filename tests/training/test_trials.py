@@ -16,7 +16,7 @@ from tasks.core.processes import child
 from tasks.core.processes.child import ChildFailed
 from tasks.core.training.__main__ import main
 from tasks.core.training.backends import assembly
-from tasks.core.training.backends.base import PolicyTrainer
+from tasks.core.training.backends.policy_trainer import PolicyTrainer
 from tests.training.conftest import changed
 
 pytestmark = pytest.mark.slow  # each test trains

@@ -18,7 +18,7 @@ from tasks.core.files.json_files import read_json, write_json
 from tasks.core.files.sealed import problem_of
 from tasks.core.settings.tree import Stage
 from tasks.core.training.backends.assembly import machine_for, make_trainer, plan_for
-from tasks.core.training.backends.trainer import StageTrainer
+from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.checks.before_and_after import StageChecks
 from tasks.core.training.checks.report import Report
 from tasks.core.training.checks.rows import (
@@ -38,7 +38,7 @@ from tasks.core.training.policy.adapter import (
     save_adapter,
     saved_weights,
 )
-from tasks.core.training.policy.base import load_tokenizer
+from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.processes.full_card import (
     TRIES,
     Try,

@@ -29,13 +29,13 @@ from transformers.trainer_utils import SaveStrategy
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Stage
 from tasks.core.training.backends.assembly import machine_for, make_trainer, plan_for
-from tasks.core.training.backends.trainer import StageTrainer
+from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.hardware.machine import Machine, measure_speed, peak_memory_gib
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import Plan
 from tasks.core.training.planning.planner import resized, works_of
 from tasks.core.training.policy.adapter import lora_weights
-from tasks.core.training.policy.base import load_tokenizer, read_config
+from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.processes.full_card import Try, is_full
 from tasks.core.training.rows.sample import sample
 from tasks.core.training.rows.selection import Rows, select

@@ -25,7 +25,7 @@ from tasks.core.training.backends import assembly
 from tasks.core.training.backends import unsloth as unsloth_first
 from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.hardware.machine import Machine
-from tasks.core.training.policy.base import read_config
+from tasks.core.training.policy.base_model import read_config
 from tasks.core.training.policy.loading import keep_dequantized, load_fast_policy
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, digests

@@ -21,7 +21,7 @@ from tasks.core.training.engine import attention
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.planning import planner
 from tasks.core.training.planning.costs import peak_gib, shape_of
-from tasks.core.training.policy.base import read_config
+from tasks.core.training.policy.base_model import read_config
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows import sequences
 from tasks.core.training.rows.sequences import sequences_of

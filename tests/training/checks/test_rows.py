@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.training import stage
-from tasks.core.training.policy.base import load_tokenizer
+from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.rows import encoding
 from tasks.core.training.rows.files import RowFile
 from tasks.core.training.rows.records import IGNORED, Conversation, as_tokens

@@ -17,12 +17,12 @@ from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
-from tasks.core.training.backends.trainer import StageTrainer
+from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.backends.trl import dpo_trainer, sft_trainer
 from tasks.core.training.hardware.machine import Machine, limit_memory, look
 from tasks.core.training.planning.plan import Plan
 from tasks.core.training.planning.planner import plan_stage
-from tasks.core.training.policy.base import read_config
+from tasks.core.training.policy.base_model import read_config
 from tasks.core.training.policy.loading import check_library, load_fast_policy, load_policy
 from tasks.core.training.processes.full_card import Try
 from tasks.core.training.spec import TrainingSpec, settings_of

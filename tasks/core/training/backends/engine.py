@@ -21,8 +21,8 @@ from transformers import PreTrainedTokenizerFast, TrainingArguments
 
 from tasks.core.settings.tree import Stage3
 from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
-from tasks.core.training.backends.base import PolicyTrainer
 from tasks.core.training.backends.objectives import DPO, SFT, Objective, reference_log_probs
+from tasks.core.training.backends.policy_trainer import PolicyTrainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.checks.compared import (
     SETTLED,

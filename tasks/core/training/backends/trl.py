@@ -16,7 +16,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # type: ignore[att
 
 from tasks.core.settings.tree import Stage3
 from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
-from tasks.core.training.backends.base import PolicyTrainer
+from tasks.core.training.backends.policy_trainer import PolicyTrainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.checks.compared import Compared, ReferenceGap, reference_gap
 from tasks.core.training.checks.rounding import log_probs_alone

@@ -13,7 +13,7 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from tasks.core.training.backends.trainer import StageTrainer
+from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.checks import log_probs, policy
 from tasks.core.training.checks.report import Report
 from tasks.core.training.policy.adapter import (

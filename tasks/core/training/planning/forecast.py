@@ -21,7 +21,7 @@ from tasks.core.training.hardware.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import ExpectedRows, Limits, Plan
 from tasks.core.training.planning.planner import Work, make_plan, works_of
-from tasks.core.training.policy.base import load_tokenizer
+from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.rows.sample import sample
 from tasks.core.training.rows.selection import held_out, select
 from tasks.core.training.rows.sequences import apart

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.core.training.backends.trainer import StageTrainer
+from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine, peak_memory_gib
 from tasks.core.training.processes.full_card import Try, describe_tries

@@ -1,4 +1,7 @@
-"""What TRL's trainers and the engine's have in common."""
+"""The trainer that TRL's trainers and the engine's are made from.
+
+Writes checkpoints, sealed, into the stage's folder.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from tasks.core.training.watch.checkpoints import sealed_checkpoint
 class PolicyTrainer(Trainer):
     """transformers' Trainer of a policy, with our optimizer and sealed checkpoints.
 
-    It answers those of StageTrainer's questions that most trainers answer alike.
+    It gives those of StageTrainer's answers (stage_trainer.py) that most trainers have in common.
     """
 
     positions = 0

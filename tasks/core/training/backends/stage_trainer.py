@@ -1,6 +1,6 @@
 """What a stage asks of its trainer, whichever backend trains.
 
-TRL's trainers (trl.py, with Unsloth too) and the engine's (engine.py) answer these questions.
+TRL's trainers (trl.py, under Unsloth too) and the engine's (engine.py) have all of it.
 """
 
 from pathlib import Path
