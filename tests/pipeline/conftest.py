@@ -10,12 +10,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from flows.server import server
 from tasks.core.chain.store import Manifest, Store
+from tasks.core.files.json_files import write_json
 from tests.conftest import new_home
 from tests.release.conftest import demo_base, tiny_base  # noqa: F401
 
@@ -97,24 +100,36 @@ class Home:
         new_home(folder)
         for part in ("artifacts", "market", "ollama", "serving"):
             if (self.folder / part).exists():
-                own = shutil.ignore_patterns(
-                    ".locks", ".staging"
-                )  # a shared lock file is a shared lock
-                shutil.copytree(
-                    self.folder / part, folder / part, copy_function=os.link, ignore=own
-                )
-        if (
-            self.folder / "prefect"
-        ).exists():  # a database of its own: a new one takes 10 s of migrations
+                # A lock file that is shared would be a shared lock.
+                own = shutil.ignore_patterns(".locks", ".staging")
+                copied = folder / part
+                shutil.copytree(self.folder / part, copied, copy_function=os.link, ignore=own)
+        if (self.folder / "prefect").exists():
             shutil.copytree(self.folder / "prefect", folder / "prefect")
         for step in without:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
         return Home(folder, self.base)
 
+    def record_server(self, url: str) -> None:
+        """Lets the command find a running server, as `kospilot serve` does."""
+        write_json(self.folder / "prefect" / "server.json", {"url": url, "pid": os.getpid()})
+
+    def forget_server(self) -> None:
+        """Lets the command start a server of its own."""
+        (self.folder / "prefect" / "server.json").unlink()
+
 
 @pytest.fixture(scope="session")
-def finished(tiny_base, tmp_path_factory) -> Home:  # noqa: F811
+def prefect_server(tmp_path_factory) -> Iterator[str]:
+    """One Prefect server for the runs of all these tests: starting one takes seconds."""
+    with server(tmp_path_factory.mktemp("prefect")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_base, prefect_server, tmp_path_factory) -> Home:  # noqa: F811
     """A home in which the whole chain has run once. Tests leave it as they found it, or copy it."""
     home = Home(new_home(tmp_path_factory.mktemp("kospilot") / "home"), tiny_base)
+    home.record_server(prefect_server)
     home.run()
     return home

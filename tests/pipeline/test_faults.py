@@ -72,6 +72,7 @@ def test_kill_9_resumes_to_the_same_adapter(finished, tmp_path, stage):
 
 def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
     home = finished.copy(tmp_path / "home", "stage2")
+    home.forget_server()  # it starts one, which ends with it
     process = home.start("run", "demo", *home.small, "--until", "stage2", start_new_session=True)
     wait_for_checkpoint(home, "stage2", process)
     started = psutil.Process(process.pid).children(recursive=True)

@@ -93,6 +93,7 @@ def api_of(home, record):
 @pytest.fixture(scope="module")
 def served(finished, tmp_path_factory):
     home = finished.copy(tmp_path_factory.mktemp("served") / "home")
+    home.forget_server()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
