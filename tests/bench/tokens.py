@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core.training.hardware.machine import Machine, look, peak_memory_gib
+from tasks.core.training.hardware.machine import Machine, find_machine, peak_memory_gib
 from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.rows.encoding import encode_once, encode_rows
 from tasks.core.training.rows.files import RowFile
@@ -57,7 +57,7 @@ def in_a_process(way: str, base: Path, rows: RowFile, out: Path) -> Measured:
 
 def measure(way: str, base: Path, rows: RowFile, out: Path) -> Measured:
     tokenizer = load_tokenizer(base)
-    machine: Machine = look()
+    machine: Machine = find_machine()
     before = peak_memory_gib(machine)
     began = time.perf_counter()
     if way == WAYS[0]:

@@ -26,7 +26,7 @@ from tasks.core.settings.tree import Stage1
 from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.hardware import ranks
-from tasks.core.training.hardware.machine import look
+from tasks.core.training.hardware.machine import find_machine
 from tasks.core.training.planning.planner import plan_stage
 from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.policy.loading import load_policy
@@ -65,7 +65,7 @@ def main(out: Path, options: list[str]) -> None:
 def run(size: Size, base: Path, out: Path) -> None:
     """One process's part; the first one writes."""
     ranks.join()
-    machine, policy, scratch = look(), None, out / "scratch"
+    machine, policy, scratch = find_machine(), None, out / "scratch"
     size = replace(size, steps=3 * size.steps)  # the first ones load kernels for packs of all sizes
     for batch in (size.rows, 3 * size.rows):
         rows = Rows(sft_rows(size, batch), [])

@@ -35,7 +35,7 @@ from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.trl import sft_trainer
-from tasks.core.training.hardware.machine import look, measure_speed
+from tasks.core.training.hardware.machine import find_machine, measure_speed
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import Limits
 from tasks.core.training.planning.planner import make_plan, works_of
@@ -128,7 +128,7 @@ class Case:
 
 def _run_case(size: Size, base: Path, out: Path, case: Case, loaded: dict) -> None:
     """loaded: the policy of the case before under its form of weights."""
-    batch, cap, kind, machine = case.batch, case.cap, case.kind, look()
+    batch, cap, kind, machine = case.batch, case.cap, case.kind, find_machine()
     if (
         cap == size.caps[0]
     ):  # many small micro-batches: kernels for their many sizes are loaded for a dozen steps
@@ -173,7 +173,7 @@ def run_trl(size: Size, base: Path, out: Path) -> None:
     """As TRL's and PEFT's documentation shows QLoRA: 2 rows, 8 times, checkpointed. The optimizer
     is ours, which never waits.
     """
-    machine = look()
+    machine = find_machine()
     if machine.device == "cpu":
         use_on_cpu()
     run = StageRun(stage_of(size, Stage1, size.rows), base.parent / "trainer", machine)
@@ -192,7 +192,7 @@ class Untouched(DPOTrainer):
 
 def run_trl_dpo(size: Size, base: Path, out: Path) -> None:
     """TRL's own trainer, whose reference is a clone of the adapter."""
-    machine, rows = look(), pairs(size)
+    machine, rows = find_machine(), pairs(size)
     if machine.device == "cpu":
         use_on_cpu()
     run = StageRun(stage_of(size, Stage3, size.pairs), base.parent / "trainer", machine)

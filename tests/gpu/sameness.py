@@ -28,9 +28,9 @@ from tasks.core.training.backends.cpu_kernel import use_on_cpu
 from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.trl import sft_trainer
-from tasks.core.training.hardware.machine import look
+from tasks.core.training.hardware.machine import find_machine
 from tasks.core.training.planning.planner import plan_stage
-from tasks.core.training.policy.adapter import lora_weights, saved_weights
+from tasks.core.training.policy.adapter import lora_weights, read_weights
 from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.rows.encoding import encode_rows
@@ -86,7 +86,8 @@ def main(base: Path, data: Path, out: Path) -> None:
 
 
 def single_rows(base: Path, data: Path, compute: str) -> str:
-    machine, tokenizer = replace(look(), compute=getattr(torch, compute)), load_tokenizer(base)
+    machine = replace(find_machine(), compute=getattr(torch, compute))
+    tokenizer = load_tokenizer(base)
     if machine.device == "cpu":
         use_on_cpu()
     texts = RowFile(data / "rows.jsonl", "sft").read()
@@ -176,12 +177,12 @@ def update(base: Path, start: str | None, folder: Path, compute: str) -> torch.T
     computes.
     """
     if start:
-        first = saved_weights(Path(start))
+        first = read_weights(Path(start))
     else:
-        machine = replace(look(), compute=getattr(torch, compute))
+        machine = replace(find_machine(), compute=getattr(torch, compute))
         policy = load_policy(base, None, Training(max_length=MAX_LENGTH), machine, True)
         first = {name: weight.detach().float().cpu() for name, weight in lora_weights(policy)}
-    last = saved_weights(folder)
+    last = read_weights(folder)
     added = torch.cat([(last[name].float() - first[name]).flatten() for name in sorted(last)])
     return added.double()  # millions of squares, added up in float32, make a cosine of 1.001
 
@@ -193,8 +194,8 @@ def row_of(what: str, one: torch.Tensor, other: torch.Tensor) -> str:
 
 def compute_in(compute: str) -> None:
     """Lets stages compute in another type than the one that suits the machine."""
-    found = assembly.look
-    assembly.look = lambda: replace(found(), compute=getattr(torch, compute))
+    found = assembly.find_machine
+    assembly.find_machine = lambda: replace(found(), compute=getattr(torch, compute))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def test_a_template_other_than_the_one_that_is_asked_for(sft, broken):
 
 def test_a_gpu_whose_bitsandbytes_has_no_library(sft, monkeypatch):
     """bitsandbytes itself says nothing until the first weight is quantized."""
-    monkeypatch.setattr(assembly, "look", lambda: Machine("cuda", torch.bfloat16, "a card"))
+    monkeypatch.setattr(assembly, "find_machine", lambda: Machine("cuda", torch.bfloat16, "a card"))
     broken = cextension.ErrorHandlerMockBNBNativeLibrary("CUDA binary not found")
     monkeypatch.setattr(cextension, "lib", broken)
     refused(

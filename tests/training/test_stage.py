@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, TrainingArguments
 from trl import SFTConfig
 
 from tasks.core.training.finished import UNFINISHED
-from tasks.core.training.hardware.machine import look
+from tasks.core.training.hardware.machine import find_machine
 from tasks.core.training.stage import train
 from tests.release.conftest import demo_base  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl
@@ -37,7 +37,7 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     assert (
         told["matrices_with_gradient"] == told["matrices_in_the_optimizer"] == 2 * 7 * 2
     )  # (A, B)
-    assert f"torch.{told['base_computes_in']}" == str(look().compute)
+    assert f"torch.{told['base_computes_in']}" == str(find_machine().compute)
     assert told["optimizer_state"] == "float32"
     assert told["elements_moved_share"] > 0.9
     assert all(tensor.dtype == torch.float32 for tensor in adapter(sft.out).values())

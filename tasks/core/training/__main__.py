@@ -41,7 +41,7 @@ if __name__ == "__main__":  # a program that only imports this file keeps its en
 from tasks.core.errors import RequestError, WorkError  # noqa: E402
 from tasks.core.files.json_files import read_json  # noqa: E402
 from tasks.core.processes.child import exec_python, start_over  # noqa: E402
-from tasks.core.training.backends.assembly import backend_of, cards_for  # noqa: E402
+from tasks.core.training.backends.assembly import backend_of, count_cards  # noqa: E402
 from tasks.core.training.hardware import ranks  # noqa: E402
 from tasks.core.training.processes.full_card import CardFull  # noqa: E402
 from tasks.core.training.processes.launcher import AGAIN, launch  # noqa: E402
@@ -84,7 +84,7 @@ def _carry_out(arguments: list[str]) -> None:
         run_trials(spec, settings_of(spec), _read_trials(arguments[1]))
         return
     if not ranks.launched():
-        cards = cards_for(spec)
+        cards = count_cards(spec)
         if cards > 1:
             launch(cards, arguments[0])
     train(spec)

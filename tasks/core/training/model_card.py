@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.files.json_files import read_json
-from tasks.core.training.checks.report import COLUMNS, Check, cells
+from tasks.core.training.checks.report import COLUMNS, Check, format_cells
 from tasks.core.training.spec import TrainingSpec
 
 _FRONT = """\
@@ -48,7 +48,7 @@ def write_card(
         "## Checks",
         "Made before the first step and after the last one;"
         " a stage that fails one writes no adapter.",
-        _table(COLUMNS, map(cells, checks)),
+        _table(COLUMNS, map(format_cells, checks)),
         "## Limits",
         _LIMITS,
         "## Licence",

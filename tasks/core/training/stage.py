@@ -17,7 +17,7 @@ from tasks.core.files.digests import digest_file, digest_files
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.files.sealed import problem_of
 from tasks.core.settings.tree import Stage
-from tasks.core.training.backends.assembly import machine_for, make_trainer, plan_for
+from tasks.core.training.backends.assembly import make_trainer, plan_for, prepare_machine
 from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.checks.before_and_after import StageChecks
 from tasks.core.training.checks.report import Report
@@ -25,39 +25,39 @@ from tasks.core.training.checks.rows import (
     check_lengths,
     check_masks,
     check_template,
-    first_ones,
-    spread_evenly,
+    pick_evenly,
+    pick_first,
 )
 from tasks.core.training.finished import UNFINISHED
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.model_card import write_card
 from tasks.core.training.policy.adapter import (
-    adapter_digests,
+    digest_adapter,
     load_weights,
+    read_weights,
     save_adapter,
-    saved_weights,
 )
 from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.processes.full_card import (
     TRIES,
     Try,
-    begin,
-    given_up,
+    apply_tries,
+    begin_try,
+    collect_given_up,
     giving_way,
-    in_force,
 )
 from tasks.core.training.rows.encoding import encode_once
 from tasks.core.training.rows.files import RowFile
-from tasks.core.training.rows.selection import Rows, select
+from tasks.core.training.rows.selection import Rows, select_rows
 from tasks.core.training.spec import (
     STAGE_VERSION,
     StageSettings,
     TrainingSpec,
     settings_of,
 )
-from tasks.core.training.watch.checkpoints import checkpoint_of, newest_intact
-from tasks.core.training.watch.evaluations import best_step, out_of_patience
+from tasks.core.training.watch.checkpoints import checkpoint_of, find_newest_intact
+from tasks.core.training.watch.evaluations import best_step, is_out_of_patience
 from tasks.core.training.watch.health import Health, PresentIntervals, TimeLimit
 from tasks.core.training.watch.metrics import metrics_of
 from tasks.core.training.watch.telemetry import Telemetry
@@ -74,10 +74,10 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     """
     started = time.monotonic()
     requested, out = spec, Path(spec.out)
-    tries = ranks.from_first(lambda: begin(out))
-    spec = in_force(requested, tries)
+    tries = ranks.from_first(lambda: begin_try(out))
+    spec = apply_tries(requested, tries)
     settings = settings_of(spec)
-    machine = machine_for(settings.training)
+    machine = prepare_machine(settings.training)
     set_seed(settings.training.seed)
     tokenizer = load_tokenizer(Path(spec.base), settings.training.template)
     digests = _digests_of(spec)
@@ -87,7 +87,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
 
     tried = Try(settings, rows, continues=bool(spec.start), earlier=tries)
     with giving_way(out, tried):
-        tried.plan = plan_for(spec, tried, machine, given_up(tries))
+        tried.plan = plan_for(spec, tried, machine, collect_given_up(tries))
         trainer = make_trainer(spec, tokenizer, tried, machine)
         checks = StageChecks(trainer, _start_of(spec), rows, report)
         checks.before(settings.training.target_modules, machine.compute)
@@ -120,7 +120,7 @@ def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
     base_files = digest_files(Path(spec.base))
     start_files = None
     if start:
-        start_files = adapter_digests(start)
+        start_files = digest_adapter(start)
         _check_base_of(start, spec.base, base_files)
     return {
         "base_files": base_files,
@@ -155,9 +155,9 @@ def _encode(
     whole_text = not training.assistant_only_loss
     file = RowFile(Path(spec.rows), spec.method)
     encoded = encode_once(Path(spec.out), digests, tokenizer, file, whole_text)
-    rows = select(encoded, training.max_length, settings.positions_of_epoch, training.seed)
-    looked_at = spread_evenly(encoded)
-    texts = file.pick(row.number for row in looked_at + first_ones(rows))
+    rows = select_rows(encoded, training.max_length, settings.positions_of_epoch, training.seed)
+    looked_at = pick_evenly(encoded)
+    texts = file.pick(row.number for row in looked_at + pick_first(rows))
     report.add(check_template(tokenizer, looked_at, texts))
     report.add(*check_lengths(rows, training.max_length))
     report.add(*check_masks(tokenizer, rows, texts, whole_text))
@@ -207,7 +207,7 @@ def _warn_nobody(step: int, text: str) -> None:
 
 def _run(trainer: StageTrainer, checks: StageChecks, stage: str, schedule: Stage) -> str | None:
     """Trains to the end and returns the name of the checkpoint that it went on from, if any."""
-    checkpoint = ranks.from_first(lambda: newest_intact(trainer.checkpoints))
+    checkpoint = ranks.from_first(lambda: find_newest_intact(trainer.checkpoints))
     trainer.add_callback(checks.callback(checkpoint))
     if checkpoint is None:
         trainer.train()
@@ -222,7 +222,7 @@ def _run(trainer: StageTrainer, checks: StageChecks, stage: str, schedule: Stage
 
 def _resume(trainer: StageTrainer, checkpoint: Path, schedule: Stage) -> None:
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-    if out_of_patience(state.log_history, schedule):
+    if is_out_of_patience(state.log_history, schedule):
         trainer.state = state  # it ended here; another evaluation might take a later checkpoint
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint))
@@ -235,7 +235,7 @@ def _check_end(trainer: StageTrainer, stage: str, schedule: Stage) -> int:
     because it was out of time.
     """
     state = trainer.state
-    if state.global_step < state.max_steps and not out_of_patience(state.log_history, schedule):
+    if state.global_step < state.max_steps and not is_out_of_patience(state.log_history, schedule):
         raise WorkError(
             f"{stage} stopped at step {state.global_step} of {state.max_steps}, because"
             " training.max_minutes is over. Run the same command again: it goes on from there."
@@ -257,7 +257,7 @@ def _take(trainer: StageTrainer, checkpoint: Path) -> None:
             " and run it again."
         )
     log.info("taking %s, whose loss on held-out rows is the lowest", checkpoint.name)
-    load_weights(trainer.policy, saved_weights(checkpoint))
+    load_weights(trainer.policy, read_weights(checkpoint))
 
 
 def _write_beside(
@@ -278,7 +278,7 @@ def _write_beside(
         "version": STAGE_VERSION,
         "method": requested.method,
         **digests,
-        "adapter_files": adapter_digests(out),
+        "adapter_files": digest_adapter(out),
         "training": requested.training,
         "schedule": requested.schedule,
     }

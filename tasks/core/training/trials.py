@@ -28,17 +28,17 @@ from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Stage
-from tasks.core.training.backends.assembly import machine_for, make_trainer, plan_for
+from tasks.core.training.backends.assembly import make_trainer, plan_for, prepare_machine
 from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.hardware.machine import Machine, measure_speed, peak_memory_gib
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import Plan
-from tasks.core.training.planning.planner import resized, works_of
+from tasks.core.training.planning.planner import resize_plan, works_of
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.base_model import load_tokenizer, read_config
 from tasks.core.training.processes.full_card import Try, is_full
-from tasks.core.training.rows.sample import sample
-from tasks.core.training.rows.selection import Rows, select
+from tasks.core.training.rows.sample import sample_rows
+from tasks.core.training.rows.selection import Rows, select_rows
 from tasks.core.training.spec import StageSettings, TrainingSpec
 
 _HELD_OUT = 32  # rows of the eval loss
@@ -95,7 +95,7 @@ def run_trials(spec: TrainingSpec, settings: StageSettings, trials: list[Trial])
 
     A trial that cannot be run says why, under `problem`, and the next one begins.
     """
-    machine = machine_for(settings.training)
+    machine = prepare_machine(settings.training)
     tokenizer = load_tokenizer(Path(spec.base))
     most_steps = max(trial.steps for trial in trials)
     rows = _rows(spec, settings, tokenizer, most_steps)
@@ -117,8 +117,8 @@ def _rows(
     """
     training = settings.training
     wanted = steps * settings.schedule.effective_batch
-    sampled = sample(spec, training, tokenizer, round(_SPARE * (wanted + _HELD_OUT)))
-    chosen = select(sampled.rows, training.max_length, 0, training.seed)
+    sampled = sample_rows(spec, training, tokenizer, round(_SPARE * (wanted + _HELD_OUT)))
+    chosen = select_rows(sampled.rows, training.max_length, 0, training.seed)
     rows = chosen.evaluation + chosen.train
     held_out = min(_HELD_OUT, len(rows) // 4)
     return Rows(train=rows[held_out : held_out + wanted], evaluation=rows[:held_out])
@@ -133,7 +133,7 @@ def _outcome(bench: _Bench, trial: Trial) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as out:
             spec = replace(bench.spec, start=None, out=out)
             trainer = _trainer(bench, spec, settings, trial.scale)
-            outcome |= _measure(trainer, bench.machine, evaluates=bool(bench.rows.evaluation))
+            outcome |= _train_and_measure(trainer, bench)
     except RequestError as error:
         outcome["problem"] = str(error)
     except RuntimeError as error:
@@ -185,10 +185,10 @@ def _scaled_plan(bench: _Bench, settings: StageSettings, plan: Plan, scale: floa
     shape = shape_of(read_config(Path(bench.spec.base)), training, bench.machine)
     works = works_of(bench.rows.train, settings.schedule.effective_batch, training.seed)
     speed = measure_speed(bench.machine, shape.hidden, shape.intermediate)
-    return resized(plan, round(scale * plan.tokens), shape, works, speed)
+    return resize_plan(plan, round(scale * plan.tokens), shape, works, speed)
 
 
-def _measure(trainer: StageTrainer, machine: Machine, evaluates: bool) -> dict[str, Any]:
+def _train_and_measure(trainer: StageTrainer, bench: _Bench) -> dict[str, Any]:
     """Trains, and returns what was seen beside what was expected."""
     clock = _Clock(trainer)
     trainer.remove_callback(PrinterCallback)
@@ -197,8 +197,10 @@ def _measure(trainer: StageTrainer, machine: Machine, evaluates: bool) -> dict[s
     trainer.use_reference(None)
     trainer.train()
     # before the evaluation, whose batches are other ones
-    peak = _peak_gib(machine)
-    eval_loss = round(trainer.evaluate()["eval_loss"], 4) if evaluates else None
+    peak = _peak_gib(bench.machine)
+    eval_loss = None
+    if bench.rows.evaluation:
+        eval_loss = round(trainer.evaluate()["eval_loss"], 4)
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     figures = {
         "backend": trainer.backend,

@@ -26,7 +26,7 @@ from tasks.core.training.backends import unsloth as unsloth_first
 from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.base_model import read_config
-from tasks.core.training.policy.loading import keep_dequantized, load_fast_policy
+from tasks.core.training.policy.loading import dequantize_layers, load_fast_policy
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, digests
 
@@ -123,7 +123,7 @@ class StandIn:
         model = AutoModelForCausalLM.from_pretrained(
             base, quantization_config=quantization, dtype=dtype, attn_implementation="sdpa"
         )
-        keep_dequantized(model)
+        dequantize_layers(model)
         print("Unsloth: banner")
         return model, None
 

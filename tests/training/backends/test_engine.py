@@ -34,7 +34,7 @@ CPU = Machine("cpu", torch.bfloat16, "2 CPU threads")
 @pytest.fixture(autouse=True)
 def in_bf16(monkeypatch):
     """As on the engine's GPUs, whatever this CPU computes fastest in."""
-    monkeypatch.setattr(assembly, "look", lambda: CPU)
+    monkeypatch.setattr(assembly, "find_machine", lambda: CPU)
 
 
 def update(spec, start: Path | None = None) -> torch.Tensor:
@@ -217,9 +217,11 @@ def test_packs_whose_rows_see_one_another_stop_the_stage(sft, tmp_path, monkeypa
 
 def test_a_row_that_is_packed_behind_another_ones_token_stops_the_stage(sft, tmp_path, monkeypatch):
     """As if two rows began alike one token longer than they do."""
-    kept = sequences.alike
+    kept = sequences.count_shared
     monkeypatch.setattr(
-        sequences, "alike", lambda one, other: min(kept(one, other) + 1, len(one), len(other))
+        sequences,
+        "count_shared",
+        lambda one, other: min(kept(one, other) + 1, len(one), len(other)),
     )
     with pytest.raises(
         WorkError, match=r"off from float32's by 0\.\d+ nats a token, more than 0\.0\d+"

@@ -13,7 +13,7 @@ from tasks.core.errors import WorkError
 from tasks.core.settings.tree import Training
 from tasks.core.training.backends import assembly
 from tasks.core.training.backends import trl as trainers
-from tasks.core.training.hardware.machine import look
+from tasks.core.training.hardware.machine import find_machine
 from tasks.core.training.policy import loading
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.loading import load_policy
@@ -200,7 +200,7 @@ def test_a_loss_that_is_no_number_stops_the_stage(sft):
 
 def test_weights_of_the_dequantized_base_are_nf4s(base):
     """The CPU computes with plain layers, which hold what NF4 holds, not the base's own values."""
-    policy = load_policy(base, None, Training(**TRAINING), look())
+    policy = load_policy(base, None, Training(**TRAINING), find_machine())
     layer = policy.base_model.model.model.layers[0].mlp.up_proj.base_layer
     assert isinstance(layer, torch.nn.Linear)
     blocks = layer.weight.detach().float().reshape(-1, 64)

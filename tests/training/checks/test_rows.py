@@ -14,7 +14,7 @@ from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.rows import encoding
 from tasks.core.training.rows.files import RowFile
 from tasks.core.training.rows.records import IGNORED, Conversation, as_tokens
-from tasks.core.training.rows.selection import select
+from tasks.core.training.rows.selection import select_rows
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, checked, refused
 
@@ -102,13 +102,16 @@ def test_rows_cut_in_silence_and_rows_too_long(sft, plant, monkeypatch):
         train = [Conversation(x.input_ids[:-8], x.labels[:-8], x.number) for x in found.train]
         return replace(found, train=train)
 
+    def select_any_length(encoded, max_length, *rest):
+        return select_rows(encoded, 999, *rest)
+
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "select", lambda rows, max_length, *rest: select(rows, 999, *rest))
+        patch.setattr(stage, "select_rows", select_any_length)
         refused(
             changed(sft, max_length=60),
             r"\d+ of 29 rows are longer than training.max_length=60 tokens",
         )
-    plant(stage, "select", cut)
+    plant(stage, "select_rows", cut)
     refused(sft, "do not end in a trained")
 
 

@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from tasks.core.settings.tree import Training
 from tasks.core.training.engine.decoder import Engine
 from tasks.core.training.engine.packing import pack_of
-from tasks.core.training.engine.support import obstacle
+from tasks.core.training.engine.support import find_obstacle
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.adapter import lora_weights
-from tasks.core.training.policy.loading import keep_dequantized, load_policy
+from tasks.core.training.policy.loading import dequantize_layers, load_policy
 from tasks.core.training.rows.records import Row
 from tests.training.encoded import alike_rows, pair_rows, sft_rows
 from tests.training.random_policies import ALL, by_peft, config_of, policy_of, with_adapter
@@ -153,7 +153,7 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
             tmp_path, quantization_config=quantized, dtype=dtype
         )
         if kept:
-            keep_dequantized(model)
+            dequantize_layers(model)
         torch.manual_seed(2)
         policy = with_adapter(
             get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL))
@@ -203,5 +203,5 @@ def test_lora_weights_in_16_bit_are_refused():
     ],
 )
 def test_what_the_engine_cannot_train_it_names(family, changes, told):
-    found = obstacle(config_of(family, **changes), 512)
+    found = find_obstacle(config_of(family, **changes), 512)
     assert found is None if told is None else told in found

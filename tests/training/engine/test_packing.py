@@ -7,10 +7,10 @@ from torch import Tensor
 
 from tasks.core.training.engine.attention import attend
 from tasks.core.training.engine.pack import Pack
-from tasks.core.training.engine.packing import pack_of, packs
+from tasks.core.training.engine.packing import make_packs, pack_of
 from tasks.core.training.rows.dealing import micro_batches
 from tasks.core.training.rows.records import IGNORED, Conversation
-from tasks.core.training.rows.sequences import apart, sequences_of, tokens_of
+from tasks.core.training.rows.sequences import count_tokens, sequences_of, sequences_of_lengths
 from tests.training.encoded import conversation, pair, pair_rows, sft_rows
 
 CPU = torch.device("cpu")
@@ -93,14 +93,14 @@ def test_packs_hold_every_row_once_and_no_more_than_fits():
         pair_rows(),
     ):
         seen = []
-        for packed in packs(rows, 50, CPU):
+        for packed in make_packs(rows, 50, CPU):
             tokens = len(packed.pack.ids)
             assert tokens <= 50 or len(packed.rows) == 1
-            assert tokens == tokens_of([rows[index] for index in packed.rows])
+            assert tokens == count_tokens([rows[index] for index in packed.rows])
             seen += packed.rows
         assert sorted(seen) == list(range(len(rows)))
     assert (
-        len(micro_batches(apart([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4
+        len(micro_batches(sequences_of_lengths([30, 7, 12, 40, 3, 22, 9, 51]), 50)) == 4
     )  # 174 tokens, one row too long for any pack
 
 
@@ -131,4 +131,4 @@ def test_bins_of_many_rows_are_of_nearly_the_same_size():
 
 def test_no_rows_are_no_packs():
     """A card's share of a small step may be none."""
-    assert list(packs([], 50, CPU)) == []
+    assert list(make_packs([], 50, CPU)) == []

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tasks.core.training.hardware.machine import Machine, look, memory_cap
+from tasks.core.training.hardware.machine import Machine, find_machine, memory_cap
 
 
 def test_no_more_is_planned_with_than_is_free(monkeypatch):
@@ -21,7 +21,7 @@ def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *given, told=told: told)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: turing)
-    assert look().compute == torch.float16
+    assert find_machine().compute == torch.float16
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
 def test_a_cpu_that_emulates_bf16_computes_in_float32(monkeypatch, there, compute):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True} | there)
-    assert look().compute == compute
+    assert find_machine().compute == compute

@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tasks.core.settings.tree import Training
-from tasks.core.training.hardware.machine import Machine, Speed, look
+from tasks.core.training.hardware.machine import Machine, Speed, find_machine
 from tasks.core.training.planning.costs import Dealt, peak_gib, shape_of, step_seconds
 from tasks.core.training.rows.sequences import Packed
 from tests.training.conftest import H200, SMALL
@@ -32,7 +32,7 @@ def test_the_shape_counts_the_ranks_of_single_modules():
         for weight in get_peft_model(policy, config).parameters()
         if weight.requires_grad
     )
-    assert shape_of(policy.config, training, look()).adapter == trained
+    assert shape_of(policy.config, training, find_machine()).adapter == trained
 
 
 @pytest.mark.parametrize(

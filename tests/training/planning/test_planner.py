@@ -7,19 +7,19 @@ from transformers import LlamaConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Stage2, Training
-from tasks.core.training.hardware.machine import Machine, look
+from tasks.core.training.hardware.machine import Machine, find_machine
 from tasks.core.training.planning import planner
 from tasks.core.training.planning.costs import peak_gib
 from tasks.core.training.planning.plan import Limits, NothingFits
 from tasks.core.training.planning.planner import Work, make_plan, plan_stage, works_of
 from tasks.core.training.rows.records import IGNORED, Conversation
-from tasks.core.training.rows.sequences import Packed, apart
+from tasks.core.training.rows.sequences import Packed, sequences_of_lengths
 from tasks.core.training.spec import StageSettings
 from tests.training.conftest import H200, SMALL
 from tests.training.encoded import conversation
 
 LENGTHS = [2048, 300, 500, 700, 900, 400, 650, 820, 1200, 350, 610, 480, 770, 530, 690, 1440]
-ROWS = [Work(apart(LENGTHS, trained=0.66), 2048, 2048)]
+ROWS = [Work(sequences_of_lengths(LENGTHS, trained=0.66), 2048, 2048)]
 
 
 def beginning_alike(count: int) -> list[Conversation]:
@@ -34,7 +34,7 @@ def test_rows_that_begin_alike_take_less_memory_and_less_time(shape):
     """
     alike, others = (
         works_of(beginning_alike(24), 24, 42),
-        [Work(apart([500] * 24, trained=0.1), 500, 500)],
+        [Work(sequences_of_lengths([500] * 24, trained=0.1), 500, 500)],
     )
     plan, wide = (make_plan(shape, works, H200, Limits(139, "bf16")) for works in (alike, others))
     assert (plan.tokens, wide.tokens) == (2_800, 12_000)
@@ -119,7 +119,7 @@ def test_a_step_of_many_rows_may_be_made_a_row_at_a_time(shape):
     """64 rows are never one by one in 32 micro-batches a step, but a card that is just large enough
     takes no two.
     """
-    works = [Work(apart([700] * 64), 700, 700)]
+    works = [Work(sequences_of_lengths([700] * 64), 700, 700)]
     least = peak_gib(shape, 700, shape.layers, nf4=True) / planner._HEADROOM
     assert make_plan(shape, works, H200, Limits(least + 0.01)).tokens == 700
     with pytest.raises(RequestError, match=r"training\.max_length=\d+ would fit"):
@@ -136,6 +136,6 @@ def test_what_measuring_the_speed_took_is_not_missing_in_the_plan(monkeypatch):
     monkeypatch.setattr(planner, "memory_cap", lambda wanted, machine: free[0])
     monkeypatch.setattr(planner, "measure_speed", measure)
     settings = StageSettings(Training(), Stage2())
-    machine = Machine("cpu", look().compute, "")
+    machine = Machine("cpu", find_machine().compute, "")
     plan = plan_stage(LlamaConfig(**SMALL), [conversation([1] * 8)], settings, machine)
     assert 0 < plan.peak_gib < 1

@@ -23,9 +23,9 @@ from tasks.core.training.planning.plan import Plan
 from tasks.core.training.processes.full_card import (
     CardFull,
     Try,
+    apply_tries,
+    find_lighter,
     giving_way,
-    in_force,
-    lighter,
     read_tries,
 )
 from tasks.core.training.rows.selection import Rows
@@ -173,7 +173,7 @@ def tried(
 
 def every_try(first: Try) -> list[dict]:
     """What is given up one after the other, as the next processes would."""
-    told, now = [], lighter(first)
+    told, now = [], find_lighter(first)
     while now:
         told.append(now)
         training = first.settings.training.model_copy(
@@ -190,7 +190,7 @@ def every_try(first: Try) -> list[dict]:
         rows = [row for row in first.rows.train if row.positions <= training.max_length]
         settings = StageSettings(training, schedule)
         first = Try(settings, Rows(rows, []), first.continues, plan)
-        now = lighter(first)
+        now = find_lighter(first)
     return told
 
 
@@ -257,9 +257,9 @@ def test_a_smaller_adapter_starts_from_the_beginning_and_the_next_stage_takes_it
     )  # the rows are tokens already
     assert train(spec)["resumed_from"] is None
     assert asked == [32, 16]
-    later = in_force(changed(spec, start=spec.out), [])
+    later = apply_tries(changed(spec, start=spec.out), [])
     assert (later.training["lora_rank"], later.training["lora_alpha"]) == (16, 8)
-    other = in_force(changed(spec, start=spec.out, shrink=False), [])
+    other = apply_tries(changed(spec, start=spec.out, shrink=False), [])
     assert other.training["lora_rank"] == 32
 
 

@@ -15,12 +15,12 @@ from tasks.core.files.sealed import seal
 from tasks.core.settings.tree import Training
 from tasks.core.training import stage as stage_module
 from tasks.core.training.backends.trl import TrlDPO
-from tasks.core.training.hardware.machine import look
+from tasks.core.training.hardware.machine import find_machine
 from tasks.core.training.policy.adapter import lora_weights
 from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
-from tasks.core.training.watch.checkpoints import newest_intact, remove_oldest
+from tasks.core.training.watch.checkpoints import find_newest_intact, remove_oldest
 from tests.training.conftest import adapter_digest
 
 
@@ -89,14 +89,14 @@ def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch
     seen = []
     kept = TrlDPO.gap_to_reference
 
-    def look(trainer):
+    def observe(trainer):
         seen.append((trainer.train_dataset["ref_chosen_logps"][:], kept(trainer)))
         return seen[-1][1]
 
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(TrlDPO, "gap_to_reference", look)
+    monkeypatch.setattr(TrlDPO, "gap_to_reference", observe)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage_module, "save_adapter", stop)
         train(dpo)
@@ -112,18 +112,18 @@ def test_checkpoints_count_only_when_sealed_and_the_oldest_go(tmp_path):
         (checkpoint / "state").write_text(str(step))
         if step != 10:
             seal(checkpoint)
-    assert newest_intact(tmp_path).name == "checkpoint-9"
+    assert find_newest_intact(tmp_path).name == "checkpoint-9"
     assert not (tmp_path / "checkpoint-10").exists()
     remove_oldest(tmp_path, 1)
     assert os.listdir(tmp_path) == ["checkpoint-9"]
     shutil.rmtree(tmp_path / "checkpoint-9")
-    assert newest_intact(tmp_path) is None
+    assert find_newest_intact(tmp_path) is None
 
 
 def test_the_policy_that_is_loaded_does_not_depend_on_what_ran_before(base, stage2):
     """A resumed process draws other random numbers than a fresh one before the policy is made."""
     training = Training(lora_rank=4, lora_alpha=8)
-    first = dict(lora_weights(load_policy(base, None, training, look())))
+    first = dict(lora_weights(load_policy(base, None, training, find_machine())))
     torch.rand(3)
-    second = dict(lora_weights(load_policy(base, None, training, look())))
+    second = dict(lora_weights(load_policy(base, None, training, find_machine())))
     assert all(torch.equal(first[name], second[name]) for name in first)

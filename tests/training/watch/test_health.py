@@ -12,7 +12,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.sealed import published
 from tasks.core.settings.tree import Stage2, Training
 from tasks.core.training import stage as stage_module
-from tasks.core.training.hardware.machine import look
+from tasks.core.training.hardware.machine import find_machine
 from tasks.core.training.stage import train
 from tasks.core.training.watch import checkpoints as checkpoints_module
 from tasks.core.training.watch import health as health_module
@@ -36,7 +36,7 @@ class Watched:
         self.said: list[tuple[int, str]] = []
         monkeypatch.setattr(health_module.time, "monotonic", lambda: self.now)
         warn = lambda step, text: self.said.append((step, text))  # noqa: E731
-        self.health = Health("stage2", Stage2(), look(), lambda: self.positions, warn)
+        self.health = Health("stage2", Stage2(), find_machine(), lambda: self.positions, warn)
         self.health.on_train_begin(None, None, None)
 
     def log(self, step: int, per_second: float = 1000, **logs) -> None:

@@ -64,7 +64,7 @@ def _check_micro_batch(schedule: Stage) -> None:
     )
 
 
-def on_one_card(config: _Arguments) -> _Arguments:
+def keep_to_one_card(config: _Arguments) -> _Arguments:
     """Returns the arguments of a training that uses one card only.
 
     Transformers would take every card that it sees, and give a step the rows of as many steps; TRL

@@ -19,7 +19,7 @@ from tasks.core.training.backends.engine import engine_trainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.backends.trl import dpo_trainer, sft_trainer
-from tasks.core.training.hardware.machine import Machine, limit_memory, look
+from tasks.core.training.hardware.machine import Machine, find_machine, limit_memory
 from tasks.core.training.planning.plan import Plan
 from tasks.core.training.planning.planner import plan_stage
 from tasks.core.training.policy.base_model import read_config
@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 def backend_of(spec: TrainingSpec) -> Backend:
     """Returns what trains this stage on this machine, before any row is read."""
-    return choose_backend(settings_of(spec).training, look(), read_config(Path(spec.base)))
+    return choose_backend(settings_of(spec).training, find_machine(), read_config(Path(spec.base)))
 
 
-def cards_for(spec: TrainingSpec) -> int:
+def count_cards(spec: TrainingSpec) -> int:
     """Returns how many GPUs train this stage together.
 
     If the engine can train it, these are all that there are, up to training.cards; else one.
@@ -48,12 +48,12 @@ def cards_for(spec: TrainingSpec) -> int:
     return 1
 
 
-def machine_for(training: Training) -> Machine:
+def prepare_machine(training: Training) -> Machine:
     """Returns this machine, ready to train within training.memory_gib.
 
     Raises RequestError if a library is missing.
     """
-    machine = look()
+    machine = find_machine()
     check_library(machine)
     if machine.device == "cpu":
         use_on_cpu()
@@ -67,7 +67,7 @@ def plan_for(
 ) -> Plan | None:
     """Returns the engine's plan, or None if another backend trains.
 
-    `limits` is what earlier tries gave up (full_card.given_up).
+    `limits` is what earlier tries gave up (full_card.collect_given_up).
     """
     config = read_config(Path(spec.base))
     backend = choose_backend(tried.settings.training, machine, config)

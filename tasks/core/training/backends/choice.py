@@ -10,7 +10,7 @@ from transformers import PreTrainedConfig
 
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Training
-from tasks.core.training.engine.support import LINEAR, obstacle
+from tasks.core.training.engine.support import LINEAR, find_obstacle
 from tasks.core.training.hardware.machine import Machine
 
 # the least that Unsloth's requirements name
@@ -71,7 +71,7 @@ def _engine_problem(training: Training, machine: Machine, config: PreTrainedConf
             f"training.target_modules names {', '.join(others)};"
             f" the engine adapts {', '.join(LINEAR)}"
         )
-    return obstacle(config, training.max_length)
+    return find_obstacle(config, training.max_length)
 
 
 def _unsloth_problem(machine: Machine) -> str | None:

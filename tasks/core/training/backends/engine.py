@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, TrainingArguments
 
 from tasks.core.settings.tree import Stage3
-from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
+from tasks.core.training.backends.arguments import keep_to_one_card, trainer_arguments
 from tasks.core.training.backends.objectives import DPO, SFT, Objective, reference_log_probs
 from tasks.core.training.backends.policy_trainer import PolicyTrainer
 from tasks.core.training.backends.run import StageRun
@@ -33,13 +33,13 @@ from tasks.core.training.checks.compared import (
 )
 from tasks.core.training.checks.rounding import log_probs_alone, never_rounded, rounded_once
 from tasks.core.training.engine.decoder import Engine
-from tasks.core.training.engine.packing import PackedRows, pack_of, packs
+from tasks.core.training.engine.packing import PackedRows, make_packs, pack_of
 from tasks.core.training.hardware import ranks
 from tasks.core.training.policy.adapter import lora_weights
-from tasks.core.training.rows.dealing import share
+from tasks.core.training.rows.dealing import take_share
 from tasks.core.training.rows.records import Conversation, Pair, Reference, Row
 from tasks.core.training.rows.selection import Rows, rows_for_proof
-from tasks.core.training.rows.sequences import sequences_of, tokens_of
+from tasks.core.training.rows.sequences import count_tokens, sequences_of
 
 _ROWS_COMPARED = 32  # at most
 _ROWS_DEALT = 128  # at once, outside of steps
@@ -169,8 +169,9 @@ class EngineTrainer(PolicyTrainer):
         """This process's share of the rows as packs."""
         mine = list(range(len(rows)))
         if ranks.count() > 1:
-            mine = share(sequences_of(rows).own)
-        for packed in packs([rows[index] for index in mine], self.plan.tokens, self.engine.device):
+            mine = take_share(sequences_of(rows).own)
+        my_rows = [rows[index] for index in mine]
+        for packed in make_packs(my_rows, self.plan.tokens, self.engine.device):
             yield PackedRows([mine[index] for index in packed.rows], packed.pack)
 
     def _dealt_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
@@ -184,7 +185,7 @@ class EngineTrainer(PolicyTrainer):
         compared: list[Row] = []
         for row in rows_for_proof(rows, _ROWS_COMPARED):
             settled = sum(row.targets for row in compared) >= SETTLED
-            full = tokens_of([*compared, row]) > self.plan.tokens
+            full = count_tokens([*compared, row]) > self.plan.tokens
             if len(compared) >= 2 and (settled or full):
                 break
             compared.append(row)
@@ -272,7 +273,7 @@ class EngineDPO(EngineTrainer):
         self.policy.eval()
         self.engine.refresh()
         rows = self._training_rows[: self._effective_batch]
-        first = next(packs(rows, self.plan.tokens, self.engine.device))
+        first = next(make_packs(rows, self.plan.tokens, self.engine.device))
         present = first.pack.sums(self.engine.log_probs(first.pack)).view(-1, 2)
         pairs = [rows[index] for index in first.rows]
         reference = reference_log_probs(pairs, self.engine.device)
@@ -309,7 +310,7 @@ def _config(run: StageRun, rows: int) -> TrainingArguments:
         "remove_unused_columns": False,
         "label_names": [],
     }
-    return on_one_card(TrainingArguments(**named))
+    return keep_to_one_card(TrainingArguments(**named))
 
 
 def _rms(values: Tensor) -> float:

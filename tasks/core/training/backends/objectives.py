@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from tasks.core.training.engine.pack import Pack
-from tasks.core.training.engine.packing import sent_to
+from tasks.core.training.engine.packing import send_to
 from tasks.core.training.rows.records import Pair, Row
 
 
@@ -85,4 +85,4 @@ def reference_log_probs(pairs: Sequence[Row], device: torch.device) -> Tensor:
     for pair in pairs:
         assert isinstance(pair, Pair) and pair.reference is not None
         log_probs.append((pair.reference.chosen, pair.reference.rejected))
-    return sent_to(device, log_probs, torch.float32)
+    return send_to(device, log_probs, torch.float32)

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # lazy
 
 from tasks.core.settings.tree import Stage3
-from tasks.core.training.backends.arguments import on_one_card, trainer_arguments
+from tasks.core.training.backends.arguments import keep_to_one_card, trainer_arguments
 from tasks.core.training.backends.policy_trainer import PolicyTrainer
 from tasks.core.training.backends.run import StageRun
 from tasks.core.training.checks.compared import Compared, ReferenceGap, reference_gap
@@ -184,7 +184,7 @@ def sft_trainer(
 ) -> TrlSFT:
     """Makes an SFT trainer over encoded conversations."""
     named = trainer_arguments(run, len(rows.train)) | {"max_length": None, "packing": False}
-    config = on_one_card(SFTConfig(**named, dataset_kwargs={"skip_prepare_dataset": True}))
+    config = keep_to_one_card(SFTConfig(**named, dataset_kwargs={"skip_prepare_dataset": True}))
     with _weights_kept(policy):
         return TrlSFT(
             model=policy,
@@ -202,7 +202,7 @@ def dpo_trainer(
     schedule = run.settings.schedule
     assert isinstance(schedule, Stage3)
     named = trainer_arguments(run, len(rows.train)) | {"max_length": None, "beta": schedule.beta}
-    config = on_one_card(DPOConfig(**named, loss_type=["sigmoid"]))
+    config = keep_to_one_card(DPOConfig(**named, loss_type=["sigmoid"]))
     with _weights_kept(policy):
         trainer = TrlDPO(
             model=policy,

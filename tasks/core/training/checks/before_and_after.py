@@ -17,10 +17,10 @@ from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.checks import log_probs, policy
 from tasks.core.training.checks.report import Report
 from tasks.core.training.policy.adapter import (
-    adapter_digests,
+    digest_adapter,
     load_weights,
     lora_weights,
-    saved_weights,
+    read_weights,
 )
 from tasks.core.training.rows.selection import Rows
 
@@ -43,9 +43,9 @@ class StageChecks:
         add(policy.check_layers(trained, targets), policy.check_only_adapter_trained(trained))
         add(policy.check_compute_type(trained, compute), policy.check_float32(trained))
         if self._start:
-            weights = saved_weights(self._start)
+            weights = read_weights(self._start)
             add(policy.check_same_weights(trained, weights, "the earlier stage"))
-            self._start_digests = adapter_digests(self._start)
+            self._start_digests = digest_adapter(self._start)
         if self._trainer.batches_rows:
             self._compare("at_start")
         self._trainer.use_reference(self._start)
@@ -53,7 +53,7 @@ class StageChecks:
         if gap is not None:
             add(*log_probs.check_reference(gap))
         add(policy.check_gradients(trained, self._trainer.row_loss(self._shortest_row())))
-        self._weights_before = _copied(trained, "cpu")
+        self._weights_before = _copy_weights(trained, "cpu")
 
     def callback(self, resumed: Path | None) -> TrainerCallback:
         """Returns what is checked while it trains; `resumed` is the checkpoint it goes on from."""
@@ -70,9 +70,9 @@ class StageChecks:
             # at the start a new adapter's B is zero, so a difference shows only now
             self._compare("at_the_end")
         if self._start:
-            same = adapter_digests(self._start) == self._start_digests
+            same = digest_adapter(self._start) == self._start_digests
             add(policy.check_start_files(same, self._start))
-        with _weights_of(trained, self._weights_before):
+        with _weights_replaced(trained, self._weights_before):
             gap = self._trainer.gap_to_reference()
         if gap is not None:
             add(log_probs.check_reference_stayed(gap))
@@ -113,7 +113,7 @@ class _WhileTraining(TrainerCallback):
         """Checks the policy that was resumed, and the optimizer."""
         model, optimizer = kwargs["model"], kwargs["optimizer"]
         if self._resumed:
-            weights = saved_weights(self._resumed)
+            weights = read_weights(self._resumed)
             self._report.add(
                 policy.check_float32(model, "lora_parameters_resumed"),
                 policy.check_same_weights(model, weights, self._resumed.name, "weights_resumed"),
@@ -130,7 +130,7 @@ class _WhileTraining(TrainerCallback):
             self._report.add(policy.check_optimizer_state(kwargs["optimizer"]))
 
 
-def _copied(trained: PeftModel, device: str | None = None) -> dict[str, Tensor]:
+def _copy_weights(trained: PeftModel, device: str | None = None) -> dict[str, Tensor]:
     """A copy of the LoRA weights, on this device or on their own."""
     copies = {}
     for name, weight in lora_weights(trained):
@@ -139,9 +139,9 @@ def _copied(trained: PeftModel, device: str | None = None) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _weights_of(trained: PeftModel, weights: dict[str, Tensor]) -> Iterator[None]:
+def _weights_replaced(trained: PeftModel, weights: dict[str, Tensor]) -> Iterator[None]:
     """Inside, the policy has other LoRA weights."""
-    kept = _copied(trained)
+    kept = _copy_weights(trained)
     try:
         load_weights(trained, weights)
         yield

@@ -50,14 +50,14 @@ class Report:
     def show(self, title: str = "a check failed") -> None:
         """Logs the table of the checks that were not shown yet, a line each."""
         log.info("%s:", title)
-        for line in table(self.checks[self._shown :]):
+        for line in format_table(self.checks[self._shown :]):
             log.info("  %s", line)
         self._shown = len(self.checks)
 
 
-def table(checks: list[Check]) -> list[str]:
+def format_table(checks: list[Check]) -> list[str]:
     """Returns the aligned lines of the table, the headings first."""
-    rows = [COLUMNS, *map(cells, checks)]
+    rows = [COLUMNS, *map(format_cells, checks)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -66,7 +66,7 @@ def table(checks: list[Check]) -> list[str]:
     return lines
 
 
-def cells(check: Check) -> tuple[str, str, str, str]:
+def format_cells(check: Check) -> tuple[str, str, str, str]:
     """Returns a check's row of the table: ok, name, figure with its unit, limit."""
     value = f"{check.value:,}" if isinstance(check.value, int) else str(check.value)
     return (

@@ -21,13 +21,13 @@ from tasks.core.training.rows.selection import Rows
 _DECODED = 1_000  # rows; decoding all of 200,000 takes longer than it tells
 
 
-def spread_evenly(encoded: Sequence[Row]) -> list[Row]:
+def pick_evenly(encoded: Sequence[Row]) -> list[Row]:
     """Returns about _DECODED of these rows, from the first to the last, for `check_template`."""
     every = -(-len(encoded) // _DECODED)
     return list(encoded[::every])
 
 
-def first_ones(rows: Rows) -> list[Row]:
+def pick_first(rows: Rows) -> list[Row]:
     """Returns the _DECODED rows that `check_masks` decodes."""
     return (rows.train + rows.evaluation)[:_DECODED]
 
@@ -137,7 +137,7 @@ def check_masks(
     """Something is trained in every row; every answer ends in a trained EOS and is trained from its
     first character on.
 
-    `texts` are the rows that `first_ones` names as they are in their file, by their number; they
+    `texts` are the rows that `pick_first` names as they are in their file, by their number; they
     are compared with what the trained ids say. If the prompts are trained too (`whole_text`), only
     the EOS can be looked for.
     """
@@ -149,7 +149,7 @@ def check_masks(
         Check("trained_share", round(counts.trained / counts.positions, 4), "of the positions"),
     ]
     if not whole_text:
-        checks.append(_check_decoded(tokenizer, first_ones(rows), texts))
+        checks.append(_check_decoded(tokenizer, pick_first(rows), texts))
     return checks
 
 

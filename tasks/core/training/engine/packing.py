@@ -14,7 +14,7 @@ from torch import Tensor
 from tasks.core.training.engine.pack import Pack
 from tasks.core.training.rows.dealing import micro_batches
 from tasks.core.training.rows.records import IGNORED, Conversation, Row
-from tasks.core.training.rows.sequences import in_order, sequences_of
+from tasks.core.training.rows.sequences import sequences_of, sort_by_tokens
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PackedRows:
     pack: Pack
 
 
-def packs(rows: Sequence[Row], most: int, device: torch.device) -> Iterator[PackedRows]:
+def make_packs(rows: Sequence[Row], most: int, device: torch.device) -> Iterator[PackedRows]:
     """The rows as packs of at most `most` tokens; a longer row is alone."""
     for indices in micro_batches(sequences_of(rows), most):
         yield PackedRows(indices, pack_of([rows[index] for index in indices], device))
@@ -36,7 +36,7 @@ def pack_of(rows: Sequence[Row], device: torch.device) -> Pack:
     answers = [answer for row in rows for answer in row.answers]
     draft = _Draft()
     places: dict[int, list[int]] = {}
-    for ordered in in_order([answer.input_ids for answer in answers]):
+    for ordered in sort_by_tokens([answer.input_ids for answer in answers]):
         places[ordered.index] = draft.add(answers[ordered.index], ordered.shared)
     for number, answer in enumerate(answers):
         draft.train(answer, places[number])
@@ -92,28 +92,28 @@ class _Draft:
         """The finished pack on this device."""
         key_indices = None
         if self._query_lengths != self._key_lengths:
-            key_indices = sent_to(device, self._key_indices, torch.long)
+            key_indices = send_to(device, self._key_indices, torch.long)
         return Pack(
-            ids=sent_to(device, self._ids, torch.long),
-            positions=sent_to(device, self._positions, torch.long),
+            ids=send_to(device, self._ids, torch.long),
+            positions=send_to(device, self._positions, torch.long),
             query_lengths=self._query_lengths,
             key_lengths=self._key_lengths,
             query_starts=_starts(device, self._query_lengths),
             key_starts=_starts(device, self._key_lengths),
             key_indices=key_indices,
-            predicting=sent_to(device, self._predicting, torch.long),
-            targets=sent_to(device, self._targets, torch.long),
-            owners=sent_to(device, self._owners, torch.long),
+            predicting=send_to(device, self._predicting, torch.long),
+            targets=send_to(device, self._targets, torch.long),
+            owners=send_to(device, self._owners, torch.long),
             answers=self._answers,
         )
 
 
 def _starts(device: torch.device, lengths: list[int]) -> Tensor:
     """Where each segment begins, and where the last one ends; int32."""
-    return sent_to(device, list(accumulate(lengths, initial=0)), torch.int32)
+    return send_to(device, list(accumulate(lengths, initial=0)), torch.int32)
 
 
-def sent_to(device: torch.device, values: list[Any], dtype: torch.dtype) -> Tensor:
+def send_to(device: torch.device, values: list[Any], dtype: torch.dtype) -> Tensor:
     """A tensor of these numbers; a GPU fetches it when it gets there, and nobody waits."""
     tensor = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
     return tensor.to(device, non_blocking=True)

@@ -9,7 +9,7 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 _ROTARY = ("default", "linear", "llama3", "yarn")  # the others' angles depend on a row's length
 
 
-def obstacle(config: PreTrainedConfig, max_length: int) -> str | None:
+def find_obstacle(config: PreTrainedConfig, max_length: int) -> str | None:
     """Why the engine cannot train a model of this configuration; None if it can.
 
     The words follow "because".

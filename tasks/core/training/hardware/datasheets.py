@@ -81,6 +81,6 @@ def card_of(text: str) -> Card:
     return Card("", gib)
 
 
-def timed_as(card: Card) -> Card:
+def card_with_speed(card: Card) -> Card:
     """The card whose speed decides between plans: its own, or a typical one's if nobody can say."""
     return card if card.tflops else _TYPICAL

@@ -45,7 +45,7 @@ class Machine:
         return "adamw_bnb_8bit" if self.device == "cuda" else "adamw_torch"
 
 
-def look() -> Machine:
+def find_machine() -> Machine:
     """The GPU if there is one, else the CPU.
 
     A GPU computes in bf16 if it has bf16, else in fp16; a CPU in bf16 if it has it, else in

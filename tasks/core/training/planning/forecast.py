@@ -16,15 +16,15 @@ from transformers import AutoConfig, PreTrainedConfig
 from tasks.core.errors import RequestError
 from tasks.core.settings.tree import Training
 from tasks.core.training.backends.choice import choose_backend
-from tasks.core.training.hardware.datasheets import KERNEL_START, Card, timed_as
+from tasks.core.training.hardware.datasheets import KERNEL_START, Card, card_with_speed
 from tasks.core.training.hardware.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import ExpectedRows, Limits, Plan
 from tasks.core.training.planning.planner import Work, make_plan, works_of
 from tasks.core.training.policy.base_model import load_tokenizer
-from tasks.core.training.rows.sample import sample
-from tasks.core.training.rows.selection import held_out, select
-from tasks.core.training.rows.sequences import apart
+from tasks.core.training.rows.sample import sample_rows
+from tasks.core.training.rows.selection import count_held_out, select_rows
+from tasks.core.training.rows.sequences import sequences_of_lengths
 from tasks.core.training.spec import StageSettings, TrainingSpec, settings_of
 
 _ROWS_LOOKED_AT = 2_000
@@ -106,7 +106,7 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
         )
     usable = card.gib - MARGIN_GIB
     cap = min(training.memory_gib, usable) if training.memory_gib else usable
-    known = timed_as(card)
+    known = card_with_speed(card)
     speed = Speed(known.operations, known.bandwidth, KERNEL_START)
     limits = Limits(cap, training.base_weights)
     return make_plan(shape_of(config, training, machine), works, speed, limits)
@@ -115,15 +115,15 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
 def _measured(spec: TrainingSpec, settings: StageSettings) -> _Load:
     """The first epoch's steps over a sample of the rows, and how many rows all of them make."""
     training, schedule = settings.training, settings.schedule
-    sampled = sample(spec, training, load_tokenizer(Path(spec.base)), _ROWS_LOOKED_AT)
+    sampled = sample_rows(spec, training, load_tokenizer(Path(spec.base)), _ROWS_LOOKED_AT)
     budget = sampled.share * schedule.token_budget / schedule.epochs
-    rows = select(sampled.rows, training.max_length, budget, training.seed)
+    rows = select_rows(sampled.rows, training.max_length, budget, training.seed)
     works = works_of(rows.train, schedule.effective_batch, training.seed)
     if rows.left_out["beyond the token budget"]:
         return _Load(works, round(len(rows.train) / sampled.share))
     fitting = round((len(rows.train) + len(rows.evaluation)) / sampled.share)
     # of many rows a smaller share is kept for eval loss than of the sample
-    return _Load(works, fitting - held_out(fitting))
+    return _Load(works, fitting - count_held_out(fitting))
 
 
 def _assumed(spec: TrainingSpec, settings: StageSettings, expected: ExpectedRows) -> _Load:
@@ -137,7 +137,9 @@ def _assumed(spec: TrainingSpec, settings: StageSettings, expected: ExpectedRows
     if settings.schedule.token_budget:
         usual = (_SHORTEST_ASSUMED + _LONGEST_ASSUMED) / 2 * factor
         rows = min(rows, round(settings.positions_of_epoch / usual))
-    works = [Work(apart(lengths, _TRAINED), max(lengths), longest) for lengths in steps]
+    works = []
+    for lengths in steps:
+        works.append(Work(sequences_of_lengths(lengths, _TRAINED), max(lengths), longest))
     return _Load(works, max(rows, 1))
 
 

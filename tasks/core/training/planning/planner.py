@@ -192,7 +192,7 @@ def _changes(length: int, now: int, nf4_tried: bool) -> str:
     return " and ".join(changes)
 
 
-def resized(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
+def resize_plan(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
     """The same plan with micro-batches of so many tokens, and what is to be expected of it.
 
     It may not fit.

@@ -32,19 +32,19 @@ def lora_weights(policy: PeftModel) -> Iterator[tuple[str, torch.nn.Parameter]]:
             yield name, weight
 
 
-def saved_weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """An adapter file's tensors under the names that `lora_weights` uses."""
     tensors = load_file(folder / ADAPTER_FILE)
     return {name.replace(".weight", ".default.weight"): tensor for name, tensor in tensors.items()}
 
 
 def load_weights(policy: PeftModel, saved: dict[str, torch.Tensor]) -> None:
-    """Gives the policy an adapter's weights, as `saved_weights` reads them."""
+    """Gives the policy an adapter's weights, as `read_weights` reads them."""
     for name, weight in lora_weights(policy):
         weight.data.copy_(saved[name])
 
 
-def adapter_digests(folder: Path) -> dict[str, str]:
+def digest_adapter(folder: Path) -> dict[str, str]:
     """sha256 of the files that are an adapter. Raises RequestError if they are not there."""
     try:
         return {name: digest_file(folder / name) for name in (CONFIG_FILE, ADAPTER_FILE)}
@@ -84,12 +84,12 @@ def check_start(start: Path, training: Training) -> None:
         )
 
 
-def start_weights(policy: PeftModel, start: Path) -> dict[str, torch.Tensor]:
+def read_start_weights(policy: PeftModel, start: Path) -> dict[str, torch.Tensor]:
     """The weights saved in `start`, which are the policy's by name and shape.
 
     Raises RequestError if they are not.
     """
-    saved = saved_weights(start)
+    saved = read_weights(start)
     own_shapes = {name: weight.shape for name, weight in lora_weights(policy)}
     saved_shapes = {name: weight.shape for name, weight in saved.items()}
     odd = sorted({name for name, _ in own_shapes.items() ^ saved_shapes.items()})

@@ -23,7 +23,7 @@ from tasks.core.training.policy.adapter import (
     check_start,
     lora_weights,
     ranks_and_scales,
-    start_weights,
+    read_start_weights,
 )
 
 # what makes a quantized model a plain one to transformers, PEFT and TRL
@@ -56,7 +56,7 @@ def load_policy(
     if nf4 is None:
         nf4 = machine.device == "cuda"
     if not nf4:
-        keep_dequantized(model)
+        dequantize_layers(model)
     model.config.use_cache = False
     model.requires_grad_(False)
     torch.manual_seed(training.seed)
@@ -130,12 +130,12 @@ def _take_start(policy: PeftModel, start: Path | None) -> None:
         for _, weight in lora_weights(policy):
             weight.data = weight.data.float()
         return
-    saved = start_weights(policy, start)
+    saved = read_start_weights(policy, start)
     for name, weight in lora_weights(policy):
         weight.data = saved[name].to(weight.device).float()
 
 
-def keep_dequantized(model: PreTrainedModel) -> None:
+def dequantize_layers(model: PreTrainedModel) -> None:
     """Replaces every 4-bit layer by a plain one that holds the very values NF4 computes with.
 
     bitsandbytes dequantizes a layer each time it is used, forward and backward; on a CPU that takes
@@ -202,5 +202,5 @@ def _continued(model: PreTrainedModel, start: Path, training: Training) -> PeftM
         raise RequestError(
             f"The adapter {start} was made for another base model, or is damaged: {problem}"
         ) from error
-    start_weights(policy, start)  # or it raises
+    read_start_weights(policy, start)  # or it raises
     return policy

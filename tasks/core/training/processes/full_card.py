@@ -21,7 +21,7 @@ from tasks.core.files.json_files import read_json, write_json
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.planning.plan import NothingFits, Plan
 from tasks.core.training.rows.selection import Rows
-from tasks.core.training.rows.sequences import tokens_of
+from tasks.core.training.rows.sequences import count_tokens
 from tasks.core.training.spec import StageSettings, TrainingSpec
 from tasks.core.training.watch.telemetry import read_telemetry
 
@@ -80,7 +80,7 @@ def _write_tries(out: Path, tries: list[GivenUp]) -> None:
     write_json(out / TRIES, [asdict(entry) for entry in tries])
 
 
-def begin(out: Path) -> list[GivenUp]:
+def begin_try(out: Path) -> list[GivenUp]:
     """Returns what was given up so far.
 
     Checkpoints of other rows or of another adapter than the last try's are removed: here, and not
@@ -95,7 +95,7 @@ def begin(out: Path) -> list[GivenUp]:
     return tries
 
 
-def given_up(tries: list[GivenUp]) -> dict[str, Any]:
+def collect_given_up(tries: list[GivenUp]) -> dict[str, Any]:
     """Returns what is in force now, by its name.
 
     `tokens` and `checkpointed` are the engine's plan's, the others are settings.
@@ -106,12 +106,12 @@ def given_up(tries: list[GivenUp]) -> dict[str, Any]:
     return now
 
 
-def in_force(spec: TrainingSpec, tries: list[GivenUp]) -> TrainingSpec:
+def apply_tries(spec: TrainingSpec, tries: list[GivenUp]) -> TrainingSpec:
     """Returns the spec with what earlier tries gave up.
 
     With training.shrink it also takes the shape that its start was shrunk to.
     """
-    now = given_up(tries)
+    now = collect_given_up(tries)
     if spec.start and spec.training.get("shrink"):
         now |= _shrunk_shape_of(Path(spec.start), spec.training)
     training = dict(spec.training)
@@ -152,7 +152,7 @@ def giving_way(out: Path, tried: Try) -> Iterator[None]:
     except RuntimeError as error:
         if not is_full(error):
             raise
-        now = _untried(tried, lighter(tried))
+        now = _untried(tried, find_lighter(tried))
         reason = f"The GPU's memory is full: {str(error).partition('. ')[0]}."
         if now is None:
             raise WorkError(
@@ -206,7 +206,7 @@ def _change(was: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(changes)
 
 
-def lighter(tried: Try) -> dict[str, Any] | None:
+def find_lighter(tried: Try) -> dict[str, Any] | None:
     """Returns the next thing to give up, {name: new value}; None if nothing is left."""
     if tried.plan:
         same_result = _lighter_plan(tried.plan, tried)
@@ -216,7 +216,7 @@ def lighter(tried: Try) -> dict[str, Any] | None:
 
 
 def _lighter_plan(plan: Plan, tried: Try) -> dict[str, Any] | None:
-    least = max(tokens_of([row]) for row in tried.rows.train)
+    least = max(count_tokens([row]) for row in tried.rows.train)
     if plan.tokens > least:
         return {"tokens": max(least, plan.tokens // 2)}
     if plan.checkpointed < plan.layers:

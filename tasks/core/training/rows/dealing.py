@@ -41,7 +41,7 @@ def _fits(sequences: Sequences, rows: list[int], most: int) -> bool:
     return len(rows) == 1 or sequences.packed(rows).tokens <= most
 
 
-def share(weights: list[int]) -> list[int]:
+def take_share(weights: list[int]) -> list[int]:
     """Indices of this process's rows among a step's rows of these weights."""
     shares = spread(weights, ranks.count())
     if ranks.number() < len(shares):

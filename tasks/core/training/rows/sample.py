@@ -24,7 +24,7 @@ class Sample:
     share: float
 
 
-def sample(
+def sample_rows(
     spec: TrainingSpec, training: Training, tokenizer: PreTrainedTokenizerFast, most: int
 ) -> Sample:
     """All of the rows in their order; or `most` of them, the same ones for the same seed."""

@@ -29,7 +29,7 @@ class Rows:
         return sum(row.positions for row in self.train)
 
 
-def select(encoded: Sequence[Row], max_length: int, budget: float, seed: int) -> Rows:
+def select_rows(encoded: Sequence[Row], max_length: int, budget: float, seed: int) -> Rows:
     """The rows that fit, in seeded order; the first ones are kept for eval loss, and the rest is
     trained as far as the budget reaches.
 
@@ -37,7 +37,7 @@ def select(encoded: Sequence[Row], max_length: int, budget: float, seed: int) ->
     ever cut. Raises RequestError if no row can be trained.
     """
     fitting = _fitting(encoded, max_length, seed)
-    evaluation_count = held_out(len(fitting))
+    evaluation_count = count_held_out(len(fitting))
     evaluation = fitting[:evaluation_count]
     candidates = fitting[evaluation_count:]
     train = _within_budget(candidates, budget)
@@ -80,7 +80,7 @@ def _within_budget(candidates: list[Row], budget: float) -> list[Row]:
     return chosen
 
 
-def held_out(count: int) -> int:
+def count_held_out(count: int) -> int:
     """How many of so many fitting rows are kept for eval loss."""
     if count < _EVAL_FROM_ROWS:
         return 0

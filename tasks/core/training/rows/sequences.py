@@ -123,7 +123,7 @@ def sequences_of(rows: Sequence[Row]) -> Sequences:
         for answer in row.answers:
             owners.append(number)
             answers.append(answer)
-    order = in_order([answer.input_ids for answer in answers])
+    order = sort_by_tokens([answer.input_ids for answer in answers])
     return Sequences(
         rows=[owners[ordered.index] for ordered in order],
         lengths=[answers[ordered.index].positions for ordered in order],
@@ -132,7 +132,7 @@ def sequences_of(rows: Sequence[Row]) -> Sequences:
     )
 
 
-def in_order(sequences: Sequence[Tokens]) -> list[Ordered]:
+def sort_by_tokens(sequences: Sequence[Tokens]) -> list[Ordered]:
     """The sequences sorted by their tokens, each with what it shares with the one before."""
     keys = [sequence.tolist() for sequence in sequences]
     order = []
@@ -140,25 +140,25 @@ def in_order(sequences: Sequence[Tokens]) -> list[Ordered]:
     for index in sorted(range(len(keys)), key=keys.__getitem__):
         shared = 0
         if before is not None:
-            shared = alike(sequences[before], sequences[index])
+            shared = count_shared(sequences[before], sequences[index])
         order.append(Ordered(index, shared))
         before = index
     return order
 
 
-def alike(one: Tokens, other: Tokens) -> int:
+def count_shared(one: Tokens, other: Tokens) -> int:
     """How many tokens both begin with."""
     length = min(len(one), len(other))
     differing = np.flatnonzero(one[:length] != other[:length])
     return int(differing[0]) if len(differing) else length
 
 
-def apart(lengths: list[int], trained: float = 1.0) -> Sequences:
+def sequences_of_lengths(lengths: list[int], trained: float = 1.0) -> Sequences:
     """Rows of so many tokens, this share of them trained, no two of which begin alike."""
     targets = [round(trained * length) for length in lengths]
     return Sequences(list(range(len(lengths))), lengths, [0] * len(lengths), targets)
 
 
-def tokens_of(rows: Sequence[Row]) -> int:
+def count_tokens(rows: Sequence[Row]) -> int:
     """Tokens of a pack of these rows."""
     return sequences_of(rows).packed(range(len(rows))).tokens

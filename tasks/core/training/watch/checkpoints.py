@@ -61,7 +61,7 @@ def checkpoint_of(folder: Path, step: int) -> Path:
     return folder / f"checkpoint-{step}"
 
 
-def newest_intact(folder: Path) -> Path | None:
+def find_newest_intact(folder: Path) -> Path | None:
     """Returns the newest checkpoint whose files are what its seal says.
 
     Newer damaged ones are reported and removed.

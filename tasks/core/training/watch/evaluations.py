@@ -18,14 +18,14 @@ class Evaluation:
     loss: float
 
 
-def evaluations(history: list[dict[str, Any]]) -> list[Evaluation]:
+def list_evaluations(history: list[dict[str, Any]]) -> list[Evaluation]:
     """Returns the evaluations in a trainer's history, in their order."""
     return [Evaluation(line["step"], line["eval_loss"]) for line in history if "eval_loss" in line]
 
 
 def best_evaluation(history: list[dict[str, Any]]) -> Evaluation | None:
     """Returns the evaluation with the lowest loss, the first of equal ones; None without any."""
-    return min(evaluations(history), key=lambda evaluation: evaluation.loss, default=None)
+    return min(list_evaluations(history), key=lambda evaluation: evaluation.loss, default=None)
 
 
 def best_step(history: list[dict[str, Any]]) -> int | None:
@@ -36,17 +36,17 @@ def best_step(history: list[dict[str, Any]]) -> int | None:
     return best.step
 
 
-def worse_since_best(history: list[dict[str, Any]]) -> int:
+def count_worse_since_best(history: list[dict[str, Any]]) -> int:
     """Counts the evaluations after the best one."""
-    steps = [evaluation.step for evaluation in evaluations(history)]
+    steps = [evaluation.step for evaluation in list_evaluations(history)]
     best = best_step(history)
     if best is None:
         return 0
     return len(steps) - 1 - steps.index(best)
 
 
-def out_of_patience(history: list[dict[str, Any]], schedule: Stage) -> bool:
+def is_out_of_patience(history: list[dict[str, Any]], schedule: Stage) -> bool:
     """Says whether as many evaluations as the stage's patience were worse than the best one."""
     if not schedule.patience:
         return False
-    return worse_since_best(history) >= schedule.patience
+    return count_worse_since_best(history) >= schedule.patience

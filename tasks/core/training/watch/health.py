@@ -16,9 +16,9 @@ from tasks.core.settings.tree import Stage
 from tasks.core.training.hardware.machine import Machine, memory_left, temperature
 from tasks.core.training.watch.evaluations import (
     best_evaluation,
-    evaluations,
-    out_of_patience,
-    worse_since_best,
+    count_worse_since_best,
+    is_out_of_patience,
+    list_evaluations,
 )
 
 _HIGH_GRADIENT = 5.0
@@ -159,17 +159,17 @@ class Health(TrainerCallback):
     def _judge_evaluation(self, state: TrainerState, control: TrainerControl) -> None:
         """Keeps the best state, ends the stage when patience is over, reports a rising loss."""
         control.should_evaluate = False  # it is done; our engine's trainer does not say so itself
-        worse = worse_since_best(state.log_history)
+        worse = count_worse_since_best(state.log_history)
         if worse >= _RISING_EVALUATIONS:
             self._warn_of_rise(state)
         if self._schedule.patience and state.global_step < state.max_steps:
             control.should_save = control.should_save or worse == 0
-            control.should_training_stop = out_of_patience(state.log_history, self._schedule)
+            control.should_training_stop = is_out_of_patience(state.log_history, self._schedule)
 
     def _warn_of_rise(self, state: TrainerState) -> None:
         best = best_evaluation(state.log_history)
         assert best is not None, "an evaluation was just made"
-        present = evaluations(state.log_history)[-1]
+        present = list_evaluations(state.log_history)[-1]
         self._warn(
             "evaluation",
             state.global_step,
