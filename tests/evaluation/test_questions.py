@@ -51,9 +51,9 @@ def test_a_file_that_holds_no_questions_is_named(tmp_path):
     file.write_text("")
     with pytest.raises(RequestError, match="is empty"):
         read_questions(file)
-    for line in ('{"id": "x"}', "[1, 2]", '{"id": '):
-        file.write_text(f"{line}\n")
-        with pytest.raises(RequestError, match="line 1 is not a question"):
+    for line, fault in (('{"id": "x"}', "a question"), ("[1, 2]", "a question"), ('{"', "JSON")):
+        file.write_text(f"\n{line}\n")
+        with pytest.raises(RequestError, match=f"line 2 is not {fault}.*Use the questions.jsonl"):
             read_questions(file)
 
 

@@ -4,7 +4,18 @@ import pytest
 
 from tasks.core.files.atomic import replacing, write_text
 from tasks.core.files.digests import digest_file, digest_files, digest_value
-from tasks.core.files.json_files import LineError, read_json, read_lines, write_json, write_lines
+from tasks.core.files.json_files import (
+    LineError,
+    append_line,
+    numbered_lines,
+    read_encoded,
+    read_json,
+    read_lines,
+    read_whole_objects,
+    write_encoded,
+    write_json,
+    write_lines,
+)
 from tasks.core.files.memory import DigestMemory
 
 
@@ -31,6 +42,36 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n\n{"a": \n')
     with pytest.raises(LineError, match=r"a\.jsonl, line 3 is not JSON: "):
         list(read_lines(tmp_path / "a.jsonl"))
+
+
+def test_line_numbers_count_empty_lines_and_a_mark_of_utf8_is_no_fault(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf"\xea\xb5\xad"\r\n \n[2]')
+    assert list(numbered_lines(tmp_path / "a.jsonl")) == [(1, "국"), (3, [2])]
+    for fault in (b"\xea\xb5", b"[" * 100_000):
+        (tmp_path / "a.jsonl").write_bytes(b"[]\n" + fault)
+        with pytest.raises(LineError, match=r"a\.jsonl, line 2 is not JSON: "):
+            list(read_lines(tmp_path / "a.jsonl"))
+
+
+def test_of_a_file_that_a_kill_tore_the_whole_objects_are_read(tmp_path):
+    file = tmp_path / "a.jsonl"
+    assert read_whole_objects(file) == []
+    first, second = {"a": "국면\u2028"}, {"b": 2}
+    append_line(file, first)
+    append_line(file, second)
+    whole = file.read_bytes()
+    assert whole == '{"a": "국면\u2028"}\n{"b": 2}\n'.encode()
+    for size in range(len(whole)):
+        file.write_bytes(whole[:size])
+        assert read_whole_objects(file) == [first, second][: whole[:size].count(b"}")]
+    file.write_bytes(b'{"torn": \n' + whole)
+    assert read_whole_objects(file) == [first, second]
+
+
+def test_lines_that_stay_encoded_keep_their_bytes(tmp_path):
+    write_lines(tmp_path / "a.jsonl", ["국면", {"b": 1}])
+    write_encoded(tmp_path / "b.jsonl", read_encoded(tmp_path / "a.jsonl"))
+    assert (tmp_path / "b.jsonl").read_bytes() == '"국면"\n{"b": 1}\n'.encode()
 
 
 def test_hidden_files_are_left_out_of_a_folders_digests(tmp_path):

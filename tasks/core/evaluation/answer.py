@@ -6,11 +6,10 @@ evaluation asks nothing twice.
 
 import json
 import logging
-import os
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,7 +17,7 @@ import httpx
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.records import Question, Reply
 from tasks.core.files.digests import digest_value
-from tasks.core.files.json_files import write_lines
+from tasks.core.files.json_files import append_line, read_whole_objects, write_lines
 from tasks.core.records.artifacts import Progress
 
 log = logging.getLogger(__name__)
@@ -106,14 +105,13 @@ def ask_all(
     replies = _kept_replies(out_file, set(keys))
     if set(keys) - set(replies):
         _load_model(endpoint, options)
-    with out_file.open("a", encoding="utf-8") as file:
-        for number, (key, question) in enumerate(zip(keys, questions, strict=True), 1):
-            if key not in replies:
-                limited = replace(options, max_tokens=question.max_tokens)
-                replies[key] = ask(endpoint, question.messages, question.schema, limited)
-                line = {"key": key, "id": question.id, "model": endpoint.model}
-                _append(file, {**line, **asdict(replies[key])})
-            progress(number / len(questions), f"{number} / {len(questions)} questions")
+    for number, (key, question) in enumerate(zip(keys, questions, strict=True), 1):
+        if key not in replies:
+            limited = replace(options, max_tokens=question.max_tokens)
+            replies[key] = ask(endpoint, question.messages, question.schema, limited)
+            line = {"key": key, "id": question.id, "model": endpoint.model}
+            append_line(out_file, {**line, **asdict(replies[key])})
+        progress(number / len(questions), f"{number} / {len(questions)} questions")
     return [replies[key] for key in keys]
 
 
@@ -128,37 +126,19 @@ def _load_model(endpoint: Endpoint, options: Options) -> None:
     ask(endpoint, [{"role": "user", "content": "1"}], options=replace(options, max_tokens=1))
 
 
-def _append(file: IO[str], line: dict[str, Any]) -> None:
-    """Writes a line so that a machine that stops now does not lose it."""
-    file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def _kept_replies(file: Path, keys: set[str]) -> dict[str, Reply]:
     """Returns the replies of an interrupted attempt, by key. Lines torn by a kill, and those of
     other questions, leave the file.
     """
-    if not file.exists():
-        return {}
     lines = []
     replies = {}
-    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        line = _parsed(text)
-        if line and line.get("key") in keys:
+    for line in read_whole_objects(file):
+        if line.get("key") in keys:
             lines.append(line)
             values = {field.name: line[field.name] for field in fields(Reply)}
             replies[line["key"]] = Reply(**values)
     write_lines(file, lines)
     return replies
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) else None
 
 
 def _request(

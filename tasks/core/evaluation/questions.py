@@ -4,7 +4,6 @@ training row was made.
 Reads the market's holdout part; writes and reads questions.jsonl.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -15,7 +14,7 @@ from typing import Any
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.records import Question
-from tasks.core.files.json_files import write_lines
+from tasks.core.files.json_files import LineError, numbered_lines, write_lines
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
@@ -27,6 +26,8 @@ DRAWS = 50
 """Attempts at a question that was not asked yet, before a repeated one is taken: few days offer
 few.
 """
+
+_REMEDY = "Use the questions.jsonl of an evaluate artifact."
 
 
 def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[str, Any]:
@@ -116,24 +117,27 @@ def read_questions(file: Path) -> list[Question]:
 
     Raises RequestError with the file, and with the line that is not a question.
     """
+    questions = []
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        for number, fields in numbered_lines(file):
+            questions.append(_question(file, number, fields))
+    except LineError as error:
+        raise RequestError(f"{error} {_REMEDY}") from error
     except OSError as error:
         raise RequestError(
             f"The question file {file} cannot be read ({error.strerror})."
         ) from error
-    if not lines:
+    if not questions:
         raise RequestError(
             f"The question file {file} is empty; the evaluate step of a run makes one."
         )
-    return [_question(file, number, line) for number, line in enumerate(lines, 1)]
+    return questions
 
 
-def _question(file: Path, number: int, line: str) -> Question:
+def _question(file: Path, number: int, fields: Any) -> Question:
     try:
-        return Question(**json.loads(line))
-    except (ValueError, TypeError) as error:
+        return Question(**fields)
+    except TypeError as error:
         raise RequestError(
-            f"{file}, line {number} is not a question ({error}). Use the questions.jsonl of an"
-            " evaluate artifact."
+            f"{file}, line {number} is not a question ({error}). {_REMEDY}"
         ) from error

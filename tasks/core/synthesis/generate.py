@@ -5,7 +5,6 @@ Reads the market artifact's train part and the base model's tokenizer.json; writ
 report.json.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +17,7 @@ from tokenizers import Tokenizer
 
 from tasks.core.apportionment import round_quotas
 from tasks.core.errors import WorkError
-from tasks.core.files.atomic import replacing
-from tasks.core.files.json_files import write_json
+from tasks.core.files.json_files import encode_line, write_encoded, write_json
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
@@ -114,10 +112,9 @@ def synthesize(
                 variety.add(row)
                 reported.append({name: row["metadata"][name] for name in _REPORTED})
                 row["metadata"]["market_generated"] = generated
-                lines.append(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
+                lines.append(encode_line(row))
     Random(synthesis.seed).shuffle(lines)
-    with replacing(out / "rows.jsonl") as neighbour, neighbour.open("wb") as file:
-        file.writelines(lines)
+    write_encoded(out / "rows.jsonl", lines)
     report = {
         "rows": len(lines),
         **_counts(reported),

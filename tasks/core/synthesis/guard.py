@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import read_lines
+from tasks.core.files.json_files import numbered_lines, read_lines
 from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.strategy.rules import NUMBERS
@@ -104,7 +104,7 @@ def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dic
     offenders: dict[str, list[str]] = {rule: [] for rule in RULES}
     known: dict[str, set[str]] = {}
     for file in training:
-        for number, row in enumerate(read_lines(file), 1):
+        for number, row in numbered_lines(file):
             counts[file.stem] += 1
             question = _question(row)
             if question not in known:  # pairs ask a row's question again

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import write_json, write_lines
+from tasks.core.files.json_files import read_encoded, write_json, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs
@@ -42,8 +42,7 @@ def build_pairs(
     nothing, if no rejected answer can be made that grades below the chosen one for its own reason,
     or if a pair cannot be proven.
     """
-    with rows_file.open(encoding="utf-8") as file:
-        rows = file.readlines()  # as text, which takes less: most are needed once
+    rows = read_encoded(rows_file)  # which takes less: most are needed once
     rng = Random(pairs.seed)
     rejects_left = list(rejects)
     seen: set[str] = set()

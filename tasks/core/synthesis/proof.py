@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core.errors import RequestError
+from tasks.core.files.json_files import LineError, numbered_lines
 from tasks.core.kinds.base import system_prompt
 from tasks.core.strategy.decisions import DECISIONS
 from tasks.core.synthesis.checks import check_row, kind_of_reply
@@ -142,6 +143,8 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
             yield from _rows_of_parquet(file)
         else:
             yield from _rows_of_lines(file)
+    except LineError as error:
+        raise RequestError(f"{error} A file to check holds one JSON object a line.") from None
     except FileNotFoundError:
         raise RequestError(f"There is no file {file}.") from None
     except IsADirectoryError:
@@ -151,26 +154,11 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _rows_of_lines(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.isspace():
-                yield _row_of_line(file, number, line)
-
-
-def _row_of_line(file: Path, number: int, line: bytes) -> dict[str, Any]:
-    encoding = "utf-8-sig" if number == 1 else "utf-8"
-    try:
-        row = json.loads(line.decode(encoding))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(
-            f"{file}, line {number} is not JSON ({error}). A file to check holds one JSON object a"
-            " line."
-        ) from None
-    if not isinstance(row, dict):
-        raise RequestError(
-            f"{file}, line {number} is not a JSON object but {line[:40].decode()!r}."
-        )
-    return row
+    for number, row in numbered_lines(file):
+        if not isinstance(row, dict):
+            excerpt = json.dumps(row, ensure_ascii=False)[:40]
+            raise RequestError(f"{file}, line {number} is not a JSON object but {excerpt}.")
+        yield row
 
 
 def _rows_of_parquet(file: Path) -> Iterator[dict[str, Any]]:

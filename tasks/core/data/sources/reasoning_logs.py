@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 from tasks.core.errors import RequestError
+from tasks.core.files.json_files import write_encoded
 from tasks.core.settings.tree import Data
 
 LOGS = "reasoning_logs"
@@ -38,14 +39,16 @@ def gather_logs(files: Sequence[Path], target: Path) -> None:
 
     A log that is no JSON (half written) becomes a line that is counted as dropped.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", encoding="utf-8") as lines:
-        for file in files:
-            try:
-                log = json.loads(file.read_text(encoding="utf-8-sig"))
-            except (ValueError, RecursionError):
-                log = f"{file.name} is not JSON"
-            lines.write(json.dumps(log) + "\n")
+    write_encoded(target, map(_line_of, files))
+
+
+def _line_of(file: Path) -> bytes:
+    """A log in ASCII: it may hold half of a surrogate pair, which UTF-8 cannot say."""
+    try:
+        log = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):
+        log = f"{file.name} is not JSON"
+    return f"{json.dumps(log)}\n".encode("ascii")
 
 
 def reasoning_source(data: Data) -> Source:

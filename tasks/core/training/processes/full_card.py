@@ -17,13 +17,12 @@ from typing import Any
 import torch
 
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import read_json, write_json
+from tasks.core.files.json_files import read_json, read_whole_objects, write_json
 from tasks.core.settings.tree import Stage, Training
 from tasks.core.training.planning.plan import NothingFits, Plan
 from tasks.core.training.rows.selection import Rows
 from tasks.core.training.rows.sequences import count_tokens
 from tasks.core.training.spec import StageSettings, TrainingSpec
-from tasks.core.training.watch.telemetry import read_telemetry
 
 TRIES = "tries.json"
 _LEAST_LENGTH = 1024
@@ -184,7 +183,7 @@ def _give_way(out: Path, tried: Try, now: dict[str, Any], reason: str) -> CardFu
     """Writes down what is given up, and returns the error that says so."""
     values = _values(tried)
     was = {name: values[name] for name in now}
-    steps = [line["step"] for line in read_telemetry(out / "telemetry.jsonl")]
+    steps = [line["step"] for line in read_whole_objects(out / "telemetry.jsonl")]
     step = max(steps, default=0)
     anew = any(name in _SHAPES for name in now)
     # not behind what the file says by now: if several cards are full at once, each writes the same

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from tasks.core.files.json_files import read_whole_objects
 from tasks.core.training.backends.stage_trainer import StageTrainer
 from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine, peak_memory_gib
 from tasks.core.training.processes.full_card import Try, describe_tries
 from tasks.core.training.watch.evaluations import best_evaluation
-from tasks.core.training.watch.telemetry import read_telemetry
 
 
 def metrics_of(trainer: StageTrainer, out: Path, tried: Try, machine: Machine) -> dict[str, Any]:
     """Returns what was trained and how it went, by which backend, and what did not go as asked."""
-    telemetry = read_telemetry(out / "telemetry.jsonl")
+    telemetry = read_whole_objects(out / "telemetry.jsonl")
     return (
         _of_stage(telemetry, tried, machine)
         | _of_backend(trainer)

@@ -8,15 +8,13 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from tasks.core.files.atomic import write_text
-from tasks.core.files.json_files import LineError, read_lines
+from tasks.core.files.json_files import append_line, read_whole_objects, write_lines
 from tasks.core.training.hardware.machine import Machine, memory_gib
 from tasks.core.training.watch.loss_plot import draw_loss
 
@@ -57,8 +55,9 @@ class Telemetry(TrainerCallback):
         """Removes the lines that a resumed run's checkpoint does not know; it writes them again."""
         self._started = self._drawn = time.monotonic()
         self._first_step = state.global_step
-        known = [line for line in read_telemetry(self._file) if line["step"] <= state.global_step]
-        write_text(self._file, "".join(map(_as_text, known)))
+        lines = read_whole_objects(self._file)
+        known = [line for line in lines if line["step"] <= state.global_step]
+        write_lines(self._file, known)
         self._board = SummaryWriter(str(self._board_folder), purge_step=state.global_step + 1)
 
     def on_log(
@@ -74,7 +73,7 @@ class Telemetry(TrainerCallback):
         if "loss" not in figures and "eval_loss" not in figures:
             return
         line = self._line(state, figures)
-        self._append(line)
+        append_line(self._file, line)
         self._write_board(line, figures)
         if "loss" in figures:
             print(json.dumps(line), flush=True)
@@ -89,14 +88,14 @@ class Telemetry(TrainerCallback):
 
     def warn(self, step: int, text: str) -> None:
         """Writes a warning's line, and logs it."""
-        self._append(
-            {"time": round(time.time(), 3), "stage": self._stage, "step": step, "warning": text}
-        )
+        now = round(time.time(), 3)
+        warning = {"time": now, "stage": self._stage, "step": step, "warning": text}
+        append_line(self._file, warning)
         log.warning("step %d: %s", step, text)
 
     def draw(self) -> None:
         """Draws loss.png from all lines so far."""
-        draw_loss(read_telemetry(self._file), self._picture, self._stage)
+        draw_loss(read_whole_objects(self._file), self._picture, self._stage)
         self._drawn = time.monotonic()
 
     def _line(self, state: TrainerState, figures: dict[str, float]) -> dict[str, Any]:
@@ -119,24 +118,10 @@ class Telemetry(TrainerCallback):
             return 0.0
         return seconds / done * (state.max_steps - state.global_step)
 
-    def _append(self, line: dict[str, Any]) -> None:
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(_as_text(line))
-
     def _write_board(self, line: dict[str, Any], figures: dict[str, float]) -> None:
         for name in (*figures, "tokens_per_s", "memory_gib"):
             self._board.add_scalar(name, line[name], line["step"])
         self._board.flush()
-
-
-def read_telemetry(file: Path) -> list[dict[str, Any]]:
-    """Returns the file's whole lines; a killed process may leave half a line at its end."""
-    lines: list[dict[str, Any]] = []
-    if file.exists():
-        with suppress(LineError):
-            for line in read_lines(file):
-                lines.append(line)
-    return lines
 
 
 def _figures_of(logs: dict[str, float]) -> dict[str, float]:
@@ -145,7 +130,3 @@ def _figures_of(logs: dict[str, float]) -> dict[str, float]:
         if logged_name in logs:
             figures[name] = logs[logged_name]
     return figures
-
-
-def _as_text(line: dict[str, Any]) -> str:
-    return json.dumps(line) + "\n"
