@@ -7,6 +7,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.tools import (
+    find_compiler,
     find_llama_cpp,
     find_ollama,
     install_llama_cpp,
@@ -32,6 +33,7 @@ def put_program(folder, *names):
 def bare(monkeypatch, tmp_path):
     """A machine with no tool on PATH."""
     monkeypatch.delenv("KOSPILOT_LLAMA_CPP", raising=False)
+    monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(put_program(tmp_path / "bin")))
 
 
@@ -61,6 +63,16 @@ def test_a_named_folder_that_lacks_a_part_is_refused(tmp_path, monkeypatch):
         match=r"own holds no convert_hf_to_gguf\.py .*kospilot tools install llama\.cpp",
     ):
         find_llama_cpp(tmp_path)
+
+
+def test_the_compiler_is_the_one_that_cxx_names_else_the_usual_one(tmp_path, monkeypatch):
+    assert find_compiler() is None
+    put_program(tmp_path / "bin", "clang++", "g++", "own")
+    assert find_compiler() == str(tmp_path / "bin" / "g++")
+    monkeypatch.setenv("CXX", "own -O2")
+    assert find_compiler() == str(tmp_path / "bin" / "own")
+    monkeypatch.setenv("CXX", "gone")
+    assert find_compiler() is None
 
 
 def test_no_compiler(tmp_path):

@@ -22,7 +22,7 @@ from tasks.core.preflight.disk import base_bytes, free_gib, needed_gib
 from tasks.core.serving.servers import check_reachable, server_name
 from tasks.core.settings.tree import Settings
 from tasks.core.steps import chain
-from tasks.core.tools import tool_list
+from tasks.core.tools import find_compiler, tool_list
 
 _CPU_BASE_GIB = 2.0  # a larger base model is not trained on a CPU in a lifetime
 _BF16_FROM = 8.0  # compute capability: Ampere and later
@@ -154,12 +154,13 @@ def _packages() -> Check:
 
 
 def _compiler() -> Check:
-    for name in ("c++", "g++", "clang++"):
-        path = shutil.which(name)
-        if path:
-            return Check("compiler", "ok", path)
-    detail = "no C++ compiler; llama.cpp is built with one"
-    return Check("compiler", "warn", detail, "Install g++ or clang.")
+    path = find_compiler()
+    if path:
+        return Check("compiler", "ok", path)
+    detail = "no C++ compiler on PATH; llama.cpp is built with one"
+    return Check(
+        "compiler", "warn", detail, "Install g++ or clang, or let CXX name the one to use."
+    )
 
 
 def _tools(home: Path) -> list[Check]:

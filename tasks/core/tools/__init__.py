@@ -7,6 +7,7 @@ version, for all runs.
 
 from pathlib import Path
 
+from tasks.core.tools.compiler import find_compiler
 from tasks.core.tools.llama_cpp import LlamaCpp, ensure_llama_cpp, find_llama_cpp, install_llama_cpp
 from tasks.core.tools.ollama import Ollama, find_ollama, install_ollama, version_of
 
@@ -14,6 +15,7 @@ __all__ = [
     "LlamaCpp",
     "Ollama",
     "ensure_llama_cpp",
+    "find_compiler",
     "find_llama_cpp",
     "find_ollama",
     "install_llama_cpp",

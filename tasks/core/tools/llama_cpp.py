@@ -18,6 +18,7 @@ from filelock import FileLock
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child
 from tasks.core.records.artifacts import Progress
+from tasks.core.tools.compiler import find_compiler
 from tasks.core.tools.llama_cpp_source import VERSION, fetch_source, unpack_source
 
 _QUANTIZER = "llama-quantize"
@@ -123,8 +124,7 @@ def _below(folder: Path, program: str) -> Path | None:
 
 
 def _check_compiler() -> None:
-    named = os.environ.get("CXX", "").split()[:1]
-    if not any(shutil.which(name) for name in [*named, "c++", "g++", "clang++"]):
+    if find_compiler() is None:
         raise WorkError(
             "llama.cpp is built from source and there is no C++ compiler on PATH. Install one"
             " (`sudo apt install g++`; on macOS `xcode-select --install`) and run `kospilot tools"

@@ -18,6 +18,7 @@ from filelock import FileLock
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import run_child
 from tasks.core.records.artifacts import Progress
+from tasks.core.tools.compiler import find_compiler
 from tasks.core.tools.llama_cpp_source import fetch_source, unpack_source
 
 VERSION = "0.17.4"
@@ -99,7 +100,7 @@ def _needs_go(instead: str) -> str:
 
 
 def _check_compiler() -> None:
-    if not shutil.which(os.environ.get("CXX", "c++").split()[0]):
+    if find_compiler() is None:
         raise WorkError(
             "Building Ollama needs a C++ compiler and there is none on PATH"
             f" (`sudo apt install g++`). Or install Ollama the official way: {_OFFICIAL}."
