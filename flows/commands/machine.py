@@ -42,14 +42,17 @@ def doctor(
 @tools.command("list")
 def list_tools(as_json: Json = False) -> None:
     """Lists each tool: where it was found, which version, built or not."""
+    from dataclasses import asdict
+
     from tasks.core.settings.home import kospilot_home
     from tasks.core.tools import tool_list
 
-    rows = tool_list(kospilot_home())
+    found = tool_list(kospilot_home())
     if as_json:
-        print_json(rows)
+        print_json([asdict(tool) for tool in found])
     else:
-        table("", ("tool", "version", "where", "status"), [list(row.values()) for row in rows])
+        rows = [(tool.name, tool.version, tool.where, tool.status) for tool in found]
+        table("", ("tool", "version", "where", "status"), rows)
 
 
 @tools.command()

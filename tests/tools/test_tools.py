@@ -7,6 +7,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.tools import (
+    Tool,
     find_compiler,
     find_llama_cpp,
     find_ollama,
@@ -98,12 +99,7 @@ def test_an_old_go_is_named(tmp_path):
 
 def test_tool_list_says_how_to_get_what_is_missing(tmp_path):
     assert tool_list(tmp_path) == [
-        {
-            "name": name,
-            "version": "",
-            "where": "",
-            "status": f"not here; `kospilot tools install {name}` builds it",
-        }
+        Tool(name, "", "", f"not here; `kospilot tools install {name}` builds it")
         for name in ("llama.cpp", "ollama")
     ]
 

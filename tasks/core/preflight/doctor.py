@@ -166,11 +166,11 @@ def _compiler() -> Check:
 def _tools(home: Path) -> list[Check]:
     checks = []
     for tool in tool_list(home):
-        name = tool["name"]
-        if tool["where"]:
-            checks.append(Check(name, "ok", f"{tool['version']} at {tool['where']}"))
+        if tool.where:
+            checks.append(Check(tool.name, "ok", f"{tool.version} at {tool.where}"))
         else:
-            checks.append(Check(name, "warn", tool["status"], f"`kospilot tools install {name}`"))
+            remedy = f"`kospilot tools install {tool.name}`"
+            checks.append(Check(tool.name, "warn", tool.status, remedy))
     return checks
 
 

@@ -5,6 +5,7 @@ Each is looked for on this machine first, else built once into KOSPILOT_HOME/too
 version, for all runs.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.core.tools.compiler import find_compiler
@@ -14,6 +15,7 @@ from tasks.core.tools.ollama import Ollama, find_ollama, install_ollama, version
 __all__ = [
     "LlamaCpp",
     "Ollama",
+    "Tool",
     "ensure_llama_cpp",
     "find_compiler",
     "find_llama_cpp",
@@ -24,29 +26,34 @@ __all__ = [
 ]
 
 
-def tool_list(home: Path) -> list[dict[str, str]]:
-    """Returns each tool's name, version, place ("" if it is not here) and status in words."""
-    return [_llama_cpp_status(home), _ollama_status(home)]
+@dataclass(frozen=True)
+class Tool:
+    """What is known of one program on this machine."""
+
+    name: str
+    version: str = ""
+    where: str = ""  # empty if it is not here
+    status: str = "ready"
 
 
-def _llama_cpp_status(home: Path) -> dict[str, str]:
+def tool_list(home: Path) -> list[Tool]:
+    """Returns both tools, those that are not here too."""
+    return [_llama_cpp_tool(home), _ollama_tool(home)]
+
+
+def _llama_cpp_tool(home: Path) -> Tool:
     llama = find_llama_cpp(home)
     if llama is None:
         return _missing("llama.cpp")
-    return _ready("llama.cpp", llama.version, llama.where)
+    return Tool("llama.cpp", llama.version, llama.where)
 
 
-def _ollama_status(home: Path) -> dict[str, str]:
+def _ollama_tool(home: Path) -> Tool:
     ollama = find_ollama(home)
     if ollama is None:
         return _missing("ollama")
-    return _ready("ollama", version_of(ollama), str(ollama.binary))
+    return Tool("ollama", version_of(ollama), str(ollama.binary))
 
 
-def _ready(name: str, version: str, where: str) -> dict[str, str]:
-    return {"name": name, "version": version, "where": where, "status": "ready"}
-
-
-def _missing(name: str) -> dict[str, str]:
-    status = f"not here; `kospilot tools install {name}` builds it"
-    return {"name": name, "version": "", "where": "", "status": status}
+def _missing(name: str) -> Tool:
+    return Tool(name, status=f"not here; `kospilot tools install {name}` builds it")
