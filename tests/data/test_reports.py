@@ -143,7 +143,7 @@ def test_what_is_no_training_file_or_tokenizer_is_refused(tmp_path, files, base)
     (base / "chat_template.jinja").write_text(
         "{{ raise_exception('no system here') }}", encoding="utf-8"
     )
-    with pytest.raises(RequestError, match=r"template does not render .*no system here"):
+    with pytest.raises(RequestError, match=r"template of .* does not render .*no system here"):
         report_files(files, base, 5)
     (base / "chat_template.jinja").unlink()
     with pytest.raises(RequestError, match=r"has no chat template"):

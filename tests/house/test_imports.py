@@ -17,7 +17,7 @@ STAGES = {"data", "market", "synthesis", "training", "release", "serving", "eval
 LAYERS = (
     {"errors", "apportionment", "scripts"},
     {"files"},
-    {"processes"},
+    {"processes", "chat"},
     {"settings", "records"},
     {"strategy"},
     {"kinds", "tools"},

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
+from tasks.core.chat.template import Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, log_tail, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
-from tasks.core.serving.chat_template import Messages
 from tasks.core.serving.modelfile import Modelfile
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.errors import RequestError
-from tasks.core.serving.chat_template import Messages, bos_token, render_training_prompt
 from tasks.core.settings.tree import Release
 
 _CHATML = (
@@ -54,9 +54,10 @@ def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Model
     own defaults would hold for those left out. Raises RequestError if the model's chat template is
     not ChatML.
     """
-    rendered = render_training_prompt(tokenizer_dir, _PROBE)
+    template = ChatTemplate(tokenizer_dir)
+    rendered = template.render(_PROBE, add_generation_prompt=True)
     chatml = _as_chatml(_PROBE)
-    if rendered not in (chatml, bos_token(tokenizer_dir) + chatml):
+    if rendered not in (chatml, template.bos_token + chatml):
         raise RequestError(
             f"The chat template of {tokenizer_dir} is not ChatML, and ChatML is what kospilot"
             f" serves: it renders {rendered!r} where ChatML is {chatml!r}. Take a base model with"

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tasks.core.chat.template import Messages
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
 from tasks.core.records.artifacts import Progress
-from tasks.core.serving.chat_template import Messages
 from tasks.core.serving.modelfile import Modelfile
 
 _DEFAULT_PORT = 11434

@@ -12,10 +12,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.json_files import read_json
 from tasks.core.records.artifacts import Progress
-from tasks.core.serving.chat_template import Messages, bos_token, render_training_prompt
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.servers import Server
 
@@ -92,11 +92,13 @@ def prove_prompts(
     proven. Raises WorkError with the difference.
     """
     tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
-    bos = bos_token(tokenizer_dir)
+    template = ChatTemplate(tokenizer_dir)
+    bos = template.bos_token
     proven = 0
     surpluses = set()
     for messages in conversations:
-        expected = render_training_prompt(tokenizer_dir, _with_system(messages, modelfile.system))
+        complete = _with_system(messages, modelfile.system)
+        expected = template.render(complete, add_generation_prompt=True)
         rendered = server.render(tag, messages)
         if rendered not in (expected, bos + expected) and expected != bos + rendered:
             raise WorkError(

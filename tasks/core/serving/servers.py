@@ -13,11 +13,11 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from tasks.core.chat.template import Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, start_server
 from tasks.core.records.artifacts import Progress
-from tasks.core.serving.chat_template import Messages
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama import OllamaServer, answers, host_url

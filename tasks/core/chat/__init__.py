@@ -1,0 +1,1 @@
+"""Conversations as a model reads them: text, made by its own chat template."""
