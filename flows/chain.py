@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
+from tasks.artifacts import show_files
 from tasks.core.chain.housekeeping import run_lock
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
@@ -92,6 +93,8 @@ def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]
     if not state.is_completed():
         rows.append(_Row(link, "failed", seconds))
     ref: Ref = state.result()
+    if run.steps[name].report:  # of a step that was skipped too
+        show_files(run, ref, run.steps[name].report)
     made = run.store.known(name, ref.key).made["finished"] != known.get(ref.key)
     outcome = "ran" if made else "skipped"
     rows.append(_Row(link, outcome, seconds, f"`{name}/{ref.key}`"))

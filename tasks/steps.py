@@ -8,7 +8,7 @@ from typing import Any
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
 
-from tasks.artifacts import ArtifactPolicy, Progress, RefSerializer, show_files
+from tasks.artifacts import ArtifactPolicy, Progress, RefSerializer
 from tasks.core.chain.produce import produce
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step
@@ -33,10 +33,7 @@ def _task_of(step: Step) -> StepTask:
         persist_result=True,
     )
     def find_or_make(run: Run, reads: dict[str, Ref]) -> Ref:
-        ref = produce(run, step.name, reads, Progress(run.home, step.name))
-        if step.report:
-            show_files(run, ref, step.report)
-        return ref
+        return produce(run, step.name, reads, Progress(run.home, step.name))
 
     return find_or_make
 
