@@ -18,17 +18,17 @@ from pathlib import Path
 
 
 def _prepare_environment() -> None:
-    """Sets what PyTorch and its company read while they are imported."""
+    """Sets what PyTorch and other libraries read while they are imported."""
     os.environ.setdefault("TQDM_DISABLE", "1")
-    # everything was fetched before: nothing may wait for a network
+    # everything was fetched before, and nothing may wait for a network
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # micro-batches differ in size
+    # micro-batches differ in size, and so do the blocks of memory that they need
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     # spinning threads halve the speed if other programs run too
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # large pages on a CPU: Linux clears them in half the time
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    # one of several that torchrun started sees its own card only
+    # a process that torchrun started, one of several, sees only its own card
     cards = os.environ.get("CUDA_VISIBLE_DEVICES")
     if cards and "LOCAL_RANK" in os.environ:
         number = int(os.environ["LOCAL_RANK"])

@@ -1,5 +1,4 @@
-"""The model card of an adapter: what it is, how it was trained, what was checked, and what it is
-not good for.
+"""The model card of an adapter: what it is, how it was trained and checked, and its limits.
 
 Reads the base's config.json and licence; writes OUT/README.md, which shows the loss picture beside
 it.
@@ -35,7 +34,7 @@ _LIMITS = (
 def write_card(
     spec: TrainingSpec, digests: dict[str, Any], checks: list[Check], metrics: dict[str, Any]
 ) -> None:
-    """Writes README.md into spec.out. `digests` are those of base, start and rows."""
+    """Writes README.md into spec.out; `digests` are those of the base, the start and the rows."""
     base, out = Path(spec.base), Path(spec.out)
     parts = [
         _FRONT,
@@ -92,7 +91,7 @@ def _data(spec: TrainingSpec, digests: dict[str, Any], metrics: dict[str, Any]) 
 
 
 def _training(spec: TrainingSpec, metrics: dict[str, Any]) -> list[str]:
-    """The plan, a table of the single figures, a list each of the others, and the settings."""
+    """Returns the plan, a table of the single figures, a list for each other, and the settings."""
     parts = ["## Training"]
     if "plan" in metrics:
         parts.append(f"The plan was: {metrics['plan']}.")
@@ -133,7 +132,7 @@ def _licence(base: Path) -> str:
 
 
 def _first_line(text: str) -> str:
-    """The first line that is not blank, without the spaces around it."""
+    """Returns the first line that is not blank, without the spaces around it."""
     for line in text.splitlines():
         if line.strip():
             return line.strip()

@@ -66,11 +66,11 @@ log = logging.getLogger(__name__)
 
 
 def train(spec: TrainingSpec) -> dict[str, Any]:
-    """Trains a stage into spec.out, from the newest intact checkpoint there, and returns its
-    metrics.
+    """Trains a stage into spec.out and returns its metrics.
 
-    Of several processes that train together the first alone writes the adapter; the others return
-    no metrics. Raises CardFull if another process would have more memory, or need less.
+    It goes on from the newest intact checkpoint there. Of several processes that train together
+    only the first one writes the adapter; the others return no metrics. Raises CardFull if another
+    process would have more memory, or need less.
     """
     started = time.monotonic()
     requested, out = spec, Path(spec.out)
@@ -112,7 +112,7 @@ def _start_of(spec: TrainingSpec) -> Path | None:
 
 
 def _digests_of(spec: TrainingSpec) -> dict[str, Any]:
-    """sha256 of all that the stage reads.
+    """Returns the sha256 of all that the stage reads.
 
     Raises RequestError if the start adapter was trained on other weights.
     """
@@ -150,7 +150,7 @@ def _encode(
     digests: dict[str, Any],
     report: Report,
 ) -> Rows:
-    """The rows that are trained, as tokens, checked."""
+    """Returns the rows that are trained, as tokens that were checked."""
     training = settings.training
     whole_text = not training.assistant_only_loss
     file = RowFile(Path(spec.rows), spec.method)
@@ -202,7 +202,7 @@ def _add_callbacks(
 
 
 def _warn_nobody(step: int, text: str) -> None:
-    """What the other processes do with a warning, because the first one has it too."""
+    """Does nothing: the first process says the same warning."""
 
 
 def _run(trainer: StageTrainer, checks: StageChecks, stage: str, schedule: Stage) -> str | None:
@@ -223,7 +223,7 @@ def _run(trainer: StageTrainer, checks: StageChecks, stage: str, schedule: Stage
 def _resume(trainer: StageTrainer, checkpoint: Path, schedule: Stage) -> None:
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
     if is_out_of_patience(state.log_history, schedule):
-        trainer.state = state  # it ended here; another evaluation might take a later checkpoint
+        trainer.state = state  # it ended here; one more evaluation might choose another checkpoint
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint))
 

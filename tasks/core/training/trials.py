@@ -42,17 +42,18 @@ from tasks.core.training.rows.selection import Rows, select_rows
 from tasks.core.training.spec import StageSettings, TrainingSpec
 
 _HELD_OUT = 32  # rows of the eval loss
-_SPARE = 1.5  # rows encoded for each one needed, because some are too long
+_SPARE = 1.5  # rows that are encoded for each one that is needed, because some are too long
 _WARM_UP = 2  # steps not timed: kernels are compiled in them
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A short run that is asked for."""
+    """A short run that someone asks for."""
 
     steps: int
     rank: int | None = None  # in place of training.lora_rank
-    # of the micro-batch: of the planner's tokens, with TRL and Unsloth of the stage's micro_batch
+    # of the micro-batch: of the planner's tokens, or with TRL and Unsloth of the stage's
+    # micro_batch
     scale: float = 1
 
 
@@ -111,9 +112,9 @@ def run_trials(spec: TrainingSpec, settings: StageSettings, trials: list[Trial])
 def _rows(
     spec: TrainingSpec, settings: StageSettings, tokenizer: PreTrainedTokenizerFast, steps: int
 ) -> Rows:
-    """As many rows as the steps want, and others for the eval loss.
+    """Returns as many rows as the steps need, and others for the eval loss.
 
-    They are fewer if the stage has not so many.
+    There are fewer if the stage does not have so many.
     """
     training = settings.training
     wanted = steps * settings.schedule.effective_batch
@@ -125,7 +126,7 @@ def _rows(
 
 
 def _outcome(bench: _Bench, trial: Trial) -> dict[str, Any]:
-    """The figures of one trial, or its problem."""
+    """Returns the figures of one trial, or its problem."""
     settings = _settings_of(bench.settings, trial)
     outcome: dict[str, Any] = {"rank": settings.training.lora_rank}
     set_seed(settings.training.seed)
@@ -144,9 +145,9 @@ def _outcome(bench: _Bench, trial: Trial) -> dict[str, Any]:
 
 
 def _settings_of(settings: StageSettings, trial: Trial) -> StageSettings:
-    """The settings of one epoch with the trial's rank.
+    """Returns the settings of one epoch with the trial's rank.
 
-    The adapter's update is scaled as the asked one's: alpha / r stays the same.
+    alpha / r stays the same, so the adapter's update is scaled as with the stage's own rank.
     """
     training = settings.training
     rank = trial.rank or training.lora_rank
@@ -160,7 +161,7 @@ def _settings_of(settings: StageSettings, trial: Trial) -> StageSettings:
 def _trainer(
     bench: _Bench, spec: TrainingSpec, settings: StageSettings, scale: float
 ) -> StageTrainer:
-    """A trainer with a new adapter, whose micro-batch is scaled."""
+    """Makes a trainer with a new adapter, whose micro-batch is scaled."""
     tried = Try(settings, bench.rows, continues=False)
     plan = plan_for(spec, tried, bench.machine, {})
     if plan is None:
@@ -192,11 +193,11 @@ def _train_and_measure(trainer: StageTrainer, bench: _Bench) -> dict[str, Any]:
     """Trains, and returns what was seen beside what was expected."""
     clock = _Clock(trainer)
     trainer.remove_callback(PrinterCallback)
-    trainer.args.save_strategy = SaveStrategy.NO  # else the last step's time holds a checkpoint's
+    trainer.args.save_strategy = SaveStrategy.NO  # the last step's time would hold a checkpoint's
     trainer.add_callback(clock)
     trainer.use_reference(None)
     trainer.train()
-    # before the evaluation, whose batches are other ones
+    # before the evaluation, whose batches are different
     peak = _peak_gib(bench.machine)
     eval_loss = None
     if bench.rows.evaluation:
@@ -218,7 +219,7 @@ def _train_and_measure(trainer: StageTrainer, bench: _Bench) -> dict[str, Any]:
 
 
 def _pace(moments: list[_Moment]) -> dict[str, float]:
-    """Tokens a second and seconds a step, without the warm-up if there is more than that."""
+    """Returns tokens a second and seconds a step, without the warm-up steps if others are left."""
     steps = len(moments) - 1
     if steps > _WARM_UP + 1:
         moments = moments[_WARM_UP:]
@@ -232,7 +233,10 @@ def _pace(moments: list[_Moment]) -> dict[str, float]:
 
 
 def _peak_gib(machine: Machine) -> float | None:
-    """The most memory of a card; a CPU's process holds what earlier trials left."""
+    """Returns the most memory that was used of a card, in GiB; None for a CPU.
+
+    A process on a CPU still holds what earlier trials left.
+    """
     if machine.device != "cuda":
         return None
     return round(peak_memory_gib(machine), 2)

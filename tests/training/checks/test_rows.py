@@ -54,7 +54,7 @@ MASKS = {
     ),
     "first token masked": (
         first_token_off,
-        r"29 of 29 rows: The trained tokens say .* where the answer is",
+        r"29 of 29 rows: The trained tokens say .*, but the answer is",
     ),
     "all masked": (lambda ids, labels: [IGNORED] * len(ids), "29 of 29 rows have no trained token"),
     "prompts trained": (lambda ids, labels: list(ids), "do not end in a trained"),

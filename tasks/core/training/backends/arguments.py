@@ -1,4 +1,4 @@
-"""What transformers' Trainer is told, whichever backend trains."""
+"""The arguments of transformers' Trainer, whichever backend trains."""
 
 import math
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ def trainer_arguments(run: StageRun, rows: int) -> dict[str, Any]:
         "fp16": run.machine.compute == torch.float16,
         "gradient_checkpointing": schedule.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        # a short stage logs its last step at least
+        # a stage shorter than log_every logs its last step
         "logging_steps": min(schedule.log_every, steps),
         "logging_nan_inf_filter": False,
         "save_strategy": "steps",

@@ -13,7 +13,7 @@ from tasks.core.settings.tree import Training
 from tasks.core.training.engine.support import LINEAR, find_obstacle
 from tasks.core.training.hardware.machine import Machine
 
-# the least that Unsloth's requirements name
+# the least version and memory that Unsloth's requirements name
 _UNSLOTH_CUDA = (11, 8)
 _UNSLOTH_GB = 6
 
@@ -60,7 +60,7 @@ def _fastest(training: Training, machine: Machine, config: PreTrainedConfig) -> 
 
 
 def _engine_problem(training: Training, machine: Machine, config: PreTrainedConfig) -> str | None:
-    """Why the engine cannot train here; None if it can."""
+    """Returns why the engine cannot train here; None if it can."""
     if machine.compute == torch.float16:
         return f"{machine.name} does not compute in bf16"
     if training.lora_dropout:
@@ -75,9 +75,9 @@ def _engine_problem(training: Training, machine: Machine, config: PreTrainedConf
 
 
 def _unsloth_problem(machine: Machine) -> str | None:
-    """Why Unsloth cannot train here; None if it can.
+    """Returns why Unsloth cannot train here; None if it can.
 
-    Whether it can be imported shows only in a process that imports it first of all.
+    Whether it can be imported shows only in a process that imports it before anything else.
     """
     if machine.device != "cuda":
         return "it wants a GPU, and there is none"

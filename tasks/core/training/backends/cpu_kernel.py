@@ -75,5 +75,5 @@ class TorchLogProbs(torch.autograd.Function):
 
 def use_on_cpu() -> None:
     """Puts the torch version in the place of TRL's kernel."""
-    # a private name of another class's, but of the same contract
+    # the name is private and names another class, but the contract is the same
     trl_utils._ChunkedLogProbFunction = TorchLogProbs  # type: ignore[assignment, attr-defined]

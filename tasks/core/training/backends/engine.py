@@ -1,9 +1,9 @@
-"""The engine under transformers' Trainer: the rows, order, schedule, checkpoints and telemetry of
-TRL's trainers.
+"""The engine under transformers' Trainer.
 
-The Trainer sees one batch an optimizer step, the effective batch's rows. They are packed into
-micro-batches here, and the step's loss is the mean over all its trained tokens (SFT) or pairs
-(DPO), however they were packed.
+Rows, order, schedule, checkpoints and telemetry are those of TRL's trainers. The Trainer sees one
+batch in each optimizer step, the rows of the effective batch. They are packed into micro-batches
+here, and the step's loss is the mean over all its trained tokens (SFT) or pairs (DPO), however they
+were packed.
 """
 
 import time
@@ -50,7 +50,7 @@ _STEPS_TO_WARM_UP = 3  # kernels are compiled in them
 class _Step:
     """An optimizer step's rows.
 
-    A class of its own, because accelerate looks at every number of lists and dicts.
+    It is a class, because accelerate looks at every number in lists and dicts.
     """
 
     rows: list[Row]
@@ -78,7 +78,7 @@ class EngineTrainer(PolicyTrainer):
         self.objective = objective
         self.engine = Engine(policy, self.plan.checkpointed)
         self._held_out = rows.evaluation
-        # kept, because to look for them takes milliseconds
+        # kept, because it takes milliseconds to find them
         self._matrices = [matrix for _, matrix in lora_weights(policy)]
         self._step_starts: list[float] = []
 
@@ -161,12 +161,12 @@ class EngineTrainer(PolicyTrainer):
         return self.train_dataset
 
     def _losses_of(self, packed: PackedRows, rows: list[Row]) -> Tensor:
-        """The summed loss of each row that a pack holds, of these rows."""
+        """Returns the summed loss of each row that a pack holds, all of which are among `rows`."""
         of_pack = [rows[index] for index in packed.rows]
         return self.objective.losses(of_pack, packed.pack, self.engine.log_probs(packed.pack))
 
     def _my_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
-        """This process's share of the rows as packs."""
+        """Yields this process's share of the rows as packs."""
         mine = list(range(len(rows)))
         if ranks.count() > 1:
             mine = take_share(sequences_of(rows).own)
@@ -175,13 +175,16 @@ class EngineTrainer(PolicyTrainer):
             yield PackedRows([mine[index] for index in packed.rows], packed.pack)
 
     def _dealt_packs(self, rows: list[Row]) -> Iterator[PackedRows]:
-        """The same for any number of rows: to deal out thousands at once would take long."""
+        """Yields the same for any number of rows.
+
+        They are dealt out a few at a time, because to deal out thousands at once would take long.
+        """
         for first in range(0, len(rows), _ROWS_DEALT):
             for packed in self._my_packs(rows[first : first + _ROWS_DEALT]):
                 yield PackedRows([first + index for index in packed.rows], packed.pack)
 
     def _rows_to_compare(self, rows: list[Row]) -> list[Row]:
-        """Two rows, and more until they settle the comparison or fill a micro-batch."""
+        """Returns two rows, and more until they settle the comparison or fill a micro-batch."""
         compared: list[Row] = []
         for row in rows_for_proof(rows, _ROWS_COMPARED):
             settled = sum(row.targets for row in compared) >= SETTLED
@@ -192,25 +195,25 @@ class EngineTrainer(PolicyTrainer):
         return compared
 
     def _each_alone(self, answers: list[Conversation]) -> Tensor:
-        """Log-probs of the answers' trained tokens, each answer in a pack of its own."""
+        """Returns the log-probs of the answers' trained tokens, each answer in its own pack."""
         log_probs = []
         for answer in answers:
             log_probs.append(self.engine.log_probs(pack_of([answer], self.engine.device)))
         return torch.cat(log_probs)
 
     def _rounding(self, answers: list[Conversation], packed: Tensor) -> Rounding:
-        """How far the packed log-probs, and PEFT's, are off from float32."""
+        """Returns how far the packed log-probs, and PEFT's, are off from float32."""
         with never_rounded(self.policy):
             exact = self._by_peft(answers)
         usual = exact
-        if self.engine.dtype != torch.float32:  # else it would be the same again
+        if self.engine.dtype != torch.float32:  # in float32 it would be the same again
             with rounded_once(self.policy):
                 usual = self._by_peft(answers)
         off = packed - exact
         return Rounding(usual=_rms(usual - exact), off=_rms(off), lean=off.mean().item())
 
     def _by_peft(self, answers: list[Conversation]) -> Tensor:
-        """Log-probs of the answers' trained tokens by PEFT's forward pass."""
+        """Returns the log-probs of the answers' trained tokens by PEFT's forward pass."""
         return torch.cat([log_probs_alone(self.policy, answer) for answer in answers])
 
 
@@ -238,7 +241,7 @@ class EngineDPO(EngineTrainer):
         nothing = torch.zeros(0, device=self.engine.device)  # this process may have no pair
         margins = torch.cat([nothing, *self.objective.take_margins()])
         sums = [margins.sum(), (margins > 0).float().sum(), torch.ones_like(margins).sum()]
-        # here and not in log(): with a time limit the first process alone writes one more line
+        # added up here and not in log(): with a time limit only the first process logs once more
         self._rewards.append(ranks.add_up(torch.stack(sums)))
         return loss
 
@@ -254,7 +257,7 @@ class EngineDPO(EngineTrainer):
     def row_loss(self, index: int) -> Tensor:
         """Returns the loss of one training pair, with its graph."""
         loss = super().row_loss(index)
-        self.objective.take_margins()  # they are no step's
+        self.objective.take_margins()  # they belong to no step
         return loss
 
     @torch.no_grad()

@@ -1,6 +1,6 @@
-"""What the engine's trainer minimizes: how the log-probs of a pack become losses, and what their
-mean is taken over.
+"""What the engine's trainer minimizes, for SFT and for DPO.
 
+An objective says how the log-probs of a pack become losses, and what their mean is taken over.
 engine.py packs the rows, computes the log-probs and takes the steps, whichever objective it has.
 """
 

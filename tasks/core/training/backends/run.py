@@ -10,7 +10,7 @@ from tasks.core.training.spec import StageSettings
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage's settings, where it trains into, on what machine, and by which plan."""
+    """A stage's settings, its output folder, its machine and its plan."""
 
     settings: StageSettings
     out: Path

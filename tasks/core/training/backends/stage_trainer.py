@@ -40,7 +40,7 @@ class StageTrainer(Protocol):
 
     @property
     def plan(self) -> Plan | None:
-        """By which plan it trains; None if the backend needs none."""
+        """The plan by which it trains; None if the backend needs none."""
 
     @property
     def batches_rows(self) -> bool:

@@ -1,5 +1,6 @@
-"""TRL's two trainers as this project uses them: our tokens, float32 LoRA weights, sealed
-checkpoints.
+"""TRL's two trainers as this project uses them.
+
+The tokens are ours, the LoRA weights float32, the checkpoints sealed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from tasks.core.training.rows.records import IGNORED, Row
 from tasks.core.training.rows.selection import Rows, rows_for_proof
 
 _PAIRS_LOOKED_AT = 2  # by the checks of the reference
-_ROWS_COMPARED = 4  # of a micro-batch
+_ROWS_COMPARED = 4  # of a micro-batch, at most
 _OF_CONVERSATION = ("input_ids", "labels")
 _OF_PAIR = ("prompt_ids", "chosen_ids", "rejected_ids")
 
@@ -60,7 +61,7 @@ class TrlTrainer(PolicyTrainer):
         return self.train_dataset
 
     def _loss_of(self, rows: list[dict[str, Any]]) -> Tensor:
-        """The loss of a batch that is not a step's and must not count as one."""
+        """Returns the loss of a batch that is not a step's and must not count as one."""
         batch = self._prepare_inputs(self.data_collator(rows))
         with self.compute_loss_context_manager():
             loss = self.compute_loss(self.policy, batch)
@@ -135,7 +136,8 @@ class TrlDPO(TrlTrainer, DPOTrainer):
         present = []
         reference = []
         pairs = self._training_rows
-        for index in range(min(_PAIRS_LOOKED_AT, len(pairs))):  # each alone, as for the reference
+        # each pair alone, as for the reference
+        for index in range(min(_PAIRS_LOOKED_AT, len(pairs))):
             batch = self._batch_of(pairs[index])
             present.append(self._log_probs(batch))
             chosen, rejected = batch["ref_chosen_logps"], batch["ref_rejected_logps"]
@@ -143,12 +145,15 @@ class TrlDPO(TrlTrainer, DPOTrainer):
         return reference_gap(torch.cat(present), torch.cat(reference), self.beta)
 
     def _prepare_dataset(self, dataset: Dataset, *arguments: Any, **named: Any) -> Dataset:
-        """The rows come as tokens already."""
+        """Leaves the rows as they are, because they are tokens already."""
         return dataset
 
     @torch.no_grad()
     def _with_log_probs(self, pairs: Dataset) -> Dataset:
-        """The pairs with the log-probs, in nats an answer, that the active adapter gives them."""
+        """Returns the pairs with the log-probs that the active adapter gives them.
+
+        The log-probs are in nats an answer.
+        """
         self.policy.eval()
         chosen = []
         rejected = []
@@ -160,12 +165,15 @@ class TrlDPO(TrlTrainer, DPOTrainer):
         return with_chosen.add_column("ref_rejected_logps", rejected)
 
     def _batch_of(self, pair: dict[str, Any]) -> dict[str, Tensor]:
-        """A batch of one pair, on the device."""
+        """Returns a batch of one pair, on the device."""
         batch = self.data_collator([pair])
         return {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
 
     def _log_probs(self, batch: dict[str, Tensor]) -> Tensor:
-        """The policy's log-probs of a batch's answers, in nats: (pairs, 2), chosen and rejected."""
+        """Returns the policy's log-probs of a batch's answers, in nats.
+
+        They are (pairs, 2): chosen and rejected.
+        """
         labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
         with self.accelerator.autocast():
             outputs = self.policy(
@@ -247,7 +255,7 @@ def _weights_kept(policy: PeftModel) -> Iterator[None]:
 
 
 def _columns(row: Row, names: tuple[str, ...]) -> dict[str, list[int]]:
-    """A row as TRL's collators take it."""
+    """Returns a row as TRL's collators take it."""
     return {name: getattr(row, name).tolist() for name in names}
 
 

@@ -1,5 +1,4 @@
-"""`python -m tasks.core.training.backends.unsloth SPEC`: what the training process becomes if
-Unsloth trains.
+"""`python -m tasks.core.training.backends.unsloth SPEC`: the training process if Unsloth trains.
 
 Unsloth replaces parts of trl, transformers and peft and has to be imported before them; everything
 else is __main__.py's.
@@ -30,7 +29,11 @@ def main() -> int:
 
 
 def _folder_for_generated_code() -> str:
-    """Unsloth would write into the working folder. A process that starts over keeps its folder."""
+    """Returns the folder for the code that Unsloth generates.
+
+    Otherwise Unsloth would write into the working folder. A process that starts over keeps its
+    folder.
+    """
     folder = os.environ.get(_GENERATED) or tempfile.mkdtemp(prefix="unsloth-")
     os.environ[_GENERATED] = folder
     return folder
@@ -40,7 +43,7 @@ def _import_and_train() -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # its words would stand among our JSON lines
             import_module("unsloth")
-    # whatever its patches run into: nothing was begun, and another backend can train
+    # any exception: its patches may fail in any way, and another backend can still train
     except Exception as error:
         print(
             f"error: unsloth is installed but cannot be imported: {type(error).__name__}: {error}."

@@ -67,7 +67,7 @@ class StageChecks:
         strict = steps >= _STEPS_TO_MOVE_ALL
         add(*policy.check_moved(trained, self._weights_before, strict))
         if self._trainer.has_own_forward_pass:
-            # at the start a new adapter's B is zero, so a difference shows only now
+            # a new adapter's B is zero at the start, so a difference shows only now
             self._compare("at_the_end")
         if self._start:
             same = digest_adapter(self._start) == self._start_digests
@@ -88,7 +88,7 @@ class StageChecks:
             self._report.add(*checks)
 
     def _shortest_row(self) -> int:
-        """The index of the row by which the gradients are checked.
+        """Returns the index of the row by which the gradients are checked.
 
         Activations are not checkpointed yet, and a long row would set the stage's peak of memory.
         """
@@ -131,7 +131,7 @@ class _WhileTraining(TrainerCallback):
 
 
 def _copy_weights(trained: PeftModel, device: str | None = None) -> dict[str, Tensor]:
-    """A copy of the LoRA weights, on this device or on their own."""
+    """Copies the LoRA weights, to this device or on their own."""
     copies = {}
     for name, weight in lora_weights(trained):
         copies[name] = weight.detach().to(device or weight.device, copy=True)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-# trained tokens over which 16 bits' noise (0.1 nats a single one, SmolLM2) is a quarter of what
-# check_packing allows
+# trained tokens over which the noise of 16 bits (0.1 nats for a single token, SmolLM2) is a quarter
+# of what check_packing allows
 SETTLED = 512
 
 
@@ -15,9 +15,9 @@ SETTLED = 512
 class Rounding:
     """How far a token's log-prob is off from float32's, in nats."""
 
-    usual: float  # of PEFT on each row alone, rounded where the engine rounds; root mean square
-    off: float  # of the rows packed by the engine; root mean square
-    lean: float  # of the same; mean
+    usual: float  # root mean square of PEFT on each row alone, rounded as the engine rounds
+    off: float  # root mean square of the rows that the engine packed
+    lean: float  # mean of the same rows
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Compared:
 
     alone: Tensor  # of every row by itself
     together: Tensor  # of all rows packed or padded
-    tokens: Tensor  # trained ones of each answer
-    dtype: torch.dtype  # that computed both
-    rounding: Rounding | None = None  # of the engine, because it is not PEFT
+    tokens: Tensor  # number of each answer's trained tokens
+    dtype: torch.dtype  # the type in which both were computed
+    rounding: Rounding | None = None  # the engine's alone, because its forward pass is not PEFT's
 
 
 @dataclass(frozen=True)

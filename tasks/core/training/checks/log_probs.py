@@ -1,8 +1,9 @@
-"""Checks of the policy's log-probs: the same alone and in a batch, no further from float32 than
-rounding explains, and DPO's reference is what it has to be.
+"""Checks of the policy's log-probs.
 
-Each function looks at one thing and returns it as report.Check; report.Report stops the stage if
-one does not hold. A figure that is not a number never holds.
+They are the same alone and in a batch, and no further from float32 than rounding explains; and
+DPO's reference is what it has to be. Each function looks at one thing and returns it as
+report.Check; report.Report stops the stage if one does not hold. A figure that is not a number
+never holds.
 """
 
 import math
@@ -13,29 +14,29 @@ import torch
 from tasks.core.training.checks.compared import SETTLED, Compared, ReferenceGap, Rounding
 from tasks.core.training.checks.report import Check
 
-# mean nats per token of an answer
+# nats a token, on average over an answer
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}
 
-# times as far from float32 as PEFT; over 130 tokens right runs were 0.7 to 1.7 times as far
-# (SmolLM2)
+# packed rows may be so many times as far from float32 as PEFT; over 130 tokens, runs without a
+# fault were 0.7 to 1.7 times as far (SmolLM2)
 _ROUNDING = 3
-_ROUNDING_FLOOR = 1e-4  # nats: what the order of sums alone makes of float32's
-# of a token's rounding: rows that begin alike share their beginning's; a right run leaned by 0.41
-# (SmolLM2)
+_ROUNDING_FLOOR = 1e-4  # nats: float32's own rounding, from the order of sums alone
+# the mean may be off by so much of a token's rounding, because rows that begin alike share their
+# beginning's; a run without a fault leaned by 0.41 (SmolLM2)
 _LEAN = 1
 
 _LN2_TOLERANCE = 1e-3  # of the DPO loss at ln 2 and of the rewards at 0
-# nats per sequence: the same weights and kernels, so only the order of sums may differ
+# nats an answer: the same weights and kernels, so only the order of sums may differ
 _LOG_PROB_TOLERANCE = 1e-2
 
 
 def check_packing(compared: Compared, remedy: str, moment: str = "at_start") -> Check:
-    """Mean log-probs of a few answers are the same with other rows beside them as for each row
-    alone, in nats a token.
+    """Checks that a few answers have the same mean log-probs alone and beside other rows.
 
-    So is the mean over all of them, in which most noise cancels and a fault that leans one way does
-    not. In 16 bits fewer than SETTLED tokens may differ by more, because their mean is noisier.
-    `remedy` is the setting that avoids the fault.
+    They are compared in nats a token, each answer for itself, and so is the mean over all of them:
+    most noise cancels in it, and a fault that leans one way does not. In 16 bits fewer than SETTLED
+    tokens may differ by more, because their mean is noisier. `remedy` is the setting that avoids
+    the fault.
     """
     tokens = torch.cat([compared.tokens, compared.tokens.sum(0, keepdim=True)])
     gaps = compared.alone - compared.together
@@ -44,7 +45,7 @@ def check_packing(compared: Compared, remedy: str, moment: str = "at_start") -> 
     limits = torch.full_like(gaps, SAME_LOSS[compared.dtype])
     if compared.dtype != torch.float32:
         limits *= (SETTLED / tokens).sqrt().clamp(min=1)
-    worst = (gaps / limits).argmax()  # one that is not a number counts as the largest
+    worst = (gaps / limits).argmax()  # a gap that is not a number counts as the largest
     gap, limit = gaps[worst].item(), limits[worst].item()
     problem = ""
     if not gap <= limit:
@@ -59,11 +60,11 @@ def check_packing(compared: Compared, remedy: str, moment: str = "at_start") -> 
 def check_rounding(
     rounding: Rounding, tokens: int, remedy: str, moment: str = "at_start"
 ) -> list[Check]:
-    """Packed tokens' log-probs are about as far from float32's as PEFT's, rounded likewise: more is
-    no rounding.
+    """Checks that packed log-probs are about as far from float32's as PEFT's, rounded likewise.
 
-    Their mean is off by less: most rounding cancels in it, and a fault that leans one way does not.
-    Rounding hits few tokens hard, so that fewer than SETTLED tokens may be further off.
+    What is further off is not rounding. The packed tokens' mean has to be off by less: most
+    rounding cancels in it, and a fault that leans one way does not. Rounding hits few tokens hard,
+    so fewer than SETTLED tokens may be further off.
     """
     noisier = max(1, SETTLED / tokens) ** 0.5
     far = max(_ROUNDING * noisier * rounding.usual, _ROUNDING_FLOOR)
@@ -102,7 +103,7 @@ class _Tolerance:
     allowed: float
 
     def check(self, name: str, value: float, problem: str) -> Check:
-        """The check of a figure, whose problem counts if the figure is further off."""
+        """Returns the check of a figure; the problem counts only if the figure is too far off."""
         limit = f"<= {self.allowed:g}"
         if self.right:
             limit = f"{self.right:.6f} +- {self.allowed:g}"
@@ -117,8 +118,9 @@ _LOG_PROB = _Tolerance("nats an answer", 0, _LOG_PROB_TOLERANCE)
 
 
 def check_reference(gap: ReferenceGap) -> list[Check]:
-    """On the starting policy's weights DPO's loss is ln 2, its rewards are 0, and both sides'
-    log-probs are the reference's.
+    """Checks DPO's start: a loss of ln 2, rewards of 0, and the reference's log-probs.
+
+    These follow if the starting policy's weights are the reference's.
     """
     begin = "Before the first step"
     return [
@@ -138,8 +140,9 @@ def check_reference(gap: ReferenceGap) -> list[Check]:
 
 
 def check_reference_stayed(gap: ReferenceGap) -> Check:
-    """After the stage the starting weights still have the log-probs that the reference was given
-    before it.
+    """Checks that the starting weights still have the reference's log-probs after the stage.
+
+    The reference was given them before the first step.
     """
     return _LOG_PROB.check(
         "dpo_reference_at_the_end",

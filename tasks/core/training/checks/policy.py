@@ -19,7 +19,7 @@ MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
 
 
 def check_layers(policy: PeftModel, targets: list[str]) -> Check:
-    """Every linear layer that training.target_modules names has an adapter."""
+    """Checks that every linear layer that training.target_modules names has an adapter."""
     count = 0
     bare = []
     for name, layer in policy.get_base_model().named_modules():
@@ -34,7 +34,7 @@ def check_layers(policy: PeftModel, targets: list[str]) -> Check:
 
 
 def check_only_adapter_trained(policy: PeftModel) -> Check:
-    """Nothing but the adapter is trained."""
+    """Checks that nothing but the adapter is trained."""
     adapter = {name for name, _ in lora_weights(policy)}
     others = []
     for name, weight in policy.named_parameters():
@@ -47,7 +47,7 @@ def check_only_adapter_trained(policy: PeftModel) -> Check:
 
 
 def check_compute_type(policy: PeftModel, compute: torch.dtype) -> Check:
-    """The base computes in the compute type, from NF4 or from its values."""
+    """Checks that the base computes in the compute type, from NF4 or from its values."""
     nf4 = plain = 0
     wrong = []
     for name, layer in policy.named_modules():
@@ -70,7 +70,10 @@ def check_compute_type(policy: PeftModel, compute: torch.dtype) -> Check:
 
 
 def check_float32(policy: PeftModel, name: str = "lora_parameters_float32") -> Check:
-    """Every LoRA weight is float32: in bf16 small updates vanish, and a resumed run differs."""
+    """Checks that every LoRA weight is float32.
+
+    In bf16 small updates would vanish, and a resumed run would differ.
+    """
     count = 0
     wrong = []
     for matrix, weight in lora_weights(policy):
@@ -86,7 +89,7 @@ def check_float32(policy: PeftModel, name: str = "lora_parameters_float32") -> C
 def check_same_weights(
     policy: PeftModel, expected: dict[str, Tensor], whose: str, name: str = "start_weights"
 ) -> Check:
-    """The policy's LoRA weights are exactly these."""
+    """Checks that the policy's LoRA weights are exactly these."""
     count = 0
     differing = []
     for matrix, weight in lora_weights(policy):
@@ -108,9 +111,9 @@ def check_same_weights(
 
 
 def check_gradients(policy: PeftModel, loss: Tensor) -> Check:
-    """A backward pass from the loss reaches every LoRA matrix.
+    """Checks that a backward pass from the loss reaches every LoRA matrix.
 
-    B starts at zero, so A's gradient may be zero, but it is there.
+    B starts at zero, so A's gradient may be zero, but it has to be there.
     """
     loss.backward()
     weights = list(lora_weights(policy))
@@ -127,7 +130,7 @@ def check_gradients(policy: PeftModel, loss: Tensor) -> Check:
 
 
 def check_optimizer(policy: PeftModel, optimizer: torch.optim.Optimizer) -> Check:
-    """The optimizer updates every LoRA matrix."""
+    """Checks that the optimizer updates every LoRA matrix."""
     updated = set()
     for group in optimizer.param_groups:
         updated |= {id(weight) for weight in group["params"]}
@@ -146,7 +149,7 @@ def check_optimizer(policy: PeftModel, optimizer: torch.optim.Optimizer) -> Chec
 
 
 def check_optimizer_state(optimizer: torch.optim.Optimizer) -> Check:
-    """The optimizer's moments are float32, or 8-bit with float32 scales.
+    """Checks that the optimizer's moments are float32, or 8-bit with float32 scales.
 
     In 16 bit small updates are lost.
     """
@@ -163,8 +166,9 @@ def check_optimizer_state(optimizer: torch.optim.Optimizer) -> Check:
 
 
 def check_moved(policy: PeftModel, before: dict[str, Tensor], strict: bool) -> list[Check]:
-    """The LoRA elements changed: some of them, and if `strict` at least MOVED_SHARE of them and
-    some in every matrix.
+    """Checks that LoRA elements changed.
+
+    Some of them have to; if `strict`, at least MOVED_SHARE of them and some in every matrix.
     """
     total = moved = 0
     still = []
@@ -197,7 +201,7 @@ def _check_moved_matrices(still: list[str], strict: bool) -> Check:
 
 
 def check_start_files(same: bool, start: Path) -> Check:
-    """The files of the adapter that the stage started from are still what they were.
+    """Checks that the files of the adapter that the stage started from did not change.
 
     They are DPO's reference.
     """

@@ -1,5 +1,6 @@
-"""PEFT's own forward pass, rounded where the engine rounds and not rounded at all: the engine is
-checked against both.
+"""PEFT's own forward pass, rounded as the engine rounds and not rounded at all.
+
+The engine is checked against both.
 
 PEFT rounds a base layer's product to the compute type and then adds the adapter's. An update
 smaller than half of the product's last bit is lost there, every time: in bf16 a young adapter seems
@@ -22,12 +23,12 @@ from transformers import PreTrainedModel
 
 from tasks.core.training.rows.records import IGNORED, Conversation
 
-_ROWS = 8192  # of a weight in float32 at a time: all of a large head would not fit a small card
+_ROWS = 8192  # rows of a weight in float32 at a time: a whole large head would not fit a small card
 
 
 @contextmanager
 def rounded_once(policy: PeftModel) -> Iterator[None]:
-    """Inside, PEFT's layers sum base's and adapter's product in float32 and round the sum."""
+    """Inside, PEFT's layers add base's and adapter's product in float32 and round the sum."""
     base_layers = []
     hooks = []
     for layer in policy.modules():
@@ -84,7 +85,7 @@ def _exact_product(layer: nn.Linear, x: Tensor) -> Tensor:
 
 
 def _values(layer: nn.Linear) -> Tensor:
-    """The layer's weight, as the values that it computes with."""
+    """Returns the layer's weight, as the values that it computes with."""
     weight = layer.weight
     if isinstance(layer, Linear4bit):
         assert isinstance(weight, Params4bit)

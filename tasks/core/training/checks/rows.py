@@ -18,7 +18,7 @@ from tasks.core.training.checks.report import Check
 from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row, Tokens
 from tasks.core.training.rows.selection import Rows
 
-_DECODED = 1_000  # rows; decoding all of 200,000 takes longer than it tells
+_DECODED = 1_000  # rows; to decode all of 200,000 takes longer than it is worth
 
 
 def pick_evenly(encoded: Sequence[Row]) -> list[Row]:
@@ -35,7 +35,7 @@ def pick_first(rows: Rows) -> list[Row]:
 def check_template(
     tokenizer: PreTrainedTokenizerFast, rows: list[Row], texts: Mapping[int, dict[str, Any]]
 ) -> Check:
-    """Rendered, split into tokens and decoded, a conversation is what the template rendered.
+    """Checks that a conversation's tokens, decoded, are what the template renders.
 
     `texts` are the rows as they are in their file, by their number.
     """
@@ -48,15 +48,15 @@ def check_template(
     if wrong:
         problem = (
             f"{len(wrong)} of {len(rows)} conversations do not come back from their tokens:"
-            f" {wrong[0].decoded!r} where the template renders {wrong[0].rendered!r}. The tokenizer"
-            " and the chat template do not belong together."
+            f" they say {wrong[0].decoded!r}, but the template renders {wrong[0].rendered!r}. The"
+            " tokenizer and the chat template do not belong together."
         )
     return Check("template_round_trips", len(rows) - len(wrong), "rows", f"{len(rows):,}", problem)
 
 
 @dataclass(frozen=True)
 class _Differing:
-    """What the template renders and what the tokens say, around where they begin to differ."""
+    """What the template renders and what the tokens say, around their first difference."""
 
     rendered: str
     decoded: str
@@ -68,7 +68,7 @@ def _differing(
     for messages, answer in zip(_chats(text), row.answers, strict=True):
         rendered = _render(tokenizer, messages)
         decoded = _decode(tokenizer, answer.input_ids)
-        if isinstance(row, Pair):  # it ends where the answer does
+        if isinstance(row, Pair):  # its tokens end with the answer
             rendered = rendered[: len(decoded)]
         if rendered != decoded:
             return _around_first_difference(rendered, decoded)
@@ -82,7 +82,7 @@ def _around_first_difference(rendered: str, decoded: str) -> _Differing:
 
 
 def _chats(text: dict[str, Any]) -> list[list[dict[str, str]]]:
-    """The chats of a row as it is in its file, in the order of the encoded row's answers."""
+    """Returns the chats of a row in its file, in the order of the encoded row's answers."""
     if "messages" in text:
         return [text["messages"]]
     return [[*text["prompt"], *text["chosen"]], [*text["prompt"], *text["rejected"]]]
@@ -105,7 +105,7 @@ def _composed(text: str) -> str:
 
 
 def check_lengths(rows: Rows, max_length: int) -> list[Check]:
-    """No row that is trained is longer than max_length.
+    """Checks that no row that is trained is longer than max_length.
 
     Also reports how many rows are trained, and how many were left out and why.
     """
@@ -134,12 +134,12 @@ def check_masks(
     texts: Mapping[int, dict[str, Any]],
     whole_text: bool,
 ) -> list[Check]:
-    """Something is trained in every row; every answer ends in a trained EOS and is trained from its
-    first character on.
+    """Checks which tokens are trained.
 
-    `texts` are the rows that `pick_first` names as they are in their file, by their number; they
-    are compared with what the trained ids say. If the prompts are trained too (`whole_text`), only
-    the EOS can be looked for.
+    Every row has some. Every answer is trained from its first character on and ends in a trained
+    EOS. `texts` are the rows that `pick_first` returns as they are in their file, by their number;
+    the trained ids have to say what they say. If the prompts are trained too (`whole_text`), only
+    the EOS can be checked.
     """
     kept = rows.train + rows.evaluation
     counts = _count(tokenizer, kept, whole_text)
@@ -157,11 +157,11 @@ def check_masks(
 class _Counts:
     """What is trained in some rows."""
 
-    empty: int = 0  # rows of which nothing is
+    empty: int = 0  # rows without a trained token
     answers: int = 0
     ends: int = 0  # answers that end in a trained EOS
-    trained: int = 0  # tokens
-    positions: int = 0
+    trained: int = 0  # trained tokens
+    positions: int = 0  # trained or not
 
 
 def _count(tokenizer: PreTrainedTokenizerFast, rows: list[Row], whole_text: bool) -> _Counts:
@@ -219,21 +219,21 @@ def _decoded_problem(tokenizer: PreTrainedTokenizerFast, row: Row, texts: list[s
     for got, want in zip_longest(trained, wanted, fillvalue=""):
         if got != want:
             return (
-                f"The trained tokens say {got[:60]!r} where the answer is {want[:60]!r}: the mask"
-                " is wrong."
+                f"The trained tokens say {got[:60]!r}, but the answer is {want[:60]!r}: the mask is"
+                " wrong."
             )
     return ""
 
 
 def _answer_texts(text: dict[str, Any]) -> list[str]:
-    """The assistant's turns of a conversation, or a pair's two answers."""
+    """Returns the assistant's turns of a conversation, or a pair's two answers."""
     if "messages" not in text:
         return [text[side][-1]["content"] for side in ("chosen", "rejected")]
     return [turn["content"] for turn in text["messages"] if turn["role"] == "assistant"]
 
 
 def _trained_runs(row: Row) -> list[Tokens]:
-    """The runs of trained tokens of a row."""
+    """Returns the runs of trained tokens of a row."""
     runs = []
     for answer in row.answers:
         runs += _runs(answer)

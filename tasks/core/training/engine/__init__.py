@@ -1,5 +1,4 @@
-"""LoRA training of Llama, Qwen2 and Mistral models with few, large operations, packed rows and no
-padding.
+"""LoRA training of Llama, Qwen2 and Mistral models: few large operations, packed rows, no padding.
 
 decoder.py runs a policy's layers, groups.py its linear layers with their adapters, attention.py,
 elementwise.py and loss.py the rest. packing.py makes packs of the rows that rows/dealing.py put

@@ -13,7 +13,7 @@ from tasks.core.training.engine.pack import Pack
 
 
 def _find_kernel() -> Callable[..., Tensor] | None:
-    """PyTorch's attention over packed rows, which it has from 2.10 on."""
+    """Returns PyTorch's attention over packed rows, which it has from 2.10 on, or None."""
     try:
         return import_module("torch.nn.attention.varlen").varlen_attn
     except ImportError:
@@ -21,7 +21,7 @@ def _find_kernel() -> Callable[..., Tensor] | None:
 
 
 def _causal_options(kernel: Callable[..., Tensor]) -> dict[str, Any]:
-    """How the kernel is told that a segment's last query stands at its last key.
+    """Returns how the kernel is told that a segment's last query stands at its last key.
 
     The way to say so changed with PyTorch 2.11.
     """
@@ -31,7 +31,7 @@ def _causal_options(kernel: Callable[..., Tensor]) -> dict[str, Any]:
         options["window_size"] = (-1, 0)
     else:
         options["is_causal"] = True
-    if "enable_gqa" in known:  # not so in 2.11, where heads share keys without being asked
+    if "enable_gqa" in known:  # not in 2.11, in which heads share keys anyway
         options["enable_gqa"] = True
     return options
 
@@ -41,7 +41,7 @@ _OPTIONS = _causal_options(_KERNEL) if _KERNEL else {}
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
-    """What each token attends to, (tokens, heads, width), from three tensors of that shape.
+    """Returns what each token attends to, (tokens, heads, width), from three tensors of that shape.
 
     Keys and values may have fewer heads than the queries.
     """
@@ -49,18 +49,18 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, pack: Pack) -> Tensor:
         keys = _Gathered.apply(keys, pack.key_indices)
         values = _Gathered.apply(values, pack.key_indices)
     else:
-        # as a view they would keep the unturned queries and keys for the backward pass
+        # a view of them would keep the unturned queries and keys until the backward pass
         values = values.contiguous()
-    # the kernel takes 16-bit types only
+    # the kernel takes only 16-bit types
     if _KERNEL is not None and queries.is_cuda and queries.dtype != torch.float32:
         return _attend_at_once(_KERNEL, queries, keys, values, pack)
     return _attend_by_segment(queries, keys, values, pack)
 
 
 class _Gathered(torch.autograd.Function):
-    """x at these indices, which may name a token often.
+    """Takes x at these indices, which may name a token often.
 
-    The gradients of such a token are summed in float32 and rounded once.
+    The gradients of such a token are added up in float32 and rounded once.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The forward pass of a PEFT policy over packs, of which nothing but the adapter is trained."""
+"""The forward pass of a PEFT policy over packs; of the policy only the adapter is trained."""
 
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ class Engine:
 
     @property
     def device(self) -> torch.device:
-        """Where the policy is."""
+        """The device of the policy."""
         return self._head.device
 
     @property
@@ -82,7 +82,7 @@ class Engine:
     def refresh(self) -> None:
         """Takes over the adapter's matrices.
 
-        To be called when they may have changed: after an optimizer step, after loading.
+        Call it whenever they may have changed: after an optimizer step, after loading.
         """
         for group in self._groups:
             for weight in group.parameters:
@@ -90,7 +90,7 @@ class Engine:
             group.refresh()
 
     def log_probs(self, pack: Pack) -> Tensor:
-        """Log-probs of the pack's targets, float32 (n,)."""
+        """Returns the log-probs of the pack's targets, float32 (n,)."""
         x = self._embed(pack.ids)
         cos, sin = self._rotary(x[None], pack.positions[None])
         rotary = _Rotary(cos[0][:, None], sin[0][:, None])
@@ -108,7 +108,10 @@ class Engine:
         )
 
     def _run(self, layer: _Layer, x: Tensor, rotary: _Rotary, pack: Pack) -> Tensor:
-        """A layer's output, (tokens, hidden); of the last layer that of the predicting tokens."""
+        """Returns a layer's output, (tokens, hidden).
+
+        The last layer's output has the predicting tokens only.
+        """
         eps = self._config.rms_norm_eps
         attended = self._attend(layer, norm(x, layer.input_norm, eps), rotary, pack)
         if layer is self._layers[-1]:  # from here on a token matters only if it predicts a target
@@ -118,7 +121,7 @@ class Engine:
         return x + mlp(normed, layer.gate_up, layer.down)
 
     def _attend(self, layer: _Layer, normed: Tensor, rotary: _Rotary, pack: Pack) -> Tensor:
-        """What the layer's heads attend to, side by side, (tokens, heads * width)."""
+        """Returns what the layer's heads attend to, side by side, (tokens, heads * width)."""
         heads = self._config.num_attention_heads
         key_heads = self._config.num_key_value_heads
         tokens, width = len(normed), rotary.cos.shape[-1]

@@ -1,5 +1,6 @@
-"""The elementwise parts of a decoder layer: one kernel each on a GPU, compiled or gpu_kernel.py's;
-plain PyTorch elsewhere.
+"""The elementwise parts of a decoder layer.
+
+On a GPU each is one kernel, compiled or gpu_kernel.py's; on a CPU it is plain PyTorch.
 """
 
 from collections.abc import Callable
@@ -15,17 +16,17 @@ _Result = TypeVar("_Result")
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """The RMS norm of x over its last axis, summed in float32."""
+    """Returns the RMS norm of x over its last axis, summed in float32."""
     return _fused(_norm, x)(x, weight, eps)
 
 
 def add_norm(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """x + added, and its RMS norm."""
+    """Returns x + added, and its RMS norm."""
     return _fused(_add_norm, x)(x, added, weight, eps)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """Queries (the first `heads` heads) and keys (the others) at their rotary positions.
+    """Turns queries (the first `heads` heads) and keys (the others) to their rotary positions.
 
     x is (tokens, all heads, width); cos and sin are (tokens, 1, width).
     """
@@ -33,14 +34,14 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Ten
 
 
 def swiglu(both: Tensor) -> Tensor:
-    """silu(gate) * up of (tokens, [gate, up])."""
+    """Returns silu(gate) * up of (tokens, [gate, up])."""
     return _fused(_swiglu, both)(both)
 
 
 def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """silu(gate) * up once more, perhaps in the gradient's place, and the gradient to [gate, up].
+    """Returns silu(gate) * up once more, and the gradient to [gate, up].
 
-    gradient: the one to silu(gate) * up.
+    gradient: the one to silu(gate) * up; the first result may take its place.
     """
     if both.is_cuda:
         return import_module("tasks.core.training.engine.gpu_kernel").swiglu_again(both, gradient)
@@ -48,7 +49,7 @@ def swiglu_again(both: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Log-probs of the targets (float32), and their gradient to the logits in dtype.
+    """Returns the log-probs of the targets (float32), and their gradient to the logits in dtype.
 
     The gradient is one_hot(targets) - softmax(logits).
     """
@@ -56,13 +57,13 @@ def score(logits: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, 
 
 
 def _fused(function: Callable[..., _Result], x: Tensor) -> Callable[..., _Result]:
-    """The function, as one kernel if x is on a GPU."""
+    """Returns the function, as one kernel if x is on a GPU."""
     return _compiled(function) if x.is_cuda else function
 
 
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return torch.compile(function)  # the number of tokens turns dynamic at the second pack
+    return torch.compile(function)  # from the second pack on, for any number of tokens
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -77,7 +78,7 @@ def _add_norm(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Ten
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    # each for itself: two views of one result would be put together anew
+    # turned separately: two views of one result would be put together once more
     queries = _turn(x[:, :heads], cos, sin)
     keys = _turn(x[:, heads:], cos, sin)
     return queries, keys

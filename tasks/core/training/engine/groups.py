@@ -3,8 +3,8 @@
 The adapter rides in the base's product: y = [x, x·Aᵀ] · [W, s·B]ᵀ, where W, A and B stack those of
 the layers. The columns s·B and a copy of A in the compute type are rewritten whenever the float32
 matrices may have changed. An NF4 base is dequantized at each use, and to put s·B beside it would
-mean to copy it: there the base's product is added to the adapter's. Either way y is rounded after
-both are summed (checks/rounding.py says why that matters).
+mean to copy it, so its product is added to the adapter's. Either way y is rounded after both are
+summed (checks/rounding.py says why that matters).
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Group:
             _keep_as_they_are(self._members)
         else:
             self._whole = self._move_weights()
-        # a wider x would have to be copied for the sake of an adapter that rides
+        # to ride, x is copied beside x·Aᵀ, which is not worth it if x is wider than y
         self._ridden = self._whole if self.inputs <= self.outputs else None
         self.refresh()
 
@@ -94,7 +94,7 @@ class Group:
                 self._b[member.rows, member.ranks] = adapter.scale * adapter.b
 
     def weight(self) -> Tensor:
-        """W, (outputs, inputs)."""
+        """Returns W, (outputs, inputs)."""
         if self._whole is not None:
             return self._whole[:, : self.inputs]
         weight = torch.empty(self.outputs, self.inputs, dtype=self._dtype, device=self._device)
@@ -103,26 +103,26 @@ class Group:
         return weight
 
     def forward(self, x: Tensor) -> Projected:
-        """The group's output from x, (tokens, inputs)."""
+        """Returns the group's output from x, (tokens, inputs)."""
         of_a = x @ self._a.T
         if self._ridden is not None:
             wide = torch.cat([x, of_a], dim=1)
             y = functional.linear(wide, self._ridden, self.bias)
             return Projected(y, wide[:, : self.inputs], wide[:, self.inputs :])
-        # the small product first: beside the rounded large one, or the bias, it would be lost in
-        # that one's last bit
+        # the small product first: added to the rounded large one, or to the bias, it would be lost
+        # in the last bit
         y = (of_a @ self._b.T).addmm_(x, self.weight().T)
         if self.bias is not None:
             y.add_(self.bias)
         return Projected(y, x, of_a)
 
     def to_input(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients to x and to x·Aᵀ from the one to y."""
+        """Returns the gradients to x and to x·Aᵀ from the one to y."""
         to_of_a = gradient @ self._b
         return (to_of_a @ self._a).addmm_(gradient, self.weight()), to_of_a
 
     def gradients(self, x: Tensor, of_a: Tensor, to_y: Tensor, to_of_a: Tensor) -> list[Tensor]:
-        """Gradients to `parameters`, float32."""
+        """Returns the gradients to `parameters`, float32."""
         to_a = (to_of_a.T @ x).float()
         gradients = []
         for member in self._members:
@@ -132,7 +132,7 @@ class Group:
         return gradients
 
     def _move_weights(self) -> Tensor:
-        """[W, s·B], (outputs, inputs + rank), of which the layers' weights become views."""
+        """Returns [W, s·B], (outputs, inputs + rank), and makes the layers' weights views of it."""
         whole = torch.empty(
             self.outputs, self.inputs + self.rank, dtype=self._dtype, device=self._device
         )
@@ -146,7 +146,7 @@ class Group:
 
 
 def _members(layers: Sequence[nn.Module]) -> list[_Member]:
-    """The layers, their outputs one below the other and their adapters' ranks likewise."""
+    """Returns the layers, their outputs one below the other and their adapters' ranks likewise."""
     members = []
     row = rank = 0
     for layer in layers:
@@ -159,7 +159,7 @@ def _members(layers: Sequence[nn.Module]) -> list[_Member]:
 
 
 def _taken_apart(layer: nn.Module) -> tuple[nn.Linear, _Adapter | None]:
-    """PEFT's layer as its base and its adapter; a layer that has none is its own base."""
+    """Takes PEFT's layer apart: its base and its adapter. A layer without one is its own base."""
     if not isinstance(layer, LoraLayer):
         assert isinstance(layer, nn.Linear)
         return layer, None
@@ -171,7 +171,10 @@ def _taken_apart(layer: nn.Module) -> tuple[nn.Linear, _Adapter | None]:
 
 
 def _keep_as_they_are(members: list[_Member]) -> None:
-    """Else a CPU's forward pass without gradient packs an NF4 weight anew, in place."""
+    """Keeps bitsandbytes from changing the layers' weights in place.
+
+    On a CPU, a forward pass without gradient would pack an NF4 weight anew.
+    """
     for member in members:
         assert isinstance(member.base, Linear4bit)
         member.base.support_avx512bf16_for_cpu = False
@@ -181,12 +184,15 @@ def _dequantize(nf4: Tensor, out: Tensor) -> None:
     assert isinstance(nf4, Params4bit)
     if out.is_cuda:
         dequantize_4bit(nf4.data, nf4.quant_state, out=out)
-    else:  # bitsandbytes can write to a given place on a GPU only
+    else:  # bitsandbytes can write into a given tensor only on a GPU
         out.copy_(dequantize_4bit(nf4.data, nf4.quant_state))
 
 
 def _stack_biases(members: list[_Member], dtype: torch.dtype) -> Tensor | None:
-    """The layers' biases, (outputs,), zero for a layer that has none; None if no layer has one."""
+    """Returns the layers' biases, (outputs,), zero for a layer that has none.
+
+    Returns None if no layer has one.
+    """
     if all(member.base.bias is None for member in members):
         return None
     device = members[0].base.weight.device
@@ -215,8 +221,9 @@ class _Linear(torch.autograd.Function):
 
 
 class _MLP(torch.autograd.Function):
-    """down(swiglu(gate_up(x))); keeps gate and up, and computes the activation again for the
-    backward pass.
+    """down(swiglu(gate_up(x))), which keeps only gate and up of what it computed.
+
+    The backward pass computes the activation again.
     """
 
     @staticmethod
@@ -240,10 +247,10 @@ class _MLP(torch.autograd.Function):
 
 
 def linear(x: Tensor, group: Group) -> Tensor:
-    """The group's outputs side by side, (tokens, outputs)."""
+    """Returns the group's outputs side by side, (tokens, outputs)."""
     return _Linear.apply(x, group, *group.parameters)
 
 
 def mlp(x: Tensor, gate_up: Group, down: Group) -> Tensor:
-    """The gated MLP, (tokens, inputs) to (tokens, outputs of down)."""
+    """Returns the gated MLP's output, (tokens, outputs of down), from (tokens, inputs)."""
     return _MLP.apply(x, gate_up, down, *gate_up.parameters, *down.parameters)

@@ -13,7 +13,10 @@ CHUNK_BYTES = 2**29
 
 
 class _LogProbs(torch.autograd.Function):
-    """Log-probs, and beside them the gradient to the hidden states, because the head is frozen."""
+    """Log-probs, and with them the gradient to the hidden states.
+
+    Both are computed at once, because the head is frozen.
+    """
 
     @staticmethod
     def forward(
@@ -22,7 +25,7 @@ class _LogProbs(torch.autograd.Function):
         log_probs = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         slopes = torch.empty_like(hidden) if wants_gradient else None
         for part in _chunks(len(hidden), len(weight)):
-            # the logits have no name, or they would be held while the next ones are computed
+            # the logits have no name: a variable would hold them while the next ones are computed
             of_part, to_logits = score(_logits(hidden[part], weight), targets[part], weight.dtype)
             log_probs[part] = of_part
             if slopes is not None:
@@ -37,15 +40,15 @@ class _LogProbs(torch.autograd.Function):
 
 
 def log_probs_of(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """Log-probs of the targets, float32 (n,).
+    """Returns the log-probs of the targets, float32 (n,).
 
-    From hidden states (n, width), the frozen head (vocabulary, width) and the targets (n,).
+    Takes hidden states (n, width), the frozen head (vocabulary, width) and the targets (n,).
     """
     return _LogProbs.apply(hidden, weight, targets, torch.is_grad_enabled())
 
 
 def chunk_rows(vocabulary: int) -> int:
-    """Rows of logits computed at a time."""
+    """Returns how many rows of logits are computed at a time."""
     return max(128, CHUNK_BYTES // (4 * vocabulary) // 128 * 128)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pack:
-    """A micro-batch of T tokens in S segments, with n trained targets that belong to answers.
+    """A micro-batch of T tokens in S segments, with n targets, each of which belongs to an answer.
 
     A segment is what a sequence does not share with the one before it: its queries are its own, its
     keys are the whole sequence's. A conversation is one answer, a pair has two.
@@ -16,11 +16,11 @@ class Pack:
 
     ids: Tensor  # (T,)
     positions: Tensor  # (T,) of each token in its sequence
-    query_lengths: list[int]  # S, their sum is T
-    key_lengths: list[int]  # S, tokens of each sequence
+    query_lengths: list[int]  # S of them, whose sum is T
+    key_lengths: list[int]  # S of them: the tokens of each sequence
     query_starts: Tensor  # (S + 1,) int32
     key_starts: Tensor  # (S + 1,) int32
-    key_indices: Tensor | None  # indices of the tokens that are the keys; None: simply all T
+    key_indices: Tensor | None  # indices of the tokens that are the keys; None: all T, once
     predicting: Tensor  # (n,) indices of the tokens whose hidden state predicts a target
     targets: Tensor  # (n,)
     owners: Tensor  # (n,) number of the answer
@@ -28,18 +28,18 @@ class Pack:
 
     @property
     def longest_query(self) -> int:
-        """Queries of the segment that has the most."""
+        """The queries of the segment that has the most."""
         return max(self.query_lengths)
 
     @property
     def longest_key(self) -> int:
-        """Keys of the segment that has the most."""
+        """The keys of the segment that has the most."""
         return max(self.key_lengths)
 
     def sums(self, log_probs: Tensor) -> Tensor:
-        """Each answer's sum of its targets' log-probs (n,); (answers,)."""
+        """Returns each answer's sum of its targets' log-probs, (answers,) from (n,)."""
         return log_probs.new_zeros(self.answers).index_add(0, self.owners, log_probs)
 
     def counts(self) -> Tensor:
-        """Each answer's number of targets, (answers,)."""
+        """Returns each answer's number of targets, (answers,)."""
         return torch.bincount(self.owners, minlength=self.answers)

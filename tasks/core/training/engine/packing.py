@@ -1,6 +1,6 @@
-"""Rows made packs: the tokens that several sequences begin with are there once.
+"""Makes packs of rows: the tokens that several sequences begin with are in a pack once.
 
-The queries of what follows see the shared tokens' keys and their own.
+The tokens that follow see the shared tokens' keys and their own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ class PackedRows:
 
 
 def make_packs(rows: Sequence[Row], most: int, device: torch.device) -> Iterator[PackedRows]:
-    """The rows as packs of at most `most` tokens; a longer row is alone."""
+    """Yields the rows as packs of at most `most` tokens; a longer row is alone."""
     for indices in micro_batches(sequences_of(rows), most):
         yield PackedRows(indices, pack_of([rows[index] for index in indices], device))
 
 
 def pack_of(rows: Sequence[Row], device: torch.device) -> Pack:
-    """One pack of these rows, whose answers are in the rows' order."""
+    """Makes one pack of these rows; its answers are in the rows' order."""
     answers = [answer for row in rows for answer in row.answers]
     draft = _Draft()
     places: dict[int, list[int]] = {}
@@ -89,7 +89,7 @@ class _Draft:
         self._answers += 1
 
     def pack(self, device: torch.device) -> Pack:
-        """The finished pack on this device."""
+        """Returns the finished pack on this device."""
         key_indices = None
         if self._query_lengths != self._key_lengths:
             key_indices = send_to(device, self._key_indices, torch.long)
@@ -109,11 +109,11 @@ class _Draft:
 
 
 def _starts(device: torch.device, lengths: list[int]) -> Tensor:
-    """Where each segment begins, and where the last one ends; int32."""
+    """Returns where each segment begins, and where the last one ends; int32."""
     return send_to(device, list(accumulate(lengths, initial=0)), torch.int32)
 
 
 def send_to(device: torch.device, values: list[Any], dtype: torch.dtype) -> Tensor:
-    """A tensor of these numbers; a GPU fetches it when it gets there, and nobody waits."""
+    """Makes a tensor of these numbers on the device; nobody waits until a GPU has fetched it."""
     tensor = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
     return tensor.to(device, non_blocking=True)

@@ -6,11 +6,11 @@ FAMILIES = ("llama", "mistral", "qwen2")
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """A layer's linear modules, all of which may have an adapter."""
 
-_ROTARY = ("default", "linear", "llama3", "yarn")  # the others' angles depend on a row's length
+_ROTARY = ("default", "linear", "llama3", "yarn")  # other types' angles depend on a row's length
 
 
 def find_obstacle(config: PreTrainedConfig, max_length: int) -> str | None:
-    """Why the engine cannot train a model of this configuration; None if it can.
+    """Returns why the engine cannot train a model of this configuration; None if it can.
 
     The words follow "because".
     """
@@ -35,7 +35,7 @@ def find_obstacle(config: PreTrainedConfig, max_length: int) -> str | None:
 
 
 def _window(config: PreTrainedConfig) -> int | None:
-    """The tokens that attention reaches back to; None if it reaches back to all."""
+    """Returns how many tokens attention reaches back; None if it reaches back to all."""
     if not getattr(config, "use_sliding_window", True):
         return None
     return getattr(config, "sliding_window", None)

@@ -1,18 +1,18 @@
-"""Cards that are not here: their memory and speed, for a plan made without them. Loads no torch."""
+"""Cards that are not here: their memory and speed, to make plans without them. Loads no torch."""
 
 import re
 from dataclasses import dataclass
 
 from tasks.core.errors import RequestError
 
-# what an H200 reached of its data sheet's figures: 750 of 989 TFLOP/s in a layer's products, 4.0 of
-# 4.8 TB/s in copies
+# shares of its data sheet's figures that an H200 reached: 750 of 989 TFLOP/s in a layer's products,
+# 4.0 of 4.8 TB/s in copies
 _OPERATIONS_REACHED, _BANDWIDTH_REACHED = 0.76, 0.83
 
 
 @dataclass(frozen=True)
 class Card:
-    """A card by its data sheet; its speeds are 0 if nobody can say them."""
+    """A card as its data sheet describes it; its speeds are 0 if they are not known."""
 
     name: str
     gib: float
@@ -21,19 +21,19 @@ class Card:
 
     @property
     def operations(self) -> float:
-        """Operations of 16-bit products a second, as a model's layers reach them."""
+        """The operations of 16-bit products a second, as a model's layers reach them."""
         return _OPERATIONS_REACHED * 1e12 * self.tflops
 
     @property
     def bandwidth(self) -> float:
-        """Bytes read or written a second."""
+        """The bytes read or written a second."""
         return _BANDWIDTH_REACHED * 1e9 * self.gb_per_s
 
 
 # From NVIDIA's data sheets and architecture white papers (GA102, AD102, GB202, GA100, GH100,
 # Blackwell). A GeForce's product summed in float32 runs at half the rate of its float16 figure, and
 # an L4 or L40S keeps a sixteenth of its memory to correct errors in the rest. The first card of a
-# size stands for it.
+# size stands for all of that size.
 CARDS = (
     Card("RTX 4060", 8, 30, 272),
     Card("RTX 3060", 12, 25, 360),
@@ -60,7 +60,7 @@ H200.
 
 
 def card_of(text: str) -> Card:
-    """A card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`.
+    """Returns a card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`.
 
     Raises RequestError if the text is neither.
     """
@@ -82,5 +82,5 @@ def card_of(text: str) -> Card:
 
 
 def card_with_speed(card: Card) -> Card:
-    """The card whose speed decides between plans: its own, or a typical one's if nobody can say."""
+    """Returns the card by whose speed plans are compared: a typical one if it has none."""
     return card if card.tflops else _TYPICAL

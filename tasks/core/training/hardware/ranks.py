@@ -1,7 +1,7 @@
 """Several cards as one: a process per card trains its share of each step's rows.
 
 Their gradients are added up. Every process reads the same rows in the same order and takes the same
-steps, so a step is what it is on one card. The first process alone writes, except for tries.json,
+steps, so a step is the same as on one card. The first process alone writes, except for tries.json,
 which another one writes if its card is full. Neither transformers nor accelerate know of the other
 processes: to them each process is alone.
 """
@@ -45,12 +45,12 @@ class _Outcome(Generic[_Result]):
 
 
 def launched() -> bool:
-    """Whether launcher.py started this process, as one of several."""
+    """Returns whether launcher.py started this process, as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def join() -> None:
-    """Joins the other processes that were started; each of them sees one card only."""
+    """Joins the other processes that were started; each of them sees only one card."""
     # torchrun's processes would outlive it if it is killed outright
     end_with_parent(int(os.environ.get(LAUNCHER, os.getppid())))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
@@ -60,17 +60,17 @@ def join() -> None:
 
 
 def number() -> int:
-    """The number of this process, from 0; process 0 writes."""
+    """Returns the number of this process, from 0; process 0 writes."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Returns how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def from_first(find: Callable[[], _Result]) -> _Result:
-    """What the first process finds; the others wait for it and do not look themselves.
+    """Returns what the first process finds; the others wait for it and do not look themselves.
 
     A RequestError or WorkError of the first process is raised in all of them.
     """
@@ -86,6 +86,7 @@ def from_first(find: Callable[[], _Result]) -> _Result:
 
 
 def _outcome_of(find: Callable[[], _Result]) -> _Outcome[_Result]:
+    """Returns what `find` returned, or the error that it raised."""
     try:
         return _Outcome(result=find())
     except (RequestError, WorkError) as error:
@@ -93,7 +94,7 @@ def _outcome_of(find: Callable[[], _Result]) -> _Outcome[_Result]:
 
 
 def add_up(tensor: torch.Tensor) -> torch.Tensor:
-    """The sum of all processes' tensors, in place."""
+    """Makes the tensor the sum of all processes' tensors, in place, and returns it."""
     if dist.is_initialized():
         dist.all_reduce(tensor)
     return tensor
@@ -117,6 +118,6 @@ def add_up_gradients(weights: Sequence[torch.nn.Parameter]) -> None:
 
 
 def leave() -> None:
-    """Leaves the other processes. To be called at the end, or torch complains."""
+    """Leaves the other processes. Without this call torch complains at the end."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What a stage would be on a card that is not here: its plan, its memory, its time.
+"""Forecasts a stage on a card that is not here: its plan, its memory, its time.
 
 Reads the base's tokenizer and the stage's rows if they are there; otherwise it assumes the rows'
 lengths.
@@ -29,11 +29,12 @@ from tasks.core.training.spec import StageSettings, TrainingSpec, settings_of
 
 _ROWS_LOOKED_AT = 2_000
 _STEPS_ASSUMED = 64
-# tokens of a row, evenly between: 700 on average, as the sources' rows have
+# a row's tokens are spread evenly between these: 700 on average, as the sources' rows have
 _SHORTEST_ASSUMED, _LONGEST_ASSUMED = 100, 1_300
-_TRAINED = 0.5  # of a row's tokens
-_PAIR = 1.5  # a pair in rows: its prompt once and two answers
-_REFERENCE = 1 / 3  # of a DPO step: the pass over all pairs before the first one, without gradients
+_TRAINED = 0.5  # share of a row's tokens
+_PAIR = 1.5  # rows that a pair is as long as: its prompt once and two answers
+# the pass over all pairs before the first step, without gradients, as a share of their steps
+_REFERENCE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def forecast(
 
 
 def _figures(plan: Plan, seconds: float, card: Card) -> dict[str, Any]:
-    """The plan, and what is expected of it; seconds: of the whole stage."""
+    """Returns the plan's figures and what is expected of it; seconds: of the whole stage."""
     figures: dict[str, Any] = {
         "micro_batch_tokens": plan.tokens,
         "checkpointed": plan.checkpointed,
@@ -113,7 +114,7 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
 
 
 def _measured(spec: TrainingSpec, settings: StageSettings) -> _Load:
-    """The first epoch's steps over a sample of the rows, and how many rows all of them make."""
+    """Returns the first epoch's steps over a sample of the rows, and the number of all rows."""
     training, schedule = settings.training, settings.schedule
     sampled = sample_rows(spec, training, load_tokenizer(Path(spec.base)), _ROWS_LOOKED_AT)
     budget = sampled.share * schedule.token_budget / schedule.epochs
@@ -122,13 +123,14 @@ def _measured(spec: TrainingSpec, settings: StageSettings) -> _Load:
     if rows.left_out["beyond the token budget"]:
         return _Load(works, round(len(rows.train) / sampled.share))
     fitting = round((len(rows.train) + len(rows.evaluation)) / sampled.share)
-    # of many rows a smaller share is kept for eval loss than of the sample
+    # a smaller share of many rows is kept for eval loss than of the sample's few
     return _Load(works, fitting - count_held_out(fitting))
 
 
 def _assumed(spec: TrainingSpec, settings: StageSettings, expected: ExpectedRows) -> _Load:
-    """Steps of rows of the usual lengths, the longest as long as it may be, no two beginning
-    alike.
+    """Returns steps of rows of the usual lengths, no two of which begin alike.
+
+    One row is as long as a row may be.
     """
     rows = expected.count
     longest = expected.longest
@@ -144,7 +146,7 @@ def _assumed(spec: TrainingSpec, settings: StageSettings, expected: ExpectedRows
 
 
 def _assumed_steps(batch: int, longest: int, factor: float) -> list[list[int]]:
-    """Tokens of each row of some steps."""
+    """Returns the tokens of each row, for some steps."""
     random = Random(1)
     steps = []
     for _ in range(_STEPS_ASSUMED):

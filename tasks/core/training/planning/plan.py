@@ -12,10 +12,10 @@ from tasks.core.errors import RequestError
 class Plan:
     """What the planner decided, and what it expects: GiB at the peak, seconds a step."""
 
-    tokens: int  # most in a micro-batch; a longer row is alone
-    checkpointed: int  # of the layers
+    tokens: int  # most tokens in a micro-batch; a longer row is alone
+    checkpointed: int  # number of layers that are checkpointed
     layers: int
-    nf4: bool  # the base's weights stay NF4; else their values are held in 16 bit
+    nf4: bool  # whether the base's weights stay NF4, or their values are held in 16 bit
     peak_gib: float
     step_s: float
 
@@ -33,9 +33,9 @@ class Limits:
     """What a plan has to keep to."""
 
     memory_gib: float
-    weights: str = "auto"  # form of the base's: auto, bf16 or nf4
-    tokens: int | None = None  # most in a micro-batch, if a full card allows no more
-    checkpointed: int = 0  # layers that are at least
+    weights: str = "auto"  # form of the base's weights: auto, bf16 or nf4
+    tokens: int | None = None  # most tokens in a micro-batch, once a card was full
+    checkpointed: int = 0  # least number of layers that are checkpointed
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ class ExpectedRows:
 
 
 class NothingFits(RequestError):
-    """No plan stays below the memory there is."""
+    """No plan needs as little memory as there is."""

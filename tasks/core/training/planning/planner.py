@@ -1,8 +1,8 @@
 """Makes a plan: tokens of a micro-batch, layers checkpointed, form of the base weights.
 
-The planner takes the fastest of what fits the card, by what costs.py reckons for rows of these
-lengths, which share their beginnings or not. machine.py measures the card that is here;
-datasheets.py knows others.
+The planner takes the fastest plan that fits the card, as costs.py reckons it for rows of these
+lengths and shared beginnings. machine.py measures the card that is here; datasheets.py knows
+others.
 """
 
 import math
@@ -23,11 +23,12 @@ from tasks.core.training.rows.records import Row
 from tasks.core.training.rows.sequences import Packed, Sequences, sequences_of
 from tasks.core.training.spec import StageSettings
 
-# of the cap is planned with: freed blocks into which nothing fits take up to 4.4 % (measured)
+# share of the cap that is planned with: freed blocks into which nothing fits take up to 4.4 %
+# (measured)
 _HEADROOM = 0.94
 _STEPS_LOOKED_AT = 64
-_MOST_MICRO_BATCHES = 32  # that the rows of a step are dealt out to, to find sizes worth a look
-_AS_FAST = 1.01  # among plans this close the one that needs least memory is taken
+_MOST_MICRO_BATCHES = 32  # of a step, when sizes that are worth a look are sought
+_AS_FAST = 1.01  # of plans whose times are this close, the one that needs least memory is taken
 _LENGTH_STEP = 64  # tokens between the lengths that are proposed when nothing fits
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -35,7 +36,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Work:
-    """One optimizer step, as far as the busiest card trains it."""
+    """One optimizer step: the share of it that the busiest card trains."""
 
     sequences: Sequences
     widest: int  # tokens of the step's largest row in a pack of its own
@@ -51,10 +52,10 @@ def plan_stage(
     machine: Machine,
     given_up: Mapping[str, Any] = _NOTHING,
 ) -> Plan:
-    """The plan for these rows on this machine. Raises NothingFits.
+    """Returns the plan for these rows on this machine. Raises NothingFits.
 
-    given_up: what a full card left of earlier tries: at most `tokens` in a micro-batch, at least
-    `checkpointed` layers.
+    given_up: what earlier tries gave up because the card was full: at most `tokens` in a
+    micro-batch, at least `checkpointed` layers.
     """
     training = settings.training
     shape = shape_of(config, training, machine)
@@ -62,7 +63,7 @@ def plan_stage(
     weights = training.base_weights
     if weights == "auto" and machine.device == "cpu":
         weights = "bf16"  # a CPU takes most of a step to dequantize
-    # before measuring, whose memory PyTorch keeps for what comes
+    # asked before the measuring, whose memory PyTorch keeps for what comes
     cap = memory_cap(training.memory_gib, machine)
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
     limits = Limits(cap, weights, given_up.get("tokens"), given_up.get("checkpointed", 0))
@@ -70,8 +71,9 @@ def plan_stage(
 
 
 def works_of(rows: Sequence[Row], batch: int, seed: int, cards: int = 1) -> list[Work]:
-    """The optimizer steps of the first epoch over these rows, as far as they are the busiest
-    card's.
+    """Returns the optimizer steps of the first epoch over these rows.
+
+    If there are several cards, each step is the share of the busiest one.
     """
     order = SeedableRandomSampler(rows, data_seed=seed)  # as transformers' Trainer draws
     drawn = [rows[index] for index in order]
@@ -88,13 +90,13 @@ def _work(step: list[Row], cards: int) -> Work:
 
 
 def _busiest_share(sequences: Sequences, cards: int) -> list[int]:
-    """Indices of the rows that the card with the most tokens gets."""
+    """Returns the indices of the rows that the card with the most tokens gets."""
     shares = spread(sequences.own, cards)
     return max(shares, key=lambda indices: sequences.packed(indices).tokens)
 
 
 def make_plan(shape: Shape, works: list[Work], speed: Speed, limits: Limits) -> Plan:
-    """The fastest plan within the limits. Raises NothingFits."""
+    """Returns the fastest plan within the limits. Raises NothingFits."""
     looked_at = works[:_STEPS_LOOKED_AT]
     largest = max(work.widest for work in works)
     dealt = {size: _deal(looked_at, size) for size in _sizes(looked_at, largest, limits.tokens)}
@@ -113,7 +115,7 @@ def make_plan(shape: Shape, works: list[Work], speed: Speed, limits: Limits) -> 
 
 
 def _plans(shape: Shape, dealt: Mapping[int, Dealt], limits: Limits) -> list[Plan]:
-    """Every plan for micro-batches of these sizes, fitting or not; its time is not reckoned yet."""
+    """Returns every plan for micro-batches of these sizes, without its time; some may not fit."""
     forms = {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[limits.weights]
     plans = []
     for nf4 in forms:
@@ -125,10 +127,11 @@ def _plans(shape: Shape, dealt: Mapping[int, Dealt], limits: Limits) -> list[Pla
 
 
 def _sizes(works: list[Work], largest: int, most: int | None) -> set[int]:
-    """Tokens of a micro-batch that are worth a look: those of the fullest one when each step is
-    one, two, three … of them.
+    """Returns the sizes of a micro-batch, in tokens, that are worth a look.
 
-    largest: tokens of the largest row, which a micro-batch has to hold; most: a limit otherwise.
+    These are the sizes of the fullest micro-batch when each step is dealt out to one, two, three …
+    of them. largest: tokens of the largest row, which a micro-batch has to hold; most: a limit
+    otherwise.
     """
     sizes = {_fullest(works, parts) for parts in range(1, _MOST_MICRO_BATCHES + 1)}
     limit = max(sizes) if most is None else most
@@ -136,7 +139,7 @@ def _sizes(works: list[Work], largest: int, most: int | None) -> set[int]:
 
 
 def _fullest(works: list[Work], parts: int) -> int:
-    """Tokens of the fullest micro-batch when each step is dealt out to so many."""
+    """Returns the tokens of the fullest micro-batch when each step is dealt out to so many."""
     fullest = 0
     for work in works:
         for indices in spread(work.sequences.own, parts):
@@ -145,7 +148,7 @@ def _fullest(works: list[Work], parts: int) -> int:
 
 
 def _deal(works: list[Work], size: int) -> Dealt:
-    """The steps dealt out to micro-batches of at most `size` tokens."""
+    """Deals the steps out to micro-batches of at most `size` tokens."""
     count = 0
     total = fullest = Packed(0, 0, 0, 0)
     for work in works:
@@ -165,7 +168,7 @@ def _deal(works: list[Work], size: int) -> Dealt:
 
 
 def _what_fits(shape: Shape, works: list[Work], limits: Limits) -> str:
-    """What to change if no plan fits."""
+    """Returns the sentence that says what to change if no plan fits."""
     now = max(work.longest for work in works)
     widened = max(work.widest for work in works) / now  # by a pair's second answer
     nf4_tried = limits.weights != "bf16"
@@ -193,7 +196,7 @@ def _changes(length: int, now: int, nf4_tried: bool) -> str:
 
 
 def resize_plan(plan: Plan, tokens: int, shape: Shape, works: list[Work], speed: Speed) -> Plan:
-    """The same plan with micro-batches of so many tokens, and what is to be expected of it.
+    """Returns the same plan with micro-batches of so many tokens, and what to expect of it.
 
     It may not fit.
     """

@@ -26,14 +26,14 @@ _TEMPLATE_FILE = "chat_template.jinja"
 
 
 def lora_weights(policy: PeftModel) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The adapter's matrices, by name."""
+    """Yields the adapter's matrices, by name."""
     for name, weight in policy.named_parameters():
         if ".lora_" in name:
             yield name, weight
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """An adapter file's tensors under the names that `lora_weights` uses."""
+    """Returns the tensors of an adapter's file under the names that `lora_weights` uses."""
     tensors = load_file(folder / ADAPTER_FILE)
     return {name.replace(".weight", ".default.weight"): tensor for name, tensor in tensors.items()}
 
@@ -45,7 +45,10 @@ def load_weights(policy: PeftModel, saved: dict[str, torch.Tensor]) -> None:
 
 
 def digest_adapter(folder: Path) -> dict[str, str]:
-    """sha256 of the files that are an adapter. Raises RequestError if they are not there."""
+    """Returns the sha256 of the files that are an adapter.
+
+    Raises RequestError if they are not there.
+    """
     try:
         return {name: digest_file(folder / name) for name in (CONFIG_FILE, ADAPTER_FILE)}
     except OSError as error:
@@ -53,9 +56,9 @@ def digest_adapter(folder: Path) -> dict[str, str]:
 
 
 def ranks_and_scales(training: Training) -> dict[str, Any]:
-    """The ranks and scales of an adapter, under PEFT's names.
+    """Returns the ranks and scales of an adapter, under PEFT's names.
 
-    alpha grows with a module's rank, so that alpha / r stays the same.
+    A module's alpha grows with its rank, so that alpha / r stays the same.
     """
     rank, alpha = training.lora_rank, training.lora_alpha
     odd = {name: own for name, own in training.module_ranks.items() if own != rank}
@@ -85,7 +88,7 @@ def check_start(start: Path, training: Training) -> None:
 
 
 def read_start_weights(policy: PeftModel, start: Path) -> dict[str, torch.Tensor]:
-    """The weights saved in `start`, which are the policy's by name and shape.
+    """Returns the weights saved in `start`, which are the policy's by name and shape.
 
     Raises RequestError if they are not.
     """
@@ -104,11 +107,11 @@ def read_start_weights(policy: PeftModel, start: Path) -> dict[str, torch.Tensor
 def save_adapter(
     policy: PeftModel, tokenizer: PreTrainedTokenizerFast, base: Path, out: Path
 ) -> None:
-    """Writes the adapter, and the base's tokenizer and template.
+    """Writes the adapter, and the base's tokenizer and template beside it.
 
-    The bytes depend on the weights only. Raises WorkError if PEFT wrote no weights.
+    The bytes depend only on the weights. Raises WorkError if PEFT wrote no weights.
     """
-    # a folder of this machine would get into the bytes
+    # PEFT would write the name of a folder of this machine
     policy.peft_config["default"].base_model_name_or_path = ""
     policy.save_pretrained(str(out), safe_serialization=True)
     (out / "README.md").unlink(missing_ok=True)  # PEFT's; ours says more
@@ -122,7 +125,10 @@ def save_adapter(
 
 
 def _settle_config(file: Path) -> None:
-    """Makes PEFT's configuration the same bytes every time: PEFT writes a set in any order."""
+    """Makes PEFT's configuration the same bytes every time.
+
+    PEFT writes its set of modules in any order.
+    """
     config = read_json(file)
     config["target_modules"] = sorted(config["target_modules"])
     config["inference_mode"] = True

@@ -8,11 +8,11 @@ from tasks.core.errors import RequestError
 
 _CHAT = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 _CHAT_IN_CHATML = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>"
-_PADDING = ("<|endoftext|>", "<pad>", "<unk>")  # tokens that may pad, the first that there is
+_PADDING = ("<|endoftext|>", "<pad>", "<unk>")  # the first of these tokens that there is pads
 
 
 def read_config(base: Path) -> PreTrainedConfig:
-    """The base's configuration. Raises RequestError if there is none."""
+    """Returns the base's configuration. Raises RequestError if there is none."""
     try:
         return AutoConfig.from_pretrained(base)
     except (OSError, ValueError) as error:
@@ -20,7 +20,7 @@ def read_config(base: Path) -> PreTrainedConfig:
 
 
 def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast:
-    """The base's tokenizer, which pads with another token than its EOS.
+    """Returns the base's tokenizer, which pads with another token than its EOS.
 
     template: training.template, any or chatml. Raises RequestError if the tokenizer, its EOS, that
     chat template or a token to pad with is missing.

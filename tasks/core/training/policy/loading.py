@@ -26,7 +26,7 @@ from tasks.core.training.policy.adapter import (
     read_start_weights,
 )
 
-# what makes a quantized model a plain one to transformers, PEFT and TRL
+# attributes by which transformers, PEFT and TRL take a quantized model for a plain one
 _PLAIN = {"hf_quantizer": None, "is_quantized": False, "is_loaded_in_4bit": False}
 
 
@@ -47,7 +47,7 @@ def check_library(machine: Machine) -> None:
 def load_policy(
     base: Path, start: Path | None, training: Training, machine: Machine, nf4: bool | None = None
 ) -> PeftModel:
-    """The base with a new adapter, or with the one of `start`; all of the adapter is trained.
+    """Loads the base with a new adapter, or with the one of `start`; all of the adapter is trained.
 
     nf4: whether the base stays NF4, or its values are kept in the compute type; None: NF4 on a GPU.
     Raises RequestError if base, adapter and settings do not fit each other.
@@ -88,10 +88,10 @@ def _load_base(base: Path, machine: Machine) -> PreTrainedModel:
 def load_fast_policy(
     base: Path, start: Path | None, training: Training, machine: Machine, checkpointing: bool
 ) -> PeftModel:
-    """The same policy as Unsloth loads and patches it.
+    """Loads the same policy as Unsloth loads and patches it.
 
-    Unsloth was imported before anything of transformers. checkpointing: whether Unsloth computes
-    activations again in the backward pass.
+    Unsloth has to be imported before anything of transformers. checkpointing: whether Unsloth
+    computes activations again in the backward pass.
     """
     fast = import_module("unsloth").FastLanguageModel
     with redirect_stdout(sys.stderr):  # what it prints would stand among our JSON lines
@@ -139,7 +139,7 @@ def dequantize_layers(model: PreTrainedModel) -> None:
     """Replaces every 4-bit layer by a plain one that holds the very values NF4 computes with.
 
     bitsandbytes dequantizes a layer each time it is used, forward and backward; on a CPU that takes
-    most of the time.
+    most of a step's time.
     """
     for name, layer in list(model.named_modules()):
         if isinstance(layer, Linear4bit):
@@ -172,7 +172,7 @@ def _lora(training: Training) -> LoraConfig:
 def _check_targets(model: PreTrainedModel, training: Training) -> None:
     """Refuses a target that the model does not have.
 
-    PEFT leaves it out in silence as long as the model has another one.
+    PEFT leaves such a target out in silence if the model has another one.
     """
     linear = set()
     for name, layer in model.named_modules():
@@ -187,13 +187,13 @@ def _check_targets(model: PreTrainedModel, training: Training) -> None:
 
 
 def _new(model: PreTrainedModel, training: Training) -> PeftModel:
-    """The model with a new adapter."""
+    """Adds a new adapter to the model."""
     _check_targets(model, training)
     return get_peft_model(model, _lora(training))
 
 
 def _continued(model: PreTrainedModel, start: Path, training: Training) -> PeftModel:
-    """The model with the adapter of `start`, all of whose matrices have a counterpart."""
+    """Adds the adapter of `start`, each matrix of which has to have a counterpart."""
     check_start(start, training)
     try:
         policy = PeftModel.from_pretrained(model, start, is_trainable=True)
@@ -202,5 +202,5 @@ def _continued(model: PreTrainedModel, start: Path, training: Training) -> PeftM
         raise RequestError(
             f"The adapter {start} was made for another base model, or is damaged: {problem}"
         ) from error
-    read_start_weights(policy, start)  # or it raises
+    read_start_weights(policy, start)  # raises if the matrices are not the policy's
     return policy

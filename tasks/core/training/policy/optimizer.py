@@ -1,7 +1,7 @@
-"""bitsandbytes' AdamW, without its wait for the card after every matrix.
+"""bitsandbytes' AdamW without its wait for the card after every matrix.
 
-An adapter is hundreds of small matrices: the waits took 26 ms of a step on the 7B shape, the
-updates 4 (an H200, under a profiler).
+An adapter is hundreds of small matrices. In a step of the 7B shape the waits took 26 ms and the
+updates 4 ms (on an H200, under a profiler).
 """
 
 from collections.abc import Callable
@@ -16,8 +16,9 @@ from transformers import PreTrainedModel, Trainer, TrainingArguments
 class UnwaitingAdamW(AdamW):
     """AdamW whose steps do not wait for the card.
 
-    A card does a stream's work in order anyway, and whoever reads a result waits for it. Memory
-    that is paged to the processor's is not in that order, so it is waited for.
+    A card does the work of a stream in order, and whoever reads a result waits for it anyway.
+    Optimizer state that is paged to the processor's memory is not in that order, so in that case
+    every step waits.
     """
 
     @overload
@@ -46,9 +47,9 @@ def _do_not_wait(matrix: Tensor) -> None:
 def optimizer_of(
     arguments: TrainingArguments, model: PreTrainedModel | None
 ) -> tuple[Any, dict[str, Any]]:
-    """The class and the keywords of the optimizer that transformers would take.
+    """Returns the class and the keywords of the optimizer that transformers would take.
 
-    UnwaitingAdamW takes bitsandbytes' place.
+    If that is bitsandbytes' AdamW, UnwaitingAdamW takes its place.
     """
     kind, keywords = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
     if kind is AdamW:

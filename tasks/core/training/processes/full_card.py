@@ -1,10 +1,10 @@
 """What a stage gives up when the card is full, one thing a try, until it fits.
 
-Nothing but the end of a process gives all of the card's memory back, so each try is a process of
-its own, which goes on from the newest intact checkpoint. First goes what changes nothing of what is
-trained; then, only with training.shrink, length, rank and modules, and then the stage starts again
-from its beginning. Each try is lighter than the one before it, so none is made twice. Reads and
-writes OUT/tries.json, the record of what was given up and why.
+Only the end of a process gives all of the card's memory back, so each try is a process of its own,
+which goes on from the newest intact checkpoint. What changes nothing of what is trained goes first.
+After that, and only with training.shrink, length, rank and modules go, and the stage starts again
+from its beginning. Each try is lighter than the one before it, so none is made twice. Reads and writes
+OUT/tries.json, the record of what was given up and why.
 """
 
 import shutil
@@ -37,7 +37,7 @@ _FULL = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 class CardFull(WorkError):
     """The card was full, and what the next try gives up is written down.
 
-    The same command may be started again.
+    The same command can be started again.
     """
 
     def __init__(self, step: int, text: str):
@@ -51,20 +51,20 @@ class GivenUp:
 
     step: int
     error: str
-    was: dict[str, Any]  # values by their settings, before
-    now: dict[str, Any]  # and after
-    anew: bool = False  # what was trained before is still to be removed
+    was: dict[str, Any]  # the values before, by the names of their settings
+    now: dict[str, Any]  # the values after
+    anew: bool = False  # whether what was trained before has still to be removed
 
 
 @dataclass
 class Try:
-    """What a process trains with, as far as it takes memory."""
+    """What decides the memory that a process takes."""
 
     settings: StageSettings
     rows: Rows
-    continues: bool  # an earlier stage's adapter, whose shape it cannot change
+    continues: bool  # whether it continues an adapter, whose shape it cannot change
     plan: Plan | None = None  # the engine's, once there is one
-    earlier: list[GivenUp] = field(default_factory=list)  # by the tries before
+    earlier: list[GivenUp] = field(default_factory=list)  # what the tries before gave up
 
 
 def read_tries(out: Path) -> list[GivenUp]:
@@ -124,7 +124,10 @@ def apply_tries(spec: TrainingSpec, tries: list[GivenUp]) -> TrainingSpec:
 
 
 def _shrunk_shape_of(start: Path, training: dict[str, Any]) -> dict[str, Any]:
-    """The shape of an adapter that is smaller than the settings ask for; nothing if it is not."""
+    """Returns the shape of an adapter that is smaller than the settings ask for.
+
+    If it is not smaller, nothing is returned.
+    """
     try:
         config = read_json(start / "adapter_config.json")
     except (OSError, ValueError):
@@ -170,9 +173,9 @@ def is_full(error: RuntimeError) -> bool:
 
 
 def _untried(tried: Try, now: dict[str, Any] | None) -> dict[str, Any] | None:
-    """None if it was given up before and was of no use.
+    """Returns what to give up, or None if it was given up before and was of no use.
 
-    The program would start over for ever.
+    Otherwise the program would start over for ever.
     """
     if any(entry.now == now for entry in tried.earlier):
         return None
@@ -186,7 +189,7 @@ def _give_way(out: Path, tried: Try, now: dict[str, Any], reason: str) -> CardFu
     steps = [line["step"] for line in read_whole_objects(out / "telemetry.jsonl")]
     step = max(steps, default=0)
     anew = any(name in _SHAPES for name in now)
-    # not behind what the file says by now: if several cards are full at once, each writes the same
+    # not added to what the file says by now: several cards that are full at once write the same
     _write_tries(out, [*tried.earlier, GivenUp(step, reason, was, now, anew)])
     return CardFull(step, f"{reason} The next try takes {_change(was, now)}.")
 
@@ -226,7 +229,10 @@ def _lighter_plan(plan: Plan, tried: Try) -> dict[str, Any] | None:
 
 
 def _lighter_batch(schedule: Stage) -> dict[str, Any] | None:
-    """Accumulation makes up the effective batch, so the micro-batch has to divide it."""
+    """Returns what of the batch can be given up; None if nothing is left.
+
+    Accumulation makes up the effective batch, so the micro-batch has to divide it.
+    """
     if schedule.micro_batch > 1:
         smaller = schedule.micro_batch // 2
         while schedule.effective_batch % smaller:
@@ -238,7 +244,7 @@ def _lighter_batch(schedule: Stage) -> dict[str, Any] | None:
 
 
 def _smaller(tried: Try) -> dict[str, Any] | None:
-    """What changes the rows or the adapter, if training.shrink allows it."""
+    """Returns what changes the rows or the adapter, if training.shrink allows it."""
     training = tried.settings.training
     if not training.shrink:
         return None
@@ -263,7 +269,7 @@ def _smaller_adapter(training: Training) -> dict[str, Any] | None:
 
 
 def _values(tried: Try) -> dict[str, Any]:
-    """All that may be given up, by its name."""
+    """Returns all that may be given up, by its name."""
     values = tried.settings.schedule.model_dump() | tried.settings.training.model_dump()
     if tried.plan:
         values |= {"tokens": tried.plan.tokens, "checkpointed": tried.plan.checkpointed}

@@ -1,8 +1,7 @@
-"""`python -m tasks.core.training.processes.launcher CARDS SPEC`: the training process once per
-card, started by torchrun.
+"""`python -m tasks.core.training.processes.launcher CARDS SPEC`: a training process for each card.
 
-All of them end when one fails, and the launcher ends with the exit code of the one that failed. If
-a card was full it starts all of them again, which then train with less.
+torchrun starts them. All of them end when one fails, and the launcher ends with the exit code of
+the one that failed. If a card was full it starts all of them again, which then train with less.
 """
 
 import logging

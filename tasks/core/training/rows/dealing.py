@@ -1,4 +1,4 @@
-"""Rows dealt out: to the micro-batches of a step, and to the processes that train it together."""
+"""Deals rows out: to the micro-batches of a step, and to the processes that train it together."""
 
 import heapq
 import math
@@ -8,9 +8,9 @@ from tasks.core.training.rows.sequences import Sequences
 
 
 def spread(weights: list[int], count: int) -> list[list[int]]:
-    """Indices of the weights in at most `count` bins of nearly the same sum.
+    """Returns the indices of the weights in at most `count` bins of nearly the same sum.
 
-    The heaviest is dealt out first, and each goes into the bin that holds least.
+    The heaviest weight is dealt out first, and each one goes into the bin that holds least.
     """
     heaviest_first = sorted(range(len(weights)), key=lambda index: (-weights[index], index))
     bins: list[list[int]] = [[] for _ in range(count)]
@@ -23,14 +23,14 @@ def spread(weights: list[int], count: int) -> list[list[int]]:
 
 
 def micro_batches(sequences: Sequences, most: int) -> list[list[int]]:
-    """Indices of the rows that go together, so that no micro-batch takes more than `most` tokens.
+    """Returns the indices of the rows of each micro-batch, none of more than `most` tokens.
 
     A longer row is alone. There are few micro-batches, mostly of nearly the same size, because a
-    small one takes a card longer than its tokens are worth.
+    card takes longer over a small one than its tokens are worth.
     """
     rows = len(sequences.own)
     count = min(math.ceil(sequences.packed(range(rows)).tokens / most), rows)
-    while True:  # it ends with each row alone at the latest
+    while True:  # at the latest it ends with each row alone
         dealt = spread(sequences.own, count)
         if all(_fits(sequences, indices, most) for indices in dealt):
             return dealt
@@ -42,7 +42,10 @@ def _fits(sequences: Sequences, rows: list[int], most: int) -> bool:
 
 
 def take_share(weights: list[int]) -> list[int]:
-    """Indices of this process's rows among a step's rows of these weights."""
+    """Returns the indices of the rows that this process trains.
+
+    weights: those of all rows of the step.
+    """
     shares = spread(weights, ranks.count())
     if ranks.number() < len(shares):
         return shares[ranks.number()]

@@ -1,8 +1,8 @@
-"""Rows as tokens, and which of the tokens are trained.
+"""Turns rows into tokens, and says which of the tokens are trained.
 
-They are made once for a stage, in OUT/tokens/DIGEST/, and read by every process of the stage and by
-whichever resumes it. The text is what the base's own chat template renders; the trained span of an
-assistant turn is its content and the EOS behind it.
+The tokens are made once for a stage, in OUT/tokens/DIGEST/, and read by every process of the stage
+and by whichever resumes it. The text is what the base's own chat template renders; the trained span
+of an assistant turn is its content and the EOS behind it.
 """
 
 import logging
@@ -37,7 +37,8 @@ from tasks.core.training.spec import STAGE_VERSION
 
 log = logging.getLogger(__name__)
 
-# work for all cores; the tokenizer takes 300 bytes for a token, which is a byte at worst
+# enough work for all cores; the tokenizer takes 300 bytes for a token, and in the worst case a
+# token is a byte
 _CHARACTERS_AT_ONCE = 500_000
 _CHATS_AT_ONCE = 1_000
 _TOKENS = pyarrow.list_(pyarrow.int32())
@@ -63,7 +64,7 @@ def encode_once(
     rows: RowFile,
     whole_text: bool,
 ) -> list[Row]:
-    """What `encode_rows` makes of the file's rows; it is made by the first process that asks.
+    """Returns what `encode_rows` makes of the file's rows; the first process that asks makes it.
 
     read: digests of the files that the tokens are made of; tokens of other files are not taken.
     """
@@ -105,7 +106,7 @@ def _batches(encoded: Iterator[Conversation]) -> Iterator[list[Conversation]]:
 
 
 def _read(file: Path) -> Iterator[Conversation]:
-    """What `encode_chats` made, as slices of the batches' arrays."""
+    """Yields what `encode_chats` made, as slices of the batches' arrays."""
     with parquet.ParquetFile(file) as kept:
         for batch in kept.iter_batches(_CHATS_AT_ONCE):
             ids, labels = map(_slices, batch.columns)
@@ -126,7 +127,7 @@ def encode_rows(
     method: str,
     whole_text: bool,
 ) -> list[Row]:
-    """The rows as tokens: conversations for SFT, pairs for DPO, numbered from 0.
+    """Returns the rows as tokens: conversations for SFT, pairs for DPO, numbered from 0.
 
     whole_text: SFT trains the prompts too. Raises WorkError if the template merges tokens across
     the border of a pair's prompt, and what `encode_chats` raises.
@@ -135,7 +136,7 @@ def encode_rows(
 
 
 def _chats(rows: Iterable[dict[str, Any]], method: str) -> Iterator[Messages]:
-    """The rows' chats; a pair has two, one for each answer."""
+    """Yields the rows' chats; a pair has two, one for each answer."""
     for row in rows:
         if method == "dpo":
             yield [*row["prompt"], *row["chosen"]]
@@ -145,9 +146,10 @@ def _chats(rows: Iterable[dict[str, Any]], method: str) -> Iterator[Messages]:
 
 
 def _rows_of(encoded: Iterator[Conversation], method: str, whole_text: bool) -> list[Row]:
-    """Undoes `_chats`."""
+    """Puts the rows together again that `_chats` took apart."""
     if method == "dpo":
-        both_answers = zip(encoded, encoded, strict=True)  # the same iterator: it takes two each
+        # twice the same iterator, so that zip takes two chats at a time
+        both_answers = zip(encoded, encoded, strict=True)
         return [_pair(number, *answers) for number, answers in enumerate(both_answers)]
     return [_conversation(number, chat, whole_text) for number, chat in enumerate(encoded)]
 
@@ -194,7 +196,7 @@ def _split(chat: Conversation) -> _Parts:
 def encode_chats(
     tokenizer: PreTrainedTokenizerFast, chats: Iterable[Messages]
 ) -> Iterator[Conversation]:
-    """Each chat's tokens: every assistant turn's content and EOS is trained, nothing else is.
+    """Yields each chat's tokens: the content and EOS of assistant turns are trained, nothing else.
 
     Raises WorkError if the template is not what training and serving can agree on: a turn that does
     not extend the text before it, content that it rewrites, or no EOS behind it.
@@ -226,11 +228,11 @@ def _encode(
 
 
 def _labels(ids: Tokens, offsets: list[tuple[int, int]], spans: list[_Span]) -> Tokens:
-    """The ids of the tokens that lie within a span, IGNORED elsewhere.
+    """Returns the ids of the tokens that lie within a span, and IGNORED for the others.
 
-    offsets: each token's first character, and the one behind its last; neither ever falls. The one
-    tokenizer in which it was seen to fall puts a space first, and the check of the template refuses
-    such a tokenizer.
+    offsets: each token's first character, and the one behind its last; neither ever falls. They
+    were seen to fall with one tokenizer only: it puts a space first, and the check of the template
+    refuses it.
     """
     labels = np.full_like(ids, IGNORED)
     for span in spans:
@@ -253,7 +255,7 @@ def _trained_spans(
 def _trained_span(
     tokenizer: PreTrainedTokenizerFast, messages: Messages, turn: int, text: str
 ) -> _Span:
-    """The characters of an assistant turn's content and of the EOS behind it."""
+    """Returns the characters of an assistant turn's content and of the EOS behind it."""
     before = _render(tokenizer, messages[:turn], add_generation_prompt=True)
     if not text.startswith(before):
         raise WorkError(

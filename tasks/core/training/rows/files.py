@@ -27,7 +27,7 @@ class RowFile:
     method: str
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """The rows in the file's order.
+        """Yields the rows in the file's order.
 
         Raises WorkError naming the line that is not JSON, or the row that lacks what it must have.
         """
@@ -39,7 +39,7 @@ class RowFile:
             raise WorkError(f"{self.path} has no rows. Make the file again.")
 
     def count(self) -> int:
-        """How many rows there are, whether they can be used or not."""
+        """Returns how many rows there are, whether they can be used or not."""
         if self._is_parquet:
             with self._opened() as file:
                 return file.metadata.num_rows
@@ -47,7 +47,7 @@ class RowFile:
             return sum(1 for line in lines if line.strip())
 
     def pick(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """The rows of these numbers, counted from 0, by their numbers."""
+        """Returns the rows of these numbers, counted from 0, by their numbers."""
         wanted = set(numbers)
         return {number: row for number, row in enumerate(self.read()) if number in wanted}
 

@@ -18,36 +18,39 @@ Tokens: TypeAlias = NDArray[np.int32]
 
 
 def as_tokens(values: Sequence[int]) -> Tokens:
-    """The array of these ids or labels."""
+    """Returns the array of these ids or labels."""
     return np.asarray(values, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conversation:
-    """A row of SFT; or one answer of a pair, behind its prompt."""
+    """A row of SFT, or one answer of a pair behind its prompt."""
 
     input_ids: Tokens
-    labels: Tokens  # the same token where it is trained, else IGNORED
-    number: int = 0  # of the row in its file, from 0
+    labels: Tokens  # of each token: its id if it is trained, else IGNORED
+    number: int = 0  # the row's in its file, from 0
 
     @property
     def positions(self) -> int:
-        """Positions that the row takes in a batch of its own, without padding."""
+        """The number of positions that the row takes in a batch of its own, without padding."""
         return len(self.input_ids)
 
     @property
     def longest(self) -> int:
-        """Tokens of the row's longest sequence: a conversation has only one."""
+        """The tokens of the row's longest sequence; a conversation has only one."""
         return len(self.input_ids)
 
     @property
     def targets(self) -> int:
-        """Trained tokens. The first token never is one, because nothing stands before it."""
+        """The number of trained tokens.
+
+        The first token never is one of them, because nothing stands before it.
+        """
         return int(np.count_nonzero(self.labels[1:] != IGNORED))
 
     @property
     def answers(self) -> "list[Conversation]":
-        """The row's sequences, each as a row of its own: here the row itself."""
+        """The row's sequences, each as a row of its own; here it is the row itself."""
         return [self]
 
 
@@ -61,27 +64,27 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A row of DPO: two answers behind the very same prompt, of which one is preferred."""
+    """A row of DPO: two answers behind the very same prompt, one of which is preferred."""
 
     prompt_ids: Tokens
     chosen_ids: Tokens
     rejected_ids: Tokens
-    number: int = 0  # of the pair in its file, from 0
-    reference: Reference | None = None  # once the engine has computed it
+    number: int = 0  # the pair's in its file, from 0
+    reference: Reference | None = None  # None until the engine has computed it
 
     @property
     def positions(self) -> int:
-        """Positions that the pair takes in a batch of its own, where each answer has its prompt."""
+        """The number of positions that the pair takes in a batch of its own, with two prompts."""
         return 2 * len(self.prompt_ids) + self.targets
 
     @property
     def longest(self) -> int:
-        """Tokens of the prompt and the longer answer."""
+        """The tokens of the prompt and the longer answer."""
         return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
 
     @property
     def targets(self) -> int:
-        """Trained tokens: those of both answers."""
+        """The number of trained tokens, those of both answers."""
         return len(self.chosen_ids) + len(self.rejected_ids)
 
     @property

@@ -1,4 +1,4 @@
-"""Some of a stage's rows as tokens: enough for a plan or a trial, while all take minutes to encode.
+"""Some of a stage's rows as tokens: enough for a plan or a trial. To encode all takes minutes.
 
 Reads the file that the stage's spec names.
 """
@@ -27,7 +27,7 @@ class Sample:
 def sample_rows(
     spec: TrainingSpec, training: Training, tokenizer: PreTrainedTokenizerFast, most: int
 ) -> Sample:
-    """All of the rows in their order; or `most` of them, the same ones for the same seed."""
+    """Returns all rows in their order, or `most` of them: the same ones for the same seed."""
     file = RowFile(Path(spec.rows), spec.method)
     count = file.count()
     if count <= most:

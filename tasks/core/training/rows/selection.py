@@ -9,10 +9,10 @@ import numpy as np
 from tasks.core.errors import RequestError
 from tasks.core.training.rows.records import IGNORED, Row
 
-# 1 % of the rows, at most 500, are kept for eval loss; if there are few rows, none is
+# 1 % of the rows, at most 500, are kept for eval loss, but none if there are only few
 _EVAL_FROM_ROWS = 20
 _EVAL_MOST = 500
-_PROVEN_TOKENS = 32  # trained tokens that each answer has at least, in a row that a proof takes
+_PROVEN_TOKENS = 32  # least number of trained tokens in each answer of a row that proves something
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Rows:
 
     @property
     def positions(self) -> int:
-        """Positions of one epoch."""
+        """The positions of one epoch."""
         return sum(row.positions for row in self.train)
 
 
 def select_rows(encoded: Sequence[Row], max_length: int, budget: float, seed: int) -> Rows:
-    """The rows that fit, in seeded order; the first ones are kept for eval loss, and the rest is
-    trained as far as the budget reaches.
+    """Returns the rows that fit, in seeded order.
 
+    The first ones are kept for eval loss; the others are trained as far as the budget reaches.
     max_length: tokens of one sequence; budget: positions in one epoch, 0 for no limit. No row is
     ever cut. Raises RequestError if no row can be trained.
     """
@@ -49,7 +49,7 @@ def select_rows(encoded: Sequence[Row], max_length: int, budget: float, seed: in
 
 
 def _fitting(encoded: Sequence[Row], max_length: int, seed: int) -> list[Row]:
-    """The rows none of whose sequences is too long, shuffled."""
+    """Returns the rows whose sequences are all short enough, shuffled."""
     order = list(range(len(encoded)))
     Random(seed).shuffle(order)
     fitting = [encoded[index] for index in order if encoded[index].longest <= max_length]
@@ -63,9 +63,9 @@ def _fitting(encoded: Sequence[Row], max_length: int, seed: int) -> list[Row]:
 
 
 def _within_budget(candidates: list[Row], budget: float) -> list[Row]:
-    """The rows that an epoch has positions for.
+    """Returns the rows that an epoch has positions for.
 
-    A row that takes more than is left of them is passed over.
+    A row that takes more positions than are left is passed over.
     """
     chosen = []
     used = 0
@@ -81,16 +81,17 @@ def _within_budget(candidates: list[Row], budget: float) -> list[Row]:
 
 
 def count_held_out(count: int) -> int:
-    """How many of so many fitting rows are kept for eval loss."""
+    """Returns how many of so many fitting rows are kept for eval loss."""
     if count < _EVAL_FROM_ROWS:
         return 0
     return max(1, min(_EVAL_MOST, count // 100))
 
 
 def rows_for_proof(rows: Sequence[Row], most: int) -> list[Row]:
-    """The `most` shortest rows whose answers have enough trained tokens to prove something.
+    """Returns the `most` shortest rows with enough trained tokens to prove something.
 
-    If there is no such row, those with the most trained tokens are taken.
+    Each of a row's answers has to have so many. If there is no such row, those with the most
+    trained tokens are taken.
     """
     trained = [_fewest_trained(row) for row in rows]
     enough = [row for row, count in zip(rows, trained, strict=True) if count >= _PROVEN_TOKENS]
@@ -101,5 +102,5 @@ def rows_for_proof(rows: Sequence[Row], most: int) -> list[Row]:
 
 
 def _fewest_trained(row: Row) -> int:
-    """Trained tokens of the row's answer that has the fewest."""
+    """Returns the trained tokens of the row's answer that has the fewest."""
     return min(int(np.count_nonzero(answer.labels != IGNORED)) for answer in row.answers)

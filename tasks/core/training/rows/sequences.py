@@ -1,7 +1,7 @@
-"""A step's rows as sequences of tokens, of which those that begin alike share the beginning.
+"""A step's rows as sequences of tokens; those that begin alike share their beginning.
 
 What a decoder computes for a token depends on that token and those before it, so the tokens that
-several sequences of a pack begin with are there once. Rows of one recipe mostly begin with the same
+several sequences of a pack begin with are in it once. Rows of one recipe mostly begin with the same
 system prompt, and a pair's two answers stand behind the same question.
 """
 
@@ -19,12 +19,12 @@ class Packed:
     """What a pack of some rows holds."""
 
     tokens: int
-    keys: int  # of all its sequences: a shared token counts with each of them
-    targets: int
-    squares: int  # about twice the keys that all tokens see
+    keys: int  # a token that sequences share counts with each of them
+    targets: int  # trained tokens
+    squares: int  # about twice the number of keys that all tokens see
 
     def plus(self, other: "Packed") -> "Packed":
-        """What both packs hold together."""
+        """Returns what both packs hold together."""
         return Packed(
             self.tokens + other.tokens,
             self.keys + other.keys,
@@ -33,7 +33,7 @@ class Packed:
         )
 
     def or_more(self, other: "Packed") -> "Packed":
-        """The larger number of each."""
+        """Returns the larger one of each number."""
         return Packed(
             max(self.tokens, other.tokens),
             max(self.keys, other.keys),
@@ -46,31 +46,32 @@ class Packed:
 class Ordered:
     """A sequence's place among others that are sorted by their tokens."""
 
-    index: int  # of the sequence as it was given
-    shared: int  # tokens that it and the sequence sorted before it begin with
+    index: int  # its index among the sequences as they were given
+    shared: int  # number of tokens that it and the sequence sorted before it begin with
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The sequences of some rows (a pair has two), sorted by their tokens: each shares most with
-    the one before it.
+    """The sequences of some rows (a pair has two), sorted by their tokens.
+
+    So each one shares most with the one before it.
     """
 
-    rows: list[int]  # index of each one's row
-    lengths: list[int]  # tokens
-    shared: list[int]  # first tokens that are those of the sequence before
-    targets: list[int]  # trained tokens
+    rows: list[int]  # the index of each one's row
+    lengths: list[int]  # tokens of each one
+    shared: list[int]  # tokens of each one that the sequence before begins with too
+    targets: list[int]  # trained tokens of each one
 
     @cached_property
     def alone(self) -> list[int]:
-        """Tokens of each row in a pack of its own."""
+        """The tokens of each row in a pack of its own."""
         return [self.packed([row]).tokens for row in range(len(self._indices))]
 
     @cached_property
     def own(self) -> list[int]:
-        """Weights to deal rows out by: tokens that a row does not share with the row most like it.
+        """The weights to deal rows out by, each at least 1.
 
-        Each is at least 1.
+        A row's weight is the number of its tokens that the row most like it does not share.
         """
         with_others = [0] * len(self.alone)
         for index in range(1, len(self.rows)):
@@ -83,7 +84,7 @@ class Sequences:
         ]
 
     def packed(self, rows: Iterable[int]) -> Packed:
-        """What a pack of these rows holds."""
+        """Returns what a pack of these rows holds."""
         tokens = keys = targets = squares = 0
         before: int | None = None
         for index in self._indices_of(rows):
@@ -99,7 +100,7 @@ class Sequences:
         return Packed(tokens, keys, targets, squares)
 
     def _indices_of(self, rows: Iterable[int]) -> list[int]:
-        """Indices of these rows' sequences, in order."""
+        """Returns the indices of these rows' sequences, in order."""
         indices: list[int] = []
         for row in rows:
             indices += self._indices[row]
@@ -107,7 +108,7 @@ class Sequences:
 
     @cached_property
     def _indices(self) -> list[list[int]]:
-        """Indices of each row's sequences."""
+        """The indices of each row's sequences."""
         row_count = 1 + max(self.rows, default=-1)
         indices: list[list[int]] = [[] for _ in range(row_count)]
         for index, row in enumerate(self.rows):
@@ -116,7 +117,7 @@ class Sequences:
 
 
 def sequences_of(rows: Sequence[Row]) -> Sequences:
-    """The sequences of these rows."""
+    """Returns the sequences of these rows."""
     owners = []
     answers = []
     for number, row in enumerate(rows):
@@ -133,7 +134,7 @@ def sequences_of(rows: Sequence[Row]) -> Sequences:
 
 
 def sort_by_tokens(sequences: Sequence[Tokens]) -> list[Ordered]:
-    """The sequences sorted by their tokens, each with what it shares with the one before."""
+    """Sorts the sequences by their tokens, and says what each shares with the one before."""
     keys = [sequence.tolist() for sequence in sequences]
     order = []
     before = None
@@ -147,18 +148,21 @@ def sort_by_tokens(sequences: Sequence[Tokens]) -> list[Ordered]:
 
 
 def count_shared(one: Tokens, other: Tokens) -> int:
-    """How many tokens both begin with."""
+    """Counts the tokens that both sequences begin with."""
     length = min(len(one), len(other))
     differing = np.flatnonzero(one[:length] != other[:length])
     return int(differing[0]) if len(differing) else length
 
 
 def sequences_of_lengths(lengths: list[int], trained: float = 1.0) -> Sequences:
-    """Rows of so many tokens, this share of them trained, no two of which begin alike."""
+    """Returns the sequences of rows of so many tokens, no two of which begin alike.
+
+    trained: share of each row's tokens that is trained.
+    """
     targets = [round(trained * length) for length in lengths]
     return Sequences(list(range(len(lengths))), lengths, [0] * len(lengths), targets)
 
 
 def count_tokens(rows: Sequence[Row]) -> int:
-    """Tokens of a pack of these rows."""
+    """Counts the tokens of a pack of these rows."""
     return sequences_of(rows).packed(range(len(rows))).tokens

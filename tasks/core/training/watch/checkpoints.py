@@ -57,7 +57,7 @@ def remove_oldest(folder: Path, keep: int, best: Path | None = None) -> None:
 
 
 def checkpoint_of(folder: Path, step: int) -> Path:
-    """Returns where the checkpoint of a step lies, whether it is there or not."""
+    """Returns the folder of a step's checkpoint, whether it is there or not."""
     return folder / f"checkpoint-{step}"
 
 

@@ -46,7 +46,7 @@ def count_worse_since_best(history: list[dict[str, Any]]) -> int:
 
 
 def is_out_of_patience(history: list[dict[str, Any]], schedule: Stage) -> bool:
-    """Says whether as many evaluations as the stage's patience were worse than the best one."""
+    """Returns whether as many evaluations as the stage's patience were worse than the best one."""
     if not schedule.patience:
         return False
     return count_worse_since_best(history) >= schedule.patience

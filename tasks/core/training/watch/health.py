@@ -26,7 +26,7 @@ _HIGH_FOR_STEPS = 50
 _RISING_EVALUATIONS = 2
 _SLOW = 0.5  # share of the usual speed
 _SLOW_LINES = 3  # log lines in a row that have to be slow
-_USUAL_LINES = 5  # log lines that the usual speed is the median of, at least
+_USUAL_LINES = 5  # least number of log lines whose median is the usual speed
 _MEMORY_LEFT = 0.02  # share of the memory
 _HOT = 85  # degrees Celsius; cards slow down a few degrees above
 _LOOK_EVERY_S = 60
@@ -158,7 +158,7 @@ class Health(TrainerCallback):
 
     def _judge_evaluation(self, state: TrainerState, control: TrainerControl) -> None:
         """Keeps the best state, ends the stage when patience is over, reports a rising loss."""
-        control.should_evaluate = False  # it is done; our engine's trainer does not say so itself
+        control.should_evaluate = False  # it is done, and the engine's trainer does not say so
         worse = count_worse_since_best(state.log_history)
         if worse >= _RISING_EVALUATIONS:
             self._warn_of_rise(state)

@@ -22,7 +22,7 @@ def metrics_of(trainer: StageTrainer, out: Path, tried: Try, machine: Machine) -
 
 
 def _of_stage(telemetry: list[dict[str, Any]], tried: Try, machine: Machine) -> dict[str, Any]:
-    """Figures of the whole stage.
+    """Returns the figures of the whole stage.
 
     tokens_per_s and the memory are those of the last process that worked on it.
     """
@@ -51,7 +51,7 @@ def _of_stage(telemetry: list[dict[str, Any]], tried: Try, machine: Machine) -> 
 
 
 def _of_backend(trainer: StageTrainer) -> dict[str, Any]:
-    """Who trained, and what its plan expected beside what was seen."""
+    """Returns who trained, and what its plan expected beside what was seen."""
     plan = trainer.plan
     if plan is None:
         return {"backend": trainer.backend}
@@ -68,7 +68,7 @@ def _of_backend(trainer: StageTrainer) -> dict[str, Any]:
 def _of_deviations(
     telemetry: list[dict[str, Any]], trainer: StageTrainer, tried: Try
 ) -> dict[str, Any]:
-    """Warnings, what a full card made the stage give up, and an early end."""
+    """Returns the warnings, what a full card made the stage give up, and an early end."""
     figures: dict[str, Any] = {
         "warnings": [line["warning"] for line in telemetry if "warning" in line],
         "given_up": describe_tries(tried.earlier),

@@ -20,7 +20,7 @@ from tasks.core.training.watch.loss_plot import draw_loss
 
 log = logging.getLogger(__name__)
 
-# the trainer's name of a figure: its name in a telemetry line, in the order of the line
+# the trainer's names of figures and their names in a telemetry line, in the order of the line
 _FIGURES = {
     "loss": "loss",
     "grad_norm": "grad_norm",
