@@ -9,8 +9,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
 
@@ -18,21 +17,14 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.records import Question, Reply
 from tasks.core.files.digests import digest_value
 from tasks.core.files.json_files import append_line, read_whole_objects, write_lines
+from tasks.core.processes.http import http_client, refusal_of
 from tasks.core.records.artifacts import Progress
+from tasks.core.records.servers import AskedServer
 
 log = logging.getLogger(__name__)
 
 PAUSES_S = (0.5, 2.0)
 """Waits before a second and a third attempt, if the connection failed."""
-
-
-class _Server(Protocol):
-    """What a model server tells of itself and of its models, which it holds by tag."""
-
-    @property
-    def openai_url(self) -> str: ...
-    def digest(self, tag: str) -> str | None: ...
-    def context_length(self, tag: str) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class Endpoint:
     context_length: int | None = None  # tokens; None if the server does not say
 
     @classmethod
-    def of(cls, server: _Server, tag: str) -> "Endpoint":
+    def of(cls, server: AskedServer, tag: str) -> "Endpoint":
         """Returns the endpoint of a model on a server that tells what it holds."""
         return cls(server.openai_url, tag, server.digest(tag), server.context_length(tag))
 
@@ -165,7 +157,7 @@ def _post(url: str, body: dict[str, Any], timeout_s: float) -> httpx.Response:
     pauses = list(PAUSES_S)
     while True:
         try:
-            with _client(url, timeout_s) as client:
+            with http_client(url, httpx.Timeout(timeout_s, connect=10.0)) as client:
                 return client.post(url, json=body)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise WorkError(
@@ -183,12 +175,6 @@ def _post(url: str, body: dict[str, Any], timeout_s: float) -> httpx.Response:
             time.sleep(pauses.pop(0))
 
 
-def _client(url: str, timeout_s: float) -> httpx.Client:
-    # A proxy from the environment must not stand between us and this machine.
-    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    return httpx.Client(timeout=httpx.Timeout(timeout_s, connect=10.0), trust_env=not local)
-
-
 def _v1(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1") + "/v1"
 
@@ -197,7 +183,7 @@ def _completion(response: httpx.Response, model: str) -> Any:
     """Returns the response's JSON, or raises the server's refusal as an error of ours."""
     if response.is_success:
         return _json(response)
-    message = _server_message(response)
+    message = refusal_of(response)
     if response.status_code == 404:
         raise RequestError(f"The server at {response.url} has no model {model!r} ({message}).")
     if "context" in message and ("exceed" in message or "too long" in message):
@@ -233,17 +219,6 @@ def _reply(completion: Any, url: str, latency_s: float) -> Reply:
             f" {json.dumps(completion)[:200]}. Check the address; it should serve"
             " /v1/chat/completions."
         ) from error
-
-
-def _server_message(response: httpx.Response) -> str:
-    """Returns what the server says of its refusal."""
-    try:
-        error = response.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        return response.text[:300] or response.reason_phrase
-    if isinstance(error, dict) and "message" in error:
-        return str(error["message"])
-    return str(error)
 
 
 def _too_long(model: str, detail: str) -> str:

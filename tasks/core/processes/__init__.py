@@ -1,1 +1,1 @@
-"""Child processes that never outlive us, and servers among them."""
+"""Child processes that never outlive us, servers among them, and HTTP to servers."""

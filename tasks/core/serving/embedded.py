@@ -14,6 +14,7 @@ import httpx
 from tasks.core.chat.template import Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
+from tasks.core.processes.http import http_client, refusal_of, responds
 from tasks.core.processes.server import free_port, log_tail, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
@@ -105,21 +106,19 @@ class EmbeddedServer:
         return self._url
 
     def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self._url}/health", timeout=5, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return responds(f"{self._url}/health")
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         url = self._running_url()
         try:
-            answer = httpx.post(f"{url}{path}", json=body, timeout=_TIMEOUT, trust_env=False)
+            with http_client(url, _TIMEOUT) as client:
+                answer = client.post(path, json=body)
         except httpx.TransportError as error:
             raise WorkError(
                 f"The embedded server ended ({error}). {log_tail(self._log_file)}"
             ) from None
         if answer.is_error:
             raise WorkError(
-                f"The embedded server refused {path} for {body.get('model')}: {answer.text[:300]}"
+                f"The embedded server refused {path} for {body.get('model')}: {refusal_of(answer)}"
             )
         return answer.json()

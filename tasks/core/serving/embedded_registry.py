@@ -14,6 +14,7 @@ from tasks.core.files.atomic import replacing
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.serving.modelfile import Modelfile
+from tasks.core.serving.tags import full_name
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,6 @@ def delete(folder: Path, tag: str) -> None:
 def blob_of(folder: Path, entry: Entry) -> Path:
     """Returns where the model's weights lie."""
     return folder / "blobs" / f"{entry.sha256}.gguf"
-
-
-def full_name(tag: str) -> str:
-    """Returns NAME:TAG; a name without a tag means its `latest`, as on Ollama."""
-    return tag if ":" in tag else f"{tag}:latest"
 
 
 def _file_of(folder: Path, tag: str) -> Path:

@@ -18,8 +18,10 @@ import httpx
 from tasks.core.chat.template import Messages
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
+from tasks.core.processes.http import http_client, refusal_of, responds
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving.modelfile import Modelfile
+from tasks.core.serving.tags import full_name
 
 _DEFAULT_PORT = 11434
 _USUAL_PORTS = {"http": 80, "https": 443}
@@ -49,8 +51,7 @@ class OllamaServer:
         self.url = url
         self.openai_url = f"{url}/v1"
         self._stop = close
-        loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=not loopback)
+        self._client = http_client(url, _TIMEOUT)
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
         """Registers a model and returns its digest.
@@ -90,7 +91,7 @@ class OllamaServer:
 
     def digest(self, tag: str) -> str | None:
         """Returns a model's digest, or None if the server has no such model."""
-        return self.tags().get(tag if ":" in tag else f"{tag}:latest")
+        return self.tags().get(full_name(tag))
 
     def context_length(self, tag: str) -> int | None:
         """Returns the context in tokens that the Modelfile sets, or None if it sets none."""
@@ -170,7 +171,7 @@ class OllamaServer:
         with _explained(self.url), self._client.stream("POST", path, json=request) as answer:
             if answer.is_error:
                 answer.read()
-                raise self._refusal(path, _message(answer))
+                raise self._failure(path, answer)
             for text in answer.iter_lines():
                 line = json.loads(text) if text.strip() else {}
                 if "error" in line:
@@ -191,8 +192,11 @@ class OllamaServer:
             else:
                 answer = self._client.request(method, path, content=body)
         if answer.is_error and answer.status_code not in allowed:
-            raise self._refusal(path, _message(answer))
+            raise self._failure(path, answer)
         return answer
+
+    def _failure(self, path: str, answer: httpx.Response) -> WorkError:
+        return self._refusal(f"{path} with HTTP {answer.status_code}", refusal_of(answer))
 
     def _refusal(self, path: str, message: str) -> WorkError:
         return WorkError(f"Ollama at {self.url} refused {path}: {message}{_remedy(message)}")
@@ -221,10 +225,7 @@ def host_url() -> str | None:
 
 def answers(url: str) -> bool:
     """Whether an Ollama server answers at this address."""
-    try:
-        return httpx.get(f"{url}/api/version", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    return responds(f"{url}/api/version")
 
 
 def read_parameters(text: str) -> dict[str, Any]:
@@ -279,14 +280,6 @@ def _explained(url: str) -> Iterator[None]:
             " `ollama serve` and run the same command again, or unset OLLAMA_HOST to let kospilot"
             " start a server of its own."
         ) from None
-
-
-def _message(answer: httpx.Response) -> str:
-    """What an answer that is an error says about it."""
-    try:
-        return str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"status {answer.status_code} {answer.text[:200]}"
 
 
 def _remedy(message: str) -> str:

@@ -18,6 +18,7 @@ from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, start_server
 from tasks.core.records.artifacts import Progress
+from tasks.core.records.servers import AskedServer
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama import OllamaServer, answers, host_url
@@ -27,31 +28,17 @@ from tasks.core.tools import Ollama, find_ollama
 log = logging.getLogger(__name__)
 
 
-class Server(Protocol):
-    """A model server: its models by tag (NAME:TAG), their prompts, and an OpenAI-style endpoint to
-    ask them at.
-    """
+class Server(AskedServer, Protocol):
+    """A model server whose models are put there, asked, named and removed."""
 
     name: str
     """What artifact keys call the server."""
-
-    @property
-    def openai_url(self) -> str:
-        """The endpoint's address, /v1 included."""
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
         """Registers a model and returns its digest."""
 
     def tags(self) -> dict[str, str]:
         """Returns the digest of every model, by its full name."""
-
-    def digest(self, tag: str) -> str | None:
-        """Returns a model's digest, or None if there is no such model."""
-
-    def context_length(self, tag: str) -> int | None:
-        """Returns the context in tokens that the model is served with; None if the server does not
-        say.
-        """
 
     def render(self, tag: str, messages: Messages) -> str:
         """Returns the prompt text that the model would get for a conversation."""
@@ -80,8 +67,12 @@ def server_name(home: Path) -> str:
     """Returns the name of the server that `open_server` would open, without starting it."""
     url = host_url()
     if url:
-        return f"ollama {url}"
+        return _ollama_name(url)
     return "ollama private" if find_ollama(home) else EmbeddedServer.name
+
+
+def _ollama_name(url: str) -> str:
+    return f"ollama {url}"
 
 
 def where_answered(home: Path) -> str:
@@ -161,7 +152,7 @@ def free_card(name: str) -> None:
     url = host_url()
     if url is None or not answers(url):
         return
-    with closing(OllamaServer(url, f"ollama {url}")) as server:
+    with closing(OllamaServer(url, _ollama_name(url))) as server:
         for tag in server.loaded():
             if belongs_to(tag, name):
                 log.info("%s is unloaded from %s: a training needs the memory", tag, url)
@@ -172,7 +163,7 @@ def _open(home: Path) -> Server:
     url = host_url()
     if url:
         check_reachable()
-        return OllamaServer(url, f"ollama {url}")
+        return OllamaServer(url, _ollama_name(url))
     ollama = find_ollama(home)
     if ollama:
         return _open_private(ollama, home)

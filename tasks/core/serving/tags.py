@@ -24,6 +24,11 @@ def temporary_tag(name: str, purpose: Purpose, key: str) -> str:
     return f"{name}-{purpose}:{key[:8]}"
 
 
+def full_name(tag: str) -> str:
+    """Returns NAME:TAG; a name without a tag means its `latest`, as on Ollama."""
+    return tag if ":" in tag else f"{tag}:latest"
+
+
 def belongs_to(tag: str, name: str) -> bool:
     """Whether a tag is of a release of this name, or a temporary one of it."""
     return re.fullmatch(rf"{re.escape(name)}({_SUFFIXES})?:.*", tag) is not None
