@@ -15,7 +15,7 @@ STAGES = {"data", "market", "synthesis", "training", "release", "serving", "eval
 """Rooms that meet through files and records only."""
 
 LAYERS = (
-    {"errors", "apportionment", "scripts"},
+    {"errors", "apportionment", "scripts", "word_runs", "colors"},
     {"files"},
     {"processes", "chat"},
     {"settings", "records"},

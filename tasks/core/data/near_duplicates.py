@@ -4,9 +4,10 @@ from itertools import count
 
 from rensa import RMinHash, RMinHashDeduplicator
 
+from tasks.core.word_runs import runs_in
+
 _HASHES = 128
 _SEED = 42
-_WORDS = 5  # in a run; a shorter text is one run
 
 
 class NearDuplicates:
@@ -24,11 +25,5 @@ class NearDuplicates:
     def seen(self, text: str) -> bool:
         """Whether an earlier text is near this one; if none is, this one is remembered."""
         minhash = RMinHash(_HASHES, _SEED)
-        minhash.update(sorted(_runs_of(text)))
+        minhash.update(sorted(runs_in(text)))
         return not self._seen.add(str(next(self._numbers)), minhash)
-
-
-def _runs_of(text: str) -> set[str]:
-    words = text.split()
-    starts = range(max(1, len(words) - _WORDS + 1))
-    return {" ".join(words[start : start + _WORDS]) for start in starts}

@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tasks.core.colors import FAINT, GRID, INK, SERIES
 from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows
 
-COLORS = ("#8d99a6", "#1261a0", "#e08e0b", "#2d8a5f", "#b0413e", "#6f4fa2")
+COLORS = ("#8d99a6", *SERIES, "#6f4fa2")
 """Grey for the first model, the one compared with; the others stand out from it."""
-INK, FAINT, GRID = "#1f2933", "#616e7c", "#e4e7eb"
 HEAD, FOOT, ROW = 1.15, 0.45, 0.27
 """Inches: title and legend above the panels, the axis below them, and each model's line of a
 row.

@@ -17,6 +17,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from tasks.core.colors import FAINT, INK
 from tasks.core.errors import WorkError
 from tasks.core.market.folder import marks_of
 from tasks.core.market.regimes import count_regimes, regime_of_day
@@ -32,8 +33,6 @@ COLORS = {
     "SHORT_TERM_STRESS": "#f0a06a",
     "BEAR": "#b8322a",
 }
-INK = "#1f2933"
-FAINT = "#616e7c"
 LINE = "#12395b"
 GRID = "#d9dee3"
 BREADTH_LIMITS = (30, 50, 65)

@@ -18,6 +18,7 @@ from tasks.core.records.market_days import read_snapshots
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.synthesis.dates import dates_in
 from tasks.core.synthesis.reading import Reading, read_question
+from tasks.core.word_runs import runs_in
 
 NEAR = 0.5
 """Share of runs of five words that two questions have in common (Jaccard) from which one is the
@@ -25,7 +26,6 @@ other's copy. Between 400 questions and 1,500 rows of one market 0.18 was the mo
 with one number changed has 0.8.
 """
 
-_RUN = 5  # words
 _WORD = re.compile(r"[^\W\d_]+")
 
 RULES = {
@@ -59,7 +59,7 @@ class Held:
         lengths = []
         for index, question in enumerate(questions):
             wordings.add(wording_of(read_question(question)))
-            own = _runs(question)
+            own = runs_in(question)
             lengths.append(len(own))
             for run in own:
                 runs.setdefault(run, []).append(index)
@@ -82,7 +82,7 @@ class Held:
 
     def _is_near(self, question: str) -> bool:
         """Whether some question of the evaluation has NEAR of its runs in common with this one."""
-        own = _runs(question)
+        own = runs_in(question)
         common: Counter[int] = Counter()
         for run in own:
             common.update(self.runs.get(run, ()))
@@ -163,13 +163,6 @@ def wording_of(reading: Reading) -> str:
     stocks, news and signs.
     """
     return " ".join(_WORD.findall(reading.wording))
-
-
-def _runs(text: str) -> frozenset[str]:
-    """Returns every run of five words of a text, or the whole text if it is shorter."""
-    words = text.split()
-    starts = range(max(1, len(words) - _RUN + 1))
-    return frozenset(" ".join(words[start : start + _RUN]) for start in starts)
 
 
 def _question(row: dict[str, Any]) -> str:

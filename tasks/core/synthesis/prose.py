@@ -12,7 +12,13 @@ from functools import cache
 from typing import Any
 
 from tasks.core.kinds.lexicon import MARKET
-from tasks.core.kinds.texts import PROSE_KEYS, grounds_claimed, regimes_in, without_names
+from tasks.core.kinds.texts import (
+    PROSE_KEYS,
+    grounds_claimed,
+    regimes_in,
+    sentences_in,
+    without_names,
+)
 from tasks.core.records.facts import Language
 from tasks.core.scripts import HANGUL
 from tasks.core.strategy.borders import Turn, nearest_turn
@@ -25,7 +31,6 @@ from tasks.core.synthesis.problems import Problem
 from tasks.core.synthesis.reading import Reading
 
 _REGIMES = re.compile("|".join(REGIMES))
-_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def _regime_problems(
         yield Problem("argued", f"a text argues for {', '.join(sorted(claims))}: {text[:60]}")
     if not _REGIMES.search(text):
         return
-    for sentence in _BETWEEN_SENTENCES.split(text):
+    for sentence in sentences_in(text):
         named = _REGIMES.findall(sentence)
         strange = set(named) - regimes
         if turn and _is_about(turn, sentence, language):

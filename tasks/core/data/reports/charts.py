@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-COLORS = ("#1261a0", "#e08e0b", "#2d8a5f", "#b0413e")
-INK, FAINT, GRID = "#1f2933", "#616e7c", "#e4e7eb"
-_LIMIT_COLOR = COLORS[3]
+from tasks.core.colors import FAINT, GRID, INK, SERIES
+
+_LIMIT_COLOR = SERIES[3]
 _BINS = 60
 _MOST_BARS = 12  # of a panel; the rest are one bar
 _BAR, _PANEL = 0.3, 0.9
@@ -26,7 +26,7 @@ def draw_lengths(lengths: Mapping[str, np.ndarray], file: Path, limit: int | Non
     figure = _new_figure(6.5 * len(lengths), 3.6)
     for index, (unit, values) in enumerate(lengths.items()):
         axes = figure.add_subplot(1, len(lengths), index + 1)
-        _draw_histogram(axes, values, COLORS[index % len(COLORS)])
+        _draw_histogram(axes, values, SERIES[index % len(SERIES)])
         if limit and unit == "tokens":
             _draw_limit(axes, values, limit)
         _dress(axes, f"Rows by length in {unit}")
@@ -42,7 +42,7 @@ def draw_counts(panels: Mapping[str, Mapping[str, int]], file: Path) -> None:
     grid = figure.add_gridspec(len(bars), 1, height_ratios=heights)
     for index, (title, counts) in enumerate(bars.items()):
         axes = figure.add_subplot(grid[index])
-        _draw_bars(axes, counts, COLORS[index % len(COLORS)])
+        _draw_bars(axes, counts, SERIES[index % len(SERIES)])
         _dress(axes, title)
         axes.set_xticks([])
     _save(figure, file)
