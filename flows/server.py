@@ -18,6 +18,7 @@ import flows
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.processes.child import run_child, start_child, stop_child
+from tasks.core.processes.http import http_client, responds
 from tasks.core.processes.server import free_port, start_server
 from tasks.core.settings.profiles import Resolved
 
@@ -69,7 +70,7 @@ def recorded_server(home: Path) -> str | None:
         url: str = read_json(_record(home))["url"]
     except (OSError, ValueError, KeyError):
         return None
-    return url if _healthy(url) else None
+    return url if responds(f"{url}/health") else None
 
 
 def _record(home: Path) -> Path:
@@ -148,9 +149,9 @@ def _end_runs(url: str) -> None:
     }
     message = "kospilot serve was stopped. Retry resumes it."
     crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
-    with contextlib.suppress(httpx.HTTPError):
-        for run in httpx.post(f"{url}/flow_runs/filter", json=wanted, timeout=10).json():
-            httpx.post(f"{url}/flow_runs/{run['id']}/set_state", json=crashed, timeout=10)
+    with contextlib.suppress(httpx.HTTPError), http_client(url, httpx.Timeout(10)) as client:
+        for run in client.post("/flow_runs/filter", json=wanted).json():
+            client.post(f"/flow_runs/{run['id']}/set_state", json=crashed)
 
 
 @contextlib.contextmanager
@@ -163,15 +164,9 @@ def _started(home: Path, port: int) -> Iterator[str]:
     ]
     # The UI in the browser asks this address, whatever the port.
     env = {**environment(home), "PREFECT_SERVER_UI_API_URL": url}
-    process = start_server(command, env, log_file, lambda: _healthy(url), _START_PATIENCE_S)
+    health = f"{url}/health"
+    process = start_server(command, env, log_file, lambda: responds(health), _START_PATIENCE_S)
     try:
         yield url
     finally:
         stop_child(process)
-
-
-def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False

@@ -131,7 +131,8 @@ def gc(
     models = []
     if unneeded.working:
         say(
-            "A run is at work: artifacts that it may read are not listed. Try again when it is done."
+            "A run is at work: artifacts that it may read are not listed."
+            " Try again when it is done."
         )
     else:
         models = _unneeded_models(store, remove=yes)

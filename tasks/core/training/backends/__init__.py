@@ -1,0 +1,1 @@
+"""Who trains: kospilot's engine, TRL, or Unsloth; one protocol for all."""

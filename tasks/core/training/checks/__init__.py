@@ -1,0 +1,1 @@
+"""What has to be true before the first step and after the last one."""

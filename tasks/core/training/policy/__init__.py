@@ -1,0 +1,1 @@
+"""The model that is trained: a base, its adapter, their optimizer."""

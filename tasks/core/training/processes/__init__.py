@@ -1,0 +1,1 @@
+"""How a stage's processes start, and start again when a card is full."""

@@ -1,0 +1,1 @@
+"""A stage's rows: read, turned into tokens, selected, dealt to micro-batches."""
