@@ -136,9 +136,9 @@ def attentive(spec, folder: Path, louder: int = 1) -> Path:
 
 def checked(out: str | Path) -> dict[str, Any]:
     """The figures of a stage's checks.json, every one of which held."""
-    told = json.loads((Path(out) / "checks.json").read_text())
-    assert all(check["ok"] for check in told.values())
-    return {name: check["value"] for name, check in told.items()}
+    checks = json.loads((Path(out) / "checks.json").read_text())
+    assert all(check["ok"] for check in checks.values())
+    return {name: check["value"] for name, check in checks.items()}
 
 
 def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
@@ -157,9 +157,9 @@ def changed(spec: TrainingSpec, **fields) -> TrainingSpec:
     return replace(spec, training=training, schedule=schedule, **rest)
 
 
-def refused(spec, told: str) -> None:
+def refused(spec, problem: str) -> None:
     """The stage stops, says so, leaves no adapter, and its table holds the check that failed."""
-    with pytest.raises(WorkError, match=told):
+    with pytest.raises(WorkError, match=problem):
         train(spec)
     assert not (Path(spec.out) / "adapter_model.safetensors").exists()
     found = json.loads((Path(spec.out) / "checks.json").read_text())

@@ -47,15 +47,15 @@ def with_adapter(policy: PeftModel) -> PeftModel:
 
 def answers_of(rows: list[Row]) -> list[tuple[list[int], list[int]]]:
     """Ids and labels of every answer alone."""
-    told = []
+    answers = []
     for row in rows:
         if isinstance(row, Conversation):
-            told.append((row.input_ids.tolist(), row.labels.tolist()))
+            answers.append((row.input_ids.tolist(), row.labels.tolist()))
             continue
         prompt = row.prompt_ids.tolist()
         for answer in (row.chosen_ids.tolist(), row.rejected_ids.tolist()):
-            told.append((prompt + answer, [IGNORED] * len(prompt) + answer))
-    return told
+            answers.append((prompt + answer, [IGNORED] * len(prompt) + answer))
+    return answers
 
 
 def by_peft(policy: PeftModel, rows: list[Row]) -> torch.Tensor:

@@ -26,8 +26,8 @@ from tests.tiny import make_base
 from tests.training.conftest import attentive, changed
 
 
-def refused(spec, told: str, error=RequestError) -> None:
-    with pytest.raises(error, match=told):
+def refused(spec, problem: str, error=RequestError) -> None:
+    with pytest.raises(error, match=problem):
         train(spec)
     assert not (Path(spec.out) / "adapter_model.safetensors").exists()
 
@@ -140,15 +140,15 @@ def test_a_rank_for_a_module_that_gets_no_adapter(sft):
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "problem"),
     [
         ({"lora_rank": 8}, r"has r 4 \(settings: 8\)"),
         ({"target_modules": ["q_proj"]}, "has target_modules"),
         ({"module_ranks": {"q_proj": 2}}, r"has rank_pattern \{\} \(settings: \{'q_proj': 2\}\)"),
     ],
 )
-def test_a_start_adapter_of_other_settings(dpo, setting, told):
-    refused(changed(dpo, **setting), told)
+def test_a_start_adapter_of_other_settings(dpo, setting, problem):
+    refused(changed(dpo, **setting), problem)
 
 
 def test_a_start_adapter_of_another_base(dpo, stage2, tmp_path):
@@ -180,21 +180,21 @@ def run(spec_file: Path, monkeypatch) -> int:
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "told"),
+    ("change", "code", "problem"),
     [
         ({"micro_batch": 3}, 2, "error: micro_batch=3"),
         ({"learning_rate": 1e30}, 1, "Lower stage2.learning_rate"),
     ],
 )
 def test_the_command_ends_with_the_code_and_the_message(
-    sft, tmp_path, monkeypatch, capsys, change, code, told
+    sft, tmp_path, monkeypatch, capsys, change, code, problem
 ):
     spec_file = tmp_path / "spec.json"
     spec_file.write_text(json.dumps(asdict(changed(sft, **change))))
     assert run(spec_file, monkeypatch) == code
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: ")
-    assert told in last
+    assert problem in last
 
 
 def test_a_specification_that_is_none(tmp_path, monkeypatch, capsys):

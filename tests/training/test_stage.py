@@ -32,14 +32,14 @@ def lines(out: str | Path) -> list[dict]:
 
 def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     metrics = train(changed(sft, epochs=3, learning_rate=2e-2))
-    told = checked(sft.out)
-    assert told["layers_with_adapter"] == 2 * 7
+    figures = checked(sft.out)
+    assert figures["layers_with_adapter"] == 2 * 7
     assert (
-        told["matrices_with_gradient"] == told["matrices_in_the_optimizer"] == 2 * 7 * 2
+        figures["matrices_with_gradient"] == figures["matrices_in_the_optimizer"] == 2 * 7 * 2
     )  # (A, B)
-    assert f"torch.{told['base_computes_in']}" == str(find_machine().compute)
-    assert told["optimizer_state"] == "float32"
-    assert told["elements_moved_share"] > 0.9
+    assert f"torch.{figures['base_computes_in']}" == str(find_machine().compute)
+    assert figures["optimizer_state"] == "float32"
+    assert figures["elements_moved_share"] > 0.9
     assert all(tensor.dtype == torch.float32 for tensor in adapter(sft.out).values())
     assert all(tensor.any() for tensor in adapter(sft.out).values())
     assert metrics["steps"] == 21
@@ -51,8 +51,8 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
 def test_the_demos_own_model_learns(sft, demo_base, backend):  # noqa: F811
     """SmolLM2 itself: 30 layers with seven matrices each, and rows that follow a pattern."""
     train(changed(sft, base=str(demo_base), epochs=2, learning_rate=2e-3, backend=backend))
-    told = checked(sft.out)
-    assert (told["layers_with_adapter"], told["matrices_that_did_not_move"]) == (30 * 7, 0)
+    figures = checked(sft.out)
+    assert (figures["layers_with_adapter"], figures["matrices_that_did_not_move"]) == (30 * 7, 0)
     losses = [line["loss"] for line in lines(sft.out) if "loss" in line]
     assert losses[-1] < 0.7 * losses[0]
 
@@ -103,8 +103,8 @@ def test_an_adapter_folder_is_complete_and_names_no_place_of_this_machine(sft):
 
 def test_telemetry_tells_each_step(sft, capsys):
     train(sft)
-    told = [line for line in lines(sft.out) if "loss" in line]
-    assert [line["step"] for line in told] == [1, 2, 3, 4, 5, 6, 7]
+    loss_lines = [line for line in lines(sft.out) if "loss" in line]
+    assert [line["step"] for line in loss_lines] == [1, 2, 3, 4, 5, 6, 7]
     needed = {
         "time",
         "stage",
@@ -118,10 +118,10 @@ def test_telemetry_tells_each_step(sft, capsys):
     }
     assert all(
         line.keys() >= needed and line["memory_gib"] > 0 and line["tokens_per_s"] > 0
-        for line in told
+        for line in loss_lines
     )
-    assert told[-1]["eta_s"] == 0
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == told
+    assert loss_lines[-1]["eta_s"] == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == loss_lines
     assert "eval_loss" in lines(sft.out)[-1]
 
 
@@ -137,13 +137,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(sft, tmp_pat
 
 def test_the_split_into_micro_batches_changes_neither_loss_nor_steps(sft, tmp_path):
     """Losses are means over the step's trained tokens, not means of the micro-batches' means."""
-    told = {}
+    losses = {}
     for micro in (1, 4):
         out = tmp_path / f"micro{micro}"
         out.mkdir()
         train(changed(sft, out=str(out), micro_batch=micro))
-        told[micro] = [(line["loss"], line["grad_norm"]) for line in lines(out) if "loss" in line]
-    assert torch.tensor(told[1]) == pytest.approx(torch.tensor(told[4]), rel=2e-2)
+        losses[micro] = [(line["loss"], line["grad_norm"]) for line in lines(out) if "loss" in line]
+    assert torch.tensor(losses[1]) == pytest.approx(torch.tensor(losses[4]), rel=2e-2)
 
 
 def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
@@ -160,8 +160,8 @@ def test_gradient_checkpointing_changes_nothing(sft, tmp_path):
 def test_a_second_card_is_left_alone_where_one_process_trains(sft, monkeypatch, backend, config):
     """transformers would give it the rows of the next step."""
 
-    def on_two(**told):
-        made = right(**told)
+    def on_two(**arguments):
+        made = right(**arguments)
         made._n_gpu = 2
         return made
 
@@ -178,12 +178,12 @@ def test_dpo_starts_at_ln_2_and_learns_the_preference(dpo, stage2):
     assert (
         start["dpo_reward"] == start["dpo_log_prob_gap"] == start["dpo_reference_at_the_end"] == 0
     )
-    told = [line for line in lines(dpo.out) if "loss" in line]
-    assert told[0]["loss"] == pytest.approx(
+    loss_lines = [line for line in lines(dpo.out) if "loss" in line]
+    assert loss_lines[0]["loss"] == pytest.approx(
         math.log(2), abs=1e-4
     )  # the first step of the warm-up has rate 0
-    assert told[-1]["reward_margin"] > 0.05 > abs(told[0]["reward_margin"])
-    assert told[-1]["loss"] < math.log(2)
+    assert loss_lines[-1]["reward_margin"] > 0.05 > abs(loss_lines[0]["reward_margin"])
+    assert loss_lines[-1]["loss"] < math.log(2)
     moved = [
         not torch.equal(tensor, adapter(stage2)[name]) for name, tensor in adapter(dpo.out).items()
     ]

@@ -40,14 +40,14 @@ def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, c
     )
     spec = changed(sft, backend=backend, learning_rate=2e-2)
     ranks = [{"steps": 4, "rank": rank} for rank in (2, 8, 2)]
-    told = run(spec, ranks, tmp_path, monkeypatch, capsys)
-    assert [line["rank"] for line in told] == [2, 8, 2]
-    assert {(line["backend"], line["steps"]) for line in told} == {(backend, 4)}
-    assert told[1]["parameters"] == 4 * told[0]["parameters"]
-    assert told[0]["eval_loss"] == told[2]["eval_loss"] != told[1]["eval_loss"]
-    assert all(line["tokens_per_s"] > 0 and line["step_s"] > 0 for line in told)
-    assert {line["peak_gib"] for line in told} == {None}, "a process's memory is not a trial's"
-    assert all(("expected_peak_gib" in line) == (backend == "engine") for line in told)
+    outcomes = run(spec, ranks, tmp_path, monkeypatch, capsys)
+    assert [line["rank"] for line in outcomes] == [2, 8, 2]
+    assert {(line["backend"], line["steps"]) for line in outcomes} == {(backend, 4)}
+    assert outcomes[1]["parameters"] == 4 * outcomes[0]["parameters"]
+    assert outcomes[0]["eval_loss"] == outcomes[2]["eval_loss"] != outcomes[1]["eval_loss"]
+    assert all(line["tokens_per_s"] > 0 and line["step_s"] > 0 for line in outcomes)
+    assert {line["peak_gib"] for line in outcomes} == {None}, "a process's memory is not a trial's"
+    assert all(("expected_peak_gib" in line) == (backend == "engine") for line in outcomes)
 
 
 def test_a_probe_scales_the_planners_micro_batch(sft, tmp_path, monkeypatch, capsys):
@@ -61,11 +61,11 @@ def test_a_probe_scales_the_planners_micro_batch(sft, tmp_path, monkeypatch, cap
 
 
 def test_a_probe_scales_trls_micro_batch_and_of_pairs(dpo, tmp_path, monkeypatch, capsys):
-    told = run(
+    outcomes = run(
         dpo, [{"steps": 2, "scale": scale} for scale in (1, 2)], tmp_path, monkeypatch, capsys
     )
-    assert [line["micro_batch"] for line in told] == [2, 4]
-    assert all(line["loss"] == pytest.approx(0.693, abs=0.01) for line in told)
+    assert [line["micro_batch"] for line in outcomes] == [2, 4]
+    assert all(line["loss"] == pytest.approx(0.693, abs=0.01) for line in outcomes)
 
 
 @pytest.mark.parametrize("backend", ["trl", "engine"])
@@ -74,8 +74,8 @@ def test_few_rows_are_all_trained(method, backend, request, tmp_path, monkeypatc
     spec = changed(request.getfixturevalue(method), backend=backend)
     few = tmp_path / "few.jsonl"
     few.write_text("".join(Path(spec.rows).read_text().splitlines(keepends=True)[:3]))
-    (told,) = run(replace(spec, rows=str(few)), [{"steps": 1}], tmp_path, monkeypatch, capsys)
-    assert (told["steps"], told["eval_loss"]) == (1, None)
+    (outcome,) = run(replace(spec, rows=str(few)), [{"steps": 1}], tmp_path, monkeypatch, capsys)
+    assert (outcome["steps"], outcome["eval_loss"]) == (1, None)
 
 
 def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch, capsys):
@@ -112,19 +112,21 @@ def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(
         return kept(base, start, training, *rest)
 
     monkeypatch.setattr(assembly, "load_policy", full)
-    told = run(
+    outcomes = run(
         sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
     )
-    assert told[0] == {"rank": 64, "problem": "The GPU's memory was full."}
-    assert told[1]["steps"] == 1
+    assert outcomes[0] == {"rank": 64, "problem": "The GPU's memory was full."}
+    assert outcomes[1]["steps"] == 1
 
 
 def test_a_trial_that_cannot_be_stops_no_other(sft, tmp_path, monkeypatch, capsys):
-    told = run(
+    outcomes = run(
         sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
     )
-    assert told[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
-    assert (told[1]["rank"], told[1]["steps"]) == (2, 1)
+    assert (
+        outcomes[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
+    )
+    assert (outcomes[1]["rank"], outcomes[1]["steps"]) == (2, 1)
 
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):

@@ -79,7 +79,7 @@ def test_an_engine_that_cannot_is_refused(sft):
 
 
 @pytest.mark.parametrize(
-    ("change", "machine", "told"),
+    ("change", "machine", "reason"),
     [
         (None, CPU, "it wants a GPU, and there is none"),
         (("sys.platform", "darwin"), GPU, "it wants Linux, and this is darwin"),
@@ -96,12 +96,12 @@ def test_an_engine_that_cannot_is_refused(sft):
         ),
     ],
 )
-def test_unsloth_where_it_cannot_is_refused(base, installed, monkeypatch, change, machine, told):
+def test_unsloth_where_it_cannot_is_refused(base, installed, monkeypatch, change, machine, reason):
     if change:
         monkeypatch.setattr(*change)
     with pytest.raises(
         RequestError,
-        match=rf"backend=unsloth cannot train this: .*{told}.* Use training.backend=trl",
+        match=rf"backend=unsloth cannot train this: .*{reason}.* Use training.backend=trl",
     ):
         choose_backend(Training(backend="unsloth"), machine, read_config(base))
 
@@ -179,7 +179,7 @@ def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkey
     monkeypatch.setattr(
         program, "backend_of", lambda spec: Backend("unsloth", "the test asks for it")
     )
-    monkeypatch.setattr(program, "exec_python", lambda *told: sys.exit(str(told)))
+    monkeypatch.setattr(program, "exec_python", lambda *arguments: sys.exit(str(arguments)))
     with pytest.raises(
         SystemExit, match=rf"'-m', 'tasks.core.training.backends.unsloth', '{spec_file}'"
     ):

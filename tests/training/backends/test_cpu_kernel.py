@@ -52,7 +52,7 @@ def test_values_and_gradients_are_those_of_a_plain_log_softmax(case, options):
     torch.testing.assert_close(log_probs, expected)
     assert torch.equal(top.bool(), logits.argmax(-1) == targets)
     gradients = [
-        torch.autograd.grad(told.square().sum(), hidden)[0] for told in (log_probs, expected)
+        torch.autograd.grad(values.square().sum(), hidden)[0] for values in (log_probs, expected)
     ]
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
 

@@ -49,7 +49,7 @@ def update(spec, start: Path | None = None) -> torch.Tensor:
     )
 
 
-def told(spec) -> list[dict]:
+def loss_lines(spec) -> list[dict]:
     lines = [
         json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()
     ]
@@ -73,7 +73,7 @@ def test_sft_trains_what_trl_trains(sft, tmp_path):
     initial.save_pretrained(tmp_path / "initial")
     one, other = (update(spec, tmp_path / "initial") for spec in (trl, engine))
     assert torch.nn.functional.cosine_similarity(one, other, dim=0) >= 0.99
-    for line, wanted in zip(told(engine), told(trl), strict=True):
+    for line, wanted in zip(loss_lines(engine), loss_lines(trl), strict=True):
         assert line["loss"] == pytest.approx(wanted["loss"], rel=1e-2)
         assert line["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=3e-2)
         assert line["learning_rate"] == wanted["learning_rate"]
@@ -93,7 +93,7 @@ def test_dpo_trains_what_trl_trains(dpo, stage2, tmp_path):
     assert (
         max(start["packed_against_alone_at_start"], start["packed_against_alone_at_the_end"]) < 2e-2
     )
-    for line, wanted in zip(told(engine), told(trl), strict=True):
+    for line, wanted in zip(loss_lines(engine), loss_lines(trl), strict=True):
         assert line["loss"] == pytest.approx(wanted["loss"], abs=1e-2)
         assert line["reward_margin"] == pytest.approx(wanted["reward_margin"], abs=2e-2)
 
@@ -107,7 +107,7 @@ def test_the_plan_changes_no_loss(sft, tmp_path):
         spec = changed(sft, backend="engine", memory_gib=memory, out=str(tmp_path / str(memory)))
         Path(spec.out).mkdir()
         lines.append(
-            (train(spec)["plan"], [(line["loss"], line["grad_norm"]) for line in told(spec)])
+            (train(spec)["plan"], [(line["loss"], line["grad_norm"]) for line in loss_lines(spec)])
         )
     (roomy, wanted), (tight, found) = lines
     assert "0 of 2 layers" in roomy
@@ -192,7 +192,7 @@ def test_single_modules_have_ranks_of_their_own(sft, dpo, tmp_path):
     saved = load_file(Path(engine.out) / "adapter_model.safetensors")
     found = {name.split(".")[-3]: len(matrix) for name, matrix in saved.items() if "lora_A" in name}
     assert found == {name: ranks.get(name, 4) for name in Training().target_modules}
-    for line, wanted in zip(told(engine), told(trl), strict=True):
+    for line, wanted in zip(loss_lines(engine), loss_lines(trl), strict=True):
         assert line["loss"] == pytest.approx(wanted["loss"], rel=1e-2)
     assert (
         train(changed(dpo, backend="engine", module_ranks=ranks, start=engine.out))["backend"]

@@ -63,9 +63,9 @@ MASKS = {
 
 @pytest.mark.parametrize("fault", MASKS)
 def test_a_wrong_mask(sft, plant, fault):
-    change, told = MASKS[fault]
+    change, problem = MASKS[fault]
     plant(encoding, "encode_chats", with_labels(change))
-    refused(sft, told)
+    refused(sft, problem)
 
 
 def test_a_wrong_mask_of_a_pair(dpo, plant):

@@ -35,7 +35,9 @@ def gradients_of(policy: PeftModel, sums: torch.Tensor) -> dict[str, torch.Tenso
 
 
 def cosine(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    flat = [torch.cat([told[name].flatten() for name in sorted(told)]) for told in (one, other)]
+    flat = []
+    for gradients in (one, other):
+        flat.append(torch.cat([gradients[name].flatten() for name in sorted(gradients)]))
     return torch.nn.functional.cosine_similarity(*flat, dim=0).item()
 
 
@@ -99,11 +101,11 @@ def test_in_bf16_the_engine_is_as_near_to_float32_as_peft_is(family):
 @pytest.mark.parametrize("rows", [sft_rows(), alike_rows()], ids=["rows", "rows that begin alike"])
 @pytest.mark.parametrize("checkpointed", [1, 3])
 def test_checkpointing_changes_no_bit(checkpointed, rows):
-    told = []
+    gradients = []
     for number in (0, checkpointed):
         policy = policy_of("qwen2")
-        told.append(gradients_of(policy, by_engine(Engine(policy, number), rows)))
-    assert all(torch.equal(told[0][name], told[1][name]) for name in told[0])
+        gradients.append(gradients_of(policy, by_engine(Engine(policy, number), rows)))
+    assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
 
 
 @pytest.mark.parametrize("rows", [sft_rows(), alike_rows()], ids=["rows", "rows that begin alike"])
@@ -147,7 +149,7 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-    told = []
+    results = []
     for kept in (False, True):
         model = AutoModelForCausalLM.from_pretrained(
             tmp_path, quantization_config=quantized, dtype=dtype
@@ -159,10 +161,11 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
             get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=ALL))
         )
         sums = by_engine(Engine(policy, checkpointed=0), sft_rows())
-        told.append((sums.detach(), gradients_of(policy, sums)))
+        results.append((sums.detach(), gradients_of(policy, sums)))
     # in bf16 one rounds the adapter's product before it is added
-    assert torch.allclose(told[0][0], told[1][0], rtol=1e-5 if dtype == torch.float32 else 1e-3)
-    assert cosine(told[0][1], told[1][1]) > 1 - apart
+    (sums, gradients), (kept_sums, kept_gradients) = results
+    assert torch.allclose(sums, kept_sums, rtol=1e-5 if dtype == torch.float32 else 1e-3)
+    assert cosine(gradients, kept_gradients) > 1 - apart
 
 
 def test_a_changed_adapter_counts_after_a_refresh():
@@ -183,7 +186,7 @@ def test_lora_weights_in_16_bit_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("family", "changes", "told"),
+    ("family", "changes", "reason"),
     [
         ("qwen2", {}, None),
         (
@@ -202,6 +205,6 @@ def test_lora_weights_in_16_bit_are_refused():
         ("gemma", {}, "is a gemma model; the engine knows llama, mistral, qwen2"),
     ],
 )
-def test_what_the_engine_cannot_train_it_names(family, changes, told):
+def test_what_the_engine_cannot_train_it_names(family, changes, reason):
     found = find_obstacle(config_of(family, **changes), 512)
-    assert found is None if told is None else told in found
+    assert found is None if reason is None else reason in found

@@ -112,8 +112,8 @@ def test_what_packs_hold_is_counted_without_making_them():
     sequences = sequences_of(rows)
     for _ in range(50):
         some = random.sample(range(len(rows)), random.randrange(1, len(rows)))
-        pack, told = pack_of([rows[place] for place in some], CPU), sequences.packed(some)
-        assert (told.tokens, told.keys, told.targets) == (
+        pack, counted = pack_of([rows[place] for place in some], CPU), sequences.packed(some)
+        assert (counted.tokens, counted.keys, counted.targets) == (
             len(pack.ids),
             sum(pack.key_lengths),
             len(pack.targets),

@@ -14,12 +14,12 @@ def test_no_more_is_planned_with_than_is_free(monkeypatch):
 
 def test_a_card_that_emulates_bf16_computes_in_fp16(monkeypatch):
     turing = type("Turing", (), {"major": 7, "name": "T4", "total_memory": 2**34})()
-    for name, told in {
+    for name, value in {
         "is_available": True,
         "current_device": 0,
         "_check_bf16_tensor_supported": True,
     }.items():
-        monkeypatch.setattr(torch.cuda, name, lambda *given, told=told: told)
+        monkeypatch.setattr(torch.cuda, name, lambda *given, value=value: value)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: turing)
     assert find_machine().compute == torch.float16
 

@@ -66,7 +66,7 @@ def member(number: int, port: int, spec) -> None:
     ranks.leave()
 
 
-def told(spec) -> list[dict]:
+def telemetry(spec) -> list[dict]:
     return [
         json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()
     ]
@@ -86,7 +86,7 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
         "error: stage3 stopped at step 1 of 5, because training.max_minutes is over."
         in stopped.stderr
     )
-    assert [json.loads(line) for line in stopped.stdout.splitlines()] == told(two), (
+    assert [json.loads(line) for line in stopped.stdout.splitlines()] == telemetry(two), (
         "one process tells"
     )
     assert together(two) == [0, 0]
@@ -96,7 +96,7 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
         for adapter in adapters
     ]
     assert torch.cosine_similarity(*flat, dim=0) > 0.999
-    for one, other in zip(told(spec), told(two), strict=True):
+    for one, other in zip(telemetry(spec), telemetry(two), strict=True):
         for figure in {"loss", "eval_loss", "reward_margin"} & one.keys():
             assert other[figure] == pytest.approx(one[figure], rel=1e-2, abs=2e-3)
     metrics = json.loads((Path(two.out) / "metrics.json").read_text())

@@ -70,8 +70,8 @@ def test_gradients_of_shared_keys_count_where_they_outweigh_the_mlps(shape):
 
 def test_a_tied_head_is_counted_once_and_wider_numbers_in_full(shape):
     tied, wide = (
-        2**30 * peak_gib(replace(shape, **told), 1, 28, False)
-        for told in ({"tied": True}, {"number_bytes": 4})
+        2**30 * peak_gib(replace(shape, **changes), 1, 28, False)
+        for changes in ({"tied": True}, {"number_bytes": 4})
     )
     base = 2**30 * peak_gib(shape, 1, 28, False)
     assert base - tied == 2 * shape.vocabulary * shape.hidden

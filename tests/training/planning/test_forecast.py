@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,24 +23,23 @@ from tests.training.conftest import changed
 SETTINGS = load("kospi-7b").settings
 
 
-def told_for(text: str, stage: str, tmp_path, **changes) -> dict:
+def forecast_for(text: str, stage: str, tmp_path, **changes) -> dict:
     config = base_config(SETTINGS.model.base, tmp_path)
     spec = changed(spec_of(SETTINGS, stage, {}), **changes)
     return forecast(spec, config, expect_rows(SETTINGS, stage), card_of(text))
 
 
 def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has(tmp_path):
-    told = [told_for(text, "stage1", tmp_path) for text in ("12gb", "24gb", "L40S", "80gb", "H200")]
-    assert all(
-        line["peak_gib"] < gib - 1 for line, gib in zip(told, (12, 24, 45, 80, 140), strict=True)
-    )
-    assert all(
-        late["step_s"] < early["step_s"] for early, late in zip(told, told[1:], strict=False)
-    )
-    assert {line["steps"] for line in told} == {25_000}
-    assert told[0]["base_weights"] == "nf4"
-    assert told[-1]["base_weights"] == "bf16"
-    assert told[0]["total_s"] == pytest.approx(25_000 * told[0]["step_s"], rel=1e-3)
+    sizes = {"12gb": 12, "24gb": 24, "L40S": 45, "80gb": 80, "H200": 140}
+    forecasts = [forecast_for(text, "stage1", tmp_path) for text in sizes]
+    for line, gib in zip(forecasts, sizes.values(), strict=True):
+        assert line["peak_gib"] < gib - 1
+    for slower, faster in pairwise(forecasts):
+        assert faster["step_s"] < slower["step_s"]
+    assert {line["steps"] for line in forecasts} == {25_000}
+    assert forecasts[0]["base_weights"] == "nf4"
+    assert forecasts[-1]["base_weights"] == "bf16"
+    assert forecasts[0]["total_s"] == pytest.approx(25_000 * forecasts[0]["step_s"], rel=1e-3)
 
 
 def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
@@ -56,9 +56,9 @@ def forecast_of(stage: str, tmp_path, profile: str, *overrides: str) -> dict:
 
 def test_what_would_fit_is_told_in_tokens_as_max_length_counts_them(tmp_path):
     """A pair of up to 1,600 tokens takes half as many more with its other answer."""
-    told = forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16")["problem"]
+    problem = forecast_of("stage3", tmp_path, "kospi-7b", "training.lora_rank=16")["problem"]
     most, length = re.search(
-        r"rows of up to (\d+) tokens .* training\.max_length=(\d+) would fit", told
+        r"rows of up to (\d+) tokens .* training\.max_length=(\d+) would fit", problem
     ).groups()
     assert int(most) == 2_400
     shorter = [f"training.max_length={length}", f"synthesis.token_budget={length}"]
@@ -73,42 +73,42 @@ def test_the_profile_for_a_card_of_8_gb_fits_one(tmp_path, stage):
 
 
 def test_where_nobody_knows_the_speed_only_the_memory_is_planned(tmp_path):
-    told = told_for("22", "stage1", tmp_path)
-    assert (told["step_s"], told["total_s"]) == (None, None)
-    assert 0 < told["peak_gib"] < 21
+    figures = forecast_for("22", "stage1", tmp_path)
+    assert (figures["step_s"], figures["total_s"]) == (None, None)
+    assert 0 < figures["peak_gib"] < 21
 
 
 def test_a_cap_is_kept_and_a_card_that_is_too_small_says_what_it_takes(tmp_path):
-    assert told_for("80gb", "stage1", tmp_path, memory_gib=12)["peak_gib"] < 12
-    problem = told_for("6gb", "stage1", tmp_path)["problem"]
+    assert forecast_for("80gb", "stage1", tmp_path, memory_gib=12)["peak_gib"] < 12
+    problem = forecast_for("6gb", "stage1", tmp_path)["problem"]
     assert re.search(r"takes \d\.\d GiB at least, but only 5 GiB are there", problem)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reason"),
     [
         ({"backend": "trl"}, "trl would train, because training.backend asks"),
         ({"lora_dropout": 0.1}, "lora_dropout=0.1"),
     ],
 )
-def test_what_the_engine_does_not_train_has_no_plan(tmp_path, changes, told):
-    problem = told_for("24gb", "stage1", tmp_path, **changes)["problem"]
+def test_what_the_engine_does_not_train_has_no_plan(tmp_path, changes, reason):
+    problem = forecast_for("24gb", "stage1", tmp_path, **changes)["problem"]
     assert problem.startswith("Plans are the engine's")
-    assert told in problem
+    assert reason in problem
 
 
 def test_a_dpo_stage_counts_its_references_pass(tmp_path):
-    told = told_for("24gb", "stage3", tmp_path)
-    assert told["total_s"] == pytest.approx(250 * told["step_s"] * 4 / 3, rel=1e-2)
+    figures = forecast_for("24gb", "stage3", tmp_path)
+    assert figures["total_s"] == pytest.approx(250 * figures["step_s"] * 4 / 3, rel=1e-2)
 
 
 @pytest.mark.slow
 def test_rows_that_are_there_are_measured_and_make_the_steps_that_training_makes(sft, base):
     config = json.loads((base / "config.json").read_text())
-    told = forecast(sft, config, ExpectedRows(9_999, 9_999), Card("", 8))
-    assert told["lengths"] == "measured"
+    figures = forecast(sft, config, ExpectedRows(9_999, 9_999), Card("", 8))
+    assert figures["lengths"] == "measured"
     metrics = train(sft)
-    assert (told["rows"], told["steps"]) == (metrics["rows"], metrics["steps"]) == (28, 7)
+    assert (figures["rows"], figures["steps"]) == (metrics["rows"], metrics["steps"]) == (28, 7)
     half = forecast(changed(sft, token_budget=1_000), config, ExpectedRows(0, 0), Card("", 8))
     assert half["rows"] == train(changed(sft, token_budget=1_000))["rows"] < 28
 
@@ -123,18 +123,18 @@ def test_of_many_rows_as_many_are_held_out_as_training_holds_out(sft, base, monk
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "reason"),
     [
         ({"model_type": "news"}, "Unrecognized model identifier: news. Take"),
         ({}, "'model_type'. Take"),
     ],
 )
-def test_a_base_that_transformers_does_not_know_has_no_plan(tmp_path, config, told):
+def test_a_base_that_transformers_does_not_know_has_no_plan(tmp_path, config, reason):
     found = forecast(
         spec_of(SETTINGS, "stage1", {}), config, ExpectedRows(100, 100), card_of("24gb")
     )
     assert "cannot read the base's config.json: " in found["problem"]
-    assert told in found["problem"]
+    assert reason in found["problem"]
 
 
 def test_the_command_plans_without_market_download_or_network(tmp_path, monkeypatch, capsys):
@@ -145,9 +145,9 @@ def test_the_command_plans_without_market_download_or_network(tmp_path, monkeypa
         "24gb",
         as_json=True,
     )
-    told = json.loads(capsys.readouterr().out)
-    assert (told["card"], told["gib"]) == ("RTX 4090", 24)
-    assert [(line["stage"], line["lengths"]) for line in told["stages"]] == [
+    planned = json.loads(capsys.readouterr().out)
+    assert (planned["card"], planned["gib"]) == ("RTX 4090", 24)
+    assert [(line["stage"], line["lengths"]) for line in planned["stages"]] == [
         ("stage2", "assumed"),
         ("stage3", "assumed"),
     ]

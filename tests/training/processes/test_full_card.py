@@ -72,9 +72,9 @@ class FullCard:
 
 def losses(out: str | Path) -> torch.Tensor:
     lines = [json.loads(line) for line in (Path(out) / "telemetry.jsonl").read_text().splitlines()]
-    told = [line for line in lines if "loss" in line]
-    assert [line["step"] for line in told] == list(range(1, told[-1]["steps"] + 1))
-    return torch.tensor([line["loss"] for line in told])
+    loss_lines = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in loss_lines] == list(range(1, loss_lines[-1]["steps"] + 1))
+    return torch.tensor([line["loss"] for line in loss_lines])
 
 
 def whole(spec: TrainingSpec) -> torch.Tensor:
@@ -141,7 +141,7 @@ def test_the_engine_takes_smaller_packs_and_trains_the_same(method, request, tmp
     assert torch.allclose(losses(spec.out), wanted, rtol=SAME)
     metrics = json.loads((Path(spec.out) / "metrics.json").read_text())
     assert metrics["resumed_from"]
-    assert all("tokens" in told for told in metrics["given_up"])
+    assert all("tokens" in sentence for sentence in metrics["given_up"])
     assert len(set(metrics["given_up"])) == card.refusals
 
 
@@ -173,9 +173,9 @@ def tried(
 
 def every_try(first: Try) -> list[dict]:
     """What is given up one after the other, as the next processes would."""
-    told, now = [], find_lighter(first)
+    given_up, now = [], find_lighter(first)
     while now:
-        told.append(now)
+        given_up.append(now)
         training = first.settings.training.model_copy(
             update={k: v for k, v in now.items() if k in Training.model_fields}
         )
@@ -191,18 +191,18 @@ def every_try(first: Try) -> list[dict]:
         settings = StageSettings(training, schedule)
         first = Try(settings, Rows(rows, []), first.continues, plan)
         now = find_lighter(first)
-    return told
+    return given_up
 
 
 def test_the_order_in_which_the_engine_gives_up():
     plan = Plan(tokens=9000, checkpointed=0, layers=4, nf4=False, peak_gib=20, step_s=1)
-    told = every_try(tried(plan=plan))
-    assert [now["tokens"] for now in told[:3]] == [
+    given_up = every_try(tried(plan=plan))
+    assert [now["tokens"] for now in given_up[:3]] == [
         4500,
         2250,
         2000,
     ]  # never less than the longest row
-    assert told[3:] == [
+    assert given_up[3:] == [
         {"checkpointed": 2},
         {"checkpointed": 3},
         {"checkpointed": 4},
@@ -212,14 +212,14 @@ def test_the_order_in_which_the_engine_gives_up():
 
 
 def test_a_micro_batch_still_divides_the_effective_batch():
-    told = every_try(tried(effective_batch=12, micro_batch=12, gradient_checkpointing=False))
-    assert told == [{"micro_batch": n} for n in (6, 3, 1)] + [{"gradient_checkpointing": True}]
+    given_up = every_try(tried(effective_batch=12, micro_batch=12, gradient_checkpointing=False))
+    assert given_up == [{"micro_batch": n} for n in (6, 3, 1)] + [{"gradient_checkpointing": True}]
 
 
 def test_length_rank_and_modules_go_only_where_allowed_and_to_their_floors():
     assert every_try(tried(micro_batch=1)) == []
-    told = every_try(tried({"shrink": True, "lora_rank": 64, "lora_alpha": 32}, micro_batch=1))
-    assert told == [
+    given_up = every_try(tried({"shrink": True, "lora_rank": 64, "lora_alpha": 32}, micro_batch=1))
+    assert given_up == [
         {"max_length": 1024},
         {"lora_rank": 32, "lora_alpha": 16},
         {"lora_rank": 16, "lora_alpha": 8},

@@ -78,15 +78,15 @@ def test_a_stage_killed_at_random_moments_ends_with_the_same_adapter(
     assert metrics["resumed_from"].startswith("checkpoint-")
     assert adapter_digest(Path(spec.out)) == adapter_digest(Path(whole.out))
     assert not any((Path(spec.out) / name).exists() for name in UNFINISHED)
-    told = [
+    lines = [
         json.loads(line) for line in (Path(spec.out) / "telemetry.jsonl").read_text().splitlines()
     ]
-    assert [line["step"] for line in told if "loss" in line] == list(range(1, steps + 1))
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, steps + 1))
 
 
-def run_program(spec_file: Path, told: Path) -> None:
-    """`python -m tasks.core.training SPEC 2>TOLD`"""
-    with told.open("w") as file:
+def run_program(spec_file: Path, errors: Path) -> None:
+    """`python -m tasks.core.training SPEC 2>ERRORS`"""
+    with errors.open("w") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
     sys.argv = ["training", str(spec_file)]
     sys.exit(main())
@@ -97,9 +97,9 @@ def run_program(spec_file: Path, told: Path) -> None:
     ("sign", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
 )
 def test_a_stage_ends_at_once_when_asked_to(sft, tmp_path, sign, code):
-    spec, told = changed(sft, epochs=100), tmp_path / "told.txt"
+    spec, errors = changed(sft, epochs=100), tmp_path / "errors.txt"
     (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
-    process = processes.Process(target=run_program, args=(tmp_path / "spec.json", told))
+    process = processes.Process(target=run_program, args=(tmp_path / "spec.json", errors))
     process.start()
     while last_step(spec) < 3:
         assert process.is_alive()
@@ -108,7 +108,7 @@ def test_a_stage_ends_at_once_when_asked_to(sft, tmp_path, sign, code):
     process.join(30)
     assert process.exitcode == code
     if sign == signal.SIGINT:
-        said = told.read_text()
+        said = errors.read_text()
         assert said.rstrip().endswith(
             "error: Interrupted; the next run goes on from the last checkpoint."
         )

@@ -98,15 +98,15 @@ def test_a_token_is_trained_if_all_its_characters_are_an_answers(family):
                 )
             )
             spans.append((start, start + len(chat[turn]["content"] + "<|im_end|>")))
-        told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        places = told["offset_mapping"]
+        tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        places = tokens["offset_mapping"]
         inside = [
             any(start <= first and last <= end for start, end in spans) for first, last in places
         ]
         wanted = [
-            token if ok else IGNORED for token, ok in zip(told["input_ids"], inside, strict=True)
+            token if ok else IGNORED for token, ok in zip(tokens["input_ids"], inside, strict=True)
         ]
-        assert lists(encoded) == (told["input_ids"], wanted)
+        assert lists(encoded) == (tokens["input_ids"], wanted)
         across += sum(first < start < last for first, last in places for start, _ in spans)
     assert across, "no token reached across a border"
 
@@ -144,7 +144,7 @@ def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ("message['content'] + '<|im_end|>'", "message['content']", "without EOS '<|im_end|>'"),
         (
@@ -160,12 +160,12 @@ def test_both_answers_of_a_pair_stand_behind_the_same_prompt(tokenizer):
     ],
 )
 def test_a_template_that_training_and_serving_read_differently_is_refused(
-    tokenizer, old, new, told
+    tokenizer, old, new, problem
 ):
     other = make_tokenizer()
     assert old in other.chat_template
     other.chat_template = other.chat_template.replace(old, new)
-    with pytest.raises(WorkError, match=told):
+    with pytest.raises(WorkError, match=problem):
         next(
             encode_chats(
                 other,

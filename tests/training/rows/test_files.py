@@ -35,17 +35,17 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ("", "has no rows"),
         ('{"text": "a"}\n', "row 1 has no messages"),
         ("3\n", "row 1 has no messages"),
     ],
 )
-def test_a_file_without_usable_rows_is_refused(tmp_path, text, told):
+def test_a_file_without_usable_rows_is_refused(tmp_path, text, problem):
     file = tmp_path / "rows.jsonl"
     file.write_text(text)
-    with pytest.raises(WorkError, match=told):
+    with pytest.raises(WorkError, match=problem):
         list(RowFile(file, "sft").read())
 
 

@@ -3,8 +3,8 @@
 Only the end of a process gives all of the card's memory back, so each try is a process of its own,
 which goes on from the newest intact checkpoint. What changes nothing of what is trained goes first.
 After that, and only with training.shrink, length, rank and modules go, and the stage starts again
-from its beginning. Each try is lighter than the one before it, so none is made twice. Reads and writes
-OUT/tries.json, the record of what was given up and why.
+from its beginning. Each try is lighter than the one before it, so none is made twice. Reads and
+writes OUT/tries.json, the record of what was given up and why.
 """
 
 import shutil
