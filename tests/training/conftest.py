@@ -1,4 +1,7 @@
-"""The tiny base model and one finished Stage 2 on it, shared by the tests of training."""
+"""The tiny base model and one finished Stage 2 on it, shared by the tests of training.
+
+Both are made once for all processes.
+"""
 
 import json
 import multiprocessing
@@ -18,6 +21,7 @@ from tasks.core.training.hardware.machine import Machine, Speed
 from tasks.core.training.planning.costs import Shape, shape_of
 from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
+from tests.conftest import made_once
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
 TRAINING = {"max_length": 512, "lora_rank": 4, "lora_alpha": 8}
@@ -35,7 +39,10 @@ processes.set_forkserver_preload(["tasks.core.training.stage"])
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
-    return make_base(tmp_path_factory.mktemp("tiny") / "base")
+    def make(folder: Path) -> None:
+        make_base(folder / "base")
+
+    return made_once(tmp_path_factory, "tiny-base", make) / "base"
 
 
 @pytest.fixture
@@ -47,12 +54,13 @@ def sft(base, tmp_path) -> TrainingSpec:
 
 @pytest.fixture(scope="session")
 def stage2(base, tmp_path_factory) -> Path:
-    """A finished Stage 2 adapter."""
-    folder = tmp_path_factory.mktemp("stage2")
-    rows = write_jsonl(folder / "rows.jsonl", chat_rows(29))
-    spec = _spec(base, rows, folder / "adapter", Stage2(**SCHEDULE, learning_rate=2e-3))
-    train(spec)
-    return Path(spec.out)
+    """A finished Stage 2: what `sft` trains if nothing is changed."""
+
+    def make(folder: Path) -> None:
+        rows = write_jsonl(folder / "rows.jsonl", chat_rows(29))
+        train(_spec(base, rows, folder / "adapter", Stage2(**SCHEDULE, learning_rate=2e-3)))
+
+    return made_once(tmp_path_factory, "tiny-stage2", make) / "adapter"
 
 
 @pytest.fixture

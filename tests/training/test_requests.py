@@ -16,14 +16,13 @@ import torch
 from bitsandbytes import cextension
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.files.digests import digest_file
 from tasks.core.training import __main__ as program
 from tasks.core.training.backends import assembly
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.stage import train
 from tests.tiny import make_base
-from tests.training.conftest import attentive, changed
+from tests.training.conftest import adapter_digest, attentive, changed
 
 
 def refused(spec, problem: str, error=RequestError) -> None:
@@ -203,7 +202,7 @@ def test_a_specification_that_is_none(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp_path):
+def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, stage2, tmp_path):
     """It runs alone on a GPU machine; only its JSON lines are on stdout."""
     for name in ("prefect", "duckdb", "typer", "pydantic_settings"):
         (tmp_path / "absent" / f"{name}.py").parent.mkdir(exist_ok=True)
@@ -216,10 +215,7 @@ def test_the_process_needs_neither_prefect_nor_duckdb_and_says_the_same(sft, tmp
     command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, env=env)
     assert [json.loads(line)["step"] for line in done.stdout.splitlines()] == [1, 2, 3, 4, 5, 6, 7]
-    digest = digest_file(Path(sft.out) / "adapter_model.safetensors")
-    (tmp_path / "here").mkdir()
-    train(changed(sft, out=str(tmp_path / "here")))
-    assert digest_file(tmp_path / "here" / "adapter_model.safetensors") == digest
+    assert adapter_digest(sft.out) == adapter_digest(stage2)
 
 
 def test_importing_the_training_program_leaves_the_importer_its_network(monkeypatch):

@@ -22,9 +22,9 @@ from tests.training.conftest import changed
 pytestmark = pytest.mark.slow  # each test trains
 
 
-def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
+def run(spec, trials: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
     (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
-    (tmp_path / "trials.json").write_text(json.dumps(asked))
+    (tmp_path / "trials.json").write_text(json.dumps(trials))
     monkeypatch.setattr(
         sys, "argv", ["training", str(tmp_path / "spec.json"), str(tmp_path / "trials.json")]
     )
@@ -35,15 +35,26 @@ def run(spec, asked: list[dict], tmp_path, monkeypatch, capsys) -> list[dict]:
 
 @pytest.mark.parametrize("backend", ["trl", "engine"])
 def test_a_sweep_trains_the_same_rows_at_each_rank(sft, tmp_path, monkeypatch, capsys, backend):
+    """Updates are scaled alike: alpha / r is the profile's, as module_ranks and shrink keep it."""
     monkeypatch.setattr(
         PolicyTrainer, "_save_checkpoint", lambda *given: pytest.fail("a checkpoint is in the time")
     )
+    scales, kept = [], assembly.load_policy
+
+    def load(*given):
+        policy = kept(*given)
+        layers = [module for module in policy.modules() if hasattr(module, "lora_A")]
+        scales.append({layer.scaling["default"] for layer in layers})
+        return policy
+
+    monkeypatch.setattr(assembly, "load_policy", load)
     spec = changed(sft, backend=backend, learning_rate=2e-2)
-    ranks = [{"steps": 4, "rank": rank} for rank in (2, 8, 2)]
-    outcomes = run(spec, ranks, tmp_path, monkeypatch, capsys)
-    assert [line["rank"] for line in outcomes] == [2, 8, 2]
+    trials = [{"steps": 4, "rank": rank} for rank in (2, 6, 2)]
+    outcomes = run(spec, trials, tmp_path, monkeypatch, capsys)
+    assert [line["rank"] for line in outcomes] == [2, 6, 2]
+    assert scales == [{2.0}] * 3
     assert {(line["backend"], line["steps"]) for line in outcomes} == {(backend, 4)}
-    assert outcomes[1]["parameters"] == 4 * outcomes[0]["parameters"]
+    assert outcomes[1]["parameters"] == 3 * outcomes[0]["parameters"]
     assert outcomes[0]["eval_loss"] == outcomes[2]["eval_loss"] != outcomes[1]["eval_loss"]
     assert all(line["tokens_per_s"] > 0 and line["step_s"] > 0 for line in outcomes)
     assert {line["peak_gib"] for line in outcomes} == {None}, "a process's memory is not a trial's"
@@ -78,55 +89,26 @@ def test_few_rows_are_all_trained(method, backend, request, tmp_path, monkeypatc
     assert (outcome["steps"], outcome["eval_loss"]) == (1, None)
 
 
-def test_ranks_are_compared_with_updates_scaled_alike(sft, tmp_path, monkeypatch, capsys):
-    """alpha / r of the profile, as module_ranks and shrink keep it."""
-    scales, kept = [], assembly.load_policy
-
-    def load(*given):
-        policy = kept(*given)
-        scales.append(
-            {layer.scaling["default"] for layer in policy.modules() if hasattr(layer, "lora_A")}
-        )
-        return policy
-
-    monkeypatch.setattr(assembly, "load_policy", load)
-    run(sft, [{"steps": 1, "rank": rank} for rank in (1, 4, 6)], tmp_path, monkeypatch, capsys)
-    assert scales == [{2.0}] * 3
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
-    ],
-)
-def test_a_trial_without_enough_memory_says_so_and_the_next_one_runs(
-    sft, tmp_path, monkeypatch, capsys, error
-):
+def test_trials_that_cannot_be_run_say_why_and_stop_no_other(sft, tmp_path, monkeypatch, capsys):
+    errors = {
+        64: torch.OutOfMemoryError("CUDA out of memory."),
+        63: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+    }
     kept = assembly.load_policy
 
     def full(base, start, training, *rest):
-        if training.lora_rank == 64:
-            raise error
+        if training.lora_rank in errors:
+            raise errors[training.lora_rank]
         return kept(base, start, training, *rest)
 
     monkeypatch.setattr(assembly, "load_policy", full)
-    outcomes = run(
-        sft, [{"steps": 1, "rank": 64}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
-    )
-    assert outcomes[0] == {"rank": 64, "problem": "The GPU's memory was full."}
-    assert outcomes[1]["steps"] == 1
-
-
-def test_a_trial_that_cannot_be_stops_no_other(sft, tmp_path, monkeypatch, capsys):
-    outcomes = run(
-        sft, [{"steps": 1, "scale": 1.5}, {"steps": 1, "rank": 2}], tmp_path, monkeypatch, capsys
-    )
-    assert (
-        outcomes[0]["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
-    )
-    assert (outcomes[1]["rank"], outcomes[1]["steps"]) == (2, 1)
+    asked = [{"rank": 64}, {"rank": 63}, {"scale": 1.5}, {"rank": 2}]
+    trials = [{"steps": 1} | trial for trial in asked]
+    *memory, divided, last = run(sft, trials, tmp_path, monkeypatch, capsys)
+    full_card = "The GPU's memory was full."
+    assert memory == [{"rank": 64, "problem": full_card}, {"rank": 63, "problem": full_card}]
+    assert divided["problem"] == "micro_batch=3 does not divide effective_batch=4: choose 1, 2, 4."
+    assert (last["rank"], last["steps"]) == (2, 1)
 
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from tasks.core.processes.server import free_port
+from tasks.core.training.__main__ import main
 from tasks.core.training.hardware import ranks
 from tasks.core.training.processes import launcher
 from tasks.core.training.processes.launcher import AGAIN
@@ -23,10 +24,16 @@ from tests.tiny import chat_rows, write_jsonl
 from tests.training.conftest import changed, processes
 
 
+def written(spec) -> Path:
+    """The spec's file."""
+    file = Path(spec.out).with_suffix(".json")
+    file.write_text(json.dumps(asdict(spec)))
+    return file
+
+
 def command_for_two(spec) -> list[str]:
-    spec_file = Path(spec.out).with_suffix(".json")
-    spec_file.write_text(json.dumps(asdict(spec)))
-    return [sys.executable, "-m", "tasks.core.training.processes.launcher", "2", str(spec_file)]
+    launch = "tasks.core.training.processes.launcher"
+    return [sys.executable, "-m", launch, "2", str(written(spec))]
 
 
 def by_two(spec) -> subprocess.CompletedProcess:
@@ -41,11 +48,12 @@ def by_two(spec) -> subprocess.CompletedProcess:
 
 
 def together(spec) -> list[int]:
-    """Two processes train, without a launcher and without the seconds that loading torch takes;
-    their exit codes.
+    """Exit codes of two processes that train without a launcher.
+
+    They also save the seconds that loading torch takes. Each writes its stderr beside spec.out.
     """
-    port = free_port()
-    both = [processes.Process(target=member, args=(number, port, spec)) for number in (0, 1)]
+    file, port = written(spec), free_port()
+    both = [processes.Process(target=member, args=(number, port, file)) for number in (0, 1)]
     for process in both:
         process.start()
     for process in both:
@@ -53,17 +61,32 @@ def together(spec) -> list[int]:
     return [process.exitcode for process in both]
 
 
-def member(number: int, port: int, spec) -> None:
-    """What launcher.py has each process do."""
+def member(number: int, port: int, spec_file: Path) -> None:
+    """What each process does that launcher.py starts."""
     os.environ |= {
         "RANK": str(number),
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "by hand",
     }
-    ranks.join()
-    train(spec)
-    ranks.leave()
+    with errors_file(spec_file, number).open("w") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    sys.argv = ["training", str(spec_file)]
+    sys.exit(main())
+
+
+def errors_file(spec_file: Path, number: int) -> Path:
+    return spec_file.with_suffix(f".{number}.txt")
+
+
+def assert_both_end(spec, code: int, error: str) -> None:
+    """Both processes end with the code, and the error is the last that each of them says."""
+    assert together(spec) == [code, code]
+    for number in (0, 1):
+        said = errors_file(written(spec), number).read_text()
+        assert said.splitlines()[-1].startswith(f"error: {error}")
+        assert "Traceback" not in said
 
 
 def telemetry(spec) -> list[dict]:
@@ -72,30 +95,29 @@ def telemetry(spec) -> list[dict]:
     ]
 
 
+def all_of_b(spec) -> torch.Tensor:
+    """The adapter's matrices B as one vector."""
+    adapter = load_file(Path(spec.out) / "adapter_model.safetensors")
+    return torch.cat([adapter[name].flatten() for name in sorted(adapter) if "lora_B" in name])
+
+
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains(dpo, tmp_path):
     spec = changed(dpo, backend="engine")
     two = changed(spec, out=str(tmp_path / "two"))
     Path(two.out).mkdir()
     train(spec)
-    stopped = by_two(
-        changed(two, max_minutes=1e-6, log_every=5)
-    )  # the first process alone logs step 1
+    # the first process alone logs step 1
+    stopped = by_two(changed(two, max_minutes=1e-6, log_every=5))
     assert stopped.returncode == 1
-    assert (
-        "error: stage3 stopped at step 1 of 5, because training.max_minutes is over."
-        in stopped.stderr
-    )
+    error = "error: stage3 stopped at step 1 of 5, because training.max_minutes is over."
+    assert error in stopped.stderr
+    assert "ChildFailedError" not in stopped.stderr, "torchrun's words would bury it"
     assert [json.loads(line) for line in stopped.stdout.splitlines()] == telemetry(two), (
         "one process tells"
     )
     assert together(two) == [0, 0]
-    adapters = [load_file(Path(each.out) / "adapter_model.safetensors") for each in (spec, two)]
-    flat = [
-        torch.cat([adapter[name].flatten() for name in sorted(adapter) if "lora_B" in name])
-        for adapter in adapters
-    ]
-    assert torch.cosine_similarity(*flat, dim=0) > 0.999
+    assert torch.cosine_similarity(all_of_b(spec), all_of_b(two), dim=0) > 0.999
     for one, other in zip(telemetry(spec), telemetry(two), strict=True):
         for figure in {"loss", "eval_loss", "reward_margin"} & one.keys():
             assert other[figure] == pytest.approx(one[figure], rel=1e-2, abs=2e-3)
@@ -104,10 +126,9 @@ def test_two_processes_train_what_one_trains(dpo, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_error_and_the_code_of_one(sft):
-    done = by_two(changed(sft, backend="engine", max_length=8))
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: No row fits training.max_length=8")
+def test_two_processes_end_with_an_error_that_both_found(sft):
+    spec = changed(sft, backend="engine", max_length=8)
+    assert_both_end(spec, 2, "No row fits training.max_length=8")
 
 
 @pytest.mark.slow
@@ -123,12 +144,8 @@ def test_two_processes_end_with_an_error_that_only_the_first_one_found(sft):
     )
     rows[3]["messages"][-1]["content"] = " hold"
     write_jsonl(Path(sft.rows), rows)
-    done = by_two(changed(sft, backend="engine", base=str(base)))
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(
-        "error: The chat template renders the answer ' hold' as 'hold"
-    )
-    assert "Traceback" not in done.stderr
+    spec = changed(sft, backend="engine", base=str(base))
+    assert_both_end(spec, 1, "The chat template renders the answer ' hold' as 'hold")
 
 
 @pytest.mark.slow

@@ -21,32 +21,37 @@ from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tasks.core.training.watch.checkpoints import find_newest_intact, remove_oldest
+from tests.conftest import made_once
 from tests.training.conftest import adapter_digest
 
 
 @pytest.fixture
-def interrupted(sft, tmp_path, monkeypatch) -> TrainingSpec:
+def interrupted(sft, tmp_path_factory, monkeypatch) -> TrainingSpec:
     """A stage that trained to its end but was stopped before its adapter was written; two
     checkpoints are there.
     """
 
-    def stop(*arguments):
-        raise KeyboardInterrupt
+    def make(folder: Path) -> None:
+        (folder / "adapter").mkdir()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(stage_module, "save_adapter", stop)
+            train(replace(sft, out=str(folder / "adapter")))
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stage_module, "save_adapter", stop)
-        train(sft)
+    unfinished = made_once(tmp_path_factory, "interrupted-stage2", make)
+    shutil.copytree(unfinished / "adapter", sft.out, dirs_exist_ok=True)
     return sft
+
+
+def stop(*arguments):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(
-    interrupted, tmp_path, caplog
+    interrupted, stage2, caplog
 ):
     folder = Path(interrupted.out) / "checkpoints"
     assert sorted(entry.name for entry in folder.iterdir()) == ["checkpoint-6", "checkpoint-7"]
-    (tmp_path / "whole").mkdir()
-    train(replace(interrupted, out=str(tmp_path / "whole")))
     file = folder / "checkpoint-7" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:-9] + b"\0" * 9)
     metrics = train(interrupted)
@@ -54,22 +59,20 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(
         "checkpoint-7 is not used: adapter_model.safetensors is missing or damaged" in caplog.text
     )
     assert metrics["resumed_from"] == "checkpoint-6"
-    assert adapter_digest(Path(interrupted.out)) == adapter_digest(tmp_path / "whole")
+    assert adapter_digest(Path(interrupted.out)) == adapter_digest(stage2)
 
 
 @pytest.mark.slow
 def test_a_stage_stopped_behind_its_last_step_only_writes_its_adapter(
-    interrupted, tmp_path, monkeypatch
+    interrupted, stage2, monkeypatch
 ):
-    (tmp_path / "whole").mkdir()
-    train(replace(interrupted, out=str(tmp_path / "whole")))
     monkeypatch.delattr(
         "tasks.core.training.rows.encoding.encode_chats"
     )  # its rows are tokens already
     metrics = train(interrupted)
     assert metrics["resumed_from"] == "checkpoint-7"
     assert metrics["steps"] == 7
-    assert adapter_digest(Path(interrupted.out)) == adapter_digest(tmp_path / "whole")
+    assert adapter_digest(Path(interrupted.out)) == adapter_digest(stage2)
 
 
 def test_after_a_resume_the_policy_must_be_the_checkpoints(interrupted, monkeypatch):
@@ -92,9 +95,6 @@ def test_after_a_resume_the_reference_is_still_stage_2s(dpo, stage2, monkeypatch
     def observe(trainer):
         seen.append((trainer.train_dataset["ref_chosen_logps"][:], kept(trainer)))
         return seen[-1][1]
-
-    def stop(*arguments):
-        raise KeyboardInterrupt
 
     monkeypatch.setattr(TrlDPO, "gap_to_reference", observe)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
