@@ -35,11 +35,11 @@ def pack_of(rows: Sequence[Row], device: torch.device) -> Pack:
     """Makes one pack of these rows; its answers are in the rows' order."""
     answers = [answer for row in rows for answer in row.answers]
     draft = _Draft()
-    places: dict[int, list[int]] = {}
+    indices: dict[int, list[int]] = {}
     for ordered in sort_by_tokens([answer.input_ids for answer in answers]):
-        places[ordered.index] = draft.add(answers[ordered.index], ordered.shared)
+        indices[ordered.index] = draft.add(answers[ordered.index], ordered.shared)
     for number, answer in enumerate(answers):
-        draft.train(answer, places[number])
+        draft.train(answer, indices[number])
     return draft.pack(device)
 
 
@@ -65,23 +65,23 @@ class _Draft:
         """
         length = len(answer.input_ids)
         first = len(self._ids)
-        places = self._last[:shared] + list(range(first, first + length - shared))
+        indices = self._last[:shared] + list(range(first, first + length - shared))
         if length > shared:
             self._ids += answer.input_ids[shared:].tolist()
             self._positions += range(shared, length)
             self._query_lengths.append(length - shared)
             self._key_lengths.append(length)
-            self._key_indices += places
-        self._last = places
-        return places
+            self._key_indices += indices
+        self._last = indices
+        return indices
 
-    def train(self, answer: Conversation, places: list[int]) -> None:
+    def train(self, answer: Conversation, indices: list[int]) -> None:
         """Makes the trained tokens of the sequence at these indices targets of the next answer.
 
         Each is predicted by the token before it.
         """
         labels = answer.labels[1:].tolist()
-        for before, label in zip(places, labels, strict=False):
+        for before, label in zip(indices, labels, strict=False):
             if label != IGNORED:
                 self._predicting.append(before)
                 self._targets.append(label)
