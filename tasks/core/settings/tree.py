@@ -186,8 +186,8 @@ class Training(Section):
     assistant_only_loss: bool = True
     """Train on the assistant's tokens only; false trains on the whole text."""
     max_minutes: Annotated[float, BESIDE, Field(ge=0)] = 0
-    """Minutes after which a stage saves a checkpoint and stops; the next run continues from it. 0 is
-    no limit.
+    """Minutes after which a stage saves a checkpoint and stops; the next run continues from it. 0
+    is no limit.
     """
     shrink: bool = False
     """If the card is full and nothing else can be reduced, train with a shorter length (1,024 at
