@@ -53,12 +53,15 @@ def _is_quick(item: pytest.Item) -> bool:
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """The folder of this name, made by the first process that asks for it. Nobody may change it."""
+    """The folder of this name, made by the first process that asks for it. Nobody may change it.
+
+    Names of two modules do not meet: a `tiny-base` of training's is not that of release's.
+    """
     shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folder = shared / f"once-{name}"
-    with FileLock(shared / f"once-{name}.lock"):
+    folder = shared / f"{make.__module__}.{name}"
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not (folder / ".made").exists():
             folder.mkdir(exist_ok=True)
             make(folder)
