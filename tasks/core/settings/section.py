@@ -10,6 +10,11 @@ BESIDE = "beside"
 result, or it says where something lies, and the key holds the digest of what lies there.
 """
 
+LATER = "later"
+"""Marks a field that came when there were artifacts already: it is left out of artifact keys while
+it has its default, with which they were made.
+"""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -49,10 +54,10 @@ class Section(Part):
 
         A mapping that is empty asks for nothing and is left out.
         """
-        fields = type(self).model_fields
-        values = self.model_dump(mode="json")
-        return {
-            name: value
-            for name, value in values.items()
-            if BESIDE not in fields[name].metadata and value != {}
-        }
+        results = {}
+        for name, value in self.model_dump(mode="json").items():
+            field = type(self).model_fields[name]
+            as_before = LATER in field.metadata and value == field.default
+            if BESIDE not in field.metadata and value != {} and not as_before:
+                results[name] = value
+        return results

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from tasks.core.settings.section import BESIDE, Count, Part, Section, Share
+from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Share
 
 StageName = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
@@ -189,20 +189,13 @@ class Training(Section):
     """Minutes after which a stage saves a checkpoint and stops; the next run continues from it. 0
     is no limit.
     """
-    shrink: bool = False
+    shrink: Annotated[bool, LATER] = False
     """If the card is full and nothing else can be reduced, train with a shorter length (1,024 at
     least), then a smaller rank (16 at least), at last on q_proj and v_proj only. The stage then
     starts again from its beginning.
     """
     seed: int = 42
     """Seed of adapter initialization and row order."""
-
-    def result_settings(self) -> dict[str, Any]:
-        return {
-            name: value
-            for name, value in super().result_settings().items()
-            if name != "shrink" or value
-        }
 
     @field_validator("module_ranks")
     @classmethod
