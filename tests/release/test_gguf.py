@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from tasks.core.errors import WorkError
-from tasks.core.release.gguf import check_gguf, convert, read_gguf
+from tasks.core.release.gguf import check_gguf, convert
+from tasks.core.release.gguf_file import read_gguf
 from tasks.core.release.quantize import quantize
 from tests.release.conftest import silent
 
@@ -28,7 +29,7 @@ def test_eos_architecture_and_template_are_read_back(tiny_base, tiny_f16):
         "eos_token": "<|im_end|>",
         "tensors": 20,
     }
-    assert read_gguf(tiny_f16).get_field("tokenizer.ggml.pre").contents() == "smollm"
+    assert read_gguf(tiny_f16).text("tokenizer.ggml.pre") == "smollm"
 
 
 def test_bytes_do_not_depend_on_the_folders_name(tiny_base, tiny_f16, llama, tmp_path, out):
@@ -68,7 +69,10 @@ def test_what_the_converter_says_is_in_the_error(tiny_base, llama, tmp_path, out
     (model / "config.json").write_text(
         json.dumps({**config, "architectures": ["NoSuchForCausalLM"]})
     )
-    with pytest.raises(WorkError, match=r"converter refused .*NoSuchForCausalLM"):
+    with pytest.raises(
+        WorkError,
+        match=r"does not know the architecture NoSuchForCausalLM .* Set KOSPILOT_LLAMA_CPP",
+    ):
         convert(model, llama, out, silent)
 
 

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gguf import GGUFReader
-
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json
 from tasks.core.processes.child import run_child
 from tasks.core.records.artifacts import Progress
+from tasks.core.release.gguf_file import GgufFile, read_gguf
+from tasks.core.release.space import check_space
 from tasks.core.tools import LlamaCpp
 
 _NAME = "kospilot"
@@ -28,9 +28,11 @@ folder's name it also guesses size and version.
 def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict[str, Any]:
     """Writes out/model-f16.gguf and returns its metrics.
 
-    Raises WorkError if the converter fails, or if the file is not what was asked for.
+    Raises WorkError if the disk is too small, if the converter fails, or if the file is not what
+    was asked for.
     """
     target = out / "model-f16.gguf"
+    check_space(out, _f16_bytes(model), target.name)
 
     def show(line: str) -> None:
         bar = re.search(r"Writing:\s+(\d+)%.*?([\d.]+\w?/[\d.]+\w)", line)
@@ -46,8 +48,7 @@ def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict
         try:
             run_child([*command, *options], on_line=show)
         except WorkError as error:
-            reason = _reason(str(error))
-            raise WorkError(f"llama.cpp's converter refused {model}: {reason}") from None
+            raise _explain(str(error), model, llama) from None
     return {**check_gguf(target, model), "llama_cpp": llama.version, "bytes": target.stat().st_size}
 
 
@@ -57,15 +58,15 @@ def check_gguf(gguf: Path, model: Path) -> dict[str, Any]:
     Returns its architecture, end-of-answer token and number of tensors. Raises WorkError if it has
     no chat template or ends its answers with another token.
     """
-    reader = read_gguf(gguf)
-    template = _text(reader, "tokenizer.chat_template")
+    file = read_gguf(gguf)
+    template = file.text("tokenizer.chat_template")
     if not template:
         raise WorkError(
             f"{gguf} has no chat template: {model} has neither chat_template.jinja nor one in its"
             " config."
         )
     trained = _end_of_answer(model, template)
-    written = _eos_token(reader)
+    written = _eos_token(file)
     if written != trained:
         raise WorkError(
             f"{gguf} ends its answers with {written!r} and the model was trained to end them with"
@@ -73,37 +74,23 @@ def check_gguf(gguf: Path, model: Path) -> dict[str, Any]:
             f" {model / 'tokenizer_config.json'} and eos_token_id in config.json."
         )
     return {
-        "architecture": _text(reader, "general.architecture"),
+        "architecture": file.text("general.architecture"),
         "eos_token": written,
-        "tensors": len(reader.tensors),
+        "tensors": len(file.tensors),
     }
 
 
-def read_gguf(path: Path) -> GGUFReader:
-    """Opens a file. Raises WorkError if it is no GGUF, or is cut."""
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic != b"GGUF":
-        raise WorkError(f"{path} is not a GGUF: it begins with {magic!r}.")
-    try:
-        return GGUFReader(path)
-    except (ValueError, IndexError, KeyError) as error:
-        raise WorkError(
-            f"{path} is cut or damaged ({error}). Remove it and run the same command again."
-        ) from None
+def _f16_bytes(model: Path) -> int:
+    """Bytes of the F16 file at most: a folder's weights have 16 bits, or 32."""
+    return sum(file.stat().st_size for file in model.glob("*.safetensors"))
 
 
-def _text(reader: GGUFReader, name: str) -> str:
-    field = reader.get_field(name)
-    return field.contents() if field else ""
-
-
-def _eos_token(reader: GGUFReader) -> str:
-    number = reader.get_field("tokenizer.ggml.eos_token_id")
-    tokens = reader.get_field("tokenizer.ggml.tokens")
+def _eos_token(file: GgufFile) -> str:
+    number = file.metadata.get("tokenizer.ggml.eos_token_id")
+    tokens = file.metadata.get("tokenizer.ggml.tokens")
     if number is None or tokens is None:
         return ""
-    return tokens.contents(number.contents())
+    return str(tokens[number])
 
 
 def _end_of_answer(model: Path, template: str) -> str:
@@ -114,7 +101,14 @@ def _end_of_answer(model: Path, template: str) -> str:
     return eos["content"] if isinstance(eos, dict) else eos
 
 
-def _reason(output: str) -> str:
-    """The converter's last error line: its traceback tells the user nothing."""
+def _explain(output: str, model: Path, llama: LlamaCpp) -> WorkError:
+    """The converter's last error line, with the remedy; its traceback tells the user nothing."""
+    unknown = re.search(r"Model (\w+) is not supported", output)
+    if unknown:
+        return WorkError(
+            f"llama.cpp {llama.version} ({llama.where}) does not know the architecture {unknown[1]}"
+            f" of {model}. Set KOSPILOT_LLAMA_CPP to the folder of a newer llama.cpp, or take"
+            " another base model."
+        )
     errors = [line for line in output.splitlines() if re.match(r"(\w+Error|ERROR:)", line)]
-    return errors[-1] if errors else output
+    return WorkError(f"llama.cpp's converter refused {model}: {errors[-1] if errors else output}")
