@@ -3,7 +3,7 @@
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from tasks.core.serving.servers import Server
 
 Tag = Annotated[
-    str | None, typer.Argument(help="A model on the server; by default the one promoted last.")
+    str | None,
+    typer.Argument(
+        help="A model on the server; by default the one promoted last, or the newest release if"
+        " none was."
+    ),
 ]
 _TAG = re.compile(r"[\w./:-]+", re.ASCII)
 
@@ -49,7 +53,8 @@ def ask(
     if tag and text is None and not _TAG.fullmatch(tag):  # the only argument is a question
         text = tag
         tag = None
-    tag = tag or _last_promoted(home)
+    if tag is None:
+        _newest_promotion(home)  # none is better known before a question is made
     if text:
         ask_and_show(home, tag, own_question(kind, text), as_json)
         return
@@ -62,13 +67,14 @@ def ask(
     ask_and_show(home, tag, question, as_json)
 
 
-def ask_and_show(home: Path, tag: str, question: "Question", as_json: bool = False) -> None:
-    """Asks the model, and prints question, answer and grade."""
+def ask_and_show(home: Path, tag: str | None, question: "Question", as_json: bool = False) -> None:
+    """Asks the model, by default the one promoted last, and prints question, answer and grade."""
     from tasks.core.evaluation.answer import Endpoint
     from tasks.core.evaluation.graded import graded_answer, show
     from tasks.core.serving.servers import open_server
 
     with open_server(home) as server:
+        tag = tag or _newest_model(home, server)
         _digest(server, tag)  # a wrong name is refused with those there are
         answer = graded_answer(Endpoint.of(server, tag), question)
     if as_json:
@@ -85,10 +91,12 @@ def chat(tag: Tag = None) -> None:
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    tag = tag or _last_promoted(home)
+    if tag is None:
+        _newest_promotion(home)  # none is refused before a server starts
     own = Options(temperature=None, seed=None)  # the model's own
     messages: list[dict[str, str]] = []
     with open_server(home) as server:
+        tag = tag or _newest_model(home, server)
         say(f"{tag} on {server.name}. An empty line ends it.")
         endpoint = Endpoint.of(server, tag)
         while True:
@@ -126,16 +134,15 @@ def evaluate(
 ) -> None:
     """Asks models the frozen questions and shows their scores side by side."""
     from tasks.core.evaluation.answer import Endpoint, ask_all
+    from tasks.core.evaluation.evaluated import Evaluated
     from tasks.core.evaluation.questions import read_questions
     from tasks.core.evaluation.report import write_report
-    from tasks.core.evaluation.score import score
     from tasks.core.serving.servers import open_server
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    asked = read_questions(questions or _newest_questions(home))
+    evaluated = Evaluated(read_questions(questions or _newest_questions(home)))
     out.mkdir(parents=True, exist_ok=True)
-    scores = {}
     with open_server(home) as server, stderr.status("") as status:
 
         def report(share: float, text: str) -> None:
@@ -144,11 +151,11 @@ def evaluate(
         for model in models:
             file_name = model.replace(":", "-").replace("/", "-")
             kept = out / f"replies-{file_name}.jsonl"
-            replies = ask_all(Endpoint.of(server, model), asked, kept, report)
-            scores[model] = score(asked, replies)
-    write_report(scores, out, toy=False)
+            endpoint = Endpoint.of(server, model)
+            evaluated.add(model, ask_all(endpoint, evaluated.questions, kept, report))
+    write_report(evaluated, out, toy=False)
     if as_json:
-        print_json(scores)
+        print_json(evaluated.scores)
     else:
         stdout.print((out / "table.md").read_text(encoding="utf-8"), markup=False)
         say(f"Table, chart and replies are in {out}.")
@@ -199,13 +206,25 @@ def _digest(server: "Server", tag: str) -> str:
     return digest
 
 
-def _last_promoted(home: Path) -> str:
+def _newest_model(home: Path, server: "Server") -> str:
+    """The model that holds the newest release's name, or that release itself if none does."""
+    promotion = _newest_promotion(home)
+    holder = f"{promotion['name']}:latest"
+    if promotion["promoted"] or server.digest(holder):
+        return holder
+    tag: str = promotion["tag"]
+    say(f"{tag} was not promoted; it is asked under its own tag.")
+    return tag
+
+
+def _newest_promotion(home: Path) -> dict[str, Any]:
+    """What the newest run decided of its release, promoted or not."""
     from tasks.core.chain.store import Store
 
-    promoted = Store(home / "artifacts").manifests("promote")
-    if not promoted:
-        raise RequestError("No model was promoted yet. Run `kospilot demo`, or name a model.")
-    return f"{promoted[-1].metrics['name']}:latest"
+    promotions = Store(home / "artifacts").manifests("promote")
+    if not promotions:
+        raise RequestError("No model was released yet. Run `kospilot demo`, or name a model.")
+    return promotions[-1].metrics
 
 
 def _newest_questions(home: Path) -> Path:

@@ -212,7 +212,7 @@ def _run_flow(prepared: "Run", names: list[str]) -> None:
 
 
 def _ask_released(prepared: "Run") -> None:
-    """Asks the promoted model about a held-out day, schema-bound, and shows the graded answer."""
+    """Asks the released model about a held-out day, schema-bound, and shows the graded answer."""
     from flows.commands.models import ask_and_show
     from tasks.core.chain.produce import find
     from tasks.core.evaluation.graded import make_question
@@ -221,7 +221,9 @@ def _ask_released(prepared: "Run") -> None:
     holdout = prepared.store.path("market", market.key) / "holdout"
     # An English answer has half the tokens of a Korean one.
     question = make_question("regime_classification", holdout, language="en")
-    ask_and_show(prepared.home, f"{prepared.settings.release_tag}:latest", question)
+    promotion = prepared.store.known("promote", find(prepared, "promote").key).metrics
+    holder = f"{promotion['name']}:latest"
+    ask_and_show(prepared.home, holder if promotion["promoted"] else promotion["tag"], question)
     if prepared.settings.model.base == "demo":
         say(
             "The demo's model is a toy of 135 million parameters: this proves the chain, not the"

@@ -13,6 +13,7 @@ OUTSIDE = {"download": {"base": "abc"}, "market": {"year=2024/month=1/data.parqu
 
 FILES = {
     "download": ["base/model.safetensors", "base/tokenizer.json", "sources/krx_won.csv"],
+    "rehearse": ["rehearsal.json"],
     "normalize": ["rows.parquet"],
     "market": ["train/snapshots.parquet", "holdout/snapshots.parquet"],
     "synthesize": ["rows.jsonl"],
@@ -25,7 +26,7 @@ FILES = {
     "quantize": ["model.gguf"],
     "register": ["registration.json"],
     "baseline": ["model.gguf"],
-    "evaluate": ["questions.jsonl", "scores.json"],
+    "evaluate": ["questions.jsonl", "marks.jsonl", "scores.json"],
     "promote": ["promotion.json"],
 }
 

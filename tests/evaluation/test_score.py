@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.core.evaluation.score import judge, score
+from tasks.core.evaluation.score import judge, judge_all, score
 from tasks.core.kinds import KINDS
 from tests.evaluation.replies import reply
 
@@ -136,16 +136,19 @@ def test_a_models_figures(questions):
         reply(question.reference, seconds=1 + number) for number, question in enumerate(questions)
     ]
     replies[0] = reply("no JSON", seconds=1, finish="length")
-    found = score(questions, replies)
+    found = score(questions, replies, judge_all(questions, replies))
     assert found["questions"]["n"] == 24
     measure = found["measures"]["valid_json"]
     assert (measure["value"], measure["n"]) == (round(23 / 24, 4), 24)
     assert measure["low"] <= measure["value"] <= measure["high"] <= 1
     korean = sum(question.language == "ko" for question in questions)
     assert found["measures"]["korean_rationale"]["n"] == korean
+    assert measure["days"] == len({question.date for question in questions}) < 24
+    assert set(found["languages"]) == {"en", "ko"}
+    assert found["languages"]["ko"]["n"] == korean
     assert set(found["kinds"]) == {known.name for known in KINDS}
     assert found["speed"]["latency_p50_s"] == 12.5
     assert found["speed"]["tokens_per_s"] == round(24 * 50 / sum(range(1, 25)), 1)
     assert found["speed"]["cut_replies"] == 1
     assert found["summary"]["grade"] == found["measures"]["grade"]["value"]
-    assert score(questions, replies) == found
+    assert score(questions, replies, judge_all(questions, replies)) == found

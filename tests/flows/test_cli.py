@@ -68,8 +68,8 @@ def kospilot(monkeypatch, capsys):
         (["run", "demo", "--only", "pairs"], "`kospilot run demo --until synthesize` first"),
         (["artifacts", "show", "abc"], "No artifact's key begins with 'abc'"),
         (["tools", "install", "llama"], "There is no tool 'llama'"),
-        (["ask"], "No model was promoted yet"),
-        (["ask", "어떤 국면?"], "No model was promoted yet"),
+        (["ask"], "No model was released yet"),
+        (["ask", "어떤 국면?"], "No model was released yet"),
         (["schema", "regime"], "There is no kind 'regime'"),
     ],
 )

@@ -14,6 +14,8 @@ MEASURES = {
 }
 """Every measure's name in the JSON and in words; all are 0..1."""
 
+LANGUAGES = {"ko": "Korean", "en": "English"}
+
 Figures = dict[str, Any]
 """What score.score says of one model."""
 
@@ -36,8 +38,13 @@ def share_rows(models: list[Figures]) -> list[Row]:
 
 
 def grade_rows(models: list[Figures]) -> list[Row]:
-    """Returns a row of the mean grade over all kinds, and then one of each kind's."""
+    """Returns a row of the mean grade over all kinds, then one of each language's and of each
+    kind's.
+    """
     rows = [_row("all kinds", models, "measures", "grade")]
+    for language, words in LANGUAGES.items():
+        if language in models[0]["languages"]:
+            rows.append(_row(words, models, "languages", language))
     kinds: set[str] = set()
     for figures in models:
         kinds.update(figures["kinds"])

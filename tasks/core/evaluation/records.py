@@ -1,7 +1,14 @@
-"""A question of an evaluation, and a reply to one: what asking, grading and showing share."""
+"""A question of an evaluation, a reply to one, and the reply's marks: what asking, grading and
+showing share.
+"""
 
 from dataclasses import dataclass
 from typing import Any
+
+Mark = dict[str, float | None]
+"""Every measure of one reply by its name (measures.MEASURES), 0..1; None if the question does not
+ask for it.
+"""
 
 MIN_REPLY_TOKENS = 256
 """A reply may have so many tokens, however short the right answer is."""
@@ -43,3 +50,10 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     finish_reason: str  # stop, or length if max_tokens cut it
+
+
+def days_of(questions: list[Question]) -> list[str]:
+    """Returns each question's day, which the intervals are drawn over. A question about no real day
+    is a day of its own.
+    """
+    return [question.date or question.id for question in questions]

@@ -1,32 +1,23 @@
-"""The models side by side, and whether a new one may take an old one's place.
+"""The models side by side, as files.
 
-Writes scores.json (what the replies are worth: content), speed.json (what this machine took: beside
-it), table.md and chart.png; reads scores.json back.
+Writes scores.json and marks.jsonl (what the replies are worth: content), speed.json (what this
+machine took: beside it), table.md and chart.png.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.errors import RequestError
 from tasks.core.evaluation.chart import draw_chart
-from tasks.core.evaluation.measures import MEASURES, Figures, Row, grade_rows, share_rows
+from tasks.core.evaluation.evaluated import Evaluated, write_marks
+from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows
 from tasks.core.files.atomic import write_text
-from tasks.core.files.json_files import read_json, write_json
+from tasks.core.files.json_files import write_json
 
 TOY = (
     "The demo's model is a toy of 135 million parameters, trained for minutes: these figures prove"
     " that the chain works end to end, not that the model has the skill."
 )
-TOLERANCE = 0.02
-"""A share or a mean grade may fall by so much before the fall counts as a regression, unless the
-interval is wider.
-"""
-
-GUARDED = ("schema_valid", "regime_accuracy", "exposure_in_band", "grade")
-"""The measures that a promoted model must not lose."""
-
 SPEED = {
     "latency_p50_s": "latency, median, s",
     "latency_p95_s": "latency, 95th percentile, s",
@@ -38,94 +29,21 @@ SPEED = {
 _Format = Callable[[float], str]
 
 
-@dataclass(frozen=True)
-class Decision:
-    """Whether the name moves to the new model, and why; one reason per guarded measure."""
-
-    promote: bool
-    reasons: list[str]
-
-
-def write_report(scores: dict[str, Figures], out: Path, toy: bool) -> None:
-    """Writes the report of the models' scores (score.score's), in their order: the last one is
-    compared with the first.
+def write_report(evaluated: Evaluated, out: Path, toy: bool) -> None:
+    """Writes the report of the models, in their order: the last one is compared with the first.
 
     `toy` puts the warning on table and chart.
     """
     quality = {}
     speed = {}
-    for model, figures in scores.items():
+    for model, figures in evaluated.scores.items():
         quality[model] = {name: part for name, part in figures.items() if name != "speed"}
         speed[model] = figures["speed"]
     write_json(out / "scores.json", quality)
     write_json(out / "speed.json", speed)
-    write_text(out / "table.md", _table(scores, toy))
-    draw_chart(scores, out / "chart.png", toy)
-
-
-def read_scores(folder: Path) -> dict[str, Figures]:
-    """Returns the scores by model of a report's folder, without speed.
-
-    Raises RequestError if its scores.json is not an evaluation's.
-    """
-    file = folder / "scores.json"
-    try:
-        return read_json(file)
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{file} is no evaluation's scores ({error}). Run the evaluation again."
-        ) from error
-
-
-def compare(old: Figures | None, new: Figures) -> Decision:
-    """Decides whether the new model may take the old one's place: no guarded measure may fall by
-    more than its tolerance.
-
-    The tolerance is the larger of 0.02 and half the wider of the two 95 % intervals: on few
-    questions a fall may be chance. Raises RequestError if the two were not asked the same
-    questions.
-    """
-    if old is None:
-        return Decision(True, ["no model held the name before"])
-    if old["questions"] != new["questions"]:
-        raise RequestError(
-            "The two models were not asked the same questions"
-            f" ({old['questions']['n']} and {new['questions']['n']}): evaluate both on one set with"
-            " `kospilot evaluate OLD NEW --set FILE`."
-        )
-    promote = True
-    reasons = []
-    for name in GUARDED:
-        verdict = _judge(MEASURES[name], old["measures"][name], new["measures"][name])
-        promote = promote and verdict.kept
-        reasons.append(verdict.reason)
-    return Decision(promote, reasons)
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    """Whether one measure was kept, and the figures that say so."""
-
-    kept: bool
-    reason: str
-
-
-def _judge(measure: str, old: dict[str, Any], new: dict[str, Any]) -> _Verdict:
-    """Compares a measure's two estimates."""
-    if old["value"] is None or new["value"] is None:
-        return _Verdict(True, f"{measure}: no question asks for it")
-    tolerance = max(TOLERANCE, _half_width(old), _half_width(new))
-    kept = new["value"] >= old["value"] - tolerance
-    outcome = "kept" if kept else "fell"
-    return _Verdict(
-        kept,
-        f"{measure}: {outcome}, {old['value']:.3f} → {new['value']:.3f}"
-        f" (tolerance {tolerance:.3f}, n {new['n']})",
-    )
-
-
-def _half_width(estimate: dict[str, Any]) -> float:
-    return (estimate["high"] - estimate["low"]) / 2
+    write_marks(evaluated, out)
+    write_text(out / "table.md", _table(evaluated.scores, toy))
+    draw_chart(evaluated.scores, out / "chart.png", toy)
 
 
 def _table(scores: dict[str, Figures], toy: bool) -> str:
@@ -135,8 +53,8 @@ def _table(scores: dict[str, Figures], toy: bool) -> str:
     if toy:
         lines += [f"> {TOY}", ""]
     lines += [
-        "In brackets the 95 % bootstrap interval; n is the number of questions that a figure"
-        " applies to.",
+        "In brackets the 95 % interval, by a bootstrap over days; n is the number of questions that"
+        " a figure applies to.",
         "",
         *_header(["share of replies, %", *models], "difference, pp"),
         *_estimate_lines(share_rows(figures), _percent),

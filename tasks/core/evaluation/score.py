@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from tasks.core.evaluation.measures import MEASURES, Figures
-from tasks.core.evaluation.records import Question, Reply
+from tasks.core.evaluation.records import Mark, Question, Reply, days_of
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.files.digests import digest_value
 from tasks.core.kinds import kind_named
@@ -20,38 +20,43 @@ from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.strategy import universe
 
 
-def score(questions: list[Question], replies: list[Reply]) -> Figures:
-    """Returns one model's figures over its replies, which are in the order of the questions.
+def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) -> Figures:
+    """Returns one model's figures; its replies, and its marks, are in the order of the questions.
 
-    {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds": {kind: estimate of the
-    grade}, "speed": {...}, "summary": {measure: value}}; an estimate is statistics.estimate's. A
-    measure that applies to no question has the value None. A reply that the token limit cut counts
-    as what it is: mostly no JSON.
+    {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds" and "languages":
+    {name: estimate of the grade}, "speed": {...}, "summary": {measure: value}}; an estimate is
+    statistics.estimate's. A measure that applies to no question has the value None. A reply that
+    the token limit cut counts as what it is: mostly no JSON.
     """
-    marks = []
-    grades: dict[str, list[float | None]] = {}
-    for question, reply in zip(questions, replies, strict=True):
-        mark = judge(question, reply.text)
-        marks.append(mark)
-        grades.setdefault(question.kind, []).append(mark["grade"])
+    days = days_of(questions)
     measures: dict[str, Any] = {}
     summary: dict[str, Any] = {"questions": len(questions)}
     for name in MEASURES:
-        measures[name] = estimate([mark[name] for mark in marks])
+        measures[name] = estimate([mark[name] for mark in marks], days)
         summary[name] = measures[name]["value"]
+    grades = [mark["grade"] for mark in marks]
     return {
         "questions": {
             "n": len(questions),
             "digest": digest_value([question.messages for question in questions]),
         },
         "measures": measures,
-        "kinds": {kind: estimate(grades[kind]) for kind in sorted(grades)},
+        "kinds": _by([question.kind for question in questions], grades, days),
+        "languages": _by([question.language for question in questions], grades, days),
         "speed": _speed(replies),
         "summary": summary,
     }
 
 
-def judge(question: Question, text: str) -> dict[str, float | None]:
+def judge_all(questions: list[Question], replies: list[Reply]) -> list[Mark]:
+    """Returns the marks of the replies, which are in the order of the questions."""
+    marks = []
+    for question, reply in zip(questions, replies, strict=True):
+        marks.append(judge(question, reply.text))
+    return marks
+
+
+def judge(question: Question, text: str) -> Mark:
     """Returns every measure of one reply, 0..1, or None if the question does not ask for it."""
     reply = parse(text)
     kind = kind_named(question.kind)
@@ -83,6 +88,19 @@ def parse(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
+
+
+def _by(
+    groups: list[str], grades: list[float | None], days: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Returns the estimate of the grade in each group; `groups` holds each question's."""
+    estimates = {}
+    for group in sorted(set(groups)):
+        chosen = [number for number, name in enumerate(groups) if name == group]
+        estimates[group] = estimate(
+            [grades[number] for number in chosen], [days[number] for number in chosen]
+        )
+    return estimates
 
 
 def _obeys(reply: Any, schema: dict[str, Any] | None) -> bool:

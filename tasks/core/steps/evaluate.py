@@ -33,9 +33,9 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.evaluation.answer import Endpoint, ask_all
+    from tasks.core.evaluation.evaluated import Evaluated
     from tasks.core.evaluation.questions import build_questions, read_questions
     from tasks.core.evaluation.report import write_report
-    from tasks.core.evaluation.score import score
     from tasks.core.serving.registration import read_registration
     from tasks.core.serving.servers import open_server
     from tasks.core.synthesis.guard import prove_apart
@@ -47,8 +47,7 @@ def _build(job: Job) -> dict[str, Any]:
         for file in job.reads.get(step, ()):
             trained_on.append(job.folder(step) / file)
     apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
-    questions = read_questions(job.out / "questions.jsonl")
-    scores = {}
+    evaluated = Evaluated(read_questions(job.out / "questions.jsonl"))
     with open_server(job.home) as server, ExitStack() as until_asked:
         tags = {}
         if job.settings.evaluation.baseline:
@@ -58,10 +57,10 @@ def _build(job: Job) -> dict[str, Any]:
         for number, (name, tag) in enumerate(tags.items()):
             report = _named(name, stretch_of(job.progress, number / len(tags), 1 / len(tags)))
             kept = job.out / f"replies-{name}.jsonl"
-            replies = ask_all(Endpoint.of(server, tag), questions, kept, report)
-            scores[name] = score(questions, replies)
-    write_report(scores, job.out, toy=job.settings.model.base == "demo")
-    summaries = {name: figures["summary"] for name, figures in scores.items()}
+            endpoint = Endpoint.of(server, tag)
+            evaluated.add(name, ask_all(endpoint, evaluated.questions, kept, report))
+    write_report(evaluated, job.out, toy=job.settings.model.base == "demo")
+    summaries = {name: figures["summary"] for name, figures in evaluated.scores.items()}
     return {"apart_from_training": apart, **summaries}
 
 
@@ -94,7 +93,7 @@ def _named(model: str, progress: Progress) -> Progress:
 STEP = Step(
     name="evaluate",
     build=_build,
-    content=("questions.jsonl", "scores.json"),
+    content=("questions.jsonl", "marks.jsonl", "scores.json"),
     reads={
         "market": ("holdout/*",),
         "register": ("registration.json",),
@@ -112,7 +111,7 @@ STEP = Step(
         "model.base",
     ),
     outside=_outside,
-    version=3,
+    version=4,  # intervals are drawn over days, and promote reads each question's marks
     resumes=True,
     asks_server=True,
     retries_after_s=(5,),

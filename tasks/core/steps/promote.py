@@ -1,12 +1,20 @@
-"""promote: moves the name's `latest` to the new model unless it answers worse; cleans up."""
+"""promote: moves the name's `latest` to the release if its answers are worth it; cleans up."""
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.chain.housekeeping import rolled_back
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.json_files import write_json
 from tasks.core.settings.tree import Settings
+
+if TYPE_CHECKING:
+    from tasks.core.evaluation.evaluated import Marks
+    from tasks.core.evaluation.promotion import Decision, Rival
+    from tasks.core.serving.servers import Server
+
+log = logging.getLogger(__name__)
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
@@ -16,28 +24,15 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    """The model that holds the name is asked the same questions: like is compared with like."""
-    from tasks.core.evaluation.answer import Endpoint, ask_all
-    from tasks.core.evaluation.questions import read_questions
-    from tasks.core.evaluation.report import compare, read_scores
-    from tasks.core.evaluation.score import score
+    from tasks.core.evaluation.evaluated import read_marks
     from tasks.core.serving.registration import promote, read_registration
     from tasks.core.serving.servers import open_server
 
     name = job.settings.release_tag
     candidate = read_registration(job.folder("register"))
-    evaluated = job.folder("evaluate")
-    new_scores = read_scores(evaluated)["released"]
-    old_scores = None
+    marks = read_marks(job.folder("evaluate"))
     with open_server(job.home) as server:
-        holder = server.digest(f"{name}:latest")
-        if holder not in (None, candidate["digest"]):
-            questions = read_questions(evaluated / "questions.jsonl")
-            kept = job.out / "replies-holder.jsonl"
-            endpoint = Endpoint.of(server, f"{name}:latest")
-            replies = ask_all(endpoint, questions, kept, job.progress)
-            old_scores = score(questions, replies)
-        decision = compare(old_scores, new_scores)
+        decision = _decide(job, server, candidate["digest"], marks)
         if decision.promote:
             promote(server, candidate["tag"], name)
     promotion = {
@@ -45,16 +40,60 @@ def _build(job: Job) -> dict[str, Any]:
         "tag": candidate["tag"],
         "digest": candidate["digest"],
         "promoted": decision.promote,
+        "against": decision.against,
+        "difference": decision.difference,
         "reasons": decision.reasons,
     }
     write_json(job.out / "promotion.json", promotion)
     return promotion
 
 
-def _clean_up(settings: Settings, store: Store, promotion: Manifest) -> None:
+def _decide(job: Job, server: "Server", digest: str, marks: "Marks") -> "Decision":
+    """Weighs the release against whoever holds its name, else against the base."""
+    from tasks.core.evaluation.promotion import Decision, Rival, decide
+
+    latest = f"{job.settings.release_tag}:latest"
+    holder = server.digest(latest)
+    if holder == digest:
+        return Decision(True, None, None, ["it holds the name already"])
+    rival = None
+    if holder:
+        rival = _holder(job, server, latest)
+    elif "base" in marks.of:
+        rival = Rival("base", marks.of["base"])
+    return decide(marks.of["released"], rival, marks.days)
+
+
+def _holder(job: Job, server: "Server", tag: str) -> "Rival":
+    """The model that holds the name is asked the same questions: like is compared with like."""
+    from tasks.core.evaluation.answer import Endpoint, ask_all
+    from tasks.core.evaluation.promotion import Rival
+    from tasks.core.evaluation.questions import read_questions
+    from tasks.core.evaluation.score import judge_all
+
+    questions = read_questions(job.folder("evaluate") / "questions.jsonl")
+    kept = job.out / "replies-holder.jsonl"
+    replies = ask_all(Endpoint.of(server, tag), questions, kept, job.progress)
+    return Rival("holder", judge_all(questions, replies))
+
+
+def _conclude(settings: Settings, store: Store, promotion: Manifest) -> None:
+    """Says why a release was not promoted, also if that was decided earlier, and cleans up."""
+    found = promotion.metrics
+    if found["promoted"] is False:
+        log.warning(
+            "%s is not promoted: %s. It stays under this tag; `kospilot promote %s` gives it the"
+            " name all the same.",
+            found["tag"],
+            "; ".join(found["reasons"]),
+            found["tag"],
+        )
+    if not settings.release.keep_intermediates:
+        _expend(store, promotion)
+
+
+def _expend(store: Store, promotion: Manifest) -> None:
     """Removes the merged shards and the F16 file, which can be rebuilt."""
-    if settings.release.keep_intermediates:
-        return
     manifest: Manifest | None = promotion
     for step in ("register", "quantize", "gguf", "merge"):
         manifest = manifest and store.manifest(step, manifest.lineage[step])
@@ -74,13 +113,14 @@ STEP = Step(
     build=_build,
     content=("promotion.json",),
     reads={
-        "evaluate": ("questions.jsonl", "scores.json"),
+        "evaluate": ("questions.jsonl", "marks.jsonl"),
         "register": ("registration.json",),
     },
     # The key has the registered model, whose tag these make.
     consults=("release.name", "release.keep_intermediates", "stages.skip"),
     outside=_outside,
+    version=2,  # a release is weighed against its base where nobody holds the name
     asks_server=True,
     served=_served,
-    after=_clean_up,
+    after=_conclude,
 )

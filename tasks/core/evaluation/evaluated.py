@@ -1,0 +1,68 @@
+"""Everything that an evaluation found out: questions, and each model's replies, marks and figures.
+
+Writes and reads marks.jsonl, a line for each question: what a promotion is weighed by.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.core.errors import RequestError
+from tasks.core.evaluation.measures import Figures
+from tasks.core.evaluation.records import Mark, Question, Reply, days_of
+from tasks.core.evaluation.score import judge_all, score
+from tasks.core.files.json_files import LineError, read_lines, write_lines
+
+MARKS_FILE = "marks.jsonl"
+
+
+@dataclass
+class Evaluated:
+    """The models' results on one set of questions, by the models' names, in the order in which they
+    were added. Replies and marks are in the order of the questions.
+    """
+
+    questions: list[Question]
+    replies: dict[str, list[Reply]] = field(default_factory=dict)
+    marks: dict[str, list[Mark]] = field(default_factory=dict)
+    scores: dict[str, Figures] = field(default_factory=dict)
+
+    def add(self, model: str, replies: list[Reply]) -> None:
+        """Judges a model's replies."""
+        self.replies[model] = replies
+        self.marks[model] = judge_all(self.questions, replies)
+        self.scores[model] = score(self.questions, replies, self.marks[model])
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The models' marks on one set of questions, in the order of the questions."""
+
+    days: list[str]
+    of: dict[str, list[Mark]]  # by the model's name
+
+
+def write_marks(evaluated: Evaluated, folder: Path) -> None:
+    """Writes folder/marks.jsonl."""
+    days = days_of(evaluated.questions)
+    lines = []
+    for number, question in enumerate(evaluated.questions):
+        marks = {model: of_model[number] for model, of_model in evaluated.marks.items()}
+        lines.append({"id": question.id, "day": days[number], "marks": marks})
+    write_lines(folder / MARKS_FILE, lines)
+
+
+def read_marks(folder: Path) -> Marks:
+    """Returns the marks of an evaluation's folder.
+
+    Raises RequestError if its marks.jsonl is not an evaluation's.
+    """
+    file = folder / MARKS_FILE
+    try:
+        lines = list(read_lines(file))
+        models = lines[0]["marks"].keys()
+        of = {model: [line["marks"][model] for line in lines] for model in models}
+        return Marks([line["day"] for line in lines], of)
+    except (OSError, LineError, LookupError, TypeError, AttributeError) as error:
+        raise RequestError(
+            f"{file} holds no evaluation's marks ({error}). Run the evaluation again."
+        ) from error
