@@ -36,6 +36,12 @@ class TrainingBase:
     another in compute_type, little-endian.
     """
 
+    def __str__(self) -> str:
+        if self.quantization == "none":
+            return f"its own weights, in {self.compute_type}"
+        scales = "quantized too" if self.double_quantization else "as they are"
+        return f"NF4 values, in {self.compute_type} (blocks of {self.block_size}, scales {scales})"
+
 
 def write_training_base(folder: Path, base: TrainingBase) -> None:
     """Writes base.json into an adapter's folder."""

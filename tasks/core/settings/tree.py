@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from tasks.core.settings.release import Release
 from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Share
 
 StageName = Literal["stage1", "stage2", "stage3"]
@@ -148,8 +149,13 @@ class Training(Section):
     """GPUs that share each step's rows, with the engine; 0 takes all there are. Others train on
     one.
     """
+    quantize_base: Annotated[Literal["nf4", "none"], LATER] = "nf4"
+    """What the adapter is trained on: the base rounded to NF4 (QLoRA), which takes a third of the
+    memory, or its 16-bit weights as they are (none). The adapter is merged into the same values. A
+    base that comes as NF4 is taken as it comes.
+    """
     base_weights: Annotated[Literal["auto", "bf16", "nf4"], BESIDE] = "auto"
-    """How the engine holds the NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4),
+    """How the engine holds an NF4 base: its values kept in 16 bit (bf16), or NF4 as it is (nf4),
     which takes less memory and more time; auto takes what is faster within the memory. The
     values are the same.
     """
@@ -196,6 +202,16 @@ class Training(Section):
     """
     seed: int = 42
     """Seed of adapter initialization and row order."""
+
+    @field_validator("base_weights")
+    @classmethod
+    def _holds_what_there_is(cls, form: str, others: ValidationInfo) -> str:
+        if form == "nf4" and others.data.get("quantize_base") == "none":
+            raise ValueError(
+                "training.quantize_base=none makes no NF4 to hold; take training.base_weights=auto,"
+                " or training.quantize_base=nf4"
+            )
+        return form
 
     @field_validator("module_ranks")
     @classmethod
@@ -303,23 +319,6 @@ class Stage3(Stage):
     keep: Annotated[Count, BESIDE] = 2
     beta: Annotated[float, Field(gt=0)] = 0.1
     """Strength of the pull towards the reference policy."""
-
-
-class Release(Section):
-    name: str = "qwen2.5-kospi-ft"
-    """Model name in Ollama; Stage 2 and 3 releases get -s2 and -s3."""
-    quantization: Literal["Q4_K_M", "Q8_0", "Q5_K_M", "Q4_K_S", "Q3_K_M", "Q2_K"] = "Q4_K_M"
-    """llama.cpp quantization of the released GGUF."""
-    system_language: Literal["ko", "en"] = "ko"
-    """Language of the strategy prompt that is the model's SYSTEM."""
-    num_ctx: Count = 8_192
-    """Context length in tokens served by default."""
-    num_predict: Count = 4_096
-    """Most tokens of one reply."""
-    keep_intermediates: Annotated[bool, BESIDE] = False
-    """Keep merged shards and the F16 GGUF after the release passed; they are rebuilt on demand
-    otherwise.
-    """
 
 
 class Evaluation(Section):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.files.json_files import read_json
+from tasks.core.records.training_base import read_training_base
 from tasks.core.training.checks.report import COLUMNS, Check, format_cells
 from tasks.core.training.spec import TrainingSpec
 
@@ -16,7 +17,7 @@ _FRONT = """\
 ---
 library_name: peft
 language: [ko, en]
-tags: [lora, qlora, kospilot, finance, korean]
+tags: [lora, kospilot, finance, korean]
 ---"""
 _METHODS = {
     "sft": "Supervised fine-tuning (SFT): cross entropy on the answers.",
@@ -69,7 +70,7 @@ def _base(spec: TrainingSpec, base: Path, digests: dict[str, Any]) -> list[str]:
     rows = [(name, f"`{digests['base_files'][name]}`") for name in files]
     parts = [
         "## Base",
-        f"The base is {shape}, whose linear layers are held as NF4 values."
+        f"The base is {shape}. It was trained on as {read_training_base(Path(spec.out))}."
         f" The adapter (rank {rank}, alpha {alpha}, on {modules}) belongs to these very files:",
         _table(("file", "sha256"), rows),
     ]

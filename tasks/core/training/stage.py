@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from peft import PeftModel
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerState, set_seed
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_files
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.files.sealed import problem_of
+from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.settings.tree import Stage
 from tasks.core.training.backends.assembly import make_trainer, plan_for, prepare_machine
 from tasks.core.training.backends.stage_trainer import StageTrainer
@@ -33,12 +35,14 @@ from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.model_card import write_card
 from tasks.core.training.policy.adapter import (
+    check_same_base,
     digest_adapter,
     load_weights,
     read_weights,
     save_adapter,
 )
 from tasks.core.training.policy.base_model import load_tokenizer
+from tasks.core.training.policy.quantized import describe_base
 from tasks.core.training.processes.full_card import (
     TRIES,
     Try,
@@ -89,6 +93,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
     with giving_way(out, tried):
         tried.plan = plan_for(spec, tried, machine, collect_given_up(tries))
         trainer = make_trainer(spec, tokenizer, tried, machine)
+        base = ranks.from_first(lambda: _base_of(spec, trainer.policy, machine))
         checks = StageChecks(trainer, _start_of(spec), rows, report)
         checks.before(settings.training.target_modules, machine.compute)
         _add_callbacks(trainer, spec, settings, machine, started)
@@ -99,6 +104,7 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
         return {}
 
     save_adapter(trainer.policy, tokenizer, Path(spec.base), out)
+    write_training_base(out, base)
     metrics = metrics_of(trainer, out, tried, machine)
     metrics |= {"resumed_from": resumed, "seconds": round(time.monotonic() - started, 1)}
     _write_beside(requested, spec, digests, report, metrics)
@@ -141,6 +147,18 @@ def _check_base_of(start: Path, base: str, base_files: dict[str, str]) -> None:
                 " the one that its training_config.json names. Train the earlier stage on this"
                 " base."
             )
+
+
+def _base_of(spec: TrainingSpec, policy: PeftModel, machine: Machine) -> TrainingBase:
+    """Returns the base as this stage trains on it.
+
+    Raises RequestError if the start adapter was trained on other values.
+    """
+    base = describe_base(policy, machine.compute)
+    log.info("base: %s", base)
+    if spec.start:
+        check_same_base(Path(spec.start), base)
+    return base
 
 
 def _encode(

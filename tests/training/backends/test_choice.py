@@ -26,7 +26,8 @@ from tasks.core.training.backends import unsloth as unsloth_first
 from tasks.core.training.backends.choice import Backend, choose_backend
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.base_model import read_config
-from tasks.core.training.policy.loading import dequantize_layers, load_fast_policy
+from tasks.core.training.policy.loading import load_fast_policy
+from tasks.core.training.policy.quantized import dequantize_layers
 from tasks.core.training.stage import train
 from tests.training.conftest import changed, digests
 

@@ -13,7 +13,8 @@ from tasks.core.training.engine.packing import pack_of
 from tasks.core.training.engine.support import find_obstacle
 from tasks.core.training.hardware.machine import Machine
 from tasks.core.training.policy.adapter import lora_weights
-from tasks.core.training.policy.loading import dequantize_layers, load_policy
+from tasks.core.training.policy.loading import load_policy
+from tasks.core.training.policy.quantized import dequantize_layers
 from tasks.core.training.rows.records import Row
 from tests.training.encoded import alike_rows, pair_rows, sft_rows
 from tests.training.random_policies import ALL, by_peft, config_of, policy_of, with_adapter

@@ -38,7 +38,7 @@ def test_larger_and_faster_cards_take_less_time_and_none_more_memory_than_it_has
         assert faster["step_s"] < slower["step_s"]
     assert {line["steps"] for line in forecasts} == {25_000}
     assert forecasts[0]["base_weights"] == "nf4"
-    assert forecasts[-1]["base_weights"] == "bf16"
+    assert forecasts[-1]["base_weights"] == "nf4 in bf16"
     assert forecasts[0]["total_s"] == pytest.approx(25_000 * forecasts[0]["step_s"], rel=1e-3)
 
 

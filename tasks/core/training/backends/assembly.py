@@ -22,7 +22,7 @@ from tasks.core.training.backends.trl import dpo_trainer, sft_trainer
 from tasks.core.training.hardware.machine import Machine, find_machine, limit_memory
 from tasks.core.training.planning.plan import Plan
 from tasks.core.training.planning.planner import plan_stage
-from tasks.core.training.policy.base_model import read_config
+from tasks.core.training.policy.base_model import comes_quantized, read_config
 from tasks.core.training.policy.loading import check_library, load_fast_policy, load_policy
 from tasks.core.training.processes.full_card import Try
 from tasks.core.training.spec import TrainingSpec, settings_of
@@ -70,7 +70,13 @@ def plan_for(
     `limits` is what earlier tries gave up (full_card.collect_given_up).
     """
     config = read_config(Path(spec.base))
-    backend = choose_backend(tried.settings.training, machine, config)
+    training = tried.settings.training
+    if comes_quantized(config) and training.quantize_base == "none":
+        log.warning(
+            "The base comes as NF4 and is trained on as it comes: training.quantize_base=none"
+            " changes nothing."
+        )
+    backend = choose_backend(training, machine, config)
     log.info("backend: %s, because %s", backend.name, backend.why)
     if backend.name != "engine":
         return None

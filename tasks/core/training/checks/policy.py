@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tasks.core.training.checks.report import Check
 from tasks.core.training.policy.adapter import lora_weights
+from tasks.core.training.policy.quantized import DequantizedLinear
 
 MOVED_SHARE = 0.9  # of the LoRA elements, after a stage
 
@@ -47,8 +48,8 @@ def check_only_adapter_trained(policy: PeftModel) -> Check:
 
 
 def check_compute_type(policy: PeftModel, compute: torch.dtype) -> Check:
-    """Checks that the base computes in the compute type, from NF4 or from its values."""
-    nf4 = plain = 0
+    """Checks that the base computes in the compute type, quantized or not."""
+    nf4 = values = plain = 0
     wrong = []
     for name, layer in policy.named_modules():
         if not isinstance(layer, nn.Linear) or "lora_" in name:
@@ -57,7 +58,8 @@ def check_compute_type(policy: PeftModel, compute: torch.dtype) -> Check:
             nf4 += 1
             dtype = layer.compute_dtype
         else:
-            plain += 1
+            values += isinstance(layer, DequantizedLinear)
+            plain += not isinstance(layer, DequantizedLinear)
             dtype = layer.weight.dtype
         if dtype != compute:
             wrong.append((_name(dtype), name))
@@ -65,7 +67,7 @@ def check_compute_type(policy: PeftModel, compute: torch.dtype) -> Check:
     if wrong:
         other, first = wrong[0]
         problem = f"{len(wrong)} base layers compute in {other}, not {_name(compute)}: {first}."
-    held = f"({nf4} layers NF4, {plain} in {torch.finfo(compute).bits} bit)"
+    held = f"({nf4} layers NF4, {values} NF4's values, {plain} in {torch.finfo(compute).bits} bit)"
     return Check("base_computes_in", _name(compute), held, _name(compute), problem)
 
 

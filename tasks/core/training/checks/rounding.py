@@ -13,14 +13,13 @@ from functools import partial
 
 import numpy as np
 import torch
-from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn.modules import Linear4bit, Params4bit
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from tasks.core.training.policy.quantized import values_of
 from tasks.core.training.rows.records import IGNORED, Conversation
 
 _ROWS = 8192  # rows of a weight in float32 at a time: a whole large head would not fit a small card
@@ -77,20 +76,11 @@ def _exact_products(layers: list[nn.Linear]) -> Iterator[None]:
 
 
 def _exact_product(layer: nn.Linear, x: Tensor) -> Tensor:
-    parts = _values(layer).split(_ROWS)
+    parts = values_of(layer).split(_ROWS)
     product = torch.cat([functional.linear(x.float(), part.float()) for part in parts], dim=-1)
     if layer.bias is None:
         return product
     return product + layer.bias.float()
-
-
-def _values(layer: nn.Linear) -> Tensor:
-    """Returns the layer's weight, as the values that it computes with."""
-    weight = layer.weight
-    if isinstance(layer, Linear4bit):
-        assert isinstance(weight, Params4bit)
-        return dequantize_4bit(weight.data, weight.quant_state).to(layer.compute_dtype)
-    return weight
 
 
 def _round_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from tasks.core.training.hardware.machine import MARGIN_GIB, Machine, Speed
 from tasks.core.training.planning.costs import shape_of
 from tasks.core.training.planning.plan import ExpectedRows, Limits, Plan
 from tasks.core.training.planning.planner import Work, make_plan, works_of
-from tasks.core.training.policy.base_model import load_tokenizer
+from tasks.core.training.policy.base_model import is_nf4, load_tokenizer
 from tasks.core.training.rows.sample import sample_rows
 from tasks.core.training.rows.selection import count_held_out, select_rows
 from tasks.core.training.rows.sequences import sequences_of_lengths
@@ -77,7 +77,7 @@ def _figures(plan: Plan, seconds: float, card: Card) -> dict[str, Any]:
         "micro_batch_tokens": plan.tokens,
         "checkpointed": plan.checkpointed,
         "layers": plan.layers,
-        "base_weights": "nf4" if plan.nf4 else "bf16",
+        "base_weights": _held_as(plan),
         "peak_gib": round(plan.peak_gib, 2),
         "step_s": None,
         "total_s": None,
@@ -85,6 +85,12 @@ def _figures(plan: Plan, seconds: float, card: Card) -> dict[str, Any]:
     if card.tflops:
         figures |= {"step_s": round(plan.step_s, 3), "total_s": round(seconds)}
     return figures
+
+
+def _held_as(plan: Plan) -> str:
+    if not plan.quantized:
+        return "bf16"
+    return "nf4" if plan.nf4 else "nf4 in bf16"
 
 
 def _known(config: dict[str, Any]) -> PreTrainedConfig:
@@ -109,7 +115,7 @@ def _plan(config: PreTrainedConfig, works: list[Work], training: Training, card:
     cap = min(training.memory_gib, usable) if training.memory_gib else usable
     known = card_with_speed(card)
     speed = Speed(known.operations, known.bandwidth, KERNEL_START)
-    limits = Limits(cap, training.base_weights)
+    limits = Limits(cap, training.base_weights, is_nf4(config, training))
     return make_plan(shape_of(config, training, machine), works, speed, limits)
 
 

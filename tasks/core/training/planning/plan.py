@@ -18,14 +18,20 @@ class Plan:
     nf4: bool  # whether the base's weights stay NF4, or their values are held in 16 bit
     peak_gib: float
     step_s: float
+    quantized: bool = True  # whether the base's values are NF4's at all
 
     def __str__(self) -> str:
-        form = "NF4 as it is" if self.nf4 else "NF4's values in 16 bit"
         return (
             f"micro-batches of up to {self.tokens:,} tokens,"
-            f" {self.checkpointed} of {self.layers} layers checkpointed, base weights {form};"
+            f" {self.checkpointed} of {self.layers} layers checkpointed, base weights {self._form};"
             f" expected: {self.peak_gib:.1f} GiB, {self.step_s:.2f} s a step"
         )
+
+    @property
+    def _form(self) -> str:
+        if not self.quantized:
+            return "in 16 bit, not quantized"
+        return "NF4 as it is" if self.nf4 else "NF4's values in 16 bit"
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class Limits:
     """What a plan has to keep to."""
 
     memory_gib: float
-    weights: str = "auto"  # form of the base's weights: auto, bf16 or nf4
+    weights: str = "auto"  # form of an NF4 base's weights: auto, bf16 or nf4
+    quantized: bool = True  # whether the base is NF4; one that is not is held in 16 bit
     tokens: int | None = None  # most tokens in a micro-batch, once a card was full
     checkpointed: int = 0  # least number of layers that are checkpointed
 

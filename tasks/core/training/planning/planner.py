@@ -18,6 +18,7 @@ from tasks.core.training.hardware import ranks
 from tasks.core.training.hardware.machine import Machine, Speed, measure_speed, memory_cap
 from tasks.core.training.planning.costs import Dealt, Shape, peak_gib, shape_of, step_seconds
 from tasks.core.training.planning.plan import Limits, NothingFits, Plan
+from tasks.core.training.policy.base_model import is_nf4
 from tasks.core.training.rows.dealing import micro_batches, spread
 from tasks.core.training.rows.records import Row
 from tasks.core.training.rows.sequences import Packed, Sequences, sequences_of
@@ -66,7 +67,13 @@ def plan_stage(
     # asked before the measuring, whose memory PyTorch keeps for what comes
     cap = memory_cap(training.memory_gib, machine)
     speed = measure_speed(machine, shape.hidden, shape.intermediate)
-    limits = Limits(cap, weights, given_up.get("tokens"), given_up.get("checkpointed", 0))
+    limits = Limits(
+        cap,
+        weights,
+        is_nf4(config, training),
+        tokens=given_up.get("tokens"),
+        checkpointed=given_up.get("checkpointed", 0),
+    )
     return make_plan(shape, works, speed, limits)
 
 
@@ -104,8 +111,9 @@ def make_plan(shape: Shape, works: list[Work], speed: Speed, limits: Limits) -> 
     fitting = [plan for plan in plans if plan.peak_gib <= _HEADROOM * limits.memory_gib]
     if not fitting:
         least = min(plan.peak_gib for plan in plans) / _HEADROOM
+        base = "this base" if limits.quantized else "this base in 16 bit"
         raise NothingFits(
-            f"Training this base on rows of up to {largest} tokens takes {least:.1f} GiB at least,"
+            f"Training {base} on rows of up to {largest} tokens takes {least:.1f} GiB at least,"
             f" but only {limits.memory_gib:.3g} GiB are there. {_what_fits(shape, works, limits)}"
         )
     timed = [_timed(plan, shape, dealt[plan.tokens], speed) for plan in fitting]
@@ -116,14 +124,21 @@ def make_plan(shape: Shape, works: list[Work], speed: Speed, limits: Limits) -> 
 
 def _plans(shape: Shape, dealt: Mapping[int, Dealt], limits: Limits) -> list[Plan]:
     """Returns every plan for micro-batches of these sizes, without its time; some may not fit."""
-    forms = {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[limits.weights]
     plans = []
-    for nf4 in forms:
+    for nf4 in _forms(limits):
         for size in sorted(dealt):
             for checkpointed in range(limits.checkpointed, shape.layers + 1):
                 peak = peak_gib(shape, size, checkpointed, nf4, dealt[size].fullest)
-                plans.append(Plan(size, checkpointed, shape.layers, nf4, peak, math.inf))
+                plan = Plan(size, checkpointed, shape.layers, nf4, peak, math.inf, limits.quantized)
+                plans.append(plan)
     return plans
+
+
+def _forms(limits: Limits) -> tuple[bool, ...]:
+    """Returns whether the base's weights may be in 16 bit (False), stay NF4 (True), or both."""
+    if not limits.quantized:
+        return (False,)
+    return {"auto": (False, True), "bf16": (False,), "nf4": (True,)}[limits.weights]
 
 
 def _sizes(works: list[Work], largest: int, most: int | None) -> set[int]:
@@ -171,14 +186,14 @@ def _what_fits(shape: Shape, works: list[Work], limits: Limits) -> str:
     """Returns the sentence that says what to change if no plan fits."""
     now = max(work.longest for work in works)
     widened = max(work.widest for work in works) / now  # by a pair's second answer
-    nf4_tried = limits.weights != "bf16"
+    nf4_tried = True in _forms(limits)
     # with NF4 the present length was tried, and what its rows share may be why it did not fit
     lengths = [] if nf4_tried else [now]
     lengths += range((now - 1) // _LENGTH_STEP * _LENGTH_STEP, 0, -_LENGTH_STEP)
     for length in lengths:
         peak = peak_gib(shape, math.ceil(widened * length), shape.layers, nf4=True)
         if peak <= _HEADROOM * limits.memory_gib:
-            return f"{_changes(length, now, nf4_tried)} would fit."
+            return f"{_changes(length, now, limits)} would fit."
     least = peak_gib(shape, 1, shape.layers, nf4=True) / _HEADROOM
     return (
         f"No length fits: the base and its adapter take {least:.1f} GiB."
@@ -186,11 +201,13 @@ def _what_fits(shape: Shape, works: list[Work], limits: Limits) -> str:
     )
 
 
-def _changes(length: int, now: int, nf4_tried: bool) -> str:
+def _changes(length: int, now: int, limits: Limits) -> str:
     changes = []
     if length < now:
         changes.append(f"training.max_length={length}")
-    if not nf4_tried:
+    if not limits.quantized:
+        changes.append("training.quantize_base=nf4")
+    if limits.weights == "bf16":
         changes.append("training.base_weights=nf4")
     return " and ".join(changes)
 

@@ -18,6 +18,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.atomic import write_text
 from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import read_json
+from tasks.core.records.training_base import BASE_FILE, TrainingBase, read_training_base
 from tasks.core.settings.tree import Training
 
 CONFIG_FILE = "adapter_config.json"
@@ -85,6 +86,29 @@ def check_start(start: Path, training: Training) -> None:
             f"The adapter {start} has {'; '.join(wrong)}. Train the earlier stage with these"
             " settings."
         )
+
+
+def check_same_base(start: Path, base: TrainingBase) -> None:
+    """Raises RequestError if the adapter in `start` was trained on other values of the base.
+
+    An adapter without base.json may have been trained on any.
+    """
+    earlier = read_training_base(start)
+    if earlier is None or earlier == base:
+        return
+    if str(earlier) != str(base):
+        raise RequestError(
+            f"The adapter {start} was trained on the base as {earlier}; this stage would hold it as"
+            f" {base}. Train the earlier stage again, here and with these settings, or set"
+            f" training.quantize_base={earlier.quantization}."
+        )
+    differing = sorted({name for name, _ in earlier.tensors.items() ^ base.tensors.items()})
+    first = differing[0]
+    raise RequestError(
+        f"The adapter {start} was trained on other values of {len(differing)} of the base's layers:"
+        f" those of {first} have sha256 {earlier.tensors.get(first)} in its {BASE_FILE} and"
+        f" {base.tensors.get(first)} here. Train the earlier stage again, on this base and machine."
+    )
 
 
 def read_start_weights(policy: PeftModel, start: Path) -> dict[str, torch.Tensor]:

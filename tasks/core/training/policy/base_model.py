@@ -1,10 +1,13 @@
 """Reads a base model's configuration and tokenizer, and checks them before anything is trained."""
 
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
 from tasks.core.errors import RequestError
+from tasks.core.records.quantized_base import refuse_quantization
+from tasks.core.settings.tree import Training
 
 _CHAT = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 _CHAT_IN_CHATML = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>"
@@ -12,11 +15,30 @@ _PADDING = ("<|endoftext|>", "<pad>", "<unk>")  # the first of these tokens that
 
 
 def read_config(base: Path) -> PreTrainedConfig:
-    """Returns the base's configuration. Raises RequestError if there is none."""
+    """Returns the base's configuration.
+
+    Raises RequestError if there is none, or if the base comes quantized otherwise than as NF4.
+    """
     try:
-        return AutoConfig.from_pretrained(base)
+        config = AutoConfig.from_pretrained(base)
     except (OSError, ValueError) as error:
         raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
+    refuse_quantization(str(base), _quantization(config))
+    return config
+
+
+def comes_quantized(config: PreTrainedConfig) -> bool:
+    """Says whether the base's files hold NF4 already."""
+    return _quantization(config) is not None
+
+
+def is_nf4(config: PreTrainedConfig, training: Training) -> bool:
+    """Says whether training holds the base as NF4's values, whatever keeps them."""
+    return comes_quantized(config) or training.quantize_base == "nf4"
+
+
+def _quantization(config: PreTrainedConfig) -> dict[str, Any] | None:
+    return getattr(config, "quantization_config", None)
 
 
 def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast:

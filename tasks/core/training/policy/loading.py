@@ -1,4 +1,4 @@
-"""Loads the policy: a base in NF4 with a LoRA adapter whose weights are float32.
+"""Loads the policy: a base, in NF4 or 16 bit, with a LoRA adapter whose weights are float32.
 
 Reads the base's folder and, if a stage continues an earlier one, that stage's adapter.
 """
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 from bitsandbytes import cextension
-from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn.modules import Linear4bit, Params4bit
+from bitsandbytes.nn.modules import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
@@ -25,9 +24,8 @@ from tasks.core.training.policy.adapter import (
     ranks_and_scales,
     read_start_weights,
 )
-
-# attributes by which transformers, PEFT and TRL take a quantized model for a plain one
-_PLAIN = {"hf_quantizer": None, "is_quantized": False, "is_loaded_in_4bit": False}
+from tasks.core.training.policy.base_model import comes_quantized, is_nf4, read_config
+from tasks.core.training.policy.quantized import dequantize_layers
 
 
 def check_library(machine: Machine) -> None:
@@ -37,10 +35,10 @@ def check_library(machine: Machine) -> None:
     versions = ", ".join(cextension.get_available_cuda_binary_versions()) or "none"
     raise RequestError(
         f"There is a GPU ({machine.name}), but bitsandbytes has no library that works with this"
-        f" PyTorch's CUDA {torch.version.cuda} (it has those for CUDA {versions}), so nothing can"
-        " be held in 4 bit. Install both anew (`uv sync --reinstall-package bitsandbytes"
-        " --reinstall-package torch`), or set BNB_CUDA_VERSION to one of those that is installed"
-        " here, e.g. 124. `python -m bitsandbytes` says more."
+        f" PyTorch's CUDA {torch.version.cuda} (it has those for CUDA {versions}), so neither the"
+        " base can be held in 4 bit nor the optimizer's state in 8. Install both anew (`uv sync"
+        " --reinstall-package bitsandbytes --reinstall-package torch`), or set BNB_CUDA_VERSION"
+        " to one of those that is installed here, e.g. 124. `python -m bitsandbytes` says more."
     )
 
 
@@ -49,10 +47,10 @@ def load_policy(
 ) -> PeftModel:
     """Loads the base with a new adapter, or with the one of `start`; all of the adapter is trained.
 
-    nf4: whether the base stays NF4, or its values are kept in the compute type; None: NF4 on a GPU.
-    Raises RequestError if base, adapter and settings do not fit each other.
+    nf4: whether an NF4 base stays so, or its values are kept in the compute type; None: it does on
+    a GPU. Raises RequestError if base, adapter and settings do not fit each other.
     """
-    model = _load_base(base, machine)
+    model = _load_base(base, training, machine)
     if nf4 is None:
         nf4 = machine.device == "cuda"
     if not nf4:
@@ -66,23 +64,35 @@ def load_policy(
     return policy
 
 
-def _load_base(base: Path, machine: Machine) -> PreTrainedModel:
-    quantization = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=machine.compute,
-    )
+def _load_base(base: Path, training: Training, machine: Machine) -> PreTrainedModel:
+    """Loads the base in the form that it comes in, or quantized if the settings ask for that."""
+    named = {}
+    if training.quantize_base == "nf4" and not comes_quantized(read_config(base)):
+        named["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=machine.compute,
+        )
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             base,
-            quantization_config=quantization,
             dtype=machine.compute,
             device_map={"": 0 if machine.device == "cuda" else "cpu"},
             attn_implementation="sdpa",
+            **named,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
+    _compute_in(model, machine.compute)
+    return model
+
+
+def _compute_in(model: PreTrainedModel, compute: torch.dtype) -> None:
+    """Makes NF4 layers compute in this type: a base that comes quantized may name another one."""
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            layer.compute_dtype = compute
 
 
 def load_fast_policy(
@@ -99,11 +109,12 @@ def load_fast_policy(
             str(base),
             max_seq_length=training.max_length,
             dtype=machine.compute,
-            load_in_4bit=True,
+            load_in_4bit=is_nf4(read_config(base), training),
             fix_tokenizer=False,
             random_state=training.seed,
         )
         model.config.use_cache = False
+        _compute_in(model, machine.compute)
         _check_targets(model, training)
         if start is not None:
             check_start(start, training)
@@ -133,30 +144,6 @@ def _take_start(policy: PeftModel, start: Path | None) -> None:
     saved = read_start_weights(policy, start)
     for name, weight in lora_weights(policy):
         weight.data = saved[name].to(weight.device).float()
-
-
-def dequantize_layers(model: PreTrainedModel) -> None:
-    """Replaces every 4-bit layer by a plain one that holds the very values NF4 computes with.
-
-    bitsandbytes dequantizes a layer each time it is used, forward and backward; on a CPU that takes
-    most of a step's time.
-    """
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, Linear4bit):
-            model.set_submodule(name, _dequantized(layer))
-    del model.config.quantization_config
-    for name, value in _PLAIN.items():
-        setattr(model, name, value)
-
-
-def _dequantized(layer: Linear4bit) -> torch.nn.Linear:
-    assert isinstance(layer.weight, Params4bit)
-    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
-    has_bias = layer.bias is not None
-    plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=has_bias, device="meta")
-    plain.weight = torch.nn.Parameter(weight.to(layer.compute_dtype), requires_grad=False)
-    plain.bias = layer.bias
-    return plain
 
 
 def _lora(training: Training) -> LoraConfig:

@@ -223,7 +223,8 @@ def _lighter_plan(plan: Plan, tried: Try) -> dict[str, Any] | None:
         return {"tokens": max(least, plan.tokens // 2)}
     if plan.checkpointed < plan.layers:
         return {"checkpointed": (plan.checkpointed + plan.layers + 1) // 2}
-    if not plan.nf4 and tried.settings.training.base_weights == "auto":
+    may_be_nf4 = plan.quantized and tried.settings.training.base_weights == "auto"
+    if may_be_nf4 and not plan.nf4:
         return {"base_weights": "nf4"}
     return None
 
@@ -288,7 +289,9 @@ def _in_use(tried: Try) -> str:
 
 def _remedy(tried: Try) -> str:
     length = max(row.longest for row in tried.rows.train)
-    half = f"training.max_length={max(1, length // 2)} (the longest row has {length} tokens)"
-    if tried.settings.training.shrink:
-        return f"Set {half}, or take a larger card or a smaller base."
-    return f"Set {half} or training.shrink=true, or take a larger card or a smaller base."
+    changes = [f"training.max_length={max(1, length // 2)} (the longest row has {length} tokens)"]
+    if not tried.settings.training.shrink:
+        changes.append("training.shrink=true")
+    if tried.settings.training.quantize_base == "none":
+        changes.append("training.quantize_base=nf4")
+    return f"Set {' or '.join(changes)}, or take a larger card or a smaller base."
