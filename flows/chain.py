@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_UI_URL
 
 from tasks.artifacts import show_files
 from tasks.core.chain.housekeeping import run_lock
+from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
 from tasks.core.preflight.prepare import prepare
@@ -67,7 +68,8 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
     What those steps read must then be there already: RequestError if it is not.
     """
     wanted = run.steps if only is None else only
-    names = [name for name in run.steps if name in wanted]
+    named = [name for name in run.steps if name in wanted]
+    names = [name for name in named if not is_idle(run.steps[name], run.world(), named)]
     refs = find_inputs(run, names)
     rows: list[_Row] = []
     try:

@@ -27,7 +27,7 @@ def world(tmp_path):
         folder.mkdir(parents=True)
         made = {"profile": "demo", "finished": "2026-11-29T22:10:00+00:00"}
         (folder / "manifest.json").write_text(json.dumps(manifest | {"made": made}))
-    settings = load("demo").settings
+    settings = load("demo", ["training.quantize_base=nf4"]).settings  # as the demo was then
     outside = {step: manifest["recipe"]["outside"] for step, manifest in OLD.items()}
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)
 
@@ -43,7 +43,8 @@ def test_its_key_is_the_same(world, name):
 
 
 def test_every_step_of_the_demo_was_there(world):
-    assert list(world.steps) == list(OLD)
+    later = {"rehearse"}
+    assert [name for name in world.steps if name not in later] == list(OLD)
 
 
 def test_rejects_are_made_again_and_say_why():

@@ -194,7 +194,13 @@ def test_models_that_no_name_and_no_kept_artifact_needs_may_go(store):
         register(store, key8)
     interrupted(store, "evaluate-killed00ffff")
     interrupted(store, "rejects-killed01ffff")
-    ours = ["kospi-base:killed00", "kospi-rejects:killed01", "kospi-s3:old"]
+    interrupted(store, "rehearse-killed02ffff")
+    ours = [
+        "kospi-base:killed00",
+        "kospi-rehearsal:killed02",
+        "kospi-rejects:killed01",
+        "kospi-s3:old",
+    ]
     kept = ["kospi-s3:new", "kospi-s3:latest", "kospi-s3:previous"]
     assert unneeded_tags(store, [*kept, *ours, "kospi-s3:somebody", "kospi-base:somebody"]) == ours
 

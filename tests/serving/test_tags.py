@@ -13,7 +13,14 @@ def test_a_temporary_tag_names_its_purpose_and_its_step():
 
 @pytest.mark.parametrize(
     "tag",
-    ["kospi:latest", "kospi-s2:0123", "kospi-s3:previous", "kospi-base:0123", "kospi-rejects:0123"],
+    [
+        "kospi:latest",
+        "kospi-s2:0123",
+        "kospi-s3:previous",
+        "kospi-base:0123",
+        "kospi-rejects:0123",
+        "kospi-rehearsal:0123",
+    ],
 )
 def test_a_releases_models_belong_to_its_name(tag):
     assert belongs_to(tag, "kospi")

@@ -21,14 +21,14 @@ def names(*overrides):
 
 def test_data_is_made_before_any_training():
     assert names() == [
-        "download", "normalize", "market", "synthesize", "pairs", "stage1", "stage2", "stage3",
+        "download", "rehearse", "normalize", "market", "synthesize", "pairs", "stage1", "stage2", "stage3",
         "merge", "gguf", "quantize", "register", "baseline", "evaluate", "promote",
     ]  # fmt: skip
 
 
 def test_pairs_with_the_models_own_rejects_are_made_after_stage_2():
     steps = names("pairs.model_reject_share=0.15")
-    assert steps[4:9] == ["stage1", "stage2", "rejects", "pairs", "stage3"]
+    assert steps[5:10] == ["stage1", "stage2", "rejects", "pairs", "stage3"]
 
 
 def test_rejects_without_the_model_that_gives_them_are_refused():

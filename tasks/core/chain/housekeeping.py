@@ -10,7 +10,11 @@ from tasks.core.serving.tags import Purpose, temporary_tag
 
 _ROLLED_BACK = "rolled-back"
 _RUN = "run"  # how the names of the locks of whole runs begin
-_TEMPORARY: tuple[tuple[str, Purpose], ...] = (("evaluate", "base"), ("rejects", "rejects"))
+_TEMPORARY: tuple[tuple[str, Purpose], ...] = (
+    ("evaluate", "base"),
+    ("rejects", "rejects"),
+    ("rehearse", "rehearsal"),
+)
 """The steps that serve a model while they run, and what for."""
 
 

@@ -63,6 +63,9 @@ def plan(world: World, targets: Sequence[str]) -> list[Planned]:
     refs: dict[str, Ref] = {}
     for name in _needed(world.steps, targets):
         step = world.steps[name]
+        if is_idle(step, world, targets):
+            lines[name] = Planned(name, "skip", f"nothing that {step.rehearses} needs is trained")
+            continue
         open_inputs = [other for other in step.reads if lines[other].action != "skip"]
         if open_inputs:
             lines[name] = _plan_open(step, world, open_inputs)
@@ -72,6 +75,20 @@ def plan(world: World, targets: Sequence[str]) -> list[Planned]:
             refs[name] = ref
     _mark_rebuilds(world, lines)
     return list(lines.values())
+
+
+def is_idle(step: Step, world: World, targets: Sequence[str]) -> bool:
+    """Whether a run of these targets, in the order of the chain, has no use for a rehearsal.
+
+    A rehearsal that is the last target, or forced, was asked for.
+    """
+    if not step.rehearses or step.name == targets[-1] or step.name in world.force:
+        return False
+    if step.rehearses not in targets:
+        return True
+    protected = [name for name in step.protects if name in world.steps]
+    lines = plan(world, protected)
+    return all(line.action == "skip" for line in lines if line.step in protected)
 
 
 def why_run(recipe: Recipe, world: World) -> str | None:

@@ -122,6 +122,14 @@ class Step:
     after: Callable[[Settings, Store, Manifest], None] | None = None
     """What remains to be done each time that a run has the artifact, made or found."""
 
+    rehearses: str = ""
+    """The later step whose failure this one finds first. Nothing reads such a rehearsal: it runs in
+    a run that gets to that step and first makes one of those that it `protects`.
+    """
+
+    protects: tuple[str, ...] = ()
+    """Steps whose work would be in vain if what is rehearsed failed after them."""
+
     retries_after_s: tuple[float, ...] = ()
     """Pauses before another attempt if the work failed; a wrong request is not tried again."""
 

@@ -41,6 +41,7 @@ _PARAMETERS = frozenset((*_SAMPLING, *_PENALTIES, *_RUNNER))
 """What a Modelfile may set: api.Options and api.Runner of Ollama 0.17."""
 _CHUNK = 1 << 20
 _TIMEOUT = httpx.Timeout(10.0, read=600.0, write=600.0)
+_LOOK = httpx.Timeout(5.0)  # as long as a server may take to say that it is there
 
 
 class OllamaServer:
@@ -226,6 +227,15 @@ def host_url() -> str | None:
 def answers(url: str) -> bool:
     """Whether an Ollama server answers at this address."""
     return responds(f"{url}/api/version")
+
+
+def version_at(url: str) -> str:
+    """Returns the version of the Ollama server at this address, or "unknown" if none answers."""
+    try:
+        with http_client(url, _LOOK) as client:
+            return str(client.get("/api/version").json()["version"])
+    except (httpx.TransportError, ValueError, KeyError, TypeError):
+        return "unknown"
 
 
 def read_parameters(text: str) -> dict[str, Any]:

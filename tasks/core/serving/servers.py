@@ -5,8 +5,9 @@ All three are one `Server` to the rest of the code. A private Ollama keeps its m
 KOSPILOT_HOME/ollama and ends with the block that opened it.
 """
 
+import importlib.metadata
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ from tasks.core.records.artifacts import Progress
 from tasks.core.records.servers import AskedServer
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
-from tasks.core.serving.ollama import OllamaServer, answers, host_url
+from tasks.core.serving.ollama import OllamaServer, answers, host_url, version_at
 from tasks.core.serving.tags import belongs_to
 from tasks.core.tools import Ollama, find_ollama
 
@@ -69,6 +70,21 @@ def server_name(home: Path) -> str:
     if url:
         return _ollama_name(url)
     return "ollama private" if find_ollama(home) else EmbeddedServer.name
+
+
+def server_version(home: Path, digest_of: Callable[[Path], str]) -> str:
+    """Returns what tells the server's program from an older or newer one, without starting it.
+
+    That is the version which OLLAMA_HOST's server names ("unknown" if it does not answer), the
+    digest of a private Ollama's program, or the embedded server's version.
+    """
+    url = host_url()
+    if url:
+        return version_at(url)
+    ollama = find_ollama(home)
+    if ollama:
+        return digest_of(ollama.binary)
+    return importlib.metadata.version("xllamacpp")
 
 
 def _ollama_name(url: str) -> str:

@@ -1,18 +1,18 @@
 """What models are called on a server: NAME:TAG, of which everything before the colon is the name.
 
 A release is registered under Settings.release_tag, which is its name or NAME-s2, NAME-s3 or
-NAME-base. Two more models are served for a step's time only, and have temporary tags.
+NAME-base. More models are served for a step's time only, and have temporary tags.
 """
 
 import re
 from typing import Literal
 
-Purpose = Literal["base", "rejects"]
+Purpose = Literal["base", "rejects", "rehearsal"]
 """Why a step serves a model: the base is compared with the release, a stage's model is asked for
-wrong replies.
+wrong replies, a small random one shows that a release can be served.
 """
 
-_SUFFIXES = "-s2|-s3|-base|-rejects"
+_SUFFIXES = "-s2|-s3|-base|-rejects|-rehearsal"
 
 
 def temporary_tag(name: str, purpose: Purpose, key: str) -> str:

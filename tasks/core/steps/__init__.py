@@ -6,7 +6,8 @@
                                                                   → evaluate → promote
 
 Beside these, `rejects` asks the Stage 2 model for wrong answers if the settings want them, and
-`baseline` quantizes the base model, with which `evaluate` compares the release.
+`baseline` quantizes the base model, with which `evaluate` compares the release. `rehearse` tries
+the way from merge to register on a small random model before anything is trained.
 
 A new step is a file with a `STEP` in it, and its name below. The files import what they build with
 inside their functions: a plan needs no tokenizer and no torch. Files that begin with _ are shared
@@ -20,6 +21,7 @@ from tasks.core.settings.tree import Settings
 
 _NAMES = (
     "download",
+    "rehearse",
     "normalize",
     "market",
     "synthesize",

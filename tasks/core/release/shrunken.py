@@ -1,0 +1,99 @@
+"""A small random model of a base's architecture with the base's own tokenizer, and a random LoRA
+adapter for it: what a release is rehearsed with before there is anything to release.
+
+    python -m tasks.core.release.shrunken BASE OUT MODULE…
+
+Reads the base's folder but none of its weights; writes OUT/base and OUT/adapter. It is a program of
+its own because it needs transformers, whose memory no run shall hold during hours of training.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from tasks.core.files.json_files import read_json, write_json
+
+_LAYERS = 2
+_HEAD_WIDTH = 32
+"""Width of an attention head. It makes every row a multiple of 32, which all quantizations need."""
+_RANK = 4
+_SPREAD = 0.02
+"""Standard deviation of the adapter's random weights; transformers draws a base's with it too."""
+
+
+def shrink(base: Path, modules: list[str], out: Path) -> None:
+    """Writes the small model to out/base and an adapter of these linear layers to out/adapter.
+
+    Raises KeyError, TypeError or ValueError for a configuration that cannot be made small.
+    """
+    config = shrink_config(read_json(base / "config.json"))
+    folder = out / "base"
+    write_json(folder / "config.json", config)
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    model.save_pretrained(folder)
+    _save_adapter(model, modules, out / "adapter")
+    for file in base.iterdir():
+        if file.is_file() and ".safetensors" not in file.suffixes:
+            shutil.copyfile(file, folder / file.name)
+    # The converter shall read the base's own spelling of the configuration, not transformers'.
+    write_json(folder / "config.json", config)
+
+
+def shrink_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the config.json of the same architecture with two narrow layers.
+
+    As many query heads share a key head as before; vocabulary, tied embeddings and RoPE stay as
+    they are. A base's quantization goes, for its merged weights have none. Raises KeyError if the
+    configuration does not say how many heads there are.
+    """
+    heads: int = config["num_attention_heads"]
+    sharing = heads // (config.get("num_key_value_heads") or heads)
+    key_heads = 2 if sharing == 1 else 1
+    width = sharing * key_heads * _HEAD_WIDTH
+    sizes = {
+        "num_hidden_layers": _LAYERS,
+        "num_attention_heads": sharing * key_heads,
+        "num_key_value_heads": key_heads,
+        "head_dim": _HEAD_WIDTH,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "moe_intermediate_size": width,
+        "shared_expert_intermediate_size": width,
+    }
+    small = dict(config)
+    small.pop("quantization_config", None)
+    for name, size in sizes.items():
+        if config.get(name):
+            small[name] = size
+    if config.get("layer_types"):
+        small["layer_types"] = config["layer_types"][:_LAYERS]
+    return small
+
+
+def _save_adapter(model: torch.nn.Module, modules: list[str], folder: Path) -> None:
+    """Writes a PEFT folder whose matrices are random: in a new adapter B is zero."""
+    tensors = {}
+    for name, layer in model.named_modules():
+        if not isinstance(layer, torch.nn.Linear) or name.rpartition(".")[2] not in modules:
+            continue
+        shapes = {"A": (_RANK, layer.in_features), "B": (layer.out_features, _RANK)}
+        for side, shape in shapes.items():
+            weights = torch.randn(shape, dtype=torch.float32) * _SPREAD
+            tensors[f"base_model.model.{name}.lora_{side}.weight"] = weights
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": _RANK, "lora_alpha": _RANK, "target_modules": modules}
+    write_json(folder / "adapter_config.json", config)
+
+
+if __name__ == "__main__":
+    transformers_logging.disable_progress_bar()
+    shrink(Path(sys.argv[1]), sys.argv[3:], Path(sys.argv[2]))

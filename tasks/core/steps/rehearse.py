@@ -1,0 +1,136 @@
+"""rehearse: the whole release, tried on a small random model before the training begins.
+
+What would fail after hours of training fails now: a llama.cpp that is broken or does not know the
+architecture, a model server that is down, too old or full, a prompt template that cannot be served.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tasks.core.chain.step import Job, Step, Surroundings
+from tasks.core.errors import WorkError
+from tasks.core.files.digests import digest_value
+from tasks.core.files.json_files import write_json
+from tasks.core.records.artifacts import stretch_of
+from tasks.core.settings.tree import STAGES
+from tasks.core.steps._contents import TOKENIZER
+from tasks.core.steps._shipped import prompt_digest
+
+if TYPE_CHECKING:
+    from tasks.core.release.model import Model
+    from tasks.core.serving.servers import Server
+
+_QUESTION = "KOSPI -2.3%, breadth 25%, momentum -6%. Classify regime."
+_REPLY_TOKENS = 16  # random weights have nothing to say
+
+
+def _outside(around: Surroundings) -> dict[str, str]:
+    """The tools by version or digest: another one may fail where this one did not."""
+    from tasks.core.serving.servers import server_name, server_version
+
+    return {
+        "llama.cpp": _llama_cpp(around),
+        "server": server_name(around.home),
+        "server version": server_version(around.home, around.memory.digest_of),
+        "strategy prompt": prompt_digest(),
+    }
+
+
+def _llama_cpp(around: Surroundings) -> str:
+    """The version of kospilot's own llama.cpp, built or not yet; the digest of another one."""
+    from tasks.core.tools import find_llama_cpp
+    from tasks.core.tools.llama_cpp_source import VERSION
+
+    llama = find_llama_cpp(around.home)
+    if llama is None:
+        return VERSION
+    if llama.version == VERSION:
+        return VERSION
+    programs = [llama.quantize, llama.converter]
+    return digest_value([around.memory.digest_of(program) for program in programs])
+
+
+def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.release.rehearsal import stand_in
+
+    base = job.folder("download") / "base"
+    metrics: dict[str, Any] = {"rehearsed": False}
+    with TemporaryDirectory(dir=job.out, prefix=".rehearsing-") as folder:
+        scratch = Path(folder)
+        job.progress(0.0, "making a small model of the same architecture")
+        model = stand_in(base, job.settings.training.target_modules, scratch)
+        if model:
+            metrics = {"rehearsed": True, **_release(job, model, scratch)}
+    write_json(job.out / "rehearsal.json", metrics)
+    return metrics
+
+
+def _release(job: Job, model: "Model", scratch: Path) -> dict[str, Any]:
+    """Makes the stand-in a GGUF, serves it under a temporary tag and asks it one question."""
+    from tasks.core.kinds.base import system_prompt
+    from tasks.core.release.model import build_gguf
+    from tasks.core.serving.modelfile import build_modelfile
+    from tasks.core.serving.registration import NewModel, register
+    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.tags import temporary_tag
+    from tasks.core.tools import ensure_llama_cpp
+
+    release = job.settings.release
+    base = job.folder("download") / "base"
+    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    llama = ensure_llama_cpp(job.home, job.progress)
+    making = stretch_of(job.progress, 0.3, 0.4)
+    build_gguf(model, release.quantization, llama, scratch, making)
+    tag = temporary_tag(release.name, "rehearsal", job.key)
+    new = NewModel(tag, scratch / "model.gguf", modelfile, base)
+    with open_server(job.home) as server, _removed_afterwards(server, tag):
+        proof = register(server, new, stretch_of(job.progress, 0.7, 0.2))
+        _ask(server, tag)
+    job.progress(1.0, "the release can be made and served")
+    return proof
+
+
+def _ask(server: "Server", tag: str) -> None:
+    """Asks for the beginning of a schema-bound answer. Raises WorkError if it is not one."""
+    from tasks.core.evaluation.answer import Endpoint, Options, ask
+    from tasks.core.kinds import kind_named
+
+    messages = [{"role": "user", "content": _QUESTION}]
+    schema = kind_named("regime_classification").schema
+    reply = ask(Endpoint.of(server, tag), messages, schema, Options(max_tokens=_REPLY_TOKENS))
+    if not reply.text.lstrip().startswith("{"):
+        raise WorkError(
+            f"{server.name} was asked for JSON of a schema and answered {reply.text!r}: it does not"
+            " bind answers to schemas. Update it."
+        )
+
+
+@contextmanager
+def _removed_afterwards(server: "Server", tag: str) -> Iterator[None]:
+    """Removes a model after the block, and keeps an error of the block if that fails too."""
+    try:
+        yield
+        server.unload(tag)  # a training may need the card's memory next
+    except BaseException:
+        with suppress(WorkError):
+            server.delete(tag)
+        raise
+    server.delete(tag)
+
+
+STEP = Step(
+    name="rehearse",
+    build=_build,
+    content=("rehearsal.json",),
+    reads={"download": ("base/config.json", "base/generation_config.json", *TOKENIZER)},
+    settings=("release", "training.target_modules"),
+    outside=_outside,
+    asks_server=True,
+    retries_after_s=(5,),
+    rehearses="register",
+    protects=STAGES,
+    disk_gib=0.5,  # 152,000 tokens by 256 in 16 bit, merged, as F16 and quantized
+)
