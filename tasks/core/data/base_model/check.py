@@ -16,12 +16,16 @@ from transformers.utils import logging as transformers_logging
 
 from tasks.core.files.json_files import read_json
 
+_STATE = ".quant_state.bitsandbytes__nf4"  # beside each weight in NF4, under its name
 _PROBE = [{"role": "user", "content": "PROBE"}, {"role": "assistant", "content": "REPLY"}]
 
 
 def check(folder: Path) -> list[str]:
     """What keeps a folder from being trained and served as a chat model; empty if nothing does."""
-    faults = _weight_faults(folder)
+    tensors_of, faults = _read_headers(folder)
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        faults += _index_faults(index, tensors_of)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -31,6 +35,9 @@ def check(folder: Path) -> list[str]:
         faults.append(
             f"the tokenizer knows {len(tokenizer)} tokens and the model {config.vocab_size}"
         )
+    if not faults:
+        comes_quantized = hasattr(config, "quantization_config")
+        faults += _quantization_faults(set().union(*tensors_of.values()), comes_quantized)
     return faults + _template_faults(tokenizer)
 
 
@@ -39,8 +46,8 @@ def print_faults(folder: Path) -> None:
     print(json.dumps(check(folder), ensure_ascii=False))
 
 
-def _weight_faults(folder: Path) -> list[str]:
-    """Every safetensors file whose header cannot be read, and tensors that the index misses."""
+def _read_headers(folder: Path) -> tuple[dict[str, set[str]], list[str]]:
+    """The names of the tensors in each safetensors file, and the files that cannot be read."""
     tensors_of: dict[str, set[str]] = {}
     faults = []
     for file in sorted(folder.glob("*.safetensors")):
@@ -49,10 +56,7 @@ def _weight_faults(folder: Path) -> list[str]:
                 tensors_of[file.name] = set(tensors.keys())
         except (SafetensorError, OSError) as error:
             faults.append(f"{file.name} cannot be read: {error}")
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        faults += _index_faults(index, tensors_of)
-    return faults
+    return tensors_of, faults
 
 
 def _index_faults(index: Path, tensors_of: dict[str, set[str]]) -> list[str]:
@@ -71,6 +75,20 @@ def _index_faults(index: Path, tensors_of: dict[str, set[str]]) -> list[str]:
         f"{len(missing)} tensors of {index.name} are in no file, among them {first}"
         f" ({file_of[first]})"
     ]
+
+
+def _quantization_faults(tensors: set[str], comes_quantized: bool) -> list[str]:
+    """Whether the weights are NF4 if config.json says so, and only then, and are whole."""
+    packed = {name.removesuffix(_STATE) for name in tensors if name.endswith(_STATE)}
+    if comes_quantized and not packed:
+        return ["its config.json has a quantization_config, and no weight is in NF4"]
+    if packed and not comes_quantized:
+        return [f"{len(packed)} weights are in NF4, and its config.json has no quantization_config"]
+    needed = {name + part for name in packed for part in ("", ".absmax", ".quant_map")}
+    missing = sorted(needed - tensors)
+    if missing:
+        return [f"{len(missing)} tensors of weights in NF4 are missing, among them {missing[0]}"]
+    return []
 
 
 def _template_faults(tokenizer: PreTrainedTokenizerBase) -> list[str]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.data.base_model.folder import repo_of
+from tasks.core.data.base_model.parts import read_shape
 from tasks.core.data.hub import Repo, fetch_files, pinned_commit
-from tasks.core.errors import RequestError
-from tasks.core.files.json_files import read_json
 from tasks.core.records.artifacts import no_progress
 
 # config.json of the bases that the profiles name: their plans need neither the network nor a
@@ -42,26 +41,19 @@ _SHAPES = {
 def base_config(location: str, cache: Path) -> dict[str, Any]:
     """The base model's config.json, found without its weights: the model's shape.
 
-    Raises RequestError or WorkError if it cannot be had.
+    Raises RequestError or WorkError if it cannot be had, or if the model cannot be trained.
     """
     if location == "demo":
         return _SHAPES["demo"]
     repo = repo_of(location)
     if repo is None:
-        return _read_config(location, Path(location).expanduser() / "config.json")
+        return read_shape(location, Path(location).expanduser() / "config.json")
     if repo.id in _SHAPES:
         return _SHAPES[repo.id]
-    return _read_config(location, _fetch_config(repo, cache))
+    return read_shape(location, _fetch_config(repo, cache))
 
 
 def _fetch_config(repo: Repo, cache: Path) -> Path:
     revision = pinned_commit(repo, cache) or repo.revision
     fetched = fetch_files(repo, revision, {"config.json": 1}, no_progress)
     return fetched["config.json"]
-
-
-def _read_config(location: str, file: Path) -> dict[str, Any]:
-    try:
-        return read_json(file)
-    except (OSError, ValueError) as error:
-        raise RequestError(f"model.base={location}: {file} cannot be read: {error}.") from error

