@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tasks.core.evaluation import answer
+from tasks.core.evaluation import completions
 from tasks.core.evaluation.answer import Endpoint
 from tasks.core.evaluation.questions import build_questions, read_questions
 from tasks.core.settings.tree import Evaluation
@@ -36,6 +36,10 @@ class ModelServer:
         self.requests = []
         self.drops = 0  # connections to close without an answer
         self.refusal = None  # status and JSON to answer instead of a reply
+        self.busy = []  # Retry-After of each answer 429 to give first; None is one without it
+        self.page = None  # status, headers and bytes to answer instead of JSON
+        self.models = []  # what GET /v1/models says
+        self.keys = []  # the Authorization header of every request
         self.prompt_tokens = 7
         self.reply = lambda body: (
             f'  {{"regime": "BEAR", "told": {json.dumps(body["messages"][-1]["content"])}}} \n'
@@ -51,18 +55,33 @@ class ModelServer:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 model_server.requests.append({"path": self.path, **body})
+                model_server.keys.append(self.headers["Authorization"])
                 if model_server.drops:
                     model_server.drops -= 1
                     self.connection.close()
+                elif model_server.busy:
+                    self.refuse_as_busy(model_server.busy.pop(0))
+                elif model_server.page:
+                    self.send_bytes(*model_server.page)
                 elif model_server.refusal:
                     self.send(*model_server.refusal)
                 else:
                     self.send(200, model_server.completion(body))
 
-            def send(self, status, value):
-                data = json.dumps(value).encode()
+            def do_GET(self):
+                self.send(200, {"data": [{"id": name} for name in model_server.models]})
+
+            def refuse_as_busy(self, retry_after):
+                headers = {} if retry_after is None else {"Retry-After": retry_after}
+                self.send(429, {"error": {"message": "rate limit"}}, headers)
+
+            def send(self, status, value, headers=None):
+                self.send_bytes(status, headers or {}, json.dumps(value).encode())
+
+            def send_bytes(self, status, headers, data):
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
+                for name, value in {"Content-Length": str(len(data)), **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 
@@ -79,7 +98,7 @@ class ModelServer:
 
 @pytest.fixture
 def model_server(monkeypatch):
-    monkeypatch.setattr(answer, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(completions, "PAUSES_S", (0.0, 0.0))
     model_server = ModelServer()
     serve = model_server.server.serve_forever
     thread = threading.Thread(target=serve, kwargs={"poll_interval": 0.01})

@@ -178,6 +178,41 @@ def test_progress_counts_questions(model_server, tmp_path):
     assert reports == [(0.5, "1 / 2 questions"), (1.0, "2 / 2 questions")]
 
 
+def test_several_requests_at_once(model_server, tmp_path):
+    together = threading.Barrier(3, timeout=20)
+
+    def reply(body):
+        if body["max_tokens"] > 1:  # not the one that loads the model
+            together.wait()  # is passed only if three are asked at a time
+        return body["messages"][-1]["content"]
+
+    model_server.reply = reply
+    questions = [question(number) for number in range(6)]
+    file = tmp_path / "replies.jsonl"
+    replies = ask_all(model_server.endpoint, questions, file, silent, Options(at_once=3))
+    assert [reply.text for reply in replies] == [f"question {number}" for number in range(6)]
+    assert len(file.read_text().splitlines()) == 6
+
+
+def test_what_came_before_a_failure_is_kept(model_server, tmp_path):
+    def reply(body):
+        if body["messages"][-1]["content"] == "question 4":
+            model_server.refusal = (500, {"error": "out of memory"})  # for all that follow
+        return "fine"
+
+    model_server.reply = reply
+    file = tmp_path / "replies.jsonl"
+    questions = [question(number) for number in range(9)]
+    with pytest.raises(WorkError, match="out of memory"):
+        ask_all(model_server.endpoint, questions, file, silent, Options(at_once=2))
+    kept = len(file.read_text().splitlines())
+    assert 4 <= kept < 9
+    model_server.refusal, model_server.reply = None, lambda body: "fine"
+    model_server.requests.clear()
+    ask_all(model_server.endpoint, questions, file, silent, Options(at_once=2))
+    assert len(questions_asked(model_server)) == 9 - kept
+
+
 class Server:
     """A server that holds one model, m:latest."""
 

@@ -152,3 +152,10 @@ def test_a_models_figures(questions):
     assert found["speed"]["cut_replies"] == 1
     assert found["summary"]["grade"] == found["measures"]["grade"]["value"]
     assert score(questions, replies, judge_all(questions, replies)) == found
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, '"\\ud800"', "9" * 9_000])
+def test_what_no_program_can_hold_is_graded_as_nothing(questions, text):
+    for question in questions[:12]:
+        found = marks(question, text)
+        assert (found["schema_valid"], found["grade"]) == (0.0, 0.0)

@@ -58,6 +58,7 @@ def judge_all(questions: list[Question], replies: list[Reply]) -> list[Mark]:
 
 def judge(question: Question, text: str) -> Mark:
     """Returns every measure of one reply, 0..1, or None if the question does not ask for it."""
+    text = gradable(text)
     reply = parse(text)
     kind = kind_named(question.kind)
     scene = scene_from_dict(question.scene)
@@ -78,6 +79,19 @@ def judge(question: Question, text: str) -> Mark:
         "korean_rationale": is_korean,
         "grade": float(grade.score),
     }
+
+
+def gradable(text: str) -> str:
+    """Returns the reply as graders may see it: nothing in place of JSON that no program could hold,
+    because it is nested a thousand deep or has halves of characters.
+    """
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except (RecursionError, UnicodeEncodeError):
+        return ""
+    except ValueError:
+        pass  # no JSON, which is for the graders to say
+    return text
 
 
 def parse(text: str) -> Any:
