@@ -84,21 +84,27 @@ def test_ctrl_c_leaves_nothing_running(finished, tmp_path):
         wait_until_gone(child.pid)
 
 
+def broken_llama_cpp(home, folder, program, script):
+    """The home's llama.cpp, of which one program is replaced by a script."""
+    folder.mkdir()
+    for file in find_llama_cpp(home.folder).converter.parent.iterdir():
+        (folder / file.name).symlink_to(file)
+    (folder / program).unlink()
+    (folder / program).write_text(script)
+    (folder / program).chmod(0o755)
+    return str(folder)
+
+
 def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(
     finished, tmp_path, monkeypatch
 ):
     home = finished.copy(
         tmp_path / "home", "quantize", "register", "evaluate", "promote", "baseline"
     )
-    broken = tmp_path / "llama.cpp"
-    broken.mkdir()
-    for file in find_llama_cpp(home.folder).converter.parent.iterdir():
-        (broken / file.name).symlink_to(file)
-    (broken / "llama-quantize").unlink()
-    (broken / "llama-quantize").write_text("#!/bin/sh\necho 'cannot read tensor 7' >&2\nexit 1\n")
-    (broken / "llama-quantize").chmod(0o755)
+    script = "#!/bin/sh\necho 'cannot read tensor 7' >&2\nexit 1\n"
+    broken = broken_llama_cpp(home, tmp_path / "llama.cpp", "llama-quantize", script)
     before = home.made()
-    monkeypatch.setenv("KOSPILOT_LLAMA_CPP", str(broken))
+    monkeypatch.setenv("KOSPILOT_LLAMA_CPP", broken)
     done = home.run(code=1)
     assert "cannot read tensor 7" in done.stderr
     assert "Traceback" not in done.stderr
@@ -106,3 +112,15 @@ def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(
     home.run("--only", "quantize")
     after = home.made()
     assert {step for step in after if after[step] != before.get(step)} == {"quantize"}
+
+
+def test_a_broken_converter_is_found_before_anything_is_trained(finished, tmp_path, monkeypatch):
+    home = finished.copy(tmp_path / "home", "stage2")
+    script = "raise RuntimeError('torch is too old for this converter')\n"
+    broken = broken_llama_cpp(home, tmp_path / "llama.cpp", "convert_hf_to_gguf.py", script)
+    before = home.made()
+    monkeypatch.setenv("KOSPILOT_LLAMA_CPP", broken)
+    done = home.run(code=1)
+    assert "torch is too old for this converter" in done.stderr
+    assert "stage2: not built yet" not in done.stderr
+    assert home.made() == before

@@ -36,8 +36,8 @@ def shrink(base: Path, modules: list[str], out: Path) -> None:
     folder = out / "base"
     write_json(folder / "config.json", config)
     torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    shape = AutoConfig.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(shape, dtype=torch.bfloat16)
     model.save_pretrained(folder)
     _save_adapter(model, modules, out / "adapter")
     for file in base.iterdir():

@@ -21,6 +21,7 @@ from tasks.core.steps._shipped import prompt_digest
 
 if TYPE_CHECKING:
     from tasks.core.release.model import Model
+    from tasks.core.serving.registration import NewModel
     from tasks.core.serving.servers import Server
 
 _QUESTION = "KOSPI -2.3%, breadth 25%, momentum -6%. Classify regime."
@@ -55,26 +56,27 @@ def _llama_cpp(around: Surroundings) -> str:
 
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.release.rehearsal import stand_in
+    from tasks.core.serving.servers import open_server
 
     base = job.folder("download") / "base"
     metrics: dict[str, Any] = {"rehearsed": False}
-    with TemporaryDirectory(dir=job.out, prefix=".rehearsing-") as folder:
-        scratch = Path(folder)
+    # A server that is down is known at once.
+    with _scratch(job.out) as scratch, open_server(job.home) as server:
         job.progress(0.0, "making a small model of the same architecture")
         model = stand_in(base, job.settings.training.target_modules, scratch)
         if model:
-            metrics = {"rehearsed": True, **_release(job, model, scratch)}
+            new = _make(job, model, scratch)
+            metrics = {"rehearsed": True, **_serve(job, server, new)}
     write_json(job.out / "rehearsal.json", metrics)
     return metrics
 
 
-def _release(job: Job, model: "Model", scratch: Path) -> dict[str, Any]:
-    """Makes the stand-in a GGUF, serves it under a temporary tag and asks it one question."""
+def _make(job: Job, model: "Model", scratch: Path) -> "NewModel":
+    """Merges, converts and quantizes the stand-in, and returns it as what is to be served."""
     from tasks.core.kinds.base import system_prompt
     from tasks.core.release.model import build_gguf
     from tasks.core.serving.modelfile import build_modelfile
-    from tasks.core.serving.registration import NewModel, register
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.registration import NewModel
     from tasks.core.serving.tags import temporary_tag
     from tasks.core.tools import ensure_llama_cpp
 
@@ -85,10 +87,16 @@ def _release(job: Job, model: "Model", scratch: Path) -> dict[str, Any]:
     making = stretch_of(job.progress, 0.3, 0.4)
     build_gguf(model, release.quantization, llama, scratch, making)
     tag = temporary_tag(release.name, "rehearsal", job.key)
-    new = NewModel(tag, scratch / "model.gguf", modelfile, base)
-    with open_server(job.home) as server, _removed_afterwards(server, tag):
+    return NewModel(tag, scratch / "model.gguf", modelfile, base)
+
+
+def _serve(job: Job, server: "Server", new: "NewModel") -> dict[str, Any]:
+    """Registers the stand-in, proves its prompts, asks it one question and removes it."""
+    from tasks.core.serving.registration import register
+
+    with _removed_afterwards(server, new.tag):
         proof = register(server, new, stretch_of(job.progress, 0.7, 0.2))
-        _ask(server, tag)
+        _ask(server, new.tag)
     job.progress(1.0, "the release can be made and served")
     return proof
 
@@ -106,6 +114,12 @@ def _ask(server: "Server", tag: str) -> None:
             f"{server.name} was asked for JSON of a schema and answered {reply.text!r}: it does not"
             " bind answers to schemas. Update it."
         )
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    with TemporaryDirectory(dir=out, prefix=".rehearsing-") as folder:
+        yield Path(folder)
 
 
 @contextmanager
