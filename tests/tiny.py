@@ -6,13 +6,20 @@ and SmolLM2 do.
 """
 
 import json
+import shutil
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 CHATML = """\
 {%- if messages[0]['role'] != 'system' %}
@@ -54,6 +61,19 @@ def make_base(folder: Path, layers: int = 2) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def quantize_base(base: Path, folder: Path, **changes: Any) -> Path:
+    """Writes a base as one that comes in NF4; changes: of bitsandbytes' configuration."""
+    asked = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+    asked |= {"bnb_4bit_compute_dtype": torch.bfloat16}
+    quantization = BitsAndBytesConfig(load_in_4bit=True, **asked | changes)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, quantization_config=quantization, dtype=torch.bfloat16, device_map={"": "cpu"}
+    )
+    shutil.copytree(base, folder)
+    model.save_pretrained(folder)
     return folder
 
 

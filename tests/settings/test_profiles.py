@@ -107,6 +107,10 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
             "training.shrink=true: it would halve lora_rank only",
         ),
         (
+            ["training.base_weights=nf4"],
+            "training.base_weights=nf4: training.quantize_base=none makes no NF4 to hold;",
+        ),
+        (
             ["stage2.patience=2"],
             "stage2.patience=2: patience counts evaluations; set eval_every too.",
         ),
@@ -149,6 +153,8 @@ def test_how_is_left_out_of_keys_and_what_is_in():
         & settings.training.result_settings().keys()
     )
     assert settings.stage2.result_settings()["effective_batch"] == 8
+    assert "quantize_base" not in settings.training.result_settings()  # all were NF4 once
+    assert Training(quantize_base="none").result_settings()["quantize_base"] == "none"
     assert "module_ranks" not in settings.training.result_settings()  # none is asked for
     asked = Training(module_ranks={"q_proj": 8})
     assert asked.result_settings()["module_ranks"] == {"q_proj": 8}

@@ -140,8 +140,15 @@ def test_an_adapter_on_some_layers_only():
     assert cosine(gradients_of(policy, sums), gradients) > 0.9999
 
 
-@pytest.mark.parametrize(("dtype", "apart"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-4)])
-def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, tmp_path):
+@pytest.mark.parametrize(
+    ("dtype", "apart", "left_out"),
+    [
+        (torch.float32, 1e-6, None),
+        (torch.bfloat16, 1e-4, None),
+        (torch.float32, 1e-6, ["lm_head", "k_proj", "model.layers.1.mlp"]),
+    ],
+)
+def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, left_out, tmp_path):
     torch.manual_seed(2)
     AutoModelForCausalLM.from_config(config_of("qwen2")).to(dtype).save_pretrained(tmp_path)
     quantized = BitsAndBytesConfig(
@@ -149,6 +156,7 @@ def test_nf4_as_it_is_gives_what_its_values_kept_dequantized_give(dtype, apart, 
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=left_out,
     )
     results = []
     for kept in (False, True):

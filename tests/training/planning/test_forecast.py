@@ -67,6 +67,13 @@ def test_what_would_fit_is_told_in_tokens_as_max_length_counts_them(tmp_path):
     )
 
 
+def test_a_base_that_is_not_quantized_is_planned_as_it_is(tmp_path):
+    large = forecast_for("80gb", "stage1", tmp_path, quantize_base="none")
+    assert large["base_weights"] == "bf16"
+    small = forecast_for("12gb", "stage1", tmp_path, quantize_base="none")
+    assert "training.quantize_base=nf4 would fit." in small["problem"]
+
+
 @pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
 def test_the_profile_for_a_card_of_8_gb_fits_one(tmp_path, stage):
     assert "problem" not in forecast_of(stage, tmp_path, "kospi-7b-8gb")

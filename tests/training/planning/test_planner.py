@@ -106,6 +106,22 @@ def test_a_card_that_is_too_small_is_told_what_it_takes(shape):
         make_plan(shape, ROWS, H200, Limits(12, "bf16"))
 
 
+def test_a_base_that_is_not_quantized_is_held_in_16_bit_only(shape):
+    plan = make_plan(shape, ROWS, H200, Limits(24, quantized=False))
+    assert (plan.nf4, plan.quantized) == (False, False)
+    assert "base weights in 16 bit, not quantized; expected: " in str(plan)
+    with pytest.raises(
+        NothingFits,
+        match=r"Training this base in 16 bit on rows of up to 2048 tokens takes 1\d\.\d GiB at"
+        r" least, but only 10 GiB are there\. training\.quantize_base=nf4 would fit\.",
+    ):
+        make_plan(shape, ROWS, H200, Limits(10, quantized=False))
+    with pytest.raises(
+        NothingFits, match=r"max_length=\d+ and training\.quantize_base=nf4 and .*base_weights=nf4"
+    ):
+        make_plan(shape, ROWS, H200, Limits(8, "bf16", quantized=False))
+
+
 def test_what_a_full_card_made_a_stage_give_up_is_not_planned_again(shape):
     plan = make_plan(shape, ROWS, H200, Limits(139))
     limits = Limits(139, tokens=plan.tokens // 2, checkpointed=5)

@@ -209,6 +209,8 @@ def test_the_order_in_which_the_engine_gives_up():
         {"base_weights": "nf4"},
     ]
     assert {"base_weights": "nf4"} not in every_try(tried({"base_weights": "bf16"}, plan=plan))
+    plain = replace(plan, quantized=False)
+    assert {"base_weights": "nf4"} not in every_try(tried({"quantize_base": "none"}, plan=plain))
 
 
 def test_a_micro_batch_still_divides_the_effective_batch():

@@ -66,8 +66,8 @@ class Group:
         self._a = torch.zeros(self.rank, self.inputs, dtype=dtype, device=self._device)
         self._b = torch.zeros(self.outputs, self.rank, dtype=dtype, device=self._device)
         self.bias = _stack_biases(self._members, dtype)
-        self._whole: Tensor | None = None  # [W, s·B], unless the base is NF4
-        if isinstance(first.base, Linear4bit):
+        self._whole: Tensor | None = None  # [W, s·B], unless a layer's base is NF4
+        if any(isinstance(member.base, Linear4bit) for member in self._members):
             _keep_as_they_are(self._members)
         else:
             self._whole = self._move_weights()
@@ -176,16 +176,18 @@ def _keep_as_they_are(members: list[_Member]) -> None:
     On a CPU, a forward pass without gradient would pack an NF4 weight anew.
     """
     for member in members:
-        assert isinstance(member.base, Linear4bit)
-        member.base.support_avx512bf16_for_cpu = False
+        if isinstance(member.base, Linear4bit):
+            member.base.support_avx512bf16_for_cpu = False
 
 
-def _dequantize(nf4: Tensor, out: Tensor) -> None:
-    assert isinstance(nf4, Params4bit)
-    if out.is_cuda:
-        dequantize_4bit(nf4.data, nf4.quant_state, out=out)
-    else:  # bitsandbytes can write into a given tensor only on a GPU
-        out.copy_(dequantize_4bit(nf4.data, nf4.quant_state))
+def _dequantize(weight: Tensor, out: Tensor) -> None:
+    """Writes the weight's values; a base that comes as NF4 may have left out some layers."""
+    if not isinstance(weight, Params4bit):
+        out.copy_(weight)
+    elif out.is_cuda and weight.quant_state.dtype == out.dtype:
+        dequantize_4bit(weight.data, weight.quant_state, out=out)
+    else:  # bitsandbytes can write into a given tensor only on a GPU, and only in its own type
+        out.copy_(dequantize_4bit(weight.data, weight.quant_state))
 
 
 def _stack_biases(members: list[_Member], dtype: torch.dtype) -> Tensor | None:

@@ -5,12 +5,12 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
+from tasks.core.chat.families import refuse_template
 from tasks.core.errors import RequestError
 from tasks.core.records.quantized_base import refuse_quantization
 from tasks.core.settings.tree import Training
 
 _CHAT = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-_CHAT_IN_CHATML = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>"
 _PADDING = ("<|endoftext|>", "<pad>", "<unk>")  # the first of these tokens that there is pads
 
 
@@ -44,7 +44,7 @@ def _quantization(config: PreTrainedConfig) -> dict[str, Any] | None:
 def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast:
     """Returns the base's tokenizer, which pads with another token than its EOS.
 
-    template: training.template, any or chatml. Raises RequestError if the tokenizer, its EOS, that
+    template: training.template, known, chatml or any. Raises RequestError if the tokenizer, its EOS, that
     chat template or a token to pad with is missing.
     """
     if not (base / "tokenizer.json").exists():
@@ -75,12 +75,7 @@ def _check_template(tokenizer: PreTrainedTokenizerFast, base: Path, template: st
         raise RequestError(
             f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}."
         )
-    if template == "chatml" and _CHAT_IN_CHATML not in rendered:
-        raise RequestError(
-            f"The chat template of {base} is not ChatML, which releases are served with: it"
-            f" renders {rendered[-80:]!r}. Use a base with ChatML; or training.template=any, which"
-            " trains it and cannot release it."
-        )
+    refuse_template(base, template)
 
 
 def _set_padding(tokenizer: PreTrainedTokenizerFast, base: Path) -> None:

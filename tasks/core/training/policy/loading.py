@@ -84,6 +84,12 @@ def _load_base(base: Path, training: Training, machine: Machine) -> PreTrainedMo
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise RequestError(f"The base model {base} cannot be loaded: {error}") from error
+    if isinstance(model.get_output_embeddings(), Linear4bit):
+        raise RequestError(
+            f"The base model {base} has its output layer (lm_head) in NF4 too, which cannot be"
+            " trained with. Take a version of it that leaves lm_head out, as bitsandbytes does by"
+            " default."
+        )
     _compute_in(model, machine.compute)
     return model
 
