@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.records.artifacts import Progress
+from tasks.core.release.base_weights import is_quantized
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge
 from tasks.core.release.quantize import quantize
@@ -51,8 +52,10 @@ def build_gguf(
 
 
 def _merged(model: Model, scratch: Path, progress: Progress) -> Path:
-    """The folder of the model with its adapter folded in: the base's own if there is none."""
-    if model.adapter is None:
+    """The folder of the model in 16 bit with its adapter folded in: the base's own if it is that
+    already.
+    """
+    if model.adapter is None and not is_quantized(model.base):
         return model.base
     merged = scratch / "merged"
     merged.mkdir()

@@ -1,5 +1,5 @@
-"""Single tensors of a .safetensors file as float32 NumPy arrays, without a training library and
-without loading the whole file.
+"""Single tensors of .safetensors files as float32 NumPy arrays, without a training library and
+without loading a whole file.
 
 A file holds the header's length in 8 bytes (little-endian), a JSON header
 {name: {dtype, shape, data_offsets}}, and then the bytes of the tensors. NumPy has no bfloat16: it
@@ -7,19 +7,30 @@ is the upper half of a float32, rounded to nearest even as PyTorch does.
 """
 
 import json
+import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.errors import WorkError
+from tasks.core.files.json_files import read_json
 
 DTYPES = ("BF16", "F16", "F32")
 """The types that can be read as float32 and written again."""
 
+ITEM_BYTES = {
+    **{"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "BF16": 2, "F16": 2},
+    **{"I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1},
+}
+"""The bytes of one value of a type."""
+
 _METADATA = "__metadata__"
+_INDEX = "*.safetensors.index.json"
+_ALIGNMENT = 8  # bytes; readers map the tensors after the header into memory
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,46 @@ class Header:
     path: Path
     raw: bytes  # as it stands in the file, length included
     entries: dict[str, Entry]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the whole file."""
+        return len(self.raw) + max((entry.end for entry in self.entries.values()), default=0)
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """Returns a model's .safetensors files: those that its index names, or all if it has none.
+
+    Raises WorkError if there are none, or if one that the index names is not there.
+    """
+    names = set()
+    for index in folder.glob(_INDEX):
+        names |= _names_in(index)
+    files = sorted(folder / name for name in names) or sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise WorkError(
+            f"{folder} holds no *.safetensors: only models in that format can be merged."
+        )
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise WorkError(
+            f"{folder} lacks {len(missing)} of its {len(files)} weight files, the first is"
+            f" {missing[0]}: fetch the model again."
+        )
+    return files
+
+
+def _names_in(index: Path) -> set[str]:
+    """The files that an index names, none of which may lie outside its folder."""
+    try:
+        names = set(read_json(index)["weight_map"].values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WorkError(f"{index} cannot be read as an index of weights: {error}.") from None
+    for name in names:
+        if Path(name).name != name:
+            raise WorkError(f"{index} names {name!r}, which is not a file of its folder.")
+    return names
 
 
 def read_header(path: Path) -> Header:
@@ -51,33 +102,60 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as file:
             length = file.read(8)
             text = file.read(struct.unpack("<Q", length)[0])
-        entries = _parse(text)
-    except (OSError, struct.error, OverflowError, ValueError, KeyError, TypeError) as error:
+        tensors = json.loads(text)
+        metadata = tensors.pop(_METADATA, {})
+        header = Header(path, length + text, _parse(tensors), metadata)
+    except (
+        *(OSError, struct.error, OverflowError, ValueError),
+        *(KeyError, TypeError, AttributeError, MemoryError),
+    ) as error:
         raise WorkError(f"{path} cannot be read as .safetensors: {error}.") from None
-    header = Header(path, length + text, entries)
-    expected = len(header.raw) + max((entry.end for entry in entries.values()), default=0)
     size = path.stat().st_size
-    if size < expected:
-        raise WorkError(f"{path} is cut: {size} of {expected} bytes are there.")
+    if size < header.size:
+        raise WorkError(f"{path} is cut: {size} of {header.size} bytes are there.")
     return header
 
 
-def _parse(text: bytes) -> dict[str, Entry]:
+def _parse(tensors: dict[str, Any]) -> dict[str, Entry]:
     """The tensors of a JSON header, in the order of their bytes."""
     entries = {}
-    for name, tensor in json.loads(text).items():
-        if name != _METADATA:
-            begin, end = tensor["data_offsets"]
-            entries[name] = Entry(tensor["dtype"], tuple(tensor["shape"]), begin, end)
+    for name, tensor in tensors.items():
+        begin, end = tensor["data_offsets"]
+        entries[name] = Entry(tensor["dtype"], tuple(tensor["shape"]), begin, end)
     return dict(sorted(entries.items(), key=lambda item: item[1].begin))
 
 
-def read_bytes(header: Header, name: str) -> bytes:
-    """Returns a tensor's bytes as they stand in the file."""
+def build_header(
+    path: Path, tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict[str, str]
+) -> Header:
+    """Returns the header of a file that is to hold tensors of these types and shapes, in order."""
+    entries = {}
+    written: dict[str, Any] = {_METADATA: metadata}
+    begin = 0
+    for name, (dtype, shape) in tensors.items():
+        end = begin + ITEM_BYTES[dtype] * math.prod(shape)
+        entries[name] = Entry(dtype, shape, begin, end)
+        written[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(written, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return Header(path, struct.pack("<Q", len(text)) + text, entries, metadata)
+
+
+def read_bytes(header: Header, name: str, begin: int = 0, end: int | None = None) -> memoryview:
+    """Returns a tensor's bytes as they stand in the file, or those from `begin` to `end`."""
     entry = header.entries[name]
-    with header.path.open("rb") as file:
-        file.seek(len(header.raw) + entry.begin)
-        return file.read(entry.end - entry.begin)
+    stop = entry.end - entry.begin if end is None else end
+    data = np.empty(stop - begin, np.uint8).data
+    with header.path.open("rb", buffering=0) as file:
+        file.seek(len(header.raw) + entry.begin + begin)
+        unread = data
+        while unread:
+            count = file.readinto(unread)
+            if not count:
+                raise WorkError(f"{header.path} was cut while it was read: fetch it again.")
+            unread = unread[count:]
+    return data
 
 
 def read_array(header: Header, name: str) -> NDArray[np.float32]:
@@ -91,15 +169,17 @@ def read_array(header: Header, name: str) -> NDArray[np.float32]:
             f"{name} in {header.path} is {entry.dtype}; only {', '.join(DTYPES)} weights merge."
             " Take the model's 16-bit version."
         )
-    data = read_bytes(header, name)
-    if entry.dtype == "BF16":
-        upper_halves = np.frombuffer(data, "<u2").astype("<u4")
-        array = (upper_halves << 16).view("<f4")
-    elif entry.dtype == "F16":
-        array = np.frombuffer(data, "<f2").astype("<f4")
-    else:
-        array = np.frombuffer(data, "<f4").astype("<f4")
-    return array.reshape(entry.shape)
+    return decode(read_bytes(header, name), entry.dtype).reshape(entry.shape)
+
+
+def decode(data: bytes | memoryview, dtype: str) -> NDArray[np.float32]:
+    """Returns the values in a buffer of one of DTYPES as a flat array of its own."""
+    if dtype == "F32":
+        return np.frombuffer(data, "<f4").astype("<f4")
+    if dtype == "F16":
+        return np.frombuffer(data, "<f2").astype("<f4")
+    upper_halves = np.frombuffer(data, "<u2")
+    return np.left_shift(upper_halves, 16, dtype="<u4").view("<f4")
 
 
 def to_bytes(array: NDArray[np.float32], dtype: str) -> bytes:
@@ -107,7 +187,11 @@ def to_bytes(array: NDArray[np.float32], dtype: str) -> bytes:
     if dtype == "F32":
         return array.astype("<f4").tobytes()
     if dtype == "F16":
-        return array.astype("<f2").tobytes()
-    bits = array.astype("<f4").view("<u4")
-    lowest_kept = (bits >> 16) & 1
-    return ((bits + (lowest_kept + 0x7FFF)) >> 16).astype("<u2").tobytes()
+        with np.errstate(over="ignore"):  # the caller looks for infinities
+            return array.astype("<f2").tobytes()
+    bits = np.ascontiguousarray(array, "<f4").view("<u4")
+    rounded = bits >> 16
+    rounded &= 1
+    rounded += 0x7FFF
+    rounded += bits
+    return rounded.view("<u2")[..., 1::2].tobytes()

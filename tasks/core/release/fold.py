@@ -1,0 +1,132 @@
+"""The arithmetic of merging: W + scale · B · A in float32, rounded once, some rows at a time."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.errors import WorkError
+from tasks.core.release.adapter import Adapter, Update
+from tasks.core.release.training_values import Values
+from tasks.core.release.weights import ITEM_BYTES, decode, read_array, to_bytes
+
+_BLOCK = 1 << 18  # values at a time: those of a few steps stay in a processor's cache
+_COPIED = 1 << 23  # bytes at a time
+_THREADS = min(4, os.cpu_count() or 1)
+
+Write = Callable[[int, bytes | memoryview], None]
+"""Writes bytes at a position of a tensor; called from several threads."""
+
+
+@dataclass(frozen=True)
+class Folding:
+    """What becomes of a tensor's values on their way into the merged model."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    cast: str | None  # the type that training held the values in, if they have to be rounded to it
+    delta: "Delta | None"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """An update with its matrices: scale · left · right, (rows, columns)."""
+
+    left: NDArray[np.float32]
+    right: NDArray[np.float32]
+    scale: float
+    magnitude: NDArray[np.float32] | None
+
+    def add_to(self, block: NDArray[np.float32], first: int) -> NDArray[np.float32]:
+        """Returns rows of a weight, from the row `first`, with their update.
+
+        DoRA (https://arxiv.org/abs/2402.09353) then gives each row its length.
+        """
+        rows = slice(first, first + len(block))
+        update = self.left[rows] @ self.right
+        update *= self.scale
+        update += block
+        if self.magnitude is None:
+            return update
+        lengths = np.linalg.norm(update, axis=1)
+        return update * (self.magnitude[rows] / lengths)[:, None]
+
+
+def load_delta(update: Update | None, adapter: Adapter | None) -> Delta | None:
+    """Returns an update with its matrices read."""
+    if update is None or adapter is None:
+        return None
+    left = read_array(adapter.tensors, update.left)
+    if update.right is None:
+        return Delta(left.reshape(-1, 1), np.ones((1, 1), np.float32), update.scale, None)
+    right = read_array(adapter.tensors, update.right)
+    magnitude = None
+    if update.magnitude:
+        magnitude = read_array(adapter.tensors, update.magnitude).reshape(-1)
+    if update.transposed:
+        return Delta(left.T, right.T, update.scale, magnitude)
+    return Delta(left, right, update.scale, magnitude)
+
+
+def fold(values: Values, folding: Folding, write: Write) -> None:
+    """Writes a tensor of the merged model.
+
+    Raises WorkError if a sum is beyond what the tensor's type can hold.
+    """
+    rows, columns = _as_matrix(folding.shape)
+    step = max(1, _BLOCK // columns)
+    width_in = columns * ITEM_BYTES[values.dtype]
+    width_out = columns * ITEM_BYTES[folding.dtype]
+
+    def fold_rows(first: int) -> None:
+        last = min(first + step, rows)
+        data = values.read(first * width_in, last * width_in)
+        block = decode(data, values.dtype).reshape(last - first, columns)
+        if folding.cast:
+            block = decode(to_bytes(block, folding.cast), folding.cast).reshape(block.shape)
+        if folding.delta:
+            block = folding.delta.add_to(block, first)
+        _check_range(block, folding)
+        write(first * width_out, to_bytes(block, folding.dtype))
+
+    _in_threads(fold_rows, range(0, rows, step))
+
+
+def copy(values: Values, size: int, write: Write) -> None:
+    """Writes a tensor of the merged model that is the base's, byte for byte."""
+
+    def copy_part(begin: int) -> None:
+        write(begin, values.read(begin, min(begin + _COPIED, size)))
+
+    _in_threads(copy_part, range(0, size, _COPIED))
+
+
+def _in_threads(work: Callable[[int], None], starts: range) -> None:
+    """Does the parts of a tensor; NumPy and the system leave Python's lock to other threads."""
+    if len(starts) == 1:
+        work(0)
+        return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(work, starts):
+            pass
+
+
+def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a tensor; a bias is a column."""
+    rows = shape[0] if shape else 1
+    columns = int(np.prod(shape[1:], dtype=np.int64))
+    return rows, columns
+
+
+def _check_range(block: NDArray[np.float32], folding: Folding) -> None:
+    if folding.dtype != "F16" or folding.delta is None:
+        return
+    if not np.abs(block).max(initial=0) < np.finfo(np.float16).max:
+        raise WorkError(
+            f"{folding.name} with its adapter is beyond what the base's 16-bit type (F16) holds:"
+            " take a bfloat16 version of the base, or train at a lower learning rate."
+        )
