@@ -71,9 +71,9 @@ def ask_and_show(home: Path, tag: str | None, question: "Question", as_json: boo
     """Asks the model, by default the one promoted last, and prints question, answer and grade."""
     from tasks.core.evaluation.answer import Endpoint
     from tasks.core.evaluation.graded import graded_answer, show
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_holder
 
-    with open_server(home) as server:
+    with open_holder(home, tag or _newest_promotion(home)["tag"]) as server:
         tag = tag or _newest_model(home, server)
         _digest(server, tag)  # a wrong name is refused with those there are
         answer = graded_answer(Endpoint.of(server, tag), question)
@@ -87,15 +87,13 @@ def chat(tag: Tag = None) -> None:
     """Talk with the model; an empty line or Ctrl-D ends it."""
     from tasks.core.evaluation.answer import Endpoint, Options
     from tasks.core.evaluation.answer import ask as ask_model
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_holder
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    if tag is None:
-        _newest_promotion(home)  # none is refused before a server starts
     own = Options(temperature=None, seed=None)  # the model's own
     messages: list[dict[str, str]] = []
-    with open_server(home) as server:
+    with open_holder(home, tag or _newest_promotion(home)["tag"]) as server:
         tag = tag or _newest_model(home, server)
         say(f"{tag} on {server.name}. An empty line ends it.")
         endpoint = Endpoint.of(server, tag)
@@ -166,12 +164,12 @@ def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered mo
     from tasks.core.chain.housekeeping import mark_promotions
     from tasks.core.chain.store import Store
     from tasks.core.serving.registration import promote as move_tag
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_holder
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
     name = tag.partition(":")[0]
-    with open_server(home) as server:
+    with open_holder(home, tag) as server:
         digest = _digest(server, tag)
         move_tag(server, tag, name)
     mark_promotions(Store(home / "artifacts"), name, digest, rolled=False)
@@ -183,11 +181,11 @@ def rollback(name: Annotated[str, typer.Argument(help="The model's name, without
     from tasks.core.chain.housekeeping import mark_promotions
     from tasks.core.chain.store import Store
     from tasks.core.serving.registration import rollback as move_back
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_holder
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    with open_server(home) as server:
+    with open_holder(home, f"{name}:latest") as server:
         taken_back = server.digest(f"{name}:latest")
         move_back(server, name)
     if taken_back:

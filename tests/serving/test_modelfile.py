@@ -1,10 +1,11 @@
-"""A model is served as it was trained: only ChatML is, and every parameter is named."""
+"""A model is asked as it was trained, and every parameter is named."""
 
 import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.serving.modelfile import build_modelfile
-from tasks.core.settings.tree import Release
+from tasks.core.serving.servers import required_server
+from tasks.core.settings.release import Release
 from tests.chat.tokenizer import CHATML, chat_tokenizer
 
 
@@ -30,12 +31,17 @@ def test_text_of_a_modelfile(tmp_path):
     assert text.endswith('PARAMETER stop "<|im_end|>"\nPARAMETER stop "<|im_start|>"\n')
 
 
-def test_another_template_is_refused(tmp_path):
+def test_a_template_of_no_family_is_the_embedded_servers(tmp_path, caplog):
     folder, _ = chat_tokenizer(
         tmp_path, "{% for m in messages %}[INST]{{ m.content }}[/INST]{% endfor %}"
     )
-    with pytest.raises(RequestError, match=r"is not ChatML.*\[INST\]S\[/INST\]"):
-        build_modelfile(folder, Release(), "S")
+    modelfile = build_modelfile(folder, Release(), "S")
+    assert not modelfile.is_for_ollama
+    assert modelfile.parameters["stop"] == ["<|im_end|>"]
+    assert "\n# No template that kospilot ships for Ollama asks" in modelfile.text("model.gguf")
+    assert required_server(folder) == "embedded"
+    assert "The embedded server is used and not Ollama: the chat template of" in caplog.text
+    assert "it renders '[INST]S[/INST]" in caplog.text
 
 
 def test_a_folder_without_tokenizer_or_template_is_named(tmp_path):

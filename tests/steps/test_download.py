@@ -22,6 +22,8 @@ def test_a_template_that_cannot_be_served_is_refused_with_the_download(tmp_path,
 
     monkeypatch.setattr(room, "download", fetch)
     run = prepare("demo")
-    with pytest.raises(RequestError, match="is not ChatML, and ChatML is what kospilot serves"):
+    with pytest.raises(
+        RequestError, match=r"is none of ChatML, Llama-3.*\[INST\].*training\.template=any"
+    ):
         produce(run, "download", {}, lambda share, text: None)
     assert not run.store.manifests("download")

@@ -78,7 +78,7 @@ def test_a_template_other_than_the_one_that_is_asked_for(sft, broken):
     spec = changed(sft, base=str(broken))
     refused(
         spec,
-        r"is not ChatML, which releases are served with: it renders .*; or training.template=any",
+        r"is none of ChatML, Llama-3, Llama-3\.1 and Gemma 3: it renders .* training\.template=any",
     )
     train(changed(spec, template="any"))
 

@@ -36,8 +36,11 @@ class ChatTemplate:
         self._folder = folder
         config = _read_config(folder)
         self._special_tokens = _special_tokens(config)
+        source = _find_source(folder, config)
+        self.states_today = "strftime_now" in source
+        """Whether what it renders may depend on the day."""
         try:
-            self._template = _environment().from_string(_find_source(folder, config))
+            self._template = _environment().from_string(source)
         except TemplateError as error:
             raise RequestError(f"The chat template of {folder} is not Jinja: {error}.") from error
 
@@ -46,16 +49,27 @@ class ChatTemplate:
         """The token that the tokenizer may put before a text; empty if it has none."""
         return self._special_tokens.get("bos_token", "")
 
-    def render(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
+    @property
+    def eos_token(self) -> str:
+        """The token that ends an answer; empty if the tokenizer names none."""
+        return self._special_tokens.get("eos_token", "")
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        add_generation_prompt: bool,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
         """Returns a conversation's text, with the prompt up to where the assistant begins to write
         if it is to be added.
 
-        Raises RequestError if the template refuses the conversation.
+        tools: functions that the model may call, as OpenAI's API describes them. Raises
+        RequestError if the template refuses the conversation.
         """
         try:
             return self._template.render(
                 messages=messages,
-                tools=None,
+                tools=list(tools) or None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
                 **self._special_tokens,

@@ -6,40 +6,43 @@ Reads the chat template of a tokenizer's folder, to prove that it is the one tha
 
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tasks.core.chat.template import ChatTemplate, Messages
-from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Release
+from tasks.core.chat.families import Family, find_family
+from tasks.core.chat.template import ChatTemplate
+from tasks.core.settings.release import Release
 
-_CHATML = (
-    "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
-    "<|im_start|>assistant\n"
+_PARTS = ("trimmed", "arguments", "tool-line", "tool-indented")
+"""Go templates that others use: each defines what its name says."""
+
+_NOT_FOR_OLLAMA = (
+    "# No template that kospilot ships for Ollama asks this model as it was trained. llama.cpp's"
+    " own server does, by the template in the GGUF."
 )
-"""ChatML as an Ollama (Go) template; Ollama puts SYSTEM before a conversation that has no system
-message.
-"""
-
-_PROBE = [
-    {"role": "system", "content": "S"},
-    {"role": "user", "content": "U"},
-    {"role": "assistant", "content": "A"},
-    {"role": "user", "content": "V"},
-]
 
 
 @dataclass(frozen=True)
 class Modelfile:
-    """All that Ollama's Modelfile says besides FROM. The embedded server follows it too."""
+    """All that Ollama's Modelfile says besides FROM. The embedded server follows it too, except
+    for the template: it runs the one of the GGUF, which is the tokenizer's own.
+    """
 
-    template: str
+    template: str  # in Go's language; empty if Ollama can be given none that is right
     system: str
     parameters: dict[str, Any]
+
+    @property
+    def is_for_ollama(self) -> bool:
+        """Whether Ollama can ask the model as it was trained."""
+        return bool(self.template)
 
     def text(self, gguf: str) -> str:
         """Returns it as a file for `ollama create -f`, with the GGUF's path in FROM."""
         lines = [f"FROM {gguf}", f'TEMPLATE """{self.template}"""', f'SYSTEM """{self.system}"""']
+        if not self.is_for_ollama:
+            lines[1] = _NOT_FOR_OLLAMA
         for name, value in self.parameters.items():
             values = value if isinstance(value, list) else [value]
             lines += [f"PARAMETER {name} {_quoted(each)}" for each in values]
@@ -51,18 +54,17 @@ def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Model
 
     Sampling is cool because answers are facts and JSON, and repeats are not punished because
     tickers and numbers are copied from the prompt. Every parameter is named, because the server's
-    own defaults would hold for those left out. Raises RequestError if the model's chat template is
-    not ChatML.
+    own defaults would hold for those left out. The template is empty if none that is shipped
+    renders as the tokenizer's own does.
     """
-    template = ChatTemplate(tokenizer_dir)
-    rendered = template.render(_PROBE, add_generation_prompt=True)
-    chatml = _as_chatml(_PROBE)
-    if rendered not in (chatml, template.bos_token + chatml):
-        raise RequestError(
-            f"The chat template of {tokenizer_dir} is not ChatML, and ChatML is what kospilot"
-            f" serves: it renders {rendered!r} where ChatML is {chatml!r}. Take a base model with"
-            " ChatML, e.g. Qwen2.5 or SmolLM2."
-        )
+    chat_template = ChatTemplate(tokenizer_dir)
+    family = find_family(chat_template)
+    if family:
+        template = read_template(family)
+        stops = list(family.stops)
+    else:
+        template = ""
+        stops = [chat_template.eos_token]
     parameters = {
         "temperature": 0.3,
         "top_p": 0.9,
@@ -70,16 +72,26 @@ def build_modelfile(tokenizer_dir: Path, release: Release, system: str) -> Model
         "repeat_penalty": 1.0,
         "num_predict": release.num_predict,
         "num_ctx": release.num_ctx,
-        "stop": ["<|im_end|>", "<|im_start|>"],
+        "stop": stops,
     }
-    return Modelfile(_CHATML, system, parameters)
+    return Modelfile(template, system, parameters)
 
 
-def _as_chatml(messages: Messages) -> str:
-    text = ""
-    for message in messages:
-        text += f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n"
-    return text + "<|im_start|>assistant\n"
+def read_template(family: Family) -> str:
+    """Returns the family's Go template, behind the parts that it uses.
+
+    A last newline in the file belongs to the file, not to the prompt.
+    """
+    text = _read(family.key)
+    for part in _PARTS:
+        if f'template "{part}"' in text:
+            text = _read(part) + text
+    return text
+
+
+def _read(key: str) -> str:
+    file = files("tasks.core.serving") / "templates" / f"{key}.gotmpl"
+    return file.read_text(encoding="utf-8").removesuffix("\n")
 
 
 def _quoted(value: Any) -> str:

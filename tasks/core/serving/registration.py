@@ -87,9 +87,10 @@ def prove_prompts(
     """Proves for every conversation that the server's prompt is the training template's text, and
     is as many tokens.
 
-    A BOS in front, from the template or from the server, is left aside. A conversation without a
-    system message is compared with SYSTEM put first. Returns how many conversations and tokens were
-    proven. Raises WorkError with the difference.
+    A BOS may come from the template or from the server, and one that the training's text begins
+    with must be there once. A conversation without a system message is compared with SYSTEM put
+    first. Returns how many conversations and tokens were proven. Raises WorkError with the
+    difference.
     """
     tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
     template = ChatTemplate(tokenizer_dir)
@@ -108,6 +109,9 @@ def prove_prompts(
         tokens = len(tokenizer.encode(expected, add_special_tokens=False).ids)
         served = server.count_tokens(tag, messages)
         proven += tokens
+        begins_with_bos = bool(bos) and expected.startswith(bos)
+        if begins_with_bos and abs(served - tokens) == 1:
+            raise WorkError(_wrong_bos(server, tag, bos, served - tokens))
         surpluses.add(served - tokens)
         if surpluses not in ({0}, {1}):  # 1 is the server's own BOS, before every prompt or none
             raise WorkError(
@@ -157,6 +161,17 @@ def _with_system(messages: Messages, system: str) -> Messages:
     if messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
+
+
+def _wrong_bos(server: Server, tag: str, bos: str, surplus: int) -> str:
+    number = "twice" if surplus > 0 else "not at all"
+    switch = "false" if surplus > 0 else "true"
+    return (
+        f"{server.name} puts {bos} {number} before the prompts of {tag}, which were trained with"
+        " it once. tokenizer.json's post_processor or add_bos_token in tokenizer_config.json says"
+        f" whether a server adds it: set add_bos_token to {switch} in a folder of your own, and"
+        " name the folder in model.base."
+    )
 
 
 def _difference(expected: str, rendered: str) -> str:

@@ -1,5 +1,5 @@
 """Which model server answers on this machine: OLLAMA_HOST's, else a private Ollama, else the
-embedded one.
+embedded one. A model whose prompts Ollama cannot write is on the embedded one in any case.
 
 All three are one `Server` to the rest of the code. A private Ollama keeps its models under
 KOSPILOT_HOME/ollama and ends with the block that opened it.
@@ -14,7 +14,8 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from tasks.core.chat.template import Messages
+from tasks.core.chat.families import find_family, why_no_family
+from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, start_server
@@ -103,22 +104,52 @@ def where_answered(home: Path) -> str:
     )
 
 
+def required_server(tokenizer_dir: Path) -> str | None:
+    """Returns the name of the server that alone can serve a model with this tokenizer, or None if
+    the machine's can, whichever it is.
+
+    The embedded server runs the tokenizer's own template. Ollama needs one in Go's language.
+    """
+    template = ChatTemplate(tokenizer_dir)
+    if find_family(template):
+        return None
+    log.warning(
+        "The embedded server is used and not Ollama: the chat template of %s is %s, so Ollama would"
+        " ask the model otherwise than it was trained",
+        tokenizer_dir,
+        why_no_family(template),
+    )
+    return EmbeddedServer.name
+
+
 @contextmanager
-def open_server(home: Path) -> Iterator[Server]:
+def open_server(home: Path, name: str | None = None) -> Iterator[Server]:
     """Opens the machine's server for the time of a block.
 
-    Raises WorkError if OLLAMA_HOST's server does not answer.
+    name: that of the server which holds the model, or which alone can; "embedded" opens the
+    embedded one though there is an Ollama. Raises WorkError if OLLAMA_HOST's server does not
+    answer.
     """
-    server = _open(home)
+    server = EmbeddedServer(home) if name == EmbeddedServer.name else _open(home)
     try:
         yield server
     finally:
         server.close()
 
 
+@contextmanager
+def open_holder(home: Path, tag: str) -> Iterator[Server]:
+    """Opens the server that holds a model: the machine's, unless only the embedded one has it."""
+    with open_server(home) as server, closing(EmbeddedServer(home)) as embedded:
+        if server.digest(tag) is None and embedded.digest(tag):
+            yield embedded
+        else:
+            yield server
+
+
 class HeldModels:
-    """The models that the machine's server holds; the server is asked once, and only if it must
-    be.
+    """The models that the machine's server and the embedded one hold; the server is asked once,
+    and only if it must be.
     """
 
     def __init__(self, home: Path):
@@ -126,9 +157,9 @@ class HeldModels:
         self._digests: dict[str, str] | None = None
 
     def problem(self, tag: str, digest: str) -> str | None:
-        """Returns why the server does not hold this very model under this tag, or None if it
-        does.
-        """
+        """Returns why no server holds this very model under this tag, or None if one does."""
+        if EmbeddedServer(self._home).digest(tag) == digest:
+            return None
         try:
             digests = self._ask()
         except WorkError as error:

@@ -14,14 +14,15 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.chat.families import refuse_no_system, refuse_template
     from tasks.core.data.download import download
-    from tasks.core.serving.modelfile import build_modelfile
 
     settings = job.settings
     cache = job.home / "downloads"
     metrics = download(settings.model, settings.data, cache, job.out, job.progress)
     # A chat template that cannot be served is refused now, not after the training.
-    build_modelfile(job.out / "base", settings.release, "")
+    refuse_no_system(job.out / "base")
+    refuse_template(job.out / "base", settings.training.template)
     return metrics
 
 
@@ -30,9 +31,9 @@ STEP = Step(
     build=_build,
     content=("base/*", "sources/*"),
     outside=_outside,
-    # Where the model and the sources lie, of which the key has the digests or the commit; and the
-    # parameters of the Modelfile that is tried out.
-    consults=("model", "data", "release.num_ctx", "release.num_predict"),
+    # Where the model and the sources lie, of which the key has the digests or the commit; and
+    # which chat templates are refused.
+    consults=("model", "data", "training.template"),
     retries_after_s=(5, 30),
     disk_of_base=1.0,
     disk_gib=1.5,  # the five sources, and llama.cpp's source and build

@@ -31,7 +31,7 @@ def _build(job: Job) -> dict[str, Any]:
     name = job.settings.release_tag
     candidate = read_registration(job.folder("register"))
     marks = read_marks(job.folder("evaluate"))
-    with open_server(job.home) as server:
+    with open_server(job.home, candidate["server"]) as server:
         decision = _decide(job, server, candidate["digest"], marks)
         if decision.promote:
             promote(server, candidate["tag"], name)

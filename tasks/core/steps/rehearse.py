@@ -56,12 +56,13 @@ def _llama_cpp(around: Surroundings) -> str:
 
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.release.rehearsal import stand_in
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_server, required_server
 
     base = job.folder("download") / "base"
     metrics: dict[str, Any] = {"rehearsed": False}
     # A server that is down is known at once.
-    with _scratch(job.out) as scratch, open_server(job.home) as server:
+    opened = open_server(job.home, required_server(base))
+    with _scratch(job.out) as scratch, opened as server:
         job.progress(0.0, "making a small model of the same architecture")
         model = stand_in(base, job.settings.training.target_modules, scratch)
         if model:

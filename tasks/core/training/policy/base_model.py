@@ -44,8 +44,8 @@ def _quantization(config: PreTrainedConfig) -> dict[str, Any] | None:
 def load_tokenizer(base: Path, template: str = "any") -> PreTrainedTokenizerFast:
     """Returns the base's tokenizer, which pads with another token than its EOS.
 
-    template: training.template, known, chatml or any. Raises RequestError if the tokenizer, its EOS, that
-    chat template or a token to pad with is missing.
+    template: training.template, that is known, chatml or any. Raises RequestError if the tokenizer,
+    its EOS, that chat template or a token to pad with is missing.
     """
     if not (base / "tokenizer.json").exists():
         raise RequestError(
