@@ -136,6 +136,9 @@ class Step:
     disk_of_base: float = 0.0
     """Disk that the step fills, in sizes of the 16-bit base model."""
 
+    disk_also: Callable[[Settings], float] | None = None
+    """What else it fills in sizes of the base model, if that depends on the settings."""
+
     disk_gib: float = 0.0
     """Disk that the step fills whatever the base model is, in GiB."""
 
@@ -154,7 +157,7 @@ def resolve(steps: Sequence[Step], settings: Settings) -> dict[str, Step]:
     A step takes the earliest place that allows this: pairs are made before any training, and after
     Stage 2 if that model's own wrong replies are among them.
     """
-    waiting = [_with_all_reads(step, settings) for step in steps if _runs(step, settings)]
+    waiting = [_complete(step, settings) for step in steps if _runs(step, settings)]
     ordered: dict[str, Step] = {}
     while waiting:
         ready = [step for step in waiting if step.reads.keys() <= ordered.keys()]
@@ -168,7 +171,8 @@ def _runs(step: Step, settings: Settings) -> bool:
     return step.runs is None or step.runs(settings)
 
 
-def _with_all_reads(step: Step, settings: Settings) -> Step:
-    if step.reads_also is None:
-        return step
-    return replace(step, reads=step.reads | step.reads_also(settings))
+def _complete(step: Step, settings: Settings) -> Step:
+    """The step with all that depends on the settings."""
+    reads = step.reads_also(settings) if step.reads_also else {}
+    disk = step.disk_also(settings) if step.disk_also else 0.0
+    return replace(step, reads=step.reads | reads, disk_of_base=step.disk_of_base + disk)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
+from tasks.core.records.quantizations import BITS
 from tasks.core.release.gguf_file import GgufFile
 
 _K_BLOCK = 256
@@ -31,31 +32,9 @@ class Quantization:
     """Tensors that get a type of their own: ffn_down or blk.3.ffn_down -> q6_K."""
 
 
-@dataclass(frozen=True)
-class _Bits:
-    """Bits a weight over all tensors of a file."""
-
-    wide: float
-    """With rows of multiples of 256, as a 7B model has them."""
-    narrow: float
-    """With rows of 576, as SmolLM2-135M has them."""
-
-
-# wide: Llama-3-8B's sizes as llama-quantize's help has them; narrow: measured on SmolLM2-135M
-_BITS = {
-    "F16": _Bits(16.0, 16.0),
-    "Q8_0": _Bits(8.5, 8.52),
-    "Q5_K_M": _Bits(5.7, 6.9),
-    "Q4_K_M": _Bits(4.9, 6.17),
-    "Q4_K_S": _Bits(4.7, 6.1),
-    "Q3_K_M": _Bits(4.0, 5.6),
-    "Q2_K": _Bits(3.2, 5.3),
-}
-
-
 def expected_bytes(whole: GgufFile, quantization: str) -> int:
     """About how many bytes a quantized F16 file takes."""
-    bits = _BITS.get(quantization, _BITS["F16"])
+    bits = BITS.get(quantization, BITS["F16"])
     weights = sum(tensor.elements for tensor in whole.tensors)
     return round(weights * (bits.narrow if _narrow_rows(whole) else bits.wide) / 8)
 
@@ -85,21 +64,25 @@ def read_contents(file: GgufFile) -> Contents:
     return Contents(file.path.stat().st_size, bits, dict(types.most_common()))
 
 
-def describe(quantization: str, contents: Contents, whole: GgufFile, fallen: int) -> str:
-    """A quantized file in one line, e.g. "Q4_K_M: 105 MB, 6.17 bits a weight (166 tensors Q5_0, 61
-    F32, …); rows of 576 are no multiple of 256, so 180 of 211 matrices got a larger type".
+def headline(quantization: str, contents: Contents) -> str:
+    """A quantized file's size, e.g. "Q4_K_M: 105 MB, 6.17 bits a weight"."""
+    size = f"{contents.bytes / 1e6:,.0f} MB"
+    return f"{quantization}: {size}, {contents.bits_per_weight:.2f} bits a weight"
+
+
+def describe_types(contents: Contents, whole: GgufFile, fallen: int) -> str:
+    """A quantized file's tensors, e.g. "166 tensors Q5_0, 61 F32, 16 Q4_K: rows of 576 are no
+    multiple of 256, so 181 of 211 matrices got a larger type".
     """
     first, *others = contents.tensor_types.items()
     types = [f"{first[1]} tensors {first[0]}", *(f"{count} {kind}" for kind, count in others)]
-    size = f"{contents.bytes / 1e6:,.0f} MB, {contents.bits_per_weight:.2f} bits a weight"
-    text = f"{quantization}: {size} ({', '.join(types)})"
     if not fallen:
-        return text
+        return ", ".join(types)
     widths = ", ".join(str(width) for width in _narrow_rows(whole))
     matrices = sum(len(tensor.shape) > 1 for tensor in whole.tensors)
     return (
-        f"{text}; rows of {widths} are no multiple of {_K_BLOCK}, so {fallen} of {matrices}"
-        " matrices got a larger type"
+        f"{', '.join(types)}: rows of {widths} are no multiple of {_K_BLOCK}, so {fallen} of"
+        f" {matrices} matrices got a larger type"
     )
 
 

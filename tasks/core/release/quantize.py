@@ -3,6 +3,7 @@
 Reads the F16 GGUF, and an importance matrix if there is one; writes one GGUF.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -19,12 +20,15 @@ from tasks.core.release.quantization import (
     F16,
     Quantization,
     block_of,
-    describe,
+    describe_types,
     expected_bytes,
+    headline,
     read_contents,
 )
 from tasks.core.release.space import check_space
 from tasks.core.tools import LlamaCpp
+
+log = logging.getLogger(__name__)
 
 _NEWER = (
     "Set KOSPILOT_LLAMA_CPP to the folder of a newer one, or unset it and run `kospilot tools"
@@ -60,7 +64,8 @@ def quantize_to(
         fallen = _run_quantizer(target, whole, how, llama, progress)
     written = _check_written(target, whole, how, llama)
     contents = read_contents(written)
-    progress(1.0, describe(how.name, contents, whole, fallen))
+    progress(1.0, headline(how.name, contents))
+    log.info("%s (%s)", headline(how.name, contents), describe_types(contents, whole, fallen))
     return {
         "quantization": how.name,
         "from_bytes": gguf.stat().st_size,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tasks.core.chain.step import Job, Step
+from tasks.core.records.quantizations import share_of_base
 
 
 def _build(job: Job) -> dict[str, Any]:
@@ -21,5 +22,6 @@ STEP = Step(
     reads={"download": ("base/*",)},
     settings=("release.quantization",),
     runs=lambda settings: settings.evaluation.baseline,
-    disk_of_base=1.35,  # its F16 file, and the quantized one
+    disk_of_base=1.0,  # its F16 file
+    disk_also=lambda settings: share_of_base(settings.release.quantization),
 )

@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from tasks.core.chain.step import Job, Step
+from tasks.core.chain.step import Job, Reads, Step
+from tasks.core.records.quantizations import share_of_base
+from tasks.core.settings.tree import Settings
+from tasks.core.steps._quantizing import imatrix_reads, make
+
+
+def _reads_also(settings: Settings) -> Reads:
+    return imatrix_reads(settings, settings.release.quantization)
 
 
 def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.release.quantize import quantize
-    from tasks.core.tools import ensure_llama_cpp
-
-    whole = job.folder("gguf") / "model-f16.gguf"
-    llama = ensure_llama_cpp(job.home, job.progress)
-    return quantize(whole, job.settings.release.quantization, llama, job.out, job.progress)
+    return make(job, job.settings.release.quantization, "model.gguf")
 
 
 STEP = Step(
@@ -19,6 +21,8 @@ STEP = Step(
     build=_build,
     content=("model.gguf",),
     reads={"gguf": ("model-f16.gguf",)},
-    settings=("release.quantization",),
-    disk_of_base=0.35,  # Q4_K_M is 0.3 of the 16-bit model
+    reads_also=_reads_also,
+    settings=("release.quantization", "release.tensor_types"),
+    consults=("release.imatrix",),  # the key has the matrix itself
+    disk_also=lambda settings: share_of_base(settings.release.quantization),
 )

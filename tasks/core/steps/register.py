@@ -5,6 +5,7 @@ from typing import Any
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.files.json_files import write_json
+from tasks.core.records.quantizations import share_of_base
 from tasks.core.steps._contents import TOKENIZER
 from tasks.core.steps._shipped import prompt_digest
 
@@ -43,11 +44,18 @@ STEP = Step(
     build=_build,
     content=("registration.json",),
     reads={"quantize": ("model.gguf",), "download": TOKENIZER},
-    settings=("release",),
+    settings=(
+        "release.name",
+        "release.quantization",
+        "release.system_language",
+        "release.num_ctx",
+        "release.num_predict",
+    ),
     consults=("stages.skip",),  # the tag's suffix; the key has the model itself
     outside=_outside,
     asks_server=True,
     served=_served,
     retries_after_s=(5,),
-    disk_of_base=0.35,  # the server keeps a copy of its own
+    # The server keeps a copy of its own.
+    disk_also=lambda settings: share_of_base(settings.release.quantization),
 )

@@ -1,0 +1,107 @@
+"""The settings of a release: how the trained model is quantized, named and served."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from tasks.core.errors import did_you_mean
+from tasks.core.settings.section import BESIDE, LATER, Count, Section
+
+QuantizationName = Literal["F16", "Q8_0", "Q5_K_M", "Q4_K_M", "Q4_K_S", "Q3_K_M", "Q2_K"]
+
+_TENSORS = (
+    "token_embd",
+    "output",
+    "attn_q",
+    "attn_k",
+    "attn_v",
+    "attn_qkv",
+    "attn_output",
+    "ffn_gate",
+    "ffn_up",
+    "ffn_down",
+)
+"""The matrices of a decoder, as GGUF calls them; blk.3.ffn_down is that of the fourth layer."""
+
+_TYPES = (
+    *("F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0"),
+    *("Q4_K", "Q4_1", "Q4_0", "IQ4_NL", "IQ4_XS", "Q3_K", "Q2_K"),
+)
+"""llama.cpp's types of single tensors that need no importance matrix."""
+
+_HELPED_BY_IMATRIX: tuple[str, ...] = ()
+
+
+class Release(Section):
+    name: str = "qwen2.5-kospi-ft"
+    """Model name in Ollama; Stage 2 and 3 releases get -s2 and -s3."""
+    quantization: QuantizationName = "Q4_K_M"
+    """llama.cpp quantization of the released GGUF."""
+    also: Annotated[list[QuantizationName], LATER] = []
+    """Further quantizations, made beside the released one: release.also=[Q8_0,F16]."""
+    imatrix: Annotated[Literal["auto", "on", "off"], LATER] = "auto"
+    """Importance matrix, computed from the released stage's own rows, by which llama.cpp rounds
+    with more care what matters more.
+    """
+    tensor_types: Annotated[dict[str, str], LATER] = {}
+    """Types of single tensors, e.g. release.tensor_types={ffn_down: Q6_K, blk.0.attn_v: Q8_0}."""
+    system_language: Literal["ko", "en"] = "ko"
+    """Language of the strategy prompt that is the model's SYSTEM."""
+    num_ctx: Count = 8_192
+    """Context length in tokens served by default."""
+    num_predict: Count = 4_096
+    """Most tokens of one reply."""
+    keep_intermediates: Annotated[bool, BESIDE] = False
+    """Keep merged shards and the F16 GGUF after the release passed; they are rebuilt on demand
+    otherwise.
+    """
+
+    @field_validator("also")
+    @classmethod
+    def _are_others(cls, also: list[str], others: ValidationInfo) -> list[str]:
+        main = others.data.get("quantization")
+        if main in also:
+            raise ValueError(f"{main} is release.quantization already; name others only")
+        if len(set(also)) < len(also):
+            raise ValueError("each quantization is made once; name it once")
+        return also
+
+    @field_validator("tensor_types")
+    @classmethod
+    def _are_known(cls, types: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        """The types in capitals, as a GGUF's table of contents has them."""
+        if types and others.data.get("quantization") == "F16":
+            raise ValueError("F16 is not quantized, so no tensor of it gets another type")
+        known = {}
+        for name, kind in types.items():
+            _check_tensor(name)
+            known[name] = _known_type(kind)
+        return known
+
+    def uses_imatrix(self, quantization: str) -> bool:
+        """Whether a model is quantized so with an importance matrix.
+
+        Q8_0 and F16 make no use of one.
+        """
+        if self.imatrix == "auto":
+            return quantization in _HELPED_BY_IMATRIX
+        return self.imatrix == "on" and quantization not in ("Q8_0", "F16")
+
+
+def _check_tensor(name: str) -> None:
+    matrix = re.sub(r"^blk\.\d+\.", "", name)
+    if matrix not in _TENSORS:
+        raise ValueError(
+            f"there is no tensor {name}.{did_you_mean(matrix, _TENSORS)} Tensors are"
+            f" {', '.join(_TENSORS)}, or one layer's, as blk.0.ffn_down"
+        )
+
+
+def _known_type(kind: str) -> str:
+    if kind.upper() not in _TYPES:
+        raise ValueError(
+            f"there is no type {kind}.{did_you_mean(kind.upper(), _TYPES)} Types are"
+            f" {', '.join(_TYPES)}"
+        )
+    return kind.upper()
