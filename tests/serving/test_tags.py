@@ -18,6 +18,8 @@ def test_a_temporary_tag_names_its_purpose_and_its_step():
         "kospi-s2:0123",
         "kospi-s3:previous",
         "kospi-base:0123",
+        "kospi-stage1:0123",
+        "kospi-f16:0123",
         "kospi-rejects:0123",
         "kospi-rehearsal:0123",
     ],

@@ -105,6 +105,7 @@ PROPERTIES = {
     "trained_stages": {"stages.skip"},
     "released_stage": {"stages.skip"},
     "release_tag": {"stages.skip", "release.name"},
+    "compared_models": {"stages.skip", "release.quantization", "evaluation"},
 }
 
 

@@ -1,4 +1,4 @@
-"""evaluate proves, before it asks anything, that its questions are none that were trained on."""
+"""What evaluate asks, and that its questions are none that were trained on."""
 
 from types import SimpleNamespace
 
@@ -8,6 +8,7 @@ from tasks.core.errors import WorkError
 from tasks.core.evaluation.questions import build_questions
 from tasks.core.serving import servers
 from tasks.core.settings.profiles import load
+from tasks.core.steps import chain
 from tasks.core.steps.evaluate import STEP
 from tests.synthetic import demo_market, synthetic_rows
 
@@ -34,3 +35,27 @@ def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, monkeypatch)
     message = r"1 asks a question of the evaluation \(rows.jsonl, line 25\)"
     with pytest.raises(WorkError, match=message):
         STEP.build(job)
+
+
+ALL = "evaluation.models=[f16,base,stage3,stage2,stage1]"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "compared"),
+    [
+        ([], ["base"]),
+        ([ALL], ["base", "stage1", "stage2", "f16"]),  # Stage 3 is what is released
+        ([ALL, "stages.skip=[stage3]"], ["base", "stage1", "f16"]),
+        ([ALL, "stages.skip=[stage1]"], ["base", "stage2", "f16"]),
+        ([ALL, "release.quantization=F16"], ["base", "stage1", "stage2"]),
+        ([ALL, "evaluation.baseline=false"], ["stage1", "stage2", "f16"]),
+        (["evaluation.models=[]"], []),
+    ],
+)
+def test_the_models_beside_the_release(overrides, compared):
+    settings = load("demo", overrides).settings
+    assert settings.compared_models == compared
+    reads = chain(settings)["evaluate"].reads
+    wanted = {"base": "baseline", "f16": "gguf"}
+    made_from = {wanted.get(name, name) for name in compared}
+    assert reads.keys() - {"synthesize", "pairs"} == {"market", "register", "download"} | made_from

@@ -12,6 +12,10 @@ _ROLLED_BACK = "rolled-back"
 _RUN = "run"  # how the names of the locks of whole runs begin
 _TEMPORARY: tuple[tuple[str, Purpose], ...] = (
     ("evaluate", "base"),
+    ("evaluate", "stage1"),
+    ("evaluate", "stage2"),
+    ("evaluate", "stage3"),
+    ("evaluate", "f16"),
     ("rejects", "rejects"),
     ("rehearse", "rehearsal"),
 )

@@ -100,6 +100,12 @@ def kept_replies(file: Path, endpoint: Endpoint, questions: list[Question]) -> d
     return replies
 
 
+def all_kept(file: Path, endpoint: Endpoint, questions: list[Question]) -> bool:
+    """Whether every question has its reply already, so that the model need not be there."""
+    kept = kept_replies(file, endpoint, questions)
+    return all(_key(endpoint, question) in kept for question in questions)
+
+
 def _key(endpoint: Endpoint, question: Question) -> str:
     """Names a reply by the model and by all that the model is asked."""
     identity = endpoint.digest or endpoint.model

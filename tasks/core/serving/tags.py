@@ -7,12 +7,13 @@ NAME-base. More models are served for a step's time only, and have temporary tag
 import re
 from typing import Literal
 
-Purpose = Literal["base", "rejects", "rehearsal"]
-"""Why a step serves a model: the base is compared with the release, a stage's model is asked for
-wrong replies, a small random one shows that a release can be served.
+Compared = Literal["base", "stage1", "stage2", "stage3", "f16"]
+Purpose = Literal["rejects", "rehearsal"] | Compared
+"""Why a step serves a model: it is compared with the release, it is asked for wrong replies, or,
+small and random, it shows that a release can be served.
 """
 
-_SUFFIXES = "-s2|-s3|-base|-rejects|-rehearsal"
+_SUFFIXES = "-s2|-s3|-base|-stage1|-stage2|-stage3|-f16|-rejects|-rehearsal"
 
 
 def temporary_tag(name: str, purpose: Purpose, key: str) -> str:

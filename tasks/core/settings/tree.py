@@ -13,6 +13,8 @@ from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Sha
 
 StageName = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
+ComparedName = Literal["base", "stage1", "stage2", "stage3", "f16"]
+COMPARED: tuple[ComparedName, ...] = ("base", "stage1", "stage2", "stage3", "f16")
 
 
 class Model(Section):
@@ -161,9 +163,10 @@ class Training(Section):
     """
     max_length: Count = 2_048
     """Longest row in tokens. Longer rows are left out and counted, never cut."""
-    template: Annotated[Literal["chatml", "any"], BESIDE] = "chatml"
-    """Chat template that the base must have: chatml, which releases are served with; any trains
-    whatever it has.
+    template: Annotated[Literal["known", "chatml", "any"], BESIDE] = "known"
+    """Chat template that the base must have: known, one that Ollama is given a template for
+    (ChatML, Llama-3, Llama-3.1, Gemma 3); chatml, that one only; any, whatever it has: if none of
+    these, the release is served by the embedded server, which runs the model's own template.
     """
     lora_rank: Count = 32
     """Rank r of the LoRA matrices."""
@@ -329,9 +332,15 @@ class Evaluation(Section):
     is cut, and fails.
     """
     baseline: bool = True
-    """Ask the base model the same questions and show it beside the release."""
+    """Ask the base model the same questions and show it beside the release. Where nobody holds the
+    release's name, it is promoted only if it answers better.
+    """
     seed: int = 42
     """Seed of the question set."""
+    models: Annotated[list[ComparedName], LATER] = ["base"]
+    """The models that are asked beside the release: base, the earlier stages (quantized as the
+    release is), and the release's own F16. Stages that do not run are left out.
+    """
 
 
 class Settings(Part):
@@ -359,6 +368,17 @@ class Settings(Part):
     def released_stage(self) -> StageName | None:
         """The stage whose adapter is released: the newest that runs, or None for the base alone."""
         return self.trained_stages[-1] if self.trained_stages else None
+
+    @property
+    def compared_models(self) -> list[ComparedName]:
+        """The models that are asked beside the release, in the order in which they come about.
+
+        The released stage is the release itself, and so is the F16 model if that is released.
+        """
+        none = {"base"} if not self.evaluation.baseline else set()
+        none |= set(STAGES) - set(self.trained_stages[:-1])
+        none |= {"f16"} if self.release.quantization == "F16" else set()
+        return [name for name in COMPARED if name in self.evaluation.models and name not in none]
 
     @property
     def release_tag(self) -> str:

@@ -1,15 +1,20 @@
-"""evaluate: the frozen questions to the release and to the base model: table, chart, JSON."""
+"""evaluate: the frozen questions to the release and to the models it is compared with."""
 
-from contextlib import ExitStack
+import importlib.metadata
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.chain.step import Job, Reads, Step, Surroundings
 from tasks.core.records.artifacts import Progress, stretch_of
-from tasks.core.settings.tree import Settings
+from tasks.core.settings.tree import STAGES, Settings
+from tasks.core.steps._compared import compared_disk, compared_reads, served
 from tasks.core.steps._contents import TOKENIZER
 from tasks.core.steps._shipped import prompt_digest, table_digests
 
 if TYPE_CHECKING:
+    from tasks.core.evaluation.evaluated import Evaluated
+    from tasks.core.evaluation.page import About
     from tasks.core.serving.servers import Server
 
 _TRAINED_ON = ("synthesize", "pairs")
@@ -17,9 +22,7 @@ _TRAINED_ON = ("synthesize", "pairs")
 
 
 def _reads_also(settings: Settings) -> Reads:
-    reads: Reads = {}
-    if settings.evaluation.baseline:
-        reads["baseline"] = ("model.gguf",)
+    reads = compared_reads(settings)
     if "stage2" in settings.trained_stages:
         reads["synthesize"] = ("rows.jsonl",)
     if "stage3" in settings.trained_stages:
@@ -32,12 +35,11 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.evaluation.answer import Endpoint, ask_all
     from tasks.core.evaluation.evaluated import Evaluated
+    from tasks.core.evaluation.page import write_page
     from tasks.core.evaluation.questions import build_questions, read_questions
     from tasks.core.evaluation.report import write_report
-    from tasks.core.serving.registration import read_registration
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_server, required_server
     from tasks.core.synthesis.guard import prove_apart
 
     holdout = job.folder("market") / "holdout"
@@ -48,37 +50,59 @@ def _build(job: Job) -> dict[str, Any]:
             trained_on.append(job.folder(step) / file)
     apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
     evaluated = Evaluated(read_questions(job.out / "questions.jsonl"))
-    with open_server(job.home) as server, ExitStack() as until_asked:
-        tags = {}
-        if job.settings.evaluation.baseline:
-            tags["base"] = _serve_baseline(job, server)
-            until_asked.callback(server.delete, tags["base"])
-        tags["released"] = read_registration(job.folder("register"))["tag"]
-        for number, (name, tag) in enumerate(tags.items()):
-            report = _named(name, stretch_of(job.progress, number / len(tags), 1 / len(tags)))
-            kept = job.out / f"replies-{name}.jsonl"
-            endpoint = Endpoint.of(server, tag)
-            evaluated.add(name, ask_all(endpoint, evaluated.questions, kept, report))
+    only_on = required_server(job.folder("download") / "base")
+    with open_server(job.home, only_on) as server:
+        _ask_models(job, server, evaluated)
     write_report(evaluated, job.out, toy=job.settings.model.base == "demo")
+    write_page(evaluated, _about(job, evaluated), job.out / "report.html")
+    for stage in STAGES:
+        shutil.rmtree(job.out / stage, ignore_errors=True)
     summaries = {name: figures["summary"] for name, figures in evaluated.scores.items()}
     return {"apart_from_training": apart, **summaries}
 
 
-def _serve_baseline(job: Job, server: "Server") -> str:
-    """Puts the base model on the server, for the comparison only, and returns its tag.
+def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
+    """Asks one model after the other, the release last."""
+    from tasks.core.serving.registration import read_registration
 
-    It gets the release's own prompt and parameters.
-    """
-    from tasks.core.kinds.base import system_prompt
-    from tasks.core.serving.modelfile import build_modelfile
-    from tasks.core.serving.tags import temporary_tag
+    compared = job.settings.compared_models
+    share = 1 / (len(compared) + 1)
+    for number, name in enumerate(compared):
+        part = replace(job, progress=_named(name, stretch_of(job.progress, number * share, share)))
+        with served(part, server, name) as tag:
+            _ask(part, server, tag, name, evaluated)
+    tag = read_registration(job.folder("register"))["tag"]
+    progress = _named("released", stretch_of(job.progress, 1 - share, share))
+    _ask(replace(job, progress=progress), server, tag, "released", evaluated)
 
-    release = job.settings.release
-    base = job.folder("download") / "base"
-    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
-    tag = temporary_tag(release.name, "base", job.key)
-    server.create(tag, job.folder("baseline") / "model.gguf", modelfile, job.progress)
-    return tag
+
+def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated") -> None:
+    from tasks.core.evaluation.answer import Endpoint, ask_all
+
+    kept = job.out / f"replies-{name}.jsonl"
+    endpoint = Endpoint.of(server, tag)
+    evaluated.add(name, ask_all(endpoint, evaluated.questions, kept, job.progress))
+
+
+def _about(job: Job, evaluated: "Evaluated") -> "About":
+    """What the page says of how the results came about."""
+    from tasks.core.evaluation.page import About
+    from tasks.core.evaluation.report import TOY
+    from tasks.core.serving.registration import read_registration
+
+    registration = read_registration(job.folder("register"))
+    made = {
+        "released": f"{registration['tag']}, digest {registration['digest']}",
+        "base model": job.settings.model.base,
+        "quantization": job.settings.release.quantization,
+        "server": registration["server"],
+        "replies": "one question at a time, temperature 0, seed 42, bound to the kind's schema",
+        "question set": f"seed {job.settings.evaluation.seed}",
+        "kospilot": importlib.metadata.version("kospilot"),
+        "evaluation": job.key,
+    }
+    notice = TOY if job.settings.model.base == "demo" else ""
+    return About(f"{registration['tag']} evaluated", made, notice)
 
 
 def _named(model: str, progress: Progress) -> Progress:
@@ -101,13 +125,15 @@ STEP = Step(
     },
     reads_also=_reads_also,
     settings=("evaluation",),
-    # The base is served as the release is, whose tag is made of all its settings; and a remark in
-    # the report depends on which base it is.
+    # The others are served as the release is, whose tag is made of all its settings; the key has
+    # the stages themselves; and a remark in the report depends on which base it is.
     consults=(
         "release.name",
+        "release.quantization",
         "release.num_ctx",
         "release.num_predict",
         "release.system_language",
+        "stages.skip",
         "model.base",
     ),
     outside=_outside,
@@ -115,5 +141,6 @@ STEP = Step(
     resumes=True,
     asks_server=True,
     retries_after_s=(5,),
-    report="Evaluation: the base model next to the release",
+    disk_also=compared_disk,
+    report="Evaluation: the release beside the models it came from",
 )

@@ -1,0 +1,181 @@
+"""An evaluation as one HTML page that refers to no other file: to read, to keep, to send.
+
+Writes the page from page.html.jinja. Replies and names are anybody's text: the template escapes
+all that it prints, and the page lets no script run.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tasks.core.colors import SERIES
+from tasks.core.evaluation.evaluated import Evaluated
+from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows
+from tasks.core.evaluation.records import Question, days_of
+from tasks.core.evaluation.score import gradable, parse
+from tasks.core.evaluation.statistics import difference
+from tasks.core.files.atomic import write_text
+from tasks.core.kinds import kind_named
+from tasks.core.kinds.base import scene_from_dict
+
+WORST = 6
+"""Replies that are shown whole."""
+
+LONGEST_TEXT = 6_000
+"""Characters of a reply that are shown; one that rambles would fill the page."""
+
+TILES = ("grade", "schema_valid", "regime_accuracy", "exposure_in_band")
+"""The measures at the top of the page, for the last model."""
+
+COLORS = ("#8d99a6", *SERIES, "#6f4fa2")
+"""Grey for the first model, which the others are compared with."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the page says beside the results."""
+
+    title: str
+
+    made: Mapping[str, str] = field(default_factory=dict)
+    """How it was made: versions, digests, seeds, by their names."""
+
+    notice: str = ""
+    """A warning on top, e.g. that the model is a toy."""
+
+    parity: Sequence[Mapping[str, Any]] = ()
+    """The hops of a release's parity check, in order, each a row of the table."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a JSON text, and whether it differs from the right answer's."""
+
+    text: str
+    differs: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with its right answer and a reply to it."""
+
+    question: Question
+    grade: float
+    parts: dict[str, bool]  # of the grade: whether each passed
+    right: list[Line]
+    reply: list[Line]
+
+
+def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
+    """Writes the page. The last model is compared with the first, question by question."""
+    models = list(evaluated.scores)
+    figures = list(evaluated.scores.values())
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "grade": _grade, "signed": _signed}
+    page = environment.get_template("page.html.jinja").render(
+        about=about,
+        models=models,
+        colors=[COLORS[index % len(COLORS)] for index in range(len(models))],
+        figures=figures,
+        questions=len(evaluated.questions),
+        days=sorted(set(days_of(evaluated.questions))),
+        verdict=_verdict(evaluated),
+        tiles=[(MEASURES[name], name) for name in TILES],
+        measures=MEASURES,
+        changes={model: _change(evaluated, model) for model in models},
+        shares=share_rows(figures),
+        grades=grade_rows(figures),
+        cases=worst_cases(evaluated),
+    )
+    write_text(file, page)
+
+
+def worst_cases(evaluated: Evaluated) -> list[Case]:
+    """Returns the last model's worst replies, a kind's second one only after all kinds' first."""
+    model = list(evaluated.scores)[-1]
+    replies = evaluated.replies[model]
+    marks = evaluated.marks[model]
+    by_grade = sorted(range(len(marks)), key=lambda number: (marks[number]["grade"], number))
+    seen: dict[str, int] = {}
+    turns = {}
+    for number in by_grade:
+        kind = evaluated.questions[number].kind
+        turns[number] = seen[kind] = seen.get(kind, -1) + 1
+    chosen = [number for number in by_grade if (marks[number]["grade"] or 0) < 1]
+    chosen.sort(key=lambda number: turns[number])  # stable: by grade within a turn
+    return [_case(evaluated.questions[number], replies[number].text) for number in chosen[:WORST]]
+
+
+def _case(question: Question, text: str) -> Case:
+    grade = kind_named(question.kind).grade(scene_from_dict(question.scene), gradable(text))
+    right = _lines(question.reference)
+    return Case(
+        question=question,
+        grade=grade.score,
+        parts=dict(grade.parts),
+        right=[Line(line) for line in right],
+        reply=[Line(line, line.rstrip(",") not in _bare(right)) for line in _lines(text)],
+    )
+
+
+def _bare(lines: list[str]) -> set[str]:
+    """The lines without the comma, which depends on what follows."""
+    return {line.rstrip(",") for line in lines}
+
+
+def _lines(text: str) -> list[str]:
+    """The text's JSON, indented; a text that is no JSON as it stands."""
+    value = parse(gradable(text))
+    if value is not None:
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}\n… {len(text) - LONGEST_TEXT:,} more characters"
+    return text.splitlines() or ["(nothing)"]
+
+
+def _change(evaluated: Evaluated, model: str) -> dict[str, Any]:
+    """The estimate of a model's mean grade − the first model's, pair by pair."""
+    first = next(iter(evaluated.marks.values()))
+    return difference(
+        [mark["grade"] for mark in first],
+        [mark["grade"] for mark in evaluated.marks[model]],
+        days_of(evaluated.questions),
+    )
+
+
+def _verdict(evaluated: Evaluated) -> str:
+    """The comparison in a sentence; empty if there is one model alone."""
+    first, *others = evaluated.scores
+    if not others:
+        return ""
+    last = others[-1]
+    change = _change(evaluated, last)
+    if change["low"] > 0:
+        outcome = "answers better than"
+    elif change["high"] < 0:
+        outcome = "answers worse than"
+    else:
+        outcome = "cannot be told apart from"
+    return f"{last} {outcome} {first}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f}"
+
+
+def _grade(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}".replace("-", "−")
