@@ -97,18 +97,23 @@ def open_adapter(folder: Path) -> Adapter:
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = read_json(file)
-        if not {"r", "lora_alpha"} <= config.keys():
-            raise ValueError("it says neither r nor lora_alpha")
-    except (OSError, ValueError, AttributeError) as error:
+        config = read_json(file)
+    except (OSError, ValueError) as error:
         raise WorkError(f"{file} cannot be read: {error}.") from None
+    if not isinstance(config, dict) or "peft_type" not in config:
+        raise WorkError(f"{file} is not an adapter's configuration: it names no peft_type.")
     return config
 
 
 def _check_method(config: dict[str, Any], folder: Path) -> None:
-    kind = config.get("peft_type", "LORA")
+    kind = config["peft_type"]
     if kind != "LORA":
         raise WorkError(f"The adapter {folder} is {kind}; only LoRA is merged. Train it as LoRA.")
+    for key in ("r", "lora_alpha"):
+        if not isinstance(config.get(key), int | float) or not config[key]:
+            raise WorkError(
+                f"{folder / 'adapter_config.json'} says no {key}: save the adapter anew."
+            )
     for option, reason in _OTHERS.items():
         if config.get(option):
             raise WorkError(

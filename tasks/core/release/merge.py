@@ -22,6 +22,7 @@ from tasks.core.release.adapter import open_adapter
 from tasks.core.release.base_weights import Base, open_base
 from tasks.core.release.merge_plan import MergePlan, plan_merge
 from tasks.core.release.merged_shards import Source, write_shards
+from tasks.core.release.space import check_space
 from tasks.core.release.training_values import base_as_trained, is_quantized_by
 
 _TOKENIZER = (
@@ -55,7 +56,7 @@ def merge(
     trained = base_as_trained(adapter, trained_on) if adapter else None
     plan = plan_merge(opened, lora)
     _check_trained(opened, adapter, trained)
-    _check_disk(plan, out)
+    check_space(out, plan.size + _SPARE, "The merged model")
     with _all_or_nothing(out):
         write_shards(plan, Source(lora, trained), out, progress)
         _write_all_but_weights(plan, opened, adapter, out)
@@ -98,15 +99,6 @@ def _digests_of_base(adapter: Path) -> dict[str, str]:
         return dict(read_json(adapter / "training_config.json")["base_files"])
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-
-
-def _check_disk(plan: MergePlan, out: Path) -> None:
-    free = shutil.disk_usage(out).free
-    if free < plan.size + _SPARE:
-        raise WorkError(
-            f"The merged model takes {plan.size / 1e9:.1f} GB, and {out} has {free / 1e9:.1f} GB"
-            " left: make room there (`kospilot gc` removes old artifacts)."
-        )
 
 
 @contextmanager

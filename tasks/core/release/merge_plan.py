@@ -201,8 +201,8 @@ def _take_size(pieces: dict[str, Piece], config: dict[str, Any]) -> bool:
     rows = pieces[name].shape[0]
     if _HEAD in pieces and pieces[_HEAD].shape[0] != rows:
         raise WorkError(
-            f"The adapter's embedding has {rows} rows, its output layer {pieces[_HEAD].shape[0]}:"
-            " save the adapter with both (PEFT's save_pretrained with save_embedding_layers=True)."
+            f"The adapter's embedding has {rows} rows, the output layer {pieces[_HEAD].shape[0]}:"
+            " PEFT did not save the one that was trained. Train with modules_to_save=[lm_head]."
         )
     config["vocab_size"] = rows
     return True

@@ -1,4 +1,4 @@
-"""merge: the base model with the released stage's adapter folded in, one tensor at a time."""
+"""merge: the base model as training saw it, with the released stage's adapter folded in."""
 
 from typing import Any
 
@@ -28,6 +28,7 @@ STEP = Step(
     reads={"download": ("base/*",)},
     reads_also=_reads_also,
     consults=("stages.skip",),  # the key has the adapter itself
+    version=2,
     expendable=True,
     disk_of_base=1.0,
 )
