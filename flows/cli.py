@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import artifacts, data, machine, market, models, run, train
+from flows.commands import artifacts, data, evaluate, machine, market, models, release, run, train
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError
 
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 run.add_to(app)
 models.add_to(app)
+evaluate.add_to(app)
+release.add_to(app)
 machine.add_to(app)
 app.add_typer(artifacts.app)
 app.add_typer(data.app)

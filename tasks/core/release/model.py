@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.records.artifacts import Progress
+from tasks.core.records.training_base import TrainingBase
 from tasks.core.release.base_weights import is_quantized
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge
@@ -26,6 +27,9 @@ class Model:
 
     base: Path
     adapter: Path | None = None
+
+    trained_on: TrainingBase | None = None
+    """What the adapter was trained on, if its own folder does not say so."""
 
 
 def build_gguf(
@@ -59,5 +63,5 @@ def _merged(model: Model, scratch: Path, progress: Progress) -> Path:
         return model.base
     merged = scratch / "merged"
     merged.mkdir()
-    merge(model.base, model.adapter, merged, progress)
+    merge(model.base, model.adapter, merged, progress, model.trained_on)
     return merged

@@ -40,9 +40,11 @@ class Modelfile:
 
     def text(self, gguf: str) -> str:
         """Returns it as a file for `ollama create -f`, with the GGUF's path in FROM."""
-        lines = [f"FROM {gguf}", f'TEMPLATE """{self.template}"""', f'SYSTEM """{self.system}"""']
-        if not self.is_for_ollama:
-            lines[1] = _NOT_FOR_OLLAMA
+        lines = [f"FROM {gguf}", _NOT_FOR_OLLAMA]
+        if self.is_for_ollama:
+            lines[1] = f'TEMPLATE """{self.template}"""'
+        if self.system:
+            lines.append(f'SYSTEM """{self.system}"""')
         for name, value in self.parameters.items():
             values = value if isinstance(value, list) else [value]
             lines += [f"PARAMETER {name} {_quoted(each)}" for each in values]

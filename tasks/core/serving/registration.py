@@ -70,6 +70,7 @@ def register(server: Server, model: NewModel, progress: Progress) -> dict[str, A
     progress(0.95, "proving the prompts")
     try:
         proof = prove_prompts(server, tag, model.modelfile, model.tokenizer_dir)
+        _prove_context(server, tag, model.modelfile)
     except WorkError:
         server.delete(tag)
         raise
@@ -122,6 +123,19 @@ def prove_prompts(
     return {"prompts_proven": len(conversations), "prompt_tokens_proven": proven}
 
 
+def _prove_context(server: Server, tag: str, modelfile: Modelfile) -> None:
+    """Raises WorkError if a loaded model has less context than its Modelfile sets: a longer prompt
+    would be cut without a word.
+    """
+    given = server.context_length(tag)
+    wanted = modelfile.parameters["num_ctx"]
+    if given is not None and given < wanted:
+        raise WorkError(
+            f"{server.name} gives {tag} a context of {given:,} tokens where release.num_ctx is"
+            f" {wanted:,}: the model was not made for more. Type release.num_ctx={given}."
+        )
+
+
 def promote(server: Server, tag: str, name: str) -> None:
     """Makes a registered model NAME:latest; what held the name before is kept as NAME:previous."""
     old = server.digest(f"{name}:latest")
@@ -158,7 +172,7 @@ def read_registration(folder: Path) -> dict[str, str]:
 
 
 def _with_system(messages: Messages, system: str) -> Messages:
-    if messages[0]["role"] == "system":
+    if not system or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
 

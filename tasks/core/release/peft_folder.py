@@ -1,0 +1,78 @@
+"""A PEFT adapter's folder as the tools that train leave it: which base it names, and whether it
+brings a tokenizer of its own.
+
+Reads adapter_config.json. Writes a folder of links: the base as the adapter was trained with it.
+"""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tasks.core.errors import RequestError
+from tasks.core.files.json_files import read_json
+
+_CONFIG = "adapter_config.json"
+_WEIGHTS = "adapter_model.safetensors"
+_TOKENIZER = (
+    "tokenizer*",
+    "chat_template.*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+def check_adapter(folder: Path) -> None:
+    """Raises RequestError unless the folder holds an adapter that can be read."""
+    if not folder.is_dir():
+        raise RequestError(
+            f"There is no adapter folder {folder}. Name one that PEFT saved, with {_CONFIG} and"
+            f" {_WEIGHTS}, or a stage that kospilot trained: stage1, stage2, stage3."
+        )
+    missing = [name for name in (_CONFIG, _WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        there = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "nothing"
+        raise RequestError(
+            f"{folder} holds no {' and no '.join(missing)}; there is {there}. Name the folder that"
+            " PEFT's save_pretrained wrote."
+        )
+
+
+def named_base(folder: Path) -> str:
+    """Returns the base model that adapter_config.json names: a folder or a hub id.
+
+    Raises RequestError if it names none, or a folder that is not on this machine.
+    """
+    try:
+        name = read_json(folder / _CONFIG).get("base_model_name_or_path") or ""
+    except (OSError, ValueError, AttributeError) as error:
+        raise RequestError(f"{folder / _CONFIG} cannot be read: {error}.") from None
+    if not name:
+        raise RequestError(
+            f"{folder / _CONFIG} names no base model. Give it: --base FOLDER or --base OWNER/NAME."
+        )
+    is_path = name.startswith(("/", "./", "../", "~")) or name.count("/") != 1
+    if is_path and not Path(name).expanduser().is_dir():
+        raise RequestError(
+            f"{folder / _CONFIG} names the base model {name}, which is not on this machine. Say"
+            " where it is: --base FOLDER or --base OWNER/NAME."
+        )
+    return str(name)
+
+
+def link_base(base: Path, adapter: Path, out: Path) -> None:
+    """Fills a new folder with links to the base's files, and to the adapter's own tokenizer.
+
+    Who trains with another chat template or with more tokens than the base has saves them beside
+    the adapter, and only with them is the model asked as it was trained.
+    """
+    out.mkdir()
+    for file in base.iterdir():
+        if file.is_file():
+            (out / file.name).symlink_to(file.resolve())
+    if not (adapter / "tokenizer_config.json").is_file():
+        return
+    for file in adapter.iterdir():
+        if any(fnmatchcase(file.name, pattern) for pattern in _TOKENIZER):
+            (out / file.name).unlink(missing_ok=True)
+            (out / file.name).symlink_to(file.resolve())
