@@ -119,7 +119,11 @@ def adapter_digest(out: str | Path) -> str:
 
 def digests(out: str | Path) -> list[str]:
     """The digests of the files that are an adapter's content."""
-    return [digest_file(Path(out) / "adapter_config.json"), adapter_digest(out)]
+    return [
+        digest_file(Path(out) / "adapter_config.json"),
+        adapter_digest(out),
+        digest_file(Path(out) / "base.json"),
+    ]
 
 
 def attentive(spec, folder: Path, louder: int = 1) -> Path:

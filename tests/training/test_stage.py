@@ -83,6 +83,7 @@ def test_an_adapter_folder_is_complete_and_names_no_place_of_this_machine(stage2
         "tokenizer_config.json",
         "chat_template.jinja",
         "training_config.json",
+        "base.json",
         "README.md",
         "loss.png",
         "telemetry.jsonl",

@@ -173,6 +173,22 @@ def test_unsloths_weights_are_float32_and_a_strange_start_is_refused(stand_in, b
         )
 
 
+@pytest.mark.parametrize(("quantize_base", "asked"), [("nf4", True), ("none", False)])
+def test_unsloth_quantizes_what_the_settings_ask_for(base, monkeypatch, quantize_base, asked):
+    seen = []
+
+    class Loads(StandIn):
+        @staticmethod
+        def from_pretrained(base, load_in_4bit, **named):
+            seen.append(load_in_4bit)
+            return StandIn.from_pretrained(base, load_in_4bit=True, **named)
+
+    monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=Loads))
+    training = Training(max_length=512, lora_rank=4, quantize_base=quantize_base)
+    load_fast_policy(base, None, training, CPU, checkpointing=False)
+    assert seen == [asked]
+
+
 def test_a_process_that_needs_unsloth_begins_again_with_it(sft, tmp_path, monkeypatch):
     spec_file = tmp_path / "spec.json"
     spec_file.write_text(json.dumps(asdict(sft)))

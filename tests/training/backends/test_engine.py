@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.records.training_base import read_training_base
 from tasks.core.settings.tree import Training
 from tasks.core.training.backends import assembly
 from tasks.core.training.backends.engine import EngineTrainer
@@ -120,16 +121,19 @@ def test_the_plan_changes_no_loss(sft, tmp_path):
 @pytest.mark.slow
 def test_a_base_kept_as_nf4_gives_the_same_adapter(sft, tmp_path):
     trained = []
+    bases = []
     for form in ("bf16", "nf4"):
         spec = changed(sft, backend="engine", base_weights=form, out=str(tmp_path / form))
         Path(spec.out).mkdir()
         train(spec)
+        bases.append(read_training_base(Path(spec.out)))
         tensors = load_file(Path(spec.out) / "adapter_model.safetensors")
         trained.append(
             torch.cat(
                 [tensor.flatten() for name, tensor in sorted(tensors.items()) if "lora_B" in name]
             )
         )
+    assert bases[0] == bases[1]
     assert (
         torch.cosine_similarity(*trained, dim=0) > 0.999
     )  # B was zero: all of it is what was learnt

@@ -48,10 +48,14 @@ def load_weights(policy: PeftModel, saved: dict[str, torch.Tensor]) -> None:
 def digest_adapter(folder: Path) -> dict[str, str]:
     """Returns the sha256 of the files that are an adapter.
 
-    Raises RequestError if they are not there.
+    An adapter of an earlier version has no base.json. Raises RequestError if another file is not
+    there.
     """
+    names = [CONFIG_FILE, ADAPTER_FILE]
+    if (folder / BASE_FILE).exists():
+        names.append(BASE_FILE)
     try:
-        return {name: digest_file(folder / name) for name in (CONFIG_FILE, ADAPTER_FILE)}
+        return {name: digest_file(folder / name) for name in names}
     except OSError as error:
         raise RequestError(f"{folder} is no adapter folder: {error}.") from error
 
@@ -107,7 +111,8 @@ def check_same_base(start: Path, base: TrainingBase) -> None:
     raise RequestError(
         f"The adapter {start} was trained on other values of {len(differing)} of the base's layers:"
         f" those of {first} have sha256 {earlier.tensors.get(first)} in its {BASE_FILE} and"
-        f" {base.tensors.get(first)} here. Train the earlier stage again, on this base and machine."
+        f" {base.tensors.get(first)} here. It had another base; or another device or number of"
+        " threads, which may round NF4's scales differently. Train the earlier stage again, here."
     )
 
 
