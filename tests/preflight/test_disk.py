@@ -36,6 +36,13 @@ def test_a_small_local_model_needs_little(tmp_path):
     assert needed_gib(base_bytes(settings, tmp_path), steps_of(settings)) < 3
 
 
+def test_a_base_that_comes_as_nf4_is_merged_into_16_bit(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(bytes(1_000_000))
+    (tmp_path / "config.json").write_text('{"quantization_config": {}}')
+    settings = load("kospi-7b", [f"model.base={tmp_path}"]).settings
+    assert base_bytes(settings, tmp_path) == 4_000_000
+
+
 def test_a_hub_model_is_as_large_as_its_download_was(tmp_path):
     commit = "c0ffee" + "0" * 34
     store, recipe = Store(tmp_path / "artifacts"), Recipe("download", 1, {}, {}, {})

@@ -13,10 +13,12 @@ from tasks.core.chain.store import Store
 from tasks.core.data.base_model.folder import repo_of
 from tasks.core.data.hub import Repo, list_files, pinned_commit
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.files.json_files import read_json
 from tasks.core.settings.tree import Settings
 
 _DEMO_BYTES = 270_000_000  # SmolLM2-135M in bf16
 _UNKNOWN_BYTES = 15_300_000_000  # Qwen2.5-7B in bf16, which is supposed if nobody can say
+_LARGER_THAN_NF4 = 4  # 16 bit for 4; embeddings are in 16 bit already
 _ALWAYS_GIB = 1.0  # logs, databases, rows
 
 
@@ -29,29 +31,39 @@ def needed_gib(base: int, steps: Iterable[Step]) -> float:
 
 
 def base_bytes(settings: Settings, home: Path) -> int:
-    """Bytes of the base model's weights."""
+    """Bytes of the base model's weights in 16 bit."""
     location = settings.model.base
     if location == "demo":
         return _DEMO_BYTES
     repo = repo_of(location)
     if repo is None:
-        files = Path(location).expanduser().glob("*.safetensors")
-        return sum(file.stat().st_size for file in files)
+        return _folder_bytes(Path(location).expanduser())
     return _hub_bytes(repo, home) or _UNKNOWN_BYTES
 
 
+def _folder_bytes(folder: Path) -> int:
+    """Bytes in 16 bit of the weights of a model's folder; at most, if they come as NF4."""
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    with contextlib.suppress(OSError, ValueError):  # refused later, in other words
+        if "quantization_config" in read_json(folder / "config.json"):
+            return _LARGER_THAN_NF4 * stored
+    return stored
+
+
 def _hub_bytes(repo: Repo, home: Path) -> int:
-    """Bytes of a hub model's weights.
+    """Bytes of a hub model's weights in 16 bit, or as they are listed if it was never fetched.
 
     0 if its revision is not pinned, or was neither fetched before nor is listed by the hub now.
     """
     commit = pinned_commit(repo, home / "downloads")
     if commit is None:
         return 0
-    for manifest in Store(home / "artifacts").manifests("download"):
+    store = Store(home / "artifacts")
+    for manifest in store.manifests("download"):
         base = manifest.metrics["base"]
         if base["revision"] == commit:
-            return int(base["bytes"])
+            fetched = store.path("download", manifest.key) / "base"
+            return _folder_bytes(fetched) or int(base["bytes"])
     with contextlib.suppress(RequestError, WorkError):
         sizes = list_files(repo, commit)
         return sum(size for name, size in sizes.items() if name.endswith(".safetensors"))

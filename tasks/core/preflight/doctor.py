@@ -54,7 +54,7 @@ def examine(settings: Settings, home: Path) -> list[Check]:
         _compiler(),
         *_tools(home),
         _server(home),
-        _base(settings.model.base, base),
+        _base(settings, base),
         _market(settings, home),
     ]
 
@@ -192,12 +192,14 @@ def _market(settings: Settings, home: Path) -> Check:
         return Check("market", "fail", str(folder), str(error))
 
 
-def _base(location: str, size: int) -> Check:
+def _base(settings: Settings, size: int) -> Check:
+    location = settings.model.base
+    trained = f"training.quantize_base={settings.training.quantize_base}"
     folder = Path(location).expanduser()
     if not size:
         remedy = "Name a model: model.base=FOLDER."
         return Check("base model", "fail", f"{folder} holds no *.safetensors", remedy)
     if location == "demo" or folder.is_dir():
-        return Check("base model", "ok", location)
+        return Check("base model", "ok", f"{location}, {trained}")
     token = "with HF_TOKEN" if os.environ.get("HF_TOKEN") else "without HF_TOKEN"
-    return Check("base model", "ok", f"{location}, from the hub {token}")
+    return Check("base model", "ok", f"{location}, from the hub {token}, {trained}")
