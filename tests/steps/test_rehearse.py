@@ -8,13 +8,14 @@ from tasks.core.chain.step import Surroundings
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.files.memory import DigestMemory
+from tasks.core.processes.child import ChildFailed
 from tasks.core.release import rehearsal
 from tasks.core.release.merge import merge
-from tasks.core.release.model import Model
-from tasks.core.release.rehearsal import stand_in
+from tasks.core.release.rehearsal import merge_stand_in
 from tasks.core.release.shrunken import shrink, shrink_config
 from tasks.core.serving.servers import open_server
 from tasks.core.settings.profiles import load
+from tasks.core.settings.tree import Training
 from tasks.core.steps import rehearse
 from tasks.core.steps.rehearse import STEP
 from tests.release.conftest import demo_base, llama, silent, tiny_base  # noqa: F401
@@ -112,14 +113,23 @@ def test_the_stand_in_has_the_bases_tokenizer_and_an_adapter(tiny_base, tmp_path
 @pytest.mark.slow
 def test_an_architecture_that_cannot_be_made_small_is_no_failure(tmp_path, caplog):
     write_json(tmp_path / "base" / "config.json", {"model_type": "llama", "n_head": 4})
-    assert stand_in(tmp_path / "base", ["q_proj"], tmp_path) is None
+    assert merge_stand_in(tmp_path / "base", Training(), tmp_path) is None
     assert "The release is not rehearsed: no small model is like" in caplog.text
     assert "KeyError: 'num_attention_heads'" in caplog.text
 
 
+def test_why_the_two_do_not_merge_is_told(tmp_path, monkeypatch):
+    def fail(*command, env):
+        raise ChildFailed("python exited with 1:\nsome warning\nerror: they do not belong together")
+
+    monkeypatch.setattr(rehearsal, "run_child", fail)
+    with pytest.raises(WorkError, match="cannot be merged: they do not belong together"):
+        merge_stand_in(tmp_path, Training(), tmp_path)
+
+
 @pytest.mark.slow
 def test_a_broken_quantizer_is_found(job, no_ollama, broken_llama, tiny_base, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(rehearsal, "stand_in", lambda *inputs: Model(tiny_base))
+    monkeypatch.setattr(rehearsal, "merge_stand_in", lambda *inputs: tiny_base)
     broken_llama("llama-quantize", "#!/bin/sh\necho 'cannot read tensor 7' >&2\nexit 1\n")
     with pytest.raises(WorkError, match="cannot read tensor 7"):
         STEP.build(job)
@@ -128,7 +138,9 @@ def test_a_broken_quantizer_is_found(job, no_ollama, broken_llama, tiny_base, mo
 
 def test_a_server_that_is_down_is_found_at_once(job, monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
-    monkeypatch.setattr(rehearsal, "stand_in", lambda *inputs: pytest.fail("that takes seconds"))
+    monkeypatch.setattr(
+        rehearsal, "merge_stand_in", lambda *inputs: pytest.fail("that takes seconds")
+    )
     with pytest.raises(WorkError, match="OLLAMA_HOST names http://127.0.0.1:9 and no Ollama"):
         STEP.build(job)
 

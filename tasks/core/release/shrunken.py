@@ -1,23 +1,28 @@
 """A small random model of a base's architecture with the base's own tokenizer, and a random LoRA
 adapter for it: what a release is rehearsed with before there is anything to release.
 
-    python -m tasks.core.release.shrunken BASE OUT MODULE…
+    python -m tasks.core.release.shrunken BASE OUT nf4|none MODULE…
 
-Reads the base's folder but none of its weights; writes OUT/base and OUT/adapter. It is a program of
-its own because it needs transformers, whose memory no run shall hold during hours of training.
+Reads the base's folder but none of its weights; writes OUT/base, OUT/adapter and both OUT/merged.
+It is a program of its own because it needs PyTorch, whose memory no run shall hold during hours of
+training. Why the two do not merge is its last line, after `error: `.
 """
 
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.json_files import read_json, write_json
+from tasks.core.records.artifacts import no_progress
+from tasks.core.records.training_base import TrainingBase, write_training_base
+from tasks.core.release.merge import merge
 
 _LAYERS = 2
 _HEAD_WIDTH = 32
@@ -94,6 +99,17 @@ def _save_adapter(model: torch.nn.Module, modules: list[str], folder: Path) -> N
     write_json(folder / "adapter_config.json", config)
 
 
-if __name__ == "__main__":
+def main(base: Path, out: Path, quantization: Literal["nf4", "none"], modules: list[str]) -> None:
+    """Makes base and adapter, and merges them as if training had held the base so."""
     transformers_logging.disable_progress_bar()
-    shrink(Path(sys.argv[1]), sys.argv[3:], Path(sys.argv[2]))
+    shrink(base, modules, out)
+    write_training_base(out / "adapter", TrainingBase(quantization, "bfloat16"))
+    (out / "merged").mkdir()
+    try:
+        merge(out / "base", out / "adapter", out / "merged", no_progress)
+    except (RequestError, WorkError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), cast(Any, sys.argv[3]), sys.argv[4:])

@@ -20,7 +20,6 @@ from tasks.core.steps._contents import TOKENIZER
 from tasks.core.steps._shipped import prompt_digest
 
 if TYPE_CHECKING:
-    from tasks.core.release.model import Model
     from tasks.core.serving.registration import NewModel
     from tasks.core.serving.servers import Server
 
@@ -55,7 +54,7 @@ def _llama_cpp(around: Surroundings) -> str:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.release.rehearsal import stand_in
+    from tasks.core.release.rehearsal import merge_stand_in
     from tasks.core.serving.servers import open_server, required_server
 
     base = job.folder("download") / "base"
@@ -64,18 +63,18 @@ def _build(job: Job) -> dict[str, Any]:
     opened = open_server(job.home, required_server(base))
     with _scratch(job.out) as scratch, opened as server:
         job.progress(0.0, "making a small model of the same architecture")
-        model = stand_in(base, job.settings.training.target_modules, scratch)
-        if model:
-            new = _make(job, model, scratch)
+        merged = merge_stand_in(base, job.settings.training, scratch)
+        if merged:
+            new = _make(job, merged, scratch)
             metrics = {"rehearsed": True, **_serve(job, server, new)}
     write_json(job.out / "rehearsal.json", metrics)
     return metrics
 
 
-def _make(job: Job, model: "Model", scratch: Path) -> "NewModel":
-    """Merges, converts and quantizes the stand-in, and returns it as what is to be served."""
+def _make(job: Job, merged: Path, scratch: Path) -> "NewModel":
+    """Converts and quantizes the stand-in, and returns it as what is to be served."""
     from tasks.core.kinds.base import system_prompt
-    from tasks.core.release.model import build_gguf
+    from tasks.core.release.model import Model, build_gguf
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel
     from tasks.core.serving.tags import temporary_tag
@@ -86,7 +85,7 @@ def _make(job: Job, model: "Model", scratch: Path) -> "NewModel":
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     llama = ensure_llama_cpp(job.home, job.progress)
     making = stretch_of(job.progress, 0.3, 0.4)
-    build_gguf(model, release.quantization, llama, scratch, making)
+    build_gguf(Model(merged), release.quantization, llama, scratch, making)
     tag = temporary_tag(release.name, "rehearsal", job.key)
     return NewModel(tag, scratch / "model.gguf", modelfile, base)
 
@@ -141,7 +140,15 @@ STEP = Step(
     build=_build,
     content=("rehearsal.json",),
     reads={"download": ("base/config.json", "base/generation_config.json", *TOKENIZER)},
-    settings=("release", "training.target_modules"),
+    settings=(
+        "release.name",
+        "release.quantization",
+        "release.system_language",
+        "release.num_ctx",
+        "release.num_predict",
+        "training.target_modules",
+        "training.quantize_base",
+    ),
     outside=_outside,
     asks_server=True,
     retries_after_s=(5,),
