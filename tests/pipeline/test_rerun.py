@@ -85,6 +85,13 @@ def test_a_forced_step_runs_and_equal_content_stops_there(finished, tmp_path):
     assert {step for step in after if after[step] != before[step]} == {"normalize"}
 
 
+def test_the_modelfile_of_a_registration_names_the_released_gguf(finished):
+    modelfile = finished.path("register") / "Modelfile"
+    first = modelfile.read_text(encoding="utf-8").splitlines()[0]
+    named = modelfile.parent / first.removeprefix("FROM ")
+    assert named.resolve() == (finished.path("quantize") / "model.gguf").resolve()
+
+
 def test_the_store_explains_itself(finished):
     listed = json.loads(finished.kospilot("artifacts", "list", "--json").stdout)
     states = {line["step"]: line["state"] for line in listed}

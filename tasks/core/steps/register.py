@@ -1,5 +1,6 @@
 """register: the model on the server under a tag of its own, read back, its prompt proven."""
 
+import os
 from typing import Any
 
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
@@ -20,16 +21,18 @@ def _build(job: Job) -> dict[str, Any]:
     from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel, register
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_server, required_server
 
     release = job.settings.release
     base = job.folder("download") / "base"
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     tag = f"{job.settings.release_tag}:{job.key[:8]}"
     gguf = job.folder("quantize") / "model.gguf"
-    with open_server(job.home) as server:
+    with open_server(job.home, required_server(base)) as server:
         metrics = register(server, NewModel(tag, gguf, modelfile, base), job.progress)
-    (job.out / "Modelfile").write_text(modelfile.text(gguf.name), encoding="utf-8")
+    # Artifacts lie as deep as their staging folders, so the path holds for `ollama create -f`.
+    beside = os.path.relpath(gguf, job.out)
+    (job.out / "Modelfile").write_text(modelfile.text(beside), encoding="utf-8")
     registration = {"tag": tag, "digest": metrics["digest"], "server": metrics["server"]}
     write_json(job.out / "registration.json", registration)
     return metrics
