@@ -10,7 +10,8 @@ import pytest
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, start_server
-from tasks.core.serving.ollama import OllamaServer, answers, host_url, read_parameters
+from tasks.core.serving.ollama import OllamaServer, host_url, read_parameters
+from tasks.core.serving.ollama_api import answers
 from tasks.core.serving.servers import free_card
 from tests.serving.conftest import silent
 

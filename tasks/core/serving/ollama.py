@@ -8,19 +8,17 @@ parameter without a word, and even shows it, so names are checked before.
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from tasks.core.chat.template import Messages
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
-from tasks.core.processes.http import http_client, refusal_of, responds
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving.modelfile import Modelfile
+from tasks.core.serving.ollama_api import PROVEN, OllamaApi, version_at
 from tasks.core.serving.tags import full_name
 
 _DEFAULT_PORT = 11434
@@ -40,8 +38,6 @@ _RUNNER = (
 _PARAMETERS = frozenset((*_SAMPLING, *_PENALTIES, *_RUNNER))
 """What a Modelfile may set: api.Options and api.Runner of Ollama 0.17."""
 _CHUNK = 1 << 20
-_TIMEOUT = httpx.Timeout(10.0, read=600.0, write=600.0)
-_LOOK = httpx.Timeout(5.0)  # as long as a server may take to say that it is there
 
 
 class OllamaServer:
@@ -52,42 +48,31 @@ class OllamaServer:
         self.url = url
         self.openai_url = f"{url}/v1"
         self._stop = close
-        self._client = http_client(url, _TIMEOUT)
+        self._api = OllamaApi(url)
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
         """Registers a model and returns its digest.
 
-        Raises WorkError if the server then holds anything else, and RequestError if the Modelfile
-        sets a parameter that Ollama does not know.
+        Raises WorkError if the server then holds anything else, which is removed again, and
+        RequestError if the Modelfile sets a parameter that Ollama does not know or the name is
+        another's in other capitals.
         """
         _check_parameters(modelfile)
+        self._check_name(tag)
         blob = f"sha256:{digest_file(gguf)}"
         self._upload(blob, gguf, progress)
-        body = {
-            "model": tag,
-            "files": {"model.gguf": blob},
-            "template": modelfile.template,
-            "system": modelfile.system,
-            "parameters": modelfile.parameters,
-        }
         try:
-            for line in self._stream("/api/create", body):
-                progress(0.9, str(line.get("status", ""))[:60])
+            self._make(tag, blob, modelfile, progress)
+            return self._read_back(tag, blob, modelfile)
         except WorkError as error:
+            with suppress(WorkError):  # the server may be gone
+                self.delete(tag)
             size = gguf.stat().st_size / 1e6
             raise WorkError(f"{tag} was not made of {gguf} ({size:.0f} MB). {error}") from None
-        differences = self._differences(tag, blob, modelfile)
-        if differences:
-            self.delete(tag)
-            raise WorkError(
-                f"Ollama at {self.url} registered {tag} otherwise than asked, and it was removed"
-                f" again: {'; '.join(differences)}."
-            )
-        return self.tags()[tag]
 
     def tags(self) -> dict[str, str]:
         """Returns the digest of every model on the server, by its full name."""
-        models = self._call("GET", "/api/tags").json()["models"]
+        models = self._api.json("GET", "/api/tags")["models"]
         return {model["name"]: model["digest"] for model in models}
 
     def digest(self, tag: str) -> str | None:
@@ -95,18 +80,23 @@ class OllamaServer:
         return self.tags().get(full_name(tag))
 
     def context_length(self, tag: str) -> int | None:
-        """Returns the context in tokens that the Modelfile sets, or None if it sets none."""
-        shown = self._call("POST", "/api/show", {"model": tag}, allowed=(404,)).json()
-        return read_parameters(shown.get("parameters") or "").get("num_ctx")
+        """Returns the context in tokens that the Modelfile sets, or None if it sets none; what a
+        loaded model was given, if that is less.
+        """
+        shown = self._api.json("POST", "/api/show", {"model": tag}, allowed=(404,))
+        wanted = read_parameters(shown.get("parameters") or "").get("num_ctx")
+        given = self._loaded_context(tag)
+        return min(wanted, given) if wanted and given else wanted
 
     def render(self, tag: str, messages: Messages) -> str:
         """Returns the prompt text that the model would get for a conversation."""
         body = {"model": tag, "messages": messages, "stream": False, "_debug_render_only": True}
-        answer = self._call("POST", "/api/chat", body).json()
+        answer = self._api.json("POST", "/api/chat", body)
         if "_debug_info" not in answer:
             raise WorkError(
-                f"Ollama at {self.url} does not show the prompts it makes, so they cannot be proven"
-                " right. Update it."
+                f"Ollama {version_at(self.url)} at {self.url} does not show the prompts it makes,"
+                " so they cannot be proven right. Name one that does in OLLAMA_HOST;"
+                f" {PROVEN} does."
             )
         return answer["_debug_info"]["rendered_template"]
 
@@ -115,127 +105,133 @@ class OllamaServer:
         included.
         """
         body = {"model": tag, "messages": messages, "stream": False, "options": {"num_predict": 1}}
-        return self._call("POST", "/api/chat", body).json()["prompt_eval_count"]
+        return self._api.json("POST", "/api/chat", body)["prompt_eval_count"]
 
     def copy(self, source: str, target: str) -> None:
         """Gives a model a second name; the digest stays."""
-        self._call("POST", "/api/copy", {"source": source, "destination": target})
+        self._api.call("POST", "/api/copy", {"source": source, "destination": target})
 
     def loaded(self) -> list[str]:
         """Returns the full names of the models that are in memory now."""
-        return [model["name"] for model in self._call("GET", "/api/ps").json()["models"]]
+        return [model["name"] for model in self._api.json("GET", "/api/ps")["models"]]
 
     def unload(self, tag: str) -> None:
         """Frees the memory that a model holds; nothing happens if it is not loaded.
 
         The next question loads it again.
         """
-        self._call("POST", "/api/generate", {"model": tag, "keep_alive": 0}, allowed=(404,))
+        self._api.call("POST", "/api/generate", {"model": tag, "keep_alive": 0}, allowed=(404,))
 
     def delete(self, tag: str) -> None:
         """Removes a name, and the weights if no other name needs them. Nothing happens if it is not
         there.
         """
-        self._call("DELETE", "/api/delete", {"model": tag}, allowed=(404,))
+        self._api.call("DELETE", "/api/delete", {"model": tag}, allowed=(404,))
 
     def close(self) -> None:
         """Closes the connections, and ends the server if it is ours."""
-        self._client.close()
+        self._api.close()
         self._stop()
 
     def _upload(self, blob: str, gguf: Path, progress: Progress) -> None:
         """Sends the weights unless the server has them."""
         path = f"/api/blobs/{blob}"
-        if self._call("HEAD", path, allowed=(404,)).status_code != 200:
-            self._call("POST", path, _chunks(gguf, progress))
+        if self._api.call("HEAD", path, allowed=(404,)).status_code != 200:
+            self._api.call("POST", path, _chunks(gguf, progress))
 
-    def _differences(self, tag: str, blob: str, modelfile: Modelfile) -> list[str]:
-        """In what the model that the server shows differs from the one that was asked for."""
-        shown = self._call("POST", "/api/show", {"model": tag}).json()
-        differences = []
-        for part, wanted in (("template", modelfile.template), ("system", modelfile.system)):
-            actual = shown.get(part, "")
-            if actual != wanted:
-                differences.append(f"its {part} is {_short(actual)}, not {_short(wanted)}")
-        parameters = read_parameters(shown.get("parameters", ""))
-        for name in sorted(modelfile.parameters.keys() | parameters.keys()):
-            value, wanted_value = parameters.get(name), modelfile.parameters.get(name)
-            if value != wanted_value:
-                differences.append(f"its parameter {name} is {value}, not {wanted_value}")
-        if blob.replace(":", "-") not in shown.get("modelfile", ""):
-            differences.append(f"it is not made from {blob[:19]}…")
-        return differences
+    def _make(self, tag: str, blob: str, modelfile: Modelfile, progress: Progress) -> None:
+        """Makes a model of weights that the server has."""
+        body = {
+            "model": tag,
+            "files": {"model.gguf": blob},
+            "template": modelfile.template,
+            "system": modelfile.system,
+            "parameters": modelfile.parameters,
+        }
+        for line in self._api.stream("/api/create", body):
+            progress(0.9, str(line.get("status", ""))[:60])
 
-    def _stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Lines of a streamed answer; an error among them is raised, whatever the status said."""
-        request = {**body, "stream": True}
-        with _explained(self.url), self._client.stream("POST", path, json=request) as answer:
-            if answer.is_error:
-                answer.read()
-                raise self._failure(path, answer)
-            for text in answer.iter_lines():
-                line = json.loads(text) if text.strip() else {}
-                if "error" in line:
-                    raise self._refusal(path, line["error"])
-                yield line
+    def _read_back(self, tag: str, blob: str, modelfile: Modelfile) -> str:
+        """Returns the model's digest. Raises WorkError if it is not what was asked for."""
+        shown = self._api.json("POST", "/api/show", {"model": tag})
+        for part in ("renderer", "parser"):
+            if shown.get(part):
+                raise WorkError(
+                    f"Ollama {version_at(self.url)} at {self.url} puts a {part} of its own,"
+                    f" {shown[part]!r}, in the place of the template, so the model would be asked"
+                    " otherwise than it was trained. Name an Ollama that keeps the template in"
+                    f" OLLAMA_HOST; {PROVEN} does."
+                )
+        differences = _differences(shown, blob, modelfile)
+        if differences:
+            raise WorkError(
+                f"Ollama at {self.url} registered it otherwise than asked, and it was removed"
+                f" again: {'; '.join(differences)}."
+            )
+        digest = self.digest(tag)
+        if digest is None:
+            raise WorkError("It was removed meanwhile: run the same command again.")
+        return digest
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | Iterator[bytes] | None = None,
-        allowed: tuple[int, ...] = (),
-    ) -> httpx.Response:
-        """The answer to a request with JSON or with bytes; an error is raised unless allowed."""
-        with _explained(self.url):
-            if isinstance(body, dict):
-                answer = self._client.request(method, path, json=body)
-            else:
-                answer = self._client.request(method, path, content=body)
-        if answer.is_error and answer.status_code not in allowed:
-            raise self._failure(path, answer)
-        return answer
+    def _check_name(self, tag: str) -> None:
+        """Raises RequestError if the name is another's in other capitals: Ollama would take the two
+        for one, and overwrite that model.
+        """
+        name = tag.partition(":")[0]
+        for other in self.tags():
+            taken = other.partition(":")[0]
+            if taken != name and taken.lower() == name.lower():
+                raise RequestError(
+                    f"Ollama at {self.url} has {other}, and takes {name} for the same name. Type"
+                    f" release.name={taken}, or another name."
+                )
 
-    def _failure(self, path: str, answer: httpx.Response) -> WorkError:
-        return self._refusal(f"{path} with HTTP {answer.status_code}", refusal_of(answer))
+    def _loaded_context(self, tag: str) -> int | None:
+        """The context that a loaded model was given, in tokens."""
+        for model in self._api.json("GET", "/api/ps")["models"]:
+            if model["name"] == full_name(tag):
+                return model.get("context_length")
+        return None
 
-    def _refusal(self, path: str, message: str) -> WorkError:
-        return WorkError(f"Ollama at {self.url} refused {path}: {message}{_remedy(message)}")
+
+def _differences(shown: dict[str, Any], blob: str, modelfile: Modelfile) -> list[str]:
+    """In what the model that the server shows differs from the one that was asked for."""
+    differences = []
+    for part, wanted in (("template", modelfile.template), ("system", modelfile.system)):
+        actual = shown.get(part, "")
+        if actual != wanted:
+            differences.append(f"its {part} is {_short(actual)}, not {_short(wanted)}")
+    parameters = read_parameters(shown.get("parameters", ""))
+    for name in sorted(modelfile.parameters.keys() | parameters.keys()):
+        value, wanted_value = parameters.get(name), modelfile.parameters.get(name)
+        if value != wanted_value:
+            differences.append(f"its parameter {name} is {value}, not {wanted_value}")
+    if blob.replace(":", "-") not in shown.get("modelfile", ""):
+        differences.append(f"it is not made from {blob[:19]}…")
+    return differences
 
 
 def host_url() -> str | None:
     """Returns the server that OLLAMA_HOST names, read as Ollama's own programs read it, or None if
-    it is not set.
+    it is not set. Raises RequestError if it names none.
     """
     named = os.environ.get("OLLAMA_HOST", "").strip().strip("\"'")
     if not named:
         return None
-    if "://" in named:
-        parts = urlsplit(named)
-        usual_port = _USUAL_PORTS[parts.scheme]
-    else:
-        parts = urlsplit(f"http://{named}")
-        usual_port = _DEFAULT_PORT
+    try:
+        parts = urlsplit(named if "://" in named else f"http://{named}")
+        port = parts.port or (_USUAL_PORTS[parts.scheme] if "://" in named else _DEFAULT_PORT)
+    except (ValueError, KeyError):
+        raise RequestError(
+            f"OLLAMA_HOST is {named!r}. Type HOST:PORT, e.g. 127.0.0.1:11434, or an address that"
+            " begins with http:// or https://."
+        ) from None
     host = parts.hostname or "127.0.0.1"
     if host in ("0.0.0.0", "::"):  # what a server listens on is no address to call
         host = "127.0.0.1"
     if ":" in host:
         host = f"[{host}]"
-    return f"{parts.scheme}://{host}:{parts.port or usual_port}"
-
-
-def answers(url: str) -> bool:
-    """Whether an Ollama server answers at this address."""
-    return responds(f"{url}/api/version")
-
-
-def version_at(url: str) -> str:
-    """Returns the version of the Ollama server at this address, or "unknown" if none answers."""
-    try:
-        with http_client(url, _LOOK) as client:
-            return str(client.get("/api/version").json()["version"])
-    except (httpx.TransportError, ValueError, KeyError, TypeError):
-        return "unknown"
+    return f"{parts.scheme}://{host}:{port}"
 
 
 def read_parameters(text: str) -> dict[str, Any]:
@@ -277,25 +273,6 @@ def _chunks(file: Path, progress: Progress) -> Iterator[bytes]:
             yield chunk
             sent += len(chunk)
             progress(0.8 * sent / total, f"{sent / 1e6:.0f} / {total / 1e6:.0f} MB uploaded")
-
-
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Turns a broken connection into what the user can do about it."""
-    try:
-        yield
-    except httpx.TransportError as error:
-        raise WorkError(
-            f"Ollama at {url} does not answer ({type(error).__name__}: {error}). Start it with"
-            " `ollama serve` and run the same command again, or unset OLLAMA_HOST to let kospilot"
-            " start a server of its own."
-        ) from None
-
-
-def _remedy(message: str) -> str:
-    if "no space left" in message.lower():
-        return ". Free some space where Ollama keeps its models and run the same command again."
-    return ""
 
 
 def _short(text: str) -> str:

@@ -23,7 +23,8 @@ from tasks.core.records.artifacts import Progress
 from tasks.core.records.servers import AskedServer
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
-from tasks.core.serving.ollama import OllamaServer, answers, host_url, version_at
+from tasks.core.serving.ollama import OllamaServer, host_url
+from tasks.core.serving.ollama_api import answers, refuse_old, version_at
 from tasks.core.serving.tags import belongs_to
 from tasks.core.tools import Ollama, find_ollama
 
@@ -178,8 +179,8 @@ class HeldModels:
 
 
 def check_reachable() -> None:
-    """Raises WorkError if OLLAMA_HOST names a server that does not answer, which is better known
-    before hours of training.
+    """Raises WorkError if OLLAMA_HOST names a server that does not answer or is too old, which is
+    better known before hours of training.
     """
     url = host_url()
     if url and not answers(url):
@@ -187,6 +188,8 @@ def check_reachable() -> None:
             f"OLLAMA_HOST names {url} and no Ollama answers there. Start it (`ollama serve`),"
             " correct OLLAMA_HOST, or unset it to let kospilot start a server of its own."
         )
+    if url:
+        refuse_old(url)
 
 
 def free_card(name: str) -> None:
@@ -254,4 +257,9 @@ def _open_private(ollama: Ollama, home: Path) -> OllamaServer:
         stop_child(process)
         first.release(force=True)
 
+    try:
+        refuse_old(url)
+    except WorkError:
+        close()
+        raise
     return OllamaServer(url, "ollama private", close)
