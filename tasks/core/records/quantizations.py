@@ -18,11 +18,11 @@ class BitsAWeight:
 BITS = {
     "F16": BitsAWeight(16.0, 16.0),
     "Q8_0": BitsAWeight(8.5, 8.51),
-    "Q5_K_M": BitsAWeight(5.7, 6.9),
+    "Q5_K_M": BitsAWeight(5.7, 6.56),
     "Q4_K_M": BitsAWeight(4.9, 6.17),
-    "Q4_K_S": BitsAWeight(4.7, 6.1),
-    "Q3_K_M": BitsAWeight(4.0, 5.6),
-    "Q2_K": BitsAWeight(3.2, 5.3),
+    "Q4_K_S": BitsAWeight(4.7, 5.96),
+    "Q3_K_M": BitsAWeight(4.0, 5.46),
+    "Q2_K": BitsAWeight(3.2, 5.14),
 }
 """By llama.cpp's names, the largest first."""
 

@@ -1,8 +1,8 @@
 """A GGUF file's table of contents: its metadata and tensors, without the weights.
 
 gguf-py's own reader takes seconds for it, because it makes several arrays of each of a vocabulary's
-words; this one takes a tenth of a second. The format is that of llama.cpp's docs/gguf.md, version 2
-and later, little-endian.
+words; this one takes a tenth of a second. The format is that of llama.cpp's docs/gguf.md, in its
+versions 2 and 3, little-endian.
 """
 
 import mmap
@@ -16,6 +16,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from tasks.core.errors import WorkError
 
 _MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
 _STRING = 8
 _ARRAY = 9
 _NUMBERS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
@@ -78,7 +79,7 @@ def read_gguf(path: Path) -> GgufFile:
 def _read(path: Path, data: mmap.mmap) -> GgufFile:
     reader = _Reader(data, len(_MAGIC))
     version = reader.number("I")
-    if version < 2:
+    if version not in _VERSIONS:
         raise ValueError(f"version {version} of the format")
     tensor_count = reader.number("Q")
     metadata = {}

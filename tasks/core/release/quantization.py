@@ -12,7 +12,7 @@ from pathlib import Path
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from tasks.core.records.quantizations import BITS
-from tasks.core.release.gguf_file import GgufFile
+from tasks.core.release.gguf_file import GgufFile, Tensor
 
 _K_BLOCK = 256
 F16 = "F16"
@@ -36,13 +36,16 @@ def expected_bytes(whole: GgufFile, quantization: str) -> int:
     """About how many bytes a quantized F16 file takes."""
     bits = BITS.get(quantization, BITS["F16"])
     weights = sum(tensor.elements for tensor in whole.tensors)
-    return round(weights * (bits.narrow if _narrow_rows(whole) else bits.wide) / 8)
+    return round(weights * (bits.narrow if _narrow(_matrices(whole)) else bits.wide) / 8)
 
 
-def _narrow_rows(whole: GgufFile) -> list[int]:
-    """Lengths of the matrices' rows that are no multiple of a K type's block."""
-    widths = {tensor.shape[0] for tensor in whole.tensors if len(tensor.shape) > 1}
-    return sorted(width for width in widths if width % _K_BLOCK)
+def _matrices(file: GgufFile) -> list[Tensor]:
+    return [tensor for tensor in file.tensors if len(tensor.shape) > 1]
+
+
+def _narrow(matrices: list[Tensor]) -> list[Tensor]:
+    """Those whose rows are no multiple of a K type's block."""
+    return [tensor for tensor in matrices if tensor.shape[0] % _K_BLOCK]
 
 
 @dataclass(frozen=True)
@@ -70,19 +73,20 @@ def headline(quantization: str, contents: Contents) -> str:
     return f"{quantization}: {size}, {contents.bits_per_weight:.2f} bits a weight"
 
 
-def describe_types(contents: Contents, whole: GgufFile, fallen: int) -> str:
-    """A quantized file's tensors, e.g. "166 tensors Q5_0, 61 F32, 16 Q4_K: rows of 576 are no
-    multiple of 256, so 181 of 211 matrices got a larger type".
+def describe_types(contents: Contents, file: GgufFile) -> str:
+    """A quantized file's tensors, e.g. "166 tensors Q5_0, 61 F32, 16 Q4_K; 181 of 211 matrices have
+    rows of 576, no multiple of 256, and so a type with smaller blocks and more bits".
     """
     first, *others = contents.tensor_types.items()
     types = [f"{first[1]} tensors {first[0]}", *(f"{count} {kind}" for kind, count in others)]
-    if not fallen:
+    matrices = _matrices(file)
+    narrow = _narrow(matrices)
+    if not narrow or first[0] in ("F16", "Q8_0"):
         return ", ".join(types)
-    widths = ", ".join(str(width) for width in _narrow_rows(whole))
-    matrices = sum(len(tensor.shape) > 1 for tensor in whole.tensors)
+    widths = " or ".join(str(width) for width in sorted({each.shape[0] for each in narrow}))
     return (
-        f"{', '.join(types)}: rows of {widths} are no multiple of {_K_BLOCK}, so {fallen} of"
-        f" {matrices} matrices got a larger type"
+        f"{', '.join(types)}; {len(narrow)} of {len(matrices)} matrices have rows of {widths}, no"
+        f" multiple of {_K_BLOCK}, and so a type with smaller blocks and more bits"
     )
 
 

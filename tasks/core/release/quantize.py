@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -58,19 +59,17 @@ def quantize_to(
     whole = read_gguf(gguf)
     if how.name == F16:
         _link(gguf, target)
-        fallen = 0
     else:
         check_space(target.parent, expected_bytes(whole, how.name), target.name)
-        fallen = _run_quantizer(target, whole, how, llama, progress)
+        _run_quantizer(target, whole, how, llama, progress)
     written = _check_written(target, whole, how, llama)
     contents = read_contents(written)
     progress(1.0, headline(how.name, contents))
-    log.info("%s (%s)", headline(how.name, contents), describe_types(contents, whole, fallen))
+    log.info("%s (%s)", headline(how.name, contents), describe_types(contents, written))
     return {
         "quantization": how.name,
         "from_bytes": gguf.stat().st_size,
         "importance_matrix": how.imatrix is not None,
-        "fallen_back": fallen,
         **asdict(contents),
     }
 
@@ -90,15 +89,12 @@ def _link(gguf: Path, target: Path) -> None:
 
 def _run_quantizer(
     target: Path, whole: GgufFile, how: Quantization, llama: LlamaCpp, progress: Progress
-) -> int:
-    """Runs llama-quantize and returns how many tensors fell back to another type."""
+) -> None:
+    """Runs llama-quantize. Raises WorkError with its own message if it fails."""
     options = [*_imatrix_options(how, llama), *_type_options(whole, how, llama)]
     files = [whole.path.resolve(), target.resolve()]
-    fallen = 0
 
     def show(line: str) -> None:
-        nonlocal fallen
-        fallen += "falling back to" in line
         count = re.match(r"\[\s*(\d+)/\s*(\d+)\]", line)
         if count:
             done, total = int(count[1]), int(count[2])
@@ -113,12 +109,12 @@ def _run_quantizer(
         raise WorkError(
             f"llama-quantize could not make {how.name} of {whole.path}: {_reason(failed)}"
         ) from None
-    return fallen
 
 
 def _imatrix_options(how: Quantization, llama: LlamaCpp) -> list[str]:
     if how.imatrix is None:
         return []
+    read_gguf(how.imatrix)  # a cut one would only make the quantizer abort
     _check_knows(llama, "--imatrix", "release.imatrix=off")
     return ["--imatrix", how.imatrix.name]
 
@@ -200,8 +196,10 @@ def _check_type(tensor: Tensor, how: Quantization, llama: LlamaCpp) -> None:
 
 def _reason(failed: ChildFailed) -> str:
     """llama-quantize's own message; its warnings about fallbacks come first and fill the tail."""
-    if failed.code < 0:
-        return f"signal {-failed.code} ended it, as a machine does that is out of memory"
     output = str(failed)
     errors = [line for line in output.splitlines() if re.search("failed|invalid|error:", line)]
-    return "; ".join(errors) or output
+    if errors:
+        return "; ".join(errors)
+    if failed.code == -signal.SIGKILL:
+        return "it was killed, as happens when the memory is full"
+    return output

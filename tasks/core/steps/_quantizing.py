@@ -1,6 +1,9 @@
 """What the steps that quantize the release share: `quantize` and `also`."""
 
+from typing import Any
+
 from tasks.core.chain.step import Job, Reads
+from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Settings
 
 IMATRIX = "imatrix.gguf"
@@ -13,7 +16,7 @@ def imatrix_reads(settings: Settings, *quantizations: str) -> Reads:
     return {}
 
 
-def make(job: Job, quantization: str, file: str) -> dict[str, object]:
+def make(job: Job, quantization: str, file: str, progress: Progress) -> dict[str, Any]:
     """Quantizes the release's F16 GGUF into a file of the job's folder; returns the metrics."""
     from tasks.core.release.quantization import Quantization
     from tasks.core.release.quantize import quantize_to
@@ -25,6 +28,6 @@ def make(job: Job, quantization: str, file: str) -> dict[str, object]:
     if "imatrix" in job.reads and release.uses_imatrix(quantization):
         imatrix = job.folder("imatrix") / IMATRIX
     types = {} if quantization == "F16" else release.tensor_types
-    llama = ensure_llama_cpp(job.home, job.progress)
+    llama = ensure_llama_cpp(job.home, progress)
     how = Quantization(quantization, imatrix, types)
-    return quantize_to(job.out / file, whole, how, llama, job.progress)
+    return quantize_to(job.out / file, whole, how, llama, progress)

@@ -1,6 +1,5 @@
 """also: the release in further quantizations, which lie beside the one that is served."""
 
-from dataclasses import replace
 from typing import Any
 
 from tasks.core.chain.step import Job, Reads, Step
@@ -18,8 +17,8 @@ def _build(job: Job) -> dict[str, Any]:
     names = job.settings.release.also
     made: dict[str, Any] = {}
     for number, name in enumerate(names):
-        part = replace(job, progress=stretch_of(job.progress, number / len(names), 1 / len(names)))
-        made[name] = make(part, name, f"model-{name}.gguf")
+        report = stretch_of(job.progress, number / len(names), 1 / len(names))
+        made[name] = make(job, name, f"model-{name}.gguf", report)
     return made
 
 

@@ -13,7 +13,7 @@ def _reads_also(settings: Settings) -> Reads:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    return make(job, job.settings.release.quantization, "model.gguf")
+    return make(job, job.settings.release.quantization, "model.gguf", job.progress)
 
 
 STEP = Step(
