@@ -1,4 +1,4 @@
-"""kospilot evaluate, promote, rollback, ask, chat: the models on the server."""
+"""kospilot ask, chat, schema, promote, rollback: the models on the server."""
 
 import re
 import tempfile
@@ -9,7 +9,7 @@ import typer
 
 from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, did_you_mean
 
 if TYPE_CHECKING:
     from tasks.core.evaluation.records import Question
@@ -27,7 +27,7 @@ _TAG = re.compile(r"[\w./:-]+", re.ASCII)
 
 def add_to(app: typer.Typer) -> None:
     """Adds this file's commands to the application."""
-    for command in (ask, chat, schema, evaluate, promote, rollback):
+    for command in (ask, chat, schema, promote, rollback):
         app.command()(command)
 
 
@@ -75,7 +75,7 @@ def ask_and_show(home: Path, tag: str | None, question: "Question", as_json: boo
 
     with open_holder(home, tag or _newest_promotion(home)["tag"]) as server:
         tag = tag or _newest_model(home, server)
-        _digest(server, tag)  # a wrong name is refused with those there are
+        digest_of(server, tag)  # a wrong name is refused with those there are
         answer = graded_answer(Endpoint.of(server, tag), question)
     if as_json:
         print_json(answer)
@@ -119,46 +119,6 @@ def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> No
     print_json(kind_named(kind).schema)
 
 
-def evaluate(
-    models: Annotated[list[str], typer.Argument(help="Models on the server.")],
-    questions: Annotated[
-        Path | None,
-        typer.Option("--set", help="A questions.jsonl; by default the newest evaluation's."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where table, chart and replies go.")] = Path(
-        "evaluation"
-    ),
-    as_json: Json = False,
-) -> None:
-    """Asks models the frozen questions and shows their scores side by side."""
-    from tasks.core.evaluation.answer import Endpoint, ask_all
-    from tasks.core.evaluation.evaluated import Evaluated
-    from tasks.core.evaluation.questions import read_questions
-    from tasks.core.evaluation.report import write_report
-    from tasks.core.serving.servers import open_server
-    from tasks.core.settings.home import kospilot_home
-
-    home = kospilot_home()
-    evaluated = Evaluated(read_questions(questions or _newest_questions(home)))
-    out.mkdir(parents=True, exist_ok=True)
-    with open_server(home) as server, stderr.status("") as status:
-
-        def report(share: float, text: str) -> None:
-            status.update(text)
-
-        for model in models:
-            file_name = model.replace(":", "-").replace("/", "-")
-            kept = out / f"replies-{file_name}.jsonl"
-            endpoint = Endpoint.of(server, model)
-            evaluated.add(model, ask_all(endpoint, evaluated.questions, kept, report))
-    write_report(evaluated, out, toy=False)
-    if as_json:
-        print_json(evaluated.scores)
-    else:
-        stdout.print((out / "table.md").read_text(encoding="utf-8"), markup=False)
-        say(f"Table, chart and replies are in {out}.")
-
-
 def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered model.")]) -> None:
     """Makes a registered model its name's `latest`; the one before stays as `previous`."""
     from tasks.core.chain.housekeeping import mark_promotions
@@ -170,7 +130,7 @@ def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered mo
     home = kospilot_home()
     name = tag.partition(":")[0]
     with open_holder(home, tag) as server:
-        digest = _digest(server, tag)
+        digest = digest_of(server, tag)
         move_tag(server, tag, name)
     mark_promotions(Store(home / "artifacts"), name, digest, rolled=False)
     say(f"{name}:latest is {tag} now; `kospilot rollback {name}` undoes it.")
@@ -193,14 +153,18 @@ def rollback(name: Annotated[str, typer.Argument(help="The model's name, without
     say(f"{name}:latest is the previous model again.")
 
 
-def _digest(server: "Server", tag: str) -> str:
+def digest_of(server: "Server", tag: str) -> str:
     """The digest of a model on the server. Raises RequestError, with those there are, if none has
     this tag.
     """
     digest = server.digest(tag)
     if digest is None:
-        there = ", ".join(server.tags()) or "none; run `kospilot demo` first"
-        raise RequestError(f"There is no model {tag!r} on {server.name}. There are: {there}.")
+        known = server.tags()
+        there = ", ".join(known) or "none; run `kospilot demo` first"
+        raise RequestError(
+            f"There is no model {tag!r} on {server.name}.{did_you_mean(tag, known)} There are:"
+            f" {there}."
+        )
     return digest
 
 
@@ -223,16 +187,6 @@ def _newest_promotion(home: Path) -> dict[str, Any]:
     if not promotions:
         raise RequestError("No model was released yet. Run `kospilot demo`, or name a model.")
     return promotions[-1].metrics
-
-
-def _newest_questions(home: Path) -> Path:
-    from tasks.core.chain.store import Store
-
-    store = Store(home / "artifacts")
-    evaluated = store.manifests("evaluate")
-    if not evaluated:
-        raise RequestError("No evaluation was made yet. Name a question file with --set FILE.")
-    return store.path("evaluate", evaluated[-1].key) / "questions.jsonl"
 
 
 def _read_line() -> str:

@@ -9,7 +9,7 @@ import pytest
 from tasks.core.evaluation import completions
 from tasks.core.evaluation.answer import Endpoint
 from tasks.core.evaluation.questions import build_questions, read_questions
-from tasks.core.settings.tree import Evaluation
+from tasks.core.settings.evaluation import Evaluation
 from tests.synthetic import demo_market
 
 

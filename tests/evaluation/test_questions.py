@@ -7,7 +7,7 @@ from tasks.core.evaluation.questions import build_questions, read_questions
 from tasks.core.kinds import KINDS, kind_named
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.records.market_days import read_snapshots
-from tasks.core.settings.tree import Evaluation
+from tasks.core.settings.evaluation import Evaluation
 from tasks.core.strategy.rules import NUMBERS
 
 

@@ -20,7 +20,7 @@ from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.kinds.texts import to_text
 from tasks.core.records.facts import Language
-from tasks.core.settings.tree import Evaluation
+from tasks.core.settings.evaluation import Evaluation
 
 DRAWS = 50
 """Attempts at a question that was not asked yet, before a repeated one is taken: few days offer

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from tasks.core.settings.evaluation import COMPARED, ComparedName, Evaluation
 from tasks.core.settings.release import Release
 from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Share
 
 StageName = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
-ComparedName = Literal["base", "stage1", "stage2", "stage3", "f16"]
-COMPARED: tuple[ComparedName, ...] = ("base", "stage1", "stage2", "stage3", "f16")
 
 
 class Model(Section):
@@ -322,25 +321,6 @@ class Stage3(Stage):
     keep: Annotated[Count, BESIDE] = 2
     beta: Annotated[float, Field(gt=0)] = 0.1
     """Strength of the pull towards the reference policy."""
-
-
-class Evaluation(Section):
-    questions: Count = 200
-    """Questions in the frozen set, from held-out days and unseen templates."""
-    max_tokens: Count = 4_096
-    """Most tokens of a reply; a question whose right answer is short allows fewer. A longer reply
-    is cut, and fails.
-    """
-    baseline: bool = True
-    """Ask the base model the same questions and show it beside the release. Where nobody holds the
-    release's name, it is promoted only if it answers better.
-    """
-    seed: int = 42
-    """Seed of the question set."""
-    models: Annotated[list[ComparedName], LATER] = ["base"]
-    """The models that are asked beside the release: base, the earlier stages (quantized as the
-    release is), and the release's own F16. Stages that do not run are left out.
-    """
 
 
 class Settings(Part):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tasks.core.chain.step import Job, Reads
 from tasks.core.records.quantizations import share_of_base
-from tasks.core.settings.tree import STAGES, ComparedName, Settings
+from tasks.core.settings.evaluation import ComparedName
+from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.steps._contents import ADAPTER
 
 if TYPE_CHECKING:
