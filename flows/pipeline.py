@@ -5,6 +5,7 @@ release.
 from prefect import flow
 
 from flows.chain import NONE, carry_out, run_of
+from tasks.core.preflight.prepare import releases
 
 
 @flow
@@ -16,7 +17,8 @@ def full(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = 
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(run_of(profile, overrides, force))
+    for run in releases(run_of(profile, overrides, force)):
+        carry_out(run)
 
 
 @flow

@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.chain import NONE, carry_out
-from tasks.core.preflight.prepare import prepare
+from tasks.core.preflight.prepare import prepare, releases
 
 log = logging.getLogger("tasks.chain")
 
@@ -27,5 +27,6 @@ def refresh(
     market = next(line for line in run.plan(["market"]) if line.step == "market")
     whose = " ".join([profile, *overrides])
     log.info("refreshing %s; market: %s (%s)", whose, market.action, market.reason)
-    carry_out(run)
+    for part in releases(run):
+        carry_out(part)
     return Completed(message=f"{whose}; market: {market.reason}")

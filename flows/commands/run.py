@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from tasks.core.errors import RequestError
 if TYPE_CHECKING:
     from tasks.core.chain.plan import Planned
     from tasks.core.chain.run import Run
+    from tasks.core.chain.step import Step
     from tasks.core.settings.profiles import Resolved
 
 Force = Annotated[
@@ -80,16 +81,22 @@ def plan(
     if card:
         plan_card(profile, overrides or [], card, as_json)
         return
-    from tasks.core.preflight.prepare import prepare
+    from tasks.core.preflight.prepare import prepare, releases
 
-    prepared = prepare(profile, overrides or [], force or [])
-    lines = prepared.plan(prepared.steps)
+    *earlier, prepared = releases(prepare(profile, overrides or [], force or []))
     if as_json:
-        fields = ("step", "action", "reason", "key")
-        steps = [{name: getattr(line, name) for name in fields} for line in lines]
-        print_json({"profile": profile, "steps": steps})
-    else:
-        _show_plan(lines, stdout)
+        document: dict[str, Any] = {"profile": profile, "steps": _planned_steps(prepared)}
+        if earlier:
+            document["earlier"] = {part.part: _planned_steps(part) for part in earlier}
+        print_json(document)
+        return
+    for part in (*earlier, prepared):
+        _show_part(part, part.plan(part.steps), stdout)
+
+
+def _planned_steps(part: "Run") -> list[dict[str, object]]:
+    fields = ("step", "action", "reason", "key")
+    return [{name: getattr(line, name) for name in fields} for line in part.plan(part.steps)]
 
 
 def status(as_json: Json = False) -> None:
@@ -140,27 +147,31 @@ def _values(resolved: "Resolved") -> dict[str, object]:
 def _execute(prepared: "Run", names: list[str], confirm: bool = False) -> None:
     """Shows the plan of these steps, and if anything is to do carries out that very plan."""
     from tasks.core.chain.produce import find_inputs
+    from tasks.core.preflight.prepare import releases
 
     find_inputs(prepared, names)
     _show_origins(prepared.resolved)
-    lines = prepared.plan(names)
-    _show_plan([line for line in lines if line.step in names], stderr)
-    to_run = [line.step for line in lines if line.action != "skip"]
+    parts = releases(prepared) if names == list(prepared.steps) else [prepared]
+    # By name: what one part makes the next one finds, and what it merges is gone by then.
+    to_run: dict[str, Step] = {}
+    for part in parts:
+        lines = part.plan([name for name in names if name in part.steps])
+        _show_part(part, [line for line in lines if line.step in names], stderr)
+        to_run |= {line.step: part.steps[line.step] for line in lines if line.action != "skip"}
     if not to_run:
         say("Nothing to do: every step is there and intact.")
         return
-    _check_start(prepared, to_run)
+    _check_start(prepared, list(to_run.values()))
     if confirm and stderr.is_terminal:
         typer.confirm("This can take long. Go on?", abort=True, err=True)
     _carry_out(prepared, names)
 
 
-def _check_start(prepared: "Run", names: Sequence[str]) -> None:
+def _check_start(prepared: "Run", steps: "Sequence[Step]") -> None:
     """Stops now what would stop the run hours later: a full disk, a server that does not answer."""
     from tasks.core.preflight.disk import base_bytes, check_space, needed_gib
     from tasks.core.serving.servers import check_reachable
 
-    steps = [prepared.steps[name] for name in names]
     check_space(prepared.home, needed_gib(base_bytes(prepared.settings, prepared.home), steps))
     if any(step.asks_server for step in steps):
         check_reachable()
@@ -241,6 +252,12 @@ def _show_origins(resolved: "Resolved") -> None:
         f"Profile {resolved.profile}: {len(changed)} values differ from the defaults"
         " (`kospilot settings` shows them)."
     )
+
+
+def _show_part(part: "Run", lines: "Sequence[Planned]", console: Console) -> None:
+    if part.part:
+        console.print(f"The release of {part.part}, {part.settings.release_tag}:", markup=False)
+    _show_plan(lines, console)
 
 
 def _show_plan(lines: "Sequence[Planned]", console: Console) -> None:

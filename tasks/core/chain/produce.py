@@ -175,7 +175,7 @@ def _explain(error: OSError, name: str) -> Exception:
 def _made(run: Run, started: float) -> dict[str, Any]:
     """When, how long, where and with which versions an artifact was made."""
     return {
-        "profile": run.resolved.profile,
+        "profile": run.history,
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seconds": round(time.time() - started, 2),

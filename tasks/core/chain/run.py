@@ -23,6 +23,14 @@ class Run:
     force: tuple[str, ...]
     ask_server: Callable[[], ServerProblem]
 
+    part: str = ""
+    """What this is of a profile's run that has several parts, e.g. `stage1`; empty for the last."""
+
+    @property
+    def history(self) -> str:
+        """Whose artifacts these are: a new one is compared with those of the same history."""
+        return f"{self.resolved.profile} {self.part}".strip()
+
     @property
     def settings(self) -> Settings:
         """The resolved settings."""
@@ -36,7 +44,7 @@ class Run:
     def world(self) -> World:
         """All that a plan looks at, with a model server that is asked anew."""
         return World(
-            profile=self.resolved.profile,
+            profile=self.history,
             settings=self.settings,
             steps=self.steps,
             outside=self.outside,

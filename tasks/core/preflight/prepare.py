@@ -5,6 +5,7 @@ Writes no artifact; may pin hub revisions, generate the demo market and remember
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.core.chain.plan import Outside
@@ -15,7 +16,7 @@ from tasks.core.files.memory import DigestMemory
 from tasks.core.serving.servers import HeldModels
 from tasks.core.settings.home import kospilot_home
 from tasks.core.settings.profiles import load
-from tasks.core.settings.tree import Settings
+from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.steps import chain
 
 
@@ -36,6 +37,41 @@ def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = 
         force=tuple(force),
         ask_server=lambda: HeldModels(home).problem,
     )
+
+
+def releases(run: Run) -> list[Run]:
+    """The parts of a run: one for each earlier stage of release.stages, then the run itself.
+
+    Each earlier part ends with that stage's release, and what it makes before is the run's own.
+    Raises RequestError if steps are forced, which would be made anew by every part.
+    """
+    earlier = [
+        stage
+        for stage in STAGES
+        if stage in run.settings.release.stages and stage != run.settings.released_stage
+    ]
+    if earlier and run.force:
+        raise RequestError(
+            f"--force {run.force[0]} is not for a run of several releases: leave release.stages"
+            " out this time."
+        )
+    return [*(_part(run, stage) for stage in earlier), run]
+
+
+def _part(run: Run, stage: str) -> Run:
+    """The run as if training ended with a stage, and no more of it than its release needs."""
+    skipped = [name for name in STAGES if name in run.settings.stages.skip or name > stage]
+    ends_here = ("release.stages=[]", f"stages.skip=[{', '.join(skipped)}]")
+    overrides = [*run.resolved.overrides, *ends_here]
+    if "stage2" in skipped:
+        overrides.append("pairs.model_reject_share=0")  # nobody is there to be asked
+    part = prepare(run.resolved.profile, overrides)
+    needed = {line.step for line in part.plan(["promote"])}
+    steps = {}
+    for name, step in part.steps.items():
+        if name in needed or step.rehearses:
+            steps[name] = step
+    return replace(part, steps=steps, part=stage)
 
 
 def check_steps(steps: dict[str, Step], names: Iterable[str]) -> None:

@@ -163,6 +163,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f" release.num_ctx={release.num_ctx} tokens. Raise num_ctx, e.g."
             f" release.num_ctx={2 * release.num_predict}."
         )
+    for stage in release.stages:
+        if stage in settings.stages.skip:
+            yield (
+                f"release.stages names {stage}, and stages.skip leaves it out. Take it out of one"
+                " of them."
+            )
     share = settings.pairs.model_reject_share
     if share and "stage2" in settings.stages.skip:
         yield (

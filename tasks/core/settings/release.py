@@ -36,10 +36,17 @@ _HELPED_BY_IMATRIX: tuple[str, ...] = ()
 class Release(Section):
     name: str = "qwen2.5-kospi-ft"
     """Model name in Ollama; Stage 2 and 3 releases get -s2 and -s3."""
+    stages: Annotated[list[Literal["stage1", "stage2", "stage3"]], BESIDE] = []
+    """Earlier stages that are released too, each under its own name as soon as it is trained, e.g.
+    release.stages=[stage1,stage2]; the newest stage that runs always is.
+    """
     quantization: QuantizationName = "Q4_K_M"
-    """llama.cpp quantization of the released GGUF."""
+    """llama.cpp quantization of the released GGUF. In bits a weight of a 7B: F16 16, Q8_0 8.5 (like
+    F16), Q5_K_M 5.7, Q4_K_M 4.9 (the usual choice), Q4_K_S 4.7, Q3_K_M 4.0, Q2_K 3.2 (if nothing
+    else fits). Small models have more: their rows are too narrow for K types.
+    """
     also: Annotated[list[QuantizationName], LATER] = []
-    """Further quantizations, made beside the released one: release.also=[Q8_0,F16]."""
+    """Further quantizations, made beside the released one: release.also=[Q8_0, F16]."""
     imatrix: Annotated[Literal["auto", "on", "off"], LATER] = "auto"
     """Importance matrix, computed from the released stage's own rows, by which llama.cpp rounds
     with more care what matters more.
