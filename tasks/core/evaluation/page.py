@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.core.colors import SERIES
 from tasks.core.evaluation.evaluated import Evaluated
 from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows
 from tasks.core.evaluation.records import Question, days_of
@@ -31,8 +30,8 @@ LONGEST_TEXT = 6_000
 TILES = ("grade", "schema_valid", "regime_accuracy", "exposure_in_band")
 """The measures at the top of the page, for the last model."""
 
-COLORS = ("#8d99a6", *SERIES, "#6f4fa2")
-"""Grey for the first model, which the others are compared with."""
+COLORS = ("c0", "c1", "c2", "c3", "c4", "c5")
+"""The page's classes of the models' colours: grey for the first, which others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Case:
 
     question: Question
     grade: float
-    parts: dict[str, bool]  # of the grade: whether each passed
+    parts: dict[str, bool]  # of the grade: whether each passed; what failed first
     right: list[Line]
     reply: list[Line]
 
@@ -122,7 +121,7 @@ def _case(question: Question, text: str) -> Case:
     return Case(
         question=question,
         grade=grade.score,
-        parts=dict(grade.parts),
+        parts=dict(sorted(grade.parts.items(), key=lambda part: part[1])),
         right=[Line(line) for line in right],
         reply=[Line(line, line.rstrip(",") not in _bare(right)) for line in _lines(text)],
     )

@@ -7,10 +7,12 @@ trained.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.core.chain.step import Job, Reads
+from tasks.core.records.artifacts import stretch_of
 from tasks.core.records.quantizations import share_of_base
 from tasks.core.settings.evaluation import ComparedName
 from tasks.core.settings.tree import STAGES, Settings
@@ -18,6 +20,9 @@ from tasks.core.steps._contents import ADAPTER
 
 if TYPE_CHECKING:
     from tasks.core.serving.servers import Server
+
+MAKING = 0.2
+"""Share of a compared model's progress until it is on the server; the rest is asking it."""
 
 
 def compared_reads(settings: Settings) -> Reads:
@@ -56,7 +61,8 @@ def served(job: Job, server: "Server", name: ComparedName) -> Iterator[str]:
     base = job.folder("download") / "base"
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     tag = temporary_tag(release.name, name, job.key)
-    server.create(tag, _gguf_of(job, name), modelfile, job.progress)
+    making = replace(job, progress=stretch_of(job.progress, 0, MAKING))
+    server.create(tag, _gguf_of(making, name), modelfile, making.progress)
     try:
         yield tag
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.core.chain.step import Job, Reads, Step, Surroundings
 from tasks.core.records.artifacts import Progress, stretch_of
 from tasks.core.settings.tree import STAGES, Settings
-from tasks.core.steps._compared import compared_disk, compared_reads, served
+from tasks.core.steps._compared import MAKING, compared_disk, compared_reads, served
 from tasks.core.steps._contents import TOKENIZER
 from tasks.core.steps._shipped import prompt_digest, table_digests
 
@@ -70,7 +70,8 @@ def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
     for number, name in enumerate(compared):
         part = replace(job, progress=_named(name, stretch_of(job.progress, number * share, share)))
         with served(part, server, name) as tag:
-            _ask(part, server, tag, name, evaluated)
+            asking = replace(part, progress=stretch_of(part.progress, MAKING, 1 - MAKING))
+            _ask(asking, server, tag, name, evaluated)
     tag = read_registration(job.folder("register"))["tag"]
     progress = _named("released", stretch_of(job.progress, 1 - share, share))
     _ask(replace(job, progress=progress), server, tag, "released", evaluated)
