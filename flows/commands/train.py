@@ -55,7 +55,7 @@ def plan_card(profile: str, overrides: list[str], card_name: str, as_json: bool)
 def _forecasts(profile: str, overrides: list[str], card: "Card") -> list[Figures]:
     """The forecast of each stage, with the rows' own lengths as far as the rows are there."""
     from tasks.core.errors import RequestError
-    from tasks.core.preflight.rehearsal import (
+    from tasks.core.preflight.trials import (
         expect_rows,
         find_built,
         read_shape,
@@ -173,7 +173,7 @@ def _try_out(
     as_json: bool,
 ) -> None:
     from tasks.core.preflight.prepare import prepare
-    from tasks.core.preflight.rehearsal import try_out
+    from tasks.core.preflight.trials import try_out
 
     results: list[Figures] = []
     with stderr.status(f"trial 1 of {len(trials)}") as status:

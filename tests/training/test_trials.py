@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tasks.core.errors import RequestError
-from tasks.core.preflight.rehearsal import rehearse
+from tasks.core.preflight.trials import carry_out_trials
 from tasks.core.processes import child
 from tasks.core.processes.child import ChildFailed
 from tasks.core.training.__main__ import main
@@ -119,7 +119,7 @@ def test_an_error_of_their_process_is_told(sft, monkeypatch):
 
     monkeypatch.setattr(child, "run_child", fails)
     with pytest.raises(RequestError, match=r"^The base model has no tokenizer.json.$"):
-        rehearse(sft, [{"steps": 1}], print)
+        carry_out_trials(sft, [{"steps": 1}], print)
 
 
 def test_trials_that_are_none_are_refused(sft, tmp_path, monkeypatch, capsys):

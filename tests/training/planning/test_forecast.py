@@ -11,7 +11,7 @@ from flows.commands.run import plan
 from flows.commands.train import plan_card
 from tasks.core.data.base_model.config import base_config
 from tasks.core.errors import RequestError
-from tasks.core.preflight.rehearsal import expect_rows, spec_of
+from tasks.core.preflight.trials import expect_rows, spec_of
 from tasks.core.settings.profiles import load
 from tasks.core.training.hardware.datasheets import Card, card_of
 from tasks.core.training.planning.forecast import forecast

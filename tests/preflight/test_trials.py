@@ -8,7 +8,7 @@ import pytest
 
 from flows.commands.train import plan_card, sweep
 from tasks.core.errors import RequestError
-from tasks.core.preflight import prepare, rehearsal
+from tasks.core.preflight import prepare, trials
 from tests.chain.test_adoption import of, publish
 from tests.tiny import chat_rows, make_base, write_jsonl
 
@@ -26,7 +26,7 @@ def home(tmp_path, monkeypatch):
         (tmp_path / file).parent.mkdir()
         (tmp_path / file).write_text("a\n")
     write_jsonl(folders["synthesize"] / "rows.jsonl", chat_rows(12))
-    for module in (prepare, rehearsal):
+    for module in (prepare, trials):
         monkeypatch.setattr(
             module, "prepare", lambda profile, overrides: of(tmp_path / "home", *overrides)
         )

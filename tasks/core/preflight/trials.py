@@ -103,7 +103,7 @@ def try_out(
     spec = spec_of(run.settings, tried, folders)
     with run.store.locked("accelerator", "is taken by another run's training"):
         free_card(run.settings.release.name)
-        rehearse(spec, trials, on_result)
+        carry_out_trials(spec, trials, on_result)
 
 
 def _stage_named(name: str | None, stages: list[StageName]) -> StageName:
@@ -118,7 +118,7 @@ def _stage_named(name: str | None, stages: list[StageName]) -> StageName:
     )
 
 
-def rehearse(
+def carry_out_trials(
     spec: TrainingSpec, trials: list[dict[str, Any]], on_result: Callable[[dict[str, Any]], None]
 ) -> None:
     """Runs trials of what a spec describes, in a process of its own. Raises that one's error."""
