@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tasks.core.evaluation.evaluated import Evaluated
-from tasks.core.evaluation.page import WORST, About, worst_cases, write_page
+from tasks.core.evaluation.page import WORST, About, read_table, worst_cases, write_page
 from tests.evaluation.replies import evaluated, reply
 
 EVIL = '<script>alert(1)</script><img src="https://evil.example/x" onerror=alert(1)>{{ 7 * 7 }}'
@@ -111,3 +111,13 @@ def test_one_model_alone_has_no_rival_on_the_page(questions, file):
     write_page(evaluated(questions, alone=3), About("alone"), file)
     page = file.read_text(encoding="utf-8")
     assert "difference to" not in page and not re.search("answers (better|worse)", page)
+
+
+def test_a_reports_table_comes_along(tmp_path):
+    report = tmp_path / "parity.md"
+    assert read_table(report) == []
+    table = "| hop | KL |\n|---|---:|\n| merged | 1 ± 0 |\n| F16 | – |\n"
+    report.write_text(f"# Title\n\nWords.\n\n{table}")
+    assert read_table(report) == [{"hop": "merged", "KL": "1 ± 0"}, {"hop": "F16", "KL": "–"}]
+    report.write_text("nothing here")
+    assert read_table(report) == []

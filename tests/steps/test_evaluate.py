@@ -58,4 +58,5 @@ def test_the_models_beside_the_release(overrides, compared):
     reads = chain(settings)["evaluate"].reads
     wanted = {"base": "baseline", "f16": "gguf"}
     made_from = {wanted.get(name, name) for name in compared}
-    assert reads.keys() - {"synthesize", "pairs"} == {"market", "register", "download"} | made_from
+    always = {"market", "register", "parity", "download"}
+    assert reads.keys() - {"synthesize", "pairs"} == always | made_from

@@ -99,6 +99,17 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
     write_text(file, page)
 
 
+def read_table(file: Path) -> list[dict[str, str]]:
+    """Returns the rows of the table in a Markdown report, each by the titles of its columns; none
+    without the file.
+    """
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
 def worst_cases(evaluated: Evaluated) -> list[Case]:
     """Returns the last model's worst replies, a kind's second one only after all kinds' first."""
     model = list(evaluated.scores)[-1]

@@ -87,7 +87,7 @@ def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated"
 
 def _about(job: Job, evaluated: "Evaluated") -> "About":
     """What the page says of how the results came about."""
-    from tasks.core.evaluation.page import About
+    from tasks.core.evaluation.page import About, read_table
     from tasks.core.evaluation.report import TOY
     from tasks.core.serving.registration import read_registration
 
@@ -103,7 +103,8 @@ def _about(job: Job, evaluated: "Evaluated") -> "About":
         "evaluation": job.key,
     }
     notice = TOY if job.settings.model.base == "demo" else ""
-    return About(f"{registration['tag']} evaluated", made, notice)
+    parity = read_table(job.folder("parity") / "parity.md")
+    return About(f"{registration['tag']} evaluated", made, notice, parity)
 
 
 def _named(model: str, progress: Progress) -> Progress:
@@ -122,6 +123,7 @@ STEP = Step(
     reads={
         "market": ("holdout/*",),
         "register": ("registration.json",),
+        "parity": ("verdict.json",),  # its table is on the page
         "download": TOKENIZER,
     },
     reads_also=_reads_also,
