@@ -37,9 +37,9 @@ _NEIGHBOURS = 16  # float32 numbers on either side of the mean that another mach
 def quantized(weight: Weight, trained: TrainingBase) -> Iterator[memoryview]:
     """Yields the values of a 16-bit weight after quantization to NF4, in training's compute type.
 
-    With double quantization there are several candidates, this machine's own first. The mean of
-    the scales depends in its last bits on the device and on the number of threads that sum it, and
-    the values depend on the mean; all else is exact.
+    With double quantization there are several candidates, kospilot's own first: the values depend
+    on the mean of the scales, whose last bits depend on the device and the threads that sum it if
+    another program trained.
     """
     stored = _tensor(read_bytes(weight.shard, weight.name), weight.dtype)
     tensor = stored.reshape(weight.shape).to(getattr(torch, trained.compute_type))
@@ -153,7 +153,7 @@ def _table() -> NDArray[np.uint8]:
 
 def _means(scales: Tensor) -> Iterator[Tensor]:
     """Yields the mean of the scales, then its neighbours among float32 numbers, nearest first."""
-    mean = scales.mean()
+    mean = scales.double().mean().float()
     yield mean
     upper = lower = mean
     for _ in range(_NEIGHBOURS):

@@ -26,6 +26,7 @@ from tasks.core.training.policy.adapter import (
 )
 from tasks.core.training.policy.base_model import comes_quantized, is_nf4, read_config
 from tasks.core.training.policy.quantized import dequantize_layers
+from tasks.core.training.policy.scales import make_scales_on_cpu
 
 
 def check_library(machine: Machine) -> None:
@@ -91,6 +92,8 @@ def _load_base(base: Path, training: Training, machine: Machine) -> PreTrainedMo
             " default."
         )
     _compute_in(model, machine.compute)
+    if named:
+        make_scales_on_cpu(model, base)
     return model
 
 
@@ -121,6 +124,8 @@ def load_fast_policy(
         )
         model.config.use_cache = False
         _compute_in(model, machine.compute)
+        if not comes_quantized(read_config(base)):
+            make_scales_on_cpu(model, base)
         _check_targets(model, training)
         if start is not None:
             check_start(start, training)
