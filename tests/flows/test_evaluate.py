@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from flows.commands import adapters
 from tasks.core.evaluation.endpoint import KEY_VARIABLE
 from tasks.core.evaluation.questions import build_questions
 from tasks.core.settings.evaluation import Evaluation
 from tests.evaluation.conftest import market, model_server  # noqa: F401
 from tests.flows.test_cli import kospilot  # noqa: F401
+from tests.flows.test_release import here, trained  # noqa: F401
+from tests.release.conftest import demo_base, llama, tiny_base  # noqa: F401
 
 KEY = "sk-secret-1234"
 
@@ -84,3 +87,26 @@ def test_a_model_that_cannot_be_asked_is_refused_first(kospilot, asked, argument
 def test_questions_are_needed(kospilot):  # noqa: F811
     done = kospilot("evaluate", "http://localhost:1#m")
     assert done.code == 2 and "Name a question file with --set FILE" in told(done)
+
+
+@pytest.mark.slow
+def test_an_adapter_is_served_until_it_was_asked_and_made_only_once(
+    kospilot,  # noqa: F811
+    trained,  # noqa: F811
+    tiny_base,  # noqa: F811
+    here,  # noqa: F811
+    asked,
+    market,  # noqa: F811
+    monkeypatch,
+):
+    # Random weights never end an answer.
+    build_questions(market / "holdout", Evaluation(questions=2, max_tokens=12), asked)
+    arguments = ["evaluate", str(trained), "--base", str(tiny_base), "--set", "questions.jsonl"]
+    done = kospilot(*arguments, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)[str(trained)]
+    assert found["questions"]["n"] == 2 and found["speed"]["cut_replies"] == 2
+    assert not list(asked.rglob("*.gguf")), "what was served is gone"
+    monkeypatch.setattr(adapters, "make_model", lambda *given: pytest.fail("made again"))
+    again = json.loads(kospilot(*arguments, "--json").out)[str(trained)]
+    assert again["measures"] == found["measures"]
