@@ -1,7 +1,8 @@
 """Artifacts made before the steps had files of their own are still found.
 
 demo_manifests.json holds the manifests of a demo home of that time. A step whose version or
-settings are changed on purpose gets its new key here.
+settings are changed on purpose gets its new key here. register and evaluate read parity's verdict,
+which came later.
 """
 
 import json
@@ -32,7 +33,7 @@ def world(tmp_path):
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)
 
 
-@pytest.mark.parametrize("name", list(OLD))
+@pytest.mark.parametrize("name", [name for name in OLD if name not in ("register", "evaluate")])
 def test_its_key_is_the_same(world, name):
     step = world.steps[name]
     refs = {other: world.store.known(other, OLD[other]["key"]).ref for other in step.reads}
@@ -43,7 +44,7 @@ def test_its_key_is_the_same(world, name):
 
 
 def test_every_step_of_the_demo_was_there(world):
-    later = {"rehearse"}
+    later = {"rehearse", "parity"}
     assert [name for name in world.steps if name not in later] == list(OLD)
 
 

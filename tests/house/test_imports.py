@@ -11,7 +11,7 @@ import yaml
 import flows
 
 CODE = Path(flows.__file__).resolve().parent.parent
-STAGES = {"data", "market", "synthesis", "training", "release", "serving", "evaluation"}
+STAGES = {"data", "market", "synthesis", "training", "release", "parity", "serving", "evaluation"}
 """Rooms that meet through files and records only."""
 
 LAYERS = (
@@ -29,7 +29,12 @@ LAYERS = (
 """The rooms of tasks/core from the ground up: a room imports lower ones only."""
 
 HEAVY = {"torch", "trl", "peft", "transformers", "bitsandbytes", "unsloth"}
-HEAVY_AT = ("tasks/core/training/", "tasks/core/release/", "tasks/core/data/base_model/")
+HEAVY_AT = (
+    "tasks/core/training/",
+    "tasks/core/release/",
+    "tasks/core/parity/",
+    "tasks/core/data/base_model/",
+)
 
 
 def files():

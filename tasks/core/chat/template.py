@@ -36,7 +36,8 @@ class ChatTemplate:
         self._folder = folder
         config = _read_config(folder)
         self._special_tokens = _special_tokens(config)
-        source = _find_source(folder, config)
+        self.source = source = _find_source(folder, config)
+        """The template itself, in Jinja."""
         self.states_today = "strftime_now" in source
         """Whether what it renders may depend on the day."""
         try:

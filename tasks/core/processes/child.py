@@ -122,7 +122,11 @@ def run_child(
     return list(tail)
 
 
-def run_kospilot_program(command: Sequence[str | Path], on_line: Callable[[str], None]) -> None:
+def run_kospilot_program(
+    command: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    env: Mapping[str, str] | None = None,
+) -> None:
     """Runs a program of kospilot's own and raises the error that the program reports.
 
     Such a program prints `error: ` and why it failed as its last words, and exits with 2 if the
@@ -130,7 +134,7 @@ def run_kospilot_program(command: Sequence[str | Path], on_line: Callable[[str],
     lines if the program reported none.
     """
     try:
-        run_child(command, on_line)
+        run_child(command, on_line, env)
     except ChildFailed as failed:
         _, reported, words = str(failed).rpartition("\nerror: ")
         if reported and failed.code == 2:

@@ -8,12 +8,12 @@ import re
 from typing import Literal
 
 Compared = Literal["base", "stage1", "stage2", "stage3", "f16"]
-Purpose = Literal["rejects", "rehearsal"] | Compared
-"""Why a step serves a model: it is compared with the release, it is asked for wrong replies, or,
-small and random, it shows that a release can be served.
+Purpose = Literal["rejects", "rehearsal", "parity"] | Compared
+"""Why a step serves a model: it is compared with the release, it is asked for wrong replies, its
+parity with training is proven, or, small and random, it shows that a release can be served.
 """
 
-_SUFFIXES = "-s2|-s3|-base|-stage1|-stage2|-stage3|-f16|-rejects|-rehearsal"
+_SUFFIXES = "-s2|-s3|-base|-stage1|-stage2|-stage3|-f16|-rejects|-rehearsal|-parity"
 
 
 def temporary_tag(name: str, purpose: Purpose, key: str) -> str:

@@ -2,8 +2,8 @@
 
     download → normalize ─────────────► stage1 (SFT) ─┐
     market → synthesize ──────────────► stage2 (SFT) ─┤
-                         └─► pairs ───► stage3 (DPO) ─┴► merge → gguf → quantize → register
-                                                                  → evaluate → promote
+                         └─► pairs ───► stage3 (DPO) ─┴► merge → gguf → quantize
+                                              → parity → register → evaluate → promote
 
 Beside these, `rejects` asks the Stage 2 model for wrong answers if the settings want them, and
 `baseline` quantizes the base model, with which `evaluate` compares the release. `rehearse` tries
@@ -34,6 +34,7 @@ _NAMES = (
     "gguf",
     "imatrix",
     "quantize",
+    "parity",
     "also",
     "register",
     "baseline",

@@ -46,7 +46,11 @@ STEP = Step(
     name="register",
     build=_build,
     content=("registration.json",),
-    reads={"quantize": ("model.gguf",), "download": TOKENIZER},
+    reads={
+        "parity": ("verdict.json",),  # nothing is registered unless it passed
+        "quantize": ("model.gguf",),
+        "download": TOKENIZER,
+    },
     settings=(
         "release.name",
         "release.quantization",

@@ -1,0 +1,1 @@
+"""Proof, hop by hop, that what was trained is what answers."""
