@@ -94,7 +94,7 @@ def write_imatrix(importance: Importance, target: Path) -> None:
 def _load(model: Path) -> PreTrainedModel:
     """The model: on the GPUs as far as it fits there, the rest in memory.
 
-    It has its own type, but float32 on a CPU that does not compute in bf16: half as much time.
+    It has its own type, but float32 on a CPU without bf16, where that would take 2.7 times as long.
     """
     dtype: Any = "auto"
     places = "auto" if torch.cuda.is_available() else None
