@@ -64,6 +64,7 @@ def tiny_base(demo_base, tmp_path_factory):
             num_hidden_layers=2,
             num_attention_heads=2,
             vocab_size=49_152,
+            max_position_embeddings=8_192,  # the context that releases are served with
             bos_token_id=1,
             eos_token_id=2,
             pad_token_id=0,
