@@ -111,8 +111,8 @@ def check_same_base(start: Path, base: TrainingBase) -> None:
     raise RequestError(
         f"The adapter {start} was trained on other values of {len(differing)} of the base's layers:"
         f" those of {first} have sha256 {earlier.tensors.get(first)} in its {BASE_FILE} and"
-        f" {base.tensors.get(first)} here. It had another base; or another device or number of"
-        " threads, which may round NF4's scales differently. Train the earlier stage again, here."
+        f" {base.tensors.get(first)} here. It had another base, or another version of kospilot or"
+        " bitsandbytes rounded it. Train the earlier stage again, here."
     )
 
 
