@@ -7,9 +7,17 @@ import pytest
 
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.servers import open_server
-from tasks.core.settings.tree import Release
+from tasks.core.settings.release import Release
 from tasks.core.tools import find_ollama
-from tests.release.conftest import HOMES, demo_base, demo_gguf, llama, silent  # noqa: F401
+from tests.release.conftest import (  # noqa: F401
+    HOMES,
+    demo_base,
+    demo_gguf,
+    llama,
+    silent,
+    tiny_base,
+    tiny_f16,
+)
 
 SYSTEM = '당신은 코스피 전략가입니다.\nAnswer in JSON, e.g. {"regime": "BEAR"}.'
 

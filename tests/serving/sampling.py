@@ -10,7 +10,7 @@ from tasks.core.kinds.grading import read
 from tasks.core.market.artifact import write_days
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.serving.modelfile import Modelfile, build_modelfile
-from tasks.core.settings.tree import Release
+from tasks.core.settings.release import Release
 
 MAX_TOKENS = 3_072
 """More than an answer has when it fills every list and text of its schema with plain letters."""

@@ -1,10 +1,12 @@
 """What can go wrong between us and a real Ollama."""
 
+import re
 import subprocess
 import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from tasks.core.errors import RequestError, WorkError
@@ -81,27 +83,64 @@ def test_the_text_form_makes_the_same_model(ollama, demo_gguf, modelfile, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_server_gone_between_upload_and_create(ollama, demo_gguf, modelfile, tmp_path):
+@pytest.mark.parametrize(
+    "moment", [r"[23] / \d+ MB uploaded", r"(\d+) / \1 MB uploaded", "parsing GGUF|writing"]
+)
+def test_a_server_killed_in_upload_or_creation(ollama, tiny_f16, modelfile, tmp_path, moment):
     with running(ollama.binary, tmp_path) as (server, process):
 
-        def kill_after_upload(share, text):
-            if share >= 0.8:
-                stop_child(process)
+        def kill(share, text):
+            if re.match(moment, text):
+                process.kill()
+                process.wait()
 
         with pytest.raises(
             WorkError, match=f"Ollama at {server.url} does not answer .*ollama serve"
         ):
-            server.create("m:one", demo_gguf, modelfile, kill_after_upload)
+            server.create("m:one", tiny_f16, modelfile, kill)
     with running(ollama.binary, tmp_path) as (server, _):
         assert server.tags() == {}
-        digest = server.create("m:one", demo_gguf, modelfile, silent)
+        digest = server.create("m:one", tiny_f16, modelfile, silent)
         assert server.tags() == {"m:one": digest}
+        written = {file.name.partition("-")[2] for file in (tmp_path / "models/blobs").iterdir()}
+        assert all(len(name) == 64 for name in written), "no half blob stays"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["3 / ", "parsing GGUF"])
+def test_kospilot_killed_in_upload_or_creation(ollama, tiny_f16, modelfile, tmp_path, moment):
+    def end(share, text):
+        if text.startswith(moment):
+            raise KeyboardInterrupt
+
+    with running(ollama.binary, tmp_path) as (server, _):
+        with pytest.raises(KeyboardInterrupt):
+            server.create("m:one", tiny_f16, modelfile, end)
+        digest = server.create("m:one", tiny_f16, modelfile, silent)
+        assert server.tags() == {"m:one": digest}
+
+
+@pytest.mark.slow
+def test_a_model_that_answers_can_be_made_again_and_removed(ollama, tiny_f16, modelfile, tmp_path):
+    with running(ollama.binary, tmp_path) as (server, _):
+        digest = server.create("m:one", tiny_f16, modelfile, silent)
+        body = {"model": "m:one", "messages": [{"role": "user", "content": "Count to 1000."}]}
+        url = f"{server.url}/api/chat"
+        with httpx.stream("POST", url, json=body, trust_env=False, timeout=60) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            assert server.create("m:one", tiny_f16, modelfile, silent) == digest
+            server.delete("m:one")
+            assert server.tags() == {}
+            assert next(lines), "the answer goes on"
 
 
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more(ollama, demo_gguf, modelfile, tmp_path):
     with running(ollama.binary, tmp_path, shell="ulimit -f 20000; exec") as (server, _):
-        with pytest.raises(WorkError, match="file too large|does not answer"):
+        with pytest.raises(
+            WorkError, match=r"file too large\. Free some space where Ollama|does not answer"
+        ):
             server.create("m:one", demo_gguf, modelfile, silent)
         assert server.tags() == {}
 
@@ -133,6 +172,13 @@ def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):
         server.create("m:two", demo_gguf, modelfile, lambda share, text: seen.append(text))
         assert not any("uploaded" in text for text in seen)
         assert server.digest("m:one") == server.digest("m:two")
+
+
+@pytest.mark.parametrize("named", ["ftp://box", "box:port", "http://[::1"])
+def test_an_address_that_is_none_is_refused(monkeypatch, named):
+    monkeypatch.setenv("OLLAMA_HOST", named)
+    with pytest.raises(RequestError, match=r"OLLAMA_HOST is .* Type HOST:PORT"):
+        host_url()
 
 
 @pytest.mark.parametrize(

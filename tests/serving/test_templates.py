@@ -12,14 +12,12 @@ from tasks.core.errors import WorkError
 from tasks.core.release.gguf import convert
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import NewModel, prove_prompts, register
-from tasks.core.serving.servers import open_server, required_server
+from tasks.core.serving.servers import open_server
 from tasks.core.settings.release import Release
 from tests.conftest import made_once
-from tests.release.conftest import tiny_base, tiny_f16  # noqa: F401
 from tests.serving.conftest import SYSTEM, silent
 from tests.serving.shapes import (
     SHAPES,
-    Shape,
     conversations,
     let_servers_add_bos,
     qwen_base,
@@ -27,14 +25,6 @@ from tests.serving.shapes import (
 )
 
 pytestmark = pytest.mark.slow
-
-BRACKETS = Shape(
-    "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}[assistant]{% endif %}",
-    "<s>",
-    "</s>",
-)
-"""A template that no Go template here renders."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +39,7 @@ def folder_of(demo_base, llama, tmp_path_factory):
             if name == "chatml-tools":
                 qwen_base(folder / "base")
             else:
-                shaped_base(demo_base, SHAPES.get(name, BRACKETS), folder / "base")
+                shaped_base(demo_base, SHAPES[name], folder / "base")
             convert(folder / "base", llama, folder, silent)
             if name != "chatml-tools":
                 let_servers_add_bos(folder / "model-f16.gguf")
@@ -169,19 +159,18 @@ def test_a_bos_is_there_exactly_once(ollama_server, new_model, tmp_path):
 
 def test_a_context_beyond_the_models_own_is_refused(ollama_server, new_model):
     model = new_model("chatml")
-    model.modelfile.parameters["num_ctx"] = 4096
+    model.modelfile.parameters["num_ctx"] = 16_384
     with pytest.raises(
-        WorkError, match=r"a context of 2,048 tokens .* is 4,096.* Type release\.num_ctx=2048"
+        WorkError, match=r"a context of 8,192 tokens .* is 16,384.* Type release\.num_ctx=8192"
     ):
         register(ollama_server, replace(model, tag="m:long"), silent)
     assert "m:long" not in ollama_server.tags()
 
 
-def test_a_template_of_no_family_is_served_by_llama_cpp_itself(new_model, tmp_path, caplog):
-    model = new_model("brackets")
-    name = required_server(model.tokenizer_dir)
-    assert "none of ChatML, Llama-3, Llama-3.1 and Gemma 3: it renders '<s>[system]S" in caplog.text
-    with open_server(tmp_path / "home", name) as server:
-        assert server.name == "embedded"
-        registered = register(server, model, silent)
+@pytest.mark.parametrize("name", ["llama-3", "gemma"])
+def test_llama_cpp_itself_needs_no_go_template(new_model, tmp_path, name):
+    model = new_model(name)
+    bare = replace(model, modelfile=replace(model.modelfile, template=""))
+    with open_server(tmp_path / "home", "embedded") as server:
+        registered = register(server, bare, silent)
     assert registered["server"] == "embedded"

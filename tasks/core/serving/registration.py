@@ -141,7 +141,10 @@ def promote(server: Server, tag: str, name: str) -> None:
     old = server.digest(f"{name}:latest")
     new = server.digest(tag)
     if new is None:
-        raise RequestError(f"There is no model {tag!r} on {server.name}: it cannot be promoted.")
+        raise RequestError(
+            f"There is no model {tag!r} on {server.name}: it cannot be promoted. If it was removed"
+            " by hand, the same run registers it again."
+        )
     if old == new:
         return
     if old:

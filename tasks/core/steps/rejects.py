@@ -18,21 +18,20 @@ def _build(job: Job) -> dict[str, Any]:
     from tasks.core.files.json_files import read_lines
     from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.servers import open_server, required_server
     from tasks.core.serving.tags import temporary_tag
     from tasks.core.synthesis.pairs import wanted_rejects
     from tasks.core.synthesis.rejects import collect_rejects, most_asked, write_rejects
 
     release = job.settings.release
-    modelfile = build_modelfile(
-        job.folder("download") / "base", release, system_prompt(release.system_language)
-    )
+    base = job.folder("download") / "base"
+    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     _build_stage2_model(job)
     rows = list(read_lines(job.folder("synthesize") / "rows.jsonl"))
     wanted = wanted_rejects(job.settings.pairs)
     most = most_asked(rows, wanted)
     tag = temporary_tag(release.name, "rejects", job.key)
-    with open_server(job.home) as server:
+    with open_server(job.home, required_server(base)) as server:
         upload = stretch_of(job.progress, _MODEL_SHARE, 0)
         server.create(tag, job.out / "model.gguf", modelfile, upload)
         endpoint = Endpoint.of(server, tag)
@@ -83,6 +82,7 @@ STEP = Step(
     ),
     consults=("release.name",),
     runs=lambda settings: bool(settings.pairs.model_reject_share),
+    version=2,
     resumes=True,
     asks_server=True,
     retries_after_s=(5,),

@@ -108,7 +108,10 @@ def _template_faults(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     assert isinstance(text, str), "a template that is not tokenized gives text"
     end = text.rpartition("REPLY")[2].strip()
     if not end.startswith(eos):
-        return [f"the chat template ends an answer with {end!r} and the tokenizer's EOS is {eos!r}"]
+        return [
+            f"the chat template ends an answer with {end!r} and the tokenizer's EOS is {eos!r}"
+            f" (a copy of the folder whose tokenizer_config.json has {end!r} as eos_token will do)"
+        ]
     return []
 
 
