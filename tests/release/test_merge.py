@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tasks.core.release.merge import merge
-from tasks.core.release.weights import read_array, read_header, to_bytes
+from tasks.core.release.weights import encode, read_array, read_header
 from tests.release.tiny_merge import (
     MODULES,
     load,
@@ -106,7 +106,7 @@ def test_bfloat16_rounds_as_torch_does(tmp_path):
     values = torch.cat(
         [torch.randn(10_000), torch.tensor([0.0, -0.0, 1.00390625, 1.01171875, 3.3e38, 1e-40])]
     )
-    assert to_bytes(values.numpy(), "BF16") == values.bfloat16().view(torch.int16).numpy().tobytes()
+    assert encode(values.numpy(), "BF16") == values.bfloat16().view(torch.int16).numpy().tobytes()
     save_file({"x": values.bfloat16()}, tmp_path / "x.safetensors")
     read = read_array(read_header(tmp_path / "x.safetensors"), "x")
     assert np.array_equal(read, values.bfloat16().float().numpy())

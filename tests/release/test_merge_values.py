@@ -79,8 +79,16 @@ def plain_copy(base, values, folder, dtype):
     return folder
 
 
-@pytest.mark.parametrize("stored", TYPES)
-@pytest.mark.parametrize("computed", TYPES)
+@pytest.mark.parametrize(
+    ("stored", "computed"),
+    [
+        ("bfloat16", "bfloat16"),
+        ("bfloat16", "float16"),
+        ("bfloat16", "float32"),
+        ("float16", "bfloat16"),
+        ("float32", "bfloat16"),
+    ],
+)
 def test_values_are_those_of_training(out, tmp_path, stored, computed):
     base = write_base(tmp_path / "base", TYPES[stored])
     values = values_in_nf4(base, TYPES[computed])

@@ -27,7 +27,7 @@ _TYPES = {
 }
 _SCALES_BLOCK = 256  # scales that share a scale of their own, fixed in bitsandbytes
 _CHUNK = 1 << 22  # weights that bitsandbytes quantizes at a time: a multiple of every block size
-_TABLE_CHUNK = 1 << 18  # weights that are looked up at a time, by each thread
+_TABLE_CHUNK = 1 << 17  # weights that are looked up at a time, by each thread
 _FAR = 640  # in bfloat16's numbering, five powers of two below a block's scale: all round to 0
 _ONE = 0x3F80  # 1.0 in bfloat16
 _ZERO = 7  # the code of 0.0

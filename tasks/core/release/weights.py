@@ -178,20 +178,23 @@ def decode(data: bytes | memoryview, dtype: str) -> NDArray[np.float32]:
         return np.frombuffer(data, "<f4").astype("<f4")
     if dtype == "F16":
         return np.frombuffer(data, "<f2").astype("<f4")
-    upper_halves = np.frombuffer(data, "<u2")
-    return np.left_shift(upper_halves, 16, dtype="<u4").view("<f4")
+    bits = np.frombuffer(data, "<u2").astype("<u4")
+    bits <<= 16
+    return bits.view("<f4")
 
 
-def to_bytes(array: NDArray[np.float32], dtype: str) -> bytes:
-    """Returns a float32 array's bytes in one of DTYPES, rounded to nearest even."""
+def encode(array: NDArray[np.float32], dtype: str) -> memoryview:
+    """Returns the bytes of a float32 array in one of DTYPES, rounded to nearest even."""
+    flat = np.ascontiguousarray(array, "<f4").reshape(-1)
     if dtype == "F32":
-        return array.astype("<f4").tobytes()
+        return flat.view(np.uint8).data
     if dtype == "F16":
         with np.errstate(over="ignore"):  # the caller looks for infinities
-            return array.astype("<f2").tobytes()
-    bits = np.ascontiguousarray(array, "<f4").view("<u4")
+            return flat.astype("<f2").view(np.uint8).data
+    bits = flat.view("<u4")
     rounded = bits >> 16
     rounded &= 1
     rounded += 0x7FFF
     rounded += bits
-    return rounded.view("<u2")[..., 1::2].tobytes()
+    rounded >>= 16
+    return rounded.astype("<u2").view(np.uint8).data
