@@ -121,7 +121,7 @@ NF4 = TrainingBase("nf4", "bfloat16", 64, True, {"a.weight": "11", "b.weight": "
         (
             replace(NF4, tensors={"a.weight": "11", "b.weight": "33"}),
             r"other values of 1 of the base's layers: those of b\.weight have sha256 22 in its"
-            r" base\.json and 33 here\. It had another base; or .*\. Train the earlier stage",
+            r" base\.json and 33 here\. It had another base, or .*\. Train the earlier stage",
         ),
         (replace(NF4, tensors={"a.weight": "11"}), "b.weight have sha256 22 .* and None here"),
     ],
