@@ -162,13 +162,15 @@ def _adapter(name: str, home: Path, base: str | None, quantization: str) -> "Req
 
 
 def _open_for_tags(named: _Models, home: Path, held: ExitStack) -> "Server | None":
-    """The machine's server, if a model on it was named; a tag that it does not have is refused."""
-    from tasks.core.serving.servers import open_server
+    """The server that holds the models, if any was named by its tag; a tag that it does not have is
+    refused.
+    """
+    from tasks.core.serving.servers import open_holder
 
     tags = [name for name in named.names if name not in named.endpoints | named.adapters]
     if not tags:
         return None
-    server = held.enter_context(open_server(home))
+    server = held.enter_context(open_holder(home, tags[0]))
     for tag in tags:
         digest_of(server, tag)
     return server

@@ -99,9 +99,14 @@ def _checked_system(system: str | None) -> str | None:
 def _register(request: Request, home: Path) -> dict[str, Any]:
     """Puts the model on the machine's server. Raises RequestError if its name is taken."""
     from tasks.core.serving.registration import register
-    from tasks.core.serving.servers import open_server, required_server, where_answered
+    from tasks.core.serving.servers import (
+        open_holder,
+        open_server,
+        required_server,
+        where_answered,
+    )
 
-    with open_server(home) as server:
+    with open_holder(home, request.name) as server:
         if server.digest(request.name):
             raise RequestError(
                 f"{request.name} is on {server.name} already and stays as it is. Give the new one"
@@ -113,7 +118,7 @@ def _register(request: Request, home: Path) -> dict[str, Any]:
         with open_server(home, required_server(made.model.tokenizer_dir)) as server:
             registered = register(server, made.model, report)
     say(f"{request.name} is on {registered['server']}: {_size(made.metrics)}.")
-    say(where_answered(home))
+    say(where_answered(home, registered["server"]))
     return {**made.metrics, **registered}
 
 

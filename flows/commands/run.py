@@ -197,7 +197,8 @@ def _carry_out(prepared: "Run", names: list[str]) -> None:
     write_status(prepared.home, "run", 1.0, f"{profile} done in {took}", "done")
     say(f"Done in {took}.")
     if "promote" in names:
-        say(where_answered(prepared.home))
+        registered = prepared.store.manifests("register")[-1].metrics
+        say(where_answered(prepared.home, registered["server"]))
 
 
 def _run_flow(prepared: "Run", names: list[str]) -> None:

@@ -61,7 +61,7 @@ def other_template(base, folder):
 def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base, modelfile):
     model = NewModel("m:one", demo_gguf, modelfile, demo_base)
     registered = register(server, model, silent)
-    assert registered["prompts_proven"] == 3
+    assert registered["prompts_proven"] == 4
     first = registered["digest"]
     assert first == server.digest("m:one") == server.tags()["m:one"]
 
@@ -188,10 +188,12 @@ def test_without_ollama_the_run_says_so(no_ollama, tmp_path, caplog):
 def test_the_user_is_told_where_apps_find_the_model(no_ollama, monkeypatch, tmp_path):
     assert (
         "kospilot's own server (embedded), which runs only while a command asks it"
-        in where_answered(tmp_path)
+        in where_answered(tmp_path, "embedded")
     )
     monkeypatch.setenv("OLLAMA_HOST", "box:11434")
-    assert "http://box:11434/v1" in where_answered(tmp_path)
+    name = "ollama http://box:11434"
+    assert "http://box:11434/v1" in where_answered(tmp_path, name)
+    assert "Ollama has no template for it" in where_answered(tmp_path, "embedded")
 
 
 def test_a_host_that_does_not_answer_is_named(monkeypatch, tmp_path):

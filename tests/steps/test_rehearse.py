@@ -92,7 +92,7 @@ def test_a_release_is_rehearsed_and_leaves_nothing_behind(job, no_ollama, llama,
     monkeypatch.setenv("KOSPILOT_LLAMA_CPP", str(llama.converter.parent))
     metrics = STEP.build(job)
     assert metrics["rehearsed"]
-    assert metrics["prompts_proven"] == 3
+    assert metrics["prompts_proven"] == 4
     assert metrics["tag"] == "kospilot-demo-rehearsal:01234567"
     assert [file.name for file in job.out.iterdir()] == ["rehearsal.json"]
     with open_server(job.home) as server:

@@ -8,6 +8,7 @@ renders is without a BOS, which the server puts in front.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ GEMMA = Family("Gemma", "gemma", _GEMMA_STOPS, _gemma)
 FAMILIES = (CHATML_TOOLS, CHATML, LLAMA3, LLAMA31_TOOLS, LLAMA31, GEMMA)
 """With tools before without: a template that renders tools otherwise is served without them."""
 
+_EXCERPT = 40  # characters of two texts, from where they differ
 _NAMES = "ChatML, Llama-3, Llama-3.1 and Gemma 3"
 
 _PLAIN = [
@@ -189,7 +191,12 @@ def why_no_family(template: ChatTemplate) -> str:
     for turns in (_PLAIN, _EDGES):
         rendered = template.render(turns, add_generation_prompt=True)
         if not _is_alike(template, CHATML, turns):
-            return f"{unlike}: it renders {rendered!r} where ChatML is {CHATML.render(turns, ())!r}"
+            chatml = CHATML.render(turns, ())
+            start = len(commonprefix([rendered, chatml]))
+            return (
+                f"{unlike}: it renders {_excerpt(rendered, start)} where ChatML is"
+                f" {_excerpt(chatml, start)}"
+            )
     return unlike
 
 
@@ -228,6 +235,11 @@ def refuse_no_system(folder: Path) -> None:
             " of your own in model.base whose chat_template.jinja writes the system text before"
             " the first question."
         ) from None
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + _EXCERPT
+    return repr(text[start:end]) + ("…" if end < len(text) else "")
 
 
 def _renders_alike(template: ChatTemplate, family: Family) -> bool:

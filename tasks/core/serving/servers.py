@@ -93,9 +93,18 @@ def _ollama_name(url: str) -> str:
     return f"ollama {url}"
 
 
-def where_answered(home: Path) -> str:
-    """Returns where apps find the promoted model, in words for the user."""
+def where_answered(home: Path, server: str) -> str:
+    """Returns where apps find the promoted model, in words for the user.
+
+    server: the name of the one that holds it.
+    """
     url = host_url()
+    if server == EmbeddedServer.name and server_name(home) != server:
+        return (
+            "The model is on kospilot's embedded server, which runs only while a command asks it:"
+            " Ollama has no template for it. For apps that ask at any time, serve its GGUF with"
+            " llama.cpp's own llama-server."
+        )
     if url:
         return f"Apps ask the model at {url}, or at {url}/v1 in OpenAI's style."
     return (
