@@ -1,5 +1,7 @@
 """A model becomes one quantized GGUF: with its adapter or without, whole or not at all."""
 
+import shutil
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -11,6 +13,7 @@ from tasks.core.release.merge import merge
 from tasks.core.release.model import Model, build_gguf
 from tasks.core.release.quantize import quantize
 from tests.release.conftest import silent
+from tests.release.tiny_merge import load_nf4
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +50,19 @@ def test_an_adapter_is_merged_first(tiny_base, adapter, llama, tmp_path, out):
     quantize(tmp_path / "model-f16.gguf", "Q8_0", llama, tmp_path, silent)
     assert (out / "model.gguf").read_bytes() == (tmp_path / "model.gguf").read_bytes()
     assert [file.name for file in out.iterdir()] == ["model.gguf"]
+
+
+def test_a_base_that_comes_as_nf4_is_written_in_16_bit_first(tiny_base, llama, tmp_path, out):
+    packed = tmp_path / "packed"
+    load_nf4(tiny_base).save_pretrained(packed)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(tiny_base / name, packed / name)
+    build_gguf(Model(packed), "Q8_0", llama, out, silent)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    merge(packed, None, plain, silent)
+    build_gguf(Model(plain), "Q8_0", llama, tmp_path, silent)
+    assert (out / "model.gguf").read_bytes() == (tmp_path / "model.gguf").read_bytes()
 
 
 def test_a_finished_one_is_taken_as_it_is(tiny_base, llama, out):
