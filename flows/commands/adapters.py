@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.console import say
-from tasks.core.errors import RequestError, did_you_mean
+from tasks.core.errors import RequestError, WorkError, did_you_mean
 
 if TYPE_CHECKING:
     from tasks.core.chain.store import Manifest, Store
@@ -138,27 +138,33 @@ def checked_values(folder: Path, given: str | None) -> "TrainingBase | None":
 
 def make_model(request: Request, work: Path, home: Path, report: "Progress") -> Made:
     """Writes work/model.gguf: base and adapter are brought together, merged and quantized."""
-    from tasks.core.data.base_model.children import check_folder, refuse_faults
     from tasks.core.release.model import Model, build_gguf
-    from tasks.core.release.peft_folder import link_base
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel
     from tasks.core.settings.release import Release
     from tasks.core.tools import ensure_llama_cpp
 
     base = work / "base"
-    with _named_as_option():
-        fetched = _fetch(request.source.base, work / "fetched", home, report)
-        link_base(fetched, request.source.folder, base)
-        report(0.0, "checking base and tokenizer")
-        refuse_faults(request.source.base, check_folder(base))
-    context = _context(base)
-    limits = Release(num_ctx=context, num_predict=min(_REPLY, context))
-    modelfile = build_modelfile(base, limits, _system(request, base))
-    llama = ensure_llama_cpp(home, report)
-    model = Model(base, request.source.folder, request.trained_on)
-    metrics = build_gguf(model, request.quantization, llama, work, report)
+    with _in_words_of(request, work):
+        _gather(request.source, base, home, report)
+        context = _context(base)
+        limits = Release(num_ctx=context, num_predict=min(_REPLY, context // 2))
+        modelfile = build_modelfile(base, limits, _system(request, base))
+        llama = ensure_llama_cpp(home, report)
+        model = Model(base, request.source.folder, request.trained_on)
+        metrics = build_gguf(model, request.quantization, llama, work, report)
     return Made(NewModel(request.name, work / "model.gguf", modelfile, base), metrics)
+
+
+def _gather(source: Source, out: Path, home: Path, report: "Progress") -> None:
+    """Makes `out` the base as the adapter was trained with it, and checks it."""
+    from tasks.core.data.base_model.children import check_folder, refuse_faults
+    from tasks.core.release.peft_folder import link_base
+
+    fetched = _fetch(source.base, out.with_name("fetched"), home, report)
+    link_base(fetched, source.folder, out)
+    report(0.0, "checking base and tokenizer")
+    refuse_faults(source.base, check_folder(out))
 
 
 def _fetch(location: str, out: Path, home: Path, report: "Progress") -> Path:
@@ -206,9 +212,12 @@ def workplace(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _named_as_option() -> Iterator[None]:
-    """Lets errors about a base model name the option of this command, not the run's setting."""
+def _in_words_of(request: Request, work: Path) -> Iterator[None]:
+    """Lets an error name the base as the user did, not its place among what is half done."""
     try:
         yield
-    except RequestError as error:
-        raise RequestError(str(error).replace("model.base=", "--base ")) from None
+    except (RequestError, WorkError) as error:
+        text = str(error).replace("model.base=", "--base ")
+        for place in (work / "base", work / "making" / "merged"):
+            text = text.replace(str(place), request.source.base)
+        raise type(error)(text) from None

@@ -11,10 +11,12 @@ from transformers import AutoModelForCausalLM
 
 from flows.commands import release
 from flows.commands.adapters import Made
+from tasks.core.data.base_model import children as base_children
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.answer import Endpoint, Options, ask
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.records.training_base import TrainingBase, write_training_base
+from tasks.core.release import model as release_model
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import NewModel, prove_prompts
 from tasks.core.serving.servers import open_server
@@ -88,8 +90,8 @@ def test_an_exported_folder_answers_in_any_ollama(
         command = [ollama.binary, "create", "mine", "-f", "Modelfile"]
         env = {"OLLAMA_HOST": server.url, "HOME": str(tmp_path)}
         subprocess.run(command, cwd=to, env=env, check=True, capture_output=True)
-        modelfile = build_modelfile(tiny_base, Release(num_ctx=2048, num_predict=2048), DEFAULT)
-        assert prove_prompts(server, "mine:latest", modelfile, tiny_base)["prompts_proven"] == 3
+        modelfile = build_modelfile(tiny_base, Release(), DEFAULT)
+        assert prove_prompts(server, "mine:latest", modelfile, tiny_base)["prompts_proven"] == 4
         question = [{"role": "user", "content": "KOSPI?"}]
         reply = ask(Endpoint.of(server, "mine:latest"), question, options=Options(max_tokens=4))
     assert reply.completion_tokens >= 1
@@ -191,3 +193,19 @@ def test_work_that_fails_leaves_nothing(kospilot, adapter, tiny_base, tmp_path, 
     assert done.code == 1
     assert "llama-quantize broke" in done.err
     assert {file.name for file in tmp_path.iterdir()} <= {"adapter", "home"}
+
+
+def test_errors_name_the_base_as_the_user_did(kospilot, adapter, tiny_base, monkeypatch, here):  # noqa: F811
+    def fail(model, *inputs):
+        raise WorkError(f"{model.base}/config.json is odd")
+
+    monkeypatch.setattr(base_children, "check_folder", lambda folder: [])
+    monkeypatch.setattr(release_model, "build_gguf", fail)
+    monkeypatch.chdir(tiny_base.parent)
+    done = kospilot("release", str(adapter), "--base", "base", "--to", str(adapter / "new"))
+    assert done.code == 1
+    assert done.err.endswith("error: base/config.json is odd\n")
+    assert {file.name for file in adapter.iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }

@@ -72,7 +72,20 @@ def link_base(base: Path, adapter: Path, out: Path) -> None:
             (out / file.name).symlink_to(file.resolve())
     if not (adapter / "tokenizer_config.json").is_file():
         return
+    if _has_template(adapter):
+        for file in out.glob("chat_template.*"):
+            file.unlink()  # a file of the base would stand before the adapter's configuration
     for file in adapter.iterdir():
         if any(fnmatchcase(file.name, pattern) for pattern in _TOKENIZER):
             (out / file.name).unlink(missing_ok=True)
             (out / file.name).symlink_to(file.resolve())
+
+
+def _has_template(adapter: Path) -> bool:
+    """Whether the adapter brings a chat template, in a file or in its tokenizer's configuration."""
+    if (adapter / "chat_template.jinja").is_file():
+        return True
+    try:
+        return bool(read_json(adapter / "tokenizer_config.json").get("chat_template"))
+    except (OSError, ValueError, AttributeError):
+        return False
