@@ -32,14 +32,15 @@ def gguf(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = 
 
 @flow
 def quantize(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
-    """Quantizes the GGUF; merged shards and F16 that were cleaned up are rebuilt first.
+    """Quantizes the GGUF, with its importance matrix if that is used; merged shards and F16 that
+    were cleaned up are rebuilt first.
 
     Args:
         profile: The profile's name, e.g. demo or kospi-7b.
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(run_of(profile, overrides, force), ["quantize"])
+    carry_out(run_of(profile, overrides, force), ["imatrix", "quantize", "also"])
 
 
 @flow

@@ -22,8 +22,8 @@ def names(*overrides):
 def test_data_is_made_before_any_training():
     assert names() == [
         "download", "rehearse", "normalize", "market", "synthesize", "pairs", "stage1", "stage2",
-        "stage3", "merge", "gguf", "quantize", "parity", "register", "baseline", "evaluate",
-        "promote",
+        "stage3", "merge", "gguf", "imatrix", "quantize", "parity", "register", "baseline",
+        "evaluate", "promote",
     ]  # fmt: skip
 
 

@@ -27,20 +27,20 @@ def test_every_quantization_that_is_offered_has_its_bits():
 
 
 def test_the_matrix_is_made_only_for_what_uses_it():
-    steps = steps_with("release.imatrix=on")
+    steps = steps_with()
     assert steps["imatrix"].reads.keys() == {"merge", "gguf", "synthesize"}
     assert steps["quantize"].reads.keys() == {"gguf", "imatrix"}
     assert "imatrix" not in steps_with("release.imatrix=off")
-    assert "imatrix" not in steps_with("release.imatrix=on", "release.quantization=Q8_0")
-    steps = steps_with("release.imatrix=on", "release.quantization=F16", "release.also=[Q2_K]")
+    assert "imatrix" not in steps_with("release.quantization=Q8_0")
+    steps = steps_with("release.quantization=F16", "release.also=[Q2_K]")
     assert steps["quantize"].reads.keys() == {"gguf"}
     assert steps["also"].reads.keys() == {"gguf", "imatrix"}
 
 
 def test_the_matrix_is_of_the_released_stages_rows():
-    steps = steps_with("release.imatrix=on", "stages.skip=[stage2, stage3]")
+    steps = steps_with("stages.skip=[stage2, stage3]")
     assert steps["imatrix"].reads["normalize"] == ("rows.parquet",)
-    steps = steps_with("release.imatrix=on", "stages.skip=[stage1, stage2, stage3]")
+    steps = steps_with("stages.skip=[stage1, stage2, stage3]")
     assert steps["imatrix"].reads["synthesize"] == ("rows.jsonl",)
 
 
@@ -73,7 +73,7 @@ def test_disk_is_counted_by_the_quantization():
         ("release.quantization=Q4KM", "'Q8_0', 'Q5_K_M', 'Q4_K_M'"),
         ("release.also=[Q4_K_M]", "Q4_K_M is release.quantization already; name others only"),
         ("release.also=[Q8_0, Q8_0]", "each quantization is made once; name it once"),
-        ("release.imatrix=yes", "'auto', 'on' or 'off'"),
+        ("release.imatrix=perhaps", "should be a valid boolean"),
         ("release.tensor_types={ffn_don: Q6_K}", r"no tensor ffn_don\. Did you mean ffn_down\?"),
         ("release.tensor_types={blk.x.ffn_up: Q6_K}", r"no tensor blk\.x\.ffn_up\. Did you mean"),
         ("release.tensor_types={ffn_down: q6}", r"no type q6\. Did you mean Q6_K\?"),
@@ -107,7 +107,6 @@ def test_the_three_steps_in_turn(tiny_base, tiny_f16, llama, tmp_path, monkeypat
     overrides = [
         "release.quantization=Q2_K",
         "release.also=[Q4_K_M, F16]",
-        "release.imatrix=on",
         "release.tensor_types={attn_v: Q8_0}",
     ]
     settings = load("demo", overrides).settings

@@ -156,10 +156,14 @@ def _names(tensor: Tensor) -> tuple[str, str]:
 
 
 def _check_knows(llama: LlamaCpp, option: str, without: str) -> None:
-    """Raises WorkError if a llama-quantize is too old for an option."""
+    """Raises WorkError if a llama-quantize is too old for an option.
+
+    One that does not even say how it is used is not old but broken, and will say so itself.
+    """
     command = [str(llama.quantize), "--help"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if option not in answer.stdout + answer.stderr:
+    usage = answer.stdout + answer.stderr
+    if "usage" in usage and option not in usage:
         raise WorkError(
             f"{llama.quantize} knows no {option}: that llama.cpp is too old. {_NEWER}"
             f" Or do without: {without}."

@@ -30,7 +30,7 @@ _TYPES = (
 )
 """llama.cpp's types of single tensors that need no importance matrix."""
 
-_HELPED_BY_IMATRIX: tuple[str, ...] = ()
+_HELPED_BY_IMATRIX = ("Q5_K_M", "Q4_K_M", "Q4_K_S", "Q3_K_M", "Q2_K")
 
 
 class Release(Section):
@@ -47,9 +47,9 @@ class Release(Section):
     """
     also: Annotated[list[QuantizationName], LATER] = []
     """Further quantizations, made beside the released one: release.also=[Q8_0, F16]."""
-    imatrix: Annotated[Literal["auto", "on", "off"], LATER] = "auto"
-    """Importance matrix, computed from the released stage's own rows, by which llama.cpp rounds
-    with more care what matters more.
+    imatrix: Annotated[bool, LATER] = True
+    """Quantize with an importance matrix, computed from the released stage's own rows: what matters
+    more is rounded with more care. Q8_0 and F16 need none.
     """
     tensor_types: Annotated[dict[str, str], LATER] = {}
     """Types of single tensors, e.g. release.tensor_types={ffn_down: Q6_K, blk.0.attn_v: Q8_0}."""
@@ -87,13 +87,8 @@ class Release(Section):
         return known
 
     def uses_imatrix(self, quantization: str) -> bool:
-        """Whether a model is quantized so with an importance matrix.
-
-        Q8_0 and F16 make no use of one.
-        """
-        if self.imatrix == "auto":
-            return quantization in _HELPED_BY_IMATRIX
-        return self.imatrix == "on" and quantization not in ("Q8_0", "F16")
+        """Whether a model is quantized so with an importance matrix."""
+        return self.imatrix and quantization in _HELPED_BY_IMATRIX
 
 
 def _check_tensor(name: str) -> None:

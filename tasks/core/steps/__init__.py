@@ -7,7 +7,8 @@
 
 Beside these, `rejects` asks the Stage 2 model for wrong answers if the settings want them, and
 `baseline` quantizes the base model, with which `evaluate` compares the release. `rehearse` tries
-the way from merge to register on a small random model before anything is trained.
+the way from merge to register on a small random model before anything is trained. `imatrix` says
+which weights `quantize` rounds with care, and `also` makes further quantizations.
 
 A new step is a file with a `STEP` in it, and its name below. The files import what they build with
 inside their functions: a plan needs no tokenizer and no torch. Files that begin with _ are shared

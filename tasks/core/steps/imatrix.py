@@ -44,5 +44,4 @@ STEP = Step(
     reads_also=_rows,
     consults=("stages.skip",),  # the key has the rows themselves
     runs=_runs,
-    disk_gib=0.1,
 )
