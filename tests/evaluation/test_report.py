@@ -17,6 +17,7 @@ def test_the_report_sets_the_models_side_by_side(questions, tmp_path):
     assert "toy" in table and "not that the model has the skill" in table
     assert "| share of replies, % | base | released | difference, pp | n |" in table
     assert "| valid JSON | 50.0 [" in table and "| 87.5 [" in table and "| +37.5 | 24 |" in table
+    assert "the grade of released is +0.375 [+0." in table and " against base.\n" in table
     assert "latency, median, s | 2 | 2 |" in table
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
     kept = json.loads((tmp_path / "scores.json").read_text())

@@ -4,8 +4,9 @@ ask_all reads and appends to a JSONL of replies, so that a killed evaluation ask
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -134,18 +135,21 @@ def _ask_each(
         for key, question in questions.items():
             yield key, ask_one(question)
         return
-    failure = None
+    waiting = iter(questions.items())
+    asked: dict[Future[Reply], str] = {}
+    failure: BaseException | None = None
     with ThreadPoolExecutor(options.at_once) as pool:
-        keys = {pool.submit(ask_one, question): key for key, question in questions.items()}
-        for future in as_completed(keys):
-            if future.cancelled():
-                continue
-            error = future.exception()
-            if error is None:
-                yield keys[future], future.result()
-            elif failure is None:
-                failure = error
-                pool.shutdown(wait=False, cancel_futures=True)
+        while True:
+            free = 0 if failure else options.at_once - len(asked)
+            for key, question in islice(waiting, free):
+                asked[pool.submit(ask_one, question)] = key
+            if not asked:
+                break
+            for future in wait(asked, return_when=FIRST_COMPLETED).done:
+                key = asked.pop(future)
+                failure = failure or future.exception()
+                if future.exception() is None:
+                    yield key, future.result()
     if failure:
         raise failure
 

@@ -5,11 +5,13 @@ Writes and reads marks.jsonl, a line for each question: what a promotion is weig
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.measures import Figures
 from tasks.core.evaluation.records import Mark, Question, Reply, days_of
 from tasks.core.evaluation.score import judge_all, score
+from tasks.core.evaluation.statistics import difference
 from tasks.core.files.json_files import LineError, read_lines, write_lines
 
 MARKS_FILE = "marks.jsonl"
@@ -31,6 +33,15 @@ class Evaluated:
         self.replies[model] = replies
         self.marks[model] = judge_all(self.questions, replies)
         self.scores[model] = score(self.questions, replies, self.marks[model])
+
+    def change(self, model: str) -> dict[str, Any]:
+        """Returns the estimate of a model's mean grade − the first model's, pair by pair."""
+        first = next(iter(self.marks.values()))
+        return difference(
+            [mark["grade"] for mark in first],
+            [mark["grade"] for mark in self.marks[model]],
+            days_of(self.questions),
+        )
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,8 @@ def grade_rows(models: list[Figures]) -> list[Row]:
 
 def _row(words: str, models: list[Figures], part: str, name: str) -> Row:
     return Row(words, [figures[part][name] for figures in models])
+
+
+def signed(difference: float) -> str:
+    """Writes a difference of grades with its sign: +0.375, −0.079."""
+    return f"{difference:+.3f}".replace("-", "−")

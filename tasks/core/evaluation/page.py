@@ -13,10 +13,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks.core.evaluation.evaluated import Evaluated
-from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows
+from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows, signed
 from tasks.core.evaluation.records import Question, days_of
 from tasks.core.evaluation.score import gradable, parse
-from tasks.core.evaluation.statistics import difference
 from tasks.core.files.atomic import write_text
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict
@@ -80,7 +79,7 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "grade": _grade, "signed": _signed}
+    environment.filters |= {"percent": _percent, "grade": _grade, "signed": signed}
     page = environment.get_template("page.html.jinja").render(
         about=about,
         models=models,
@@ -91,7 +90,7 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
         verdict=_verdict(evaluated),
         tiles=[(MEASURES[name], name) for name in TILES],
         measures=MEASURES,
-        changes={model: _change(evaluated, model) for model in models},
+        changes={model: evaluated.change(model) for model in models},
         shares=share_rows(figures),
         grades=grade_rows(figures),
         cases=worst_cases(evaluated),
@@ -153,23 +152,13 @@ def _lines(text: str) -> list[str]:
     return text.splitlines() or ["(nothing)"]
 
 
-def _change(evaluated: Evaluated, model: str) -> dict[str, Any]:
-    """The estimate of a model's mean grade − the first model's, pair by pair."""
-    first = next(iter(evaluated.marks.values()))
-    return difference(
-        [mark["grade"] for mark in first],
-        [mark["grade"] for mark in evaluated.marks[model]],
-        days_of(evaluated.questions),
-    )
-
-
 def _verdict(evaluated: Evaluated) -> str:
     """The comparison in a sentence; empty if there is one model alone."""
     first, *others = evaluated.scores
     if not others:
         return ""
     last = others[-1]
-    change = _change(evaluated, last)
+    change = evaluated.change(last)
     if change["low"] > 0:
         outcome = "answers better than"
     elif change["high"] < 0:
@@ -185,7 +174,3 @@ def _percent(value: float | None) -> str:
 
 def _grade(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}".replace("-", "−")

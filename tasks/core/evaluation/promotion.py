@@ -7,7 +7,7 @@ Every limit stands here, with its reason.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tasks.core.evaluation.measures import MEASURES
+from tasks.core.evaluation.measures import MEASURES, signed
 from tasks.core.evaluation.records import Mark
 from tasks.core.evaluation.statistics import difference, estimate
 
@@ -150,12 +150,8 @@ def _values(measure: str, marks: list[Mark]) -> list[float | None]:
 
 def _signed(change: dict[str, Any]) -> str:
     """A difference with its interval: −0.079 [−0.420, +0.245]."""
-    value, low, high = (_plus_or_minus(change[name]) for name in ("value", "low", "high"))
+    value, low, high = (signed(change[name]) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
-
-
-def _plus_or_minus(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def _percent(share: float) -> str:

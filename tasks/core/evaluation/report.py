@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.core.evaluation.chart import draw_chart
 from tasks.core.evaluation.evaluated import Evaluated, write_marks
-from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows
+from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows, signed
 from tasks.core.files.atomic import write_text
 from tasks.core.files.json_files import write_json
 
@@ -42,11 +42,12 @@ def write_report(evaluated: Evaluated, out: Path, toy: bool) -> None:
     write_json(out / "scores.json", quality)
     write_json(out / "speed.json", speed)
     write_marks(evaluated, out)
-    write_text(out / "table.md", _table(evaluated.scores, toy))
+    write_text(out / "table.md", _table(evaluated, toy))
     draw_chart(evaluated.scores, out / "chart.png", toy)
 
 
-def _table(scores: dict[str, Figures], toy: bool) -> str:
+def _table(evaluated: Evaluated, toy: bool) -> str:
+    scores = evaluated.scores
     models = list(scores)
     figures = list(scores.values())
     lines = [f"# {' next to '.join(models)}: {figures[0]['questions']['n']} questions", ""]
@@ -62,6 +63,7 @@ def _table(scores: dict[str, Figures], toy: bool) -> str:
         *_header(["grade, 0 to 1", *models], "difference"),
         *_estimate_lines(grade_rows(figures), _grade),
         "",
+        *_change_lines(evaluated),
         *_speed_lines(scores),
     ]
     return "\n".join(lines) + "\n"
@@ -87,6 +89,21 @@ def _estimate_lines(rows: list[Row], format_value: _Format) -> list[str]:
             cells.append(_difference(first, last, format_value))
         cells.append(str(row.estimates[0]["n"]))
         lines.append(_line(cells))
+    return lines
+
+
+def _change_lines(evaluated: Evaluated) -> list[str]:
+    """Returns a sentence for each model after the first; pairs tell more than two intervals do."""
+    first, *others = evaluated.scores
+    lines = []
+    for model in others:
+        change = evaluated.change(model)
+        interval = f"[{signed(change['low'])}, {signed(change['high'])}]"
+        lines += [
+            f"Question by question, the grade of {model} is {signed(change['value'])} {interval}"
+            f" against {first}.",
+            "",
+        ]
     return lines
 
 
