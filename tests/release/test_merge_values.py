@@ -146,6 +146,7 @@ def test_other_values_than_those_of_training_are_refused(base, adapter, out):
     digests = digests_of(values_in_nf4(base))
     digests[name := "model.layers.1.mlp.up_proj.weight"] = "0" * 64
     write_training_base(adapter, TrainingBase("nf4", "bfloat16", tensors=digests))
+    (out / "model.safetensors").write_bytes(b"what a killed merge left")
     with pytest.raises(WorkError, match=f"{name} does not have the values in NF4 .* Take the base"):
         merge(base, adapter, out, silent)
     assert not list(out.iterdir())

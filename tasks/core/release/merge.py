@@ -57,7 +57,7 @@ def merge(
     plan = plan_merge(opened, lora)
     _check_trained(opened, adapter, trained)
     check_space(out, plan.size + _SPARE, "The merged model")
-    with _all_or_nothing(out):
+    with _all_or_nothing(plan, out):
         write_shards(plan, Source(lora, trained), out, progress)
         _write_all_but_weights(plan, opened, adapter, out)
     quantized = 0
@@ -102,8 +102,11 @@ def _digests_of_base(adapter: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _all_or_nothing(out: Path) -> Iterator[None]:
-    """Removes from a folder what appeared in it, if the block fails."""
+def _all_or_nothing(plan: MergePlan, out: Path) -> Iterator[None]:
+    """Removes what a killed merge left in a folder, and what appears in it if the block fails."""
+    for shard in plan.shards:
+        (out / shard.header.path.name).unlink(missing_ok=True)
+    (out / "config.json").unlink(missing_ok=True)
     before = set(out.iterdir())
     try:
         yield

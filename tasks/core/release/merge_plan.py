@@ -5,6 +5,7 @@ What is wrong with an adapter and its base is found here, before anything is wri
 
 import math
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +63,7 @@ def plan_merge(base: Base, adapter: Adapter | None) -> MergePlan:
 
     Raises WorkError if the adapter is not one of this base.
     """
-    config = dict(base.config)
+    config = deepcopy(base.config)
     config.pop("quantization_config", None)
     pieces = {name: _piece(name, weight) for name, weight in base.weights.items()}
     resized = False
@@ -103,7 +104,7 @@ def _settle_head(
     PEFT trains them apart: an adapter of the one does not act on the other.
     """
     embedding = _find_embedding(pieces)
-    tied = config.get("tie_word_embeddings", _HEAD not in pieces)
+    tied = _language_part(config).get("tie_word_embeddings", _HEAD not in pieces)
     if not tied or embedding is None or not {embedding, _HEAD} & changes.keys():
         return
     pieces.pop(_HEAD, None)
@@ -116,6 +117,13 @@ def _settle_head(
     pieces[_HEAD] = replace(pieces[embedding], name=_HEAD, value=value)
     changes.setdefault(_HEAD, Change(value))
     config["tie_word_embeddings"] = False
+    _language_part(config)["tie_word_embeddings"] = False
+
+
+def _language_part(config: dict[str, Any]) -> dict[str, Any]:
+    """Where a configuration describes the language model; one that also sees has a part for it."""
+    part: dict[str, Any] = config.get("text_config") or config
+    return part
 
 
 def _find_embedding(pieces: dict[str, Piece]) -> str | None:
@@ -204,7 +212,7 @@ def _take_size(pieces: dict[str, Piece], config: dict[str, Any]) -> bool:
             f"The adapter's embedding has {rows} rows, the output layer {pieces[_HEAD].shape[0]}:"
             " PEFT did not save the one that was trained. Train with modules_to_save=[lm_head]."
         )
-    config["vocab_size"] = rows
+    _language_part(config)["vocab_size"] = rows
     return True
 
 
