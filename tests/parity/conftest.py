@@ -28,6 +28,7 @@ from tasks.core.release.quantize import quantize
 from tests.conftest import made_once
 from tests.release.conftest import demo_base, llama, silent  # noqa: F401
 from tests.synthetic import LANGUAGES, scene_on
+from tests.tiny import make_tokenizer
 
 NF4 = TrainingBase("nf4", "bfloat16")
 
@@ -46,6 +47,20 @@ def strategy_row(kind, language):
 def strategy_rows():
     """One row of each kind and language."""
     return [strategy_row(kind, language) for kind in KINDS for language in LANGUAGES]
+
+
+@pytest.fixture(scope="session")
+def tokenizer_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def strategy(tmp_path_factory):
+    file = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    write_lines(file, strategy_rows() * 2)
+    return file
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def measure(model: Model, prompts: Prompts, out: Path, name: str, progress: Prog
         drafts = {reply.name: reply.tokens for reply in read_replies(out, REFERENCE)}
     replies = []
     for number, prompt in enumerate(prompts.answered, 1):
-        replies.append(_reply(model, prompt, drafts[prompt.name]))
+        replies.append(free_reply(model, prompt, drafts[prompt.name]))
         progress(1.0, f"{number} / {len(prompts.answered)} free replies")
     with replacing(out / f"{name}.npz") as file, file.open("wb") as writer:
         np.savez(writer, **asdict(scores))
@@ -150,7 +150,7 @@ def _log_softmax(logits: Floats) -> Floats:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def _reply(model: Model, prompt: Prompt, draft: list[int]) -> FreeReply:
+def free_reply(model: Model, prompt: Prompt, draft: list[int]) -> FreeReply:
     """Returns the model's own reply, token by token the likeliest one.
 
     A draft makes it faster and no other: several of its tokens are read at once, and all behind the

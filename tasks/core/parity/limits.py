@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.core.parity.figures import Figures
+from tasks.core.parity.figures import Estimate, Figures
 from tasks.core.parity.hop import F16, MERGED, QUANTIZED, SERVED
 
 VERSION = 1
@@ -11,12 +11,12 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """What a computed hop may differ from the reference at most."""
+    """How much further from the reference a computed hop may be than the hop before it."""
 
     kl_mean: float  # nats a token
     kl_high: float  # nats, the 99.9th percentile
-    same_top: float  # share of tokens, at least
-    nats: float  # how many more nats a token the right answers may cost
+    same_top: float  # share of tokens
+    nats: float  # nats a token that the right answers may cost more
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,31 @@ class Blame:
     remedy: str
 
 
-EXACT = Limits(kl_mean=2e-3, kl_high=0.1, same_top=0.98, nats=0.01)
-"""For hops that only write the same values in another form."""
+MERGE = Limits(kl_mean=0.02, kl_high=0.5, same_top=0.1, nats=0.1)
+"""The sum of weight and update is rounded once, to the type of the base. An update that is smaller
+than the last bit of bfloat16 is partly lost: 0.0044 nats for the demo's adapter, whose updates are
+a thousandth of its weights. Other base values, another scale or other matrices cost a multiple.
+"""
+
+CONVERSION = Limits(kl_mean=1e-3, kl_high=0.05, same_top=0.01, nats=0.005)
+"""The same values in another form, computed by another program: 2e-6 nats measured for the demo's
+model, its 99.9th percentile 5e-5, and every top token the same.
+"""
 
 BY_TYPE = {
-    "F16": EXACT,
-    "Q8_0": Limits(kl_mean=0.01, kl_high=0.5, same_top=0.97, nats=0.02),
-    "Q5_K_M": Limits(kl_mean=0.05, kl_high=2.5, same_top=0.93, nats=0.06),
-    "Q4_K_M": Limits(kl_mean=0.15, kl_high=5.0, same_top=0.88, nats=0.15),
-    "Q4_K_S": Limits(kl_mean=0.2, kl_high=6.0, same_top=0.85, nats=0.2),
-    "Q3_K_M": Limits(kl_mean=0.5, kl_high=8.0, same_top=0.75, nats=0.5),
-    "Q2_K": Limits(kl_mean=1.5, kl_high=12.0, same_top=0.5, nats=1.5),
+    "F16": CONVERSION,
+    "Q8_0": Limits(kl_mean=0.02, kl_high=1.0, same_top=0.1, nats=0.1),
+    "Q5_K_M": Limits(kl_mean=0.15, kl_high=4.0, same_top=0.25, nats=0.3),
+    "Q4_K_M": Limits(kl_mean=0.4, kl_high=6.0, same_top=0.4, nats=0.6),
+    "Q4_K_S": Limits(kl_mean=0.5, kl_high=7.0, same_top=0.45, nats=0.7),
+    "Q3_K_M": Limits(kl_mean=1.0, kl_high=9.0, same_top=0.6, nats=1.2),
+    "Q2_K": Limits(kl_mean=2.5, kl_high=12.0, same_top=0.8, nats=2.5),
 }
+"""What a quantization costs depends on the model: of 135 million weights, Q4_K_M takes 0.11 nats
+and a fifth of the top tokens from an adapter that was hardly trained, and 0.02 nats and a hundredth
+from one that was trained well. A 7B loses less. The limits are three times what the worse of the
+two loses: they let a small model pass, and no file of another model, which is 5 nats away or more.
+"""
 
 SERVED_AGREEMENT = 0.2
 """Share of the quantized file's own replies that the served model's must begin with, on average.
@@ -76,24 +89,30 @@ BLAMES = {
 }
 
 
-def breaches(figures: Figures, reference: Figures, limits: Limits) -> list[str]:
+def breaches(figures: Figures, before: Figures, limits: Limits) -> list[str]:
     """Returns in what a computed hop breaks its limits, in words with units; nothing if it holds
-    them.
+    them. `before` is the hop that it was made from.
     """
-    assert figures.kl_mean and figures.same_top and figures.nats and reference.nats
-    assert figures.kl_high is not None, "a computed hop has all of these"
-    rise = figures.nats.value - reference.nats.value
     found = list(figures.faults)
-    if figures.kl_mean.value > limits.kl_mean:
-        found.append(_above("mean KL", figures.kl_mean.value, limits.kl_mean, "nats a token"))
-    if figures.kl_high > limits.kl_high:
-        found.append(_above("99.9 % KL", figures.kl_high, limits.kl_high, "nats"))
-    if figures.same_top.value < limits.same_top:
-        share, least = 100 * figures.same_top.value, 100 * limits.same_top
-        found.append(f"same top token {share:.1f} % (at least {least:.0f} %)")
-    if rise > limits.nats:
-        found.append(_above("right answers cost more", rise, limits.nats, "nats a token"))
+    for words, name, limit, unit in (
+        ("mean KL", "kl_mean", limits.kl_mean, "nats a token"),
+        ("99.9 % KL", "kl_high", limits.kl_high, "nats"),
+        ("the right answers' cost", "nats", limits.nats, "nats a token"),
+    ):
+        value, old = _value(figures, name), _value(before, name)
+        if value - old > limit:
+            found.append(f"{words} rises from {old:.2g} to {value:.2g} {unit} (limit {limit:g})")
+    value, old = 100 * _value(figures, "same_top"), 100 * _value(before, "same_top")
+    if old - value > 100 * limits.same_top:
+        limit = 100 * limits.same_top
+        found.append(f"the same top token falls from {old:.1f} to {value:.1f} % (limit {limit:g})")
     return found
+
+
+def _value(figures: Figures, name: str) -> float:
+    estimate: Estimate | float | None = getattr(figures, name)
+    assert estimate is not None, "a computed hop has all figures"
+    return estimate.value if isinstance(estimate, Estimate) else estimate
 
 
 def refusal(hop: str, found: list[str]) -> str:
@@ -104,7 +123,3 @@ def refusal(hop: str, found: list[str]) -> str:
         f" ({blame.between}): {'; '.join(found)}. Likely {blame.cause}. {blame.remedy}. Nothing was"
         " registered, and whoever holds the name keeps it."
     )
-
-
-def _above(figure: str, value: float, most: float, unit: str) -> str:
-    return f"{figure} {value:.2g} {unit} (at most {most:g})"

@@ -56,7 +56,7 @@ def measure_served(
             replies.append(FreeReply(prompt.name, list(tokens), said.ended))
             faults += _count_faults(said, prompt)
             progress(number / len(prompts.answered), f"{number} served replies")
-        faults += _reply_faults(replies, read_replies(folder, QUANTIZED), prompts)
+        faults += _reply_faults(replies, read_replies(folder, QUANTIZED))
     return Figures(
         name=SERVED,
         seconds=time.perf_counter() - start,
@@ -102,9 +102,7 @@ def _count_faults(said: Said, prompt: Prompt) -> list[str]:
     ]
 
 
-def _reply_faults(
-    replies: list[FreeReply], quantized: list[FreeReply], prompts: Prompts
-) -> list[str]:
+def _reply_faults(replies: list[FreeReply], quantized: list[FreeReply]) -> list[str]:
     """What the same weights, asked by us, would not have answered."""
     faults = []
     agreements = []

@@ -53,10 +53,11 @@ class TorchModel:
 
     def feed(self, keep: int, tokens: list[int], wanted: int) -> Floats:
         """Returns logits as hop.Model says."""
-        if keep:
-            self._cache.crop(keep)
-        else:
+        held = self._cache.get_seq_length()
+        if not keep:
             self._cache = DynamicCache()
+        elif keep < held:
+            self._cache.crop(keep - held)  # negative: so many tokens are taken off its end
         ids = torch.tensor([tokens], device=self._device)
         with torch.inference_mode():
             output = self._model(

@@ -1,5 +1,7 @@
 """parity: proof, hop by hop, that what was trained will answer, before anything is registered."""
 
+import logging
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from tasks.core.parity.figures import Figures
     from tasks.core.parity.prompts import Prompts, Rows
     from tasks.core.parity.proof import Release
+
+log = logging.getLogger(__name__)
 
 _COMPUTED = 0.85
 """Share of the time that the hops take which are computed here."""
@@ -47,11 +51,9 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    import shutil
-
     from tasks.core.parity.prompts import choose_prompts
     from tasks.core.parity.proof import check_served, prove_computed
-    from tasks.core.parity.report import write_report
+    from tasks.core.parity.report import table_lines, write_report
 
     scratch = job.out / "hops"
     scratch.mkdir()
@@ -62,6 +64,8 @@ def _build(job: Job) -> dict[str, Any]:
     figures.append(_ask_served(job, prompts, scratch))
     check_served(figures)
     write_report(figures, prompts, job.out)
+    for line in table_lines(figures):
+        log.info("%s", line)
     shutil.rmtree(scratch)
     return {one.name: one.as_json() for one in figures}
 

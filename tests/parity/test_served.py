@@ -1,0 +1,87 @@
+"""The served hop: a template, a context, an end or a model other than the trained one is named."""
+
+import json
+from dataclasses import dataclass, field, replace
+
+import pytest
+from tokenizers import Tokenizer
+
+from tasks.core.errors import WorkError
+from tasks.core.parity.hop import FreeReply
+from tasks.core.parity.prompts import Rows, choose_prompts
+from tasks.core.parity.proof import check_served
+from tasks.core.parity.served import Said, measure_served
+from tests.release.conftest import silent
+
+
+@dataclass
+class Answering:
+    """A server that answers as the quantized file did; the fields are what a fault changes."""
+
+    replies: dict
+    prompts: list
+    context: int = 8192
+    tail: str = ""
+    read: int = 0  # tokens of a prompt, if not all
+    ended: bool = True
+    texts: dict = field(default_factory=dict)
+
+    def render(self, messages):
+        return self.of(messages).text + self.tail
+
+    def answer(self, messages, most_tokens):
+        prompt = self.of(messages)
+        text = self.texts.get(prompt.name, self.replies[prompt.name])
+        return Said(text, self.read or len(prompt.tokens), self.ended)
+
+    def of(self, messages):
+        return next(prompt for prompt in self.prompts if prompt.messages == messages)
+
+
+@pytest.fixture(scope="module")
+def prompts(tokenizer_dir, strategy):
+    return choose_prompts(Rows(strategy), tokenizer_dir)
+
+
+@pytest.fixture
+def asked(prompts, tokenizer_dir, tmp_path):
+    """A server with the quantized file, whose own replies are the right answers."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
+    replies = [FreeReply(prompt.name, prompt.answer[:-1], True) for prompt in prompts.answered]
+    for name in ("adapter", "quantize"):
+        (tmp_path / f"{name}.json").write_text(json.dumps([vars(reply) for reply in replies]))
+    texts = {reply.name: tokenizer.decode(reply.tokens) for reply in replies}
+    return Answering(texts, prompts.prompts)
+
+
+def verdict(asked, prompts, tokenizer_dir, folder):
+    figures = measure_served(asked, prompts, folder, tokenizer_dir, silent)
+    check_served([figures])
+    return figures
+
+
+def test_the_right_model_passes(asked, prompts, tokenizer_dir, tmp_path):
+    figures = verdict(asked, prompts, tokenizer_dir, tmp_path)
+    assert figures.replies.greedy.value == figures.replies.grade.value == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"context": 100}, r"the context is 100 tokens and the longest row .* has \d+ \(set "),
+        ({"tail": " "}, "48 of 48 prompts are rendered otherwise than in training"),
+        ({"read": 64}, "as 64 tokens where training has"),
+        ({"ended": False}, "does not stop at its end token"),
+    ],
+)
+def test_a_fault_is_named(asked, prompts, tokenizer_dir, tmp_path, fault, words):
+    with pytest.raises(
+        WorkError, match=rf"parts from it at serve \(quantized → served\): .*{words}"
+    ):
+        verdict(replace(asked, **fault), prompts, tokenizer_dir, tmp_path)
+
+
+def test_a_model_that_answers_otherwise_is_named(asked, prompts, tokenizer_dir, tmp_path):
+    other = replace(asked, texts=dict.fromkeys(asked.replies, "안녕하세요"))
+    with pytest.raises(WorkError, match="replies part from the quantized file's own after 0 %"):
+        verdict(other, prompts, tokenizer_dir, tmp_path)
