@@ -4,6 +4,7 @@ What would fail after hours of training fails now: a llama.cpp that is broken or
 architecture, a model server that is down, too old or full, a prompt template that cannot be served.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from tasks.core.steps._shipped import prompt_digest
 if TYPE_CHECKING:
     from tasks.core.serving.registration import NewModel
     from tasks.core.serving.servers import Server
+
+log = logging.getLogger(__name__)
 
 _QUESTION = "KOSPI -2.3%, breadth 25%, momentum -6%. Classify regime."
 _REPLY_TOKENS = 16  # random weights have nothing to say
@@ -59,6 +62,7 @@ def _build(job: Job) -> dict[str, Any]:
 
     base = job.folder("download") / "base"
     metrics: dict[str, Any] = {"rehearsed": False}
+    log.info("the release is tried out on a small random model of the same architecture")
     # A server that is down is known at once.
     opened = open_server(job.home, required_server(base))
     with _scratch(job.out) as scratch, opened as server:
