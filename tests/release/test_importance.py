@@ -10,10 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.core.errors import WorkError
 from tasks.core.release.gguf_file import read_gguf
+from tasks.core.release.imatrix import compute_imatrix
 from tasks.core.release.importance import Importance, measure_importance, write_imatrix
 from tasks.core.release.rows import Row
 from tests.release.conftest import silent
-from tests.tiny import chat_rows, make_base
+from tests.tiny import chat_rows, make_base, write_jsonl
 
 WIDTHS = {"attn_q": 64, "attn_k": 64, "attn_v": 64, "attn_output": 64}
 WIDTHS |= {"ffn_gate": 64, "ffn_up": 64, "ffn_down": 128}
@@ -122,3 +123,23 @@ def test_a_broken_model_is_named(base, f16, tmp_path):
 def test_without_rows_there_is_no_matrix(base, f16):
     with pytest.raises(WorkError, match="There are no rows"):
         measure_importance(base, f16, [], silent)
+
+
+@pytest.mark.slow
+def test_its_program_tells_what_it_did(base, f16, tmp_path):
+    seen = []
+    rows = [{"messages": row.messages, "source": row.sort} for row in ROWS]
+    file = write_jsonl(tmp_path / "rows.jsonl", rows)
+    target = tmp_path / "imatrix.gguf"
+    metrics = compute_imatrix(base, f16, file, target, lambda share, text: seen.append(text))
+    assert metrics == {"rows": 12, "tokens": metrics["tokens"], "tensors": 14}
+    assert seen[0] == "loading the model"
+    assert seen[-1] == f"{metrics['tokens']:,} / 12,288 tokens read"
+    assert len(read_gguf(target).tensors) == 28
+
+
+@pytest.mark.slow
+def test_its_programs_error_is_said(base, f16, tmp_path):
+    file = write_jsonl(tmp_path / "rows.jsonl", [])
+    with pytest.raises(WorkError, match=f"^{file} has no rows. Make the file again.$"):
+        compute_imatrix(base, f16, file, tmp_path / "imatrix.gguf", silent)

@@ -1,11 +1,15 @@
 """Which columns of a model's weights matter most: the mean square of what enters each of them.
 
+    python -m tasks.core.release.importance MODEL F16.gguf ROWS OUT.gguf
+
 Reads a Hugging Face model folder, its F16 GGUF and chat rows; writes an importance matrix as
 llama-quantize reads it (--imatrix), which rounds with more care what is multiplied by much. It is
 computed here and not by llama.cpp's own tool, because that one reads plain text: here the model
 sees its training rows as training did, special tokens and all.
 """
 
+import json
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from tasks.core.errors import WorkError
 from tasks.core.records.artifacts import Progress
 from tasks.core.release.gguf_file import GgufFile, read_gguf
-from tasks.core.release.rows import Row, in_turn
+from tasks.core.release.rows import Row, in_turn, read_rows
 
 _ROW = 512
 """Tokens that are read of a row: of a longer one the beginning and the end, as much of each."""
@@ -186,3 +190,24 @@ class _Sums:
                     " release.imatrix=off to release it all the same."
                 )
         return {name: sums.float().cpu().numpy() for name, sums in self._sums.items()}
+
+
+def main(model: Path, f16: Path, rows: Path, target: Path) -> int:
+    """Writes the matrix to `target`, and tells progress and metrics as JSON lines."""
+    try:
+        importance = measure_importance(model, f16, read_rows(rows), _tell)
+    except WorkError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    write_imatrix(importance, target)
+    metrics = {"rows": importance.rows, "tokens": importance.tokens}
+    print(json.dumps({**metrics, "tensors": len(importance.sums)}), flush=True)
+    return 0
+
+
+def _tell(share: float, text: str) -> None:
+    print(json.dumps({"share": share, "text": text}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -20,20 +20,14 @@ def _runs(settings: Settings) -> bool:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.release.importance import measure_importance, write_imatrix
-    from tasks.core.release.rows import read_rows
+    from tasks.core.release.imatrix import compute_imatrix
 
     (step,) = _rows(job.settings)
     (file,) = job.reads[step]
-    rows = read_rows(job.folder(step) / file)
+    rows = job.folder(step) / file
     whole = job.folder("gguf") / "model-f16.gguf"
-    importance = measure_importance(job.folder("merge"), whole, rows, job.progress)
-    write_imatrix(importance, job.out / IMATRIX)
-    return {
-        "rows": importance.rows,
-        "tokens": importance.tokens,
-        "tensors": len(importance.sums),
-    }
+    target = job.out / IMATRIX
+    return compute_imatrix(job.folder("merge"), whole, rows, target, job.progress)
 
 
 STEP = Step(
