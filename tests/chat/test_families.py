@@ -53,7 +53,7 @@ def test_a_template_is_refused_unless_it_is_allowed(tmp_path):
     folder = folder_with(tmp_path, TEMPLATES["gemma"])
     refuse_template(folder, "known")
     refuse_template(folder, "any")
-    with pytest.raises(RequestError, match=r"is Gemma, and training\.template=chatml allows"):
+    with pytest.raises(RequestError, match=r"is Gemma 3, and training\.template=chatml allows"):
         refuse_template(folder, "chatml")
 
 

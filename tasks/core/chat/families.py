@@ -3,6 +3,9 @@
 A tokenizer's template is Jinja and Ollama's are Go's. Of each family here the serving room ships a
 Go template, so a tokenizer that renders as a family does can be served by Ollama. What a family
 renders is without a BOS, which the server puts in front.
+
+Two things differ on Ollama for conversations that are not trained on: it joins messages of one role
+that follow each other, and Go's templates trim the white space of ASCII only.
 """
 
 import json
@@ -119,7 +122,7 @@ CHATML_TOOLS = Family("ChatML", "chatml-tools", _CHATML_STOPS, _qwen, takes_tool
 LLAMA3 = Family("Llama-3", "llama-3", _LLAMA_STOPS, _llama3)
 LLAMA31 = Family("Llama-3.1", "llama-3.1", _LLAMA_STOPS, _llama31)
 LLAMA31_TOOLS = Family("Llama-3.1", "llama-3.1-tools", _LLAMA_STOPS, _llama31, takes_tools=True)
-GEMMA = Family("Gemma", "gemma", _GEMMA_STOPS, _gemma)
+GEMMA = Family("Gemma 3", "gemma", _GEMMA_STOPS, _gemma)
 FAMILIES = (CHATML_TOOLS, CHATML, LLAMA3, LLAMA31_TOOLS, LLAMA31, GEMMA)
 """With tools before without: a template that renders tools otherwise is served without them."""
 
