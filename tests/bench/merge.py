@@ -10,6 +10,7 @@ is a process of its own, and the least of its times counts.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+
+from tasks.core.records.training_base import TrainingBase
+from tasks.core.release import nf4
+from tasks.core.release.base_weights import Base, open_base
 
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 NF4 = '{"quantization": "nf4", "compute_type": "bfloat16"}'
@@ -114,18 +118,13 @@ def measure(program: str, folder: Path, trained: str, times: int) -> Measured:
     )
 
 
-def differences(folder: Path, nf4: bool) -> tuple[int, int, int]:
+def differences(folder: Path, quantized: bool) -> tuple[int, int, int]:
     """Values of folder/out that PEFT's merge of the same values gives otherwise: how many, of how
     many, and by how many units in the last place at most.
     """
     model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.bfloat16)
-    if nf4:
-        for name, parameter in model.named_parameters():
-            if any(f".{module}.weight" in name for module in MODULES):
-                codes, state = quantize_4bit(
-                    parameter.data, compress_statistics=True, quant_type="nf4"
-                )
-                parameter.data = dequantize_4bit(codes, state)
+    if quantized:
+        quantize(model, open_base(folder / "base"))
     policy = PeftModel.from_pretrained(model, folder / "adapter")
     theirs = policy.merge_and_unload().state_dict()
     different = total = furthest = 0
@@ -138,6 +137,15 @@ def differences(folder: Path, nf4: bool) -> tuple[int, int, int]:
                 total += ours.numel()
                 furthest = max(furthest, int(steps.max()))
     return different, total, furthest
+
+
+def quantize(model: PreTrainedModel, base: Base) -> None:
+    """Gives the linear layers of a model NF4's values, those of kospilot."""
+    trained = TrainingBase(**json.loads(NF4))
+    for name, parameter in model.named_parameters():
+        if any(f".{module}.weight" in name for module in MODULES):
+            values = next(nf4.quantized(base.weights[name], trained))
+            parameter.data = torch.frombuffer(values, dtype=torch.bfloat16).reshape(parameter.shape)
 
 
 def _ordered(tensor: torch.Tensor) -> torch.Tensor:
@@ -172,16 +180,16 @@ def main() -> None:
     copied = measure(COPY, folder, "", options.times)
     show("copying", copied, copied)
     show("merge into 16 bit", measure(MERGE, folder, "", options.times), copied)
-    print_differences(folder, nf4=False)
+    print_differences(folder, quantized=False)
     show("NF4's values alone", measure(VALUES, folder, NF4, options.times), copied)
     show("merge into NF4's values", measure(MERGE, folder, NF4, options.times), copied)
-    print_differences(folder, nf4=True)
+    print_differences(folder, quantized=True)
     if not options.keep:
         shutil.rmtree(folder)
 
 
-def print_differences(folder: Path, nf4: bool) -> None:
-    different, total, furthest = differences(folder, nf4)
+def print_differences(folder: Path, quantized: bool) -> None:
+    different, total, furthest = differences(folder, quantized)
     print(
         f"    against PEFT: {different:,} of {total:,} values differ, by {furthest} units in the"
         " last place at most"
