@@ -59,10 +59,10 @@ def test_tensors_are_those_of_pefts_merge(out, tmp_path, options):
     merge(base, adapter, out, silent)
     theirs = merged_by_peft(base, adapter)
     for name, tensor in load_file(out / "model.safetensors").items():
-        # both sum in float32 and round once: only a sum that ends on a tie of bf16 may fall to the
+        # both sum in float32 and round once: only a sum that ends near a tie of F16 may fall to the
         # other side
-        torch.testing.assert_close(tensor, theirs[name], rtol=2**-7, atol=1e-6)
-        assert (tensor == theirs[name]).float().mean() > 0.999, name
+        torch.testing.assert_close(tensor, theirs[name], rtol=2**-10, atol=1e-6)
+        assert (tensor == theirs[name]).float().mean() > 0.99, name
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])

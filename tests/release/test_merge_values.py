@@ -100,7 +100,8 @@ def test_values_are_those_of_training(out, tmp_path, stored, computed):
     write_training_base(adapter, TrainingBase("nf4", computed, tensors=digests_of(values)))
     assert merge(base, adapter, out, silent)["nf4_tensors"] == 14
     for name, tensor in load_file(out / "model.safetensors").items():
-        assert torch.equal(tensor, values[name].to(TYPES[stored])), name
+        written = torch.float16 if stored == "bfloat16" else TYPES[stored]
+        assert torch.equal(tensor, values[name].to(written)), name
 
 
 def test_sum_is_pefts_on_the_same_values(base, adapter, out, tmp_path):
@@ -110,8 +111,8 @@ def test_sum_is_pefts_on_the_same_values(base, adapter, out, tmp_path):
     plain = plain_copy(base, values, tmp_path / "plain", torch.bfloat16)
     theirs = merged_by_peft(plain, adapter)
     for name, tensor in load_file(out / "model.safetensors").items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=2**-7, atol=1e-6)
-        assert (tensor == theirs[name]).float().mean() > 0.999, name
+        torch.testing.assert_close(tensor, theirs[name], rtol=2**-10, atol=1e-6)
+        assert (tensor == theirs[name]).float().mean() > 0.99, name
 
 
 def test_layers_that_are_not_adapted_are_nf4_too(base, out, tmp_path):
@@ -119,8 +120,8 @@ def test_layers_that_are_not_adapted_are_nf4_too(base, out, tmp_path):
     merge(base, adapter, out, silent, TrainingBase("nf4", "bfloat16"))
     values = values_in_nf4(base)
     merged = load_file(out / "model.safetensors")
-    assert torch.equal(merged[(name := "model.layers.0.mlp.up_proj.weight")], values[name])
-    assert torch.equal(merged[(name := "model.embed_tokens.weight")], values[name])
+    assert torch.equal(merged[(name := "model.layers.0.mlp.up_proj.weight")], values[name].half())
+    assert torch.equal(merged[(name := "model.embed_tokens.weight")], values[name].half())
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -131,7 +132,7 @@ def test_16_bit_is_the_default_of_others_adapters(base, adapter, out, recorded):
     theirs = merged_by_peft(base, adapter)
     name = "model.layers.1.mlp.down_proj.weight"
     torch.testing.assert_close(
-        load_file(out / "model.safetensors")[name], theirs[name], rtol=2**-7, atol=1e-6
+        load_file(out / "model.safetensors")[name], theirs[name], rtol=2**-10, atol=1e-6
     )
 
 

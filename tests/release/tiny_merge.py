@@ -69,7 +69,9 @@ def write_adapter(base, folder, **options):
 
 
 def merged_by_peft(base, adapter):
-    return PeftModel.from_pretrained(load(base), adapter).merge_and_unload().state_dict()
+    """PEFT's own merge in float32, rounded once to F16 as ours is."""
+    policy = PeftModel.from_pretrained(load(base, torch.float32), adapter)
+    return policy.merge_and_unload().half().state_dict()
 
 
 def logits(model):

@@ -17,6 +17,7 @@ _BLOCK = 1 << 17  # values at a time: those of a few steps stay in a processor's
 _TILE = 1 << 18  # multiplications, up to which OpenBLAS takes one thread
 _TILE_ROWS = 4
 _COPIED = 1 << 23  # bytes at a time
+_F16_MAX = float(np.finfo(np.float16).max)
 _THREADS = min(4, os.cpu_count() or 1)
 
 Write = Callable[[int, bytes | memoryview], None]
@@ -140,10 +141,11 @@ def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _check_range(block: NDArray[np.float32], folding: Folding) -> None:
-    if folding.dtype != "F16" or folding.delta is None:
+    if folding.dtype != "F16":
         return
-    if not np.abs(block).max(initial=0) < np.finfo(np.float16).max:
+    largest = float(np.abs(block).max(initial=0))
+    if not largest < _F16_MAX:
         raise WorkError(
-            f"{folding.name} with its adapter is beyond what the base's 16-bit type (F16) holds:"
-            " take a bfloat16 version of the base, or train at a lower learning rate."
+            f"{folding.name} with its adapter has {largest:g}, and F16, in which a GGUF is made,"
+            " holds less than 65,504: take another base, or train at a lower learning rate."
         )

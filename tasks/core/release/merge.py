@@ -44,7 +44,7 @@ def merge(
     progress: Progress,
     trained_on: TrainingBase | None = None,
 ) -> dict[str, Any]:
-    """Writes the merged model to `out` in the base's dtype, and returns its metrics.
+    """Writes the merged model to `out`, in F16 if the base is bfloat16, and returns its metrics.
 
     The adapter is added to what its folder says that it was trained on (base.json), or to
     `trained_on` if it says nothing, which without that is the base as it is. Without an adapter the

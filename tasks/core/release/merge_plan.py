@@ -75,6 +75,7 @@ def plan_merge(base: Base, adapter: Adapter | None) -> MergePlan:
             pieces[name] = _changed(pieces[name], change, adapter)
             _check_shape(pieces[name], adapter, base)
         resized = _take_size(pieces, config)
+        _take_float16(pieces, config)
     shards = tuple(_shard(shard, pieces) for shard in base.shards)
     return MergePlan(shards, config, resized)
 
@@ -214,6 +215,21 @@ def _take_size(pieces: dict[str, Piece], config: dict[str, Any]) -> bool:
         )
     _language_part(config)["vocab_size"] = rows
     return True
+
+
+def _take_float16(pieces: dict[str, Piece], config: dict[str, Any]) -> None:
+    """Makes bfloat16 weights F16, which rounds each sum eight times as finely.
+
+    Updates are small: rounded to bfloat16, the sums cost a barely trained adapter 0.07 nats a token
+    on right answers, and in F16 0.0001. The GGUF is F16 in any case.
+    """
+    for name, piece in pieces.items():
+        if piece.dtype == "BF16":
+            pieces[name] = replace(piece, dtype="F16")
+    for part in (config, _language_part(config)):
+        for key in ("dtype", "torch_dtype"):
+            if part.get(key) == "bfloat16":
+                part[key] = "float16"
 
 
 def _shard(shard: Header, pieces: dict[str, Piece]) -> Shard:
