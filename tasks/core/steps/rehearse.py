@@ -122,8 +122,15 @@ def _ask(server: "Server", tag: str) -> None:
 
 @contextmanager
 def _scratch(out: Path) -> Iterator[Path]:
+    """A folder for the small model. Errors say what they mean for the run that they stop."""
     with TemporaryDirectory(dir=out, prefix=".rehearsing-") as folder:
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except WorkError as error:
+            reason = str(error).replace(f"{folder}/merged", "a small model like the base")
+            raise WorkError(
+                f"The release would fail, so nothing is trained yet: {reason}"
+            ) from None
 
 
 @contextmanager
@@ -155,7 +162,6 @@ STEP = Step(
     ),
     outside=_outside,
     asks_server=True,
-    retries_after_s=(5,),
     rehearses="register",
     protects=STAGES,
     disk_gib=0.5,  # 152,000 tokens by 256 in 16 bit, merged, as F16 and quantized
