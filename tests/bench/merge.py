@@ -122,11 +122,11 @@ def differences(folder: Path, quantized: bool) -> tuple[int, int, int]:
     """Values of folder/out that PEFT's merge of the same values gives otherwise: how many, of how
     many, and by how many units in the last place at most.
     """
-    model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.float32)
     if quantized:
         quantize(model, open_base(folder / "base"))
     policy = PeftModel.from_pretrained(model, folder / "adapter")
-    theirs = policy.merge_and_unload().state_dict()
+    theirs = policy.merge_and_unload().half().state_dict()
     different = total = furthest = 0
     for file in sorted((folder / "out").glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
@@ -145,11 +145,12 @@ def quantize(model: PreTrainedModel, base: Base) -> None:
     for name, parameter in model.named_parameters():
         if any(f".{module}.weight" in name for module in MODULES):
             values = next(nf4.quantized(base.weights[name], trained))
-            parameter.data = torch.frombuffer(values, dtype=torch.bfloat16).reshape(parameter.shape)
+            bfloat16 = torch.frombuffer(values, dtype=torch.bfloat16)
+            parameter.data = bfloat16.float().reshape(parameter.shape)
 
 
 def _ordered(tensor: torch.Tensor) -> torch.Tensor:
-    """bfloat16 values as whole numbers in their order, one for each that can be written."""
+    """F16 values as whole numbers in their order, one for each that can be written."""
     bits = tensor.view(torch.int16).to(torch.int32)
     return torch.where(bits < 0, -(bits & 0x7FFF), bits)
 
