@@ -142,7 +142,7 @@ def make_adapter(base, folder):
         policy = get_peft_model(LlamaForCausalLM.from_pretrained(base), lora)
         for name, weight in policy.named_parameters():
             if ".lora_B." in name:
-                torch.nn.init.normal_(weight, std=0.05)
+                torch.nn.init.normal_(weight, std=0.15)
         policy.save_pretrained(folder)
     write_training_base(folder, NF4)
     return folder

@@ -15,7 +15,7 @@ from tasks.core.parity.hop import MERGED, REFERENCE
 from tasks.core.parity.jobs import LlamaJob
 from tasks.core.parity.limits import CONVERSION, MERGE
 from tasks.core.parity.proof import check, computed_figures
-from tasks.core.parity.torch_hops import measure_torch
+from tasks.core.parity.torch_hops import Hop, measure_torch
 from tasks.core.parity.torch_model import load_merged
 from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.release.merge import merge
@@ -52,7 +52,7 @@ def merged_with(proven, adapter, hops):
 
 
 def verdict_on_merged(proven, folder, hops):
-    measure_torch(MERGED, lambda: load_merged(folder), hops / "prompts.json")
+    measure_torch(Hop(MERGED, lambda: load_merged(folder)), hops / "prompts.json", silent)
     return verdict(proven, hops, MERGED)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.parity.prompts import Prompt, Prompts
-from tasks.core.records.artifacts import Progress
+from tasks.core.records.artifacts import Progress, stretch_of
 
 REFERENCE = "adapter"
 MERGED = "merge"
@@ -32,6 +32,9 @@ _LOOKAHEAD = 8
 """Tokens of a draft that are read at once after a reply left it: a reply in JSON often comes back
 to it, and eight tokens take little longer than one.
 """
+
+_SCORING = 0.8
+"""Share of a hop's time that scoring takes; free replies take the rest."""
 
 Floats = NDArray[np.floating]
 Ids = NDArray[np.int64]
@@ -71,14 +74,15 @@ class FreeReply:
 def measure(model: Model, prompts: Prompts, out: Path, name: str, progress: Progress) -> None:
     """Writes a hop's scores and free replies; the reference's must be there for any other hop."""
     ids = None if name == REFERENCE else read_scores(out, REFERENCE).ids
-    scores = _score(model, prompts.prompts, ids, progress)
+    scores = _score(model, prompts.prompts, ids, stretch_of(progress, 0.0, _SCORING))
     drafts = {prompt.name: prompt.answer for prompt in prompts.answered}
     if ids is not None:
         drafts = {reply.name: reply.tokens for reply in read_replies(out, REFERENCE)}
     replies = []
     for number, prompt in enumerate(prompts.answered, 1):
         replies.append(free_reply(model, prompt, drafts[prompt.name]))
-        progress(1.0, f"{number} / {len(prompts.answered)} free replies")
+        share = _SCORING + (1 - _SCORING) * number / len(prompts.answered)
+        progress(share, f"{number} / {len(prompts.answered)} free replies")
     with replacing(out / f"{name}.npz") as file, file.open("wb") as writer:
         np.savez(writer, **asdict(scores))
     write_json(out / f"{name}.json", [asdict(reply) for reply in replies])

@@ -117,10 +117,10 @@ def _end_faults(facts: TorchFacts, end: int) -> tuple[str, ...]:
 
 def _gguf_faults(facts: GgufFacts, prompts: Prompts, base: Path) -> tuple[str, ...]:
     faults = []
-    if not facts.ends:
+    if facts.eos != prompts.end or not facts.ends:
         faults.append(
             f"it ends answers with token {facts.eos}, and training with {prompts.end}: it would"
-            " never stop"
+            " stop elsewhere or never"
         )
     if not facts.chat_template:
         faults.append("it has no chat template")
