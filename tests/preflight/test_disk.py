@@ -33,7 +33,7 @@ def test_a_small_local_model_needs_little(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(bytes(1_000_000))
     settings = load("kospi-7b", [f"model.base={tmp_path}"]).settings
     assert base_bytes(settings, tmp_path) == 1_000_000
-    assert needed_gib(base_bytes(settings, tmp_path), steps_of(settings)) < 3
+    assert needed_gib(base_bytes(settings, tmp_path), steps_of(settings)) < 3.1
 
 
 def test_a_base_that_comes_as_nf4_is_merged_into_16_bit(tmp_path):

@@ -1,4 +1,4 @@
-"""llama.cpp's own converter on a small model: what comes out is read back, what is wrong is named."""
+"""llama.cpp's own converter on a small model: what comes out is read back, errors are named."""
 
 import json
 import shutil
