@@ -134,7 +134,7 @@ def test_its_program_tells_what_it_did(base, f16, tmp_path):
     metrics = compute_imatrix(base, f16, file, target, lambda share, text: seen.append(text))
     assert metrics == {"rows": 12, "tokens": metrics["tokens"], "tensors": 14}
     assert seen[0] == "loading the model"
-    assert seen[-1] == f"{metrics['tokens']:,} / 12,288 tokens read"
+    assert seen[-1] == f"{metrics['tokens']:,} / 9,216 tokens read"
     assert len(read_gguf(target).tensors) == 28
 
 

@@ -27,7 +27,7 @@ from tasks.core.records.artifacts import Progress
 from tasks.core.release.gguf_file import GgufFile, read_gguf
 from tasks.core.release.rows import Row, in_turn, read_rows
 
-_ROW = 512
+_ROW = 384
 """Tokens that are read of a row: of a longer one the beginning and the end, as much of each."""
 TOKENS = 24 * _ROW
 """Tokens that a model reads: a row of each of twelve kinds in both languages."""
