@@ -5,7 +5,7 @@ Its weights are wide, so that a wrong one shows in the answers as a trained mode
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -89,8 +89,10 @@ def proven(demo_base, llama, tmp_path_factory):  # noqa: F811
         merge(base, adapter, folder / "merged", silent)
         convert(folder / "merged", llama, folder / "gguf", silent)
         quantize(folder / "gguf" / "model-f16.gguf", "Q8_0", llama, folder / "gguf", silent)
-        write_lines(folder / "rows.jsonl", strategy_rows()[:10])
+        write_lines(folder / "rows.jsonl", strategy_rows()[:6])
         prompts = choose_prompts(Rows(strategy=folder / "rows.jsonl"), base)
+        short = [replace(one, most_tokens=min(8, one.most_tokens)) for one in prompts.prompts]
+        prompts = replace(prompts, prompts=short)
         figures = prove_computed(release_in(folder), prompts, folder / "hops", silent)
         found = [one.as_json() for one in figures]
         (folder / "figures.json").write_text(json.dumps(found))

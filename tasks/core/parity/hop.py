@@ -72,8 +72,10 @@ class FreeReply:
 
 
 def measure(model: Model, prompts: Prompts, out: Path, name: str, progress: Progress) -> None:
-    """Writes a hop's scores and free replies; the reference's must be there for any other hop."""
-    ids = None if name == REFERENCE else read_scores(out, REFERENCE).ids
+    """Writes a hop's scores and free replies; the reference's must be there for any other hop but
+    the served one, whose own replies are scored.
+    """
+    ids = None if name in (REFERENCE, SERVED) else read_scores(out, REFERENCE).ids
     scores = _score(model, prompts.prompts, ids, stretch_of(progress, 0.0, _SCORING))
     drafts = {prompt.name: prompt.answer for prompt in prompts.answered}
     if ids is not None:

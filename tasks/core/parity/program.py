@@ -51,7 +51,10 @@ def child_progress(name: str) -> Progress:
 
 
 def cores() -> int:
-    """Returns the cores that this process may use."""
+    """Returns the threads to compute with: OMP_NUM_THREADS, else the cores that there are."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdigit():
+        return int(named)
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

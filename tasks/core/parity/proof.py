@@ -11,9 +11,9 @@ from tasks.core.chat.template import ChatTemplate
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json
 from tasks.core.parity.figures import Figures, read_figures
-from tasks.core.parity.hop import F16, MERGED, QUANTIZED, REFERENCE
+from tasks.core.parity.hop import F16, MERGED, QUANTIZED, REFERENCE, SERVED, FreeReply, read_scores
 from tasks.core.parity.jobs import GgufFacts, LlamaJob, TorchFacts, TorchJob
-from tasks.core.parity.limits import BY_TYPE, CONVERSION, MERGE, Limits, breaches, refusal
+from tasks.core.parity.limits import BY_TYPE, CONVERSION, MERGE, NEARLY, Limits, breaches, refusal
 from tasks.core.parity.program import run_job
 from tasks.core.parity.prompts import Prompts, write_prompts
 from tasks.core.parity.report import table_lines
@@ -55,6 +55,30 @@ def prove_computed(
     figures.append(computed_figures(release, prompts, folder, QUANTIZED))
     check(figures, BY_TYPE[release.quantization])
     return figures
+
+
+def likely_share(
+    gguf: Path, prompts: Prompts, replies: list[FreeReply], folder: Path, progress: Progress
+) -> float:
+    """Returns the share of the replies' tokens, ends included, that the file itself finds as likely
+    as its own choice, or less so by NEARLY at most.
+    """
+    tokens = {}
+    for reply in replies:
+        tokens[reply.name] = reply.tokens + [prompts.end] * reply.ended
+    served = []
+    for prompt in prompts.answered:
+        if tokens[prompt.name]:
+            served.append(replace(prompt, answer=tokens[prompt.name], most_tokens=0))
+    if not served:
+        return 0.0
+    folder = folder / SERVED
+    folder.mkdir()
+    write_prompts(replace(prompts, prompts=served), folder / "prompts.json")
+    _measure_gguf(SERVED, gguf, folder, progress)
+    scores = read_scores(folder, SERVED)
+    behind = scores.nats + scores.log_probs.max(axis=1)
+    return float((behind <= NEARLY).mean())
 
 
 def check_served(figures: list[Figures]) -> None:

@@ -1,6 +1,7 @@
 """The last hop of a proof: the model as its server has it, asked as apps ask it."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer
 from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.parity.figures import Figures, reply_figures
 from tasks.core.parity.hop import QUANTIZED, REFERENCE, SERVED, FreeReply, read_replies
-from tasks.core.parity.limits import SERVED_AGREEMENT
+from tasks.core.parity.limits import NEARLY, SERVED_LIKELY
 from tasks.core.parity.prompts import Prompt, Prompts
 from tasks.core.records.artifacts import Progress
 
@@ -40,28 +41,44 @@ class Asked(Protocol):
         """Returns the reply to a conversation, the likeliest token at a time."""
 
 
-def measure_served(
-    asked: Asked, prompts: Prompts, folder: Path, tokenizer_dir: Path, progress: Progress
-) -> Figures:
-    """Returns the served hop's figures and faults; the computed hops' files are in `folder`."""
+Likely = Callable[[list[FreeReply]], float]
+"""Returns the share of the replies' tokens that the quantized file finds likely (proof.py's)."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the served model is compared with."""
+
+    prompts: Prompts
+    folder: Path  # of the computed hops' files
+    tokenizer_dir: Path
+    likely: Likely
+
+
+def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
+    """Returns the served hop's figures and faults."""
     start = time.perf_counter()
-    tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
+    prompts = proof.prompts
     faults = _context_faults(asked, prompts)
-    faults += _template_faults(asked, prompts.prompts, ChatTemplate(tokenizer_dir).bos_token)
-    replies = []
+    bos = ChatTemplate(proof.tokenizer_dir).bos_token
+    faults += _template_faults(asked, prompts.prompts, bos)
+    replies: list[FreeReply] = []
     if not faults:
+        tokenizer = Tokenizer.from_file(str(proof.tokenizer_dir / "tokenizer.json"))
         for number, prompt in enumerate(prompts.answered, 1):
             said = asked.answer(prompt.messages, prompt.most_tokens)
             tokens = tokenizer.encode(said.text, add_special_tokens=False).ids
             replies.append(FreeReply(prompt.name, list(tokens), said.ended))
             faults += _count_faults(said, prompt)
             progress(number / len(prompts.answered), f"{number} served replies")
-        faults += _reply_faults(replies, read_replies(folder, QUANTIZED))
+        faults += _end_faults(replies, read_replies(proof.folder, QUANTIZED))
+        faults += _choice_faults(proof.likely(replies))
+    reference = read_replies(proof.folder, REFERENCE)
     return Figures(
         name=SERVED,
         seconds=time.perf_counter() - start,
         faults=tuple(faults),
-        replies=reply_figures(replies, read_replies(folder, REFERENCE), prompts, tokenizer_dir),
+        replies=reply_figures(replies, reference, prompts, proof.tokenizer_dir),
     )
 
 
@@ -92,9 +109,12 @@ def _template_faults(asked: Asked, prompts: list[Prompt], bos: str) -> list[str]
 
 
 def _count_faults(said: Said, prompt: Prompt) -> list[str]:
-    """A server that cuts a prompt, or reads it as other tokens, counts others."""
+    """A server that cuts a prompt, or reads it as other tokens, counts others.
+
+    Ollama breaks off a reply that says one token thirty times, and then counts nothing.
+    """
     surplus = said.prompt_tokens - len(prompt.tokens)
-    if surplus in (0, _MARGIN):
+    if said.prompt_tokens == 0 or surplus in (0, _MARGIN):
         return []
     return [
         f"the server reads prompt {prompt.name!r} as {said.prompt_tokens} tokens where training"
@@ -102,31 +122,23 @@ def _count_faults(said: Said, prompt: Prompt) -> list[str]:
     ]
 
 
-def _reply_faults(replies: list[FreeReply], quantized: list[FreeReply]) -> list[str]:
-    """What the same weights, asked by us, would not have answered."""
+def _end_faults(replies: list[FreeReply], quantized: list[FreeReply]) -> list[str]:
+    """Replies that go on where the same words of the quantized file ended."""
     faults = []
-    agreements = []
     theirs = {reply.name: reply for reply in quantized}
     for reply in replies:
         other = theirs[reply.name]
-        same = _common(reply.tokens, other.tokens)
-        agreements.append(same / max(1, len(other.tokens)))
-        went_on = same == len(other.tokens) < len(reply.tokens) and other.ended
-        if went_on or (reply.tokens == other.tokens and other.ended and not reply.ended):
+        begins_alike = reply.tokens[: len(other.tokens)] == other.tokens
+        same = len(reply.tokens) == len(other.tokens) and reply.ended
+        if other.ended and begins_alike and not same:
             faults.append(f"the answer to {reply.name!r} does not stop at its end token")
-    if agreements and sum(agreements) / len(agreements) < SERVED_AGREEMENT:
-        share = 100 * sum(agreements) / len(agreements)
-        faults.append(
-            f"replies part from the quantized file's own after {share:.0f} % of them (at least"
-            f" {100 * SERVED_AGREEMENT:.0f} %)"
-        )
     return faults
 
 
-def _common(one: list[int], other: list[int]) -> int:
-    same = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
-            break
-        same += 1
-    return same
+def _choice_faults(likely: float) -> list[str]:
+    if likely >= SERVED_LIKELY:
+        return []
+    return [
+        f"the quantized file finds {100 * likely:.0f} % of the served tokens as likely as its own"
+        f" choice, or less so by {NEARLY} nats (at least {100 * SERVED_LIKELY:.0f} %)"
+    ]

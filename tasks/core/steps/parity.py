@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.chain.step import Job, Reads, Step, Surroundings
-from tasks.core.records.artifacts import stretch_of
+from tasks.core.records.artifacts import no_progress, stretch_of
 from tasks.core.records.quantizations import share_of_base
 from tasks.core.settings.tree import Settings
 from tasks.core.steps._contents import ADAPTER
@@ -14,6 +14,7 @@ from tasks.core.steps._shipped import prompt_digest
 
 if TYPE_CHECKING:
     from tasks.core.parity.figures import Figures
+    from tasks.core.parity.hop import FreeReply
     from tasks.core.parity.prompts import Prompts, Rows
     from tasks.core.parity.proof import Release
 
@@ -99,7 +100,8 @@ def _release(job: Job) -> "Release":
 def _ask_served(job: Job, prompts: "Prompts", folder: Path) -> "Figures":
     """Puts the model on the server as `register` will, asks it, and removes it again."""
     from tasks.core.kinds.base import system_prompt
-    from tasks.core.parity.served import measure_served
+    from tasks.core.parity.proof import likely_share
+    from tasks.core.parity.served import Proof, measure_served
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.servers import open_server, required_server
     from tasks.core.serving.tags import temporary_tag
@@ -109,13 +111,19 @@ def _ask_served(job: Job, prompts: "Prompts", folder: Path) -> "Figures":
     base = job.folder("download") / "base"
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     tag = temporary_tag(release.name, "parity", job.key)
+    gguf = job.folder("quantize") / "model.gguf"
+
+    def likely(replies: list["FreeReply"]) -> float:
+        return likely_share(gguf, prompts, replies, folder, no_progress)
+
     uploading = stretch_of(job.progress, _COMPUTED, 0.05)
     asking = stretch_of(job.progress, _COMPUTED + 0.05, 0.95 - _COMPUTED)
     with open_server(job.home, required_server(base)) as server:
         try:
-            server.create(tag, job.folder("quantize") / "model.gguf", modelfile, uploading)
+            server.create(tag, gguf, modelfile, uploading)
             asked = asked_model(server, tag, release.num_ctx)
-            return measure_served(asked, prompts, folder, base, asking)
+            proof = Proof(prompts, folder, base, likely)
+            return measure_served(asked, proof, asking)
         finally:
             server.delete(tag)
 
