@@ -68,9 +68,9 @@ def likely_share(
         tokens[reply.name] = reply.tokens + [prompts.end] * reply.ended
     served = []
     for prompt in prompts.answered:
-        if tokens[prompt.name]:
+        if tokens.get(prompt.name):
             served.append(replace(prompt, answer=tokens[prompt.name], most_tokens=0))
-    if not served:
+    if not served:  # no reply has a token
         return 0.0
     folder = folder / SERVED
     folder.mkdir()

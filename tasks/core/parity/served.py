@@ -63,16 +63,20 @@ def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
     bos = ChatTemplate(proof.tokenizer_dir).bos_token
     faults += _template_faults(asked, prompts.prompts, bos)
     replies: list[FreeReply] = []
+    judged = []
     if not faults:
         tokenizer = Tokenizer.from_file(str(proof.tokenizer_dir / "tokenizer.json"))
         for number, prompt in enumerate(prompts.answered, 1):
             said = asked.answer(prompt.messages, prompt.most_tokens)
             tokens = tokenizer.encode(said.text, add_special_tokens=False).ids
             replies.append(FreeReply(prompt.name, list(tokens), said.ended))
+            if not _is_broken_off(said):
+                judged.append(replies[-1])
             faults += _count_faults(said, prompt)
             progress(number / len(prompts.answered), f"{number} served replies")
         faults += _end_faults(replies, read_replies(proof.folder, QUANTIZED))
-        faults += _choice_faults(proof.likely(replies))
+        if judged:
+            faults += _choice_faults(proof.likely(judged))
     reference = read_replies(proof.folder, REFERENCE)
     return Figures(
         name=SERVED,
@@ -80,6 +84,11 @@ def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
         faults=tuple(faults),
         replies=reply_figures(replies, reference, prompts, proof.tokenizer_dir),
     )
+
+
+def _is_broken_off(said: Said) -> bool:
+    """Ollama breaks off a reply that repeats one token thirty times, and then counts nothing."""
+    return said.prompt_tokens == 0
 
 
 def _context_faults(asked: Asked, prompts: Prompts) -> list[str]:
@@ -109,12 +118,9 @@ def _template_faults(asked: Asked, prompts: list[Prompt], bos: str) -> list[str]
 
 
 def _count_faults(said: Said, prompt: Prompt) -> list[str]:
-    """A server that cuts a prompt, or reads it as other tokens, counts others.
-
-    Ollama breaks off a reply that says one token thirty times, and then counts nothing.
-    """
+    """A server that cuts a prompt, or reads it as other tokens, counts others."""
     surplus = said.prompt_tokens - len(prompt.tokens)
-    if said.prompt_tokens == 0 or surplus in (0, _MARGIN):
+    if _is_broken_off(said) or surplus in (0, _MARGIN):
         return []
     return [
         f"the server reads prompt {prompt.name!r} as {said.prompt_tokens} tokens where training"
