@@ -29,8 +29,9 @@ a lower bound of the whole vocabulary's, and misses only what the others do amon
 """
 
 _LOOKAHEAD = 8
-"""Tokens of a draft that are read at once after a reply left it: a reply in JSON often comes back
-to it, and eight tokens take little longer than one.
+"""Tokens of a draft that are read at once while a reply is where its draft is: a reply in JSON
+often comes back to it after a number that differs, and eight tokens take less time than eight
+steps.
 """
 
 _SCORING = 0.8
@@ -156,6 +157,14 @@ def _log_softmax(logits: Floats) -> Floats:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
+def _ahead(reply: list[int], draft: list[int]) -> int:
+    """The tokens of the draft that are worth reading: all at first, none while the reply is off."""
+    if not reply:
+        return len(draft)
+    at_draft = reply[-1:] == draft[len(reply) - 1 : len(reply)]
+    return _LOOKAHEAD if at_draft else 0
+
+
 def free_reply(model: Model, prompt: Prompt, draft: list[int]) -> FreeReply:
     """Returns the model's own reply, token by token the likeliest one.
 
@@ -167,8 +176,7 @@ def free_reply(model: Model, prompt: Prompt, draft: list[int]) -> FreeReply:
     while len(reply) < prompt.most_tokens:
         known = prompt.tokens + reply
         room = prompt.most_tokens - len(reply) - 1
-        ahead = len(draft) if not reply else _LOOKAHEAD
-        guess = draft[len(reply) :][: min(ahead, room)]
+        guess = draft[len(reply) :][: min(_ahead(reply, draft), room)]
         likeliest = model.feed(read, (known + guess)[read:], len(guess) + 1).argmax(axis=1)
         for written, guessed in zip(likeliest, [*guess, None], strict=True):
             if model.ends(int(written)):

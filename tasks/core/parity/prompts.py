@@ -17,7 +17,7 @@ from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json, read_lines, write_json
 
 PROMPTS = 64
-"""Prompts of a proof: those of the strategy take every kind in both languages, once or more."""
+"""Prompts of a proof: every kind, and both languages."""
 
 SCORED_TOKENS = 16
 """Tokens of a long right answer that are scored, from its first one. The faults of a release show
@@ -89,14 +89,16 @@ class _Row:
 def choose_prompts(rows: Rows, tokenizer_dir: Path) -> Prompts:
     """Returns the prompts of a proof; the same rows give the same prompts.
 
-    Of the strategy's rows, the shortest of each kind and language come first. If there are rows of
-    Stage 1, they fill up the rest, because they are short; else further strategy rows do. Raises
-    WorkError if no row has an answer.
+    If there are rows of Stage 1, the strategy's shortest row of each kind is taken, the languages
+    in turn, and the others are short ones of Stage 1; else they are the strategy's shortest of each
+    kind and language. Raises WorkError if no row has an answer.
     """
     strategy = list(_strategy_rows(rows.strategy)) if rows.strategy else []
     finance = list(_finance_rows(rows.finance)) if rows.finance else []
-    chosen = _by_kind(strategy, most_of_each=1 if finance else PROMPTS)
-    chosen += _spread(finance, PROMPTS - len(chosen))
+    chosen = _by_kind(strategy)
+    if finance:
+        chosen = _languages_in_turn(chosen)
+        chosen += _spread(finance, PROMPTS - len(chosen))
     if not chosen:
         raise WorkError("No row of the training has an answer, so nothing can be proven.")
     encoder = _Encoder(tokenizer_dir)
@@ -138,16 +140,28 @@ def _finance_rows(file: Path) -> Iterator[_Row]:
                 yield _Row(row["messages"][: roles.index("assistant") + 1])
 
 
-def _by_kind(rows: list[_Row], most_of_each: int) -> list[_Row]:
-    """Returns the shortest rows of each kind and language in turn, PROMPTS of them at most."""
-    cells: dict[tuple[str, str], list[_Row]] = {}
+def _by_kind(rows: list[_Row]) -> list[_Row]:
+    """Returns the shortest row of each kind and language, then the next ones; PROMPTS at most."""
+    sorts: dict[tuple[str, str], list[_Row]] = {}
     for row in sorted(rows, key=lambda row: row.question_bytes):
-        cells.setdefault((row.kind, row.language), []).append(row)
-    turns = max((len(cell) for cell in cells.values()), default=0)
+        sorts.setdefault((row.kind, row.language), []).append(row)
     chosen = []
-    for turn in range(min(turns, most_of_each)):
-        chosen += [cell[turn] for _, cell in sorted(cells.items()) if turn < len(cell)]
+    for turn in range(max(map(len, sorts.values()), default=0)):
+        chosen += [ones[turn] for _, ones in sorted(sorts.items()) if turn < len(ones)]
     return chosen[:PROMPTS]
+
+
+def _languages_in_turn(rows: list[_Row]) -> list[_Row]:
+    """Returns one row of each kind, in another language than the kind before it if there is one."""
+    kinds: dict[str, list[_Row]] = {}
+    for row in rows:
+        kinds.setdefault(row.kind, []).append(row)
+    chosen: list[_Row] = []
+    for ones in kinds.values():
+        before = chosen[-1].language if chosen else ""
+        others = [row for row in ones if row.language != before]
+        chosen.append((others or ones)[0])
+    return chosen
 
 
 def _spread(rows: list[_Row], count: int) -> list[_Row]:
