@@ -112,7 +112,7 @@ def test_trials_that_cannot_be_run_say_why_and_stop_no_other(sft, tmp_path, monk
 
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):
-    def fails(command, on_line):
+    def fails(command, on_line, env):
         raise ChildFailed(
             "python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.", 2
         )

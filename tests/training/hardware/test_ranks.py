@@ -144,7 +144,7 @@ def test_two_processes_end_with_an_error_that_only_the_first_one_found(sft):
     )
     rows[3]["messages"][-1]["content"] = " hold"
     write_jsonl(Path(sft.rows), rows)
-    spec = changed(sft, backend="engine", base=str(base))
+    spec = changed(sft, backend="engine", base=str(base), template="any")
     assert_both_end(spec, 1, "The chat template renders the answer ' hold' as 'hold")
 
 
