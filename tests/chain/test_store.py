@@ -195,8 +195,10 @@ def test_models_that_no_name_and_no_kept_artifact_needs_may_go(store):
     interrupted(store, "evaluate-killed00ffff")
     interrupted(store, "rejects-killed01ffff")
     interrupted(store, "rehearse-killed02ffff")
+    interrupted(store, "parity-killed03ffff")
     ours = [
         "kospi-base:killed00",
+        "kospi-parity:killed03",
         "kospi-rehearsal:killed02",
         "kospi-rejects:killed01",
         "kospi-s3:old",

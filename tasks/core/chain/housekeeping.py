@@ -2,24 +2,15 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from tasks.core.chain.store import Manifest, Store
 from tasks.core.errors import RequestError
-from tasks.core.serving.tags import Purpose, temporary_tag
+from tasks.core.serving.tags import PURPOSES, temporary_tag
 
 _ROLLED_BACK = "rolled-back"
 _RUN = "run"  # how the names of the locks of whole runs begin
-_TEMPORARY: tuple[tuple[str, Purpose], ...] = (
-    ("evaluate", "base"),
-    ("evaluate", "stage1"),
-    ("evaluate", "stage2"),
-    ("evaluate", "stage3"),
-    ("evaluate", "f16"),
-    ("rejects", "rejects"),
-    ("rehearse", "rehearsal"),
-)
-"""The steps that serve a model while they run, and what for."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +115,10 @@ def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
         if store.path("register", manifest.key) in superseded:
             tags.add(manifest.metrics["tag"])
     names = {manifest.recipe.settings["release.name"] for manifest in registered}
-    for step, purpose in _TEMPORARY:
-        for attempt in store.root.glob(f".staging/{step}-*"):
-            key = attempt.name.partition("-")[2]
-            tags |= {temporary_tag(name, purpose, key) for name in names}
+    for attempt in store.root.glob(".staging/*-*"):
+        key = attempt.name.partition("-")[2]
+        for name, purpose in product(names, PURPOSES):
+            tags.add(temporary_tag(name, purpose, key))
     return sorted(tags & set(there))
 
 

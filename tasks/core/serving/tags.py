@@ -5,15 +5,18 @@ NAME-base. More models are served for a step's time only, and have temporary tag
 """
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 Compared = Literal["base", "stage1", "stage2", "stage3", "f16"]
-Purpose = Literal["rejects", "rehearsal", "parity"] | Compared
+Own = Literal["rejects", "rehearsal", "parity"]
+Purpose = Own | Compared
 """Why a step serves a model: it is compared with the release, it is asked for wrong replies, its
 parity with training is proven, or, small and random, it shows that a release can be served.
 """
 
-_SUFFIXES = "-s2|-s3|-base|-stage1|-stage2|-stage3|-f16|-rejects|-rehearsal|-parity"
+PURPOSES: tuple[Purpose, ...] = (*get_args(Own), *get_args(Compared))
+
+_SUFFIXES = "|".join(f"-{suffix}" for suffix in ("s2", "s3", "base", *PURPOSES))
 
 
 def temporary_tag(name: str, purpose: Purpose, key: str) -> str:
