@@ -24,6 +24,7 @@ class Answering:
     tail: str = ""
     read: int = 0  # tokens of a prompt, if not all
     ended: bool = True
+    counted: bool = True
     likely: float = 1.0
 
     def render(self, messages):
@@ -31,7 +32,8 @@ class Answering:
 
     def answer(self, messages, most_tokens):
         prompt = self.of(messages)
-        return Said(self.replies[prompt.name], self.read or len(prompt.tokens), self.ended)
+        read = self.read or len(prompt.tokens)
+        return Said(self.replies[prompt.name], read * self.counted, self.ended)
 
     def of(self, messages):
         return next(prompt for prompt in self.prompts if prompt.messages == messages)
@@ -72,6 +74,7 @@ def test_the_right_model_passes(asked, prompts, tokenizer_dir, tmp_path):
         ({"tail": " "}, "48 of 48 prompts are rendered otherwise than in training"),
         ({"read": 64}, "as 64 tokens where training has"),
         ({"ended": False}, "does not stop at its end token"),
+        ({"counted": False}, "breaks off its reply to .*, and the quantized file's own reply"),
         ({"likely": 0.4}, r"finds 40 % of the served tokens as likely as .* \(at least 90 %\)"),
     ],
 )
@@ -80,3 +83,10 @@ def test_a_fault_is_named(asked, prompts, tokenizer_dir, tmp_path, fault, words)
         WorkError, match=rf"parts from it at serve \(quantized → served\): .*{words}"
     ):
         verdict(replace(asked, **fault), prompts, tokenizer_dir, tmp_path)
+
+
+def test_a_model_that_repeats_itself_is_broken_off(asked, prompts, tokenizer_dir, tmp_path):
+    """It passes if the quantized file's own replies are so too: it is the model that was made."""
+    stuck = [FreeReply(prompt.name, [40] * 32, False) for prompt in prompts.answered]
+    (tmp_path / "quantize.json").write_text(json.dumps([vars(reply) for reply in stuck]))
+    verdict(replace(asked, counted=False), prompts, tokenizer_dir, tmp_path)

@@ -53,6 +53,7 @@ class Figures:
     kl_mean: Estimate | None = None  # nats a token, of the reference's distribution to the hop's
     kl_high: float | None = None  # the 99.9th percentile of these, nats
     same_top: Estimate | None = None  # share of tokens at which the likeliest one is the same
+    likely: float | None = None  # share of the served tokens that the quantized file finds likely
     replies: ReplyFigures = field(default_factory=ReplyFigures)
     faults: tuple[str, ...] = field(default_factory=tuple)  # what is wrong whatever the figures say
 

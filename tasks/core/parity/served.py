@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,11 @@ from tasks.core.parity.prompts import Prompt, Prompts
 from tasks.core.records.artifacts import Progress
 
 _MARGIN = 1  # a token that the server puts in front, which no prompt of training has
+
+_REPETITION = 20
+"""Equal tokens in a row by which a reply is one that repeats itself. Ollama breaks off after 30,
+and the quantized file's own reply, which has a limit, may begin to repeat itself a little later.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,20 @@ class Proof:
     likely: Likely
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """A served reply, and what it answers."""
+
+    prompt: Prompt
+    said: Said
+    reply: FreeReply
+
+    @property
+    def broken_off(self) -> bool:
+        """Ollama breaks off a reply that repeats one token, and then counts no tokens at all."""
+        return self.said.prompt_tokens == 0
+
+
 def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
     """Returns the served hop's figures and faults."""
     start = time.perf_counter()
@@ -62,33 +82,65 @@ def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
     faults = _context_faults(asked, prompts)
     bos = ChatTemplate(proof.tokenizer_dir).bos_token
     faults += _template_faults(asked, prompts.prompts, bos)
-    replies: list[FreeReply] = []
-    judged = []
+    answers: list[_Answer] = []
     if not faults:
         tokenizer = Tokenizer.from_file(str(proof.tokenizer_dir / "tokenizer.json"))
-        for number, prompt in enumerate(prompts.answered, 1):
-            said = asked.answer(prompt.messages, prompt.most_tokens)
-            tokens = tokenizer.encode(said.text, add_special_tokens=False).ids
-            replies.append(FreeReply(prompt.name, list(tokens), said.ended))
-            if not _is_broken_off(said):
-                judged.append(replies[-1])
-            faults += _count_faults(said, prompt)
-            progress(number / len(prompts.answered), f"{number} served replies")
-        faults += _end_faults(replies, read_replies(proof.folder, QUANTIZED))
-        if judged:
-            faults += _choice_faults(proof.likely(judged))
+        answers = _ask(asked, prompts.answered, tokenizer, progress)
+        faults += _reply_faults(answers, proof, tokenizer)
+    whole = [answer.reply for answer in answers if not answer.broken_off]
+    likely = proof.likely(whole) if whole else None
+    faults += _choice_faults(likely)
+    replies = [answer.reply for answer in answers]
     reference = read_replies(proof.folder, REFERENCE)
     return Figures(
         name=SERVED,
         seconds=time.perf_counter() - start,
+        likely=likely,
         faults=tuple(faults),
         replies=reply_figures(replies, reference, prompts, proof.tokenizer_dir),
     )
 
 
-def _is_broken_off(said: Said) -> bool:
-    """Ollama breaks off a reply that repeats one token thirty times, and then counts nothing."""
-    return said.prompt_tokens == 0
+def _ask(
+    asked: Asked, prompts: list[Prompt], tokenizer: Tokenizer, progress: Progress
+) -> list[_Answer]:
+    answers = []
+    for number, prompt in enumerate(prompts, 1):
+        said = asked.answer(prompt.messages, prompt.most_tokens)
+        tokens = tokenizer.encode(said.text, add_special_tokens=False).ids
+        answers.append(_Answer(prompt, said, FreeReply(prompt.name, list(tokens), said.ended)))
+        progress(number / len(prompts), f"{number} served replies")
+    return answers
+
+
+def _reply_faults(answers: list[_Answer], proof: Proof, tokenizer: Tokenizer) -> list[str]:
+    """What shows in how the replies begin and end."""
+    theirs = {reply.name: reply for reply in read_replies(proof.folder, QUANTIZED)}
+    faults = []
+    for answer in answers:
+        other = theirs[answer.prompt.name]
+        if answer.broken_off:
+            faults += _repetition_faults(answer, other, tokenizer)
+            continue
+        faults += _count_faults(answer.said, answer.prompt)
+        faults += _end_faults(answer.reply, other)
+    return faults
+
+
+def _repetition_faults(answer: _Answer, other: FreeReply, tokenizer: Tokenizer) -> list[str]:
+    """A reply that repeats one token, as the quantized file's own does, is that model's reply."""
+    if _longest_repetition(other.tokens, tokenizer) >= _REPETITION:
+        return []
+    return [
+        f"the server breaks off its reply to {answer.prompt.name!r}, as Ollama does when a model"
+        " repeats itself, and the quantized file's own reply repeats nothing"
+    ]
+
+
+def _longest_repetition(tokens: list[int], tokenizer: Tokenizer) -> int:
+    """The most tokens in a row that are one text; white space around it does not count."""
+    texts = [tokenizer.decode([token], skip_special_tokens=False).strip() for token in tokens]
+    return max((len(list(run)) for _, run in groupby(texts)), default=0)
 
 
 def _context_faults(asked: Asked, prompts: Prompts) -> list[str]:
@@ -120,7 +172,7 @@ def _template_faults(asked: Asked, prompts: list[Prompt], bos: str) -> list[str]
 def _count_faults(said: Said, prompt: Prompt) -> list[str]:
     """A server that cuts a prompt, or reads it as other tokens, counts others."""
     surplus = said.prompt_tokens - len(prompt.tokens)
-    if _is_broken_off(said) or surplus in (0, _MARGIN):
+    if surplus in (0, _MARGIN):
         return []
     return [
         f"the server reads prompt {prompt.name!r} as {said.prompt_tokens} tokens where training"
@@ -128,21 +180,17 @@ def _count_faults(said: Said, prompt: Prompt) -> list[str]:
     ]
 
 
-def _end_faults(replies: list[FreeReply], quantized: list[FreeReply]) -> list[str]:
-    """Replies that go on where the same words of the quantized file ended."""
-    faults = []
-    theirs = {reply.name: reply for reply in quantized}
-    for reply in replies:
-        other = theirs[reply.name]
-        begins_alike = reply.tokens[: len(other.tokens)] == other.tokens
-        same = len(reply.tokens) == len(other.tokens) and reply.ended
-        if other.ended and begins_alike and not same:
-            faults.append(f"the answer to {reply.name!r} does not stop at its end token")
-    return faults
+def _end_faults(reply: FreeReply, other: FreeReply) -> list[str]:
+    """A reply that goes on where the same words of the quantized file ended."""
+    begins_alike = reply.tokens[: len(other.tokens)] == other.tokens
+    same = len(reply.tokens) == len(other.tokens) and reply.ended
+    if other.ended and begins_alike and not same:
+        return [f"the answer to {reply.name!r} does not stop at its end token"]
+    return []
 
 
-def _choice_faults(likely: float) -> list[str]:
-    if likely >= SERVED_LIKELY:
+def _choice_faults(likely: float | None) -> list[str]:
+    if likely is None or likely >= SERVED_LIKELY:
         return []
     return [
         f"the quantized file finds {100 * likely:.0f} % of the served tokens as likely as its own"

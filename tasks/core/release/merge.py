@@ -22,18 +22,11 @@ from tasks.core.release.adapter import open_adapter
 from tasks.core.release.base_weights import Base, open_base
 from tasks.core.release.merge_plan import MergePlan, plan_merge
 from tasks.core.release.merged_shards import Source, write_shards
+from tasks.core.release.peft_folder import TOKENIZER
 from tasks.core.release.space import check_space
 from tasks.core.release.training_values import base_as_trained, is_quantized_by
 
-_TOKENIZER = (
-    "tokenizer*",
-    "chat_template*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-)
-_COPIED = ("generation_config.json", *_TOKENIZER)
+_COPIED = ("generation_config.json", *TOKENIZER)
 _SPARE = 1 << 26  # bytes of disk for what is not weights
 
 
@@ -123,7 +116,7 @@ def _write_all_but_weights(plan: MergePlan, base: Base, adapter: Path | None, ou
     """
     _copy_matching(base.folder, _COPIED, out)
     if adapter and plan.resized:
-        _copy_matching(adapter, _TOKENIZER, out)
+        _copy_matching(adapter, TOKENIZER, out)
     if plan.config == base.config:
         shutil.copyfile(base.folder / "config.json", out / "config.json")
     else:

@@ -12,14 +12,15 @@ from tasks.core.files.json_files import read_json
 
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
-_TOKENIZER = (
+TOKENIZER = (
     "tokenizer*",
-    "chat_template.*",
+    "chat_template*",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
 )
+"""The files of a tokenizer, which an adapter may bring, by their patterns."""
 
 
 def check_adapter(folder: Path) -> None:
@@ -76,7 +77,7 @@ def link_base(base: Path, adapter: Path, out: Path) -> None:
         for file in out.glob("chat_template.*"):
             file.unlink()  # a file of the base would stand before the adapter's configuration
     for file in adapter.iterdir():
-        if any(fnmatchcase(file.name, pattern) for pattern in _TOKENIZER):
+        if any(fnmatchcase(file.name, pattern) for pattern in TOKENIZER):
             (out / file.name).unlink(missing_ok=True)
             (out / file.name).symlink_to(file.resolve())
 
