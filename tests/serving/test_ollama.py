@@ -99,9 +99,11 @@ def test_a_server_killed_in_upload_or_creation(ollama, tiny_f16, modelfile, tmp_
         ):
             server.create("m:one", tiny_f16, modelfile, kill)
     with running(ollama.binary, tmp_path) as (server, _):
-        assert server.tags() == {}
+        left = server.tags()
         digest = server.create("m:one", tiny_f16, modelfile, silent)
         assert server.tags() == {"m:one": digest}
+        # It tells of a creation in lines that may come when all is written already.
+        assert left == {} or (left == {"m:one": digest} and "uploaded" not in moment)
         written = {file.name.partition("-")[2] for file in (tmp_path / "models/blobs").iterdir()}
         assert all(len(name) == 64 for name in written), "no half blob stays"
 
