@@ -4,8 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from tasks.core.apportionment import in_turn
 from tasks.core.errors import WorkError
-from tasks.core.release.rows import Row, in_turn, read_rows
+from tasks.core.release.rows import Row, read_rows
 from tests.tiny import write_jsonl
 
 CHAT = [{"role": "user", "content": "국면은?"}, {"role": "assistant", "content": "BEAR"}]
@@ -36,6 +37,6 @@ def test_a_file_without_rows_is_named(tmp_path):
 
 def test_each_sort_has_its_turn():
     rows = [Row(sort, [{"content": str(number)}]) for number, sort in enumerate("aaabac")]
-    order = [(row.sort, row.messages[0]["content"]) for row in in_turn(rows)]
+    order = [(row.sort, row.messages[0]["content"]) for row in in_turn(rows, lambda row: row.sort)]
     assert order == [("a", "0"), ("b", "3"), ("c", "5"), ("a", "1"), ("a", "2"), ("a", "4")]
-    assert list(in_turn([])) == []
+    assert list(in_turn([], str)) == []

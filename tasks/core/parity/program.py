@@ -1,34 +1,25 @@
 """What the programs of the hops have in common: the job they are told, progress, and errors."""
 
-import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json, write_json
-from tasks.core.processes.child import run_kospilot_program
+from tasks.core.processes.reporting import QUIET_WAITS, run_reporting, tell_error, tell_progress
 from tasks.core.records.artifacts import Progress
 
-_QUIET_WAITS = {"OMP_WAIT_POLICY": "passive"}
-"""Threads that wait give their core away: on a busy machine, spinning ones take three times the
-time (measured on two cores, Q4_K_M of the demo's model).
-"""
 
-
-def run_job(program: str, job: Any, file: Path, progress: Progress) -> float:
-    """Runs a program of this room with a job, which is written to `file`; returns its seconds.
+def run_job(program: str, job: Any, file: Path, progress: Progress) -> None:
+    """Runs a program of this room with a job, which is written to `file`.
 
     Raises WorkError with the program's own words.
     """
     write_json(file, vars(job))
-    start = time.perf_counter()
     command = [sys.executable, "-m", f"tasks.core.parity.{program}", str(file)]
-    run_kospilot_program(command, lambda line: _relay(line, progress), _QUIET_WAITS)
-    return time.perf_counter() - start
+    run_reporting(command, progress, QUIET_WAITS)
 
 
 def run_program(job_type: Callable[..., Any], main: Callable[[Any], None]) -> int:
@@ -36,18 +27,14 @@ def run_program(job_type: Callable[..., Any], main: Callable[[Any], None]) -> in
     try:
         main(job_type(**read_json(Path(sys.argv[1]))))
     except WorkError as error:
-        sys.stderr.write(f"error: {error}\n")
+        tell_error(error)
         return 1
     return 0
 
 
 def child_progress(name: str) -> Progress:
     """Returns a progress that tells the parent process, for the hop of this name."""
-
-    def report(share: float, text: str) -> None:
-        print(json.dumps({"share": share, "text": f"{name}: {text}"}), flush=True)
-
-    return report
+    return lambda share, text: tell_progress(share, f"{name}: {text}")
 
 
 def cores() -> int:
@@ -58,12 +45,3 @@ def cores() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _relay(line: str, progress: Progress) -> None:
-    """Turns a line of a program into progress; other lines are the libraries'."""
-    try:
-        told = json.loads(line)
-        progress(told["share"], told["text"])
-    except (ValueError, LookupError, TypeError):
-        return

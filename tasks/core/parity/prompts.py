@@ -6,12 +6,14 @@ reads prompts.json, which the programs of the hops read.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 from tokenizers import Tokenizer
 
+from tasks.core.apportionment import in_turn
 from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json, read_lines, write_json
@@ -142,13 +144,8 @@ def _finance_rows(file: Path) -> Iterator[_Row]:
 
 def _by_kind(rows: list[_Row]) -> list[_Row]:
     """Returns the shortest row of each kind and language, then the next ones; PROMPTS at most."""
-    sorts: dict[tuple[str, str], list[_Row]] = {}
-    for row in sorted(rows, key=lambda row: row.question_bytes):
-        sorts.setdefault((row.kind, row.language), []).append(row)
-    chosen = []
-    for turn in range(max(map(len, sorts.values()), default=0)):
-        chosen += [ones[turn] for _, ones in sorted(sorts.items()) if turn < len(ones)]
-    return chosen[:PROMPTS]
+    shortest_first = sorted(rows, key=lambda row: row.question_bytes)
+    return list(islice(in_turn(shortest_first, lambda row: f"{row.kind} {row.language}"), PROMPTS))
 
 
 def _languages_in_turn(rows: list[_Row]) -> list[_Row]:

@@ -8,7 +8,6 @@ computed here and not by llama.cpp's own tool, because that one reads plain text
 sees its training rows as training did, special tokens and all.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -22,10 +21,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from tasks.core.apportionment import in_turn
 from tasks.core.errors import WorkError
+from tasks.core.processes.reporting import tell_error, tell_progress, tell_result
 from tasks.core.records.artifacts import Progress
 from tasks.core.release.gguf_file import GgufFile, read_gguf
-from tasks.core.release.rows import Row, in_turn, read_rows
+from tasks.core.release.rows import Row, read_rows
 
 _ROW = 384
 """Tokens that are read of a row: of a longer one the beginning and the end, as much of each."""
@@ -62,7 +63,7 @@ def measure_importance(
     seen = 0
     read = 0
     with torch.inference_mode(), sums.watching():
-        for row in in_turn(rows):
+        for row in in_turn(rows, lambda row: row.sort):
             ids = _shortened(_encode(tokenizer, row))[: tokens - seen]
             network.base_model(torch.tensor([ids], device=network.device), use_cache=False)
             seen += len(ids)
@@ -195,18 +196,14 @@ class _Sums:
 def main(model: Path, f16: Path, rows: Path, target: Path) -> int:
     """Writes the matrix to `target`, and tells progress and metrics as JSON lines."""
     try:
-        importance = measure_importance(model, f16, read_rows(rows), _tell)
+        importance = measure_importance(model, f16, read_rows(rows), tell_progress)
     except WorkError as error:
-        sys.stderr.write(f"error: {error}\n")
+        tell_error(error)
         return 1
     write_imatrix(importance, target)
     metrics = {"rows": importance.rows, "tokens": importance.tokens}
-    print(json.dumps({**metrics, "tensors": len(importance.sums)}), flush=True)
+    tell_result({**metrics, "tensors": len(importance.sums)})
     return 0
-
-
-def _tell(share: float, text: str) -> None:
-    print(json.dumps({"share": share, "text": text}), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Reads rows.jsonl, whose sorts are kinds in a language, or rows.parquet, whose sorts are sources.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -33,18 +33,6 @@ def read_rows(file: Path) -> list[Row]:
     if not rows:
         raise WorkError(f"{file} has no rows. Make the file again.")
     return rows
-
-
-def in_turn(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yields a row of each sort, then the next of each sort, as long as there are any."""
-    waiting: dict[str, list[Row]] = {}
-    for row in rows:
-        waiting.setdefault(row.sort, []).append(row)
-    longest = max(map(len, waiting.values()), default=0)
-    for number in range(longest):
-        for sort in sorted(waiting):
-            if number < len(waiting[sort]):
-                yield waiting[sort][number]
 
 
 def _parquet_rows(file: Path) -> Iterator[dict[str, Any]]:
