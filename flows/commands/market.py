@@ -32,7 +32,13 @@ def import_files(
     """Imports tables into a market folder; says what it dropped and what it derived."""
     from tasks.core.market.importer import import_tables
 
-    _show_and_tell(import_tables(files, market, listing), market, as_json)
+    with stderr.status("import") as status:
+
+        def show(share: float, text: str) -> None:
+            status.update(text)
+
+        report = import_tables(files, market, listing, show)
+    _show_and_tell(report, market, as_json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from tasks.core.market.folder import market_files
+from tasks.core.market.partitions import market_files
 
 TICKERS = ("005930", "000660", "035420", "005380", "0126Z0", "068270", "105560")
 

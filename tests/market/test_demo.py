@@ -6,7 +6,8 @@ import pytest
 from tasks.core.errors import RequestError
 from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import ensure_demo_market, generate_demo_market, on_tick
-from tasks.core.market.folder import GENERATED, described_by, is_generated, market_files
+from tasks.core.market.folder import GENERATED, described_by, is_generated
+from tasks.core.market.partitions import market_files
 from tasks.core.records.market_days import read_marks
 from tasks.core.settings.tree import Market
 from tasks.core.strategy import universe

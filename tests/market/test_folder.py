@@ -10,7 +10,8 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.artifact import build_market
-from tasks.core.market.folder import market_files, write_parquet
+from tasks.core.market.folder import write_parquet
+from tasks.core.market.partitions import market_files
 from tasks.core.market.snapshots import snapshots
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market

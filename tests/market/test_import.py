@@ -9,8 +9,9 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.market.folder import DESCRIPTION, market_files
+from tasks.core.market.folder import DESCRIPTION
 from tasks.core.market.importer import import_tables
+from tasks.core.market.partitions import market_files
 from tasks.core.market.stock_index import read_index
 from tests.market.folders import contents, rows_of, write_source
 

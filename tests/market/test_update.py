@@ -10,7 +10,7 @@ import pytest
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.market import krx
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.market.folder import market_files
+from tasks.core.market.partitions import market_files
 from tasks.core.market.update import last_closed_day, update_market
 
 LISTING = pa.table(

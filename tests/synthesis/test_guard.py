@@ -17,7 +17,7 @@ from tasks.core.kinds.base import scene_from_dict
 from tasks.core.kinds.texts import to_text
 from tasks.core.market.artifact import build_market
 from tasks.core.market.demo import ensure_demo_market
-from tasks.core.market.folder import market_files
+from tasks.core.market.partitions import market_files
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.settings.tree import Evaluation, Market, Pairs
 from tasks.core.strategy.rules import NUMBERS

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from tasks.core.files.json_files import write_json
 from tasks.core.market.database import EVER, open_market, rows_until, sql
-from tasks.core.market.folder import marks_of, sound_partitions
+from tasks.core.market.folder import marks_of
 from tasks.core.market.macro import load_macro, macro_of_days
+from tasks.core.market.partitions import sound_partitions
 from tasks.core.market.regimes import count_regimes
 from tasks.core.market.snapshots import measure
 from tasks.core.market.split import train_until

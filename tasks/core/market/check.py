@@ -10,14 +10,15 @@ import duckdb
 
 from tasks.core.errors import RequestError
 from tasks.core.market.database import one_row, open_market, rows_until, sql, why_unreadable
-from tasks.core.market.folder import (
+from tasks.core.market.folder import marks_of
+from tasks.core.market.macro import load_macro
+from tasks.core.market.partitions import (
     Partition,
+    column_problem,
     list_partitions,
     market_files,
-    marks_of,
-    missing_columns,
+    unread_files,
 )
-from tasks.core.market.macro import load_macro
 from tasks.core.strategy.universe import Etf, Stock, etfs, stocks
 
 
@@ -30,12 +31,13 @@ def check_market(folder: Path) -> list[str]:
     unusable = _unusable_files([partition.file for partition in partitions])
     sound = [partition for partition in partitions if partition.file not in unusable]
     files = [partition.file for partition in sound]
-    problems = list(unusable.values())
+    problems = [*unusable.values(), *_unread_problem(folder)]
     with open_market(files) as connection:
         for partition in sound:
             problems += _odd_rows(connection, partition)
         problems += _macro_problem(connection, folder)
         if files:
+            problems += _repeated_across_files(connection, files)
             problems += _returns_beyond_limit(connection, files)
     return problems
 
@@ -91,12 +93,21 @@ def _unusable_files(files: list[Path]) -> dict[Path, str]:
 def _why_unusable(file: Path) -> str | None:
     """Returns why a partition's schema is of no use, or None."""
     try:
-        missing = missing_columns(file)
+        return column_problem(file)
     except RequestError as error:
         return str(error)
-    if not missing:
-        return None
-    return f"{file} has no column {', '.join(missing)}."
+
+
+def _unread_problem(folder: Path) -> list[str]:
+    unread = unread_files(folder)
+    if not unread:
+        return []
+    return [
+        f"{len(unread):,} parquet files are not read, e.g. {unread[0]}: a month's rows lie in"
+        " year=YYYY/month=M/data.parquet, or in its other files if there is no data.parquet."
+        f" Add them with `kospilot market import {unread[0]} --market {folder}`,"
+        " then move them out of the folder."
+    ]
 
 
 def _odd_rows(connection: duckdb.DuckDBPyConnection, partition: Partition) -> list[str]:
@@ -107,6 +118,15 @@ def _odd_rows(connection: duckdb.DuckDBPyConnection, partition: Partition) -> li
     return [
         f"{file}: {count:,} rows {problem}, e.g. {example}." for problem, count, example in rows
     ]
+
+
+def _repeated_across_files(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> list[str]:
+    """Returns the rows that two files hold; those that one file repeats are among its odd rows."""
+    result = connection.execute(sql("repeated_across_files.sql"), rows_until(files))
+    count, example, held_by = one_row(result)
+    if not count:
+        return []
+    return [f"{count:,} days of tickers lie in more than one file, e.g. {example} in {held_by}."]
 
 
 def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:

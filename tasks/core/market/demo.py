@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import read_json, write_json
-from tasks.core.market.folder import GENERATED, partition_file, write_parquet
+from tasks.core.market.folder import GENERATED, write_parquet
+from tasks.core.market.partitions import partition_file
 from tasks.core.strategy.universe import TIERS, Stock, sectors, stocks
 
 VERSION = 1

@@ -6,6 +6,7 @@ listing, and index.parquet if a table is an index. Rows are joined by ticker and
 replaces an old one, an empty one does not. The same import again changes no byte.
 """
 
+import glob
 import re
 from datetime import date
 from pathlib import Path
@@ -21,13 +22,14 @@ from tasks.core.market.folder import (
     DESCRIPTION,
     GENERATED,
     is_generated,
-    partition_file,
-    read_columns,
+    locked,
     read_description,
     write_parquet,
 )
+from tasks.core.market.partitions import Partition, find_partitions, month_file, read_columns
 from tasks.core.market.source_tables import read_table
 from tasks.core.market.stock_index import add_to_index, is_index
+from tasks.core.records.artifacts import Progress, no_progress
 
 COLUMNS = (
     "date",
@@ -51,12 +53,17 @@ NOTE = (
 )
 
 
-def import_tables(files: list[Path], folder: Path, listing: Path | None = None) -> dict[str, Any]:
+def import_tables(
+    files: list[Path],
+    folder: Path,
+    listing: Path | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
     """Adds the tables to the market folder; returns what was read, dropped and derived.
 
-    listing: a table of codes and share counts, for market caps that the files do not give. Raises
-    RequestError, with nothing written, if a file cannot be used, a month that would be extended is
-    damaged, or the market is a generated one.
+    listing: a table of codes and share counts, for market caps that the files do not give. Waits
+    for another import into the folder. Raises RequestError, with nothing written, if a file cannot
+    be used, a month that would be extended is damaged, or the market is a generated one.
     """
     if is_generated(folder):
         raise RequestError(
@@ -69,22 +76,18 @@ def import_tables(files: list[Path], folder: Path, listing: Path | None = None) 
         listing_date = None
         if listing is not None:
             listing_date = _read_listing(connection, listing)
-        _merge(connection, folder, listing_date)
-        report = _report(connection, sources)
-        report["unused_columns"] = unused_columns
-        has_index = _has_index_days(connection)
-        if not report["rows"] and not has_index:
-            raise RequestError(_nothing_to_import(folder, report["dropped"]))
-        if has_index:
-            report["index_days"] = add_to_index(connection, folder, sources)
-        _describe(connection, folder)
-        written, unchanged = _write_months(connection, folder)
-    return {
-        "folder": str(folder),
-        **report,
-        "months_written": written,
-        "months_unchanged": unchanged,
-    }
+        _refuse_nothing(connection, folder, sources)
+        with locked(folder, progress):
+            present = _present_partitions(connection, folder)
+            _merge(connection, present, listing_date)
+            report = _report(connection, sources)
+            if _has_index_days(connection):
+                report["index_days"] = add_to_index(connection, folder, sources)
+            elif not report["rows"]:
+                raise RequestError(_nothing_to_import(folder, report["dropped"]))
+            _describe(connection, folder)
+            months = _write_months(connection, folder, present)
+    return {"folder": str(folder), **report, "unused_columns": unused_columns, **months}
 
 
 def _read_files(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str, str]:
@@ -134,18 +137,20 @@ def _read_listing(connection: duckdb.DuckDBPyConnection, listing: Path) -> str:
     return "-".join(match.groups())
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, folder: Path, listing_date: str | None) -> None:
+def _merge(
+    connection: duckdb.DuckDBPyConnection, present: list[Partition], listing_date: str | None
+) -> None:
     """Fills the table merged with all rows of the months that the incoming rows touch."""
-    present = _present_partitions(connection, folder)
-    for file in present:
+    files = [partition.file for partition in present]
+    for file in files:
         unknown = set(read_columns(file)) - {*COLUMNS, *OPTIONAL}
         if unknown:
             raise RequestError(
                 f"{file} has columns that an import would lose: {', '.join(sorted(unknown))}."
                 " Import into a new folder."
             )
-    if present:
-        names = [str(file) for file in present]
+    if files:
+        names = [str(file) for file in files]
         rows = connection.read_parquet(names, union_by_name=True, hive_partitioning=False)
         rows.create_view("present_rows")
     else:
@@ -153,17 +158,18 @@ def _merge(connection: duckdb.DuckDBPyConnection, folder: Path, listing_date: st
     try:
         connection.execute(sql("import_merged.sql"), {"listing_date": listing_date})
     except duckdb.Error:
-        refuse_unreadable(present)
+        refuse_unreadable(files)
         raise
 
 
-def _present_partitions(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Path]:
+def _present_partitions(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Partition]:
     """Returns the partitions that are there already of the months that incoming rows touch."""
     months = connection.execute(
-        "SELECT DISTINCT date_trunc('month', date) FROM incoming WHERE reason IS NULL"
+        "SELECT DISTINCT year(date), month(date) FROM incoming WHERE reason IS NULL"
     ).fetchall()
-    files = [partition_file(folder, first.year, first.month) for (first,) in months]
-    return [file for file in files if file.exists()]
+    touched = set(months)
+    partitions = find_partitions(folder)
+    return [found for found in partitions if (found.year, found.month) in touched]
 
 
 def _has_index_days(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -177,11 +183,25 @@ def _report(connection: duckdb.DuckDBPyConnection, sources: list[str]) -> dict[s
     totals = one_row(connection.execute(sql("import_totals.sql")))
     names = ("rows_read", "rows", "days", "tickers", "first", "last")
     report: dict[str, Any] = dict(zip(names, totals, strict=True))
-    report |= {"dropped": {}, "derived": {}, "missing": {}}
+    report |= {"dropped": _dropped(connection, sources), "derived": {}, "missing": {}}
     counts = connection.execute(sql("import_report.sql"), {"names": sources}).fetchall()
     for part, what, count in counts:
         report[part][what] = count
     return report
+
+
+def _refuse_nothing(
+    connection: duckdb.DuckDBPyConnection, folder: Path, sources: list[str]
+) -> None:
+    """Raises RequestError if no row is of use, before the folder is touched."""
+    kept = connection.execute("SELECT 1 FROM incoming WHERE reason IS NULL LIMIT 1").fetchall()
+    if not kept and not _has_index_days(connection):
+        raise RequestError(_nothing_to_import(folder, _dropped(connection, sources)))
+
+
+def _dropped(connection: duckdb.DuckDBPyConnection, sources: list[str]) -> dict[str, int]:
+    rows = connection.execute(sql("import_dropped.sql"), {"names": sources}).fetchall()
+    return dict(rows)
 
 
 def _nothing_to_import(folder: Path, dropped: dict[str, int]) -> str:
@@ -204,7 +224,9 @@ def _describe(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         write_json(folder / DESCRIPTION, {"market_cap_listings": sorted(listings), "note": NOTE})
 
 
-def _write_months(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[int, int]:
+def _write_months(
+    connection: duckdb.DuckDBPyConnection, folder: Path, present: list[Partition]
+) -> dict[str, int]:
     """Writes the merged months; returns how many changed and how many were the same already."""
     months = connection.execute(
         "SELECT DISTINCT date_trunc('month', date)::DATE FROM merged"
@@ -212,14 +234,27 @@ def _write_months(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[
     ).fetchall()
     written = 0
     for (first,) in months:
-        written += _write_month(connection, folder, first)
-    return written, len(months) - written
+        file = month_file(folder, first.year, first.month, present)
+        written += _write_month(connection, file, first)
+        _remove_merged(file, present)
+    return {"months_written": written, "months_unchanged": len(months) - written}
 
 
-def _write_month(connection: duckdb.DuckDBPyConnection, folder: Path, first: date) -> bool:
+def _write_month(connection: duckdb.DuckDBPyConnection, file: Path, first: date) -> bool:
     """Writes the month that begins on `first`; returns False if it was the same already."""
     query = connection.sql(sql("import_month.sql"), params={"first": first})
     rows = query.to_arrow_table()
     empty = [name for name in OPTIONAL if rows[name].null_count == rows.num_rows]
-    file = partition_file(folder, first.year, first.month)
     return write_parquet(file, rows.drop_columns(empty))
+
+
+def _remove_merged(file: Path, present: list[Partition]) -> None:
+    """Removes the month's other files: data.parquet, which counts alone, holds their rows now.
+
+    So does what a killed import left beside it, which is hidden.
+    """
+    for partition in present:
+        if partition.file.parent == file.parent and partition.file != file:
+            partition.file.unlink(missing_ok=True)
+    for unfinished in file.parent.glob(f".{glob.escape(file.name)}.*"):
+        unfinished.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import duckdb
 
 from tasks.core.errors import RequestError
 from tasks.core.market.database import EVER, one_row, open_market, rows_until, sql
-from tasks.core.market.folder import sound_partitions
+from tasks.core.market.partitions import sound_partitions
 from tasks.core.records.market import Snapshot
 
 ALWAYS = "0001-01-01"

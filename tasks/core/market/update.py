@@ -18,8 +18,9 @@ import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError
 from tasks.core.market.database import EVER, open_market, rows_until, sql
-from tasks.core.market.folder import GENERATED, is_generated, sound_partitions
+from tasks.core.market.folder import GENERATED, is_generated
 from tasks.core.market.importer import import_tables
+from tasks.core.market.partitions import find_partitions, sound_partitions
 from tasks.core.market.snapshots import check_date
 from tasks.core.records.artifacts import Progress
 from tasks.core.strategy.universe import stocks
@@ -73,7 +74,7 @@ def update_market(
         listing_file = Path(scratch) / f"listing_{last}.parquet"
         parquet.write_table(pa.concat_tables(tables, promote_options="permissive"), prices_file)
         parquet.write_table(listing, listing_file)
-        return import_tables([prices_file], folder, listing_file)
+        return import_tables([prices_file], folder, listing_file, progress)
 
 
 def last_closed_day(now: datetime) -> str:
@@ -83,7 +84,7 @@ def last_closed_day(now: datetime) -> str:
 
 def _read_histories(folder: Path) -> dict[str, History]:
     """Returns each ticker's history in the folder; there is none if the folder is not there yet."""
-    if not any(folder.glob("year=*/month=*/data.parquet")):
+    if not find_partitions(folder):
         return {}
     partitions = sound_partitions(folder, EVER)
     with open_market(partitions) as connection:

@@ -17,7 +17,8 @@ from typing import Literal
 import psutil
 
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.market.folder import market_files, named_folder
+from tasks.core.market.folder import named_folder
+from tasks.core.market.partitions import list_partitions
 from tasks.core.preflight.disk import base_bytes, free_gib, needed_gib
 from tasks.core.serving.servers import check_reachable, server_name
 from tasks.core.settings.tree import Settings
@@ -187,7 +188,8 @@ def _market(settings: Settings, home: Path) -> Check:
         return Check("market", "ok", "demo: generated, invented prices")
     folder = named_folder(settings.market, home)
     try:
-        return Check("market", "ok", f"{folder}, {len(market_files(folder))} months")
+        months = {(found.year, found.month) for found in list_partitions(folder)}
+        return Check("market", "ok", f"{folder}, {len(months)} months")
     except RequestError as error:
         return Check("market", "fail", str(folder), str(error))
 

@@ -14,7 +14,8 @@ def _inputs(folder: Path, memory: DigestMemory) -> dict[str, str]:
 
     These are the folder's files, and the shipped tables that name its stocks.
     """
-    from tasks.core.market.folder import described_by, market_files
+    from tasks.core.market.folder import described_by
+    from tasks.core.market.partitions import market_files
 
     digests = {}
     for file in [*market_files(folder), *described_by(folder)]:

@@ -1,11 +1,9 @@
 -- What an import did, as (part, what, rows): a row for each kind of dropped, derived and missing
 -- value. $names are the given files' names.
-SELECT 'dropped' AS part, $names[file + 1] || ': ' || reason AS what, count(*) AS rows
-FROM incoming
-WHERE reason IS NOT NULL
-GROUP BY ALL
-UNION ALL
-SELECT 'dropped', $names[file + 1] || ': valuation without a price that day', count(*)
+SELECT
+    'dropped' AS part,
+    $names[file + 1] || ': valuation without a price that day' AS what,
+    count(*) AS rows
 FROM merged
 WHERE close IS NULL AND file IS NOT NULL
 GROUP BY ALL
@@ -35,11 +33,6 @@ SELECT
 FROM merged
 WHERE close IS NOT NULL AND market_cap IS NULL
 HAVING count(*) > 0
-UNION ALL
-SELECT 'dropped', $names[file + 1] || ': index without a date or a close', count(*)
-FROM index_rows
-WHERE date IS NULL OR close IS NULL
-GROUP BY ALL
 UNION ALL
 SELECT 'derived', $names[file + 1] || ': no tickers, kept as the index for `market plot`', count(*)
 FROM index_rows
