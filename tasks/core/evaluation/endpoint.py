@@ -3,12 +3,12 @@
 The key is read from the environment for each request. No object, file or message of ours holds it.
 """
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tasks.core.errors import RequestError
+from tasks.core.processes.http import is_loopback
 from tasks.core.records.servers import AskedServer
 
 KEY_VARIABLE = "KOSPILOT_API_KEY"
@@ -64,7 +64,7 @@ class Endpoint:
     def sends_key(self) -> bool:
         """Whether a key may go to this address: over plain HTTP only within this machine."""
         parts = urlsplit(self.url)
-        return parts.scheme == "https" or _is_loopback(parts.hostname or "")
+        return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -84,12 +84,3 @@ class Endpoint:
 
 def _v1(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1") + "/v1"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

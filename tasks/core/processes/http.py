@@ -1,11 +1,21 @@
 """HTTP to model servers, on this machine or another: the client, and what a refusal says."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 import httpx
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ALIVE_S = 5.0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address, without its port, is always this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def http_client(url: str, timeout: httpx.Timeout) -> httpx.Client:
@@ -13,7 +23,7 @@ def http_client(url: str, timeout: httpx.Timeout) -> httpx.Client:
 
     A proxy that the environment names must not stand between us and this machine.
     """
-    local = urlsplit(url).hostname in _LOOPBACK
+    local = is_loopback(urlsplit(url).hostname or "")
     return httpx.Client(base_url=url, timeout=timeout, trust_env=not local)
 
 

@@ -2,46 +2,82 @@
 
     python -m tasks.core.serving.embedded_endpoint FOLDER PORT
 
-llama.cpp's own server does the work in this process; one model is loaded at a time and one request
-is answered at a time. In front of it stands what a Modelfile adds: the tag, SYSTEM if a
-conversation has none, and the parameters.
+llama.cpp's own server does the work in this process. One model is loaded at a time and one request
+is answered at a time, in the order in which they came whole. In front of it stands what a Modelfile
+adds: the tag, SYSTEM if a conversation has none, and the parameters. Web pages are refused, by
+whatever name they call this machine, and llama.cpp listens on a socket file that is this user's
+alone.
 """
 
+import asyncio
+import contextlib
 import gc
 import json
+import signal
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
-from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import uvicorn
 import xllamacpp
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tasks.core.processes.http import is_loopback
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
 
-_FORWARDED = ("/v1/chat/completions", "/apply-template")
 _NOT_LLAMA_CPPS = ("num_ctx", "num_predict")
 """Parameters of a Modelfile that llama.cpp takes in another way than under their own names."""
+_BODY_S = 30.0
+"""A request may take so long to arrive, and loopback takes milliseconds."""
+_MOST_BYTES = 16 << 20
+"""A request may be so large, which is more text than any context holds."""
+_LONGEST_TEMP = 70
+"""A socket's whole path may have 107 characters (Linux' sun_path), on macOS 103."""
 
 
 class Models:
-    """The model that is loaded, if any. Whoever uses it holds `lock`."""
+    """The model that is loaded, if any. Whoever uses it holds `lock`.
 
-    def __init__(self, folder: Path):
+    llama.cpp's socket file is made in `sockets`, a folder of this process.
+    """
+
+    def __init__(self, folder: Path, sockets: Path):
         self.folder = folder
-        self.lock = Lock()
+        self.lock = asyncio.Lock()
+        self._sockets = sockets
         self._digest: str | None = None
         self._server: xllamacpp.Server | None = None
 
-    def address(self, entry: registry.Entry) -> str:
-        """Returns where the model answers; it is loaded first if another one is, or none."""
+    def entry(self, request: dict[str, Any]) -> registry.Entry:
+        """Returns the model that a request names. Raises HTTPException if there is none."""
+        entry = registry.get(self.folder, str(request.get("model", "")))
+        if entry is None:
+            raise HTTPException(404, f"model {request.get('model')!r} not found")
+        return entry
+
+    def connection(self, entry: registry.Entry) -> httpx.AsyncHTTPTransport:
+        """Returns a way to the model; it is loaded first if another one is, or none.
+
+        All else waits meanwhile: llama.cpp holds Python's lock while it loads.
+        """
+        socket = self._sockets / "llama.sock"
         if self._server is None or self._digest != entry.digest:
             self._drop()
-            self._server = _load(registry.blob_of(self.folder, entry), entry.modelfile)
+            socket.unlink(missing_ok=True)
+            self._server = _load(registry.blob_of(self.folder, entry), entry.modelfile, socket)
             self._digest = entry.digest
-        return self._server.listening_address
+        return httpx.AsyncHTTPTransport(uds=str(socket))
 
     def unload(self, entry: registry.Entry) -> None:
         """Frees the model's memory if it is the one that is loaded."""
@@ -54,31 +90,41 @@ class Models:
         gc.collect()  # the server's memory goes with its last reference
 
 
-def _load(gguf: Path, modelfile: Modelfile) -> xllamacpp.Server:
+def _load(gguf: Path, modelfile: Modelfile, socket: Path) -> xllamacpp.Server:
     params = xllamacpp.CommonParams()
     params.model.path = str(gguf)
     params.n_ctx = modelfile.parameters["num_ctx"]
     params.n_parallel = 1
-    params.port = 0  # any free one, on loopback
+    params.hostnames = [str(socket)]
+    params.ui = params.endpoint_slots = params.endpoint_props = False
     params.use_jinja = True
     params.verbosity = -1
+    # Python could not handle the signal before the model is there, which may take minutes.
+    graceful = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
-        raise ValueError(
-            f"llama.cpp cannot load {gguf}, it may be cut or damaged ({error})"
+        raise HTTPException(
+            500, f"llama.cpp cannot load {gguf}, it may be cut or damaged ({error})"
         ) from None
+    finally:
+        signal.signal(signal.SIGTERM, graceful)
 
 
 def prepare(request: dict[str, Any], modelfile: Modelfile) -> dict[str, Any]:
-    """Returns a request with what the Modelfile adds; what the request says itself wins."""
+    """Returns a request with what the Modelfile adds; what the request says itself wins.
+
+    Raises HTTPException if its messages are none.
+    """
     given = {name: value for name, value in request.items() if value is not None}
     defaults = dict(modelfile.parameters)
     for name in _NOT_LLAMA_CPPS:
         defaults.pop(name, None)
     if "max_completion_tokens" not in given:
         defaults["max_tokens"] = modelfile.parameters["num_predict"]
-    messages = given.get("messages") or []
+    messages = given.get("messages", [])
+    if not isinstance(messages, list) or not all(isinstance(turn, dict) for turn in messages):
+        raise HTTPException(400, "messages is no list of objects")
     begins_with_system = bool(messages) and messages[0].get("role") == "system"
     if modelfile.system and not begins_with_system:
         messages = [{"role": "system", "content": modelfile.system}, *messages]
@@ -86,77 +132,172 @@ def prepare(request: dict[str, Any], modelfile: Modelfile) -> dict[str, Any]:
     return {"cache_prompt": False, **defaults, **given, "messages": messages}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers the requests of `main`'s server; a new one is made for each connection."""
-
-    models: Models
-
-    def do_GET(self) -> None:
-        """Answers what can be said without loading a model."""
-        if self.path == "/health":
-            self._answer(200, {"status": "ok"})
-        elif self.path == "/v1/models":
-            self._answer(200, {"object": "list", "data": self._models()})
-        else:
-            self._answer(404, _error(f"there is no {self.path}"))
-
-    def do_POST(self) -> None:
-        """Passes a request on to the model that it names, one request at a time."""
-        with self.models.lock:
-            try:
-                length = int(self.headers.get("Content-Length", 0))
-                self._post(json.loads(self.rfile.read(length) or "{}"))
-            except ValueError as error:  # not JSON, or weights that cannot be loaded
-                self._answer(500, _error(str(error)))
-
-    def log_message(self, form: str, *parts: Any) -> None:
-        """Logs nothing: a line for each request is noise, and what failed is in the answer."""
-
-    def _post(self, request: dict[str, Any]) -> None:
-        entry = registry.get(self.models.folder, str(request.get("model", "")))
-        if self.path not in (*_FORWARDED, "/unload"):
-            self._answer(404, _error(f"there is no {self.path}"))
-        elif entry is None:
-            self._answer(404, _error(f"model {request.get('model')!r} not found"))
-        elif self.path == "/unload":
-            self.models.unload(entry)
-            self._answer(200, {})
-        else:
-            self._forward(self.models.address(entry) + self.path, prepare(request, entry.modelfile))
-
-    def _forward(self, url: str, body: dict[str, Any]) -> None:
-        with httpx.stream("POST", url, json=body, timeout=None, trust_env=False) as answer:
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers.get("content-type", "application/json"))
-            self.end_headers()
-            for part in answer.iter_bytes():
-                self.wfile.write(part)
-                self.wfile.flush()
-
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body, ensure_ascii=False).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _models(self) -> list[dict[str, str]]:
-        models = registry.entries(self.models.folder)
-        return [{"id": model.tag, "object": "model", "owned_by": "kospilot"} for model in models]
+async def _read(request: Request) -> dict[str, Any]:
+    """Returns a request's JSON object. Raises HTTPException if it is none or does not come."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise HTTPException(413, f"a request may have {_MOST_BYTES >> 20} MiB")
+        value = json.loads(body)
+    except TimeoutError:
+        raise HTTPException(408, f"the request did not come whole in {_BODY_S:g} s") from None
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "the request is no JSON") from None
+    if not isinstance(value, dict):
+        raise HTTPException(400, "the request is no JSON object")
+    return value
 
 
-def _error(message: str) -> dict[str, Any]:
-    return {"error": {"message": message}}
+def _encode(value: dict[str, Any]) -> bytes:
+    """Raises HTTPException if the value holds NaN, Infinity or half a character."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise HTTPException(400, f"the request is no JSON ({error})") from None
+
+
+class Forward:
+    """An application that passes a path's requests on to the models that they name."""
+
+    def __init__(self, models: Models):
+        self.models = models
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; the work ends when its client leaves."""
+        try:
+            request = await _read(Request(scope, receive))
+        except ClientDisconnect:
+            return
+        entry = self.models.entry(request)
+        content = _encode(prepare(request, entry.modelfile))
+        answering = asyncio.create_task(self._answer(scope["path"], entry, content, send))
+        leaving = asyncio.create_task(_leaving(receive))
+        try:
+            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            was_left = answering.cancel()
+        if not was_left:
+            await answering  # raises what it raised
+
+    async def _answer(self, path: str, entry: registry.Entry, content: bytes, send: Send) -> None:
+        async with (
+            self.models.lock,
+            httpx.AsyncClient(transport=self.models.connection(entry), timeout=None) as client,
+            client.stream("POST", f"http://llama.cpp{path}", content=content) as answer,
+        ):
+            kind = answer.headers.get("content-type", "application/json")
+            headers = [(b"content-type", kind.encode())]
+            status = answer.status_code
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            async for part in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _leaving(receive: Receive) -> None:
+    """Returns when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class OwnClientsOnly:
+    """Refuses what a web page asks: a host's name that is not loopback's, or a page's origin."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on if it is a local program's."""
+        if scope["type"] == "http":
+            headers = Request(scope).headers
+            refusal = _refusal(headers.get("host", ""), headers.get("origin"))
+            if refusal:
+                await _refuse(403, refusal)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _refusal(host: str, origin: str | None) -> str:
+    """Why these headers are not a local program's; empty if they are."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        name = ""
+    if not is_loopback(name):
+        return f"the request is for the host {host!r}, which is not this server"
+    if origin not in (None, f"http://{host}"):
+        return f"web pages of {origin} are not answered"
+    return ""
+
+
+def _refuse(status: int, message: str) -> JSONResponse:
+    """The connection ends with a refusal: the rest of its request may never come."""
+    return JSONResponse({"error": {"message": message}}, status, {"Connection": "close"})
+
+
+def _refuse_for(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException), "these are what this handler is for"
+    return _refuse(error.status_code, error.detail)
+
+
+def application(folder: Path) -> Starlette:
+    """Returns the endpoint over the models of a registry folder."""
+
+    @contextlib.asynccontextmanager
+    async def running(app: Starlette) -> AsyncIterator[None]:
+        place = "/tmp" if len(tempfile.gettempdir()) > _LONGEST_TEMP else None
+        with tempfile.TemporaryDirectory(prefix="kospilot-", dir=place) as sockets:
+            models = Models(folder, Path(sockets))
+            app.router.routes.extend(_routes(models))
+            yield
+
+    return Starlette(
+        lifespan=running,
+        middleware=[Middleware(OwnClientsOnly)],
+        exception_handlers={HTTPException: _refuse_for},
+    )
+
+
+def _routes(models: Models) -> list[Route]:
+    async def health(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def listed(request: Request) -> JSONResponse:
+        tags = [entry.tag for entry in registry.entries(models.folder)]
+        data = [{"id": tag, "object": "model", "owned_by": "kospilot"} for tag in tags]
+        return JSONResponse({"object": "list", "data": data})
+
+    async def unload(request: Request) -> JSONResponse:
+        entry = models.entry(await _read(request))
+        async with models.lock:
+            models.unload(entry)
+        return JSONResponse({})
+
+    return [
+        Route("/health", health),
+        Route("/v1/models", listed),
+        Route("/v1/chat/completions", Forward(models), methods=["POST"]),
+        Route("/apply-template", Forward(models), methods=["POST"]),
+        Route("/unload", unload, methods=["POST"]),
+    ]
 
 
 def main(folder: str, port: str) -> None:
     """Serves the models of a registry folder on a loopback port until the process is ended."""
-
-    class FolderHandler(Handler):
-        models = Models(Path(folder))
-
-    ThreadingHTTPServer(("127.0.0.1", int(port)), FolderHandler).serve_forever()
+    uvicorn.run(
+        application(Path(folder)),
+        host="127.0.0.1",
+        port=int(port),
+        ws="none",
+        proxy_headers=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=0,
+    )
 
 
 if __name__ == "__main__":

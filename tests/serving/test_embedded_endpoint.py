@@ -1,0 +1,139 @@
+"""The embedded endpoint answers those who ask, whatever others send, and no web page."""
+
+import asyncio
+import json
+import os
+import socket
+import time
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from tasks.core.serving.embedded import EmbeddedServer
+from tasks.core.serving.modelfile import Modelfile
+from tests.bench.endpoint import PATH, trouble
+from tests.serving.conftest import silent
+
+QUESTION = {"model": "m:one", "messages": [{"role": "user", "content": "Regime?"}]}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """An endpoint without models."""
+    with closing(EmbeddedServer(tmp_path_factory.mktemp("empty"))) as server:
+        yield server.openai_url.removesuffix("/v1")
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory, tiny_f16):
+    """An endpoint with one small model, which writes up to 400 tokens."""
+    with closing(EmbeddedServer(tmp_path_factory.mktemp("one"))) as server:
+        modelfile = Modelfile("", "", {"num_ctx": 4096, "num_predict": 8, "temperature": 0})
+        server.create("m:one", tiny_f16, modelfile, silent)
+        yield server
+
+
+def post(url, content, **headers):
+    return httpx.post(f"{url}/v1/chat/completions", content=content, headers=headers, timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example:80", "[::", "", "10.0.0.1"]
+)
+def test_another_hosts_name_is_refused(empty, host):
+    for path in ("/health", "/v1/models", "/unload", "/anything"):
+        refused = httpx.get(f"{empty}{path}", headers={"Host": host})
+        assert refused.status_code == 403
+        assert "which is not this server" in refused.json()["error"]["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1"])
+def test_a_web_page_is_refused(empty, origin):
+    for method in ("GET", "POST", "OPTIONS"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        refused = httpx.request(method, f"{empty}/v1/models", headers=headers)
+        assert refused.status_code == 403
+        assert not [name for name in refused.headers if name.startswith("access-control")]
+
+
+@pytest.mark.slow
+def test_this_machines_names_are_taken(empty):
+    port = urlsplit(empty).port
+    for host in ("localhost", f"localhost:{port}", "127.0.0.1", "[::1]:80"):
+        assert httpx.get(f"{empty}/v1/models", headers={"Host": host}).json()["data"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        ("[]", 400, "no JSON object"),
+        ("null", 400, "no JSON object"),
+        ("{", 400, "no JSON"),
+        ("", 400, "no JSON"),
+        ("[" * 100_000, 400, "no JSON"),
+        (b"\xff\xfe{}", 400, "no JSON"),
+        ('{"model": ["m"]}', 404, "not found"),
+        ('{"model": "../../etc/passwd"}', 404, "not found"),
+        ("x" * (17 << 20), 413, "may have 16 MiB"),
+    ],
+)
+def test_rubbish_is_refused_in_words(empty, content, status, words):
+    refused = post(empty, content)
+    assert refused.status_code == status
+    assert words in refused.json()["error"]["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "odd", [{"messages": 5}, {"messages": ["text"]}, {"messages": None, "top_p": float("nan")}]
+)
+def test_an_odd_question_is_refused_in_words(endpoint, odd):
+    url = endpoint.openai_url.removesuffix("/v1")
+    assert post(url, json.dumps({**QUESTION, **odd})).status_code == 400
+    half = '{"model": "m:one", "messages": [{"role": "user", "content": "\\ud83d"}]}'
+    assert post(url, half).status_code == 400
+
+
+@pytest.mark.slow
+def test_nothing_but_the_endpoint_listens(endpoint):
+    endpoint.count_tokens("m:one", QUESTION["messages"])
+    process = psutil.Process(endpoint._process.pid)
+    ports = [at.laddr for at in process.net_connections("tcp") if at.status == "LISTEN"]
+    assert ports == [("127.0.0.1", urlsplit(endpoint.openai_url).port)]
+    files = [at.laddr for at in process.net_connections("unix") if at.laddr.endswith("llama.sock")]
+    folder = os.path.dirname(files[0])
+    assert os.stat(folder).st_mode & 0o077 == 0
+    endpoint.close()
+    assert not os.path.exists(folder)
+
+
+@pytest.mark.slow
+def test_who_stalls_or_leaves_holds_nobody_up(endpoint):
+    url = urlsplit(endpoint.openai_url)
+    stalled = socket.create_connection((url.hostname, url.port))
+    stalled.sendall(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    )
+    endless = {**QUESTION, "max_tokens": 4000, "ignore_eos": True}
+    with closing(stalled):
+        for _ in range(3):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{endpoint.openai_url}/chat/completions", json=endless, timeout=0.3)
+        start = time.monotonic()
+        answer = httpx.post(f"{endpoint.openai_url}/chat/completions", json=QUESTION, timeout=60)
+        assert answer.is_success
+        assert time.monotonic() - start < 5, "4,000 tokens of this model take longer"
+
+
+@pytest.mark.slow
+def test_none_of_twenty_starves_beside_five_that_misbehave(endpoint):
+    url = endpoint.openai_url.removesuffix("/v1")
+    found = asyncio.run(trouble(url, "m:one", 1))
+    assert found.broken == []
+    assert all(found.waits_s), found.text()
