@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.console import say
 from tasks.core.errors import RequestError, WorkError, did_you_mean
 
 if TYPE_CHECKING:
     from tasks.core.chain.store import Manifest, Store
+    from tasks.core.parity.prompts import Rows
     from tasks.core.records.artifacts import Progress
     from tasks.core.records.training_base import TrainingBase
+    from tasks.core.release.model import Parts
     from tasks.core.serving.registration import NewModel
 
 NOT_IN_A_NAME = re.compile(r"[^a-z0-9._-]+")
@@ -35,6 +37,7 @@ class Source:
     base: str  # a folder, a hub id or `demo`
     origin: str  # where the base came from, for the model card
     name: str  # what the model is called unless the user says it
+    artifact: "Manifest | None" = None  # the stage that trained it here
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,16 @@ class Request:
     quantization: str
     system: str | None  # None: that of the training
     trained_on: "TrainingBase | None"  # None: the base's weights as they are
+    rows_file: Path | None = None  # rows of the training, if the user names them
 
 
 @dataclass(frozen=True)
 class Made:
-    """A finished GGUF, and how it is to be served."""
+    """A finished GGUF with all that it was made of, and how it is to be served."""
 
     model: "NewModel"
-    metrics: dict[str, Any]
+    parts: "Parts"
+    rows: "Rows"  # of the training
 
 
 def find_adapter(adapter: str, base: str | None, home: Path) -> Source:
@@ -98,7 +103,8 @@ def _of_artifact(store: "Store", manifest: "Manifest", base: str | None) -> Sour
     download = store.known("download", manifest.lineage["download"])
     location = base or str(store.path("download", download.key) / "base")
     origin = base or download.metrics["base"]["from"]
-    return Source(store.path(step, manifest.key), location, origin, f"kospilot-{step}")
+    folder = store.path(step, manifest.key)
+    return Source(folder, location, origin, f"kospilot-{step}", manifest)
 
 
 def checked_quantization(name: str) -> str:
@@ -137,23 +143,33 @@ def checked_values(folder: Path, given: str | None) -> "TrainingBase | None":
 
 
 def make_model(request: Request, work: Path, home: Path, report: "Progress") -> Made:
-    """Writes work/model.gguf: base and adapter are brought together, merged and quantized."""
-    from tasks.core.release.model import Model, build_gguf
+    """Brings base and adapter together in a folder, merges and quantizes them.
+
+    The importance matrix, where it helps, is computed from rows of the training.
+    """
+    from flows.commands.proof import training_rows
+    from tasks.core.release.model import Model, build_parts
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel
     from tasks.core.settings.release import Release
     from tasks.core.tools import ensure_llama_cpp
 
     base = work / "base"
+    making = work / "making"
+    making.mkdir()
     with _in_words_of(request, work):
         _gather(request.source, base, home, report)
         context = _context(base)
         limits = Release(num_ctx=context, num_predict=min(_REPLY, context // 2))
         modelfile = build_modelfile(base, limits, _system(request, base))
+        rows = training_rows(request, home, work, report)
+        matrix_rows = rows.strategy or rows.finance
+        if not limits.uses_imatrix(request.quantization):
+            matrix_rows = None
+        model = Model(base, request.source.folder, request.trained_on, matrix_rows)
         llama = ensure_llama_cpp(home, report)
-        model = Model(base, request.source.folder, request.trained_on)
-        metrics = build_gguf(model, request.quantization, llama, work, report)
-    return Made(NewModel(request.name, work / "model.gguf", modelfile, base), metrics)
+        parts = build_parts(model, request.quantization, llama, making, report)
+    return Made(NewModel(request.name, parts.gguf, modelfile, base), parts, rows)
 
 
 def _gather(source: Source, out: Path, home: Path, report: "Progress") -> None:
@@ -167,18 +183,14 @@ def _gather(source: Source, out: Path, home: Path, report: "Progress") -> None:
     refuse_faults(source.base, check_folder(out))
 
 
-def _fetch(location: str, out: Path, home: Path, report: "Progress") -> Path:
-    """The base's folder: a local one as it lies, another one fetched."""
-    from tasks.core.data.base_model.folder import fetch_base
-    from tasks.core.data.base_model.parts import model_parts, refuse_incomplete
+def _fetch(location: str, out: Path, home: Path, report: "Progress") -> list[Path]:
+    """The base's files: those of a local folder as they lie, others fetched."""
+    from tasks.core.data.base_model.folder import fetch_base, local_parts
 
-    folder = Path(location).expanduser()
-    if not folder.is_dir():
-        fetch_base(location, out, report, home / "downloads")
-        return out
-    names = [file.name for file in folder.iterdir()]
-    refuse_incomplete(f"The base model folder {folder}", model_parts(names), names)
-    return folder.resolve()
+    if Path(location).expanduser().is_dir():
+        return local_parts(location)
+    fetch_base(location, out, report, home / "downloads")
+    return sorted(out.iterdir())
 
 
 def _context(base: Path) -> int:

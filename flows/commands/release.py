@@ -17,6 +17,7 @@ from flows.commands.adapters import (
     workplace,
 )
 from flows.commands.options import Json
+from flows.commands.proof import check_rows, prove
 from flows.console import print_json, say, stderr
 from tasks.core.errors import RequestError
 
@@ -55,9 +56,15 @@ def release(
         str | None,
         typer.Option(help="nf4 (QLoRA) or 16bit, if the adapter's folder does not say it."),
     ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Rows of its training to prove it with; by default its stage's."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Merges an adapter into its base, quantizes it, and puts it on the server or into a folder."""
+    """Merges an adapter into its base, quantizes it, proves that each step is still the model that
+    was trained, and puts it on the server or into a folder.
+    """
     import logging
 
     from tasks.core.settings.home import kospilot_home
@@ -72,6 +79,7 @@ def release(
         quantization=checked_quantization(quantization),
         system=_checked_system(system),
         trained_on=checked_values(source.folder, trained_on),
+        rows_file=check_rows(rows),
     )
     told = _export(request, to, home) if to else _register(request, home)
     if as_json:
@@ -115,11 +123,12 @@ def _register(request: Request, home: Path) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     with workplace(home) as work, _shown() as report:
         made = make_model(request, work, home, report)
+        prove(request, made, work, report)
         with open_server(home, required_server(made.model.tokenizer_dir)) as server:
             registered = register(server, made.model, report)
-    say(f"{request.name} is on {registered['server']}: {_size(made.metrics)}.")
+    say(f"{request.name} is on {registered['server']}: {_size(made.parts.metrics)}.")
     say(where_answered(home, registered["server"]))
-    return {**made.metrics, **registered}
+    return {**made.parts.metrics, **registered}
 
 
 def _export(request: Request, to: Path, home: Path) -> dict[str, Any]:
@@ -135,20 +144,21 @@ def _export(request: Request, to: Path, home: Path) -> dict[str, Any]:
     existing = next(folder for folder in to.absolute().parents if folder.is_dir())
     with workplace(existing) as work, _shown() as report:
         made = make_model(request, work, home, report)
+        prove(request, made, work, report)
         with closing(EmbeddedServer(work)) as server:
             proof = register(server, made.model, report)
         folder = work / "whole"
         folder.mkdir()
         made.model.gguf.rename(folder / "model.gguf")
         text = made.model.modelfile.text("./model.gguf")
-        write_export(folder, text, made.model.tokenizer_dir, provenance, made.metrics)
+        write_export(folder, text, made.model.tokenizer_dir, provenance, made.parts.metrics)
         to.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(to)
     names = ", ".join(sorted(file.name for file in to.iterdir()))
-    say(f"{to} holds {names}: {_size(made.metrics)}.")
+    say(f"{to} holds {names}: {_size(made.parts.metrics)}.")
     say(f"Put it into any Ollama: ollama create {provenance.name} -f {to / 'Modelfile'}")
     proven = proof["prompts_proven"]
-    return {**made.metrics, "folder": str(to), "prompts_proven": proven}
+    return {**made.parts.metrics, "folder": str(to), "prompts_proven": proven}
 
 
 def _size(metrics: dict[str, Any]) -> str:

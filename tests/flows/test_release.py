@@ -14,9 +14,12 @@ from flows.commands.adapters import Made
 from tasks.core.data.base_model import children as base_children
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.answer import Endpoint, Options, ask
-from tasks.core.files.json_files import read_json, write_json
+from tasks.core.files.json_files import read_json, write_json, write_lines
+from tasks.core.parity.prompts import Rows
 from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.release import model as release_model
+from tasks.core.release.merge import merge
+from tasks.core.release.model import Parts
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import NewModel, prove_prompts
 from tasks.core.serving.servers import open_server
@@ -76,6 +79,7 @@ def test_an_exported_folder_answers_in_any_ollama(
         "release", str(trained), "--base", str(base), "--to", str(to), "-q", "Q8_0", "--json"
     )
     assert done.code == 0, done.err
+    assert "Proven on 64 prompts of packaged rows" in one_line(done.err)
     told = json.loads(done.out)
     assert told["quantization"] == "Q8_0"
     assert {file.name for file in to.iterdir()} == {
@@ -98,6 +102,37 @@ def test_an_exported_folder_answers_in_any_ollama(
 
 
 @pytest.mark.slow
+def test_a_model_that_is_not_the_trained_one_is_not_released(
+    kospilot,  # noqa: F811
+    trained,
+    here,
+    tiny_base,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    """The update is folded in at a wrong scale; the rows are the user's own."""
+
+    def merge_wrong(base, adapter, out, *inputs):
+        scaled = tmp_path / "scaled"
+        shutil.copytree(adapter, scaled)
+        config = read_json(scaled / "adapter_config.json")
+        write_json(
+            scaled / "adapter_config.json", {**config, "lora_alpha": 100 * config["lora_alpha"]}
+        )
+        return merge(base, scaled, out, *inputs)
+
+    monkeypatch.setattr(release_model, "merge", merge_wrong)
+    rows = tmp_path / "rows.jsonl"
+    turns = [{"role": "user", "content": "KOSPI?"}, {"role": "assistant", "content": "+1.2 %"}]
+    write_lines(rows, [{"messages": turns}])
+    options = ["--base", str(tiny_base), "--to", str(tmp_path / "to"), "-q", "F16"]
+    done = kospilot("release", str(trained), *options, "--rows", str(rows))
+    assert done.code == 1
+    assert "It parts from it at merge (adapter → merged)" in one_line(done.err)
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.slow
 def test_a_new_model_is_registered_and_a_name_in_use_is_left_alone(
     kospilot,  # noqa: F811
     trained,
@@ -112,9 +147,11 @@ def test_a_new_model_is_registered_and_a_name_in_use_is_left_alone(
 
     def make(request, work, home, report):
         metrics = {"quantization": "F16", "bytes": 1e6, "bits_per_weight": 16.0}
-        return Made(NewModel(request.name, tiny_f16, modelfile, tiny_base), metrics)
+        parts = Parts(tiny_base, tiny_f16, tiny_f16, metrics)
+        return Made(NewModel(request.name, tiny_f16, modelfile, tiny_base), parts, Rows())
 
     monkeypatch.setattr(release, "make_model", make)
+    monkeypatch.setattr(release, "prove", lambda *inputs: None)
     done = kospilot("release", str(trained), "--trained-on", "16bit", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["tag"] == "my-adapter:latest"
@@ -140,6 +177,7 @@ def one_line(text):
         (("--base", "x/y", "--to", "."), "is there already and is left as it is."),
         (("--base", "/nowhere", "--to", "new"), "/nowhere is not there"),
         (("--base", "empty", "--to", "new"), "The base model folder empty"),
+        (("--base", "x/y", "--rows", "gone.jsonl"), "--rows gone.jsonl is no file."),
         (("--base", "x/y", "--system", '"""'), 'cannot hold """ in a system prompt'),
     ],
 )
@@ -200,7 +238,7 @@ def test_errors_name_the_base_as_the_user_did(kospilot, adapter, tiny_base, monk
         raise WorkError(f"{model.base}/config.json is odd")
 
     monkeypatch.setattr(base_children, "check_folder", lambda folder: [])
-    monkeypatch.setattr(release_model, "build_gguf", fail)
+    monkeypatch.setattr(release_model, "build_parts", fail)
     monkeypatch.chdir(tiny_base.parent)
     done = kospilot("release", str(adapter), "--base", "base", "--to", str(adapter / "new"))
     assert done.code == 1

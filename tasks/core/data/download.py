@@ -194,9 +194,13 @@ def _local_files(source: Source, location: str) -> list[Path]:
     )
 
 
+def packaged_rows() -> Path:
+    """Returns the folder with a small file of each published source, as `demo` means it."""
+    return Path(str(package_files("tasks.core.data"))) / "demo"
+
+
 def _demo_file(source: Source) -> Path:
-    folder = Path(str(package_files("tasks.core.data"))) / "demo"
-    return next(folder.glob(f"{source.name}.*"))
+    return next(packaged_rows().glob(f"{source.name}.*"))
 
 
 def _folder_files(source: Source, folder: Path) -> list[Path]:

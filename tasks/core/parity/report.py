@@ -12,7 +12,7 @@ from tasks.core.parity.limits import VERSION
 from tasks.core.parity.prompts import Prompts
 
 LABELS = {
-    REFERENCE: "adapter on its base",
+    REFERENCE: "adapter",
     MERGED: "merged",
     F16: "F16 GGUF",
     QUANTIZED: "quantized",
@@ -20,16 +20,20 @@ LABELS = {
 }
 _COLUMNS = (
     "hop",
-    "nats a token",
+    "nats",
     "mean KL",
     "99.9 % KL",
     "same top",
     "greedy",
-    "ended",
     "schema",
     "grade",
-    "time",
 )
+"""What a terminal of 80 columns has room for."""
+
+_MORE_COLUMNS = ("ended", "time")
+
+Written = Callable[[float], str]
+"""How a figure of a column is written."""
 
 
 def write_report(figures: list[Figures], prompts: Prompts, out: Path) -> None:
@@ -43,8 +47,10 @@ def write_report(figures: list[Figures], prompts: Prompts, out: Path) -> None:
 
 
 def table_lines(figures: list[Figures]) -> list[str]:
-    """Returns the figures as lines of a table, one line a hop, for a terminal."""
-    rows = [list(_COLUMNS), *map(_cells, figures)]
+    """Returns the figures as lines of a table, one line a hop, for a terminal of 80 columns."""
+    rows = [list(_COLUMNS)]
+    for one in figures:
+        rows.append(_cells(one, _alone))
     widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
     lines = []
     for row in rows:
@@ -55,39 +61,45 @@ def table_lines(figures: list[Figures]) -> list[str]:
 
 def _text(figures: list[Figures], prompts: Prompts) -> list[str]:
     tokens = sum(len(prompt.answer) for prompt in prompts.prompts)
+    columns = _COLUMNS + _MORE_COLUMNS
     lines = [
         "# What was trained is what answers",
         "",
         f"{len(prompts.prompts)} prompts that the model was trained on, {tokens} tokens of their"
-        f" right answers, {len(prompts.answered)} free replies. KL: how far a hop's distribution of"
-        " the next token is from the adapter's on its own base, in nats. After ± the standard"
+        f" right answers, {len(prompts.answered)} free replies. The adapter is computed on its own"
+        " base, as it was trained; nats: what a token of the right answers costs; KL: how far a"
+        " hop's distribution of the next token is from the adapter's, in nats. After ± the standard"
         " error.",
         "",
-        f"| {' | '.join(_COLUMNS)} |",
-        f"|---{'|---:' * (len(_COLUMNS) - 1)}|",
+        f"| {' | '.join(columns)} |",
+        f"|---{'|---:' * (len(columns) - 1)}|",
     ]
     for one in figures:
-        lines.append(f"| {' | '.join(_cells(one))} |")
+        more = [_with_error(one.replies.ended, _percent), f"{one.seconds:.1f} s"]
+        lines.append(f"| {' | '.join([*_cells(one, _with_error), *more])} |")
     return lines
 
 
-def _cells(figures: Figures) -> list[str]:
+def _cells(figures: Figures, write: Callable[[Estimate | None, Written], str]) -> list[str]:
+    """The cells of _COLUMNS; `write` says whether an estimate is shown with its error."""
     high = "–" if figures.kl_high is None else f"{figures.kl_high:.2g}"
     return [
         LABELS[figures.name],
-        _cell(figures.nats, _number),
-        _cell(figures.kl_mean, _small),
+        write(figures.nats, _number),
+        write(figures.kl_mean, _small),
         high,
-        _cell(figures.same_top, _percent),
-        _cell(figures.replies.greedy, _percent),
-        _cell(figures.replies.ended, _percent),
-        _cell(figures.replies.schema, _percent),
-        _cell(figures.replies.grade, _grade),
-        f"{figures.seconds:.1f} s",
+        write(figures.same_top, _percent),
+        write(figures.replies.greedy, _percent),
+        write(figures.replies.schema, _percent),
+        write(figures.replies.grade, _grade),
     ]
 
 
-def _cell(estimate: Estimate | None, written: Callable[[float], str]) -> str:
+def _alone(estimate: Estimate | None, written: Written) -> str:
+    return "–" if estimate is None else written(estimate.value)
+
+
+def _with_error(estimate: Estimate | None, written: Written) -> str:
     if estimate is None:
         return "–"
     return f"{written(estimate.value)} ± {written(estimate.error)}"

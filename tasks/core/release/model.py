@@ -14,8 +14,10 @@ from tasks.core.records.artifacts import Progress
 from tasks.core.records.training_base import TrainingBase
 from tasks.core.release.base_weights import is_quantized
 from tasks.core.release.gguf import convert
+from tasks.core.release.imatrix import compute_imatrix
 from tasks.core.release.merge import merge
-from tasks.core.release.quantize import quantize
+from tasks.core.release.quantization import Quantization
+from tasks.core.release.quantize import quantize_to
 from tasks.core.tools import LlamaCpp
 
 _SCRATCH = "making"
@@ -30,6 +32,19 @@ class Model:
 
     trained_on: TrainingBase | None = None
     """What the adapter was trained on, if its own folder does not say so."""
+
+    rows: Path | None = None
+    """Training rows to compute an importance matrix from; None: quantized without one."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a release is made of, from the merged model to the quantized one."""
+
+    merged: Path
+    f16: Path
+    gguf: Path
+    metrics: dict[str, Any]  # of the quantization
 
 
 def build_gguf(
@@ -47,12 +62,30 @@ def build_gguf(
     if target.exists():
         return {"quantization": quantization, "bytes": target.stat().st_size}
     scratch.mkdir()
-    merged = _merged(model, scratch, progress)
-    convert(merged, llama, scratch, progress)
-    metrics = quantize(scratch / "model-f16.gguf", quantization, llama, scratch, progress)
-    (scratch / "model.gguf").replace(target)
+    parts = build_parts(model, quantization, llama, scratch, progress)
+    parts.gguf.replace(target)
     shutil.rmtree(scratch)
-    return metrics
+    return parts.metrics
+
+
+def build_parts(
+    model: Model, quantization: str, llama: LlamaCpp, out: Path, progress: Progress
+) -> Parts:
+    """Writes everything between a model and its quantized file into a folder, and keeps it all.
+
+    `progress` runs from 0 to 1 for each part. Raises WorkError.
+    """
+    merged = _merged(model, out, progress)
+    convert(merged, llama, out, progress)
+    f16 = out / "model-f16.gguf"
+    matrix = None
+    if model.rows:
+        matrix = out / "imatrix.gguf"
+        compute_imatrix(merged, f16, model.rows, matrix, progress)
+    gguf = out / "model.gguf"
+    how = Quantization(quantization, matrix)
+    metrics = quantize_to(gguf, f16, how, llama, progress)
+    return Parts(merged, f16, gguf, metrics)
 
 
 def _merged(model: Model, scratch: Path, progress: Progress) -> Path:
