@@ -15,7 +15,6 @@ from tasks.core.errors import RequestError, WorkError, did_you_mean
 
 if TYPE_CHECKING:
     from tasks.core.chain.store import Manifest, Store
-    from tasks.core.parity.prompts import Rows
     from tasks.core.records.artifacts import Progress
     from tasks.core.records.training_base import TrainingBase
     from tasks.core.release.model import Parts
@@ -58,7 +57,6 @@ class Made:
 
     model: "NewModel"
     parts: "Parts"
-    rows: "Rows"  # of the training
 
 
 def find_adapter(adapter: str, base: str | None, home: Path) -> Source:
@@ -142,12 +140,13 @@ def checked_values(folder: Path, given: str | None) -> "TrainingBase | None":
     return None
 
 
-def make_model(request: Request, work: Path, home: Path, report: "Progress") -> Made:
+def make_model(
+    request: Request, rows: Path | None, work: Path, home: Path, report: "Progress"
+) -> Made:
     """Brings base and adapter together in a folder, merges and quantizes them.
 
-    The importance matrix, where it helps, is computed from rows of the training.
+    rows: of the training; the importance matrix, where one helps, is computed from them.
     """
-    from flows.commands.proof import training_rows
     from tasks.core.release.model import Model, build_parts
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel
@@ -162,14 +161,12 @@ def make_model(request: Request, work: Path, home: Path, report: "Progress") -> 
         context = _context(base)
         limits = Release(num_ctx=context, num_predict=min(_REPLY, context // 2))
         modelfile = build_modelfile(base, limits, _system(request, base))
-        rows = training_rows(request, home, work, report)
-        matrix_rows = rows.strategy or rows.finance
         if not limits.uses_imatrix(request.quantization):
-            matrix_rows = None
-        model = Model(base, request.source.folder, request.trained_on, matrix_rows)
+            rows = None
+        model = Model(base, request.source.folder, request.trained_on, rows)
         llama = ensure_llama_cpp(home, report)
         parts = build_parts(model, request.quantization, llama, making, report)
-    return Made(NewModel(request.name, parts.gguf, modelfile, base), parts, rows)
+    return Made(NewModel(request.name, parts.gguf, modelfile, base), parts)
 
 
 def _gather(source: Source, out: Path, home: Path, report: "Progress") -> None:

@@ -205,7 +205,7 @@ def _ask_adapter(request: "Request", name: str, place: _Place, evaluated: "Evalu
         return
     report = place.progress_of(name)
     with workplace(place.out) as work:
-        model = make_model(request, work, place.home, report).model
+        model = make_model(request, None, work, place.home, report).model
         with closing(EmbeddedServer(work)) as server:
             server.create(model.tag, model.gguf, model.modelfile, report)
             _ask(replace(known, url=server.openai_url, model=model.tag), name, place, evaluated)

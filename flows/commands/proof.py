@@ -40,7 +40,7 @@ def training_rows(request: "Request", home: Path, work: Path, report: "Progress"
     return _normalized(request.rows_file, work, report)
 
 
-def prove(request: "Request", made: "Made", work: Path, report: "Progress") -> None:
+def prove(request: "Request", made: "Made", rows: "Rows", work: Path, report: "Progress") -> None:
     """Raises WorkError, with the hop and the remedy, unless each hop is the model that was trained.
 
     What was measured is shown.
@@ -62,18 +62,18 @@ def prove(request: "Request", made: "Made", work: Path, report: "Progress") -> N
     )
     hops = work / "hops"
     hops.mkdir()
-    prompts = choose_prompts(made.rows, base)
+    prompts = choose_prompts(rows, base)
     figures = prove_computed(release, prompts, hops, report)
     shutil.rmtree(hops)
     for line in table_lines(figures):
         say(line)
-    say(f"Proven on {len(prompts.prompts)} prompts of {_whose_rows(request, made, work)}.")
+    say(f"Proven on {len(prompts.prompts)} prompts of {_whose_rows(request, rows, work)}.")
 
 
-def _whose_rows(request: "Request", made: "Made", work: Path) -> str:
+def _whose_rows(request: "Request", rows: "Rows", work: Path) -> str:
     if request.rows_file:
         return str(request.rows_file)
-    if made.rows.finance and made.rows.finance.is_relative_to(work):
+    if rows.finance and rows.finance.is_relative_to(work):
         return "packaged rows; on the adapter's own (--rows FILE) the figures say more"
     return "its stage's own rows"
 

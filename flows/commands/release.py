@@ -17,11 +17,12 @@ from flows.commands.adapters import (
     workplace,
 )
 from flows.commands.options import Json
-from flows.commands.proof import check_rows, prove
+from flows.commands.proof import check_rows, prove, training_rows
 from flows.console import print_json, say, stderr
 from tasks.core.errors import RequestError
 
 if TYPE_CHECKING:
+    from flows.commands.adapters import Made
     from tasks.core.records.artifacts import Progress
 
 
@@ -122,8 +123,7 @@ def _register(request: Request, home: Path) -> dict[str, Any]:
             )
     home.mkdir(parents=True, exist_ok=True)
     with workplace(home) as work, _shown() as report:
-        made = make_model(request, work, home, report)
-        prove(request, made, work, report)
+        made = _make_proven(request, work, home, report)
         with open_server(home, required_server(made.model.tokenizer_dir)) as server:
             registered = register(server, made.model, report)
     say(f"{request.name} is on {registered['server']}: {_size(made.parts.metrics)}.")
@@ -143,8 +143,7 @@ def _export(request: Request, to: Path, home: Path) -> dict[str, Any]:
     provenance = Provenance(request.name.partition(":")[0], source.origin, source.folder, words)
     existing = next(folder for folder in to.absolute().parents if folder.is_dir())
     with workplace(existing) as work, _shown() as report:
-        made = make_model(request, work, home, report)
-        prove(request, made, work, report)
+        made = _make_proven(request, work, home, report)
         with closing(EmbeddedServer(work)) as server:
             proof = register(server, made.model, report)
         folder = work / "whole"
@@ -159,6 +158,14 @@ def _export(request: Request, to: Path, home: Path) -> dict[str, Any]:
     say(f"Put it into any Ollama: ollama create {provenance.name} -f {to / 'Modelfile'}")
     proven = proof["prompts_proven"]
     return {**made.parts.metrics, "folder": str(to), "prompts_proven": proven}
+
+
+def _make_proven(request: Request, work: Path, home: Path, report: "Progress") -> "Made":
+    """Makes the model, and raises WorkError unless it is still the one that was trained."""
+    rows = training_rows(request, home, work, report)
+    made = make_model(request, rows.strategy or rows.finance, work, home, report)
+    prove(request, made, rows, work, report)
+    return made
 
 
 def _size(metrics: dict[str, Any]) -> str:

@@ -15,7 +15,6 @@ from tasks.core.data.base_model import children as base_children
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.answer import Endpoint, Options, ask
 from tasks.core.files.json_files import read_json, write_json, write_lines
-from tasks.core.parity.prompts import Rows
 from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.release import model as release_model
 from tasks.core.release.merge import merge
@@ -145,10 +144,10 @@ def test_a_new_model_is_registered_and_a_name_in_use_is_left_alone(
     """What is merged and quantized the other test shows."""
     modelfile = build_modelfile(tiny_base, Release(num_ctx=1024, num_predict=64), "Du.")
 
-    def make(request, work, home, report):
+    def make(request, rows, work, home, report):
         metrics = {"quantization": "F16", "bytes": 1e6, "bits_per_weight": 16.0}
         parts = Parts(tiny_base, tiny_f16, tiny_f16, metrics)
-        return Made(NewModel(request.name, tiny_f16, modelfile, tiny_base), parts, Rows())
+        return Made(NewModel(request.name, tiny_f16, modelfile, tiny_base), parts)
 
     monkeypatch.setattr(release, "make_model", make)
     monkeypatch.setattr(release, "prove", lambda *inputs: None)
@@ -220,7 +219,7 @@ def test_an_option_that_contradicts_the_folder_is_refused(kospilot, adapter):  #
 
 
 def test_work_that_fails_leaves_nothing(kospilot, adapter, tiny_base, tmp_path, monkeypatch):  # noqa: F811
-    def fail(request, work, home, report):
+    def fail(request, rows, work, home, report):
         (work / "merged").mkdir()
         raise WorkError("llama-quantize broke")
 
