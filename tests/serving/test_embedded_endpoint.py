@@ -14,7 +14,7 @@ import pytest
 
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
-from tests.bench.endpoint import PATH, trouble
+from tests.bench.endpoint import trouble
 from tests.serving.conftest import silent
 
 QUESTION = {"model": "m:one", "messages": [{"role": "user", "content": "Regime?"}]}

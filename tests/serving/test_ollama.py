@@ -12,8 +12,9 @@ import pytest
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.server import free_port, start_server
-from tasks.core.serving.ollama import OllamaServer, host_url, read_parameters
+from tasks.core.serving.ollama import OllamaServer, read_parameters
 from tasks.core.serving.ollama_api import answers
+from tasks.core.serving.ollama_host import host_url
 from tasks.core.serving.servers import free_card
 from tests.serving.conftest import silent
 
@@ -176,7 +177,25 @@ def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):
         assert server.digest("m:one") == server.digest("m:two")
 
 
-@pytest.mark.parametrize("named", ["ftp://box", "box:port", "http://[::1"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "ftp://box",
+        "tcp://127.0.0.1:11434",
+        "box:port",
+        "localhost:abc",
+        "127.0.0.1:99999",
+        "127.0.0.1:-1",
+        "127.0.0.1:0",
+        "http://[::1",
+        "http://me:secret@box",
+        "http://box?key=1",
+        "box#models",
+        "two words",
+        "box\n11434",
+        "box:11434:5",
+    ],
+)
 def test_an_address_that_is_none_is_refused(monkeypatch, named):
     monkeypatch.setenv("OLLAMA_HOST", named)
     with pytest.raises(RequestError, match=r"OLLAMA_HOST is .* Type HOST:PORT"):
@@ -193,6 +212,11 @@ def test_an_address_that_is_none_is_refused(monkeypatch, named):
         (":1234", "http://127.0.0.1:1234"),
         ("https://models.example.com", "https://models.example.com:443"),
         ("[::1]:11434", "http://[::1]:11434"),
+        ("::1", "http://[::1]:11434"),
+        ("HTTP://Box:80/", "http://box:80"),
+        ("box/ollama/", "http://box:11434/ollama"),
+        ("https://box/a/b", "https://box:443/a/b"),
+        ("'127.0.0.1:11434 '", "http://127.0.0.1:11434"),
     ],
 )
 def test_ollama_host_is_read_as_ollama_reads_it(monkeypatch, named, url):

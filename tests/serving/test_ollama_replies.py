@@ -2,15 +2,17 @@
 another program's, or none.
 """
 
+import gzip
 import json
+import socket
 import threading
-from contextlib import closing, contextmanager
+import time
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import pytest
 
-from tasks.core.errors import RequestError, WorkError
+from tasks.core.errors import WorkError
 from tasks.core.serving import ollama_api
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama import OllamaServer
@@ -25,8 +27,10 @@ SHOWN = {"template": "{{ .Messages }}", "system": "S", "parameters": "num_ctx 51
 
 @contextmanager
 def replying(replies):
-    """A server that gives each path its reply: a value as JSON, a text as HTML, a pair of a status
-    and headers, or None for no answer before the block ends. Yields it and what it was asked.
+    """A server that gives each path its reply. Yields it and what it was asked.
+
+    A reply is a value as JSON, a text as HTML, bytes as they are, a pair of a status and headers,
+    or None for no answer before the block ends.
     """
     asked = []
     over = threading.Event()
@@ -38,6 +42,10 @@ def replying(replies):
             reply = replies.get(self.path, {})
             if reply is None:
                 over.wait()
+            if isinstance(reply, bytes):
+                self.wfile.write(reply)
+                self.close_connection = True
+                return
             status, headers = 200, {}
             if isinstance(reply, tuple):
                 (status, headers), reply = reply, {"error": "model 'm:one' not found"}
@@ -57,7 +65,7 @@ def replying(replies):
     with closing(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as httpd:
         httpd.daemon_threads = True
         httpd.close = httpd.server_close
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, args=(0.005,), daemon=True).start()
         url = f"http://127.0.0.1:{httpd.server_port}"
         server = OllamaServer(url, f"ollama {url}")
         try:
@@ -104,7 +112,8 @@ def test_a_model_removed_by_hand_meanwhile(gguf):
 
 @pytest.mark.parametrize("version", ["0.9.6", "0.11.4-rc1"])
 def test_a_server_that_is_too_old_is_named(monkeypatch, version):
-    with replying({"/api/version": {"version": version}}) as (server, _):
+    replies = {"/api/version": {"version": version}, "/api/tags": {"models": None}}
+    with replying(replies) as (server, _):
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         with pytest.raises(WorkError, match=rf"is version {version}, and kospilot needs 0\.11\.10"):
             check_reachable()
@@ -112,7 +121,8 @@ def test_a_server_that_is_too_old_is_named(monkeypatch, version):
 
 @pytest.mark.parametrize("version", ["0.0.0", "0.17.4", "0.34.0-rc2", "1.0"])
 def test_a_server_that_is_new_enough_is_taken(monkeypatch, version):
-    with replying({"/api/version": {"version": version}}) as (server, _):
+    replies = {"/api/version": {"version": version}, "/api/tags": {"models": None}}
+    with replying(replies) as (server, _):
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         check_reachable()
 
@@ -129,12 +139,12 @@ def test_another_program_at_the_address_is_no_ollama(monkeypatch):
 
 def test_a_page_in_the_middle_of_a_creation(gguf):
     message, _ = create({"/api/create": HTML}, gguf)
-    assert "answered /api/create with '<!doctype html>" in message
+    assert "answered /api/create otherwise than Ollama does ('<!doctype html>" in message
 
 
 def test_a_server_that_hangs_is_named(monkeypatch):
-    monkeypatch.setattr(ollama_api, "_QUICK", httpx.Timeout(5, read=0.2))
-    expected = r"took the request /api/tags and said nothing for 0\.2 s: it hangs"
+    monkeypatch.setattr(ollama_api, "_QUICK_S", 0.2)
+    expected = r"took the request /api/tags and did not answer within 0\.2 s: it hangs"
     with replying({"/api/tags": None}) as (server, _), pytest.raises(WorkError, match=expected):
         server.tags()
 
@@ -157,12 +167,141 @@ def test_a_server_that_shows_no_prompts_is_named():
         server.render("m:one", [{"role": "user", "content": "U"}])
 
 
-def test_a_name_in_other_capitals_is_not_overwritten(gguf):
-    held = {"models": [{"name": "Kospi:latest", "digest": "d"}]}
-    expected = r"has Kospi:latest.* Type release\.name=Kospi"
-    with (
-        replying({"/api/tags": held}) as (server, asked),
-        pytest.raises(RequestError, match=expected),
-    ):
-        server.create("kospi:one", gguf, MODELFILE, silent)
-    assert asked == ["GET /api/tags"]
+def test_a_name_is_found_in_other_capitals():
+    """Ollama gives a model the spelling in which its name was first used."""
+    held = {"models": [{"name": "Kospi-S3:0123", "digest": "d"}]}
+    with replying({"/api/tags": held}) as (server, _):
+        assert server.digest("kospi-s3:0123") == "d"
+        assert server.digest("kospi-s3") is None
+
+
+def test_another_program_with_a_version_is_no_ollama(monkeypatch):
+    with replying({"/api/version": {"version": "0.30"}, "/api/tags": HTML}) as (server, _):
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        with pytest.raises(WorkError, match="no Ollama answers there.*something else"):
+            check_reachable()
+
+
+CHAT = [{"role": "user", "content": "U"}]
+CALLS = {
+    "/api/tags": lambda server: server.tags(),
+    "/api/show": lambda server: server.context_length("m:one"),
+    "/api/ps": lambda server: server.loaded(),
+    "/api/chat": lambda server: (server.render("m:one", CHAT), server.count_tokens("m", CHAT)),
+    "/api/copy": lambda server: server.copy("m:one", "m:two"),
+    "/api/delete": lambda server: server.delete("m:one"),
+    "/api/generate": lambda server: server.unload("m:one"),
+}
+READ = ("/api/tags", "/api/show", "/api/ps", "/api/chat")
+
+
+def head(*lines):
+    return "\r\n".join(
+        ["HTTP/1.1 200 OK", "Content-Type: application/json", *lines, "", ""]
+    ).encode()
+
+
+BROKEN = {
+    "half a body": head("Content-Length: 999") + b'{"models": [',
+    "half a chunk": head("Transfer-Encoding: chunked") + b"ff\r\n{",
+    "half a header": b"HTTP/1.1 200 OK\r\nContent-Ty",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "nothing": b"",
+    "packed": head("Content-Encoding: gzip, gzip") + gzip.compress(gzip.compress(bytes(1 << 20))),
+    "elsewhere": b"HTTP/1.1 302 Found\r\nLocation: http://[::1]/\r\nContent-Length: 0\r\n\r\n",
+    "a refusal": (500, {}),
+}
+
+
+@pytest.mark.parametrize("path", CALLS)
+@pytest.mark.parametrize("odd", BROKEN)
+def test_a_broken_answer_is_told_in_one_sentence(path, odd):
+    with replying({path: BROKEN[odd]}) as (server, _), pytest.raises(WorkError) as refused:
+        CALLS[path](server)
+    assert server.url in str(refused.value) and "\n" not in str(refused.value)
+
+
+ODD = ["[]", "null", "5", '"text"', "{", "\xff", "[" * 100_000, '{"a":' * 100_000]
+FIELDS = {
+    "/api/tags": [
+        {},
+        {"models": {}},
+        {"models": [5]},
+        {"models": [{"name": "m"}]},
+        {"models": [{"name": 5, "digest": "d"}]},
+        {"models": [{"name": "m", "digest": None}]},
+        {"models": [{"name": "m", "digest": ""}]},
+    ],
+    "/api/show": [{"parameters": 5}, {"parameters": ["num_ctx 5"]}],
+    "/api/ps": [{}, {"models": 5}, {"models": [{"name": None}]}],
+    "/api/chat": [
+        {},
+        {"_debug_info": 5},
+        {"_debug_info": {"rendered_template": 5}},
+        {"_debug_info": {"rendered_template": "U"}},
+        {"_debug_info": {"rendered_template": "U"}, "prompt_eval_count": None},
+        {"_debug_info": {"rendered_template": "U"}, "prompt_eval_count": "many"},
+    ],
+}
+
+
+@pytest.mark.parametrize("path", READ)
+def test_an_answer_of_another_form_is_told_in_one_sentence(path):
+    odd = [head() + text.encode("latin-1") for text in ODD] + FIELDS[path]
+    for reply in odd:
+        with replying({path: reply}) as (server, _), pytest.raises(WorkError) as refused:
+            CALLS[path](server)
+        assert len(str(refused.value)) < 600 and "\n" not in str(refused.value)
+
+
+def test_an_answer_that_does_not_end_is_not_kept():
+    huge = head() + b"x" * (17 << 20)
+    expected = pytest.raises(WorkError, match="it sent more than 16 MiB")
+    with replying({"/api/tags": huge}) as (server, _), expected:
+        server.tags()
+
+
+def test_go_writes_null_for_no_models():
+    none = {"models": None}
+    with replying({"/api/tags": none, "/api/ps": none}) as (server, _):
+        assert server.tags() == {}
+        assert server.loaded() == []
+
+
+@pytest.mark.parametrize("parameters", ["num_ctx many", 'num_ctx ["5"]', "num_ctx", "\n\n  x"])
+def test_a_context_that_is_no_number_is_none(parameters):
+    with replying({"/api/show": {"parameters": parameters}}) as (server, _):
+        assert server.context_length("m:one") is None
+
+
+@pytest.mark.parametrize("line", ["5", "null", "{", "[" * 100_000, "x" * (2 << 20), '{"error": 5}'])
+def test_a_creation_that_tells_rubbish(gguf, line):
+    message, _ = create({"/api/create": head() + b'{"status": "parsing"}\n' + line.encode()}, gguf)
+    assert "m:one was not made of" in message and len(message) < 700
+
+
+def test_a_servers_words_cannot_steer_the_terminal():
+    replies = {"/api/tags": head() + b"\x1b[2J"}
+    with replying(replies) as (server, _), pytest.raises(WorkError) as refused:
+        server.tags()
+        assert "\x1b" not in str(refused.value)
+
+
+def test_a_header_that_trickles_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(ollama_api, "_QUICK_S", 0.3)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def trickle():
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    for _ in range(40):
+                        connection.sendall(b"H")
+                        time.sleep(0.1)
+
+        threading.Thread(target=trickle, daemon=True).start()
+        server = OllamaServer(f"http://127.0.0.1:{listening.getsockname()[1]}", "trickling")
+        start = time.monotonic()
+        with closing(server), pytest.raises(WorkError, match="did not answer within 0.3 s"):
+            server.tags()
+        assert time.monotonic() - start < 2

@@ -8,13 +8,13 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tasks.core.files.atomic import replacing
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.serving.modelfile import Modelfile
-from tasks.core.serving.tags import full_name
+from tasks.core.serving.tags import full_name, same_name
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,11 @@ def blob_of(folder: Path, entry: Entry) -> Path:
 
 
 def _file_of(folder: Path, tag: str) -> Path:
-    return folder / "models" / f"{quote(full_name(tag), safe='')}.json"
+    """The file of a tag, or of the same name in other capitals: Ollama takes the two for one."""
+    exact = folder / "models" / f"{quote(full_name(tag), safe='', errors='replace')}.json"
+    there = sorted((folder / "models").glob("*.json"))
+    same = [file for file in there if same_name(unquote(file.stem), tag)]
+    return exact if exact in same or not same else same[0]
 
 
 def _write(folder: Path, entry: Entry) -> None:

@@ -6,23 +6,21 @@ parameter without a word, and even shows it, so names are checked before.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tasks.core.chat.template import Messages
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
+from tasks.core.processes.http import one_line
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama_api import PROVEN, OllamaApi, version_at
-from tasks.core.serving.tags import full_name
+from tasks.core.serving.ollama_replies import Counted, Loaded, Rendered, Running, Shown, Tags
+from tasks.core.serving.tags import find, same_name
 
-_DEFAULT_PORT = 11434
-_USUAL_PORTS = {"http": 80, "https": 443}
 _SAMPLING = ("seed", "top_k", "top_p", "min_p", "typical_p", "temperature", "stop")
 _PENALTIES = ("repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty")
 _RUNNER = (
@@ -54,11 +52,9 @@ class OllamaServer:
         """Registers a model and returns its digest.
 
         Raises WorkError if the server then holds anything else, which is removed again, and
-        RequestError if the Modelfile sets a parameter that Ollama does not know or the name is
-        another's in other capitals.
+        RequestError if the Modelfile sets a parameter that Ollama does not know.
         """
         _check_parameters(modelfile)
-        self._check_name(tag)
         blob = f"sha256:{digest_file(gguf)}"
         self._upload(blob, gguf, progress)
         try:
@@ -72,40 +68,41 @@ class OllamaServer:
 
     def tags(self) -> dict[str, str]:
         """Returns the digest of every model on the server, by its full name."""
-        models = self._api.json("GET", "/api/tags")["models"]
-        return {model["name"]: model["digest"] for model in models}
+        models = self._api.read(Tags, "GET", "/api/tags").models or []
+        return {model.name: model.digest for model in models}
 
     def digest(self, tag: str) -> str | None:
         """Returns a model's digest, or None if the server has no such model."""
-        return self.tags().get(full_name(tag))
+        return find(self.tags(), tag)
 
     def context_length(self, tag: str) -> int | None:
         """Returns the context in tokens that the Modelfile sets, or None if it sets none; what a
         loaded model was given, if that is less.
         """
-        shown = self._api.json("POST", "/api/show", {"model": tag}, allowed=(404,))
-        wanted = read_parameters(shown.get("parameters") or "").get("num_ctx")
-        given = self._loaded_context(tag)
-        return min(wanted, given) if wanted and given else wanted
+        shown = self._api.read(Shown, "POST", "/api/show", {"model": tag}, allowed=(404,))
+        wanted = read_parameters(shown.parameters or "").get("num_ctx")
+        if not isinstance(wanted, int):
+            return None
+        return min(wanted, self._loaded_context(tag) or wanted)
 
     def render(self, tag: str, messages: Messages) -> str:
         """Returns the prompt text that the model would get for a conversation."""
         body = {"model": tag, "messages": messages, "stream": False, "_debug_render_only": True}
-        answer = self._api.json("POST", "/api/chat", body)
-        if "_debug_info" not in answer:
+        answer = self._api.read(Rendered, "POST", "/api/chat", body)
+        if answer.debug is None:
             raise WorkError(
                 f"Ollama {version_at(self.url)} at {self.url} does not show the prompts it makes,"
                 " so they cannot be proven right. Name one that does in OLLAMA_HOST;"
                 f" {PROVEN} does."
             )
-        return answer["_debug_info"]["rendered_template"]
+        return answer.debug.rendered_template
 
     def count_tokens(self, tag: str, messages: Messages) -> int:
         """Returns the number of the prompt's tokens as the server counts them, a BOS of its own
         included.
         """
         body = {"model": tag, "messages": messages, "stream": False, "options": {"num_predict": 1}}
-        return self._api.json("POST", "/api/chat", body)["prompt_eval_count"]
+        return self._api.read(Counted, "POST", "/api/chat", body).prompt_eval_count
 
     def copy(self, source: str, target: str) -> None:
         """Gives a model a second name; the digest stays."""
@@ -113,7 +110,7 @@ class OllamaServer:
 
     def loaded(self) -> list[str]:
         """Returns the full names of the models that are in memory now."""
-        return [model["name"] for model in self._api.json("GET", "/api/ps")["models"]]
+        return [model.name for model in self._running()]
 
     def unload(self, tag: str) -> None:
         """Frees the memory that a model holds; nothing happens if it is not loaded.
@@ -149,16 +146,16 @@ class OllamaServer:
             "parameters": modelfile.parameters,
         }
         for line in self._api.stream("/api/create", body):
-            progress(0.9, str(line.get("status", ""))[:60])
+            progress(0.9, one_line(str(line.get("status", "")))[:60])
 
     def _read_back(self, tag: str, blob: str, modelfile: Modelfile) -> str:
         """Returns the model's digest. Raises WorkError if it is not what was asked for."""
-        shown = self._api.json("POST", "/api/show", {"model": tag})
-        for part in ("renderer", "parser"):
-            if shown.get(part):
+        shown = self._api.read(Shown, "POST", "/api/show", {"model": tag})
+        for part, own in (("renderer", shown.renderer), ("parser", shown.parser)):
+            if own:
                 raise WorkError(
                     f"Ollama {version_at(self.url)} at {self.url} puts a {part} of its own,"
-                    f" {shown[part]!r}, in the place of the template, so the model would be asked"
+                    f" {_short(own)}, in the place of the template, so the model would be asked"
                     " otherwise than it was trained. Name an Ollama that keeps the template in"
                     f" OLLAMA_HOST; {PROVEN} does."
                 )
@@ -173,65 +170,33 @@ class OllamaServer:
             raise WorkError("It was removed meanwhile: run the same command again.")
         return digest
 
-    def _check_name(self, tag: str) -> None:
-        """Raises RequestError if the name is another's in other capitals: Ollama would take the two
-        for one, and overwrite that model.
-        """
-        name = tag.partition(":")[0]
-        for other in self.tags():
-            taken = other.partition(":")[0]
-            if taken != name and taken.lower() == name.lower():
-                raise RequestError(
-                    f"Ollama at {self.url} has {other}, and takes {name} for the same name. Type"
-                    f" release.name={taken}, or another name."
-                )
-
     def _loaded_context(self, tag: str) -> int | None:
         """The context that a loaded model was given, in tokens."""
-        for model in self._api.json("GET", "/api/ps")["models"]:
-            if model["name"] == full_name(tag):
-                return model.get("context_length")
+        for model in self._running():
+            if same_name(model.name, tag):
+                return model.context_length
         return None
 
+    def _running(self) -> list[Loaded]:
+        return self._api.read(Running, "GET", "/api/ps").models or []
 
-def _differences(shown: dict[str, Any], blob: str, modelfile: Modelfile) -> list[str]:
+
+def _differences(shown: Shown, blob: str, modelfile: Modelfile) -> list[str]:
     """In what the model that the server shows differs from the one that was asked for."""
     differences = []
-    for part, wanted in (("template", modelfile.template), ("system", modelfile.system)):
-        actual = shown.get(part, "")
-        if actual != wanted:
-            differences.append(f"its {part} is {_short(actual)}, not {_short(wanted)}")
-    parameters = read_parameters(shown.get("parameters", ""))
+    template, system = shown.template or "", shown.system or ""
+    if template != modelfile.template:
+        differences.append(f"its template is {_short(template)}, not {_short(modelfile.template)}")
+    if system != modelfile.system:
+        differences.append(f"its system is {_short(system)}, not {_short(modelfile.system)}")
+    parameters = read_parameters(shown.parameters or "")
     for name in sorted(modelfile.parameters.keys() | parameters.keys()):
         value, wanted_value = parameters.get(name), modelfile.parameters.get(name)
         if value != wanted_value:
             differences.append(f"its parameter {name} is {value}, not {wanted_value}")
-    if blob.replace(":", "-") not in shown.get("modelfile", ""):
+    if blob.replace(":", "-") not in (shown.modelfile or ""):
         differences.append(f"it is not made from {blob[:19]}…")
     return differences
-
-
-def host_url() -> str | None:
-    """Returns the server that OLLAMA_HOST names, read as Ollama's own programs read it, or None if
-    it is not set. Raises RequestError if it names none.
-    """
-    named = os.environ.get("OLLAMA_HOST", "").strip().strip("\"'")
-    if not named:
-        return None
-    try:
-        parts = urlsplit(named if "://" in named else f"http://{named}")
-        port = parts.port or (_USUAL_PORTS[parts.scheme] if "://" in named else _DEFAULT_PORT)
-    except (ValueError, KeyError):
-        raise RequestError(
-            f"OLLAMA_HOST is {named!r}. Type HOST:PORT, e.g. 127.0.0.1:11434, or an address that"
-            " begins with http:// or https://."
-        ) from None
-    host = parts.hostname or "127.0.0.1"
-    if host in ("0.0.0.0", "::"):  # what a server listens on is no address to call
-        host = "127.0.0.1"
-    if ":" in host:
-        host = f"[{host}]"
-    return f"{parts.scheme}://{host}:{port}"
 
 
 def read_parameters(text: str) -> dict[str, Any]:

@@ -4,31 +4,45 @@ Ollama says 200 even if it fails: the error is then a line of the streamed answe
 the address may also be no Ollama at all, too old a one, or one that hangs.
 """
 
-import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import ValidationError
 
 from tasks.core.errors import WorkError
-from tasks.core.processes.http import http_client, refusal_of
+from tasks.core.processes.http import (
+    Limits,
+    fetch,
+    http_client,
+    one_line,
+    read_object,
+    refusal_of,
+    refuse_packed,
+)
+from tasks.core.serving.ollama_replies import Reply, Tags, Version
 
 OLDEST = "0.11.10"
 """The oldest Ollama whose source is known to show the prompts that it makes."""
 PROVEN = "0.17.4"
 """The version that kospilot is tested with, and that `kospilot tools install ollama` builds."""
 
-_LOOK = httpx.Timeout(5.0)  # as long as a server may take to say that it is there
-_QUICK = httpx.Timeout(10.0, read=60.0)
-_PATIENT = httpx.Timeout(10.0, read=600.0, write=600.0)
+_LOOK_S = 5.0  # as long as a server may take to say that it is there
+_QUICK_S = 10.0  # for what is answered at once
+_SLOW_S = 60.0  # for what writes to a disk
+_PATIENT_S = 600.0
+_SLOW = ("/api/copy", "/api/delete")
 _LONG = ("/api/blobs/", "/api/create", "/api/chat", "/api/generate")
 """What may take minutes before it answers: weights are digested, or loaded."""
+_UPLOAD_S = 24 * 3600.0  # a whole upload; each part of it may take _PATIENT_S
+_LONGEST_LINE = 1 << 20  # bytes of a line of a streamed answer
 _BUSY = (429, 503)
 _OTHERWISE = "unset OLLAMA_HOST to let kospilot start a server of its own"
 
 Body = dict[str, Any] | Iterator[bytes] | None
+R = TypeVar("R", bound=Reply)
 
 
 class OllamaApi:
@@ -36,7 +50,7 @@ class OllamaApi:
 
     def __init__(self, url: str):
         self.url = url
-        self._client = http_client(url, _PATIENT)
+        self._client = http_client(url, httpx.Timeout(_PATIENT_S, connect=_QUICK_S))
 
     def call(
         self, method: str, path: str, body: Body = None, allowed: tuple[int, ...] = ()
@@ -44,21 +58,32 @@ class OllamaApi:
         """Returns the answer to a request with JSON or with bytes; refusals whose status is allowed
         are answers too.
         """
-        timeout = _PATIENT if path.startswith(_LONG) else _QUICK
+        sent = {"json": body} if isinstance(body, dict) else {"content": body}
         with self._explained(path):
-            if isinstance(body, dict):
-                answer = self._client.request(method, path, json=body, timeout=timeout)
-            else:
-                answer = self._client.request(method, path, content=body, timeout=timeout)
-        if answer.is_error and answer.status_code not in allowed:
+            answer = fetch(self._client, method, path, Limits(_patience(path, body)), **sent)
+        if not answer.is_success and answer.status_code not in allowed:
             raise self._failure(path, answer)
         return answer
 
-    def json(
-        self, method: str, path: str, body: Body = None, allowed: tuple[int, ...] = ()
-    ) -> dict[str, Any]:
-        """Returns the answer's JSON object."""
-        return self._object(path, self.call(method, path, body, allowed))
+    def read(
+        self,
+        kind: type[R],
+        method: str,
+        path: str,
+        body: Body = None,
+        allowed: tuple[int, ...] = (),
+    ) -> R:
+        """Returns the answer's JSON object as this kind of reply."""
+        answer = self.call(method, path, body, allowed)
+        value = read_object(answer.content)
+        if value is None:
+            raise self._no_ollama(path, _beginning(answer))
+        try:
+            return kind.model_validate(value)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in wrong["loc"])
+            raise self._no_ollama(path, f"{place}: {wrong['msg']}") from None
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yields the lines of a streamed answer; an error among them is raised, whatever the status
@@ -66,45 +91,40 @@ class OllamaApi:
         """
         request = {**body, "stream": True}
         with self._explained(path), self._client.stream("POST", path, json=request) as answer:
-            if answer.is_error:
-                answer.read()
-                raise self._failure(path, answer)
-            for text in answer.iter_lines():
-                line = json.loads(text) if text.strip() else {}
+            refuse_packed(answer)
+            for text in _lines(answer):
+                if not answer.is_success:
+                    told = httpx.Response(answer.status_code, headers=answer.headers, content=text)
+                    raise self._failure(path, told)
+                line = read_object(text)
+                if line is None:
+                    raise self._no_ollama(path, repr(text[:80].decode(errors="replace")))
                 if "error" in line:
-                    raise self._refusal(path, line["error"])
+                    raise self._refusal(path, one_line(str(line["error"])))
                 yield line
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
 
-    def _object(self, path: str, answer: httpx.Response) -> dict[str, Any]:
-        try:
-            value = answer.json()
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise self._no_ollama(path, answer)
-        return value
-
     def _failure(self, path: str, answer: httpx.Response) -> WorkError:
-        if "html" in answer.headers.get("content-type", ""):
-            return self._no_ollama(path, answer)
+        is_page = "html" in answer.headers.get("content-type", "")
+        if is_page or answer.status_code < 400:
+            return self._no_ollama(path, _beginning(answer))
         refusal = self._refusal(f"{path} with HTTP {answer.status_code}", refusal_of(answer))
         if answer.status_code not in _BUSY:
             return refusal
         wait = answer.headers.get("retry-after", "")
-        seconds = f"{wait} s" if wait.isdecimal() else "a minute"
+        seconds = f"{wait[:9]} s" if wait.isdecimal() else "a minute"
         return WorkError(f"{refusal} It is busy: wait {seconds} and run the same command again.")
 
     def _refusal(self, path: str, message: str) -> WorkError:
         return WorkError(f"Ollama at {self.url} refused {path}: {message}{_remedy(message)}")
 
-    def _no_ollama(self, path: str, answer: httpx.Response) -> WorkError:
+    def _no_ollama(self, path: str, said: str) -> WorkError:
         return WorkError(
-            f"{self.url} answered {path} with {_beginning(answer)} where Ollama answers JSON: it is"
-            f" something else, or a proxy stands before it. Correct OLLAMA_HOST, or {_OTHERWISE}."
+            f"{self.url} answered {path} otherwise than Ollama does ({said}): it is something else,"
+            f" or a proxy stands before it. Correct OLLAMA_HOST, or {_OTHERWISE}."
         )
 
     @contextmanager
@@ -113,36 +133,63 @@ class OllamaApi:
         try:
             yield
         except (httpx.ReadTimeout, httpx.WriteTimeout):
-            seconds = _PATIENT.read if path.startswith(_LONG) else _QUICK.read
             raise WorkError(
-                f"Ollama at {self.url} took the request {path} and said nothing for"
-                f" {seconds:g} s: it hangs or the machine is overloaded. Start it again and run"
-                f" the same command again, or {_OTHERWISE}."
+                f"Ollama at {self.url} took the request {path} and did not answer within"
+                f" {min(_patience(path), _PATIENT_S):g} s: it hangs or the machine is overloaded."
+                f" Start it again and run the same command again, or {_OTHERWISE}."
             ) from None
         except httpx.TransportError as error:
             raise WorkError(
                 f"Ollama at {self.url} does not answer ({type(error).__name__}: {error}). Start it"
                 f" with `ollama serve` and run the same command again, or {_OTHERWISE}."
             ) from None
-        except json.JSONDecodeError as error:
-            raise WorkError(
-                f"{self.url} answered {path} with {error.doc[:80]!r} where Ollama answers JSON: it"
-                f" is something else. Correct OLLAMA_HOST, or {_OTHERWISE}."
-            ) from None
+        except httpx.DecodingError as error:
+            raise self._no_ollama(path, f"it {error}") from None
+
+
+def _patience(path: str, body: Body = None) -> float:
+    """Seconds that a whole answer may take."""
+    if body is not None and path.startswith("/api/blobs/"):
+        return _UPLOAD_S
+    if path.startswith(_LONG):
+        return _PATIENT_S
+    return _SLOW_S if path in _SLOW else _QUICK_S
+
+
+def _lines(answer: httpx.Response) -> Iterator[bytes]:
+    """Yields an answer's lines as they come. Raises httpx.DecodingError if one does not end."""
+    rest = b""
+    for chunk in answer.iter_raw():
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(bytes.strip, lines)
+        if len(rest) > _LONGEST_LINE:
+            raise httpx.DecodingError(f"sent a line of more than {_LONGEST_LINE >> 20} MiB")
+    if rest.strip():
+        yield rest
 
 
 def version_at(url: str) -> str:
     """Returns the version of the Ollama server at this address, or "unknown" if none answers."""
     try:
-        with http_client(url, _LOOK) as client:
-            return str(client.get("/api/version").json()["version"])
-    except (httpx.TransportError, ValueError, KeyError, TypeError):
+        with http_client(url, httpx.Timeout(_LOOK_S)) as client:
+            answer = fetch(client, "GET", "/api/version", Limits(_LOOK_S))
+        return one_line(Version.model_validate(read_object(answer.content)).version) or "unknown"
+    except (httpx.TransportError, httpx.DecodingError, ValidationError):
         return "unknown"
 
 
 def answers(url: str) -> bool:
     """Whether an Ollama server answers at this address."""
     return version_at(url) != "unknown"
+
+
+def refuse_others(url: str) -> None:
+    """Raises WorkError if nothing answers at this address, or what answers is no Ollama; other
+    programs tell a version at the same path, but no models.
+    """
+    with closing(OllamaApi(url)) as api:
+        api.read(Version, "GET", "/api/version")
+        api.read(Tags, "GET", "/api/tags")
 
 
 def refuse_old(url: str) -> None:
@@ -167,7 +214,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _beginning(answer: httpx.Response) -> str:
-    kind = answer.headers.get("content-type", "").partition(";")[0] or "no content type"
+    kind = one_line(answer.headers.get("content-type", "")).partition(";")[0] or "no content type"
     return f"HTTP {answer.status_code}, {kind}, {answer.text[:60]!r}"
 
 

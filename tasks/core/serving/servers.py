@@ -23,9 +23,10 @@ from tasks.core.records.artifacts import Progress
 from tasks.core.records.servers import AskedServer
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
-from tasks.core.serving.ollama import OllamaServer, host_url
-from tasks.core.serving.ollama_api import answers, refuse_old, version_at
-from tasks.core.serving.tags import belongs_to
+from tasks.core.serving.ollama import OllamaServer
+from tasks.core.serving.ollama_api import answers, refuse_old, refuse_others, version_at
+from tasks.core.serving.ollama_host import host_url
+from tasks.core.serving.tags import belongs_to, find
 from tasks.core.tools import Ollama, find_ollama
 
 log = logging.getLogger(__name__)
@@ -174,9 +175,10 @@ class HeldModels:
             digests = self._ask()
         except WorkError as error:
             return str(error)
-        if tag not in digests:
+        held = find(digests, tag)
+        if held is None:
             return f"{server_name(self._home)} does not hold {tag}"
-        if digests[tag] != digest:
+        if held != digest:
             return f"{tag} on {server_name(self._home)} is another model now"
         return None
 
@@ -188,17 +190,17 @@ class HeldModels:
 
 
 def check_reachable() -> None:
-    """Raises WorkError if OLLAMA_HOST names a server that does not answer or is too old, which is
-    better known before hours of training.
+    """Raises WorkError if OLLAMA_HOST names a server that does not answer, is no Ollama or is too
+    old, which is better known before hours of training.
     """
     url = host_url()
-    if url and not answers(url):
-        raise WorkError(
-            f"OLLAMA_HOST names {url} and no Ollama answers there. Start it (`ollama serve`),"
-            " correct OLLAMA_HOST, or unset it to let kospilot start a server of its own."
-        )
-    if url:
-        refuse_old(url)
+    if url is None:
+        return
+    try:
+        refuse_others(url)
+    except WorkError as error:
+        raise WorkError(f"OLLAMA_HOST names {url} and no Ollama answers there. {error}") from None
+    refuse_old(url)
 
 
 def free_card(name: str) -> None:
@@ -246,6 +248,7 @@ def _open_private(ollama: Ollama, home: Path) -> OllamaServer:
         "HOME": str(folder),
         "OLLAMA_HOST": url.removeprefix("http://"),
         "OLLAMA_MODELS": str(folder / "models"),
+        "OLLAMA_ORIGINS": "",  # what the user lets into another Ollama is not let into this one
         "OLLAMA_NUM_PARALLEL": "1",
         "OLLAMA_MAX_LOADED_MODELS": "1",
     }

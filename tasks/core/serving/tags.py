@@ -5,6 +5,7 @@ NAME-base. More models are served for a step's time only, and have temporary tag
 """
 
 import re
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 Compared = Literal["base", "stage1", "stage2", "stage3", "f16"]
@@ -30,9 +31,25 @@ def temporary_tag(name: str, purpose: Purpose, key: str) -> str:
 
 def full_name(tag: str) -> str:
     """Returns NAME:TAG; a name without a tag means its `latest`, as on Ollama."""
-    return tag if ":" in tag else f"{tag}:latest"
+    return tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two tags name one model. Ollama compares without case, and gives a model the spelling
+    in which its name was first used.
+    """
+    return full_name(one).casefold() == full_name(other).casefold()
+
+
+def find(digests: Mapping[str, str], tag: str) -> str | None:
+    """Returns the digest of the model that a tag names, or None; `digests` are by full name."""
+    for name, digest in digests.items():
+        if same_name(name, tag):
+            return digest
+    return None
 
 
 def belongs_to(tag: str, name: str) -> bool:
     """Whether a tag is of a release of this name, or a temporary one of it."""
-    return re.fullmatch(rf"{re.escape(name)}({_SUFFIXES})?:.*", tag) is not None
+    pattern = rf"{re.escape(name)}({_SUFFIXES})?:.*"
+    return re.fullmatch(pattern, tag, re.IGNORECASE) is not None
