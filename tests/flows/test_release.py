@@ -17,8 +17,8 @@ from tasks.core.evaluation.answer import Endpoint, Options, ask
 from tasks.core.files.json_files import read_json, write_json, write_lines
 from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.release import model as release_model
-from tasks.core.release.merge import merge
 from tasks.core.release.model import Parts
+from tasks.core.release.rows import read_rows
 from tasks.core.serving.modelfile import build_modelfile
 from tasks.core.serving.registration import NewModel, prove_prompts
 from tasks.core.serving.servers import open_server
@@ -100,35 +100,31 @@ def test_an_exported_folder_answers_in_any_ollama(
     assert reply.completion_tokens >= 1
 
 
-@pytest.mark.slow
 def test_a_model_that_is_not_the_trained_one_is_not_released(
     kospilot,  # noqa: F811
-    trained,
-    here,
+    adapter,
     tiny_base,  # noqa: F811
     tmp_path,
     monkeypatch,
 ):
-    """The update is folded in at a wrong scale; the rows are the user's own."""
-
-    def merge_wrong(base, adapter, out, *inputs):
-        scaled = tmp_path / "scaled"
-        shutil.copytree(adapter, scaled)
-        config = read_json(scaled / "adapter_config.json")
-        write_json(
-            scaled / "adapter_config.json", {**config, "lora_alpha": 100 * config["lora_alpha"]}
-        )
-        return merge(base, scaled, out, *inputs)
-
-    monkeypatch.setattr(release_model, "merge", merge_wrong)
+    """It is proven with the user's own rows, which another test's hops would take long to read."""
     rows = tmp_path / "rows.jsonl"
     turns = [{"role": "user", "content": "KOSPI?"}, {"role": "assistant", "content": "+1.2 %"}]
     write_lines(rows, [{"messages": turns}])
-    options = ["--base", str(tiny_base), "--to", str(tmp_path / "to"), "-q", "F16"]
-    done = kospilot("release", str(trained), *options, "--rows", str(rows))
+    proven = []
+
+    def refuse(request, made, rows, work, report):
+        proven.extend(read_rows(rows.finance))
+        raise WorkError("It parts from it at merge")
+
+    monkeypatch.setattr(release, "make_model", lambda *inputs: None)
+    monkeypatch.setattr(release, "prove", refuse)
+    options = ["--base", str(tiny_base), "--to", str(tmp_path / "to"), "--rows", str(rows)]
+    done = kospilot("release", str(adapter), *options)
     assert done.code == 1
-    assert "It parts from it at merge (adapter → merged)" in one_line(done.err)
+    assert "It parts from it at merge" in done.err
     assert not (tmp_path / "to").exists()
+    assert [row.messages[-1]["content"] for row in proven] == ["+1.2 %"]
 
 
 @pytest.mark.slow
