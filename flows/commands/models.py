@@ -131,7 +131,8 @@ def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered mo
     name = tag.partition(":")[0]
     with open_holder(home, tag) as server:
         digest = digest_of(server, tag)
-        move_tag(server, tag, name)
+        _check_registered(home, tag, digest)
+        move_tag(server, tag, digest, name)
     mark_promotions(Store(home / "artifacts"), name, digest, rolled=False)
     say(f"{name}:latest is {tag} now; `kospilot rollback {name}` undoes it.")
 
@@ -166,6 +167,21 @@ def digest_of(server: "Server", tag: str) -> str:
             f" {there}."
         )
     return digest
+
+
+def _check_registered(home: Path, tag: str, digest: str) -> None:
+    """Raises RequestError if a run registered another model under this tag."""
+    from tasks.core.chain.store import Store
+    from tasks.core.serving.tags import same_name
+
+    for manifest in Store(home / "artifacts").manifests("register"):
+        registered = manifest.metrics
+        if same_name(registered["tag"], tag) and registered["digest"] != digest:
+            raise RequestError(
+                f"{tag} on the server is another model than the one that was registered under it:"
+                f" its digest is {digest[:19]}, not {registered['digest'][:19]}. Run the release"
+                " again, which registers it again."
+            )
 
 
 def _newest_model(home: Path, server: "Server") -> str:

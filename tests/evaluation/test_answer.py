@@ -168,6 +168,22 @@ def test_a_model_without_a_digest_is_known_by_its_name(model_server, tmp_path):
     assert len(questions_asked(model_server)) == 3
 
 
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_model_that_is_exchanged_while_it_is_asked_is_named(model_server, tmp_path, at_once):
+    digests = ["first"] * 3
+
+    def digest_now():
+        return digests.pop(0) if digests else "second"
+
+    kept = tmp_path / "replies.jsonl"
+    endpoint = replace(model_server.endpoint, digest="first", digest_now=digest_now)
+    questions = [question(number) for number in range(9)]
+    expected = "exchanged while it was asked: its digest was first and is second now"
+    with pytest.raises(WorkError, match=expected):
+        ask_all(endpoint, questions, kept, silent, Options(at_once=at_once))
+    assert len(kept.read_text().splitlines()) == 2, "one look was before the first question"
+
+
 def test_progress_counts_questions(model_server, tmp_path):
     reports = []
 

@@ -1,5 +1,6 @@
 """Endpoints of anybody's: how they are named and paid for, and what bad ones do."""
 
+import gzip
 import logging
 import time
 from dataclasses import replace
@@ -139,6 +140,16 @@ def test_a_reply_that_trickles_or_never_ends_is_given_up(model_server, foreign, 
         ask(foreign, CHAT)
 
 
+def test_a_packed_or_deep_reply_is_no_reply(model_server, foreign):
+    bomb = gzip.compress(gzip.compress(bytes(8 << 20)))
+    model_server.page = (200, {"Content-Encoding": "gzip, gzip"}, bomb)
+    with pytest.raises(WorkError, match="packed its answer .gzip, gzip. unasked"):
+        ask(foreign, CHAT)
+    model_server.page = (200, {}, b"[" * 100_000)
+    with pytest.raises(WorkError, match="sent no JSON"):
+        ask(foreign, CHAT)
+
+
 def test_a_model_that_is_not_there_is_guessed(model_server, foreign):
     model_server.models = ["mistral-7b", "qwen2.5-7b"]
     model_server.refusal = (404, {"error": {"message": "unknown model"}})
@@ -161,6 +172,10 @@ def test_a_server_that_is_not_there_is_named_with_the_remedy(monkeypatch, waited
         {"choices": [{"message": None}]},
         {"choices": [{"message": {"content": ["text"]}}]},
         {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "many"}},
+        {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": float("inf")}},
+        {"choices": [{"message": {"content": "x"}}], "usage": 5},
+        {"choices": {"message": {"content": "x"}}},
+        {"error": "model runner has unexpectedly stopped"},
     ],
 )
 def test_an_answer_of_another_form_is_shown(model_server, foreign, answer):
@@ -171,7 +186,9 @@ def test_an_answer_of_another_form_is_shown(model_server, foreign, answer):
 
 def test_a_lean_answer_is_enough(model_server, foreign):
     """No usage, no finish_reason, and half a character, which no file could hold."""
-    model_server.refusal = (200, {"choices": [{"message": {"content": "a\ud800"}}]})
+    usage = {"prompt_tokens": None, "completion_tokens": None}
+    answer = {"choices": [{"message": {"content": "a\ud800"}}], "usage": usage}
+    model_server.refusal = (200, answer)
     reply = ask(foreign, CHAT)
     assert (reply.text, reply.prompt_tokens, reply.finish_reason) == ("a?", 0, "")
 

@@ -154,8 +154,24 @@ def test_a_models_figures(questions):
     assert score(questions, replies, judge_all(questions, replies)) == found
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, '"\\ud800"', "9" * 9_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "[" * 900 + "]" * 900,
+        '{"a":' * 70 + "1" + "}" * 70,
+        '"\\ud800"',
+        '{"\\udfff": 1}',
+        "9" * 4_000,
+        "9" * 9_000,
+        "1e999",
+        '{"confidence_pct": NaN}',
+        "[Infinity]",
+        "-Infinity",
+    ],
+)
 def test_what_no_program_can_hold_is_graded_as_nothing(questions, text):
     for question in questions[:12]:
         found = marks(question, text)
-        assert (found["schema_valid"], found["grade"]) == (0.0, 0.0)
+        assert (found["valid_json"], found["schema_valid"], found["grade"]) == (0.0, 0.0, 0.0)

@@ -82,14 +82,17 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
         "SYSTEM is there without asking"
     )
 
-    promote(server, "m:one", "m")
+    promote(server, "m:one", first, "m")
     assert server.digest("m") == first
     with pytest.raises(RequestError, match="m has no previous model"):
         rollback(server, "m")
     cooler = replace(modelfile, parameters={**modelfile.parameters, "temperature": 0.1})
     second = server.create("m:two", demo_gguf, cooler, silent)
-    promote(server, "m:two", "m")
-    promote(server, "m:two", "m")
+    with pytest.raises(WorkError, match="m:two on .* is another model than the one that was reg"):
+        promote(server, "m:two", first, "m")
+    assert server.digest("m") == first, "the name stays where it was"
+    promote(server, "m:two", second, "m")
+    promote(server, "M:Two", second, "m")
     assert holders(server) == (second, first)
     rollback(server, "m")
     assert holders(server) == (first, second)
@@ -97,8 +100,8 @@ def test_registered_asked_promoted_and_rolled_back(server, demo_gguf, demo_base,
     server.delete("m:one")
     server.delete("m:one")
     assert server.digest("m:one") is None
-    with pytest.raises(RequestError, match="no model 'm:one'"):
-        promote(server, "m:one", "m")
+    with pytest.raises(WorkError, match="no model 'm:one'"):
+        promote(server, "m:one", first, "m")
 
 
 def test_a_prompt_unlike_training_is_refused_and_removed(

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.core.errors import WorkError
 from tasks.core.evaluation.evaluated import write_marks
 from tasks.core.serving import servers
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
+from tasks.core.serving.registration import promote
 from tasks.core.settings.profiles import load
 from tasks.core.steps.promote import STEP
 from tests.evaluation.conftest import market, model_server, questions  # noqa: F401
@@ -36,6 +38,7 @@ class Place:
     def put(self, tag, weights):
         """Registers a model under a tag and returns its digest."""
         file = self.job.home / "weights.gguf"
+        file.unlink(missing_ok=True)  # what is registered is linked to it
         file.write_bytes(weights)
         return self.server.create(tag, file, MODELFILE, lambda share, text: None)
 
@@ -117,6 +120,29 @@ def test_a_release_that_holds_the_name_is_not_weighed_against_itself(place, ques
     place.server.copy(f"{NAME}:new", f"{NAME}:latest")
     told = place.run(questions, base=0, released=24)
     assert told["promoted"] is True and told["reasons"] == ["it holds the name already"]
+
+
+def test_a_model_that_was_exchanged_under_the_tag_is_not_promoted(place, questions):  # noqa: F811
+    place.put(f"{NAME}:new", b"somebody else's weights")
+    with pytest.raises(WorkError, match=f"{NAME}:new on embedded is another model than the one"):
+        place.run(questions, base=12, released=0)
+    assert place.holder() is None
+
+
+def test_one_that_is_exchanged_at_the_last_moment_does_not_keep_the_name(place, questions):  # noqa: F811
+    old = place.put(f"{NAME}:latest", b"old weights")
+    digest = place.server.digest(f"{NAME}:new")
+    copy = place.server.copy
+
+    def exchange_and_copy(source, target):
+        if source == f"{NAME}:new":
+            place.put(f"{NAME}:new", b"somebody else's weights")
+        copy(source, target)
+
+    place.server.copy = exchange_and_copy
+    with pytest.raises(WorkError, match=f"{NAME}:latest on embedded is another model than"):
+        promote(place.server, f"{NAME}:new", digest, NAME)
+    assert place.holder() == old
 
 
 def test_without_a_base_only_readable_replies_are_promoted(place, questions):  # noqa: F811

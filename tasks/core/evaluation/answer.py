@@ -75,8 +75,10 @@ def ask_all(
     replies = kept_replies(out_file, endpoint, questions)
     missing = {key: question for key, question in by_key.items() if key not in replies}
     if missing:
+        endpoint.check_same()
         _load_model(endpoint, options)
     for key, reply in _ask_each(endpoint, missing, options):
+        endpoint.check_same()  # before its reply is kept
         replies[key] = reply
         line = {"key": key, "id": by_key[key].id, "model": endpoint.model}
         append_line(out_file, {**line, **asdict(reply)})

@@ -5,7 +5,6 @@ A server may be anybody's. It may answer a web page, nothing, or too much, or as
 """
 
 import email.utils
-import json
 import logging
 import time
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import httpx
 from tasks.core.errors import RequestError, WorkError, did_you_mean
 from tasks.core.evaluation.endpoint import Endpoint
 from tasks.core.evaluation.records import Reply
-from tasks.core.processes.http import http_client, refusal_of
+from tasks.core.processes.http import Limits, fetch, http_client, one_line, read_object, refusal_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ def complete(endpoint: Endpoint, body: dict[str, Any], timeout_s: float) -> Repl
     response = _post(endpoint, body, timeout_s)
     if not response.is_success:
         raise _refusal(endpoint, response)
-    return _reply(_json(endpoint, response), endpoint, time.perf_counter() - start)
+    return _reply(response, endpoint, time.perf_counter() - start)
 
 
 def _post(endpoint: Endpoint, body: dict[str, Any], timeout_s: float) -> httpx.Response:
@@ -78,29 +77,15 @@ def _send(endpoint: Endpoint, body: dict[str, Any], timeout_s: float) -> httpx.R
     sends a byte now and then would hold us for ever.
     """
     url = endpoint.path("chat/completions")
-    deadline = time.monotonic() + timeout_s
-    content = bytearray()
-    with (
-        http_client(url, httpx.Timeout(timeout_s, connect=10.0)) as client,
-        client.stream("POST", url, json=body, headers=endpoint.headers) as response,
-    ):
-        for chunk in response.iter_bytes():
-            content += chunk
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("the reply does not end")
-            if len(content) > MOST_BYTES:
-                raise WorkError(
-                    f"The server at {endpoint.url} sent more than {MOST_BYTES >> 20} MiB for one"
-                    " reply. Check the address; it should serve /v1/chat/completions."
-                )
-    told = {name: response.headers[name] for name in _TOLD if name in response.headers}
-    return httpx.Response(
-        response.status_code, headers=told, content=bytes(content), request=response.request
-    )
-
-
-_TOLD = ("content-type", "location", "retry-after")
-"""The headers that mean something to us. Without that of the encoding: it is undone already."""
+    limits = Limits(timeout_s, MOST_BYTES)
+    try:
+        with http_client(url, httpx.Timeout(timeout_s, connect=10.0)) as client:
+            return fetch(client, "POST", url, limits, json=body, headers=endpoint.headers)
+    except httpx.DecodingError as error:
+        raise WorkError(
+            f"The server at {endpoint.url} {error} for one reply. Check the address; it should"
+            " serve /v1/chat/completions."
+        ) from None
 
 
 def _wait_for_busy(endpoint: Endpoint, response: httpx.Response, wait_s: float) -> None:
@@ -201,9 +186,9 @@ def models_at(endpoint: Endpoint) -> list[str]:
     url = endpoint.path("models")
     try:
         with http_client(url, httpx.Timeout(5.0)) as client:
-            told = client.get(url, headers=endpoint.headers).json()
-        names = [str(model["id"]) for model in told["data"]]
-    except (httpx.HTTPError, ValueError, LookupError, TypeError, RecursionError):
+            told = fetch(client, "GET", url, Limits(5.0), headers=endpoint.headers)
+        names = [str(model["id"]) for model in (read_object(told.content) or {})["data"]]
+    except (httpx.HTTPError, LookupError, TypeError):
         return []
     return [_readable(endpoint, name) for name in sorted(names)[:20]]
 
@@ -216,7 +201,9 @@ def _json(endpoint: Endpoint, response: httpx.Response) -> Any:
 
 
 def _no_json(endpoint: Endpoint, response: httpx.Response) -> str:
-    what = "a web page" if _is_page(response) else f"no JSON: {response.text[:200]!r}"
+    what = (
+        "a web page" if _is_page(response) else f"no JSON: {_readable(endpoint, response.text)!r}"
+    )
     return (
         f"The server at {endpoint.path('chat/completions')} sent {what}. Check the address; it"
         " should serve /v1/chat/completions."
@@ -228,8 +215,9 @@ def _is_page(response: httpx.Response) -> bool:
     return is_html or response.text[:200].lstrip().lower().startswith(("<!doctype", "<html"))
 
 
-def _reply(completion: Any, endpoint: Endpoint, latency_s: float) -> Reply:
+def _reply(response: httpx.Response, endpoint: Endpoint, latency_s: float) -> Reply:
     """Reads a completion. Some servers leave out how many tokens there were: they count as 0."""
+    completion = _json(endpoint, response)
     try:
         choice = completion["choices"][0]
         usage = completion.get("usage") or {}
@@ -241,8 +229,8 @@ def _reply(completion: Any, endpoint: Endpoint, latency_s: float) -> Reply:
             completion_tokens=int(usage.get("completion_tokens") or 0),
             finish_reason=str(choice.get("finish_reason") or ""),
         )
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        told = _readable(endpoint, json.dumps(completion))
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        told = _readable(endpoint, response.text)
         raise WorkError(
             f"The server at {endpoint.url} did not answer as an OpenAI-style endpoint: {told}."
             " Check the address; it should serve /v1/chat/completions."
@@ -258,8 +246,7 @@ def _readable(endpoint: Endpoint, text: str) -> str:
     """The beginning of a foreign text on one line, without the key and without control characters,
     which a terminal would obey.
     """
-    line = " ".join(endpoint.without_key(text).split())
-    return "".join(char for char in line if char.isprintable())[:200]
+    return one_line(endpoint.without_key(text))[:200]
 
 
 def too_long(model: str, detail: str) -> str:

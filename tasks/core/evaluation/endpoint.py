@@ -4,10 +4,11 @@ The key is read from the environment for each request. No object, file or messag
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.http import is_loopback
 from tasks.core.records.servers import AskedServer
 
@@ -26,11 +27,19 @@ class Endpoint:
     digest: str | None = None  # tells two models of one name apart; None if the server does not say
     context_length: int | None = None  # tokens; None if the server does not say
     key_variable: str | None = None  # of the environment; None for a server of our own
+    digest_now: Callable[[], str | None] | None = field(default=None, compare=False, repr=False)
+    """Asks the server for the digest that the name has by now; None if the server does not say."""
 
     @classmethod
     def of(cls, server: AskedServer, tag: str) -> "Endpoint":
         """Returns the endpoint of a model on a server that tells what it holds."""
-        return cls(server.openai_url, tag, server.digest(tag), server.context_length(tag))
+        return cls(
+            server.openai_url,
+            tag,
+            server.digest(tag),
+            server.context_length(tag),
+            digest_now=lambda: server.digest(tag),
+        )
 
     @classmethod
     def at(cls, address: str, key_variable: str = KEY_VARIABLE) -> "Endpoint":
@@ -50,6 +59,20 @@ class Endpoint:
             )
         # Two servers may have a model of the same name.
         return cls(url, model, f"{_v1(url)}#{model}", key_variable=key_variable)
+
+    def check_same(self) -> None:
+        """Raises WorkError if the name has come to mean another model than the one that this
+        endpoint was made for.
+        """
+        if self.digest_now is None:
+            return
+        now = self.digest_now()
+        if now != self.digest:
+            raise WorkError(
+                f"{self.model} on {self.url} was exchanged while it was asked: its digest was"
+                f" {_short(self.digest)} and is {_short(now)} now. No reply of the other model is"
+                " kept. Run the same command again."
+            )
 
     def path(self, path: str) -> str:
         """Returns the address of a path under /v1."""
@@ -80,6 +103,10 @@ class Endpoint:
         if self.key_variable is None:
             return None
         return os.environ.get(self.key_variable, "").strip() or None
+
+
+def _short(digest: str | None) -> str:
+    return digest[:19] if digest else "none"
 
 
 def _v1(url: str) -> str:

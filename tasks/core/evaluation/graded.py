@@ -18,7 +18,7 @@ from tasks.core.errors import RequestError
 from tasks.core.evaluation.answer import Endpoint, ask
 from tasks.core.evaluation.questions import question_of
 from tasks.core.evaluation.records import Question
-from tasks.core.evaluation.score import gradable, judge, parse
+from tasks.core.evaluation.score import judge, parse
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
@@ -97,7 +97,7 @@ def graded_answer(endpoint: Endpoint, question: Question) -> dict[str, Any]:
         "date": question.date,
         "question": question.messages[-1]["content"],
         "text": reply.text,
-        "reply": parse(gradable(reply.text)),
+        "reply": parse(reply.text),
         "grade": None,
         "measures": None,
         "reference": None,
@@ -107,7 +107,7 @@ def graded_answer(endpoint: Endpoint, question: Question) -> dict[str, Any]:
     }
     if question.scene:
         scene = scene_from_dict(question.scene)
-        grade = kind_named(question.kind).grade(scene, gradable(reply.text))
+        grade = kind_named(question.kind).grade(scene, reply.text)
         answer["grade"] = {
             "score": round(grade.score, 4),
             "parts": grade.parts,

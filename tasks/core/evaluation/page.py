@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tasks.core.evaluation.evaluated import Evaluated
 from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows, signed
 from tasks.core.evaluation.records import Question, days_of
-from tasks.core.evaluation.score import gradable, parse
+from tasks.core.evaluation.score import parse
 from tasks.core.files.atomic import write_text
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict
@@ -126,7 +126,7 @@ def worst_cases(evaluated: Evaluated) -> list[Case]:
 
 
 def _case(question: Question, text: str) -> Case:
-    grade = kind_named(question.kind).grade(scene_from_dict(question.scene), gradable(text))
+    grade = kind_named(question.kind).grade(scene_from_dict(question.scene), text)
     right = _lines(question.reference)
     return Case(
         question=question,
@@ -144,7 +144,7 @@ def _bare(lines: list[str]) -> set[str]:
 
 def _lines(text: str) -> list[str]:
     """The text's JSON, indented; a text that is no JSON as it stands."""
-    value = parse(gradable(text))
+    value = parse(text)
     if value is not None:
         text = json.dumps(value, ensure_ascii=False, indent=2)
     if len(text) > LONGEST_TEXT:

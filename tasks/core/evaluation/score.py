@@ -16,6 +16,7 @@ from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.files.digests import digest_value
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Grade, scene_from_dict
+from tasks.core.kinds.replies import parse as parse_reply
 from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.strategy import universe
 
@@ -58,7 +59,6 @@ def judge_all(questions: list[Question], replies: list[Reply]) -> list[Mark]:
 
 def judge(question: Question, text: str) -> Mark:
     """Returns every measure of one reply, 0..1, or None if the question does not ask for it."""
-    text = gradable(text)
     reply = parse(text)
     kind = kind_named(question.kind)
     scene = scene_from_dict(question.scene)
@@ -81,25 +81,12 @@ def judge(question: Question, text: str) -> Mark:
     }
 
 
-def gradable(text: str) -> str:
-    """Returns the reply as graders may see it: nothing in place of JSON that no program could hold,
-    because it is nested a thousand deep or has halves of characters.
-    """
-    try:
-        json.dumps(json.loads(text), ensure_ascii=False).encode()
-    except (RecursionError, UnicodeEncodeError):
-        return ""
-    except ValueError:
-        pass  # no JSON, which is for the graders to say
-    return text
-
-
 def parse(text: str) -> Any:
     """Returns the reply's JSON, or None if it is none: with a fence or a sentence around it no
     program would read it.
     """
     try:
-        return json.loads(text)
+        return parse_reply(text)
     except ValueError:
         return None
 

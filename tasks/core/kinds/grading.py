@@ -5,7 +5,6 @@ whether its decision is the strategy's, and whether its texts argue from the que
 Reads and writes no file.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import jsonschema_rs
 
 from tasks.core.kinds.base import Answer, Grade, Scene
 from tasks.core.kinds.lexicon import MARKET
+from tasks.core.kinds.replies import parse
 from tasks.core.kinds.texts import (
     grounds_claimed,
     numbers_in,
@@ -74,7 +74,7 @@ def read(reply: str, schema: dict[str, Any]) -> tuple[Answer | None, dict[str, b
     The object is None if either fails, because nothing else can be judged then.
     """
     try:
-        answer = json.loads(reply.strip())
+        answer = parse(reply)
     except ValueError:
         return None, {"json": False}
     if not _validator(schema).is_valid(answer):

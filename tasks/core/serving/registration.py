@@ -143,20 +143,41 @@ def _prove_context(server: Server, tag: str, modelfile: Modelfile) -> None:
         )
 
 
-def promote(server: Server, tag: str, name: str) -> None:
-    """Makes a registered model NAME:latest; what held the name before is kept as NAME:previous."""
-    old = server.digest(f"{name}:latest")
-    new = server.digest(tag)
-    if new is None:
-        raise RequestError(
-            f"There is no model {tag!r} on {server.name}: it cannot be promoted. If it was removed"
-            " by hand, the same run registers it again."
+def check_holds(server: Server, tag: str, digest: str) -> None:
+    """Raises WorkError if the server has another model under this tag than the one that was
+    registered, or none.
+    """
+    now = server.digest(tag)
+    if now is None:
+        raise WorkError(
+            f"There is no model {tag!r} on {server.name}: it was removed meanwhile. The same run"
+            " registers it again."
         )
-    if old == new:
+    if now != digest:
+        raise WorkError(
+            f"{tag} on {server.name} is another model than the one that was registered: its digest"
+            f" is {now[:19]}, not {digest[:19]}. Nothing was promoted. The same run registers the"
+            " release again."
+        )
+
+
+def promote(server: Server, tag: str, digest: str, name: str) -> None:
+    """Makes the model with this tag and digest NAME:latest; what held the name before is kept as
+    NAME:previous. Raises WorkError, and leaves the name where it was, if the tag has another model.
+    """
+    latest, previous = f"{name}:latest", f"{name}:previous"
+    check_holds(server, tag, digest)
+    old = server.digest(latest)
+    if old == digest:
         return
     if old:
-        server.copy(f"{name}:latest", f"{name}:previous")
-    server.copy(tag, f"{name}:latest")
+        server.copy(latest, previous)
+    server.copy(tag, latest)
+    try:
+        check_holds(server, latest, digest)  # it may have been exchanged since
+    except WorkError:
+        server.copy(previous, latest) if old else server.delete(latest)
+        raise
     log.info("%s:latest is %s now", name, tag)
 
 

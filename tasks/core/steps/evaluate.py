@@ -62,8 +62,10 @@ def _build(job: Job) -> dict[str, Any]:
 
 
 def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
-    """Asks one model after the other, the release last."""
-    from tasks.core.serving.registration import read_registration
+    """Asks one model after the other, the release last, which is the one that was registered before
+    and after.
+    """
+    from tasks.core.serving.registration import check_holds, read_registration
 
     compared = job.settings.compared_models
     share = 1 / (len(compared) + 1)
@@ -72,9 +74,12 @@ def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
         with served(part, server, name) as tag:
             asking = replace(part, progress=stretch_of(part.progress, MAKING, 1 - MAKING))
             _ask(asking, server, tag, name, evaluated)
-    tag = read_registration(job.folder("register"))["tag"]
+    registered = read_registration(job.folder("register"))
+    tag = registered["tag"]
+    check_holds(server, tag, registered["digest"])
     progress = _named("released", stretch_of(job.progress, 1 - share, share))
     _ask(replace(job, progress=progress), server, tag, "released", evaluated)
+    check_holds(server, tag, registered["digest"])
 
 
 def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated") -> None:

@@ -25,16 +25,17 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.evaluation.evaluated import read_marks
-    from tasks.core.serving.registration import promote, read_registration
+    from tasks.core.serving.registration import check_holds, promote, read_registration
     from tasks.core.serving.servers import open_server
 
     name = job.settings.release_tag
     candidate = read_registration(job.folder("register"))
     marks = read_marks(job.folder("evaluate"))
     with open_server(job.home, candidate["server"]) as server:
+        check_holds(server, candidate["tag"], candidate["digest"])
         decision = _decide(job, server, candidate["digest"], marks)
         if decision.promote:
-            promote(server, candidate["tag"], name)
+            promote(server, candidate["tag"], candidate["digest"], name)
     promotion = {
         "name": name,
         "tag": candidate["tag"],
