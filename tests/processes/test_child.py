@@ -73,6 +73,18 @@ def test_stopping_ends_grandchildren_too():
     assert not alive
 
 
+def test_what_a_killed_child_left_behind_is_ended():
+    """A killed Ollama leaves its runner, with the model in memory."""
+    child = start_child(["sh", "-c", "sleep 60 & echo $!; wait"])
+    grandchild = psutil.Process(int(child.stdout.readline()))
+    child.kill()
+    child.wait()
+    stop_child(child)
+    child.stdout.close()
+    gone, alive = psutil.wait_procs([grandchild], timeout=10)
+    assert not alive
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 def test_a_killed_parent_takes_its_child_along():
     code = (

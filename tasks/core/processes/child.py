@@ -75,10 +75,12 @@ def end_with_parent(parent: int) -> None:
 def stop_child(process: subprocess.Popen[str], patience_s: float = 20.0) -> None:
     """Ends a child and its own children: SIGTERM first, SIGKILL when the patience is over.
 
-    Nothing happens to a child that has ended.
+    A child that has ended is left alone, and what it left behind is killed: a model server's runner
+    holds its memory though the server was killed.
     """
     _end(process, signal.SIGTERM, patience_s)
     _end(process, signal.SIGKILL, None)
+    _kill_left(process.pid)
 
 
 def _end(process: subprocess.Popen[str], sign: signal.Signals, patience_s: float | None) -> None:
@@ -89,6 +91,20 @@ def _end(process: subprocess.Popen[str], sign: signal.Signals, patience_s: float
         os.killpg(process.pid, sign)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience_s)
+
+
+def _kill_left(group: int) -> None:
+    """Kills what is left of the session of a child that is gone.
+
+    Its number is free only if nothing is left: a process that has it now is another's.
+    """
+    try:
+        os.kill(group, 0)
+    except ProcessLookupError:
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+    except PermissionError:
+        return
 
 
 def run_child(
