@@ -14,6 +14,7 @@ import typer
 
 from flows.commands import artifacts, data, evaluate, machine, market, models, release, run, train
 from flows.console import say
+from flows.terminal import say_otherwise
 from tasks.core.errors import RequestError, WorkError
 
 # typer carries a click of its own, and does not name the class of its usage errors.
@@ -48,6 +49,7 @@ def options(
 def main() -> None:
     """Entry point: errors become one short paragraph and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    say_otherwise()
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
     except UsageError as error:  # type: ignore[misc]  # see above

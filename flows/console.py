@@ -11,18 +11,21 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from flows.terminal import encodes_all
+from tasks.core.scripts import visible
+
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
 
 
 def say(text: str) -> None:
     """Prints prose on stderr, its brackets as they stand."""
-    stderr.print(text, markup=False)
+    stderr.print(visible(text), markup=False)
 
 
 def print_json(value: Any) -> None:
     """Prints the one JSON document of a command with --json."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not encodes_all(), indent=1) + "\n")
 
 
 def table(
@@ -38,8 +41,20 @@ def table(
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*[Text(str(cell)) for cell in row])  # as it stands: brackets are no markup
+        # As it stands: brackets are no markup.
+        drawn.add_row(*[Text(visible(str(cell))) for cell in row])
     console.print(drawn)
+
+
+def long_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table of any number of rows at once, a line for each, its last column unfolded."""
+    every = [columns, *rows]
+    widths = [max(len(row[index]) for row in every) for index in range(len(columns) - 1)]
+    lines = []
+    for row in every:
+        cells = [visible(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, visible(row[-1])]) + "\n")
+    sys.stdout.write("".join(lines))
 
 
 def duration(seconds: float) -> str:
@@ -88,7 +103,7 @@ class RunHandler(logging.Handler):
     def _print(self, record: logging.LogRecord) -> None:
         """Prints a message; a warning only once: three steps may find that Ollama is missing."""
         self.close_status()
-        text = record.getMessage()
+        text = visible(record.getMessage())
         is_warning = record.levelno >= logging.WARNING
         if text in self._warned:
             return

@@ -9,7 +9,9 @@ import typer
 
 from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout
+from flows.terminal import typed
 from tasks.core.errors import RequestError, did_you_mean
+from tasks.core.scripts import visible
 
 if TYPE_CHECKING:
     from tasks.core.evaluation.records import Question
@@ -53,6 +55,7 @@ def ask(
     if tag and text is None and not _TAG.fullmatch(tag):  # the only argument is a question
         text = tag
         tag = None
+    text = text and typed(text)
     if tag is None:
         _newest_promotion(home)  # none is better known before a question is made
     if text:
@@ -104,7 +107,7 @@ def chat(tag: Tag = None) -> None:
             messages.append({"role": "user", "content": text})
             reply = ask_model(endpoint, messages, options=own)
             messages.append({"role": "assistant", "content": reply.text})
-            stdout.print(reply.text, markup=False)
+            stdout.print(visible(reply.text), markup=False)
             if reply.finish_reason == "length":
                 say(
                     f"(cut after {reply.completion_tokens} tokens, the model's num_predict;"
@@ -207,6 +210,6 @@ def _newest_promotion(home: Path) -> dict[str, Any]:
 
 def _read_line() -> str:
     try:
-        return stderr.input("> ").strip()
+        return typed(stderr.input("> ").strip())
     except EOFError:
         return ""

@@ -24,7 +24,7 @@ from tasks.core.kinds.base import scene_from_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.records.facts import Language
 from tasks.core.records.market import Snapshot
-from tasks.core.scripts import HANGUL
+from tasks.core.scripts import HANGUL, visible
 
 
 def make_question(
@@ -120,7 +120,7 @@ def graded_answer(endpoint: Endpoint, question: Question) -> dict[str, Any]:
 
 def show(answer: dict[str, Any]) -> RenderableType:
     """Shows question, reply and grade in a terminal; `answer` is graded_answer's."""
-    question = Text(answer["question"])
+    question = Text(visible(answer["question"]))
     parts: list[RenderableType] = [
         Panel(question, title=_about(answer), title_align="left", border_style="dim"),
         Panel(_shown_reply(answer), title=answer["model"], title_align="left", border_style="cyan"),
@@ -145,8 +145,10 @@ def _shown_reply(answer: dict[str, Any]) -> RenderableType:
         why = "no JSON"
         if answer["finish_reason"] == "length":
             why = "cut at the token limit, hence no JSON"
-        return Group(Text(answer["text"]), Text(f"({why})", style="red"))
-    shown = JSON(json.dumps(answer["reply"], ensure_ascii=False), ensure_ascii=False).text
+        return Group(Text(visible(answer["text"])), Text(f"({why})", style="red"))
+    written = json.dumps(answer["reply"], ensure_ascii=False)
+    steers = visible(written) != written
+    shown = JSON(written, ensure_ascii=steers).text
     shown.no_wrap = False  # a rationale is longer than a line
     shown.overflow = "fold"
     return shown
