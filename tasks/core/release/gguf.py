@@ -24,6 +24,9 @@ _NAME = "kospilot"
 folder's name it also guesses size and version.
 """
 
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""What a model's folder lacks is not fetched from elsewhere."""
+
 
 def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict[str, Any]:
     """Writes out/model-f16.gguf and returns its metrics.
@@ -43,10 +46,10 @@ def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict
     with tempfile.TemporaryDirectory() as folder:
         named = Path(folder) / _NAME
         named.symlink_to(model.resolve(), target_is_directory=True)
-        command = [sys.executable, str(llama.converter), str(named), "--outfile", str(target)]
-        options = ["--outtype", "f16", "--model-name", _NAME]
+        guarded = [sys.executable, "-m", "tasks.core.release.converting", str(llama.converter)]
+        options = ["--outfile", str(target), "--outtype", "f16", "--model-name", _NAME]
         try:
-            run_child([*command, *options], on_line=show)
+            run_child([*guarded, str(named), *options], on_line=show, env=_OFFLINE)
         except WorkError as error:
             raise _explain(str(error), model, llama) from None
     return {**check_gguf(target, model), "llama_cpp": llama.version, "bytes": target.stat().st_size}

@@ -17,6 +17,7 @@ from tasks.core.data.copies import copy_file
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_value
+from tasks.core.files.foreign import refuse_code, refuse_code_keys, refuse_foreign
 from tasks.core.records.artifacts import Progress, no_progress, stretch_of
 
 _FETCHING = 0.9  # of the progress bar; the check takes the rest
@@ -54,7 +55,7 @@ def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str
     repo = repo_of(location)
     if repo:
         return name_pin(repo, cache)
-    return digest_value([[file.name, digest_of(file)] for file in _local_parts(location)])
+    return digest_value([[file.name, digest_of(file)] for file in local_parts(location)])
 
 
 def repo_of(location: str) -> Repo | None:
@@ -78,10 +79,15 @@ def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[
     commit = pin_commit(repo, cache)
     sizes = list_files(repo, commit)
     parts = model_parts(sizes)
-    refuse_incomplete(f"The hub's {repo.id} at {commit}", parts, sizes)
-    # alone and first, because it says whether the gigabytes beside it can be trained
-    config = fetch_files(repo, commit, {"config.json": sizes["config.json"]}, no_progress)
-    read_shape(repo.id, config["config.json"])
+    place = f"The hub's {repo.id} at {commit}"
+    refuse_incomplete(place, parts, sizes)
+    refuse_code(place, sizes)
+    # first, because they say whether the gigabytes beside them can be trained
+    small = {name: sizes[name] for name in parts if name.endswith("config.json")}
+    configs = fetch_files(repo, commit, small, no_progress)
+    for file in configs.values():
+        refuse_code_keys(file)
+    read_shape(repo.id, configs["config.json"])
     fetched = fetch_files(repo, commit, {name: sizes[name] for name in parts}, progress)
     for name, file in fetched.items():
         copy_file(file, out / name, immutable=True)
@@ -89,7 +95,7 @@ def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[
 
 
 def _copy_folder(location: str, out: Path, progress: Progress) -> dict[str, str]:
-    files = _local_parts(location)
+    files = local_parts(location)
     total = sum(file.stat().st_size for file in files) or 1
     done = 0
     for file in files:
@@ -99,8 +105,11 @@ def _copy_folder(location: str, out: Path, progress: Progress) -> dict[str, str]
     return {"from": str(Path(location).expanduser().resolve()), "revision": "local"}
 
 
-def _local_parts(location: str) -> list[Path]:
-    """The files of a local folder that make the model, by name."""
+def local_parts(location: str) -> list[Path]:
+    """The files of a local folder that make the model, by name.
+
+    Raises RequestError for a folder that cannot be a base model, or that is not safe to read.
+    """
     folder = Path(location).expanduser()
     if not folder.is_dir():
         fault = "is a file" if folder.exists() else "is not there"
@@ -111,5 +120,6 @@ def _local_parts(location: str) -> list[Path]:
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
     parts = model_parts(names)
     refuse_incomplete(f"The base model folder {folder}", parts, names)
+    refuse_foreign(folder, parts)
     read_shape(location, folder / "config.json")
     return [folder / name for name in parts]

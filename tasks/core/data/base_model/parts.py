@@ -3,42 +3,48 @@
 Reads config.json, which says whether the weights come quantized.
 """
 
-import fnmatch
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import RequestError
+from tasks.core.files.foreign import pickles_among
 from tasks.core.files.json_files import read_json
 from tasks.core.records.quantized_base import refuse_quantization
 
-_PATTERNS = (
+_NAMES = {
     "config.json",
     "generation_config.json",
-    "*.safetensors",
     "model.safetensors.index.json",
-    "tokenizer*",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
     "vocab.json",
     "merges.txt",
     "added_tokens.json",
     "special_tokens_map.json",
-    "chat_template.*",
-    "LICENSE*",
-)
+    "chat_template.jinja",
+    "chat_template.json",
+    "LICENSE",
+    "LICENSE.txt",
+    "LICENSE.md",
+}
 _NOT_THE_MODEL = ("consolidated", "adapter_")  # weights of another layout; a LoRA adapter
 _TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"})
 _LISTED = 12  # file names in an error
 
 
 def model_parts(names: Iterable[str]) -> list[str]:
-    """The names that make the model, sorted; weights of another layout are left out."""
+    """The names that make the model, sorted; weights of another layout are left out.
+
+    No other file is used, whatever the folder holds: none in a subfolder, no code and no pickle.
+    """
     return sorted({name for name in names if _is_part(name)})
 
 
 def _is_part(name: str) -> bool:
-    if name.startswith(_NOT_THE_MODEL):
-        return False
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)
+    is_weights = name.endswith(".safetensors") and "/" not in name
+    return name in _NAMES or (is_weights and not name.startswith(_NOT_THE_MODEL))
 
 
 def refuse_incomplete(place: str, parts: Collection[str], names: Iterable[str]) -> None:
@@ -52,11 +58,14 @@ def refuse_incomplete(place: str, parts: Collection[str], names: Iterable[str]) 
         return
     there = sorted(names)
     listed = ", ".join(there[:_LISTED]) or "no file"
-    adapter = ""
+    hint = ""
+    pickles = pickles_among(there)
     if "adapter_config.json" in there:
-        adapter = " It is a LoRA adapter: name the model it was trained on."
+        hint = " It is a LoRA adapter: name the model it was trained on."
+    elif pickles and not any(name.endswith(".safetensors") for name in parts):
+        hint = f" Pickles ({pickles[0]}) are not read, because they can run code."
     raise RequestError(
-        f"{place} has no {' and no '.join(missing)}; it holds {listed}.{adapter} Put the missing"
+        f"{place} has no {' and no '.join(missing)}; it holds {listed}.{hint} Put the missing"
         " files in (save_pretrained of model and tokenizer writes them), or name another:"
         " model.base=FOLDER."
     )
