@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
@@ -12,7 +11,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
 from tasks.artifacts import show_files
-from tasks.core.chain.housekeeping import run_lock
 from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
@@ -70,17 +68,15 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
     wanted = run.steps if only is None else only
     named = [name for name in run.steps if name in wanted]
     names = [name for name in named if not is_idle(run.steps[name], run.world(), named)]
-    refs = find_inputs(run, names)
     rows: list[_Row] = []
-    try:
-        with run.store.locked(
-            run_lock(os.getpid())
-        ):  # `artifacts gc` spares what this run may read
+    with run.store.running():  # `artifacts gc` spares what this run may read
+        refs = find_inputs(run, names)
+        try:
             for name in names:
                 reads = {other: refs[other] for other in run.steps[name].reads}
                 refs[name] = _carry_out_step(run, name, reads, rows)
-    finally:
-        _show_table(run.resolved.profile, rows)
+        finally:
+            _show_table(run.resolved.profile, rows)
 
 
 def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]) -> Ref:

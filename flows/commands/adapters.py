@@ -14,7 +14,8 @@ from flows.console import say
 from tasks.core.errors import RequestError, WorkError, did_you_mean
 
 if TYPE_CHECKING:
-    from tasks.core.chain.store import Manifest, Store
+    from tasks.core.chain.manifest import Manifest
+    from tasks.core.chain.store import Store
     from tasks.core.records.artifacts import Progress
     from tasks.core.records.training_base import TrainingBase
     from tasks.core.release.model import Parts

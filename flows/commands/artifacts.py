@@ -8,32 +8,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.options import Json, Overrides
-from flows.console import print_json, say, size, stdout, table
+from flows.console import long_table, print_json, say, size, stdout, table
 
 if TYPE_CHECKING:
     from tasks.core.chain.housekeeping import Entry
-    from tasks.core.chain.store import Manifest, Store
+    from tasks.core.chain.manifest import Manifest
+    from tasks.core.chain.store import Glance, Store
 
 app = typer.Typer(
     name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc, import."
 )
+NO_MANIFEST = "its manifest.json is missing or damaged"
+_COLUMNS = ("step", "key", "size", "made", "state")
 Key = Annotated[str, typer.Argument(help="An artifact's key, or its beginning.")]
 
 
 @app.command("list")
 def list_artifacts(as_json: Json = False) -> None:
-    """Lists every artifact: step, key, size, when it was made."""
+    """Lists every artifact: step, key, size, when it was made. `verify` reads the files too."""
     store = _store()
-    columns = ("step", "key", "size", "made", "state")
     rows = []
-    for manifest in store.manifests():
-        amount = size(store.size(manifest))
+    manifests = store.manifests()
+    for manifest in manifests:
+        glance = store.glance(manifest)
+        state = _state(glance)
         made = _local_time(manifest)
-        rows.append((manifest.recipe.step, manifest.key, amount, made, _state(store, manifest)))
+        rows.append((manifest.recipe.step, manifest.key, size(glance.size), made, state))
+    for folder in store.unreadable(manifests):
+        rows.append((folder.parent.name, folder.name, "", "", NO_MANIFEST))
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
     else:
-        table("", columns, rows)
+        long_table(_COLUMNS, rows)
 
 
 @app.command()
@@ -51,16 +57,17 @@ def show(key: Key, as_json: Json = False) -> None:
     step = manifest.recipe.step
     folder = store.path(step, manifest.key)
     made = manifest.made
-    stdout.print(f"{step} {manifest.key}  ({_state(store, manifest)})", markup=False)
+    stdout.print(f"{step} {manifest.key}  ({_state(store.glance(manifest))})", markup=False)
     stdout.print(f"folder: {folder}", markup=False, soft_wrap=True)
-    stdout.print(f"made: {made['finished']} in {made['seconds']} s", markup=False)
+    stdout.print(f"made: {made['finished']} in {made.get('seconds', '?')} s", markup=False)
     table("from", ("step", "key"), list(manifest.lineage.items()))
     table("settings", ("setting", "value"), list(manifest.recipe.settings.items()))
     files = [(path, size(amount), sha[:16]) for path, (amount, sha) in manifest.files.items()]
     table("files", ("file", "size", "sha256"), files)
     metrics = dict(manifest.metrics)
-    checks = metrics.pop("checks", {})
-    table("checks", ("name", "found"), list(checks.items()))
+    checks = metrics.pop("checks", None)
+    if isinstance(checks, dict):
+        table("checks", ("name", "found"), list(checks.items()))
     table("metrics", ("name", "value"), list(metrics.items()))
 
 
@@ -70,22 +77,32 @@ def verify(
         str | None, typer.Argument(help="An artifact's key; all of them by default.")
     ] = None,
 ) -> None:
-    """Reads every file again and compares its digest."""
-    from tasks.core.chain.housekeeping import find_artifact, unreadable
+    """Reads every file again and compares its digest; the next run makes what is damaged again.
+
+    A run reads a file again only if its size, a time or its inode changed. Rot on the disk changes
+    none of them: it is this command that finds it. The models on kospilot's own servers are read
+    too.
+    """
+    from tasks.core.chain.housekeeping import find_artifact
+    from tasks.core.serving.weights import verify_weights
+    from tasks.core.settings.home import kospilot_home
 
     store = _store()
     manifests = [find_artifact(store, key)] if key else store.manifests()
     broken = False
     for manifest in manifests:
         step = manifest.recipe.step
-        problem = store.problem(step, manifest.key, deep=True)
+        problem = store.verify(step, manifest.key)
         broken = broken or problem is not None
         stdout.print(f"{step} {manifest.key}: {problem or 'intact'}", markup=False, soft_wrap=True)
-    for folder in unreadable(store):
-        broken = True
-        problem = "its manifest.json is missing or damaged"
-        stdout.print(f"{folder}: {problem}", markup=False, soft_wrap=True)
-    if broken:
+    unreadable = [] if key else store.unreadable(manifests)
+    for folder in unreadable:
+        stdout.print(f"{folder}: {NO_MANIFEST}", markup=False, soft_wrap=True)
+    served = [] if key else verify_weights(kospilot_home())
+    for weights in served:
+        state = weights.problem or "intact"
+        stdout.print(f"model {weights.name}: {state}", markup=False, soft_wrap=True)
+    if broken or unreadable or any(weights.problem for weights in served):
         say("The next run makes what is damaged again, and what depends on changed content.")
         raise typer.Exit(1)
 
@@ -123,11 +140,12 @@ def gc(
 
     Interrupted work stays unless --attempts.
     """
-    from tasks.core.chain.housekeeping import garbage
+    from tasks.core.chain.housekeeping import garbage, remove_dead_locks
     from tasks.core.steps import CHAIN
 
     store = _store()
-    unneeded = garbage(store, [step.name for step in CHAIN if step.resumes])
+    resumable = [step.name for step in CHAIN if step.resumes]
+    unneeded = garbage(store, resumable)
     models = []
     if unneeded.working:
         say(
@@ -145,21 +163,26 @@ def gc(
         _show_entries(store, title, unneeded.attempts)
     for tag in models:
         stdout.print(f"model {tag}", markup=False)
+    if yes:
+        remove_dead_locks(store)
     if not entries and not models:
         say("Nothing to remove.")
+    elif yes:
+        _remove(store, entries, resumable)
     else:
-        _remove(store, entries, yes, "--attempts --yes" if attempts else "--yes")
-
-
-def _remove(store: "Store", entries: "Sequence[Entry]", yes: bool, options: str) -> None:
-    """Removes the entries, or says with which options the command would."""
-    total = size(sum(entry.size for entry in entries))
-    if not yes:
+        total = size(sum(entry.size for entry in entries))
+        options = "--attempts --yes" if attempts else "--yes"
         say(f"{total} would be freed. Remove them with `kospilot artifacts gc {options}`.")
-        return
-    for entry in entries:
-        store.discard(entry.path)
-    say(f"{total} freed.")
+
+
+def _remove(store: "Store", entries: "Sequence[Entry]", resumable: Sequence[str]) -> None:
+    """Removes the entries that nobody came to need since they were listed."""
+    from tasks.core.chain.housekeeping import remove
+
+    removed = remove(store, entries, resumable)
+    for entry in removed.spared:
+        say(f"{entry.path.relative_to(store.root.parent)} stays: a run needs it now.")
+    say(f"{size(removed.freed)} freed.")
 
 
 @app.command("import")
@@ -207,8 +230,16 @@ def _unneeded_models(store: "Store", remove: bool) -> list[str]:
 
 
 def _show_entries(store: "Store", title: str, entries: "Sequence[Entry]") -> None:
-    rows = [(entry.path.relative_to(store.root), size(entry.size)) for entry in entries]
-    table(title, ("folder", "size"), rows)
+    if not entries:
+        return
+    if title:
+        stdout.print(title, markup=False)
+    rows = []
+    for entry in entries:
+        content = ", its content, which is rebuilt when needed" if entry.expends else ""
+        folder = entry.path.relative_to(store.root.parent)
+        rows.append((size(entry.size), f"{folder}{content}"))
+    long_table(("size", "folder"), rows)
 
 
 def _store() -> "Store":
@@ -220,12 +251,14 @@ def _store() -> "Store":
 
 def _local_time(manifest: "Manifest") -> str:
     """When the artifact was made, in local time to the minute."""
-    made = datetime.fromisoformat(manifest.made["finished"])
-    return made.astimezone().strftime("%Y-%m-%d %H:%M")
+    finished: str = manifest.made["finished"]
+    try:
+        return datetime.fromisoformat(finished).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return finished
 
 
-def _state(store: "Store", manifest: "Manifest") -> str:
-    problem = store.problem(manifest.recipe.step, manifest.key)
-    if problem:
-        return problem
-    return "expended" if store.expended(manifest) else "intact"
+def _state(glance: "Glance") -> str:
+    if glance.problem:
+        return glance.problem
+    return "expended" if glance.expended else "intact"

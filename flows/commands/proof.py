@@ -12,7 +12,8 @@ from tasks.core.errors import RequestError
 
 if TYPE_CHECKING:
     from flows.commands.adapters import Made, Request
-    from tasks.core.chain.store import Manifest, Store
+    from tasks.core.chain.manifest import Manifest
+    from tasks.core.chain.store import Store
     from tasks.core.parity.prompts import Rows
     from tasks.core.records.artifacts import Progress
 

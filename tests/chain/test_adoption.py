@@ -11,9 +11,10 @@ import pytest
 
 from flows.commands.artifacts import import_adapter
 from tasks.core.chain.adoption import Adoption, adopt
+from tasks.core.chain.manifest import Draft
 from tasks.core.chain.plan import recipe_of
 from tasks.core.chain.run import Run
-from tasks.core.chain.store import Draft, Store
+from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
 from tasks.core.preflight import prepare as prepare_module
 from tasks.core.settings.profiles import load

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.core.chain.manifest import Recipe
 from tasks.core.chain.plan import World, difference, recipe_of
-from tasks.core.chain.store import Recipe, Store
+from tasks.core.chain.store import Store
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 

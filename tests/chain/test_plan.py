@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from tasks.core.chain.manifest import Draft
 from tasks.core.chain.plan import World, plan, recipe_of
-from tasks.core.chain.store import Draft, Store
+from tasks.core.chain.store import Store
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 

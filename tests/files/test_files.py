@@ -91,8 +91,8 @@ def test_a_file_is_read_again_only_after_a_change(tmp_path):
     digest = memory.digest_of(tmp_path / "file")
     memory.save()
     remembered = read_json(tmp_path / "memory.json")
-    assert remembered[str((tmp_path / "file").resolve())][2] == digest
-    remembered[str((tmp_path / "file").resolve())][2] = "remembered"
+    assert remembered[str((tmp_path / "file").resolve())][-1] == digest
+    remembered[str((tmp_path / "file").resolve())][-1] = "remembered"
     write_json(tmp_path / "memory.json", remembered)
     memory = DigestMemory(tmp_path / "memory.json")
     assert memory.digest_of(tmp_path / "file") == "remembered"

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from flows.server import server
-from tasks.core.chain.store import Manifest, Store
+from tasks.core.chain.manifest import Manifest
+from tasks.core.chain.store import Store
 from tasks.core.files.json_files import write_json
 from tests.conftest import new_home
 from tests.release.conftest import demo_base, tiny_base  # noqa: F401

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tasks.core.chain.store import Draft, Recipe, Store
+from tasks.core.chain.manifest import Draft, Recipe
+from tasks.core.chain.store import Store
 from tasks.core.errors import WorkError
 from tasks.core.preflight.disk import base_bytes, check_space, needed_gib
 from tasks.core.preflight.doctor import examine

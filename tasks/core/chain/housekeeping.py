@@ -1,16 +1,21 @@
 """Questions about the whole store: which artifact a key means, and what may go."""
 
-from collections.abc import Collection, Iterable
+import os
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from tasks.core.chain.store import Manifest, Store
+from tasks.core.chain.manifest import Manifest
+from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
+from tasks.core.records.artifacts import Ref
 from tasks.core.serving.tags import PURPOSES, temporary_tag
 
 _ROLLED_BACK = "rolled-back"
-_RUN = "run"  # how the names of the locks of whole runs begin
+_SCRATCH = ("downloads/tmp*", ".kospilot-release-*")  # beside the artifacts, in KOSPILOT_HOME
+_ABANDONED_S = 3600  # a download or release that wrote nothing for an hour was killed
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Entry:
 
     path: Path
     size: int
+    expends: Ref | None = None  # of this artifact only the content goes, which can be rebuilt
 
 
 @dataclass(frozen=True)
@@ -30,23 +36,31 @@ class Garbage:
     working: bool  # a run is at work, so that no artifact may go: it may be read
 
 
+@dataclass(frozen=True)
+class Removed:
+    """What a removal came to."""
+
+    freed: int  # bytes
+    spared: list[Entry]  # what a run needs since the list was made
+
+
 def find_artifact(store: Store, key: str) -> Manifest:
     """The artifact whose key begins with `key`. Raises RequestError unless there is exactly one."""
-    matches = [manifest for manifest in store.manifests() if manifest.key.startswith(key)]
-    if len(matches) == 1:
-        return matches[0]
+    matches = [folder for folder in store.folders() if key and folder.name.startswith(key)]
     if not matches:
         raise RequestError(
             f"No artifact's key begins with {key!r}. `kospilot artifacts list` shows them."
         )
-    names = ", ".join(f"{manifest.recipe.step} {manifest.key}" for manifest in matches[:4])
-    raise RequestError(f"{key!r} begins {len(matches)} keys: {names}. Give more characters.")
-
-
-def unreadable(store: Store) -> list[Path]:
-    """Artifact folders without a readable manifest."""
-    folders = [folder for folder in store.root.glob("[!.]*/*") if folder.is_dir()]
-    return sorted(f for f in folders if store.manifest(f.parent.name, f.name) is None)
+    if len(matches) > 1:
+        names = ", ".join(f"{folder.parent.name} {folder.name}" for folder in matches[:4])
+        raise RequestError(f"{key!r} begins {len(matches)} keys: {names}. Give more characters.")
+    manifest = store.manifest(matches[0].parent.name, matches[0].name)
+    if manifest is None:
+        raise RequestError(
+            f"{matches[0]} has no manifest.json that can be read. The next run makes it again;"
+            " `kospilot artifacts gc` removes it."
+        )
+    return manifest
 
 
 def rolled_back(store: Store, promotion: Manifest) -> bool:
@@ -60,7 +74,7 @@ def mark_promotions(store: Store, name: str, digest: str, rolled: bool) -> None:
     name, digest: the model's name, and its digest on the server.
     """
     for manifest in store.manifests("promote"):
-        if manifest.metrics["name"] != name or manifest.metrics["digest"] != digest:
+        if (manifest.metrics.get("name"), manifest.metrics.get("digest")) != (name, digest):
             continue
         mark = _rollback_mark(store, manifest)
         if rolled:
@@ -73,32 +87,113 @@ def _rollback_mark(store: Store, promotion: Manifest) -> Path:
     return store.path(promotion.recipe.step, promotion.key) / _ROLLED_BACK
 
 
-def run_lock(process: int) -> str:
-    """The name of the lock that a run holds from its first step to its last."""
-    return f"{_RUN}-{process}"
-
-
 def garbage(store: Store, resumable: Collection[str]) -> Garbage:
     """What nothing needs; `resumable` names the steps that continue an interrupted attempt.
 
-    That is: trash, attempts that nobody works at, unreadable artifacts, and artifacts that neither
-    are a profile's newest of their step nor went into one that is. While a run is at work, no
-    artifact is called unneeded.
+    That is: trash, attempts that nobody works at, what killed downloads and releases left,
+    unreadable artifacts, artifacts that neither are a profile's newest of their step nor went into
+    one that is, and content that should have been expended. While a run is at work, no artifact is
+    called unneeded.
     """
-    held = store.held()
-    working = any(name.partition("-")[0] == _RUN for name in held)
+    working = store.is_running()
     unneeded = list(store.root.glob(".trash/*"))
     attempts = []
     for entry in store.root.glob(".staging/*"):  # STEP-KEY, and STEP-KEY.json beside it
-        if entry.stem in held:
+        if store.is_held(entry.stem):
             continue
         if entry.name.partition("-")[0] in resumable:
             attempts.append(entry)
         else:
             unneeded.append(entry)
+    expended = []
     if not working:
-        unneeded += _superseded(store) + unreadable(store)
-    return Garbage(_with_sizes(unneeded), _with_sizes(attempts), working)
+        manifests = store.manifests()
+        superseded = _superseded(store, manifests)
+        unneeded += superseded + store.unreadable(manifests) + _scratch(store.root.parent)
+        expended = _left_over(store, manifests, set(superseded))
+    return Garbage(_with_sizes(unneeded) + expended, _with_sizes(attempts), working)
+
+
+def remove(store: Store, entries: Iterable[Entry], resumable: Collection[str]) -> Removed:
+    """Removes what `garbage` found, entry by entry, unless a run came to need it meanwhile.
+
+    No run can begin during one removal. If one began since the list was made, the list is made
+    anew, and what is no longer on it stays.
+    """
+    began = store.latest_run()
+    freed = 0
+    spared = []
+    allowed: set[Path] | None = None  # None: the list still holds
+    for entry in entries:
+        with store.gate():
+            if store.latest_run() != began:
+                began = store.latest_run()
+                now = garbage(store, resumable)
+                allowed = {other.path for other in [*now.unneeded, *now.attempts]}
+            if (allowed is None or entry.path in allowed) and not _is_in_use(store, entry):
+                freed += _remove_entry(store, entry)
+            else:
+                spared.append(entry)
+    return Removed(freed, spared)
+
+
+def remove_dead_locks(store: Store) -> int:
+    """Removes the lock files of runs that were killed, and returns how many there were."""
+    dead = 0
+    with store.gate():
+        for file in store.run_locks():
+            if not store.is_held(file.stem):
+                file.unlink(missing_ok=True)
+                dead += 1
+    return dead
+
+
+def _is_in_use(store: Store, entry: Entry) -> bool:
+    """Whether somebody makes or reads the artifact or the attempt at this moment."""
+    name = entry.path.stem
+    if entry.path.parent.parent == store.root:
+        name = f"{entry.path.parent.name}-{entry.path.name}"
+    return store.is_held(name)
+
+
+def _remove_entry(store: Store, entry: Entry) -> int:
+    if entry.expends:
+        return store.expend(entry.expends)
+    store.discard(entry.path)
+    return entry.size
+
+
+def _scratch(home: Path) -> list[Path]:
+    """Folders that killed downloads and releases left."""
+    abandoned = []
+    for pattern in _SCRATCH:
+        for folder in home.glob(pattern):
+            if time.time() - _newest_change(folder) > _ABANDONED_S:
+                abandoned.append(folder)
+    return abandoned
+
+
+def _newest_change(folder: Path) -> float:
+    """When something in a folder last changed, in seconds since 1970."""
+    return max(path.lstat().st_mtime for path in [folder, *folder.rglob("*")])
+
+
+def _left_over(store: Store, manifests: list[Manifest], superseded: set[Path]) -> list[Entry]:
+    """Content that a kill left between a promotion and its end, or in the middle of expending."""
+    by_name = {(made.recipe.step, made.key): made for made in manifests}
+    promoted: set[tuple[str, str]] = set()
+    for manifest in manifests:
+        if manifest.recipe.step == "promote":
+            promoted |= _ancestors(by_name, [manifest])
+    entries = []
+    for name, manifest in by_name.items():
+        if not manifest.expendable or store.path(*name) in superseded:
+            continue
+        is_due = store.expended(manifest) or name in promoted
+        size = store.remaining(manifest)
+        if is_due and size and not store.is_kept(manifest.ref):
+            entries.append(Entry(store.path(*name), size, manifest.ref))
+    return entries
 
 
 def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
@@ -109,12 +204,12 @@ def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
     of the same name on the same server.
     """
     registered = store.manifests("register")
-    superseded = set(_superseded(store))
+    superseded = set(_superseded(store, store.manifests()))
     tags = set()
     for manifest in registered:
         if store.path("register", manifest.key) in superseded:
-            tags.add(manifest.metrics["tag"])
-    names = {manifest.recipe.settings["release.name"] for manifest in registered}
+            tags.add(str(manifest.metrics.get("tag")))
+    names = {str(manifest.recipe.settings.get("release.name")) for manifest in registered}
     for attempt in store.root.glob(".staging/*-*"):
         key = attempt.name.partition("-")[2]
         for name, purpose in product(names, PURPOSES):
@@ -122,23 +217,33 @@ def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
     return sorted(tags & set(there))
 
 
-def _superseded(store: Store) -> list[Path]:
+def _superseded(store: Store, manifests: list[Manifest]) -> list[Path]:
     """Artifacts that neither are a profile's newest of their step nor went into one that is."""
-    manifests = {}
-    newest = {}
-    for manifest in store.manifests():  # oldest first: a later one takes the place of an earlier
+    by_name = {}
+    newest: dict[tuple[str, str], Manifest] = {}
+    for manifest in manifests:
         step = manifest.recipe.step
-        manifests[step, manifest.key] = manifest
-        newest[manifest.made["profile"], step] = manifest
-    kept: set[tuple[str, str]] = set()
-    pending = list(newest.values())
+        by_name[step, manifest.key] = manifest
+        last = newest.get((manifest.made["profile"], step))
+        if last is None or last.age < manifest.age:
+            newest[manifest.made["profile"], step] = manifest
+    kept = _ancestors(by_name, newest.values())
+    return [store.path(*name) for name in by_name if name not in kept]
+
+
+def _ancestors(
+    by_name: Mapping[tuple[str, str], Manifest], artifacts: Iterable[Manifest]
+) -> set[tuple[str, str]]:
+    """The step and key of the artifacts, and of all that they were made from."""
+    reached: set[tuple[str, str]] = set()
+    pending = list(artifacts)
     while pending:
         manifest = pending.pop()
         name = (manifest.recipe.step, manifest.key)
-        if name not in kept:
-            kept.add(name)
-            pending += [manifests[link] for link in manifest.lineage.items() if link in manifests]
-    return [store.path(*name) for name in manifests if name not in kept]
+        if name not in reached:
+            reached.add(name)
+            pending += [by_name[link] for link in manifest.lineage.items() if link in by_name]
+    return reached
 
 
 def _with_sizes(paths: list[Path]) -> list[Entry]:
@@ -146,4 +251,11 @@ def _with_sizes(paths: list[Path]) -> list[Entry]:
 
 
 def _bytes(entry: Path) -> int:
-    return sum(file.stat().st_size for file in [entry, *entry.rglob("*")] if file.is_file())
+    """What a file, or all files of a folder, take on the disk; a link's target is not counted."""
+    if not entry.is_dir() or entry.is_symlink():
+        return entry.lstat().st_size
+    total = 0
+    for folder, _, names in os.walk(entry):
+        for name in names:
+            total += os.lstat(os.path.join(folder, name)).st_size
+    return total

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.core.chain.manifest import Recipe, digest_content
 from tasks.core.chain.step import Step
-from tasks.core.chain.store import Recipe, Store, digest_content
+from tasks.core.chain.store import Store
 from tasks.core.records.artifacts import Ref
 from tasks.core.settings.tree import Settings
 
@@ -110,7 +111,10 @@ def _why_untrue(recipe: Recipe, world: World) -> str | None:
     step = world.steps[recipe.step]
     if step.served is None:
         return None
-    model = step.served(world.store, world.store.known(recipe.step, recipe.key))
+    try:
+        model = step.served(world.store, world.store.known(recipe.step, recipe.key))
+    except (KeyError, TypeError, AttributeError):
+        return "its manifest.json does not name the model that it put on a server"
     return world.server_problem(model.tag, model.digest) if model else None
 
 
@@ -165,7 +169,7 @@ def _plan_open(step: Step, world: World, open_inputs: list[str]) -> Planned:
     """
     if step.name in world.force:
         return Planned(step.name, "run", "forced")
-    if not world.store.manifests(step.name):
+    if not world.store.has_any(step.name):
         return Planned(step.name, "run", "not built yet")
     reason = f"runs if the content of {' or '.join(open_inputs)} changes"
     return Planned(step.name, "depends", reason)

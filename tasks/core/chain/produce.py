@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.core.chain.manifest import Draft, Manifest, Recipe
 from tasks.core.chain.plan import recipe_of, why_run
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Build, Job, Step
-from tasks.core.chain.store import Draft, Manifest, Recipe
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.records.artifacts import Progress, Ref
 
@@ -114,6 +114,7 @@ class _Inputs:
             self.held.enter_context(lock)
             if store.expended(manifest):
                 self._rebuild(manifest)
+        store.check(ref)
         return store.path(ref.step, ref.key)
 
     def _rebuild(self, manifest: Manifest) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.core.chain.store import Manifest, Store
+from tasks.core.chain.manifest import Manifest
+from tasks.core.chain.store import Store
 from tasks.core.files.memory import DigestMemory
 from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Settings

@@ -6,92 +6,50 @@ attempt stays in staging for steps that resume, and is discarded by the others.
 """
 
 import contextlib
-import fnmatch
 import logging
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tasks.core.chain.intact import find_damage, find_other_size, remember
+from tasks.core.chain.manifest import (
+    Draft,
+    Files,
+    Manifest,
+    Recipe,
+    digest_content,
+    matches,
+    read_manifest,
+)
 from tasks.core.errors import WorkError
-from tasks.core.files.digests import digest_file, digest_value
-from tasks.core.files.json_files import read_json, write_json
+from tasks.core.files.atomic import sync, sync_folder, write_text
+from tasks.core.files.digests import digest_file
+from tasks.core.files.json_files import write_json
+from tasks.core.files.memory import State, state_of
 from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger(__name__)
 
-Files = dict[str, tuple[int, str]]
-"""Path in the artifact's folder -> bytes, sha256."""
+_EXPENDED = "expended.json"  # its content was removed on purpose
+_DAMAGED = ".damaged"  # beside the files: what `verify` found
+_KEPT = ".kept"  # beside the files: expendable content that its user wants to keep
+_RUN = "run-"  # how the names of the locks of whole runs begin
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Exactly what can change a step's content. The key is its digest."""
+class Glance:
+    """What is seen of an artifact without reading its files."""
 
-    step: str
-    version: int
-    inputs: dict[str, str]  # upstream step -> digest of the files read
-    settings: dict[str, Any]
-    outside: dict[str, str]  # outside file or fact -> its digest or identity
-
-    @property
-    def key(self) -> str:
-        """24 hexadecimal digits."""
-        return digest_value(asdict(self))[:24]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What an artifact is, where it came from and how it was made. Written last, never changed."""
-
-    recipe: Recipe
-    key: str
-    digest: str  # of the content files
-    files: Files
-    content: list[str]  # the files that count
-    lineage: dict[str, str]  # upstream step -> key
-    expendable: bool
-    metrics: dict[str, Any] = field(default_factory=dict)
-    made: dict[str, Any] = field(default_factory=dict)  # time, seconds, machine, versions
-
-    @property
-    def ref(self) -> Ref:
-        """The reference by which other steps and Prefect know the artifact."""
-        return Ref(self.recipe.step, self.key, self.digest)
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What the maker of an artifact says about it; the store adds files and digests."""
-
-    recipe: Recipe
-    content: tuple[str, ...]
-    lineage: dict[str, str]
-    expendable: bool
-    metrics: dict[str, Any]
-    made: dict[str, Any]
-
-
-def digest_content(files: Files, patterns: Sequence[str]) -> str:
-    """The digest over the sorted (path, sha256) of the files that match one of the globs.
-
-    Raises WorkError if none does.
-    """
-    chosen = [[path, sha] for path, (_, sha) in sorted(files.items()) if _matches(path, patterns)]
-    if not chosen:
-        there = ", ".join(sorted(files)) or "none at all"
-        raise WorkError(f"No file matches {', '.join(patterns)}; there are {there}.")
-    return digest_value(chosen)
-
-
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+    size: int  # bytes on the disk: an expended artifact's content takes none
+    problem: str | None
+    expended: bool
 
 
 class Store:
@@ -106,13 +64,7 @@ class Store:
 
     def manifest(self, step: str, key: str) -> Manifest | None:
         """The artifact's manifest, or None if there is none that can be read."""
-        try:
-            raw = read_json(self.path(step, key) / "manifest.json")
-            raw["recipe"] = Recipe(**raw["recipe"])
-            raw["files"] = {path: tuple(entry) for path, entry in raw["files"].items()}
-            return Manifest(**raw)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return read_manifest(self.path(step, key) / "manifest.json")
 
     def known(self, step: str, key: str) -> Manifest:
         """The manifest of an artifact that is there. Raises WorkError if it cannot be read."""
@@ -126,23 +78,51 @@ class Store:
 
     def manifests(self, step: str | None = None) -> list[Manifest]:
         """All readable manifests, of one step or of all, oldest first."""
-        files = sorted(self.root.glob(f"{step or '[!.]*'}/*/manifest.json"))
-        read = [self.manifest(file.parent.parent.name, file.parent.name) for file in files]
-        manifests = [manifest for manifest in read if manifest]
+        manifests = []
+        for folder in self.folders(step):
+            manifest = self.manifest(folder.parent.name, folder.name)
+            if manifest:
+                manifests.append(manifest)
+        if step:
+            return sorted(manifests, key=lambda manifest: manifest.age)
         return sorted(manifests, key=lambda manifest: manifest.made["finished"])
+
+    def unreadable(self, manifests: list[Manifest] | None = None) -> list[Path]:
+        """Artifact folders without a readable manifest; manifests: all others, if they are read."""
+        every = self.manifests() if manifests is None else manifests
+        readable = {self.path(manifest.recipe.step, manifest.key) for manifest in every}
+        return [folder for folder in self.folders() if folder not in readable and folder.is_dir()]
+
+    def has_any(self, step: str) -> bool:
+        """Whether the step ever ran here: one artifact that can be read is enough."""
+        return any(self.manifest(step, folder.name) for folder in self.folders(step))
+
+    def folders(self, step: str | None = None) -> list[Path]:
+        """Where artifacts lie, of one step or of all, in the order of their names."""
+        steps = [step] if step else _names(self.root)
+        return [self.path(name, key) for name in steps for key in _names(self.root / name)]
 
     def expended(self, manifest: Manifest) -> bool:
         """Whether the content was removed on purpose; until it is rebuilt, the manifest vouches."""
-        return (self.path(manifest.recipe.step, manifest.key) / "expended.json").exists()
+        return (self.path(manifest.recipe.step, manifest.key) / _EXPENDED).exists()
 
-    def size(self, manifest: Manifest) -> int:
-        """Bytes on the disk: an expended artifact's content takes none."""
-        return sum(size for _, (size, _) in self._kept_files(manifest))
+    def glance(self, manifest: Manifest) -> Glance:
+        """Looks at an artifact's sizes and marks, and reads no file."""
+        folder = self.path(manifest.recipe.step, manifest.key)
+        beside = set(os.listdir(folder))
+        files = manifest.files
+        if _EXPENDED in beside:
+            files = _without(files, manifest.content)
+        problem = find_other_size(folder, files)
+        if _DAMAGED in beside:
+            problem = self._mark(manifest.recipe.step, manifest.key).read_text(errors="replace")
+        size = sum(size for size, _ in files.values())
+        return Glance(size, problem, _EXPENDED in beside)
 
     def problem(self, step: str, key: str, deep: bool = False) -> str | None:
         """Why the artifact cannot be used, or None if it is intact.
 
-        Sizes are compared always, digests if `deep`.
+        A file whose state changed since it was last read is read again; every file is if `deep`.
         """
         folder = self.path(step, key)
         if not folder.exists():
@@ -150,21 +130,40 @@ class Store:
         manifest = self.manifest(step, key)
         if manifest is None:
             return "its manifest.json is missing or damaged"
-        for path, (size, sha) in self._kept_files(manifest):
-            file = folder / path
-            if not file.is_file():
-                return f"{path} is missing"
-            if file.stat().st_size != size:
-                return f"{path} has {file.stat().st_size:,} bytes, not {size:,}"
-            if deep and digest_file(file) != sha:
-                return f"the content of {path} changed"
-        return None
+        if not deep and self._mark(step, key).exists():
+            return self._mark(step, key).read_text(encoding="utf-8", errors="replace")
+        files = manifest.files
+        if self.expended(manifest):
+            files = _without(files, manifest.content)
+        return find_damage(folder, files, deep)
 
-    def _kept_files(self, manifest: Manifest) -> Iterator[tuple[str, tuple[int, str]]]:
-        gone = set(manifest.content) if self.expended(manifest) else set()
-        for path, entry in manifest.files.items():
-            if path not in gone:
-                yield path, entry
+    def check(self, ref: Ref) -> None:
+        """Raises WorkError, with the file and what to do, unless an artifact can be read."""
+        problem = self.problem(ref.step, ref.key)
+        if problem:
+            raise WorkError(
+                f"{ref.step} {ref.key} is damaged: {problem} ({self.path(ref.step, ref.key)})."
+                " Nothing was made of it. Run `kospilot run PROFILE` again, which makes it anew."
+            )
+
+    def verify(self, step: str, key: str) -> str | None:
+        """Reads every file, and marks the artifact if it is damaged: the next run makes it again.
+
+        Returns the problem, or None. An artifact that is intact again loses its mark.
+        """
+        problem = self.problem(step, key, deep=True)
+        if problem is None:
+            self._mark(step, key).unlink(missing_ok=True)
+        elif self.manifest(step, key):
+            self.mark_damaged(step, key, problem)
+        return problem
+
+    def mark_damaged(self, step: str, key: str, problem: str) -> None:
+        """Lets the next run make an artifact again, and say why."""
+        write_text(self._mark(step, key), problem)
+
+    def _mark(self, step: str, key: str) -> Path:
+        return self.path(step, key) / _DAMAGED
 
     def before(self, recipe: Recipe, profile: str, moment: str | None = None) -> Manifest | None:
         """Returns the profile's newest artifact of this step with another key.
@@ -192,12 +191,47 @@ class Store:
         finally:
             lock.release()
 
-    def held(self) -> set[str]:
-        """The names whose lock somebody holds: what is being made or read at this moment."""
-        names = {file.stem for file in self.root.glob(".locks/*.lock")}
-        return {name for name in names if self._is_held(name)}
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Holds off `artifacts gc` for a whole run: nothing that the run may read is removed."""
+        lock = self._lock(f"{_RUN}{os.getpid()}")
+        with self.gate():
+            lock.acquire()
+            self._latest_run.touch()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink()
+            lock.release()
 
-    def _is_held(self, name: str) -> bool:
+    def gate(self) -> contextlib.AbstractContextManager[None]:
+        """What a run that begins and gc's every removal pass one at a time."""
+        return self.locked("gc", "is removing something")
+
+    def latest_run(self) -> int:
+        """When a run last began on this store, in ns; 0 if none did. A newer one has another."""
+        try:
+            return self._latest_run.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    @property
+    def _latest_run(self) -> Path:
+        return self.root / ".locks" / "latest-run"
+
+    def is_running(self) -> bool:
+        """Whether a run is at work, which may read any artifact."""
+        return any(self.is_held(file.stem) for file in self.run_locks())
+
+    def run_locks(self) -> list[Path]:
+        """The files of the locks of runs, those of dead processes too."""
+        return sorted(self.root.glob(f".locks/{_RUN}*.lock"))
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody holds the lock of this name: the artifact is made or read just now."""
+        if not (self.root / ".locks" / f"{name}.lock").exists():
+            return False
         try:
             with self._lock(name).acquire(timeout=0):
                 return False
@@ -231,40 +265,67 @@ class Store:
 
         A damaged predecessor is replaced.
         """
-        files = _scan(folder)
+        step = draft.recipe.step
+        files, states = _scan(folder)
         manifest = Manifest(
             recipe=draft.recipe,
             key=draft.recipe.key,
             digest=digest_content(files, draft.content),
             files=files,
-            content=[path for path in files if _matches(path, draft.content)],
+            content=[path for path in files if matches(path, draft.content)],
             lineage=draft.lineage,
             expendable=draft.expendable,
             metrics=draft.metrics,
-            made=draft.made,
+            made={**draft.made, "number": self._next_number(step)},
         )
         write_json(folder / "manifest.json", asdict(manifest))
-        final = self.path(manifest.recipe.step, manifest.key)
+        remember(folder, states)
+        sync_folder(folder)
+        final = self.path(step, manifest.key)
         final.parent.mkdir(parents=True, exist_ok=True)
         self.discard(final)
         os.replace(folder, final)
+        sync(final.parent)
         return manifest
+
+    def _next_number(self, step: str) -> int:
+        """What tells a step's newest artifact from the others even after the clock went back."""
+        return 1 + max((manifest.age[0] for manifest in self.manifests(step)), default=0)
+
+    def keep(self, ref: Ref) -> None:
+        """Lets gc spare an expendable artifact's content: its user asked to keep it."""
+        (self.path(ref.step, ref.key) / _KEPT).touch()
+
+    def is_kept(self, ref: Ref) -> bool:
+        """Whether gc spares the artifact's content."""
+        return (self.path(ref.step, ref.key) / _KEPT).exists()
 
     def expend(self, ref: Ref) -> int:
         """Removes an expendable artifact's content, and returns the bytes freed.
 
-        The manifest stays, and says what the content was.
+        The manifest stays, and says what the content was. What a killed process left of it goes.
         """
         manifest = self.manifest(ref.step, ref.key)
-        if manifest is None or not manifest.expendable or self.expended(manifest):
+        if manifest is None or not manifest.expendable:
             return 0
         folder = self.path(ref.step, ref.key)
+        if self.expended(manifest) and not self.remaining(manifest):
+            return 0
         with self.locked(f"{ref.step}-{ref.key}", "is being read by another run"):
+            freed = self.remaining(manifest)
             record = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": manifest.content}
-            write_json(folder / "expended.json", record)
+            write_json(folder / _EXPENDED, record)
+            sync(folder / _EXPENDED)
+            sync(folder)
             for path in manifest.content:
                 (folder / path).unlink(missing_ok=True)
-        return sum(manifest.files[path][0] for path in manifest.content)
+        return freed
+
+    def remaining(self, manifest: Manifest) -> int:
+        """Bytes of an artifact's content that are on the disk, expended or not."""
+        folder = self.path(manifest.recipe.step, manifest.key)
+        files = [folder / path for path in manifest.content]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def restore(self, manifest: Manifest, build: Callable[[Path], Any]) -> None:
         """Rebuilds expended content, which must come out as the manifest says, byte for byte.
@@ -275,7 +336,7 @@ class Store:
         final = self.path(step, key)
         with self.staging(manifest.recipe, resumes=False) as folder:
             build(folder)
-            rebuilt = digest_content(_scan(folder), manifest.content)
+            rebuilt = digest_content(_scan(folder)[0], manifest.content)
             if rebuilt != manifest.digest:
                 raise WorkError(
                     f"{step} {key} came out different when rebuilt ({rebuilt[:12]}, was"
@@ -285,7 +346,8 @@ class Store:
             for path in manifest.content:
                 (final / path).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(folder / path, final / path)
-            (final / "expended.json").unlink()
+            sync_folder(final)
+            (final / _EXPENDED).unlink()
         shutil.rmtree(folder, ignore_errors=True)
 
     def discard(self, entry: Path) -> None:
@@ -301,10 +363,33 @@ class Store:
             trash.unlink()
 
 
-def _scan(folder: Path) -> Files:
-    """Size and digest of every file of an artifact but its manifest, in the order of the paths."""
+def _names(folder: Path) -> list[str]:
+    """The names of what lies in a folder, if it is one; hidden things are left out."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+
+
+def _without(files: Files, content: list[str]) -> Files:
+    """The files that stay if the content is expended."""
+    gone = set(content)
+    return {path: entry for path, entry in files.items() if path not in gone}
+
+
+def _scan(folder: Path) -> tuple[Files, dict[str, State]]:
+    """Size and digest of every file of an artifact but its manifest, in the order of the paths.
+
+    Also the state that each file was in before it was read.
+    """
     files: Files = {}
+    states = {}
+    readable = folder.stat().st_mode & 0o666  # as the user's umask has it, for a shared home
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != "manifest.json":
-            files[str(file.relative_to(folder))] = (file.stat().st_size, digest_file(file))
-    return files
+            name = str(file.relative_to(folder))
+            if not file.is_symlink():
+                file.chmod(file.stat().st_mode | readable)  # adapters come as 0600
+            states[name] = state_of(file)
+            files[name] = (states[name][0], digest_file(file))
+    return files, states

@@ -27,3 +27,22 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, whole or not at all."""
     with replacing(path) as neighbour:
         neighbour.write_text(text, encoding="utf-8")
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the disk has a folder's files and names, so that a power cut cannot take them.
+
+    A rename that makes the folder visible must come after this.
+    """
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir() or path.is_file():
+            sync(path)
+
+
+def sync(path: Path) -> None:
+    """Waits until the disk has a file's bytes, or a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,7 +22,10 @@ class LineError(WorkError):
 
 def read_json(path: Path) -> Any:
     """Returns the document in a UTF-8 file. Raises OSError or ValueError if it cannot be read."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Digests of files outside the store, remembered so that large files are read once."""
+"""Digests of files, remembered so that large files are read once."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -6,21 +6,28 @@ from typing import Any, Self
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import read_json, write_json
 
+State = list[int]
+"""What changes if a file does: bytes, modification and change time in ns, inode."""
+
+
+def state_of(file: Path) -> State:
+    """Returns a file's state. Raises OSError if it is not there.
+
+    The modification time can be set back by anybody, the change time by nobody.
+    """
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
 
 class DigestMemory:
     """Digests of files outside the store.
 
-    A file is read again only if its size or its modification time has changed.
+    A file is read again only if its size, one of its times or its inode has changed.
     """
 
     def __init__(self, file: Path):
         self._file = file
-        # by path: size in bytes, modification time in ns, digest
-        self._known: dict[str, list[Any]]
-        try:
-            self._known = read_json(file)
-        except (OSError, ValueError):  # a lost or damaged memory costs one reading of the files
-            self._known = {}
+        self._known = _read_known(file)  # by path: the file's state, and its digest at the end
 
     @classmethod
     def of(cls, home: Path) -> Self:
@@ -32,11 +39,10 @@ class DigestMemory:
         if path.is_dir():
             return self._digest_of_folder(path)
         name = str(path.resolve())
-        stat = path.stat()
-        state = [stat.st_size, stat.st_mtime_ns]
+        state = state_of(path)
         known = self._known.get(name)
-        if known and known[:2] == state:
-            return known[2]
+        if isinstance(known, list) and known[:-1] == state:
+            return str(known[-1])
         digest = digest_file(path)
         self._known[name] = [*state, digest]
         return digest
@@ -51,3 +57,12 @@ class DigestMemory:
             if file.is_file():
                 digests.append([str(file.relative_to(folder)), self.digest_of(file)])
         return digest_value(digests)
+
+
+def _read_known(file: Path) -> dict[str, Any]:
+    """A lost or damaged memory costs one reading of the files."""
+    try:
+        known = read_json(file)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

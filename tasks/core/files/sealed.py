@@ -47,8 +47,10 @@ def problem_of(folder: Path) -> str | None:
         digests = read_json(folder / _SEAL)
     except (OSError, ValueError):
         return "it was not finished"
+    if not isinstance(digests, dict) or not digests:
+        return f"its {_SEAL} is damaged"
     for name, digest in digests.items():
         file = folder / name
-        if not file.exists() or digest_file(file) != digest:
+        if not file.is_file() or digest_file(file) != digest:
             return f"{name} is missing or damaged"
     return None

@@ -4,8 +4,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.chain.housekeeping import rolled_back
+from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
-from tasks.core.chain.store import Manifest, Store
+from tasks.core.chain.store import Store
 from tasks.core.files.json_files import write_json
 from tasks.core.settings.tree import Settings
 
@@ -89,17 +90,22 @@ def _conclude(settings: Settings, store: Store, promotion: Manifest) -> None:
             "; ".join(found["reasons"]),
             found["tag"],
         )
-    if not settings.release.keep_intermediates:
-        _expend(store, promotion)
+    for intermediate in _intermediates(store, promotion):
+        if settings.release.keep_intermediates:
+            store.keep(intermediate.ref)
+        else:
+            store.expend(intermediate.ref)
 
 
-def _expend(store: Store, promotion: Manifest) -> None:
-    """Removes the merged shards and the F16 file, which can be rebuilt."""
+def _intermediates(store: Store, promotion: Manifest) -> list[Manifest]:
+    """What the release was made from and can be rebuilt: the merged shards and the F16 file."""
+    found = []
     manifest: Manifest | None = promotion
     for step in ("register", "quantize", "gguf", "merge"):
-        manifest = manifest and store.manifest(step, manifest.lineage[step])
-        if manifest:
-            store.expend(manifest.ref)
+        manifest = manifest and store.manifest(step, manifest.lineage.get(step, ""))
+        if manifest and manifest.expendable:
+            found.append(manifest)
+    return found
 
 
 def _served(store: Store, manifest: Manifest) -> ServedModel | None:

@@ -3,8 +3,9 @@
 import os
 from typing import Any
 
+from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
-from tasks.core.chain.store import Manifest, Store
+from tasks.core.chain.store import Store
 from tasks.core.files.json_files import write_json
 from tasks.core.records.quantizations import share_of_base
 from tasks.core.steps._contents import TOKENIZER

@@ -4,6 +4,7 @@ They are sealed folders (tasks/core/files/sealed.py), OUT/checkpoints/checkpoint
 """
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,7 +77,13 @@ def find_newest_intact(folder: Path) -> Path | None:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*"), key=_step_of, reverse=True)
+    """A folder or file that is called otherwise is none of ours, and stays."""
+    checkpoints = [entry for entry in folder.glob("checkpoint-*") if _is_checkpoint(entry)]
+    return sorted(checkpoints, key=_step_of, reverse=True)
+
+
+def _is_checkpoint(entry: Path) -> bool:
+    return entry.is_dir() and re.fullmatch("checkpoint-[0-9]{1,18}", entry.name) is not None
 
 
 def _step_of(checkpoint: Path) -> int:
