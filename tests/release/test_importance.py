@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.core.errors import WorkError
+from tasks.core.release import importance
 from tasks.core.release.gguf_file import read_gguf
 from tasks.core.release.imatrix import compute_imatrix
 from tasks.core.release.importance import Importance, measure_importance, write_imatrix
@@ -74,6 +75,14 @@ def test_sums_are_those_of_the_squares_that_enter(base, f16):
     for name in ("attn_q", "attn_k", "attn_v"):
         sums = importance.sums[f"blk.0.{name}.weight"]
         np.testing.assert_allclose(sums, expected, rtol=0.02)  # the model computes in bf16
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU multiplies F16 fast")
+def test_a_cpu_does_not_compute_in_f16(base, tmp_path):
+    """Merged models come in F16, in which a CPU takes seven times as long."""
+    merged = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
+    merged.save_pretrained(tmp_path)
+    assert importance._load(tmp_path).dtype in (torch.bfloat16, torch.float32)
 
 
 def test_the_same_rows_give_the_same_bytes(base, f16, tmp_path):
