@@ -3,11 +3,13 @@ every difference.
 """
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from flows.commands.artifacts import import_adapter
 from tasks.core.chain.adoption import Adoption, adopt
@@ -16,6 +18,7 @@ from tasks.core.chain.plan import recipe_of
 from tasks.core.chain.run import Run
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
+from tasks.core.files.digests import digest_file
 from tasks.core.preflight import prepare as prepare_module
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
@@ -244,8 +247,8 @@ def changed(folder: Path, target: Path, **fields) -> Path:
         ),
         ({"stage": "stage3"}, "it is stage3, not stage2"),
         (
-            {"adapter_files": {"adapter_model.safetensors": "0"}},
-            "adapter_model.safetensors is not the file that was",
+            {"adapter_files": {}},
+            "training_config.json has no digest of each of adapter_config.json, adapter_model",
         ),
     ],
 )
@@ -262,6 +265,98 @@ def test_another_start_is_refused(home, elsewhere, tmp_path):
         RequestError, match=r"adapter_model.safetensors of stage2 was 222222222222, and is"
     ):
         adopt(run, None, changed(elsewhere["stage3"], tmp_path / "copy", start_files=files))
+
+
+def forge(folder: Path, name: str, **values) -> None:
+    """Changes a JSON file of an adapter's folder, and gives it a digest that fits."""
+    file = folder / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    refit(folder, name)
+
+
+def refit(folder: Path, name: str) -> None:
+    file = folder / "training_config.json"
+    config = json.loads(file.read_text())
+    if name in config["adapter_files"]:
+        config["adapter_files"][name] = digest_file(folder / name)
+    file.write_text(json.dumps(config))
+
+
+def spoil_weights(folder: Path) -> None:
+    weights = load_file(folder / "adapter_model.safetensors")
+    next(iter(weights.values()))[0, 0] = math.nan
+    save_file(weights, folder / "adapter_model.safetensors")
+    refit(folder, "adapter_model.safetensors")
+
+
+def flip_a_bit(folder: Path) -> None:
+    file = folder / "adapter_model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data)
+
+
+def lose_half(folder: Path) -> None:
+    weights = load_file(folder / "adapter_model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if "layers.0" in name}
+    save_file(kept, folder / "adapter_model.safetensors")
+    refit(folder, "adapter_model.safetensors")
+
+
+def forget_checks(folder: Path) -> None:
+    (folder / "checks.json").write_text("{}")
+
+
+def link_the_card(folder: Path) -> None:
+    (folder / "README.md").unlink()
+    (folder / "README.md").symlink_to("/etc/passwd")
+
+
+def plant_code(folder: Path) -> None:
+    (folder / "tokenizer_evil.py").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lambda folder: forge(folder, "adapter_config.json", lora_alpha=640),
+            "adapter_config.json has lora_alpha 640, and the settings ask for",
+        ),
+        (
+            lambda folder: forge(folder, "adapter_config.json", use_rslora=True),
+            "adapter_config.json has use_rslora True, and a stage has False",
+        ),
+        (
+            lambda folder: forge(folder, "adapter_config.json", alpha_pattern={"(a+)+X": 1}),
+            "a regular expression, which is not matched",
+        ),
+        (spoil_weights, "holds values that are not numbers"),
+        (flip_a_bit, "it was changed or damaged on the way"),
+        (lose_half, "its check layers_with_adapter counted 14, and there are 7"),
+        (forget_checks, "checks.json lacks 10 checks that every stage makes"),
+        (
+            lambda folder: forge(folder, "metrics.json", final_loss=math.nan),
+            "metrics.json has no figure for final_loss: nan",
+        ),
+        (link_the_card, "README.md is a link to /etc/passwd"),
+        (plant_code, "brings code of its own \\(tokenizer_evil.py\\)"),
+    ],
+)
+def test_what_a_folder_says_about_itself_is_recomputed(home, elsewhere, tmp_path, spoil, told):
+    copy = changed(elsewhere["stage2"], tmp_path / "copy")
+    spoil(copy)
+    with pytest.raises(RequestError, match=told):
+        adopt(of(home), None, copy)
+    assert not Store(home / "artifacts").manifests("stage2")
+
+
+def test_only_what_a_stage_leaves_is_taken_in(home, elsewhere, tmp_path):
+    copy = changed(elsewhere["stage2"], tmp_path / "copy")
+    (copy / "optimizer.pt").write_bytes(b"a pickle")
+    run = of(home)
+    ref = adopt(run, None, copy).ref
+    assert not (run.store.path("stage2", ref.key) / "optimizer.pt").exists()
 
 
 def test_lost_files_and_failed_checks_are_refused(home, elsewhere, tmp_path):

@@ -25,6 +25,7 @@ PLAIN = {
     "alpha over r": {},
     "rank-stabilized": {"use_rslora": True},
     "patterns": {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"layers.1.mlp.up_proj": 40}},
+    "a whole name": {"alpha_pattern": {r"^model\.layers\.1\.mlp\.up_proj$": 40}},
     "DoRA": {"use_dora": True},
     "biases of adapted layers": {"bias": "lora_only"},
     "all biases": {"bias": "all"},

@@ -12,17 +12,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tasks.core.chain.adopted_folder import (
+    damages,
+    faults_of_records,
+    faults_of_weights,
+    refuse_unsafe,
+    take_files,
+)
 from tasks.core.chain.plan import recipe_of
 from tasks.core.chain.produce import find_inputs, produce
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Job
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import read_json
 from tasks.core.records.artifacts import Ref, no_progress
 from tasks.core.settings.tree import STAGES, Settings
-from tasks.core.training.finished import UNFINISHED, figures
+from tasks.core.training.finished import figures
 
 _CONFIG = "training_config.json"
 _CONFIG_KEYS = {
@@ -45,6 +51,7 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
     stage: None for the one that the folder names. Raises RequestError, with every difference,
     unless the folder is what this run's plan asks for.
     """
+    refuse_unsafe(folder)
     config = _read_config(folder)
     stage = stage or config["stage"]
     if stage not in STAGES or stage not in run.steps:
@@ -55,7 +62,8 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
     differences = []
     if config["stage"] != stage:
         differences.append(f"it is {config['stage']}, not {stage}")
-    differences += _damages(folder, config)
+    differences += damages(folder, config["adapter_files"])
+    differences += faults_of_records(folder)
     differences += _other_settings(config, recipe.settings, run.settings, stage)
     differences += _other_inputs(config, run.store, reads)
     if config["version"] != recipe.version:
@@ -63,6 +71,9 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
             f"it was trained by version {config['version']} of the stages, and this is"
             f" {recipe.version}"
         )
+    if not differences:
+        base = run.store.path("download", reads["download"].key) / "base"
+        differences += faults_of_weights(folder, base, run.settings.training)
     if differences:
         listed = "".join(f"\n  - {difference}" for difference in differences)
         profile = run.resolved.profile
@@ -71,7 +82,7 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
 
     def take(job: Job) -> dict[str, Any]:
         shutil.rmtree(job.out)  # what an interrupted training left there
-        shutil.copytree(folder, job.out, ignore=shutil.ignore_patterns(*UNFINISHED, ".*"))
+        take_files(folder, job.out)
         return figures(job.out) | {"trained": "elsewhere, and imported"}
 
     return Adoption(produce(run, stage, reads, no_progress, take), new)
@@ -83,33 +94,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
         missing = _CONFIG_KEYS - config.keys()
         if missing:
             raise ValueError(f"it does not say {', '.join(sorted(missing))}")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise RequestError(
             f"{folder} has no usable {_CONFIG}: {error}. Name the folder that"
             " `python -m tasks.core.training` wrote, with everything in it."
         ) from error
     return config
-
-
-def _damages(folder: Path, config: dict[str, Any]) -> list[str]:
-    """Files that were changed or lost on the way, and checks that did not hold."""
-    problems = []
-    for name in ("checks.json", "metrics.json"):
-        if not (folder / name).is_file():
-            problems.append(f"{name} is missing")
-    for name, digest in config["adapter_files"].items():
-        file = folder / name
-        if not file.is_file():
-            problems.append(f"{name} is missing")
-        elif digest_file(file) != digest:
-            problems.append(
-                f"{name} is not the file that was trained: it was changed or damaged on the way"
-            )
-    if (folder / "checks.json").is_file():
-        for name, check in read_json(folder / "checks.json").items():
-            if not check["ok"]:
-                problems.append(f"its check {name} did not hold")
-    return problems
 
 
 def _other_settings(

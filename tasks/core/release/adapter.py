@@ -19,6 +19,8 @@ _PREFIX = "base_model.model."
 _LORA_A = ".lora_A.weight"
 _EMBEDDING_A = ".lora_embedding_A"
 _FINITE_CHUNK = 1 << 24  # bytes looked through at a time
+_LAYER = re.compile(r"\^?(\w|\\?\.)+\$?")  # a name, as a regular expression may spell it
+_HIGHEST = 1e6  # of a rank or an alpha
 
 _OTHERS = {
     "alora_invocation_tokens": "it acts on a part of the prompt only",
@@ -98,7 +100,7 @@ def open_adapter(folder: Path) -> Adapter:
 def _read_config(file: Path) -> dict[str, Any]:
     try:
         config = read_json(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WorkError(f"{file} cannot be read: {error}.") from None
     if not isinstance(config, dict) or "peft_type" not in config:
         raise WorkError(f"{file} is not an adapter's configuration: it names no peft_type.")
@@ -110,10 +112,12 @@ def _check_method(config: dict[str, Any], folder: Path) -> None:
     if kind != "LORA":
         raise WorkError(f"The adapter {folder} is {kind}; only LoRA is merged. Train it as LoRA.")
     for key in ("r", "lora_alpha"):
-        if not isinstance(config.get(key), int | float) or not config[key]:
+        if not _is_positive(config.get(key)):
             raise WorkError(
-                f"{folder / 'adapter_config.json'} says no {key}: save the adapter anew."
+                f"{folder / 'adapter_config.json'} says no {key} that can be: save the adapter"
+                " anew."
             )
+    _check_patterns(config, folder / "adapter_config.json")
     for option, reason in _OTHERS.items():
         if config.get(option):
             raise WorkError(
@@ -216,11 +220,36 @@ def _scale(tensors: Header, config: dict[str, Any], layer: str, matrices: tuple[
 
 
 def _patterned(patterns: dict[str, float] | None, layer: str, default: float) -> float:
-    """The value for a layer; a pattern names the end of a layer's path, as PEFT matches it."""
+    """The value for a layer; a pattern names the end of a layer's path, or with ^ all of it."""
     for pattern, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", layer):
+        name = pattern.removesuffix("$").replace("\\.", ".")
+        if layer == name.removeprefix("^") or layer.endswith(f".{name}"):
             return value
     return default
+
+
+def _check_patterns(config: dict[str, Any], file: Path) -> None:
+    """Raises WorkError unless patterns are names of layers, each with a number.
+
+    PEFT takes regular expressions, and some of them take for ever.
+    """
+    for key in ("rank_pattern", "alpha_pattern"):
+        patterns = config.get(key) or {}
+        if not isinstance(patterns, dict):
+            raise WorkError(f"{file} has no table of layers as {key}: save it anew.")
+        for pattern, value in patterns.items():
+            if not _LAYER.fullmatch(pattern):
+                raise WorkError(
+                    f"{file} has the {key} {pattern[:60]!r}, a regular expression, which is not"
+                    " matched. Write the layers' names out, as q_proj or layers.0.mlp.up_proj."
+                )
+            if not _is_positive(value):
+                raise WorkError(f"{file} has {key} {pattern}: {value!r}, which is no number.")
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 < value < _HIGHEST
 
 
 def _check_finite(adapter: Adapter) -> None:
