@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tasks.core.chain.housekeeping import Entry
     from tasks.core.chain.manifest import Manifest
     from tasks.core.chain.store import Glance, Store
+    from tasks.core.serving.servers import Server
 
 app = typer.Typer(
     name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc, import."
@@ -84,7 +85,8 @@ def verify(
     too.
     """
     from tasks.core.chain.housekeeping import find_artifact
-    from tasks.core.serving.weights import verify_weights
+    from tasks.core.chain.served import verify_served
+    from tasks.core.serving.servers import HeldModels
     from tasks.core.settings.home import kospilot_home
 
     store = _store()
@@ -98,11 +100,12 @@ def verify(
     unreadable = [] if key else store.unreadable(manifests)
     for folder in unreadable:
         stdout.print(f"{folder}: {NO_MANIFEST}", markup=False, soft_wrap=True)
-    served = [] if key else verify_weights(kospilot_home())
-    for weights in served:
-        state = weights.problem or "intact"
-        stdout.print(f"model {weights.name}: {state}", markup=False, soft_wrap=True)
-    if broken or unreadable or any(weights.problem for weights in served):
+    home = kospilot_home()
+    models = [] if key else verify_served(store, home, HeldModels(home).problem)
+    for model in models:
+        text = f"model {model.tag}: {model.problem or 'intact'}"
+        stdout.print(text, markup=False, soft_wrap=True)
+    if broken or unreadable or any(model.problem for model in models):
         say("The next run makes what is damaged again, and what depends on changed content.")
         raise typer.Exit(1)
 
@@ -211,22 +214,47 @@ def import_adapter(
 
 
 def _unneeded_models(store: "Store", remove: bool) -> list[str]:
-    """Our models on the server that no name and no kept artifact needs; removed if asked."""
+    """Our models on the servers that no name and no kept artifact needs; removed if asked."""
     from tasks.core.chain.housekeeping import unneeded_tags
     from tasks.core.errors import WorkError
-    from tasks.core.serving.servers import open_server
+    from tasks.core.serving.embedded import EmbeddedServer
+    from tasks.core.serving.servers import open_server, server_name
+    from tasks.core.serving.temporary import noted
     from tasks.core.settings.home import kospilot_home
 
-    try:
-        with open_server(kospilot_home()) as server:
-            tags = unneeded_tags(store, server.tags())
-            if remove:
-                for tag in tags:
-                    server.delete(tag)
-    except WorkError as error:
-        say(f"The models on the server stay: {error}")
-        return []
-    return tags
+    home = kospilot_home()
+    notes = noted(home)
+    unneeded = unneeded_tags(store, notes)
+    found = []
+    asked = {server_name(home), EmbeddedServer.name}
+    for name in sorted(asked):
+        try:
+            with open_server(home, name) as server:
+                found += _unneeded_on(server, unneeded, remove)
+        except WorkError as error:
+            say(f"The models on {name} stay: {error}")
+    for tag in sorted(unneeded & notes.keys()):
+        if notes[tag] not in asked:
+            say(f"{tag} may be on {notes[tag]} still: with that OLLAMA_HOST, gc removes it.")
+    return found
+
+
+def _unneeded_on(server: "Server", unneeded: set[str], remove: bool) -> list[str]:
+    """The unneeded models that one server holds; if they are removed, it has none that is noted."""
+    from tasks.core.serving.tags import full_name
+    from tasks.core.serving.temporary import cross_out, noted
+    from tasks.core.settings.home import kospilot_home
+
+    names = {full_name(tag).casefold() for tag in unneeded}  # a server may spell them otherwise
+    found = [tag for tag in server.tags() if tag.casefold() in names]
+    if remove:
+        for tag in found:
+            server.delete(tag)
+        home = kospilot_home()
+        for tag, name in noted(home).items():
+            if name == server.name:
+                cross_out(tag, home)
+    return found
 
 
 def _show_entries(store: "Store", title: str, entries: "Sequence[Entry]") -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.core.chain.store import Store
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.evaluated import write_marks
 from tasks.core.serving import servers
@@ -153,13 +154,15 @@ def test_without_a_base_only_readable_replies_are_promoted(place, questions):  #
     assert "is not known: the base was not asked" in told["reasons"][1]
 
 
-def test_the_run_says_each_time_why_a_release_was_not_promoted(caplog):
+def test_the_run_says_each_time_why_a_release_was_not_promoted(caplog, tmp_path):
     metrics = {"tag": "m:1", "promoted": False, "reasons": ["mean grade: worse", "schema: kept"]}
     settings = load("demo", ["release.keep_intermediates=true"]).settings
-    STEP.after(settings, None, SimpleNamespace(metrics=metrics))
+    promotion = SimpleNamespace(metrics=metrics, lineage={})
+    STEP.after(settings, Store(tmp_path), promotion)
     assert caplog.messages == [
         "m:1 is not promoted: mean grade: worse; schema: kept. It stays under this tag; `kospilot"
         " promote m:1` gives it the name all the same."
     ]
-    STEP.after(settings, None, SimpleNamespace(metrics={**metrics, "promoted": True}))
+    promoted = SimpleNamespace(metrics={**metrics, "promoted": True}, lineage={})
+    STEP.after(settings, Store(tmp_path), promoted)
     assert len(caplog.messages) == 1

@@ -4,14 +4,12 @@ import os
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
 from tasks.core.records.artifacts import Ref
-from tasks.core.serving.tags import PURPOSES, temporary_tag
 
 _ROLLED_BACK = "rolled-back"
 _SCRATCH = ("downloads/tmp*", ".kospilot-release-*")  # beside the artifacts, in KOSPILOT_HOME
@@ -46,7 +44,7 @@ class Removed:
 
 def find_artifact(store: Store, key: str) -> Manifest:
     """The artifact whose key begins with `key`. Raises RequestError unless there is exactly one."""
-    matches = [folder for folder in store.folders() if key and folder.name.startswith(key)]
+    matches = store.find(key) if key else []
     if not matches:
         raise RequestError(
             f"No artifact's key begins with {key!r}. `kospilot artifacts list` shows them."
@@ -196,25 +194,23 @@ def _left_over(store: Store, manifests: list[Manifest], superseded: set[Path]) -
     return entries
 
 
-def unneeded_tags(store: Store, there: Iterable[str]) -> list[str]:
-    """Returns models of a server that nothing needs.
+def unneeded_tags(store: Store, noted: Iterable[str]) -> set[str]:
+    """Returns the tags of models that nothing needs, whichever server holds them.
 
-    They are those of register artifacts that may be removed, and those that a killed step served
-    for its own use. Only what this store knows to be its own is named: others may register models
-    of the same name on the same server.
+    They are those of register artifacts that may be removed, and of those that steps noted down
+    (serving/temporary.py) all for which no artifact vouches. Only what this store knows to be its
+    own is named: others may register models of the same name on the same server.
     """
-    registered = store.manifests("register")
     superseded = set(_superseded(store, store.manifests()))
-    tags = set()
-    for manifest in registered:
+    tags = set(noted)
+    needed = set()
+    for manifest in store.manifests("register"):
+        tag = str(manifest.metrics.get("tag"))
         if store.path("register", manifest.key) in superseded:
-            tags.add(str(manifest.metrics.get("tag")))
-    names = {str(manifest.recipe.settings.get("release.name")) for manifest in registered}
-    for attempt in store.root.glob(".staging/*-*"):
-        key = attempt.name.partition("-")[2]
-        for name, purpose in product(names, PURPOSES):
-            tags.add(temporary_tag(name, purpose, key))
-    return sorted(tags & set(there))
+            tags.add(tag)
+        else:
+            needed.add(tag)
+    return tags - needed
 
 
 def _superseded(store: Store, manifests: list[Manifest]) -> list[Path]:

@@ -64,7 +64,7 @@ class Store:
 
     def manifest(self, step: str, key: str) -> Manifest | None:
         """The artifact's manifest, or None if there is none that can be read."""
-        return read_manifest(self.path(step, key) / "manifest.json")
+        return read_manifest(self.root, step, key)
 
     def known(self, step: str, key: str) -> Manifest:
         """The manifest of an artifact that is there. Raises WorkError if it cannot be read."""
@@ -79,8 +79,8 @@ class Store:
     def manifests(self, step: str | None = None) -> list[Manifest]:
         """All readable manifests, of one step or of all, oldest first."""
         manifests = []
-        for folder in self.folders(step):
-            manifest = self.manifest(folder.parent.name, folder.name)
+        for name, key in self._names(step):
+            manifest = self.manifest(name, key)
             if manifest:
                 manifests.append(manifest)
         if step:
@@ -90,17 +90,22 @@ class Store:
     def unreadable(self, manifests: list[Manifest] | None = None) -> list[Path]:
         """Artifact folders without a readable manifest; manifests: all others, if they are read."""
         every = self.manifests() if manifests is None else manifests
-        readable = {self.path(manifest.recipe.step, manifest.key) for manifest in every}
-        return [folder for folder in self.folders() if folder not in readable and folder.is_dir()]
+        readable = {(manifest.recipe.step, manifest.key) for manifest in every}
+        others = [self.path(*name) for name in self._names() if name not in readable]
+        return [folder for folder in others if folder.is_dir()]
 
     def has_any(self, step: str) -> bool:
         """Whether the step ever ran here: one artifact that can be read is enough."""
-        return any(self.manifest(step, folder.name) for folder in self.folders(step))
+        return any(self.manifest(step, key) for _, key in self._names(step))
 
-    def folders(self, step: str | None = None) -> list[Path]:
-        """Where artifacts lie, of one step or of all, in the order of their names."""
-        steps = [step] if step else _names(self.root)
-        return [self.path(name, key) for name in steps for key in _names(self.root / name)]
+    def find(self, beginning: str) -> list[Path]:
+        """The folders of the artifacts, readable or not, whose keys begin so."""
+        return [self.path(*name) for name in self._names() if name[1].startswith(beginning)]
+
+    def _names(self, step: str | None = None) -> list[tuple[str, str]]:
+        """Step and key of what lies there, of one step or of all, in the order of the names."""
+        steps = [step] if step else _listed(self.root)
+        return [(name, key) for name in steps for key in _listed(self.root / name)]
 
     def expended(self, manifest: Manifest) -> bool:
         """Whether the content was removed on purpose; until it is rebuilt, the manifest vouches."""
@@ -363,7 +368,7 @@ class Store:
             trash.unlink()
 
 
-def _names(folder: Path) -> list[str]:
+def _listed(folder: Path) -> list[str]:
     """The names of what lies in a folder, if it is one; hidden things are left out."""
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))

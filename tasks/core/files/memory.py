@@ -1,5 +1,6 @@
 """Digests of files, remembered so that large files are read once."""
 
+import contextlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,28 +29,38 @@ class DigestMemory:
     def __init__(self, file: Path):
         self._file = file
         self._known = _read_known(file)  # by path: the file's state, and its digest at the end
+        self._changed = False
 
     @classmethod
     def of(cls, home: Path) -> Self:
         """The memory under KOSPILOT_HOME, beside the artifacts."""
         return cls(home / "artifacts" / ".digests.json")
 
-    def digest_of(self, path: Path) -> str:
-        """The SHA-256 of a file, or of a folder's sorted (relative path, SHA-256)."""
+    def digest_of(self, path: Path, anew: bool = False) -> str:
+        """The SHA-256 of a file, or of a folder's sorted (relative path, SHA-256).
+
+        anew: read a file whatever is remembered.
+        """
         if path.is_dir():
             return self._digest_of_folder(path)
         name = str(path.resolve())
         state = state_of(path)
         known = self._known.get(name)
-        if isinstance(known, list) and known[:-1] == state:
+        if not anew and isinstance(known, list) and known[:-1] == state:
             return str(known[-1])
         digest = digest_file(path)
         self._known[name] = [*state, digest]
+        self._changed = True
         return digest
 
     def save(self) -> None:
-        """Writes the memory for the next run."""
-        write_json(self._file, self._known)
+        """Writes the memory for the next run, if it holds something new.
+
+        On a full or foreign disk the files are read again the next time.
+        """
+        if self._changed:
+            with contextlib.suppress(OSError):
+                write_json(self._file, self._known)
 
     def _digest_of_folder(self, folder: Path) -> str:
         digests = []

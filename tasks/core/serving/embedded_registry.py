@@ -4,17 +4,27 @@ Reads and writes a folder with blobs/SHA256.gguf and models/TAG.json. A blob is 
 can be one, so that a model stays served when the artifact that it came from is collected.
 """
 
+import logging
 import os
 import shutil
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote, unquote
+
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter
 
 from tasks.core.files.atomic import replacing
 from tasks.core.files.digests import digest_file, digest_value
-from tasks.core.files.json_files import read_json, write_json
+from tasks.core.files.json_files import write_json
+from tasks.core.files.memory import DigestMemory
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.tags import full_name, same_name
+
+log = logging.getLogger(__name__)
+
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,8 @@ class Entry:
     """One registered model."""
 
     tag: str
-    sha256: str  # of the GGUF
-    size: int  # bytes
+    sha256: Sha256  # of the GGUF, whose file is named by it
+    size: NonNegativeInt  # bytes
     modelfile: Modelfile
 
     @property
@@ -44,18 +54,36 @@ def put(folder: Path, tag: str, gguf: Path, modelfile: Modelfile) -> Entry:
 
 
 def get(folder: Path, tag: str) -> Entry | None:
-    """Returns a tag's model, or None if there is none or its weights are gone or cut."""
-    file = _file_of(folder, tag)
-    if not file.is_file():
-        return None
-    entry = _read(file)
-    return entry if _is_whole(blob_of(folder, entry), entry) else None
+    """Returns a tag's model, or None if there is none or its weights are gone or damaged."""
+    entry = _read(_file_of(folder, tag))
+    return entry if entry and _is_whole(blob_of(folder, entry), entry) else None
 
 
 def entries(folder: Path) -> list[Entry]:
     """Returns every model whose weights are whole, in the order of the files' names."""
-    every = [_read(file) for file in sorted((folder / "models").glob("*.json"))]
-    return [entry for entry in every if _is_whole(blob_of(folder, entry), entry)]
+    return [entry for entry in _every(folder) if _is_whole(blob_of(folder, entry), entry)]
+
+
+def find_problems(folder: Path) -> dict[str, str | None]:
+    """Reads all weights again, and returns by tag what is wrong with them; None if nothing is.
+
+    A damaged model is no model from then on, so that the next run registers it again.
+    """
+    problems: dict[str, str | None] = {}
+    memory = _memory_of(folder)
+    for file in _files(folder):
+        entry = _read(file)
+        if entry is None:
+            problems[unquote(file.stem)] = f"{file} says nothing that can be read"
+            continue
+        blob = blob_of(folder, entry)
+        problems[entry.tag] = None
+        if not blob.is_file():
+            problems[entry.tag] = f"its weights are missing: {blob}"
+        elif memory.digest_of(blob, anew=True) != entry.sha256:
+            problems[entry.tag] = f"the content of its weights changed: {blob}"
+    memory.save()
+    return problems
 
 
 def copy(folder: Path, source: Entry, tag: str) -> None:
@@ -66,11 +94,9 @@ def copy(folder: Path, source: Entry, tag: str) -> None:
 def delete(folder: Path, tag: str) -> None:
     """Removes a tag, and its weights if no other tag needs them."""
     file = _file_of(folder, tag)
-    if not file.is_file():
-        return
     entry = _read(file)
-    file.unlink()
-    if entry.sha256 not in {other.sha256 for other in entries(folder)}:
+    file.unlink(missing_ok=True)
+    if entry and entry.sha256 not in {other.sha256 for other in _every(folder)}:
         blob_of(folder, entry).unlink(missing_ok=True)
 
 
@@ -82,8 +108,7 @@ def blob_of(folder: Path, entry: Entry) -> Path:
 def _file_of(folder: Path, tag: str) -> Path:
     """The file of a tag, or of the same name in other capitals: Ollama takes the two for one."""
     exact = folder / "models" / f"{quote(full_name(tag), safe='', errors='replace')}.json"
-    there = sorted((folder / "models").glob("*.json"))
-    same = [file for file in there if same_name(unquote(file.stem), tag)]
+    same = [file for file in _files(folder) if same_name(unquote(file.stem), tag)]
     return exact if exact in same or not same else same[0]
 
 
@@ -91,10 +116,29 @@ def _write(folder: Path, entry: Entry) -> None:
     write_json(_file_of(folder, entry.tag), asdict(entry))
 
 
-def _read(file: Path) -> Entry:
-    fields = read_json(file)
-    modelfile = Modelfile(**fields.pop("modelfile"))
-    return Entry(**fields, modelfile=modelfile)
+def _files(folder: Path) -> list[Path]:
+    return sorted((folder / "models").glob("*.json"))
+
+
+def _every(folder: Path) -> list[Entry]:
+    read = [_read(file) for file in _files(folder)]
+    return [entry for entry in read if entry]
+
+
+def _read(file: Path) -> Entry | None:
+    """What a tag's file says, or None, with a word, if that cannot be read."""
+    if not file.is_file():
+        return None
+    try:
+        return _reader().validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        log.warning("%s says nothing that can be read: the model counts as not registered", file)
+        return None
+
+
+@cache
+def _reader() -> TypeAdapter[Entry]:
+    return TypeAdapter(Entry)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -106,4 +150,14 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _is_whole(blob: Path, entry: Entry) -> bool:
-    return blob.is_file() and blob.stat().st_size == entry.size
+    """Whether the weights are there, byte for byte; they are read only if their file changed."""
+    if not blob.is_file() or blob.stat().st_size != entry.size:
+        return False
+    memory = _memory_of(blob.parent.parent)
+    digest = memory.digest_of(blob)
+    memory.save()
+    return digest == entry.sha256
+
+
+def _memory_of(folder: Path) -> DigestMemory:
+    return DigestMemory(folder / ".digests.json")

@@ -1,20 +1,25 @@
-"""Whether the weights that kospilot's own model servers hold are still what was registered.
+"""Where model servers keep the weights that kospilot registered: files named by their digests.
 
-Reads KOSPILOT_HOME/serving and KOSPILOT_HOME/ollama, whose files of weights are named by their
-digests.
+Reads KOSPILOT_HOME/serving, KOSPILOT_HOME/ollama, and the store of this machine's own Ollama.
 """
 
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Weights:
-    """A model, or a file of weights, and what is wrong with it; None if it is intact."""
-
-    name: str
-    problem: str | None
+from tasks.core.files.digests import digest_file
 
 
-def verify_weights(home: Path) -> list[Weights]:
-    return []
+def find_ollama_blobs(home: Path, sha256: str) -> list[Path]:
+    """Returns the files in which Ollamas of this machine keep weights; those that can be read.
+
+    They are the private Ollama's, and those of OLLAMA_MODELS or of the user's ~/.ollama.
+    """
+    own = Path(os.environ.get("OLLAMA_MODELS") or "~/.ollama/models").expanduser()
+    stores = (home / "ollama" / "models", own, Path("/usr/share/ollama/.ollama/models"))
+    blobs = [store / "blobs" / f"sha256-{sha256}" for store in dict.fromkeys(stores)]
+    return [blob for blob in blobs if os.access(blob, os.R_OK) and blob.is_file()]
+
+
+def is_damaged(blob: Path) -> bool:
+    """Whether a blob of Ollama's is no longer what its name says; reads all of it."""
+    return digest_file(blob) != blob.name.removeprefix("sha256-")
