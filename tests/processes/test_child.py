@@ -86,21 +86,30 @@ def test_what_a_killed_child_left_behind_is_ended():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
-def test_a_killed_parent_takes_its_child_along():
+@pytest.mark.parametrize(
+    "command",
+    ["'sleep', '60'", "*GUARD, 'sh', '-c', 'sleep 60; true'"],
+    ids=["a program", "a script that runs one"],
+)
+def test_a_killed_parent_takes_its_child_along(command):
     code = (
         "from tasks.core.processes.child import start_child; import time\n"
-        "child = start_child(['sleep', '60'])\n"
-        "print(child.pid, flush=True); time.sleep(60)"
+        "from tasks.core.processes.server import GUARD\n"
+        f"child = start_child([{command}])\n"
+        "time.sleep(0.3); print(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(parent.stdout.readline()))
+    started = [child, *child.children(recursive=True)]
+    assert [process for process in started if "sleep" in process.name()]
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
     deadline = time.monotonic() + 10
-    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    for process in started:
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_program_starts_over_as_the_same_process_with_the_same_command_and_no_open_files(

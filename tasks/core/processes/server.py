@@ -13,6 +13,11 @@ from subprocess import Popen
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import start_child, stop_child
 
+GUARD = ("sh", "-c", "trap 'trap - TERM; kill 0' TERM; \"$@\" & wait $!", "sh")
+"""Stands before a command that may be a script: the kernel's signal at our death reaches the process
+that we started and no other, and this one passes it on to all of its session.
+"""
+
 
 def free_port() -> int:
     """A loopback port that nobody listens on at this moment."""
