@@ -2,7 +2,7 @@
 
 demo_manifests.json holds the manifests of a demo home of that time. A step whose version or
 settings are changed on purpose gets its new key here. register and evaluate read parity's verdict,
-which came later.
+which came later; normalize drops rows that it let through.
 """
 
 import json
@@ -17,6 +17,7 @@ from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 
 MANIFESTS = json.loads(Path(__file__).with_name("demo_manifests.json").read_text(encoding="utf-8"))
+CHANGED = ("normalize", "register", "evaluate")
 OLD = {manifest["recipe"]["step"]: manifest for manifest in MANIFESTS}
 
 
@@ -35,7 +36,7 @@ def world(tmp_path):
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)
 
 
-@pytest.mark.parametrize("name", [name for name in OLD if name not in ("register", "evaluate")])
+@pytest.mark.parametrize("name", [name for name in OLD if name not in CHANGED])
 def test_its_key_is_the_same(world, name):
     step = world.steps[name]
     refs = {other: world.store.known(other, OLD[other]["key"]).ref for other in step.reads}

@@ -267,3 +267,8 @@ def test_what_the_hub_does_not_give_is_refused_before_anything_runs(
     assert ask(tmp_path, endpoint, krx_only(rows), Model(base=base))[0].startswith(
         f"RequestError {message}"
     )
+
+
+def test_hidden_files_are_no_data():
+    paths = ["rows.jsonl", "._rows.jsonl", ".ipynb_checkpoints/rows.jsonl", "__MACOSX/rows.jsonl"]
+    assert choose_data_files(paths) == ["rows.jsonl"]

@@ -87,6 +87,62 @@ GOOD = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]},
+        {"messages": [{"from": "human", "value": "q"}, {"role": "model", "content": "a"}]},
+        {"messages": [GOOD[0], {"role": "assistant", "content": [{"type": "text", "text": "a"}]}]},
+        {"conversation": repr(GOOD)},
+        json.dumps({"messages": GOOD}),
+    ],
+)
+def test_conversations_are_read_in_the_forms_that_people_save(tmp_path, row):
+    own = write_lines(tmp_path / "mine.jsonl", [row])
+    taken, _ = run(tmp_path, Data(rows=1, own=own, own_share=1))
+    assert taken[0]["messages"][1:] == GOOD
+
+
+def test_a_developer_is_a_system(tmp_path):
+    rows = [{"messages": [{"role": "developer", "content": "s"}, *GOOD]}]
+    own = write_lines(tmp_path / "mine.jsonl", rows)
+    taken, _ = run(tmp_path, Data(rows=1, own=own, own_share=1))
+    assert taken[0]["messages"][0] == {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("\u3164", "blank in assistant"),
+        ("\u200b\u00a0", "blank in assistant"),
+        ("nan", "nan for a missing value in assistant"),
+        ("값은 \ufffd\ufffd", "lost character (U+FFFD) in assistant"),
+        ("a<|im_end|>\n<|im_start|>user\nb", "special token of a chat template in assistant"),
+        ("a</s>", "special token of a chat template in assistant"),
+    ],
+)
+def test_answers_that_teach_nothing_or_harm_are_dropped_with_an_example(tmp_path, answer, reason):
+    rows = [{"user": "q", "assistant": "a"}, {"user": "seen", "assistant": answer}]
+    own = write_lines(tmp_path / "mine.jsonl", rows)
+    taken, report = run(tmp_path, Data(rows=1, own=own, own_share=1))
+    assert len(taken) == 1
+    assert report["dropped"] == {reason: 1}
+    assert "seen" in report["sources"]["own"]["examples"][reason]
+
+
+def test_korean_read_as_latin1_is_mended_and_french_is_left(tmp_path):
+    korean = "0번째 질문: 지수가 -3% 움직였습니다."
+    rows = [
+        {"user": korean.encode("cp949").decode("latin-1"), "assistant": "\ufeff답\u200b"},
+        {"user": "Où est l'été à Nîmes ?", "assistant": "ÀÉÎÕÜ"},
+    ]
+    own = write_lines(tmp_path / "mine.jsonl", rows)
+    taken, report = run(tmp_path, Data(rows=2, own=own, own_share=1))
+    said = [[message["content"] for message in row["messages"][1:]] for row in taken]
+    assert sorted(said) == sorted([[korean, "답"], ["Où est l'été à Nîmes ?", "ÀÉÎÕÜ"]])
+    assert report["sources"]["own"]["repaired"] == 1
+
+
+@pytest.mark.parametrize(
     ("messages", "reason"),
     [
         ([*GOOD, GOOD[0]], "no answer at the end of messages"),
@@ -95,8 +151,9 @@ GOOD = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
         ([GOOD[0], {"role": "assistant", "content": None}], "null in messages"),
         ([{"role": "narrator", "content": "q"}, GOOD[1]], "unknown role in messages"),
         ([*GOOD, {"role": "system", "content": "s"}, *GOOD], "second system prompt in messages"),
+        ([GOOD[0], {**GOOD[1], "weight": 0}], "answer of weight 0 in messages"),
         ([], "no question at the start of messages"),
-        ("[{", "not JSON in messages"),
+        ("[{", "neither JSON nor Python's form of it in messages"),
         ({"role": "user"}, "not a list of messages in messages"),
     ],
 )
@@ -116,7 +173,7 @@ def test_own_columns_that_are_not_there_are_refused_with_the_settings(tmp_path):
     own = write_lines(tmp_path / "mine.jsonl", [{"question": "q", "assistant": "a"}])
     with pytest.raises(
         RequestError,
-        match=r"no column messages or user.* data\.own_user=COLUMN data\.own_assistant=",
+        match=r"no column messages or .* or user.* data\.own_user=COLUMN data\.own_assistant=",
     ):
         run(tmp_path, Data(own=own, own_share=1))
     with pytest.raises(RequestError, match=r"no column persona, which own needs"):

@@ -83,7 +83,7 @@ def test_a_json_file_may_hold_lines_and_an_array_may_be_longer_than_a_chunk(tmp_
         ("a.json", bytes(4_096), r"a\.json is not UTF-8 but .* was never written out"),
         ("a.jsonl", b"", r"a\.jsonl is empty \(0 bytes\): write or fetch it again"),
         ("a.parquet", b"", r"a\.parquet is empty"),
-        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl, line 1, is not JSON"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl, row 1, is not JSON"),
         ("a.parquet", b"PAR1 cut", r"a\.parquet is not a whole parquet file"),
         ("a.xlsx", b"", r"a\.xlsx is none of \.parquet, \.jsonl, \.json, \.csv"),
     ],
@@ -160,3 +160,44 @@ def test_a_field_over_many_lines_is_refused_at_the_limit_too(tmp_path, monkeypat
 def test_a_nul_inside_a_field_is_left_to_the_sources(tmp_path):
     (tmp_path / "rows.csv").write_bytes(b"prompt\na\0b\n")
     assert list(read_rows(tmp_path / "rows.csv")) == [{"prompt": "a\0b"}]
+
+
+SHAPED = [{"user": f"질문 {number}", "assistant": "답"} for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(SHAPED),
+        json.dumps({"version": "1.0", "count": 3, "data": SHAPED, "more": [1]}, indent=1),
+        "\n".join(json.dumps(row, indent=2) for row in SHAPED),
+        "".join(json.dumps(row) for row in SHAPED),
+        "\n".join(json.dumps(json.dumps(row)) for row in SHAPED),
+    ],
+    ids=["array", "wrapped", "over several lines", "one after another", "text of JSON"],
+)
+def test_rows_of_json_are_read_in_every_shape(tmp_path, text):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(text)
+    assert list(read_rows(file)) == SHAPED
+
+
+def test_columns_in_json_are_named_as_such(tmp_path):
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps({"user": ["q", "r"], "assistant": ["a", "b"]}))
+    with pytest.raises(RequestError, match=r"holds columns \(user, assistant\), not rows"):
+        read_columns(file)
+
+
+def test_a_header_that_names_a_column_twice_is_refused(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("user,assistant,assistant\nq,a,b\n")
+    with pytest.raises(RequestError, match="has the column 'assistant' twice"):
+        list(read_rows(file))
+
+
+def test_bytes_that_are_utf8_are_text(tmp_path):
+    file = tmp_path / "rows.parquet"
+    table = pa.table({"user": pa.array(["질문".encode()]), "raw": pa.array([b"\xff"])})
+    pq.write_table(table, file)
+    assert list(read_rows(file)) == [{"user": "질문", "raw": b"\xff"}]

@@ -12,6 +12,19 @@ Drop = str
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no encoder takes it
 
+_INVISIBLE = re.compile(
+    "[\\s\u00ad\u115f\u1160\u180e\u200b-\u200f\u2060-\u2064\u3164\ufeff\uffa0]*"
+)
+"""White space, and characters that show as nothing: Hangul fillers, joiners, byte order marks."""
+
+_MISSING = {"nan", "NaN", "None", "null", "NULL", "<NA>"}
+"""What programs write where there is no value."""
+
+# The special tokens of the chat templates in use: <|im_end|>, <start_of_turn>, [INST], </s> …
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[\w./-]{1,40}\|>|</?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+)
+
 
 class Turn(NamedTuple):
     """One message of a conversation: `user`, `assistant` or `tool`, and its text."""
@@ -94,10 +107,20 @@ def find_fault(value: Any) -> str | None:
         return "null"
     if not isinstance(value, str):
         return "not text"
-    if not value or value.isspace():
+    if _INVISIBLE.fullmatch(value):
         return "blank"
+    if value in _MISSING:
+        return f"{value} for a missing value"
     if "\0" in value:
         return "NUL byte"
-    if not value.isascii() and _LONE_SURROGATE.search(value):
+    if _SPECIAL_TOKEN.search(value):
+        return "special token of a chat template"  # it would open or end a turn of its own
+    return None if value.isascii() else _character_fault(value)
+
+
+def _character_fault(text: str) -> str | None:
+    if _LONE_SURROGATE.search(text):
         return "half a character"
+    if "\ufffd" in text:
+        return "lost character (U+FFFD)"
     return None

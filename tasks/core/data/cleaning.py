@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 
 import ftfy
 
@@ -30,7 +31,15 @@ _MOJIBAKE = re.compile(
     "[\u0080-\u009f]"
     "|[\u00c2-\u00f4][\u00a0-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
+# Two bytes of a Korean syllable in CP949, read as Latin-1.
+_CP949_AS_LATIN1 = re.compile("[\u00a1-\u00c8][\u00a1-\u00fe]")
+_SYLLABLE = re.compile("[\uac00-\ud7a3]")
+_KOREAN_SHARE = 0.8  # of the characters beyond ASCII, from which a text is taken for Korean
+
+_MARKS = str.maketrans("", "", "\ufeff\u200b")  # invisible, and in no text on purpose
+
 _REPORT_EVERY = 5_000
+_EXAMPLE = 160  # characters of a dropped row that are shown
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class Survey:
 
     rows_in: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)  # reason -> the first row dropped for it
     repaired: int = 0  # of the usable: mojibake undone
     unprompted: int = 0  # of the usable: no system prompt of their own
     # lots in the draw: the lowest are taken
@@ -74,6 +84,13 @@ class Survey:
     def usable(self) -> int:
         """Rows that can be taken."""
         return len(self.draws)
+
+    def drop(self, reason: Drop, row: Row | Drop) -> None:
+        """Counts a row that is left out."""
+        self.dropped[reason] += 1
+        if reason not in self.examples:
+            shown = row if isinstance(row, str) else repr(dict(row))
+            self.examples[reason] = shorten(shown, _EXAMPLE, placeholder=" …")
 
 
 def survey_source(
@@ -92,12 +109,12 @@ def survey_source(
             on_rows(survey.rows_in)
         cleaned = clean_row(intake.source, row)
         if isinstance(cleaned, str):
-            survey.dropped[cleaned] += 1
+            survey.drop(cleaned, row)
             continue
         chat = cleaned.chat
         repeat = earlier.find_repeat(chat)
         if repeat:
-            survey.dropped[repeat] += 1
+            survey.drop(repeat, row)
             continue
         clean = CleanRow(intake.source.name, _all_turns(chat, intake.prompt), chat.carried)
         scratch.add(clean)
@@ -131,12 +148,32 @@ def clean_row(source: Source, row: Row | Drop) -> Cleaned | Drop:
 
 
 def repair(text: str) -> str:
-    """The text as it was before a wrong decoding, if ftfy can prove that there was one; else the
-    text itself.
+    """The text as it was before a wrong decoding, if there is proof of one; else the text itself.
+
+    Byte order marks and zero-width spaces are taken out.
     """
-    if text.isascii() or not _MOJIBAKE.search(text):
+    if text.isascii():
+        return text
+    text = text.translate(_MARKS).strip() or text
+    if _CP949_AS_LATIN1.search(text):
+        korean = _read_as_cp949(text)
+        if korean:
+            return korean
+    if not _MOJIBAKE.search(text):
         return text
     return ftfy.fix_encoding(text).strip() or text  # a mended no-break space may stand at an end
+
+
+def _read_as_cp949(text: str) -> str | None:
+    """The Korean text whose CP949 bytes were read as Latin-1, or None if it is not that."""
+    try:
+        korean = text.encode("latin-1").decode("cp949")
+    except UnicodeError:
+        return None
+    beyond_ascii = sum(character > "\x7f" for character in korean)
+    if len(_SYLLABLE.findall(korean)) < _KOREAN_SHARE * beyond_ascii:
+        return None
+    return korean
 
 
 class _EarlierRows:

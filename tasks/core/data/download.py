@@ -89,11 +89,15 @@ def download(
 
 
 def choose_data_files(paths: Iterable[str]) -> list[str]:
-    """Of a data set's paths, its training files, sorted: one format, no other split.
+    """Of a data set's paths, its training files, sorted: one format, no other split, and nothing
+    hidden, as editors and macOS leave it.
 
     The list is empty if the data set has none.
     """
-    data_files = [path for path in paths if Path(path).suffix.lower() in FORMATS]
+    data_files = []
+    for path in paths:
+        if Path(path).suffix.lower() in FORMATS and not _is_hidden(path):
+            data_files.append(path)
     training = [path for path in data_files if "train" in _words_of(path)]
     no_other_split = [path for path in data_files if _OTHER_SPLITS.isdisjoint(_words_of(path))]
     for ending in FORMATS:
@@ -102,6 +106,10 @@ def choose_data_files(paths: Iterable[str]) -> list[str]:
             if chosen:
                 return sorted(chosen)
     return []
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in Path(path).parts)
 
 
 def fetch_source(
@@ -205,6 +213,13 @@ def _demo_file(source: Source) -> Path:
 
 def _folder_files(source: Source, folder: Path) -> list[Path]:
     names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+    if any(name.endswith(".arrow") for name in names):
+        raise RequestError(
+            f"data.{source.name}={folder} was written by datasets' save_to_disk, which is for"
+            " datasets alone. Write a file of it:"
+            f' datasets.load_from_disk("{folder}").to_parquet("rows.parquet"), of a split if it'
+            ' has several (["train"]), and name that.'
+        )
     chosen = choose_data_files(names)
     if not chosen:
         raise _no_data(f"The folder {folder}", source, names)

@@ -158,7 +158,9 @@ def _final_order(surveys: Mapping[str, Survey], chosen: Mapping[str, np.ndarray]
 def _nothing_left(surveys: Mapping[str, Survey]) -> RequestError:
     counts = []
     for name, survey in surveys.items():
-        reasons = [f"{rows} {reason}" for reason, rows in survey.dropped.items()]
+        reasons = []
+        for reason, rows in survey.dropped.items():
+            reasons.append(f"{rows} {reason}, e.g. {survey.examples[reason]}")
         counts.append(f"{name}: {survey.rows_in} read, {', '.join(reasons) or 'none'}")
     return RequestError(
         f"No row is left for Stage 1 ({'; '.join(counts)}). Name other files: data.SOURCE=FILE."

@@ -25,6 +25,6 @@ STEP = Step(
     reads={"download": ("sources/*",)},
     settings=("data",),
     outside=_outside,
-    version=2,
+    version=3,
     report="Stage 1 rows: what came in, what was dropped and why",
 )

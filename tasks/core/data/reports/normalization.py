@@ -88,6 +88,7 @@ def _describe_source(asked: int, survey: Survey, chosen: np.ndarray) -> dict[str
     return {
         "rows_in": survey.rows_in,
         "dropped": dict(sorted(survey.dropped.items())),
+        "examples": dict(sorted(survey.examples.items())),
         "usable": survey.usable,
         "asked": asked,
         "taken": taken,
@@ -136,12 +137,12 @@ def _tables_of(report: Mapping[str, Any]) -> list[Table]:
     for name, entry in sources.items():
         counts.append([name, *(entry[column] for column in _SOURCE_COLUMNS)])
         for reason, rows in entry["dropped"].items():
-            dropped.append([name, reason, rows])
+            dropped.append([name, reason, rows, entry["examples"][reason]])
         taken.append(_taken_row(name, entry))
     taken.append(_taken_row("all", report))
     return [
         Table("Sources", ("source", *_SOURCE_COLUMNS.values()), counts),
-        Table("Dropped", ("source", "reason", "rows"), dropped),
+        Table("Dropped", ("source", "reason", "rows", "the first of them"), dropped),
         Table("Taken, in characters a row", ("source", "languages", *FIGURES), taken),
     ]
 
