@@ -16,7 +16,6 @@ from tasks.core.release.shrunken import shrink, shrink_config
 from tasks.core.serving.servers import open_server
 from tasks.core.settings.profiles import load
 from tasks.core.settings.tree import Training
-from tasks.core.steps import rehearse
 from tasks.core.steps.rehearse import STEP
 from tests.release.conftest import demo_base, llama, silent, tiny_base  # noqa: F401
 from tests.serving.conftest import no_ollama  # noqa: F401
@@ -144,36 +143,6 @@ def test_a_server_that_is_down_is_found_at_once(job, monkeypatch):
     )
     with pytest.raises(WorkError, match="OLLAMA_HOST names http://127.0.0.1:9 and no Ollama"):
         STEP.build(job)
-
-
-class _Server:
-    """A server that remembers what was removed, and may be gone when it is asked to."""
-
-    def __init__(self, gone=False):
-        self.gone = gone
-        self.deleted = []
-
-    def unload(self, tag):
-        pass
-
-    def delete(self, tag):
-        if self.gone:
-            raise WorkError("the server is gone")
-        self.deleted.append(tag)
-
-
-@pytest.mark.parametrize("error", [WorkError("no answer"), KeyboardInterrupt("Ctrl-C")])
-def test_the_temporary_model_goes_after_an_error_too(error):
-    server = _Server()
-    with pytest.raises(type(error), match=str(error)), rehearse._removed_afterwards(server, "a:b"):
-        raise error
-    assert server.deleted == ["a:b"]
-
-
-def test_the_first_error_is_the_one_that_is_told():
-    gone = _Server(gone=True)
-    with pytest.raises(WorkError, match="no answer"), rehearse._removed_afterwards(gone, "a:b"):
-        raise WorkError("no answer")
 
 
 def test_another_llama_cpp_is_another_rehearsal(broken_llama, tmp_path, monkeypatch):

@@ -56,17 +56,17 @@ def served(job: Job, server: "Server", name: ComparedName) -> Iterator[str]:
     from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.tags import temporary_tag
+    from tasks.core.serving.temporary import lent
 
     release = job.settings.release
     base = job.folder("download") / "base"
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     tag = temporary_tag(release.name, name, job.key)
     making = replace(job, progress=stretch_of(job.progress, 0, MAKING))
-    server.create(tag, _gguf_of(making, name), modelfile, making.progress)
-    try:
+    gguf = _gguf_of(making, name)
+    with lent(server, tag, job.home):
+        server.create(tag, gguf, modelfile, making.progress)
         yield tag
-    finally:
-        server.delete(tag)
 
 
 def _gguf_of(job: Job, name: ComparedName) -> Path:

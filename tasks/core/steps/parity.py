@@ -105,6 +105,7 @@ def _ask_served(job: Job, prompts: "Prompts", folder: Path) -> "Figures":
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.servers import open_server, required_server
     from tasks.core.serving.tags import temporary_tag
+    from tasks.core.serving.temporary import lent
     from tasks.core.steps._asked import asked_model
 
     release = job.settings.release
@@ -118,14 +119,11 @@ def _ask_served(job: Job, prompts: "Prompts", folder: Path) -> "Figures":
 
     uploading = stretch_of(job.progress, _COMPUTED, 0.05)
     asking = stretch_of(job.progress, _COMPUTED + 0.05, 0.95 - _COMPUTED)
-    with open_server(job.home, required_server(base)) as server:
-        try:
-            server.create(tag, gguf, modelfile, uploading)
-            asked = asked_model(server, tag, release.num_ctx)
-            proof = Proof(prompts, folder, base, likely)
-            return measure_served(asked, proof, asking)
-        finally:
-            server.delete(tag)
+    with open_server(job.home, required_server(base)) as server, lent(server, tag, job.home):
+        server.create(tag, gguf, modelfile, uploading)
+        asked = asked_model(server, tag, release.num_ctx)
+        proof = Proof(prompts, folder, base, likely)
+        return measure_served(asked, proof, asking)
 
 
 STEP = Step(

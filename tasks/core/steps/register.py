@@ -23,6 +23,7 @@ def _build(job: Job) -> dict[str, Any]:
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel, register
     from tasks.core.serving.servers import open_server, required_server
+    from tasks.core.serving.temporary import note_down
 
     release = job.settings.release
     base = job.folder("download") / "base"
@@ -30,6 +31,7 @@ def _build(job: Job) -> dict[str, Any]:
     tag = f"{job.settings.release_tag}:{job.key[:8]}"
     gguf = job.folder("quantize") / "model.gguf"
     with open_server(job.home, required_server(base)) as server:
+        note_down(server, tag, job.home)  # until this artifact is there, which names the tag
         metrics = register(server, NewModel(tag, gguf, modelfile, base), job.progress)
     # Artifacts lie as deep as their staging folders, so the path holds for `ollama create -f`.
     beside = os.path.relpath(gguf, job.out)

@@ -6,7 +6,7 @@ architecture, a model server that is down, too old or full, a prompt template th
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -97,8 +97,9 @@ def _make(job: Job, merged: Path, scratch: Path) -> "NewModel":
 def _serve(job: Job, server: "Server", new: "NewModel") -> dict[str, Any]:
     """Registers the stand-in, proves its prompts, asks it one question and removes it."""
     from tasks.core.serving.registration import register
+    from tasks.core.serving.temporary import lent
 
-    with _removed_afterwards(server, new.tag):
+    with lent(server, new.tag, job.home):
         proof = register(server, new, stretch_of(job.progress, 0.7, 0.2))
         _ask(server, new.tag)
     job.progress(1.0, "the release can be made and served")
@@ -131,19 +132,6 @@ def _scratch(out: Path) -> Iterator[Path]:
             raise WorkError(
                 f"The release would fail, so nothing is trained yet: {reason}"
             ) from None
-
-
-@contextmanager
-def _removed_afterwards(server: "Server", tag: str) -> Iterator[None]:
-    """Removes a model after the block, and keeps an error of the block if that fails too."""
-    try:
-        yield
-        server.unload(tag)  # a training may need the card's memory next
-    except BaseException:
-        with suppress(WorkError):
-            server.delete(tag)
-        raise
-    server.delete(tag)
 
 
 STEP = Step(

@@ -20,6 +20,7 @@ def _build(job: Job) -> dict[str, Any]:
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.servers import open_server, required_server
     from tasks.core.serving.tags import temporary_tag
+    from tasks.core.serving.temporary import lent
     from tasks.core.synthesis.pairs import wanted_rejects
     from tasks.core.synthesis.rejects import collect_rejects, most_asked, write_rejects
 
@@ -31,7 +32,7 @@ def _build(job: Job) -> dict[str, Any]:
     wanted = wanted_rejects(job.settings.pairs)
     most = most_asked(rows, wanted)
     tag = temporary_tag(release.name, "rejects", job.key)
-    with open_server(job.home, required_server(base)) as server:
+    with open_server(job.home, required_server(base)) as server, lent(server, tag, job.home):
         upload = stretch_of(job.progress, _MODEL_SHARE, 0)
         server.create(tag, job.out / "model.gguf", modelfile, upload)
         endpoint = Endpoint.of(server, tag)
@@ -43,11 +44,7 @@ def _build(job: Job) -> dict[str, Any]:
             kept = job.out / f"replies-{start}.jsonl"
             return ask_rows(endpoint, rows[start:stop], kept, report)
 
-        try:
-            rejects, metrics = collect_rejects(rows, wanted, ask)
-        finally:
-            server.unload(tag)  # Stage 3 needs the card's memory next
-            server.delete(tag)
+        rejects, metrics = collect_rejects(rows, wanted, ask)
     write_rejects(job.out / "rejects.jsonl", rejects)
     (job.out / "model.gguf").unlink()
     return metrics

@@ -1,0 +1,57 @@
+"""Models that are on a server for a step's time, and what a killed one left there.
+
+Each tag is written down in KOSPILOT_HOME/serving/temporary before its server hears of it, and
+crossed out when the model is gone again: a step that was killed, or whose server was, cannot say
+itself what it left.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from tasks.core.errors import WorkError
+from tasks.core.files.atomic import write_text
+from tasks.core.serving.servers import Server
+
+
+@contextmanager
+def lent(server: Server, tag: str, home: Path) -> Iterator[None]:
+    """Removes a model after the block that makes and asks it.
+
+    An error of the block is the one that is told, also if the model cannot be removed then.
+    """
+    note_down(server, tag, home)
+    try:
+        yield
+        server.unload(tag)  # a training may need the card's memory next
+    except BaseException:
+        with suppress(WorkError):  # the server may be gone
+            _remove(server, tag, home)
+        raise
+    _remove(server, tag, home)
+
+
+def note_down(server: Server, tag: str, home: Path) -> None:
+    """Remembers that a model is put on a server and that no artifact vouches for it yet."""
+    write_text(_note(tag, home), server.name)
+
+
+def noted(home: Path) -> dict[str, str]:
+    """Returns the tags that were written down and not crossed out, each with its server's name."""
+    notes = sorted((home / "serving" / "temporary").glob("[!.]*"))
+    return {unquote(note.name): note.read_text(encoding="utf-8") for note in notes}
+
+
+def cross_out(tag: str, home: Path) -> None:
+    """Forgets a tag: its model is gone, or an artifact vouches for it."""
+    _note(tag, home).unlink(missing_ok=True)
+
+
+def _remove(server: Server, tag: str, home: Path) -> None:
+    server.delete(tag)
+    cross_out(tag, home)
+
+
+def _note(tag: str, home: Path) -> Path:
+    return home / "serving" / "temporary" / quote(tag, safe="")
