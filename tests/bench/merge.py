@@ -52,17 +52,27 @@ print(time.perf_counter() - start[0], time.process_time() - start[1])
 print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])
 """
 VALUES = """
-import json, sys, time
+import json, math, sys, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tasks.core.records.training_base import TrainingBase
 from tasks.core.release.base_weights import open_base
+from tasks.core.release.merged_shards import _THREADS, _keep_freed_memory
 from tasks.core.release.training_values import is_quantized_by, values_of
+def compute(weight):
+    if not is_quantized_by(trained, weight):
+        return
+    read = values_of(weight, trained).read
+    size = 2 * math.prod(weight.shape)
+    for begin in range(0, size, 1 << 19):
+        read(begin, min(begin + (1 << 19), size))
 trained = TrainingBase(**json.loads(sys.argv[4]))
 base = open_base(Path(sys.argv[1]))
 start = time.perf_counter(), time.process_time()
-for weight in base.weights.values():
-    if is_quantized_by(trained, weight):
-        values_of(weight, trained)
+_keep_freed_memory()
+with ThreadPoolExecutor(_THREADS) as pool:
+    for _ in pool.map(compute, base.weights.values()):
+        pass
 print(time.perf_counter() - start[0], time.process_time() - start[1])
 print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])
 """
@@ -144,7 +154,8 @@ def quantize(model: PreTrainedModel, base: Base) -> None:
     trained = TrainingBase(**json.loads(NF4))
     for name, parameter in model.named_parameters():
         if any(f".{module}.weight" in name for module in MODULES):
-            values = next(nf4.quantized(base.weights[name], trained))
+            read = next(nf4.quantized(base.weights[name], trained))
+            values = read(0, 2 * parameter.numel())
             bfloat16 = torch.frombuffer(values, dtype=torch.bfloat16)
             parameter.data = bfloat16.float().reshape(parameter.shape)
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from tasks.core.errors import WorkError
 from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.release import nf4
+from tasks.core.release.base_weights import open_base
 from tasks.core.release.merge import merge
 from tests.release.tiny_merge import (
     MODULES,
@@ -194,7 +195,7 @@ def test_other_forms_of_nf4(base, adapter, out, block, double):
     merge(base, adapter, out, silent)
 
 
-def test_codes_are_those_of_bitsandbytes_for_every_case():
+def test_values_are_those_of_bitsandbytes_for_every_case():
     """Every mantissa of a scale, with every weight down to 2⁻⁸ of it, of either sign."""
     tops = np.arange(0x3F80, 0x4000)[:, None]
     magnitudes = tops - np.arange(8 * 128)
@@ -203,11 +204,21 @@ def test_codes_are_those_of_bitsandbytes_for_every_case():
     blocks[:, 0] = cases
     blocks[:, 1] = np.repeat(tops, len(cases) // 128)
     for scale in (1.0, 2.0**-6, 0.0):
-        weights = (torch.from_numpy(blocks).view(torch.bfloat16) * scale).bfloat16()
-        codes, scales = nf4._codes_and_scales(weights, 32)
-        theirs = torch.ops.bitsandbytes.quantize_4bit(weights, 32, "nf4", torch.uint8)
-        assert torch.equal(codes, theirs[0])
-        assert torch.equal(scales, theirs[1])
+        weights = (torch.from_numpy(blocks).view(torch.bfloat16) * scale).bfloat16().reshape(-1)
+        codes, state = functional.quantize_4bit(weights, blocksize=32, quant_type="nf4")
+        assert torch.equal(nf4._scales_of(weights, 32), state.absmax)
+        theirs = functional.dequantize_4bit(codes, state).reshape(-1)
+        ours = torch.frombuffer(nf4._quantize(weights, state.absmax, 32), dtype=torch.bfloat16)
+        assert torch.equal(ours, theirs)
+
+
+def test_a_part_of_the_values_is_as_in_the_whole(base):
+    """Rows that begin or end within a block are asked for if a model is narrow."""
+    weight = open_base(base).weights["model.layers.0.mlp.up_proj.weight"]
+    read = next(nf4.quantized(weight, TrainingBase("nf4", "bfloat16")))
+    whole = read(0, 2 * weight.shape[0] * weight.shape[1])
+    for begin, end in ((0, 2), (62, 258), (130, 200), (len(whole) - 6, len(whole))):
+        assert read(begin, end) == whole[begin:end]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The arithmetic of merging: W + scale · B · A in float32, rounded once, some rows at a time."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +11,14 @@ from tasks.core.release.adapter import Adapter, Update
 from tasks.core.release.training_values import Values
 from tasks.core.release.weights import ITEM_BYTES, decode, encode, read_array
 
-_BLOCK = 1 << 17  # values at a time: those of a few steps stay in a processor's cache
+_BLOCK = 1 << 18  # values at a time: those of a few steps stay in a processor's cache
 _TILE = 1 << 18  # multiplications, up to which OpenBLAS takes one thread
 _TILE_ROWS = 4
-_COPIED = 1 << 23  # bytes at a time
+_COPIED = 1 << 20  # bytes at a time
 _F16_MAX = float(np.finfo(np.float16).max)
-_THREADS = min(4, os.cpu_count() or 1)
 
 Write = Callable[[int, bytes | memoryview], None]
-"""Writes bytes at a position of a tensor; called from several threads."""
+"""Writes bytes at a position of a tensor."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +59,19 @@ class Delta:
 def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """left · right in tiles so small that OpenBLAS does each on the calling thread.
 
-    The threads of a merge share its rows; OpenBLAS's own would wait for one another at full load.
+    A merge has a thread for each tensor; OpenBLAS's own would wait for one another at full load.
     """
-    product = np.empty((len(left), right.shape[1]), np.float32)
-    width = max(1, _TILE // (_TILE_ROWS * left.shape[1]))
-    for row in range(0, len(left), _TILE_ROWS):
-        rows = slice(row, row + _TILE_ROWS)
-        for column in range(0, right.shape[1], width):
-            columns = slice(column, column + width)
-            np.matmul(left[rows], right[:, columns], out=product[rows, columns])
-    return product
+    rank, columns = right.shape
+    tiles = -(-len(left) // _TILE_ROWS)
+    padded = np.zeros((tiles * _TILE_ROWS, rank), np.float32)
+    padded[: len(left)] = left
+    tiled = padded.reshape(tiles, _TILE_ROWS, rank)
+    product = np.empty((tiles, _TILE_ROWS, columns), np.float32)
+    width = max(1, _TILE // (_TILE_ROWS * rank))
+    for column in range(0, columns, width):
+        part = slice(column, column + width)
+        np.matmul(tiled, right[:, part], out=product[:, :, part])
+    return product.reshape(-1, columns)[: len(left)]
 
 
 def load_delta(update: Update | None, adapter: Adapter | None) -> Delta | None:
@@ -100,7 +100,7 @@ def fold(values: Values, folding: Folding, write: Write) -> None:
     width_in = columns * ITEM_BYTES[values.dtype]
     width_out = columns * ITEM_BYTES[folding.dtype]
 
-    def fold_rows(first: int) -> None:
+    for first in range(0, rows, step):
         last = min(first + step, rows)
         data = values.read(first * width_in, last * width_in)
         block = decode(data, values.dtype).reshape(last - first, columns)
@@ -111,26 +111,11 @@ def fold(values: Values, folding: Folding, write: Write) -> None:
         _check_range(block, folding)
         write(first * width_out, encode(block, folding.dtype))
 
-    _in_threads(fold_rows, range(0, rows, step))
-
 
 def copy(values: Values, size: int, write: Write) -> None:
     """Writes a tensor of the merged model that is the base's, byte for byte."""
-
-    def copy_part(begin: int) -> None:
+    for begin in range(0, size, _COPIED):
         write(begin, values.read(begin, min(begin + _COPIED, size)))
-
-    _in_threads(copy_part, range(0, size, _COPIED))
-
-
-def _in_threads(work: Callable[[int], None], starts: range) -> None:
-    """Does the parts of a tensor; NumPy and the system leave Python's lock to other threads."""
-    if len(starts) == 1:
-        work(0)
-        return
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(work, starts):
-            pass
 
 
 def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:

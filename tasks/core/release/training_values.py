@@ -6,6 +6,7 @@ folded into the 16-bit weights it answers worse than it did in training.
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json
 from tasks.core.records.training_base import TrainingBase, read_training_base
 from tasks.core.release.base_weights import TYPE_NAMES, Weight
-from tasks.core.release.weights import Header, read_bytes
+from tasks.core.release.weights import ITEM_BYTES, Header, read_bytes
+
+_HASHED = 1 << 19  # bytes at a time
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,24 @@ def is_quantized_by(trained: TrainingBase, weight: Weight) -> bool:
 def _quantized(weight: Weight, trained: TrainingBase) -> Values:
     from tasks.core.release import nf4  # noqa: PLC0415  PyTorch takes seconds
 
+    dtype = TYPE_NAMES[trained.compute_type]
+    size = math.prod(weight.shape) * ITEM_BYTES[dtype]
     digest = trained.tensors.get(weight.name)
-    for values in nf4.quantized(weight, trained):
-        if digest is None or hashlib.sha256(values).hexdigest() == digest:
-            return _held(values, TYPE_NAMES[trained.compute_type])
+    for read in nf4.quantized(weight, trained):
+        if digest is None or _digest(read, size) == digest:
+            return Values(dtype, read)
     raise WorkError(
         f"{weight.name} does not have the values in NF4 that the adapter was trained on: either"
         f" {weight.shard.path.parent} is not the base of that training, or bitsandbytes rounds"
         " otherwise here. Take the base of the training, or merge on the machine that trained."
     )
+
+
+def _digest(read: Callable[[int, int], memoryview], size: int) -> str:
+    digest = hashlib.sha256()
+    for begin in range(0, size, _HASHED):
+        digest.update(read(begin, min(begin + _HASHED, size)))
+    return digest.hexdigest()
 
 
 def _unpacked(weight: Weight, trained: TrainingBase | None) -> Values:

@@ -28,6 +28,13 @@ ITEM_BYTES = {
 }
 """The bytes of one value of a type."""
 
+_F16_NORMAL = 0x38800000  # 2**-14 in float32, the least normal number of F16
+_F16_INFINITE = 0x477FF000  # 65,520 in float32, the least that F16 rounds to infinity
+_F16_REBIAS = np.uint32(0xC8000FFF)
+"""Takes 112 off the exponent of a float32, because exponents are biased by 127 there and by 15 in
+F16, and adds just less than half of what is cut off. The 32-bit sum wraps around.
+"""
+
 _METADATA = "__metadata__"
 _INDEX = "*.safetensors.index.json"
 _ALIGNMENT = 8  # bytes; readers map the tensors after the header into memory
@@ -189,8 +196,7 @@ def encode(array: NDArray[np.float32], dtype: str) -> memoryview:
     if dtype == "F32":
         return flat.view(np.uint8).data
     if dtype == "F16":
-        with np.errstate(over="ignore"):  # the caller looks for infinities
-            return flat.astype("<f2").view(np.uint8).data
+        return _rounded_to_f16(flat).view(np.uint8).data
     bits = flat.view("<u4")
     rounded = bits >> 16
     rounded &= 1
@@ -198,3 +204,26 @@ def encode(array: NDArray[np.float32], dtype: str) -> memoryview:
     rounded += bits
     rounded >>= 16
     return rounded.astype("<u2").view(np.uint8).data
+
+
+def _rounded_to_f16(flat: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The bits of values in F16, rounded to nearest even in half the time of NumPy's own cast.
+
+    A normal number keeps ten bits of its mantissa, and its exponent gets another bias. Those that
+    are not normal in F16 are left to NumPy: a few small ones, or all if one is too large.
+    """
+    bits = flat.view("<u4")
+    magnitudes = bits & 0x7FFFFFFF
+    if magnitudes.max(initial=0) >= _F16_INFINITE:
+        with np.errstate(over="ignore"):  # the caller looks for infinities
+            return flat.astype("<f2").view("<u2")
+    rounded = magnitudes >> 13
+    rounded &= 1
+    rounded += magnitudes
+    rounded += _F16_REBIAS
+    rounded >>= 13
+    rounded |= (bits >> 16) & 0x8000
+    halves = rounded.astype("<u2")
+    small = np.flatnonzero(magnitudes < _F16_NORMAL)
+    halves[small] = flat[small].astype("<f2").view("<u2")
+    return halves
