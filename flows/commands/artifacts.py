@@ -11,7 +11,7 @@ from flows.commands.options import Json, Overrides
 from flows.console import long_table, print_json, say, size, stdout, table
 
 if TYPE_CHECKING:
-    from tasks.core.chain.housekeeping import Entry
+    from tasks.core.chain.housekeeping import Entry, Garbage
     from tasks.core.chain.manifest import Manifest
     from tasks.core.chain.store import Glance, Store
     from tasks.core.serving.servers import Server
@@ -156,7 +156,7 @@ def gc(
             " Try again when it is done."
         )
     else:
-        models = _unneeded_models(store, remove=yes)
+        models = _unneeded_models(store, unneeded, remove=yes)
     entries = unneeded.unneeded
     if attempts:
         entries = entries + unneeded.attempts
@@ -213,7 +213,7 @@ def import_adapter(
     stdout.print(f"{ref.step} {ref.key}", markup=False)
 
 
-def _unneeded_models(store: "Store", remove: bool) -> list[str]:
+def _unneeded_models(store: "Store", garbage: "Garbage", remove: bool) -> list[str]:
     """Our models on the servers that no name and no kept artifact needs; removed if asked."""
     from tasks.core.chain.housekeeping import unneeded_tags
     from tasks.core.errors import WorkError
@@ -224,7 +224,7 @@ def _unneeded_models(store: "Store", remove: bool) -> list[str]:
 
     home = kospilot_home()
     notes = noted(home)
-    unneeded = unneeded_tags(store, notes)
+    unneeded = unneeded_tags(store, garbage, notes)
     found = []
     asked = {server_name(home), EmbeddedServer.name}
     for name in sorted(asked):

@@ -134,5 +134,8 @@ def test_a_full_disk_is_said_with_what_to_do(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", str(job.out))
 
     run = run_of(tmp_path / "home", Step("first", build, ("made.bin",)))
-    with pytest.raises(WorkError, match="first stopped: no space left on the disk of .* Free some"):
+    with pytest.raises(
+        WorkError,
+        match=r"first stopped because the disk of .* is full: .* MB of .* Free",
+    ):
         produce(run, "first", {}, silent)

@@ -193,7 +193,7 @@ def test_models_that_no_name_and_no_kept_artifact_needs_may_go(store):
         register(store, key8)
     left = {"kospi-parity:killed03", "kospi-s3:killed04"}
     noted = [*left, "kospi-s3:new"]  # the last one's artifact came, so that it is needed
-    assert unneeded_tags(store, noted) == {*left, "kospi-s3:old"}
+    assert unneeded_tags(store, garbage(store, RESUMABLE), noted) == {*left, "kospi-s3:old"}
 
 
 def test_what_was_before_is_asked_of_the_same_profile(store):

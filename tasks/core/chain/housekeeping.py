@@ -194,14 +194,14 @@ def _left_over(store: Store, manifests: list[Manifest], superseded: set[Path]) -
     return entries
 
 
-def unneeded_tags(store: Store, noted: Iterable[str]) -> set[str]:
+def unneeded_tags(store: Store, found: Garbage, noted: Iterable[str]) -> set[str]:
     """Returns the tags of models that nothing needs, whichever server holds them.
 
     They are those of register artifacts that may be removed, and of those that steps noted down
     (serving/temporary.py) all for which no artifact vouches. Only what this store knows to be its
     own is named: others may register models of the same name on the same server.
     """
-    superseded = set(_superseded(store, store.manifests()))
+    superseded = {entry.path for entry in found.unneeded}
     tags = set(noted)
     needed = set()
     for manifest in store.manifests("register"):

@@ -1,6 +1,5 @@
 """Making one artifact: lock, look, build in staging, publish. Knows no step and no Prefect."""
 
-import errno
 import importlib.metadata
 import logging
 import platform
@@ -13,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.core.chain.full_disk import explain_full_disk
 from tasks.core.chain.manifest import Draft, Manifest, Recipe
 from tasks.core.chain.plan import recipe_of, why_run
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Build, Job, Step
-from tasks.core.errors import RequestError, WorkError
+from tasks.core.errors import RequestError
 from tasks.core.records.artifacts import Progress, Ref
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,9 @@ def _make(
 ) -> Manifest:
     """Builds and publishes the artifact of a recipe, whose lock is held."""
     started = time.time()
-    try:
-        with run.store.staging(recipe, step.resumes) as out, ExitStack() as held:
-            inputs = _Inputs(run, step, reads, progress, held)
+    with run.store.staging(recipe, step.resumes) as out, ExitStack() as held:
+        inputs = _Inputs(run, step, reads, progress, held)
+        try:
             metrics = step.build(inputs.job(recipe.key, out))
             draft = Draft(
                 recipe=recipe,
@@ -67,8 +67,11 @@ def _make(
                 made=_made(run, started),
             )
             return run.store.publish(out, draft)
-    except OSError as error:
-        raise _explain(error, step.name) from error
+        except Exception as error:
+            full = explain_full_disk(error, step.name, out)
+            if full is None or isinstance(error, RequestError):
+                raise
+            raise full from error
 
 
 @dataclass(frozen=True)
@@ -162,15 +165,6 @@ def find_inputs(run: Run, names: Collection[str]) -> dict[str, Ref]:
         )
     read = {other for name in names for other in run.steps[name].reads}
     return {name: find(run, name) for name in run.steps if name in read - set(names)}
-
-
-def _explain(error: OSError, name: str) -> Exception:
-    if error.errno != errno.ENOSPC:
-        return error
-    return WorkError(
-        f"{name} stopped: no space left on the disk of {error.filename or 'KOSPILOT_HOME'}. Free"
-        " some (`kospilot artifacts gc`) and run the same command again: finished steps are kept."
-    )
 
 
 def _made(run: Run, started: float) -> dict[str, Any]:
