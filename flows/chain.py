@@ -23,6 +23,9 @@ log = logging.getLogger("tasks.chain")
 NONE: list[str] = []
 """The default of a flow's overrides and of the steps it forces. Nobody changes it."""
 
+WITH_REJECTS = ("rejects", "pairs")
+"""What a trained Stage 2 must come before, if pairs.model_reject_share asks for its answers."""
+
 _planned: ContextVar[Run | None] = ContextVar("planned", default=None)
 
 

@@ -1,8 +1,12 @@
-"""stage1 → stage2 → stage3, on data that is there."""
+"""stage1 → stage2 → stage3, on data that is there.
+
+If some rejected answers are to be the Stage 2 model's own, it is asked and the pairs are made in
+between.
+"""
 
 from prefect import flow
 
-from flows.chain import NONE, carry_out, run_of
+from flows.chain import NONE, WITH_REJECTS, carry_out, run_of
 from tasks.core.settings.tree import STAGES
 
 
@@ -15,4 +19,6 @@ def train(profile: str = "demo", overrides: list[str] = NONE, force: list[str] =
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    carry_out(run_of(profile, overrides, force), STAGES)
+    run = run_of(profile, overrides, force)
+    between = WITH_REJECTS if "rejects" in run.steps else ()
+    carry_out(run, [*STAGES, *between])
