@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tasks.core.release.model import Parts
     from tasks.core.serving.registration import NewModel
 
-NOT_IN_A_NAME = re.compile(r"[^a-z0-9._-]+")
-"""What a model's name on a server cannot hold."""
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9._-]+")  # of a model on a server
 
 _CONTEXT = 8192  # tokens served, if the model has as many
+_NAME_LENGTH = 60  # characters of a name that the user did not give
 _REPLY = 4096  # tokens of an answer at most
 _KEY = re.compile(r"[0-9a-f]{4,24}")
 
@@ -75,7 +75,13 @@ def find_adapter(adapter: str, base: str | None, home: Path) -> Source:
     location = base or named_base(folder)
     local = Path(location).expanduser()
     origin = local.resolve().name if local.is_dir() else location
-    return Source(folder, location, origin, NOT_IN_A_NAME.sub("-", folder.name.lower()))
+    return Source(folder, location, origin, _name_after(folder))
+
+
+def _name_after(folder: Path) -> str:
+    """A model's name that is like the folder's, and that a server takes."""
+    name = _NOT_IN_A_NAME.sub("-", folder.name.lower()).strip("-.")
+    return name[:_NAME_LENGTH] or "adapter"
 
 
 def _find_stage(store: "Store", stage_or_key: str) -> "Manifest":

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.commands.adapters import (
-    NOT_IN_A_NAME,
     Request,
     checked_quantization,
     checked_values,
@@ -89,11 +88,11 @@ def release(
 
 def _checked_name(name: str) -> str:
     from tasks.core.serving.tags import full_name
+    from tasks.core.settings.model_names import fault_of_name
 
-    if NOT_IN_A_NAME.search(name.replace(":", "").replace("/", "").lower()) or not name:
-        raise RequestError(
-            f"{name!r} is no name for a model: take letters, digits, dots and dashes: --name NAME."
-        )
+    fault = fault_of_name(name)
+    if fault:
+        raise RequestError(f"Ollama would refuse the model's name, since {fault}: --name NAME.")
     return full_name(name)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ValidationInfo, field_validator
 
 from tasks.core.errors import did_you_mean
+from tasks.core.settings.model_names import fault_of_release_name
 from tasks.core.settings.section import BESIDE, LATER, Count, Section
 
 QuantizationName = Literal["F16", "Q8_0", "Q5_K_M", "Q4_K_M", "Q4_K_S", "Q3_K_M", "Q2_K"]
@@ -69,6 +70,14 @@ class Release(Section):
     """Keep merged shards and the F16 GGUF after the release passed; they are rebuilt on demand
     otherwise.
     """
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        fault = fault_of_release_name(name)
+        if fault:
+            raise ValueError(f"Ollama would refuse it, since {fault}")
+        return name
 
     @field_validator("also")
     @classmethod
