@@ -3,6 +3,7 @@ counted.
 """
 
 import json
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -134,12 +135,15 @@ def test_korean_read_as_latin1_is_mended_and_french_is_left(tmp_path):
     rows = [
         {"user": korean.encode("cp949").decode("latin-1"), "assistant": "\ufeff답\u200b"},
         {"user": "Où est l'été à Nîmes ?", "assistant": "ÀÉÎÕÜ"},
+        {"user": unicodedata.normalize("NFD", "국면은?"), "assistant": "약세"},
     ]
     own = write_lines(tmp_path / "mine.jsonl", rows)
-    taken, report = run(tmp_path, Data(rows=2, own=own, own_share=1))
+    taken, report = run(tmp_path, Data(rows=3, own=own, own_share=1))
     said = [[message["content"] for message in row["messages"][1:]] for row in taken]
-    assert sorted(said) == sorted([[korean, "답"], ["Où est l'été à Nîmes ?", "ÀÉÎÕÜ"]])
-    assert report["sources"]["own"]["repaired"] == 1
+    assert sorted(said) == sorted(
+        [[korean, "답"], ["Où est l'été à Nîmes ?", "ÀÉÎÕÜ"], ["국면은?", "약세"]]
+    )
+    assert report["sources"]["own"]["repaired"] == 2
 
 
 @pytest.mark.parametrize(

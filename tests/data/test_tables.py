@@ -84,6 +84,7 @@ def test_a_json_file_may_hold_lines_and_an_array_may_be_longer_than_a_chunk(tmp_
         ("a.jsonl", b"", r"a\.jsonl is empty \(0 bytes\): write or fetch it again"),
         ("a.parquet", b"", r"a\.parquet is empty"),
         ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl, row 1, is not JSON"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer"),
         ("a.parquet", b"PAR1 cut", r"a\.parquet is not a whole parquet file"),
         ("a.xlsx", b"", r"a\.xlsx is none of \.parquet, \.jsonl, \.json, \.csv"),
     ],

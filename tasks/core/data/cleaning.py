@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
+from unicodedata import normalize
 
 import ftfy
 
@@ -150,11 +151,12 @@ def clean_row(source: Source, row: Row | Drop) -> Cleaned | Drop:
 def repair(text: str) -> str:
     """The text as it was before a wrong decoding, if there is proof of one; else the text itself.
 
-    Byte order marks and zero-width spaces are taken out.
+    Byte order marks and zero-width spaces are taken out, and letters are put together (NFC): macOS
+    writes a Korean syllable as its parts, which cost three times the tokens.
     """
     if text.isascii():
         return text
-    text = text.translate(_MARKS).strip() or text
+    text = normalize("NFC", text.translate(_MARKS)).strip() or text
     if _CP949_AS_LATIN1.search(text):
         korean = _read_as_cp949(text)
         if korean:

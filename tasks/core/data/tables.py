@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tasks.core.data.json_rows import LONGEST_ROW, lines_of, read_json_values
 from tasks.core.errors import RequestError
+from tasks.core.files.foreign import refuse_pointer
 
 FORMATS = (".parquet", ".jsonl", ".json", ".csv")
 """Endings of the files that can be read, the preferred one first."""
@@ -83,6 +84,7 @@ def _refuse_without_text(file: Path) -> None:
     if not file.is_file():
         fault = "a folder" if file.is_dir() else "not there"
         raise RequestError(f"{file} is {fault}: name a file.")
+    refuse_pointer(file)
     with file.open("rb") as start:
         head = start.read(4)
     if not head:
