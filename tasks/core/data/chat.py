@@ -113,7 +113,8 @@ def find_fault(value: Any) -> str | None:
         return f"{value} for a missing value"
     if "\0" in value:
         return "NUL byte"
-    if _SPECIAL_TOKEN.search(value):
+    # A look for two characters takes a hundredth of the time of one for the pattern.
+    if (">" in value or "INST]" in value) and _SPECIAL_TOKEN.search(value):
         return "special token of a chat template"  # it would open or end a turn of its own
     return None if value.isascii() else _character_fault(value)
 
