@@ -150,8 +150,7 @@ def rollback(name: Annotated[str, typer.Argument(help="The model's name, without
 
     home = kospilot_home()
     with open_holder(home, f"{name}:latest") as server:
-        taken_back = server.digest(f"{name}:latest")
-        move_back(server, name)
+        taken_back = move_back(server, name)
     if taken_back:
         mark_promotions(Store(home / "artifacts"), name, taken_back, rolled=True)
     say(f"{name}:latest is the previous model again.")

@@ -13,7 +13,7 @@ from tasks.core.evaluation.evaluated import write_marks
 from tasks.core.serving import servers
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
-from tasks.core.serving.registration import promote
+from tasks.core.serving.registration import promote, rollback
 from tasks.core.settings.profiles import load
 from tasks.core.steps.promote import STEP
 from tests.evaluation.conftest import market, model_server, questions  # noqa: F401
@@ -27,6 +27,24 @@ class Server(EmbeddedServer):
     """The embedded server's registry, whose models another server of the tests answers for."""
 
     openai_url = ""
+    left = 99
+    """Changes of names until the process is killed."""
+
+    def copy(self, source, target):
+        self._change()
+        super().copy(source, target)
+
+    def delete(self, tag):
+        self._change()
+        super().delete(tag)
+
+    def _change(self):
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+    def names(self):
+        return {tag: self.digest(tag) for tag in self.tags()}
 
 
 @dataclass
@@ -48,7 +66,13 @@ class Place:
 
     def run(self, questions, **wrong):  # noqa: F811
         """Promotes a release; so many replies of each model were wrong. Returns what it says."""
+        for left in self.job.out.iterdir():  # other marks are another artifact
+            left.unlink()
         write_marks(evaluated(questions, **wrong), self.job.folder("evaluate"))
+        return self.resume()
+
+    def resume(self):
+        """Promotes what an attempt that was killed would have."""
         return STEP.build(self.job)
 
 
@@ -144,6 +168,55 @@ def test_one_that_is_exchanged_at_the_last_moment_does_not_keep_the_name(place, 
     with pytest.raises(WorkError, match=f"{NAME}:latest on embedded is another model than"):
         promote(place.server, f"{NAME}:new", digest, NAME)
     assert place.holder() == old
+
+
+def killed_after(server, changes, work):
+    """Whether the work was killed after so many changes on the server; then it is done again."""
+    server.left = changes
+    try:
+        work()
+    except KeyboardInterrupt:
+        killed = True
+    else:
+        killed = False
+    server.left = 99
+    return killed
+
+
+def test_a_killed_promotion_is_decided_once(place, questions):  # noqa: F811
+    undisturbed = place.run(questions, base=12, released=0)
+    file = place.job.out / "promotion.json"
+    content = file.read_bytes()
+    for changes in range(3):
+        place.server.delete(f"{NAME}:latest")
+        killed = killed_after(
+            place.server, changes, lambda: place.run(questions, base=12, released=0)
+        )
+        assert killed == (changes < 2)
+        assert place.resume() == undisturbed
+        assert file.read_bytes() == content
+        assert place.holder() == undisturbed["digest"]
+
+
+def test_a_decision_about_another_holder_is_made_anew(place, questions):  # noqa: F811
+    place.run(questions, base=24, released=24)
+    place.server.copy(f"{NAME}:new", f"{NAME}:latest")  # by hand
+    assert place.resume()["reasons"] == ["it holds the name already"]
+
+
+def test_a_killed_rollback_is_finished_and_not_undone(place):
+    old = place.put(f"{NAME}:previous", b"old weights")
+    new = place.put(f"{NAME}:latest", b"new weights")
+    for changes in range(5):
+        place.put(f"{NAME}:previous", b"old weights")
+        place.put(f"{NAME}:latest", b"new weights")
+        killed = killed_after(place.server, changes, lambda: rollback(place.server, NAME))
+        assert killed == (changes < 4)
+        if killed:
+            assert place.holder() in (old, new)
+            assert rollback(place.server, NAME) == new
+        names = {f"{NAME}:latest": old, f"{NAME}:previous": new, f"{NAME}:new": new}
+        assert place.server.names() == names
 
 
 def test_without_a_base_only_readable_replies_are_promoted(place, questions):  # noqa: F811

@@ -170,6 +170,7 @@ def promote(server: Server, tag: str, digest: str, name: str) -> None:
     old = server.digest(latest)
     if old == digest:
         return
+    server.delete(f"{name}:rolled-back")  # of a rollback that was killed and never finished
     if old:
         server.copy(latest, previous)
     server.copy(tag, latest)
@@ -181,20 +182,26 @@ def promote(server: Server, tag: str, digest: str, name: str) -> None:
     log.info("%s:latest is %s now", name, tag)
 
 
-def rollback(server: Server, name: str) -> None:
-    """Gives NAME:latest back to the model that held it before; the two change places."""
-    latest = server.digest(f"{name}:latest")
-    previous = server.digest(f"{name}:previous")
-    if previous is None:
+def rollback(server: Server, name: str) -> str | None:
+    """Gives NAME:latest back to the model that held it before; the two change places.
+
+    Returns the digest of the model that is taken back, if there was one. It is NAME:rolled-back
+    meanwhile, so that a rollback that was killed on the way is finished and not undone.
+    """
+    latest, previous, taken = (f"{name}:{tag}" for tag in ("latest", "previous", "rolled-back"))
+    if server.digest(previous) is None:
         raise RequestError(
             f"{name} has no previous model on {server.name}: nothing was promoted over it yet."
         )
-    if latest:
-        server.copy(f"{name}:latest", f"{name}:rolled-back")
-    server.copy(f"{name}:previous", f"{name}:latest")
-    if latest:
-        server.copy(f"{name}:rolled-back", f"{name}:previous")
-        server.delete(f"{name}:rolled-back")
+    if server.digest(taken) is None and server.digest(latest):
+        server.copy(latest, taken)
+    taken_back = server.digest(taken)
+    if taken_back != server.digest(previous):
+        server.copy(previous, latest)
+    if taken_back:
+        server.copy(taken, previous)
+        server.delete(taken)
+    return taken_back
 
 
 def read_registration(folder: Path) -> dict[str, str]:

@@ -7,11 +7,10 @@ from tasks.core.chain.housekeeping import rolled_back
 from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.step import Job, ServedModel, Step, Surroundings
 from tasks.core.chain.store import Store
-from tasks.core.files.json_files import write_json
+from tasks.core.files.json_files import read_json, write_json
 from tasks.core.settings.tree import Settings
 
 if TYPE_CHECKING:
-    from tasks.core.evaluation.evaluated import Marks
     from tasks.core.evaluation.promotion import Decision, Rival
     from tasks.core.serving.servers import Server
 
@@ -25,18 +24,32 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.evaluation.evaluated import read_marks
     from tasks.core.serving.registration import check_holds, promote, read_registration
     from tasks.core.serving.servers import open_server
 
-    name = job.settings.release_tag
     candidate = read_registration(job.folder("register"))
-    marks = read_marks(job.folder("evaluate"))
     with open_server(job.home, candidate["server"]) as server:
         check_holds(server, candidate["tag"], candidate["digest"])
-        decision = _decide(job, server, candidate["digest"], marks)
-        if decision.promote:
-            promote(server, candidate["tag"], candidate["digest"], name)
+        promotion = _decided(job, server, candidate)
+        if promotion["promoted"]:
+            promote(server, candidate["tag"], candidate["digest"], promotion["name"])
+    write_json(job.out / "promotion.json", promotion)
+    return promotion
+
+
+def _decided(job: Job, server: "Server", candidate: dict[str, str]) -> dict[str, Any]:
+    """Returns what is decided, which is written down before the name moves: an attempt that is
+    killed after that would find no rival any more.
+    """
+    name = job.settings.release_tag
+    holder = server.digest(f"{name}:latest")
+    file = job.out / "decided.json"
+    if file.is_file():
+        kept = read_json(file)
+        done = kept["promotion"]["promoted"] and holder == candidate["digest"]
+        if done or holder == kept["holder"]:
+            return kept["promotion"]
+    decision = _decide(job, server, holder, candidate["digest"])
     promotion = {
         "name": name,
         "tag": candidate["tag"],
@@ -46,21 +59,21 @@ def _build(job: Job) -> dict[str, Any]:
         "difference": decision.difference,
         "reasons": decision.reasons,
     }
-    write_json(job.out / "promotion.json", promotion)
+    write_json(file, {"holder": holder, "promotion": promotion})
     return promotion
 
 
-def _decide(job: Job, server: "Server", digest: str, marks: "Marks") -> "Decision":
+def _decide(job: Job, server: "Server", holder: str | None, digest: str) -> "Decision":
     """Weighs the release against whoever holds its name, else against the base."""
+    from tasks.core.evaluation.evaluated import read_marks
     from tasks.core.evaluation.promotion import Decision, Rival, decide
 
-    latest = f"{job.settings.release_tag}:latest"
-    holder = server.digest(latest)
     if holder == digest:
         return Decision(True, None, None, ["it holds the name already"])
+    marks = read_marks(job.folder("evaluate"))
     rival = None
     if holder:
-        rival = _holder(job, server, latest)
+        rival = _holder(job, server, f"{job.settings.release_tag}:latest")
     elif "base" in marks.of:
         rival = Rival("base", marks.of["base"])
     return decide(marks.of["released"], rival, marks.days)
@@ -127,6 +140,7 @@ STEP = Step(
     consults=("release.name", "release.keep_intermediates", "stages.skip"),
     outside=_outside,
     version=2,  # a release is weighed against its base where nobody holds the name
+    resumes=True,
     asks_server=True,
     served=_served,
     after=_conclude,
