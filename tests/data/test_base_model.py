@@ -21,9 +21,11 @@ from tasks.core.data.base_model.check import check
 from tasks.core.data.base_model.children import refuse_faults
 from tasks.core.data.base_model.demo import DEMO_GGUF, DEMO_WHEEL
 from tasks.core.data.base_model.folder import fetch_base, fingerprint_base
+from tasks.core.data.base_model.parts import model_parts
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file
 from tests.conftest import USERS_HOME
+from tests.files.test_foreign import POINTER
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -171,6 +173,10 @@ FAULTS = [
         lambda f: change_json(f / "config.json", model_type="nonesuch"),
         "transformers cannot read .*nonesuch",
     ),
+    (
+        lambda f: change_json(f / "config.json", architectures=["DreamModel"]),
+        r"architectures \['DreamModel'\], and of model_type llama is LlamaForCausalLM",
+    ),
     (lambda f: (f / "model.safetensors.index.json").write_text("{"), r"index\.json cannot be read"),
     (
         lose_a_shard,
@@ -187,6 +193,54 @@ def test_each_fault_is_found(folder, spoil, fault):
     assert len(faults) == 1
     with pytest.raises(RequestError, match=fault):
         refuse_faults(str(folder), faults)
+
+
+def test_a_tokenizer_in_another_form_gets_its_tokenizer_json(folder):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer.json").unlink()
+    change_json(folder / "tokenizer_config.json", tokenizer_class="Qwen2Tokenizer")
+    (folder / "vocab.json").write_text(json.dumps(tokenizer["model"]["vocab"]), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    change_json(folder / "config.json", vocab_size=300)
+    check(folder)
+    first = (folder / "tokenizer.json").read_bytes()
+    assert Tokenizer.from_file(str(folder / "tokenizer.json")).encode("코스피").ids
+    (folder / "tokenizer.json").unlink()
+    check(folder)
+    assert (folder / "tokenizer.json").read_bytes() == first
+
+
+PLANTS = [
+    (lambda f: (f / "tokenizer_evil.py").write_text(""), r"code of its own \(tokenizer_evil\.py"),
+    (
+        lambda f: change_json(f / "config.json", auto_map={"AutoConfig": "evil.Config"}),
+        r"config\.json asks for code of the model's own \(auto_map",
+    ),
+    (lambda f: (f / "LICENSE").symlink_to("/etc/passwd"), "LICENSE is a link to /etc/passwd"),
+    (lambda f: (f / "model.safetensors").write_text(POINTER), "is a Git LFS pointer"),
+    (
+        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        r"no weights .* Pickles \(pytorch_model\.bin\) are not read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("plant", "refusal"), PLANTS)
+def test_what_a_base_must_not_bring_is_refused_at_plan_and_download(
+    folder, tmp_path, plant, refusal
+):
+    plant(folder)
+    for attempt in (
+        lambda: fingerprint_base(str(folder), tmp_path, digest_file),
+        lambda: fetch_base(str(folder), tmp_path / "out", quiet),
+    ):
+        with pytest.raises(RequestError, match=refusal):
+            attempt()
+
+
+def test_no_file_below_a_folder_is_a_part_of_the_model():
+    names = ["model.safetensors", "original/model.safetensors", "../x.safetensors", "a.bin"]
+    assert model_parts([*names, "tokenizer_evil.py", "LICENSE"]) == ["LICENSE", "model.safetensors"]
 
 
 def test_an_altered_demo_file_is_refused(tmp_path):

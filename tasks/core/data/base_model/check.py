@@ -2,7 +2,8 @@
 
     python -m tasks.core.data.base_model.check FOLDER   prints the faults as one line of JSON
 
-Reads the configuration, the tokenizer, the chat template and the headers of the weights.
+Reads the configuration, the tokenizer, the chat template and the headers of the weights. Writes
+tokenizer.json, which other steps read, if the tokenizer comes in another form.
 """
 
 import json
@@ -11,7 +12,17 @@ from pathlib import Path
 
 from jinja2 import TemplateError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 from transformers.utils import logging as transformers_logging
 
 from tasks.core.files.json_files import read_json
@@ -31,6 +42,7 @@ def check(folder: Path) -> list[str]:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
         return [*faults, f"transformers cannot read its configuration or tokenizer: {error}"]
+    faults += _architecture_faults(config) + _complete_tokenizer(folder, tokenizer)
     if config.vocab_size < len(tokenizer):
         faults.append(
             f"the tokenizer knows {len(tokenizer)} tokens and the model {config.vocab_size}"
@@ -75,6 +87,41 @@ def _index_faults(index: Path, tensors_of: dict[str, set[str]]) -> list[str]:
         f"{len(missing)} tensors of {index.name} are in no file, among them {first}"
         f" ({file_of[first]})"
     ]
+
+
+def _architecture_faults(config: PreTrainedConfig) -> list[str]:
+    """Whether model_type, by which training chooses the model's code, and architectures, by which
+    llama.cpp's converter chooses, mean the same model.
+    """
+    named = config.architectures or []
+    known: set[str] = set()
+    for mapping in (MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES):
+        classes = mapping.get(config.model_type, ())
+        known |= {classes} if isinstance(classes, str) else set(classes)
+    if not known:
+        return [f"transformers has no language model of model_type {config.model_type}"]
+    if len(named) == 1 and named[0] in known:
+        return []
+    return [
+        f"its config.json has architectures {named}, and of model_type {config.model_type} is"
+        f" {' or '.join(sorted(known))}"
+    ]
+
+
+def _complete_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Writes tokenizer.json for a tokenizer that came without (vocab.json with merges.txt, or
+    tokenizer.model); the fault if it has no such form.
+    """
+    file = folder / "tokenizer.json"
+    if file.exists():
+        return []
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        return [
+            "its tokenizer has no tokenizer.json, and transformers cannot make one of it: save it"
+            " as a fast tokenizer"
+        ]
+    tokenizer.backend_tokenizer.save(str(file))
+    return []
 
 
 def _quantization_faults(tensors: set[str], comes_quantized: bool) -> list[str]:
