@@ -55,10 +55,10 @@ def test_what_is_dropped_is_counted_by_reason(tmp_path):
     )
     report = import_tables([write_source(tmp_path / "a.csv", text)], tmp_path / "m")
     assert report["dropped"] == {
-        "a.csv: no date": 1,
-        "a.csv: no six-character code": 1,
-        "a.csv: no price": 2,
-        "a.csv: repeated: the last row counts": 1,
+        "a.csv: no date, e.g. 'soon' in row 3": 1,
+        "a.csv: no six-character code, e.g. 'KOSPI' in row 4": 1,
+        "a.csv: no price, e.g. '-' in row 5": 2,
+        "a.csv: repeated: the last row counts, e.g. '005930 on 2024-01-02' in row 1": 1,
     }
     assert report["derived"] == {"a.csv: leading zeros of the code restored": 1}
     assert (report["rows_read"], report["rows"]) == (7, 2)
@@ -112,7 +112,9 @@ def test_a_second_table_joins_by_ticker_and_day(tmp_path):
     import_tables([write_source(tmp_path / "p.csv", prices)], folder)
     values = "날짜,종목코드,PER,PBR\n2024-02-01,005930,8.5,1.1\n2024-02-02,005930,8.6,1.1\n"
     report = import_tables([write_source(tmp_path / "v.csv", values)], folder)
-    assert report["dropped"] == {"v.csv: valuation without a price that day": 1}
+    assert report["dropped"] == {
+        "v.csv: valuation without a price that day, e.g. 005930 on 2024-02-02": 1
+    }
     assert (report["months_written"], report["months_unchanged"]) == (1, 0)
     assert [(row["close"], row["pe_ratio"], row["market_cap"]) for row in rows_of(folder)] == [
         (2, None, 3),
@@ -146,7 +148,7 @@ def test_the_same_import_again_changes_no_byte(tmp_path):
     [
         ("a.xlsx", b"PK", "is neither .parquet, .csv nor .csv.gz"),
         ("a.parquet", b"PAR1 but no", "cannot be read"),
-        ("a.csv", b"", "cannot be read"),
+        ("a.csv", b"", "a.csv is empty"),
         (
             "a.csv",
             b"Date,Close\n2024-01-02,1\n",
@@ -158,10 +160,13 @@ def test_the_same_import_again_changes_no_byte(tmp_path):
             "no column for date.*listing of share counts goes with --list",
         ),
         ("a.csv", b"Date,Code,Open\n2024-01-02,005930,1\n", "neither a close nor PER or PBR"),
-        ("a.csv", b"Date,Code,Close\n2024-01-02,005930\n", "cannot be read"),
+        (
+            "a.csv",
+            b"Date,Code,Close\n2024-01-02,005930\n",
+            "line 2, has 2 fields, the header has 3",
+        ),
         ("a.csv", b"Date,Code,Close\nsoon,005930,1\n", "Nothing to import into .*no date"),
-        ("a.csv", "Date,Code,Close\n2024-01-02,005930,1\n".encode("utf-16"), "a.csv"),
-        ("a.csv.gz", b"not gzip", "cannot be read"),
+        ("a.csv.gz", b"\x1f\x8bnot gzip", "cannot be read"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, name, content, text):
@@ -182,7 +187,9 @@ def test_an_index_table_is_kept_for_the_plot(tmp_path):
     assert report["derived"] == {
         "kospi_index.csv: no tickers, kept as the index for `market plot`": 2
     }
-    assert report["dropped"] == {"kospi_index.csv: index without a date or a close": 1}
+    assert report["dropped"] == {
+        "kospi_index.csv: index without a date or a close, e.g. 'soon' in row 3": 1
+    }
     assert report["unused_columns"] == {"kospi_index.csv": "Change"} and report["index_days"] == 2
     later = write_source(
         tmp_path / "지수.csv", '일자,종가\n2024-01-03,"2,591.5"\n2024-01-04,2580\n'

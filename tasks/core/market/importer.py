@@ -8,6 +8,7 @@ replaces an old one, an empty one does not. The same import again changes no byt
 
 import glob
 import re
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,15 @@ from tasks.core.market.folder import (
     read_description,
     write_parquet,
 )
+from tasks.core.market.headers import check_needed, check_prices
 from tasks.core.market.partitions import Partition, find_partitions, month_file, read_columns
-from tasks.core.market.source_tables import read_table
-from tasks.core.market.stock_index import add_to_index, is_index
+from tasks.core.market.source_tables import (
+    SourceTable,
+    numbered_rows,
+    open_table,
+    unreadable,
+)
+from tasks.core.market.stock_index import add_to_index, check_index, is_index
 from tasks.core.records.artifacts import Progress, no_progress
 
 COLUMNS = (
@@ -46,6 +53,8 @@ COLUMNS = (
 """Columns that every partition has."""
 OPTIONAL = ("market_cap_listing", "rsi_14", "sma_5", "sma_10", "sma_20", "sma_60")
 """Columns that a partition has only if one of its rows has a value."""
+SHOWN = 200
+"""Characters of the lines above a header that the report shows."""
 UNDATED = "an undated listing"
 NOTE = (
     "Some market caps are closes times a later listing's share counts (market_cap_listing):"
@@ -69,10 +78,20 @@ def import_tables(
         raise RequestError(
             f"{folder} is a generated market ({GENERATED}): import into another folder."
         )
-    sources = [file.name for file in files]
+    sources = _names_of(files)
     with connect() as connection:
+        connection.execute(sql("import_cells.sql"))
         connection.execute(sql("import_setup.sql"))
-        unused_columns = _read_files(connection, files)
+        unused_columns: dict[str, str] = {}
+        above: dict[str, str] = {}
+        for position, file in enumerate(files):
+            progress(position / len(files), f"reading {file.name}, {position} / {len(files)} files")
+            table = open_table(file, needed=("date",))
+            _read_file(connection, table, position)
+            if table.unused():
+                unused_columns[sources[position]] = ", ".join(table.unused())
+            if table.above:
+                above[sources[position]] = " / ".join(table.above)[:SHOWN]
         listing_date = None
         if listing is not None:
             listing_date = _read_listing(connection, listing)
@@ -87,50 +106,89 @@ def import_tables(
                 raise RequestError(_nothing_to_import(folder, report["dropped"]))
             _describe(connection, folder)
             months = _write_months(connection, folder, present)
-    return {"folder": str(folder), **report, "unused_columns": unused_columns, **months}
+    notes = {"unused_columns": unused_columns}
+    if above:
+        notes["lines_above_header"] = above
+    return {"folder": str(folder), **report, **notes, **months}
 
 
-def _read_files(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str, str]:
-    """Fills the tables incoming and index_rows; returns each file's headers that were of no use."""
-    unused_columns = {}
-    for position, file in enumerate(files):
-        unused = _read_file(connection, file, position)
-        if unused:
-            unused_columns[file.name] = ", ".join(unused)
-    return unused_columns
+def _names_of(files: list[Path]) -> list[str]:
+    """Returns what the report calls the files: their names, or their paths if two are the same."""
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        return [str(file) for file in files]
+    return names
 
 
-def _read_file(connection: duckdb.DuckDBPyConnection, file: Path, position: int) -> list[str]:
-    """Adds a file's rows to incoming, or an index's to index_rows; returns its unused headers."""
-    table, unused = read_table(file, needed=("date",))
-    columns = table.column_names
-    holds_index = is_index(file, columns)
-    if "ticker" not in columns and not holds_index:
-        raise RequestError(
-            f"{file} has no column for ticker:"
-            f" its headers are {', '.join([*columns, *unused])[:300]}."
-            " Rename one to ticker; if it is an index, put `index` into its file name."
-        )
-    if not {"close", "pe_ratio", "pb_ratio"} & set(columns):
-        raise RequestError(
-            f"{file} has neither a close nor PER or PBR: there is nothing to import in it."
-        )
-    query = "import_rows.sql"
+def _read_file(connection: duckdb.DuckDBPyConnection, table: SourceTable, position: int) -> None:
+    """Adds a table's rows to incoming, or an index's to index_rows."""
+    columns = list(table.columns)
+    holds_index = is_index(table.file, columns)
+    if not holds_index:
+        check_needed(table.file, table.headers, table.columns, ("ticker",))
+    check_prices(table.file, table.headers, table.columns)
     if holds_index:
-        query = "import_index_rows.sql"
-    row_numbers = pa.array(range(table.num_rows), pa.int64())
-    connection.register("source", table.append_column("row", row_numbers))
-    connection.execute(sql(query), {"file": position})
-    connection.unregister("source")
-    return unused
+        _run_on(connection, table, "import_index_rows.sql", {"file": position})
+        check_index(connection, table.file, position)
+        return
+    parameters = {"file": position, "unit": table.units()}
+    _run_on(connection, table, "import_rows.sql", parameters)
+    connection.execute(sql("import_signed.sql"), {"file": position})
+    connection.execute(sql("import_floated.sql"), {"file": position})
+    connection.execute(sql("import_repeated.sql"), {"file": position})
+    _refuse_impossible(connection, table, position)
+
+
+def _run_on(
+    connection: duckdb.DuckDBPyConnection,
+    table: SourceTable,
+    query: str,
+    parameters: dict[str, Any],
+) -> None:
+    """Runs a query that reads the relation source once, which streams the table's rows."""
+    failures: list[RequestError] = []
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from numbered_rows(table)
+        except RequestError as error:  # DuckDB would pass its text on, and not what it is
+            failures.append(error)
+            raise
+
+    connection.register("source", pa.RecordBatchReader.from_batches(table.schema, rows()))
+    try:
+        connection.execute(sql(query), parameters)
+    except duckdb.Error as error:
+        if failures:
+            raise failures[0] from error
+        raise unreadable(table.file, error) from error
+    finally:
+        connection.unregister("source")
+
+
+def _refuse_impossible(
+    connection: duckdb.DuckDBPyConnection, table: SourceTable, position: int
+) -> None:
+    """Raises RequestError if a number is beyond all that it can be: the table is damaged."""
+    rows = connection.execute(sql("import_impossible.sql"), {"file": position}).fetchall()
+    for column, value, row in rows:
+        name = table.columns[column].name if column in table.columns else column
+        raise RequestError(
+            f"{table.file}: {name} holds {value:g} in row {row}, which is too large to be true."
+            " Mend the table, or leave the cell empty."
+        )
 
 
 def _read_listing(connection: duckdb.DuckDBPyConnection, listing: Path) -> str:
     """Fills the table shares_listed; returns the listing's day, which its file name says."""
-    table, _ = read_table(listing, needed=("ticker", "shares"))
-    connection.register("source", table)
-    connection.execute(sql("import_shares.sql"))
-    connection.unregister("source")
+    table = open_table(listing, needed=("ticker", "shares"))
+    _run_on(connection, table, "import_shares.sql", {"unit": table.units()})
+    (codes,) = one_row(connection.execute("SELECT count(*) FROM shares_listed"))
+    if not codes:
+        raise RequestError(
+            f"{listing} has no row with a six-character code under"
+            f" {table.columns['ticker'].name} and a number under {table.columns['shares'].name}."
+        )
     match = re.search(r"(20\d\d)-?([01]\d)-?([0-3]\d)", listing.name)
     if match is None:
         return UNDATED
@@ -183,7 +241,8 @@ def _report(connection: duckdb.DuckDBPyConnection, sources: list[str]) -> dict[s
     totals = one_row(connection.execute(sql("import_totals.sql")))
     names = ("rows_read", "rows", "days", "tickers", "first", "last")
     report: dict[str, Any] = dict(zip(names, totals, strict=True))
-    report |= {"dropped": _dropped(connection, sources), "derived": {}, "missing": {}}
+    report |= {"dropped": _dropped(connection, sources), "unreadable": {}, "derived": {}}
+    report["missing"] = {}
     counts = connection.execute(sql("import_report.sql"), {"names": sources}).fetchall()
     for part, what, count in counts:
         report[part][what] = count
@@ -208,7 +267,7 @@ def _nothing_to_import(folder: Path, dropped: dict[str, int]) -> str:
     reasons = "; ".join(f"{reason} ({rows})" for reason, rows in dropped.items())
     return (
         f"Nothing to import into {folder}: {reasons or 'the files are empty'}."
-        " Give tables of prices."
+        " Give tables of prices, with days as 2024-01-02, codes as 005930 and prices as 71300."
     )
 
 

@@ -31,28 +31,57 @@ _PRICE_COLUMNS = {
 def fetch_prices(ticker: str, first: str, last: str) -> pa.Table | None:
     """Returns daily prices, adjusted for splits, from first to last (YYYY-MM-DD).
 
-    None means that KRX knows no such days.
+    None means that KRX knows no such days. Raises WorkError if what comes is no table of prices.
     """
-    frame = _fetch(lambda: reader.DataReader(ticker, first, last), f"the prices of {ticker}")
-    if frame.empty:
+    what = f"the prices of {ticker}"
+    frame = _fetch(lambda: reader.DataReader(ticker, first, last), what)
+    if frame is None or frame.empty:
         return None
-    table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
-    table = table.select(list(_PRICE_COLUMNS)).rename_columns(list(_PRICE_COLUMNS.values()))
+    frame.index.name = frame.index.name or "Date"
+    table = _columns_of(frame.reset_index(), list(_PRICE_COLUMNS), what)
+    table = table.rename_columns(list(_PRICE_COLUMNS.values()))
     return table.append_column("ticker", pa.array([ticker] * table.num_rows))
 
 
 def fetch_listing() -> pa.Table:
     """Returns every listed company's code, name and number of shares."""
-    frame = _fetch(lambda: reader.StockListing("KRX"), "the listing")[["Code", "Name", "Stocks"]]
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    frame = _fetch(lambda: reader.StockListing("KRX"), "the listing")
+    return _columns_of(frame, ["Code", "Name", "Stocks"], "the listing")
 
 
 def fetch_names() -> dict[str, str]:
     """Returns KRX's own name of every listed company and ETF, by code."""
     listing = fetch_listing()
     names = dict(zip(listing["Code"].to_pylist(), listing["Name"].to_pylist(), strict=True))
-    etfs = _fetch(lambda: reader.StockListing("ETF/KR"), "the list of ETFs")
-    return names | dict(zip(etfs["Symbol"], etfs["Name"], strict=True))
+    frame = _fetch(lambda: reader.StockListing("ETF/KR"), "the list of ETFs")
+    etfs = _columns_of(frame, ["Symbol", "Name"], "the list of ETFs")
+    return names | dict(zip(etfs["Symbol"].to_pylist(), etfs["Name"].to_pylist(), strict=True))
+
+
+def _columns_of(frame: Any, columns: list[str], what: str) -> pa.Table:
+    """Returns these columns of what the library gave, which changes when KRX's pages do.
+
+    Raises WorkError if one is missing, if there is no row, or if it is no table at all.
+    """
+    given = list(getattr(frame, "columns", []))
+    missing = [column for column in columns if column not in given]
+    if missing:
+        raise WorkError(
+            f"FinanceDataReader gave {what} without {', '.join(missing)}: it has"
+            f" {', '.join(map(str, given)) or 'no columns'}. Nothing was changed: update the"
+            " library, or import tables with `kospilot market import`."
+        )
+    if frame.empty:
+        raise WorkError(
+            f"FinanceDataReader gave {what} without a row. Nothing was changed: try again later."
+        )
+    try:
+        return pa.Table.from_pandas(frame[columns], preserve_index=False)
+    except pa.ArrowException as error:
+        raise WorkError(
+            f"FinanceDataReader gave {what} in a form that is not understood"
+            f" ({str(error).splitlines()[0]}). Nothing was changed."
+        ) from error
 
 
 def _fetch(call: Callable[[], Any], what: str) -> Any:

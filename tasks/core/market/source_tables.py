@@ -1,46 +1,54 @@
-"""Tables as the world hands them out: parquet, CSV or CSV.gz, with English or Korean headers, in
-UTF-8 or CP949.
+"""Tables as the world hands them out: parquet, CSV and its kin, packed by gzip or not.
 
-Reads one file into an Arrow table with kospilot's column names; the values stay as they are in the
-file.
+Opens one file and streams its rows with kospilot's column names, so that a small file that unpacks
+to gigabytes does not fill the memory; the values stay as they are in the file.
 """
 
-import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError
+from tasks.core.market.foreign_files import refuse_foreign
+from tasks.core.market.headers import MEASURED, Header, check_needed, known_headers
+from tasks.core.market.text_tables import find_layout, read_text
 
-HEADERS: dict[str, tuple[str, ...]] = {
-    "date": ("date", "날짜", "일자", "기준일", "기준일자", "거래일", "trddd", "basdd"),
-    "ticker": ("code", "ticker", "symbol", "종목코드", "단축코드", "isusrtcd"),
-    "open": ("open", "시가", "시가원"),
-    "high": ("high", "고가", "고가원"),
-    "low": ("low", "저가", "저가원"),
-    "close": ("close", "종가", "종가원", "현재가", "현재가종가"),
-    "volume": ("volume", "거래량", "거래량주"),
-    "market_cap": ("marcap", "marketcap", "시가총액", "시가총액원"),
-    "pe_ratio": ("peratio", "per"),
-    "pb_ratio": ("pbratio", "pbr"),
-    "shares": ("stocks", "shares", "상장주식수", "상장주식수주"),
-    "rsi_14": ("rsi14",),
-    "sma_5": ("sma5",),
-    "sma_10": ("sma10",),
-    "sma_20": ("sma20",),
-    "sma_60": ("sma60",),
-}
-"""Each of our columns, then the headers it is known by, best first. Headers are compared without
-case, spaces and punctuation.
-"""
-_PARSING = csv.ParseOptions(newlines_in_values=True)
+MOST_ROWS = 100_000_000
+"""More than four times all days of all stocks since KRX opened."""
+
+_PARQUET = (".parquet", ".parq", ".pq")
+_TEXT = (".csv", ".tsv", ".txt")
+_BATCH = 1 << 17  # rows
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeError)
 
 
-def read_table(file: Path, needed: tuple[str, ...]) -> tuple[pa.Table, list[str]]:
-    """Returns the known columns of a table under our names, and the headers that are not used.
+@dataclass(frozen=True)
+class SourceTable:
+    """A file's columns, and its rows to be read once."""
+
+    file: Path
+    headers: list[str]  # all of them, as in the file
+    columns: dict[str, Header]  # ours
+    above: list[str]  # lines of a text above its header
+    schema: pa.Schema  # ours, and `row`: the number of the row, from 1
+    rows: Callable[[], Iterator[pa.RecordBatch]]
+
+    def unused(self) -> list[str]:
+        """Returns the headers that are of no use to us."""
+        used = {header.position for header in self.columns.values()}
+        named = enumerate(self.headers)
+        return [name for position, name in named if name and position not in used]
+
+    def units(self) -> dict[str, float]:
+        """Returns the unit of each column that may have one."""
+        return {name: self.columns.get(name, Header(0, name)).unit for name in MEASURED}
+
+
+def open_table(file: Path, needed: tuple[str, ...]) -> SourceTable:
+    """Opens a table whose rows are read later, in batches.
 
     Raises RequestError if the file is absent, of another kind, damaged, or lacks a needed column.
     """
@@ -49,84 +57,118 @@ def read_table(file: Path, needed: tuple[str, ...]) -> tuple[pa.Table, list[str]
             f"There is no file {file}. Give the path of a parquet, CSV or CSV.gz table."
         )
     try:
-        headers = _read_headers(file)
-        known = _known_headers(headers)
-        _check_needed(file, headers, known, needed)
-        table = _read_columns(file, list(known.values()))
+        if _is_parquet(file):
+            return _open_parquet(file, needed)
+        return _open_text(file, needed)
     except _UNREADABLE as error:
-        reason = str(error).splitlines()[0]
-        raise RequestError(
-            f"{file} cannot be read ({reason}). It is damaged or another kind of file."
-        ) from error
-    unused = [header for header in headers if header and header not in known.values()]
-    return table.select(list(known.values())).rename_columns(list(known)), unused
+        raise unreadable(file, error) from error
 
 
-def _known_headers(headers: list[str]) -> dict[str, str]:
-    """Returns, for each of our columns that the file has, the best header it is known by."""
-    by_plain: dict[str, str] = {}
-    for header in headers:
-        plain = re.sub(r"[^0-9a-z가-힣]", "", header.lower())
-        by_plain.setdefault(plain, header)
-    known = {}
-    for column, names in HEADERS.items():
-        present = [by_plain[name] for name in names if name in by_plain]
-        if present:
-            known[column] = present[0]
-    return known
+def numbered_rows(table: SourceTable) -> Iterator[pa.RecordBatch]:
+    """Yields the table's rows as its schema says.
+
+    Raises RequestError if they cannot be read or are more than MOST_ROWS.
+    """
+    count = 0
+    try:
+        for batch in table.rows():
+            numbers = pa.array(range(count + 1, count + 1 + batch.num_rows), pa.int64())
+            yield pa.RecordBatch.from_arrays([*batch.columns, numbers], schema=table.schema)
+            count += batch.num_rows
+            _refuse_many(table.file, count)
+    except _UNREADABLE as error:
+        raise unreadable(table.file, error) from error
 
 
-def _check_needed(
-    file: Path, headers: list[str], known: dict[str, str], needed: tuple[str, ...]
-) -> None:
-    missing = [column for column in needed if column not in known]
-    if not missing:
-        return
-    hint = ""
-    if "date" in missing and "shares" in known:
-        hint = " A listing of share counts goes with --listing."
-    raise RequestError(
-        f"{file} has no column for {', '.join(missing)}:"
-        f" its headers are {', '.join(headers)[:300]}."
-        f" Rename one to {' or '.join(missing)}.{hint}"
-    )
-
-
-def _read_headers(file: Path) -> list[str]:
-    if _is_parquet(file):
-        return parquet.read_schema(file).names
-    reading = csv.ReadOptions(encoding=_encoding_of(file), block_size=1 << 20)
-    with csv.open_csv(file, reading, _PARSING) as reader:
-        return reader.schema.names
-
-
-def _read_columns(file: Path, headers: list[str]) -> pa.Table:
-    if _is_parquet(file):
-        return parquet.read_table(file, columns=headers)
-    # As text: a code read as a number loses its leading zeros.
-    conversion = csv.ConvertOptions(
-        column_types=dict.fromkeys(headers, pa.string()), include_columns=headers
-    )
-    reading = csv.ReadOptions(encoding=_encoding_of(file))
-    return csv.read_csv(file, reading, _PARSING, conversion)
+def unreadable(file: Path, error: Exception) -> RequestError:
+    """Returns the refusal of a file whose content is damaged."""
+    reason = str(error).splitlines()[0]
+    return RequestError(f"{file} cannot be read ({reason}). It is damaged or another kind of file.")
 
 
 def _is_parquet(file: Path) -> bool:
-    """Whether a table is parquet rather than CSV. Raises RequestError if it is neither."""
-    if file.name.endswith(".parquet"):
-        return True
-    if file.name.endswith((".csv", ".csv.gz")):
-        return False
-    raise RequestError(f"{file} is neither .parquet, .csv nor .csv.gz. Convert it to one of these.")
+    """Whether a table is parquet rather than text. Raises RequestError if it is neither."""
+    name = file.name.lower().removesuffix(".gz")
+    if not name.endswith((*_PARQUET, *_TEXT)):
+        raise RequestError(
+            f"{file} is neither .parquet, .csv nor .csv.gz. Convert it to one of these."
+        )
+    refuse_foreign(file)
+    with file.open("rb") as stream:
+        return stream.read(4) == b"PAR1" or name.endswith(_PARQUET)
 
 
-def _encoding_of(file: Path) -> str:
-    """Returns utf-8, or cp949 (Korean Windows) if the first bytes are no UTF-8."""
-    with pa.input_stream(file) as stream:
-        start = stream.read(1 << 16)
-    whole_lines = start[: start.rfind(b"\n") + 1]
-    try:
-        whole_lines.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp949"
-    return "utf-8"
+def _open_text(file: Path, needed: tuple[str, ...]) -> SourceTable:
+    layout = find_layout(file)
+    columns = known_headers(file, layout.headers)
+    check_needed(file, layout.headers, columns, needed)
+    positions = [header.position for header in columns.values()]
+    fields = [(name, pa.string()) for name in columns]
+    return SourceTable(
+        file=file,
+        headers=layout.headers,
+        columns=columns,
+        above=layout.above,
+        schema=pa.schema([*fields, ("row", pa.int64())]),
+        rows=lambda: read_text(file, layout, positions),
+    )
+
+
+def _open_parquet(file: Path, needed: tuple[str, ...]) -> SourceTable:
+    schema = parquet.read_schema(file)
+    columns = known_headers(file, schema.names)
+    check_needed(file, schema.names, columns, needed)
+    names = [header.name for header in columns.values()]
+    _refuse_types(file, schema, names)
+    # Repeated text stays a dictionary: a few pages can hold gigabytes of it.
+    texts = [name for name in names if _is_text(schema.field(name).type)]
+    opened = parquet.ParquetFile(file, read_dictionary=texts)
+    _refuse_many(file, opened.metadata.num_rows)
+    read = opened.schema_arrow
+    kinds = [_kind_read(read.field(name).type) for name in names]
+    fields = list(zip(columns, kinds, strict=True))
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in opened.iter_batches(_BATCH, columns=names):
+            yield batch.select(names).cast(pa.schema(zip(names, kinds, strict=True)))
+
+    return SourceTable(
+        file=file,
+        headers=schema.names,
+        columns=columns,
+        above=[],
+        schema=pa.schema([*fields, ("row", pa.int64())]),
+        rows=rows,
+    )
+
+
+def _kind_read(kind: pa.DataType) -> pa.DataType:
+    """Returns the type in which a column is read: bytes are text that nobody called so."""
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.string()
+    return kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _refuse_types(file: Path, schema: pa.Schema, names: list[str]) -> None:
+    """Raises RequestError if a column's values cannot be days, codes or numbers."""
+    for name in names:
+        kind = schema.field(name).type
+        if pa.types.is_float16(kind):
+            raise RequestError(
+                f"{file}: {name} holds half floats, which end at 65504 and round prices."
+                " Write it as double."
+            )
+        if pa.types.is_nested(kind):
+            raise RequestError(f"{file}: {name} holds {kind}, not one value a row. Unfold it.")
+
+
+def _refuse_many(file: Path, rows: int) -> None:
+    if rows > MOST_ROWS:
+        raise RequestError(
+            f"{file} holds more than {MOST_ROWS:,} rows, which KRX never had. It is another kind of"
+            " table."
+        )

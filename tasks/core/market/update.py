@@ -5,6 +5,7 @@ A new folder is filled with the universe. Reads the folder's last days and a sou
 Market caps of the new days are closes times the listing's shares, and marked so.
 """
 
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.database import EVER, open_market, rows_until, sql
 from tasks.core.market.folder import GENERATED, is_generated
 from tasks.core.market.importer import import_tables
@@ -53,28 +54,51 @@ def update_market(
     """Adds the days up to last (YYYY-MM-DD) of the folder's and the universe's tickers.
 
     Returns the import's report. Raises RequestError if the folder is generated or damaged, and if
-    there is no new day. Nothing is changed then, nor if `prices` fails.
+    there is no new day; WorkError if the source gives no prices at all. Nothing is changed then,
+    nor if `prices` fails.
     """
     if is_generated(folder):
         raise RequestError(f"{folder} is a generated market ({GENERATED}): update another folder.")
     histories = _read_histories(folder)
     tickers = sorted({*histories, *(stock.ticker for stock in stocks())})
     tables = []
+    silent = []
     for done, ticker in enumerate(tickers):
         progress(done / len(tickers), f"{done} / {len(tickers)} tickers")
-        table = _fetch_missing(ticker, histories.get(ticker), prices, check_date(last))
-        if table is not None:
+        history = histories.get(ticker)
+        if history is not None and history.last_day >= check_date(last):
+            continue
+        table = _fetch_missing(ticker, history, prices, last)
+        if table is None:
+            silent.append(ticker)
+        elif table.num_rows:
             tables.append(table)
     if not tables:
-        raise RequestError(
-            f"{folder} has every day up to {last} already: there is nothing new to add."
-        )
+        raise _nothing_new(folder, histories, silent, last)
     with tempfile.TemporaryDirectory() as scratch:
         prices_file = Path(scratch) / f"krx_{last}.parquet"
         listing_file = Path(scratch) / f"listing_{last}.parquet"
         parquet.write_table(pa.concat_tables(tables, promote_options="permissive"), prices_file)
         parquet.write_table(listing, listing_file)
         return import_tables([prices_file], folder, listing_file, progress)
+
+
+def _nothing_new(
+    folder: Path, histories: dict[str, History], silent: list[str], last: str
+) -> RequestError | WorkError:
+    """Returns why there is nothing to add: KRX has no newer day, or it gave nothing at all."""
+    asked = [ticker for ticker in silent if ticker in histories]
+    behind = [ticker for ticker, history in histories.items() if history.last_day < last]
+    if not histories or len(asked) == len(behind) > 0:
+        newest = max((history.last_day for history in histories.values()), default="none")
+        return WorkError(
+            f"KRX gave no prices of any ticker up to {last} (asked for {len(silent)},"
+            f" e.g. {silent[0]}); the last day in {folder} is {newest}."
+            " Nothing was changed: try again later, or update FinanceDataReader."
+        )
+    return RequestError(
+        f"{folder} has every day up to {last} already: there is nothing new to add."
+    )
 
 
 def last_closed_day(now: datetime) -> str:
@@ -100,21 +124,23 @@ def _fetch_missing(
 ) -> pa.Table | None:
     """Returns the ticker's new days, or all of its days if its history was restated.
 
-    None means that there is nothing new.
+    A table without rows means that there is nothing new, None that the source knows no day, not
+    even the one that is there.
     """
     if history is None:
         return prices(ticker, FIRST_DAY, last)
-    if history.last_day >= last:
-        return None
     table = prices(ticker, history.last_day, last)
     if table is None:
         return None
     days = [str(day)[:10] for day in table["date"].to_pylist()]
     if history.last_day in days:
         close = table["close"][days.index(history.last_day)].as_py()
-        if abs(close / history.last_close - 1) > RESTATED:
+        if _is_price(close) and abs(close / history.last_close - 1) > RESTATED:
             return prices(ticker, history.first_day, last)
     is_new = [day > history.last_day for day in days]
-    if not any(is_new):
-        return None
     return table.filter(pa.array(is_new))
+
+
+def _is_price(value: float | None) -> bool:
+    """Whether a source gave a number: it leaves a gap or a NaN on a day that it does not know."""
+    return value is not None and math.isfinite(value)

@@ -1,9 +1,22 @@
 -- Adds an index table's days to index_rows, read cell by cell. The relation source is the file's
 -- table, $file its position among the files.
 INSERT INTO index_rows BY NAME
+WITH cells AS (
+    SELECT
+        day_of(date::VARCHAR) AS date,
+        number_of(close::VARCHAR) AS close,
+        row,
+        date::VARCHAR AS day_cell,
+        close::VARCHAR AS level
+    FROM source
+)
 SELECT
-    day_of(date) AS date,
-    CASE WHEN number_of(close) > 0 THEN number_of(close) END AS close,
+    CASE WHEN is_possible(date) THEN date END AS date,
+    CASE WHEN close > 0 THEN close END AS close,
     $file AS file,
-    row
-FROM source;
+    row,
+    CASE
+        WHEN is_possible(date) THEN level
+        ELSE day_cell
+    END AS cell
+FROM cells;

@@ -29,13 +29,26 @@ WITH present AS (
 ),
 everything AS (
     SELECT
-        * REPLACE (date::DATE AS date, padded(ticker_of(ticker)) AS ticker),
+        * REPLACE (
+            date::DATE AS date,
+            coalesce(code_of(ticker), upper(trim(ticker::VARCHAR))) AS ticker,
+            open::DOUBLE AS open,
+            high::DOUBLE AS high,
+            low::DOUBLE AS low,
+            close::DOUBLE AS close,
+            volume::DOUBLE AS volume,
+            market_cap::DOUBLE AS market_cap,
+            pe_ratio::DOUBLE AS pe_ratio,
+            pb_ratio::DOUBLE AS pb_ratio
+        ),
         0::HUGEINT AS rank,
         NULL::INTEGER AS file
     FROM present
     UNION ALL BY NAME
     SELECT
-        * EXCLUDE (own_shares, restored, row, reason),
+        * EXCLUDE (
+            own_shares, restored, floated, signed, row, reason, cell, unread, unread_cell
+        ),
         NULL::VARCHAR AS market_cap_listing,
         (file + 1)::HUGEINT * 1_000_000_000_000 + row AS rank
     FROM incoming

@@ -2,11 +2,29 @@
 -- value. $names are the given files' names.
 SELECT
     'dropped' AS part,
-    $names[file + 1] || ': valuation without a price that day' AS what,
+    $names[file + 1] || ': valuation without a price that day, e.g. '
+        || min(ticker || ' on ' || date) AS what,
     count(*) AS rows
 FROM merged
 WHERE close IS NULL AND file IS NOT NULL
-GROUP BY ALL
+GROUP BY file
+UNION ALL
+SELECT
+    'unreadable',
+    $names[file + 1] || ': ' || unread || ', e.g. ''' || left(arg_min(unread_cell, row), 40)
+        || ''' in row ' || min(row),
+    count(*)
+FROM incoming
+WHERE reason IS NULL AND unread IS NOT NULL
+GROUP BY file, unread
+UNION ALL
+SELECT
+    'derived',
+    $names[file + 1] || ': signs of the prices left out, which tell the change',
+    count(*)
+FROM incoming
+WHERE reason IS NULL AND signed
+GROUP BY file
 UNION ALL
 SELECT 'derived', $names[file + 1] || ': market cap = close x the shares of the same row', count(*)
 FROM incoming

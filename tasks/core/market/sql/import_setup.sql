@@ -1,19 +1,4 @@
--- What the import works with: how a cell is read, and tables for the rows of all given files.
-CREATE TEMP MACRO text_of(cell) AS nullif(trim(cell::VARCHAR), '');
-CREATE TEMP MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END;
--- "6,461" is a number; "-" is none.
-CREATE TEMP MACRO number_of(cell) AS finite(try_cast(replace(text_of(cell), ',', '') AS DOUBLE));
-CREATE TEMP MACRO day_of(cell) AS coalesce(
-    try_cast(text_of(cell) AS DATE), try_strptime(text_of(cell), ['%Y%m%d', '%Y.%m.%d'])::DATE
-);
--- KRX also writes A005930.
-CREATE TEMP MACRO ticker_of(cell) AS
-    regexp_replace(upper(split_part(text_of(cell), ' ', 1)), '^A([0-9][0-9A-Z]{5})$', '\1');
-CREATE TEMP MACRO padded(ticker) AS CASE
-    WHEN length(ticker) < 6 AND regexp_full_match(ticker, '[0-9]+') THEN lpad(ticker, 6, '0')
-    ELSE ticker
-END;
-
+-- The tables that an import works with: the rows of all given files.
 CREATE TEMP TABLE incoming (
     date DATE,
     ticker VARCHAR,
@@ -32,9 +17,14 @@ CREATE TEMP TABLE incoming (
     sma_60 DOUBLE,
     own_shares BOOLEAN,  -- market_cap is the file's own shares x close
     restored BOOLEAN,    -- the code had lost its leading zeros
+    floated BOOLEAN,     -- the code was written as 5930.0
+    signed BOOLEAN,      -- the close was written with a plus: signs are those of its change
     file INTEGER,        -- position among the given files: a later file wins
-    row BIGINT,          -- position in the file: a later row wins
-    reason VARCHAR       -- why the row is dropped, or NULL
+    row BIGINT,          -- position in the file, from 1: a later row wins
+    reason VARCHAR,      -- why the row is dropped, or NULL
+    cell VARCHAR,        -- what stood where the reason lies
+    unread VARCHAR,      -- the column of a cell that is no number, and is left empty
+    unread_cell VARCHAR
 );
 CREATE TEMP TABLE shares_listed (ticker VARCHAR, shares DOUBLE);
-CREATE TEMP TABLE index_rows (date DATE, close DOUBLE, file INTEGER, row BIGINT);
+CREATE TEMP TABLE index_rows (date DATE, close DOUBLE, file INTEGER, row BIGINT, cell VARCHAR);

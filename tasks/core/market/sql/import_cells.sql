@@ -1,0 +1,106 @@
+-- How a cell of the world's tables is read: macros for text, numbers, days and codes.
+-- A cell is what its file shows; what cannot be read for certain is NULL.
+CREATE TEMP MACRO text_of(cell) AS
+    nullif(trim(cell::VARCHAR, ' ' || chr(9) || chr(160) || chr(12288)), '');
+CREATE TEMP MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END;
+-- Commas count only between groups of three: "6,461" is a number, "9,13" is none.
+CREATE TEMP MACRO grouped(text) AS CASE
+    WHEN NOT contains(text, ',') THEN try_cast(text AS DOUBLE)
+    WHEN regexp_full_match(text, '[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?')
+        THEN try_cast(replace(text, ',', '') AS DOUBLE)
+END;
+-- 450조 123억, 1.2억, 15.32M: the parts of an amount, each NULL if it is not there.
+CREATE TEMP MACRO counted(parts) AS CASE
+    WHEN parts.jo || parts.eok || parts.man || parts.one <> '' THEN
+        coalesce(grouped(nullif(parts.jo, '')), 0) * 1e12
+        + coalesce(grouped(nullif(parts.eok, '')), 0) * 1e8
+        + coalesce(grouped(nullif(parts.man, '')), 0) * 1e4
+        + coalesce(grouped(nullif(parts.one, '')), 0)
+            * CASE parts.suffix WHEN 'K' THEN 1e3 WHEN 'M' THEN 1e6 WHEN 'B' THEN 1e9 ELSE 1 END
+END;
+CREATE TEMP MACRO spoken(bare) AS counted(regexp_extract(
+    bare,
+    '^(?:([0-9][0-9.,]*)조)?(?:([0-9][0-9.,]*)억)?(?:([0-9][0-9.,]*)만)?(?:([0-9][0-9.,]*)([KMB]?))?$',
+    ['jo', 'eok', 'man', 'one', 'suffix']
+));
+-- Without spaces, a sign of the currency and the unit behind it: ₩71,300 and 71,300원.
+CREATE TEMP MACRO bare_of(text) AS regexp_replace(
+    regexp_replace(upper(text), '\s', '', 'g'), '^(?:₩|￦|\\|KRW)|(?:원|주|KRW)$', '', 'g'
+);
+-- Plain numbers, and those with commas alone, are read without the dearer steps.
+CREATE TEMP MACRO number_of(cell) AS finite(CASE
+    WHEN cell IS NOT NULL THEN
+        coalesce(try_cast(cell AS DOUBLE), grouped(cell), spoken(bare_of(text_of(cell))))
+END);
+-- Whether a cell gave no number, and holds more than what tables write where there is no value.
+CREATE TEMP MACRO is_unread(number, cell) AS CASE
+    -- A pattern, as a list of so many words would be joined with every row.
+    WHEN number IS NULL AND cell IS NOT NULL THEN NOT regexp_full_match(
+        text_of(cell), '-|--|\.|nan|nat|none|null|#?n/?a|<na>|-?inf', 'i'
+    )
+END;
+
+CREATE TEMP MACRO serial_day(text) AS CASE
+    WHEN try_cast(text AS DOUBLE) BETWEEN 20000 AND 80000
+        THEN DATE '1899-12-30' + try_cast(text AS DOUBLE)::INTEGER
+END;
+-- Seconds since 1970, or thousandths and so on: their number of digits tells.
+CREATE TEMP MACRO instant_day(text) AS
+    to_timestamp(try_cast(text AS DOUBLE) / power(10, length(text) - 10))::DATE;
+CREATE TEMP MACRO joined_day(parts) AS
+    try_cast(concat_ws('-', parts.year, parts.month, parts.day) AS DATE);
+CREATE TEMP MACRO odd_day(text) AS CASE
+    WHEN regexp_full_match(text, '[0-9]{8}(\.0+)?')
+        THEN try_strptime(left(text, 8), '%Y%m%d')::DATE
+    WHEN regexp_full_match(text, '[0-9]{5}(\.[0-9]+)?')
+        THEN serial_day(split_part(text, '.', 1))
+    WHEN regexp_full_match(text, '[0-9]{10}|[0-9]{13}|[0-9]{16}|[0-9]{19}')
+        THEN instant_day(text)
+    -- An instant with its offset from UTC is a day in Seoul.
+    WHEN regexp_full_match(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(Z|UTC|[+-][0-9:]+)')
+        THEN try_cast(replace(text, ' UTC', 'Z') AS TIMESTAMPTZ)::DATE
+    -- 2024-1-2, 2024. 01. 02., 2024/01/02, 2024년 1월 2일, with a weekday or a clock time behind.
+    ELSE joined_day(regexp_extract(
+        text,
+        '^([0-9]{4})\s*[-./년]\s*([0-9]{1,2})\s*[-./월]\s*([0-9]{1,2})\s*[.일]?'
+        || '(?:\s*\(?[월화수목금토일](?:요일)?\)?)?'
+        || '(?:[T ]\s*(?:오전|오후|AM|PM)?\s*[0-9]{1,2}:[0-9:.]+\s*(?:AM|PM)?)?$',
+        ['year', 'month', 'day']
+    ))
+END;
+CREATE TEMP MACRO day_of(cell) AS CASE
+    WHEN length(cell) = 10 OR cell LIKE '____-__-__ __:__:__'
+        THEN coalesce(try_cast(left(cell, 10) AS DATE), odd_day(text_of(cell)))
+    ELSE odd_day(text_of(cell))
+END;
+-- KRX opened on 1956-03-03; a clock may be a day behind.
+CREATE TEMP MACRO is_possible(day) AS day BETWEEN DATE '1956-03-03' AND current_date + 1;
+
+-- The forms in which a code is certain: A005930, '005930, ="005930", KRX:005930, 005930.KS,
+-- 삼성전자(005930), and the ISIN of a common stock (of a preferred one it holds another code).
+CREATE TEMP MACRO odd_code(text) AS coalesce(
+    nullif(regexp_extract(text, '^''([0-9][0-9A-Z]{5})$', 1), ''),
+    nullif(regexp_extract(text, '^="([0-9][0-9A-Z]{5})"$', 1), ''),
+    nullif(regexp_extract(
+        text, '^(?:KRX|XKRX|KOSPI|KOSDAQ|KONEX|KS|KQ):([0-9][0-9A-Z]{5})$', 1), ''),
+    nullif(regexp_extract(
+        text, '^A?([0-9][0-9A-Z]{5})[.:-](?:KS|KQ|KR|KP|KN|KRX|XKRX|KOSPI|KOSDAQ)$', 1), ''),
+    nullif(regexp_extract(text, '^[^0-9(]*\(A?([0-9][0-9A-Z]{5})\)$', 1), ''),
+    nullif(regexp_extract(text, '^KR7([0-9][0-9A-Z]{4}0)00[0-9]$', 1), ''),
+    -- A code that became a number: 5930 or 5930.0. KRX's smallest is 000020.
+    CASE
+        WHEN regexp_full_match(text, '[0-9]{2,6}(\.0+)?') AND try_cast(text AS DOUBLE) >= 20
+            THEN lpad(split_part(text, '.', 1), 6, '0')
+    END
+);
+CREATE TEMP MACRO code_of_text(text) AS coalesce(
+    -- 005930 KP, 005930 KS Equity
+    nullif(regexp_extract(text, '^A?([0-9][0-9A-Z]{5})(?: .*)?$', 1), ''), odd_code(text)
+);
+CREATE TEMP MACRO code_of(cell) AS CASE
+    WHEN regexp_full_match(cell, '[0-9][0-9A-Z]{5}') THEN cell
+    ELSE code_of_text(upper(text_of(cell)))
+END;
+CREATE TEMP MACRO is_float(cell) AS CASE
+    WHEN contains(cell, '.') THEN regexp_full_match(text_of(cell), '[0-9]+\.0+') ELSE false
+END;
