@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from flows.cli import main
-from tasks.core.data.reports.pages import describe_lengths
+from tasks.core.data.reports.pages import Table, describe_lengths, write_pages
 from tasks.core.data.reports.row_files import report_files, write_file_reports
 from tasks.core.data.reports.tokens import TokenCounter
 from tasks.core.errors import RequestError
@@ -119,6 +119,14 @@ def test_the_page_needs_no_other_file(files, base, tmp_path):
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         *("report.html", "report.json", "report.md", "counts.png", "lengths.png")
     }
+
+
+def test_other_peoples_text_is_shown_and_not_obeyed(tmp_path):
+    table = Table("rows", ("name",), [("<img src=x onerror=alert(1)>|\x1b[2J\nline",)])
+    write_pages("title", "summary", [table], {}, tmp_path)
+    cell = "&lt;img src=x onerror=alert(1)&gt;\\|\\x1b[2J line"
+    assert f"| {cell} |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "<img src=x" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_command_prints_a_table_or_one_json_document(files, monkeypatch, capsys):

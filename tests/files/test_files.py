@@ -1,8 +1,10 @@
 """Files appear whole or not at all, and what they say can be read back or is named."""
 
+import os
+
 import pytest
 
-from tasks.core.files.atomic import replacing, write_text
+from tasks.core.files.atomic import give_usual_modes, replacing, write_text
 from tasks.core.files.digests import digest_file, digest_files, digest_value
 from tasks.core.files.json_files import (
     LineError,
@@ -98,3 +100,16 @@ def test_a_file_is_read_again_only_after_a_change(tmp_path):
     assert memory.digest_of(tmp_path / "file") == "remembered"
     (tmp_path / "file").write_text("three")
     assert memory.digest_of(tmp_path / "file") == digest_file(tmp_path / "file")
+
+
+def test_files_get_the_mode_that_the_umask_gives(tmp_path):
+    old = os.umask(0o027)
+    try:
+        for name in ("weights", "card"):
+            (tmp_path / name).touch()
+        (tmp_path / "weights").chmod(0o600)
+        give_usual_modes(tmp_path)
+    finally:
+        os.umask(old)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == {"weights": 0o640, "card": 0o640}

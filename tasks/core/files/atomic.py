@@ -46,3 +46,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def give_usual_modes(folder: Path) -> None:
+    """Gives the files of a folder the mode that the umask gives new ones.
+
+    safetensors writes for the owner alone, and then nobody else can use a home that is shared.
+    """
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode
+    probe.unlink()
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink() and file.stat().st_mode != mode:
+            file.chmod(mode)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tasks.core.files.json_files import write_json
+from tasks.core.scripts import visible
 
 FIGURES = ("min", "mean", "median", "p95", "max")
 """The keys of describe_lengths, in their order."""
@@ -81,8 +82,13 @@ def _render_markdown(title: str, summary: str, tables: Sequence[Table]) -> str:
             continue
         rule = ["---"] * len(table.header)
         for row in (table.header, rule, *table.cells):
-            lines.append(f"| {' | '.join(row)} |")
+            lines.append(f"| {' | '.join(map(_markdown_cell, row))} |")
     return "\n".join(lines) + "\n"
+
+
+def _markdown_cell(text: str) -> str:
+    """Returns other people's text as a cell shows it, with no HTML, cell or line of its own."""
+    return escape(visible(text), quote=False).replace("|", r"\|").replace("\n", " ")
 
 
 def _render_html(
