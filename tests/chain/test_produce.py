@@ -1,6 +1,7 @@
 """One artifact is made with its declared settings, from inputs that are held and rebuilt."""
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,7 @@ def copy_bytes(job):
 
 FIRST = Step("first", write_bytes, content=("made.bin",), expendable=True)
 SECOND = Step("second", copy_bytes, content=("made.bin",), reads={"first": ("made.bin",)})
+FIRST_AND_SECOND = {"first": ("made.bin",), "second": ("made.bin",)}
 
 
 def run_of(home, *steps):
@@ -72,6 +74,24 @@ def test_expended_content_is_rebuilt_by_its_own_step_for_who_reads_it(tmp_path):
     produce(run, "second", {"first": first}, silent)
     assert builds(run.home) == ["first", "first"]
     assert run.store.problem("first", first.key, deep=True) is None
+
+
+@pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+def test_expended_content_is_rebuilt_for_who_reads_what_it_is_made_from_too(tmp_path, order):
+    def read_both(job):
+        (job.out / "made.bin").write_text(" ".join(job.folder(name).name for name in order))
+        return {}
+
+    second = replace(SECOND, expendable=True)
+    third = Step("third", read_both, ("made.bin",), reads=FIRST_AND_SECOND)
+    run = run_of(tmp_path / "home", FIRST, second, third)
+    first = produce(run, "first", {}, silent)
+    made = produce(run, "second", {"first": first}, silent)
+    for ref in (first, made):
+        run.store.expend(ref)
+    produce(run, "third", {"first": first, "second": made}, silent)
+    assert builds(run.home) == ["first", "first"]
+    assert not run.store.expended(run.store.known("second", made.key))
 
 
 def test_what_remains_to_be_done_is_done_for_a_found_artifact_too(tmp_path):

@@ -104,11 +104,15 @@ class _Inputs:
     def folder(self, upstream: str) -> Path:
         """Returns the folder of an upstream artifact.
 
-        Expendable content is held, and rebuilt first if it is gone. Locks are taken upstream after
-        one's own, by all, so nobody waits in a circle.
+        Expendable content is held, and rebuilt first if it is gone. Locks are taken from one's own
+        up the chain, by all, so nobody waits in a circle: what is read besides and lies further
+        down is held first, for its rebuilding would hold this one.
         """
-        if upstream not in self.folders:
-            self.folders[upstream] = self._hold(self.refs[upstream])
+        for name in reversed(self.run.steps):
+            if upstream in self.folders:
+                break
+            if name in self.refs and name not in self.folders:
+                self.folders[name] = self._hold(self.refs[name])
         return self.folders[upstream]
 
     def _hold(self, ref: Ref) -> Path:
