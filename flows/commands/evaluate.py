@@ -255,4 +255,5 @@ def _newest_questions(home: Path) -> Path:
     evaluated = store.manifests("evaluate")
     if not evaluated:
         raise RequestError("No evaluation was made yet. Name a question file with --set FILE.")
+    store.check(evaluated[-1].ref)
     return store.path("evaluate", evaluated[-1].key) / "questions.jsonl"

@@ -95,9 +95,10 @@ def _rows_of_stage(manifest: "Manifest", home: Path) -> "Rows":
 def _made_from(manifest: "Manifest", store: "Store", step: str) -> Path | None:
     """The folder of the artifact of a step that another was made from, directly or not."""
     for other, key in manifest.lineage.items():
-        if other == step:
-            return store.path(step, key)
         made = store.manifest(other, key)
+        if made and other == step:
+            store.check(made.ref)
+            return store.path(step, key)
         found = _made_from(made, store, step) if made else None
         if found:
             return found
