@@ -1,22 +1,43 @@
 """The Prefect server, worker and deployments of this machine, under KOSPILOT_HOME/prefect.
 
-`kospilot run` uses the server that `kospilot serve` recorded there if it answers, else a private
-one while it runs. Importing this module does not import Prefect: the environment has to be set
-before that happens.
+`kospilot run` uses the server that the user names, or the one that `kospilot serve` recorded there
+if it answers, else a private one while it runs. Importing this module does not import Prefect.
 """
 
 import contextlib
+import errno
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import httpx
 
 import flows
-from tasks.core.errors import RequestError
-from tasks.core.files.json_files import read_json, write_json
+from flows.console import say
+from flows.server_files import (
+    Record,
+    damage_of,
+    drop_record,
+    prefect_folder,
+    secret,
+    set_aside,
+    write_record,
+)
+from flows.server_settings import (
+    authorization,
+    base_settings,
+    client_settings,
+    forget_foreign_settings,
+    import_prefect,
+    named_server,
+    recorded_server,
+    server_settings,
+)
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, start_child, stop_child
 from tasks.core.processes.http import http_client, responds
 from tasks.core.processes.server import free_port, start_server
@@ -25,31 +46,39 @@ from tasks.core.settings.profiles import Resolved
 CODE = Path(flows.__file__).resolve().parent.parent
 POOL = "kospilot"
 _START_PATIENCE_S = 120  # the first start migrates the database: 14 s on two idle cores
+_LEAST_FREE = 64 << 20  # bytes: a new database has 2 MB, its journal and the UI's pages 40
 
 
-def environment(home: Path, url: str | None = None) -> dict[str, str]:
-    """Prefect's environment: all state under our home, nothing sent out.
-
-    Concurrency slots are kept on disk and survive a restart of the server. url: the API of the
-    server to use; None for what starts one.
+@contextlib.contextmanager
+def server(home: Path) -> Iterator[str]:
+    """The address of a server: the one that the user names, the recorded one, or a private one that
+    ends with this block. This process's Prefect knows it, and no settings but ours.
     """
-    leases = "prefect.server.concurrency.lease_storage.filesystem"
-    settings = {
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": leases,
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
-        # The demo's last question belongs to no run.
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "KOSPILOT_HOME": str(home),
-        # A worker's runs look for a relative path where the person stands.
-        "KOSPILOT_FOLDER": os.getcwd(),
-    }
+    recorded = recorded_server(home)
+    named = None if recorded and recorded == os.environ.get("PREFECT_API_URL") else named_server()
+    if named:
+        import_prefect({**base_settings(home), **named})
+        yield named["PREFECT_API_URL"]
+        return
+    with contextlib.ExitStack() as stack:
+        url = recorded or stack.enter_context(private_server(home)).url
+        import_prefect(client_settings(home, url))
+        yield url
+
+
+def use_recorded_server(home: Path) -> bool:
+    """Lets this process's Prefect talk to the server of `kospilot serve`; False if there is none."""
+    url = recorded_server(home)
     if url:
-        settings["PREFECT_API_URL"] = url
-    return settings
+        import_prefect(client_settings(home, url))
+    return url is not None
+
+
+@contextlib.contextmanager
+def private_server(home: Path) -> Iterator[Record]:
+    """Starts a server without pages on a free port; it ends with this block."""
+    with _started(home, _free_port(), with_ui=False) as record:
+        yield record
 
 
 def deliver_logs() -> None:
@@ -64,30 +93,6 @@ def deliver_logs() -> None:
     EventsWorker.drain_all(timeout=20)
 
 
-def recorded_server(home: Path) -> str | None:
-    """The API address of the server that `kospilot serve` started, if it answers."""
-    try:
-        url: str = read_json(_record(home))["url"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return url if responds(f"{url}/health") else None
-
-
-def _record(home: Path) -> Path:
-    return home / "prefect" / "server.json"
-
-
-@contextlib.contextmanager
-def server(home: Path) -> Iterator[str]:
-    """The address of a server: the recorded one, else a private one that ends with this block."""
-    url = recorded_server(home)
-    if url:
-        yield url
-        return
-    with _started(home, free_port()) as url:
-        yield url
-
-
 @contextlib.contextmanager
 def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
     """Starts server, worker and deployments, which all end with this block.
@@ -96,32 +101,46 @@ def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
     taken: whoever answers there would be taken for ours.
     """
     _refuse_taken(port)
-    with _started(home, port) as url:
-        env = environment(home, url)
-        _deploy(env, refreshed)
+    with _started(home, port, with_ui=True) as record:
+        env = client_settings(home, record.url)
+        _deploy(home, env, refreshed)
         worker_command = [
             *(sys.executable, "-m", "prefect", "worker", "start"),
             *("--pool", POOL, "--type", "process", "--limit", "1"),
         ]
         with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
-            worker = start_child(worker_command, env, stdout=log)
+            worker = start_child(worker_command, env, prefect_folder(home), stdout=log)
         # Last: who finds the record finds everything ready.
-        write_json(_record(home), {"url": url, "pid": os.getpid()})
+        write_record(home, record)
         try:
-            yield url
+            yield record.url
         finally:
             stop_child(worker)
-            _end_runs(url)
-            _record(home).unlink(missing_ok=True)
+            end_runs(home, record.url)
+            drop_record(home)
 
 
-def _deploy(env: dict[str, str], refreshed: Resolved) -> None:
-    """Creates the work pool, the deployments of prefect.yaml and the automations."""
-    prefect = [sys.executable, "-m", "prefect"]
-    run_child([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"], env=env)
-    run_child([*prefect, "--no-prompt", "deploy", "--all"], env=env, cwd=CODE)
+def _deploy(home: Path, env: dict[str, str], refreshed: Resolved) -> None:
+    """Creates the work pool, the deployments of prefect.yaml and the automations.
+
+    The pool's template leaves a run's command, environment and folder to us. The programs run in
+    Prefect's folder, where no file of the user's says anything to them.
+    """
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    template = ("--base-job-template", str(CODE / "deployments" / "pool.json"))
+    pool = [*prefect, "work-pool", "create", POOL, "--type", "process", *template, "--overwrite"]
+    deploy = [*prefect, "deploy", "--all", "--prefect-file", str(CODE / "prefect.yaml")]
     arguments = [refreshed.profile, *refreshed.overrides]
-    run_child([sys.executable, "-m", "deployments.automations", *arguments], env=env)
+    automate = [sys.executable, "-m", "deployments.automations", *arguments]
+    for command in (pool, deploy, automate):
+        run_child(command, env=env, cwd=prefect_folder(home))
+
+
+def _free_port() -> int:
+    try:
+        return free_port()
+    except OSError as error:
+        raise WorkError(_why_no_address(error)) from error
 
 
 def _refuse_taken(port: int) -> None:
@@ -131,17 +150,26 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise WorkError(_why_no_address(error)) from error
             raise RequestError(
                 f"Port {port} is taken ({error.strerror}). Give another:"
                 f" kospilot serve --port {port + 1}."
             ) from error
 
 
-def _end_runs(url: str) -> None:
+def _why_no_address(error: OSError) -> str:
+    return (
+        f"Prefect's server needs the address 127.0.0.1, and this machine has none"
+        f" ({error.strerror}): its loopback interface is down. `ip link set lo up` brings it up."
+    )
+
+
+def end_runs(home: Path, url: str) -> None:
     """Ends the runs of the stopped worker, which would stay `Running` for ever, and says why.
 
     Only the worker's: a `kospilot run` in another terminal reports to this server too and is not
-    ours to end.
+    ours to end. A server that refuses or is gone keeps them.
     """
     wanted = {
         "work_pools": {"name": {"any_": [POOL]}},
@@ -149,24 +177,88 @@ def _end_runs(url: str) -> None:
     }
     message = "kospilot serve was stopped. Retry resumes it."
     crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
-    with contextlib.suppress(httpx.HTTPError), http_client(url, httpx.Timeout(10)) as client:
-        for run in client.post("/flow_runs/filter", json=wanted).json():
+    with contextlib.suppress(httpx.HTTPError, ValueError, LookupError), _api(home, url) as client:
+        for run in client.post("/flow_runs/filter", json=wanted).raise_for_status().json():
             client.post(f"/flow_runs/{run['id']}/set_state", json=crashed)
 
 
 @contextlib.contextmanager
-def _started(home: Path, port: int) -> Iterator[str]:
-    url = f"http://127.0.0.1:{port}/api"
-    log_file = home / "logs" / "prefect-server.log"
-    command = [
-        *(sys.executable, "-m", "prefect", "server", "start"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-    ]
-    # The UI in the browser asks this address, whatever the port.
-    env = {**environment(home), "PREFECT_SERVER_UI_API_URL": url}
-    health = f"{url}/health"
-    process = start_server(command, env, log_file, lambda: responds(health), _START_PATIENCE_S)
+def _api(home: Path, url: str) -> Iterator[httpx.Client]:
+    """A client of our server that may change things: it has the secret and a CSRF token."""
+    with http_client(url, httpx.Timeout(10)) as client:
+        client.headers.update(authorization({"PREFECT_API_AUTH_STRING": secret(home)}))
+        name = f"kospilot-{os.getpid()}"
+        answer = client.get("/csrf-token", params={"client": name}).raise_for_status()
+        client.headers["Prefect-Csrf-Client"] = name
+        client.headers["Prefect-Csrf-Token"] = answer.json()["token"]
+        yield client
+
+
+@contextlib.contextmanager
+def _started(home: Path, port: int, with_ui: bool) -> Iterator[Record]:
+    """Starts a server. A damaged database is set aside first: it holds no artifact."""
+    forget_foreign_settings()
+    folder = prefect_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_space(folder)
+    database = folder / "prefect.db"
+    damage = damage_of(database)
+    if damage:
+        _set_aside(database, damage)
+    env = server_settings(home, port, with_ui)
+    process = _start(home, port, env)
     try:
-        yield url
+        yield Record(f"http://127.0.0.1:{port}/api", process.pid)
     finally:
         stop_child(process)
+
+
+def _start(home: Path, port: int, env: dict[str, str]) -> Popen[str]:
+    """Starts the process, with a new database if it cannot work with the one that is there."""
+    health = f"http://127.0.0.1:{port}/api/health"
+    command = [sys.executable, "-m", "flows.server_program", str(port)]
+    log_file = home / "logs" / "prefect-server.log"
+
+    def start() -> Popen[str]:
+        return start_server(command, env, log_file, lambda: responds(health), _START_PATIENCE_S)
+
+    with contextlib.chdir(prefect_folder(home)):  # no file of the user's says anything to it
+        try:
+            return start()
+        except WorkError as error:
+            _check_space(prefect_folder(home))
+            database = prefect_folder(home) / "prefect.db"
+            text = log_file.read_text(encoding="utf-8", errors="replace")
+            if not _is_about_database(text) or not database.exists():
+                raise error
+            _set_aside(database, "the server does not start with it")
+            return start()
+
+
+def _is_about_database(log: str) -> bool:
+    """Whether a server ended because of what its database holds, such as another version's tables.
+
+    One that is busy or read-only is another trouble.
+    """
+    passing = ("database is locked", "readonly database", "disk is full", "unable to open")
+    if any(words in log for words in passing):
+        return False
+    return any(words in log for words in ("sqlite3.", "sqlalchemy.exc.", "alembic."))
+
+
+def _set_aside(database: Path, damage: str) -> None:
+    kept = set_aside(database)
+    say(
+        f"! {database} is damaged ({damage}) and was renamed to {kept.name}. It held the UI's"
+        " history of runs, and no artifact."
+    )
+
+
+def _check_space(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        raise WorkError(
+            f"Prefect's server needs {_LEAST_FREE >> 20} MiB on the disk of {folder}, which has"
+            f" {free >> 20} MiB free. Free some (`kospilot artifacts gc`) or set KOSPILOT_HOME to a"
+            " larger disk."
+        )

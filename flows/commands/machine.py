@@ -82,10 +82,13 @@ def serve(
     port: Annotated[int, typer.Option(help="Port of the server and its UI.")] = 4200,
 ) -> None:
     """Runs Prefect server, worker and deployments here; Ctrl-C stops all that it started."""
+    import shlex
     import signal
     from contextlib import ExitStack
 
-    from flows.server import recorded_server, serving
+    from flows.server import serving
+    from flows.server_files import secret_file
+    from flows.server_settings import recorded_server
     from tasks.core.settings.home import kospilot_home
     from tasks.core.settings.profiles import load
 
@@ -105,7 +108,8 @@ def serve(
             " `kospilot market import`."
         )
         say(
-            f"Open {url.removesuffix('/api')} and start `full`. Logs: {home / 'logs'}."
-            " Ctrl-C stops everything."
+            f"Open {url.removesuffix('/api')} and start `full`. The page asks once for a password:"
+            f" the line that `cat {shlex.quote(str(secret_file(home)))}` prints."
         )
+        say(f"Logs: {home / 'logs'}. Ctrl-C stops everything.")
         signal.pause()

@@ -185,16 +185,11 @@ def _tell_server(market: Path) -> bool:
 
     False if nobody was told.
     """
-    import os
-
-    from flows.server import environment, recorded_server
+    from flows.server import use_recorded_server
     from tasks.core.settings.home import kospilot_home
 
-    home = kospilot_home()
-    url = recorded_server(home)
-    if url is None:
+    if not use_recorded_server(kospilot_home()):
         return False
-    os.environ.update(environment(home, url))
     from prefect.events import emit_event
 
     resource = {

@@ -1,6 +1,5 @@
 """kospilot demo, run, plan, status, settings: the chain from the command line."""
 
-import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -202,12 +201,10 @@ def _carry_out(prepared: "Run", names: list[str]) -> None:
 
 
 def _run_flow(prepared: "Run", names: list[str]) -> None:
-    from flows.server import deliver_logs, environment, server
+    from flows.server import deliver_logs, server
 
-    with server(prepared.home) as url:
-        # Prefect must see its environment before it is imported.
-        os.environ.update(environment(prepared.home, url))
-        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    with server(prepared.home):
+        # Only now: Prefect's settings must be settled before it is imported.
         from flows.chain import planned
         from flows.pipeline import full, part
 

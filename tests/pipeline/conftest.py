@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import server
+from flows.server import private_server
+from flows.server_files import Record, secret_file, write_record
 from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.store import Store
-from tasks.core.files.json_files import write_json
 from tests.conftest import new_home
 from tests.release.conftest import demo_base, tiny_base  # noqa: F401
 
@@ -36,6 +36,14 @@ SMALL = (
     "stage2.save_every=1",  # so that a kill finds a checkpoint while there is still work to do
     "stage3.save_every=1",
 )
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Prefect server that runs, and the home whose secret it has."""
+
+    record: Record
+    home: Path
 
 
 @dataclass(frozen=True)
@@ -111,9 +119,11 @@ class Home:
             shutil.rmtree(folder / "artifacts" / step, ignore_errors=True)
         return Home(folder, self.base)
 
-    def record_server(self, url: str) -> None:
+    def record_server(self, server: Running) -> None:
         """Lets the command find a running server, as `kospilot serve` does."""
-        write_json(self.folder / "prefect" / "server.json", {"url": url, "pid": os.getpid()})
+        (self.folder / "prefect").mkdir()
+        shutil.copy2(secret_file(server.home), secret_file(self.folder))
+        write_record(self.folder, server.record)
 
     def forget_server(self) -> None:
         """Lets the command start a server of its own."""
@@ -121,10 +131,11 @@ class Home:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory) -> Iterator[str]:
+def prefect_server(tmp_path_factory) -> Iterator[Running]:
     """One Prefect server for the runs of all these tests: starting one takes seconds."""
-    with server(tmp_path_factory.mktemp("prefect")) as url:
-        yield url
+    home = tmp_path_factory.mktemp("prefect")
+    with private_server(home) as record:
+        yield Running(record, home)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from flows.server import _end_runs
+from flows.server import CODE, end_runs
+from flows.server_files import secret
+from flows.server_settings import authorization
 
 pytestmark = pytest.mark.slow
 
@@ -34,14 +36,22 @@ DEPLOYMENTS = {
 class Api:
     """The few calls that the UI makes."""
 
-    def __init__(self, url, overrides):
-        self.url, self.overrides = url, overrides
+    def __init__(self, url, home):
+        self.url, self.overrides = url, home.small
+        headers = authorization({"PREFECT_API_AUTH_STRING": secret(home.folder)})
+        self.client = httpx.Client(base_url=url, timeout=60, headers=headers)
+        token = self.get("/csrf-token?client=test").json()["token"]
+        own = {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token}
+        self.client.headers.update(own)
+
+    def get(self, path):
+        return self.client.get(path)
 
     def post(self, path, body):
         for _ in range(
             10
         ):  # SQLite answers 503 now and then; the UI and Prefect's own client try again too
-            answer = httpx.post(self.url + path, json=body, timeout=60)
+            answer = self.client.post(path, json=body)
             if answer.status_code != 503:
                 break
             time.sleep(1)
@@ -63,7 +73,7 @@ class Api:
     def wait(self, run, limit_s=300):
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
-            state = httpx.get(f"{self.url}/flow_runs/{run}", timeout=60).json()["state"]
+            state = self.get(f"/flow_runs/{run}").json()["state"]
             if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
                 return state
             time.sleep(1)
@@ -86,10 +96,6 @@ class Api:
         return names
 
 
-def api_of(home, record):
-    return Api(json.loads(record.read_text())["url"], home.small)
-
-
 @pytest.fixture(scope="module")
 def served(finished, tmp_path_factory):
     home = finished.copy(tmp_path_factory.mktemp("served") / "home")
@@ -100,11 +106,13 @@ def served(finished, tmp_path_factory):
     process = home.start("serve", "demo", *home.small, "--port", str(port), start_new_session=True)
     record = home.folder / "prefect" / "server.json"
     deadline = time.monotonic() + 180
-    while not record.exists() or len(api_of(home, record).deployments()) < len(DEPLOYMENTS):
+    while not record.exists():
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline, "serve was not ready in 3 minutes"
         time.sleep(1)
-    yield home, api_of(home, record)
+    api = Api(json.loads(record.read_text())["url"], home)
+    yield home, api
+    api.client.close()
     started = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGINT)
     assert process.communicate(timeout=90)[0].count("Stopping") == 1
@@ -150,13 +158,11 @@ def test_refresh_is_scheduled(served):
 
 def test_a_stopped_serve_ends_its_workers_runs_only(served):
     """Another terminal's `kospilot run` reports to the same server."""
-    _, api = served
+    home, api = served
     flow = api.post("/flows/", {"name": "from another terminal"})["id"]
     other = api.post("/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING"}})["id"]
-    _end_runs(api.url)
-    assert (
-        httpx.get(f"{api.url}/flow_runs/{other}", timeout=60).json()["state"]["type"] == "RUNNING"
-    )
+    end_runs(home.folder, api.url)
+    assert api.get(f"/flow_runs/{other}").json()["state"]["type"] == "RUNNING"
 
 
 def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):
@@ -184,6 +190,17 @@ def test_the_ui_asks_this_server(served):
     _, api = served
     settings = httpx.get(api.url.removesuffix("/api") + "/ui-settings", timeout=60).json()
     assert settings["api_url"] == api.url
+
+
+@pytest.mark.parametrize("name", ["command", "env", "working_dir", "env.PATH"])
+def test_nobody_gives_a_run_its_command_or_its_surroundings(served, name):
+    _, api = served
+    assert api.get("/work_pools/kospilot").json()["base_job_template"] == json.loads(
+        (CODE / "deployments" / "pool.json").read_text()
+    )
+    path = f"/deployments/{api.deployments()['data']['id']}/create_flow_run"
+    answer = api.client.post(path, json={"job_variables": {name: "touch /tmp/x"}})
+    assert (answer.status_code, f"({name!r} was unexpected)" in answer.text) == (422, True)
 
 
 def test_a_wrong_setting_fails_with_its_message(served):

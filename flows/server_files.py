@@ -1,0 +1,149 @@
+"""What Prefect servers keep in KOSPILOT_HOME/prefect: the secret, the record, the database.
+
+Nothing of it is an artifact: what is damaged is passed over, or set aside with a word.
+"""
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from tasks.core.files.json_files import read_json, write_json
+
+_PROGRAM = "flows.server_program"
+_SHORTEST_SECRET = 30  # characters; what secrets.token_urlsafe(24) makes has 32, and a name
+
+
+def prefect_folder(home: Path) -> Path:
+    """The folder of this user's Prefect under a home, which several users may share."""
+    shared = home / "prefect"
+    is_anothers = shared.exists() and shared.stat().st_uid != os.getuid()
+    if is_anothers and not os.access(shared / "secret", os.R_OK | os.W_OK):
+        return home / f"prefect-{os.getuid()}"
+    return shared
+
+
+def secret(home: Path) -> str:
+    """The password of this home's servers, as USER:PASSWORD; it is made when first asked for.
+
+    It never stands in an argument, a log or a manifest: only in a file that its owner alone reads.
+    """
+    path = secret_file(home)
+    known = _read_secret(path)
+    if known:
+        return known
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = path.with_name(f".secret.{os.getpid()}")
+    own.unlink(missing_ok=True)
+    made = f"kospilot:{secrets.token_urlsafe(24)}"
+    with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(made + "\n")
+    try:
+        if path.exists():  # damaged, or others could read it
+            os.replace(own, path)
+        else:
+            # Unlike a rename, this fails if another process was quicker.
+            os.link(own, path)
+    except FileExistsError:
+        return secret(home)
+    finally:
+        own.unlink(missing_ok=True)
+    return made
+
+
+def secret_file(home: Path) -> Path:
+    """Where the secret lies."""
+    return prefect_folder(home) / "secret"
+
+
+def _read_secret(path: Path) -> str | None:
+    """The secret in a file; None if there is none, or if others could read it."""
+    try:
+        with path.open(encoding="ascii") as file:
+            is_private = not os.fstat(file.fileno()).st_mode & 0o077
+            text = file.read(200).strip()
+    except (FileNotFoundError, ValueError):
+        return None
+    is_whole = len(text) >= _SHORTEST_SECRET and text.isprintable() and ":" in text
+    return text if is_private and is_whole else None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The server that `kospilot serve` started: its API's address and its process."""
+
+    url: str
+    pid: int
+
+    def is_running(self) -> bool:
+        """Whether the process is still that server: its number may be another's by now, and so may
+        its port.
+        """
+        try:
+            process = psutil.Process(self.pid)
+            command = process.cmdline()
+            is_ours = process.uids().real == os.getuid()
+        except (psutil.Error, ValueError, OverflowError):
+            return False
+        port = self.url.rpartition(":")[2].removesuffix("/api")
+        return is_ours and command[-3:] == ["-m", _PROGRAM, port]
+
+
+def read_record(home: Path) -> Record | None:
+    """The record, or None if there is none or if it is odd."""
+    try:
+        known = read_json(_record_file(home))
+        record = Record(known["url"], known["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    # A damaged record must not send the secret to another machine.
+    is_loopback = isinstance(record.url, str) and record.url.startswith("http://127.0.0.1:")
+    return record if is_loopback and type(record.pid) is int else None
+
+
+def write_record(home: Path, record: Record) -> None:
+    """Lets other commands find this server."""
+    write_json(_record_file(home), asdict(record))
+
+
+def drop_record(home: Path) -> None:
+    """Lets other commands find no server."""
+    _record_file(home).unlink(missing_ok=True)
+
+
+def _record_file(home: Path) -> Path:
+    return prefect_folder(home) / "server.json"
+
+
+def damage_of(database: Path) -> str:
+    """What is wrong with a database file; empty if nothing is, or if it is not there."""
+    if not database.exists():
+        return ""
+    if not database.is_file():
+        return "it is no file"
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:  # busy, say: nothing that setting it aside would mend
+        return ""
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if said == "ok" else str(said).splitlines()[-1]
+
+
+def set_aside(database: Path) -> Path:
+    """Renames a database and its journals, and returns the database's new name."""
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    for suffix in ("-wal", "-shm", ""):
+        old = database.with_name(database.name + suffix)
+        new = database.with_name(f"{database.name}.damaged-{stamp}{suffix}")
+        with contextlib.suppress(FileNotFoundError):
+            old.rename(new)
+    # By this file, Prefect would believe that its blocks are in the database.
+    database.with_name("memo_store.toml").unlink(missing_ok=True)
+    return new

@@ -1,0 +1,31 @@
+"""A Prefect server's process: Prefect's own application behind a guard against foreign web pages.
+
+    python -m flows.server_program PORT
+
+Prefect checks no Host and no Origin itself. Its settings come from the environment.
+"""
+
+import sys
+
+import uvicorn
+from prefect.server.api.server import create_app
+
+from tasks.core.processes.own_clients import OwnClientsOnly
+
+
+def main(port: str) -> None:
+    """Serves on a loopback port until the process is ended."""
+    uvicorn.run(
+        OwnClientsOnly(create_app(final=True)),
+        host="127.0.0.1",
+        port=int(port),
+        workers=1,  # whatever WEB_CONCURRENCY says
+        proxy_headers=False,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,157 @@
+"""Prefect's settings for our servers and for what talks to them: ours, and no others.
+
+Prefect reads PREFECT_ variables, and .env, prefect.toml and pyproject.toml of the current folder.
+What a user has there is meant for another Prefect, whose database it may even name. Importing this
+module does not import Prefect: the environment has to be settled before that happens.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+from base64 import b64encode
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from flows.console import say
+from flows.server_files import prefect_folder, read_record, secret
+from tasks.core.processes.http import Limits, fetch, http_client, one_line
+
+_LIMITS = Limits(10.0, 1 << 20)
+_NAMED = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
+_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+def base_settings(home: Path) -> dict[str, str]:
+    """What every Prefect process of ours knows: all state under our home, nothing sent out."""
+    return {
+        "PREFECT_HOME": str(prefect_folder(home)),
+        "PREFECT_PROFILES_PATH": os.devnull,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
+        # The demo's last question belongs to no run.
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "KOSPILOT_HOME": str(home),
+        # A worker's runs look for a relative path where the person stands.
+        "KOSPILOT_FOLDER": os.getcwd(),
+    }
+
+
+def client_settings(home: Path, url: str) -> dict[str, str]:
+    """What talks to the server of this home at `url`."""
+    own = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": secret(home)}
+    return {**base_settings(home), **own}
+
+
+def server_settings(home: Path, port: int, with_ui: bool) -> dict[str, str]:
+    """What a server on this port knows: its secret, and whose web pages it answers.
+
+    Concurrency slots are kept on disk and survive a restart of the server.
+    """
+    pages = [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
+    return {
+        **base_settings(home),
+        "PREFECT_SERVER_API_AUTH_STRING": secret(home),
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(pages),
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
+        "PREFECT_SERVER_UI_ENABLED": str(with_ui).lower(),
+        # The UI in the browser asks this address, whatever the port.
+        "PREFECT_SERVER_UI_API_URL": f"{pages[0]}/api",
+        # Prefect would write its pages into its own package.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(prefect_folder(home) / "ui"),
+    }
+
+
+def forget_foreign_settings() -> None:
+    """Drops all PREFECT_ variables, however they are spelt, from this process and its children."""
+    for name in list(os.environ):
+        if name.upper().startswith("PREFECT_"):
+            del os.environ[name]
+
+
+def import_prefect(settings: dict[str, str]) -> None:
+    """Lets this process's Prefect know these settings only.
+
+    Prefect reads the files of the current folder once, when it is imported.
+    """
+    forget_foreign_settings()
+    # A person sees flows/console's words instead of Prefect's log.
+    os.environ.update({**settings, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"})
+    folder = Path(settings["PREFECT_HOME"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):
+        import prefect.context  # noqa: F401, PLC0415 - see the module's docstring
+
+
+def recorded_server(home: Path) -> str | None:
+    """The API address of the server that `kospilot serve` started, if it is still that server."""
+    record = read_record(home)
+    if record is None or not record.is_running():
+        return None
+    return None if _problem(record.url, {"PREFECT_API_AUTH_STRING": secret(home)}) else record.url
+
+
+def named_server() -> dict[str, str] | None:
+    """The settings of the server that PREFECT_API_URL names, if it can be used.
+
+    Says on the screen what becomes of the variable. The other variables that are obeyed then are
+    PREFECT_API_AUTH_STRING and PREFECT_API_KEY.
+    """
+    named = {name: os.environ[name] for name in _NAMED if os.environ.get(name)}
+    if "PREFECT_API_URL" not in named:
+        return None
+    url = named["PREFECT_API_URL"] = named["PREFECT_API_URL"].rstrip("/")
+    shown = _without_password(url)
+    problem = _problem(url, named)
+    if problem:
+        say(f"! PREFECT_API_URL={shown} is not used: {problem}. kospilot uses a server of its own.")
+        return None
+    say(f"PREFECT_API_URL: the run is reported to {shown}.")
+    return named
+
+
+def authorization(settings: dict[str, str]) -> dict[str, str]:
+    """The HTTP header by which a client is known; none without a secret."""
+    if "PREFECT_API_AUTH_STRING" in settings:
+        secret = b64encode(settings["PREFECT_API_AUTH_STRING"].encode()).decode()
+        return {"Authorization": f"Basic {secret}"}
+    if "PREFECT_API_KEY" in settings:
+        return {"Authorization": f"Bearer {settings['PREFECT_API_KEY']}"}
+    return {}
+
+
+def _problem(url: str, settings: dict[str, str]) -> str:
+    """Why no Prefect server that we can use answers at an address; empty if one does."""
+    headers = authorization(settings)
+    try:
+        with http_client(url, httpx.Timeout(_LIMITS.seconds)) as client:
+            health = fetch(client, "GET", f"{url}/health", _LIMITS, headers=headers)
+            version = fetch(client, "GET", f"{url}/admin/version", _LIMITS, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+        return f"no server answers there ({one_line(str(error)) or type(error).__name__})"
+    if version.status_code in (401, 403):
+        return f"it wants another PREFECT_API_AUTH_STRING (HTTP {version.status_code})"
+    if health.status_code != 200 or health.text.strip() != "true":
+        return f"what answers there is no Prefect server (HTTP {health.status_code})"
+    return _version_problem(version)
+
+
+def _version_problem(answer: httpx.Response) -> str:
+    """Prefect's client refuses a server of another major version; Prefect Cloud names none."""
+    ours = importlib.metadata.version("prefect")
+    theirs = answer.text.strip().strip('"') if answer.status_code == 200 else ours
+    if theirs.partition(".")[0] == ours.partition(".")[0]:
+        return ""
+    return f"it is Prefect {theirs[:20]}, and this is {ours}"
+
+
+def _without_password(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
