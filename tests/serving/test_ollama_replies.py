@@ -233,7 +233,7 @@ FIELDS = {
         {"models": [{"name": "m", "digest": ""}]},
     ],
     "/api/show": [{"parameters": 5}, {"parameters": ["num_ctx 5"]}],
-    "/api/ps": [{}, {"models": 5}, {"models": [{"name": None}]}],
+    "/api/ps": [{"models": 5}, {"models": [{"name": None}]}],
     "/api/chat": [
         {},
         {"_debug_info": 5},
@@ -259,6 +259,11 @@ def test_an_answer_that_does_not_end_is_not_kept():
     expected = pytest.raises(WorkError, match="it sent more than 16 MiB")
     with replying({"/api/tags": huge}) as (server, _), expected:
         server.tags()
+
+
+def test_a_server_that_does_not_say_what_is_loaded_holds_nothing():
+    with replying({"/api/ps": (404, {})}) as (server, _):
+        assert server.loaded() == []
 
 
 def test_go_writes_null_for_no_models():

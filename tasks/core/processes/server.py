@@ -14,8 +14,8 @@ from tasks.core.errors import WorkError
 from tasks.core.processes.child import start_child, stop_child
 
 GUARD = ("sh", "-c", "trap 'trap - TERM; kill 0' TERM; \"$@\" & wait $!", "sh")
-"""Stands before a command that may be a script: the kernel's signal at our death reaches the process
-that we started and no other, and this one passes it on to all of its session.
+"""Stands before a command that may be a script: the kernel's signal at our death reaches the one
+process that we started, and this one passes it on to all of its session.
 """
 
 

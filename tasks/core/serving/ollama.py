@@ -178,7 +178,7 @@ class OllamaServer:
         return None
 
     def _running(self) -> list[Loaded]:
-        return self._api.read(Running, "GET", "/api/ps").models or []
+        return self._api.read(Running, "GET", "/api/ps", allowed=(404,)).models or []
 
 
 def _differences(shown: Shown, blob: str, modelfile: Modelfile) -> list[str]:

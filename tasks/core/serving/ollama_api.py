@@ -73,8 +73,12 @@ class OllamaApi:
         body: Body = None,
         allowed: tuple[int, ...] = (),
     ) -> R:
-        """Returns the answer's JSON object as this kind of reply."""
+        """Returns the answer's JSON object as this kind of reply, which is empty if it was refused
+        with an allowed status.
+        """
         answer = self.call(method, path, body, allowed)
+        if not answer.is_success:
+            return kind()
         value = read_object(answer.content)
         if value is None:
             raise self._no_ollama(path, _beginning(answer))

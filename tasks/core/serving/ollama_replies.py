@@ -41,7 +41,7 @@ class Loaded(Reply):
 class Running(Reply):
     """GET /api/ps."""
 
-    models: list[Loaded] | None
+    models: list[Loaded] | None = None
 
 
 class Shown(Reply):
