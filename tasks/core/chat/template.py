@@ -4,18 +4,11 @@ libraries.
 Reads tokenizer_config.json and chat_template.jinja of a tokenizer's folder.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import nodes
-from jinja2.exceptions import TemplateError
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+from tasks.core.chat.rendering import TemplateRefused, refuse_no_jinja, render
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import read_json
 
@@ -41,8 +34,8 @@ class ChatTemplate:
         self.states_today = "strftime_now" in source
         """Whether what it renders may depend on the day."""
         try:
-            self._template = _environment().from_string(source)
-        except TemplateError as error:
+            refuse_no_jinja(source)
+        except TemplateRefused as error:
             raise RequestError(f"The chat template of {folder} is not Jinja: {error}.") from error
 
     @property
@@ -67,15 +60,15 @@ class ChatTemplate:
         tools: functions that the model may call, as OpenAI's API describes them. Raises
         RequestError if the template refuses the conversation.
         """
+        values = {
+            "messages": list(messages),
+            "tools": list(tools) or None,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+        }
         try:
-            return self._template.render(
-                messages=messages,
-                tools=list(tools) or None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **self._special_tokens,
-            )
-        except (TemplateError, TypeError) as error:
+            return render(self.source, values | self._special_tokens)
+        except TemplateRefused as error:
             start = str(messages)[:_EXCERPT]
             raise RequestError(
                 f"The chat template of {self._folder} does not render {start} …: {error}."
@@ -127,51 +120,3 @@ def _configured_template(config: dict[str, Any]) -> str:
         if entry["name"] == "default":
             return str(entry["template"])
     return ""
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    """Jinja with what transformers lets chat templates use besides Jinja itself."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationMarks, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = _strftime_now
-    return environment
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """Jinja's own filter escapes HTML characters, which the tokenizer's does not."""
-    return json.dumps(
-        value,
-        ensure_ascii=ensure_ascii,
-        indent=indent,
-        separators=separators,
-        sort_keys=sort_keys,
-    )
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
-
-
-def _strftime_now(form: str) -> str:
-    return datetime.now().strftime(form)
-
-
-class _GenerationMarks(Extension):
-    """Lets {% generation %} … {% endgeneration %} through, with which templates mark the
-    assistant's tokens for training.
-    """
-
-    tags = {"generation"}
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)

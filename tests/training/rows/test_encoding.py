@@ -6,7 +6,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.training.rows import encoding
 from tasks.core.training.rows.encoding import encode_chats, encode_once, encode_rows
 from tasks.core.training.rows.files import RowFile
@@ -38,6 +38,19 @@ def runs_of(tokenizer, labels):
         [label if label != IGNORED else tokenizer.pad_token_id for label in labels]
     )
     return [run for run in text.split("<|endoftext|>") if run]
+
+
+def test_a_row_that_the_template_refuses_is_shown():
+    alternating = make_tokenizer()
+    alternating.chat_template = CHATML.replace(
+        "{%- for message in messages %}",
+        "{%- for message in messages %}{% if loop.index > 1 and message.role == loop.previtem.role %}"
+        "{{ raise_exception('Roles must alternate') }}{% endif %}",
+    )
+    with pytest.raises(RequestError) as refused:
+        list(encode_chats(alternating, [TURNS, [TURNS[0], *TURNS]]))
+    assert "refuses a row (Roles must alternate)" in str(refused.value)
+    assert "user: '시장은?', user: '시장은?', assistant:" in str(refused.value)
 
 
 def test_only_answers_and_their_eos_are_trained(tokenizer):

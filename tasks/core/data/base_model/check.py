@@ -10,7 +10,6 @@ import json
 import sys
 from pathlib import Path
 
-from jinja2 import TemplateError
 from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
@@ -25,6 +24,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
+from tasks.core.chat.rendering import TemplateRefused, render
 from tasks.core.files.json_files import read_json
 
 _STATE = ".quant_state.bitsandbytes__nf4"  # beside each weight in NF4, under its name
@@ -148,11 +148,11 @@ def _template_faults(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     eos = tokenizer.eos_token
     if not eos:
         return ["the tokenizer names no eos_token"]
+    values = {"messages": _PROBE, "add_generation_prompt": False, **tokenizer.special_tokens_map}
     try:
-        text = tokenizer.apply_chat_template(_PROBE, tokenize=False)
-    except TemplateError as error:
+        text = render(tokenizer.get_chat_template(), values)
+    except TemplateRefused as error:
         return [f"the chat template does not render a question and its answer: {error}"]
-    assert isinstance(text, str), "a template that is not tokenized gives text"
     end = text.rpartition("REPLY")[2].strip()
     if not end.startswith(eos):
         return [

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tasks.core.training.checks.report import Check
 from tasks.core.training.rows.records import IGNORED, Conversation, Pair, Row, Tokens
+from tasks.core.training.rows.rendering import render_chat
 from tasks.core.training.rows.selection import Rows
 
 _DECODED = 1_000  # rows; to decode all of 200,000 takes longer than it is worth
@@ -89,9 +90,7 @@ def _chats(text: dict[str, Any]) -> list[list[dict[str, str]]]:
 
 
 def _render(tokenizer: PreTrainedTokenizerFast, messages: list[dict[str, str]]) -> str:
-    text = tokenizer.apply_chat_template(messages, tokenize=False)
-    assert isinstance(text, str)
-    return _composed(text)
+    return _composed(render_chat(tokenizer, messages))
 
 
 def _decode(tokenizer: PreTrainedTokenizerFast, ids: Tokens) -> str:

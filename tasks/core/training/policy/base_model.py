@@ -9,6 +9,7 @@ from tasks.core.chat.families import refuse_template
 from tasks.core.errors import RequestError
 from tasks.core.records.quantized_base import refuse_quantization
 from tasks.core.settings.tree import Training
+from tasks.core.training.rows.rendering import render_chat
 
 _CHAT = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 _PADDING = ("<|endoftext|>", "<pad>", "<unk>")  # the first of these tokens that there is pads
@@ -70,7 +71,7 @@ def _check_template(tokenizer: PreTrainedTokenizerFast, base: Path, template: st
         raise RequestError(
             f"The base model {base} has no chat template; use an instruction-tuned model."
         )
-    rendered = tokenizer.apply_chat_template(_CHAT, tokenize=False)
+    rendered = render_chat(tokenizer, _CHAT)
     if not tokenizer.eos_token or tokenizer.eos_token not in rendered:
         raise RequestError(
             f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}."

@@ -33,6 +33,7 @@ from tasks.core.training.rows.records import (
     Tokens,
     as_tokens,
 )
+from tasks.core.training.rows.rendering import render_chat
 from tasks.core.training.spec import STAGE_VERSION
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ def encode_chats(
     spans: list[list[_Span]] = []
     characters = 0
     for messages in chats:
-        text = _render(tokenizer, messages)
+        text = render_chat(tokenizer, messages)
         texts.append(text)
         spans.append(_trained_spans(tokenizer, messages, text))
         characters += len(text)
@@ -256,7 +257,7 @@ def _trained_span(
     tokenizer: PreTrainedTokenizerFast, messages: Messages, turn: int, text: str
 ) -> _Span:
     """Returns the characters of an assistant turn's content and of the EOS behind it."""
-    before = _render(tokenizer, messages[:turn], add_generation_prompt=True)
+    before = render_chat(tokenizer, messages[:turn], add_generation_prompt=True)
     if not text.startswith(before):
         raise WorkError(
             "The chat template does not extend the prompt it renders: training and serving would"
@@ -271,13 +272,3 @@ def _trained_span(
             f" EOS {eos!r}."
         )
     return span
-
-
-def _render(
-    tokenizer: PreTrainedTokenizerFast, messages: Messages, add_generation_prompt: bool = False
-) -> str:
-    text = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=add_generation_prompt
-    )
-    assert isinstance(text, str), "tokenize=False"
-    return text
