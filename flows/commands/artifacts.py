@@ -171,18 +171,19 @@ def gc(
     if not entries and not models:
         say("Nothing to remove.")
     elif yes:
-        _remove(store, entries, resumable)
+        _remove(store, unneeded, entries)
     else:
         total = size(sum(entry.size for entry in entries))
         options = "--attempts --yes" if attempts else "--yes"
         say(f"{total} would be freed. Remove them with `kospilot artifacts gc {options}`.")
 
 
-def _remove(store: "Store", entries: "Sequence[Entry]", resumable: Sequence[str]) -> None:
+def _remove(store: "Store", found: "Garbage", entries: "Sequence[Entry]") -> None:
     """Removes the entries that nobody came to need since they were listed."""
     from tasks.core.chain.housekeeping import remove
+    from tasks.core.steps import CHAIN
 
-    removed = remove(store, entries, resumable)
+    removed = remove(store, found, entries, [step.name for step in CHAIN if step.resumes])
     for entry in removed.spared:
         say(f"{entry.path.relative_to(store.root.parent)} stays: a run needs it now.")
     say(f"{size(removed.freed)} freed.")

@@ -32,6 +32,7 @@ class Garbage:
     unneeded: list[Entry]  # nothing is made from them: `gc --yes` removes them
     attempts: list[Entry]  # interrupted work that would be resumed: `--attempts` removes them too
     working: bool  # a run is at work, so that no artifact may go: it may be read
+    latest_run: int  # when a run last began before this list was made, see Store.latest_run
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def garbage(store: Store, resumable: Collection[str]) -> Garbage:
     one that is, and content that should have been expended. While a run is at work, no artifact is
     called unneeded.
     """
+    latest_run = store.latest_run()
     working = store.is_running()
     unneeded = list(store.root.glob(".trash/*"))
     attempts = []
@@ -109,16 +111,19 @@ def garbage(store: Store, resumable: Collection[str]) -> Garbage:
         superseded = _superseded(store, manifests)
         unneeded += superseded + store.unreadable(manifests) + _scratch(store.root.parent)
         expended = _left_over(store, manifests, set(superseded))
-    return Garbage(_with_sizes(unneeded) + expended, _with_sizes(attempts), working)
+    entries = _with_sizes(unneeded) + expended
+    return Garbage(entries, _with_sizes(attempts), working, latest_run)
 
 
-def remove(store: Store, entries: Iterable[Entry], resumable: Collection[str]) -> Removed:
-    """Removes what `garbage` found, entry by entry, unless a run came to need it meanwhile.
+def remove(
+    store: Store, found: Garbage, entries: Iterable[Entry], resumable: Collection[str]
+) -> Removed:
+    """Removes entries of what `garbage` found, unless a run came to need them meanwhile.
 
     No run can begin during one removal. If one began since the list was made, the list is made
     anew, and what is no longer on it stays.
     """
-    began = store.latest_run()
+    began = found.latest_run
     freed = 0
     spared = []
     allowed: set[Path] | None = None  # None: the list still holds

@@ -21,6 +21,7 @@ from tasks.core.training.policy.loading import load_policy
 from tasks.core.training.spec import TrainingSpec
 from tasks.core.training.stage import train
 from tasks.core.training.watch.checkpoints import find_newest_intact, remove_oldest
+from tests.chain.stores import flip_bit
 from tests.conftest import made_once
 from tests.training.conftest import adapter_digest
 
@@ -127,3 +128,26 @@ def test_the_policy_that_is_loaded_does_not_depend_on_what_ran_before(base, stag
     torch.rand(3)
     second = dict(lora_weights(load_policy(base, None, training, find_machine())))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "adapter_model.safetensors"])
+def test_a_checkpoint_with_a_flipped_bit_is_not_resumed_from(tmp_path, name):
+    for step in (1, 2):
+        checkpoint = tmp_path / f"checkpoint-{step}"
+        checkpoint.mkdir()
+        (checkpoint / name).write_text("weights")
+        seal(checkpoint)
+    flip_bit(tmp_path / "checkpoint-2" / name, with_old_times=True)
+    assert find_newest_intact(tmp_path).name == "checkpoint-1"
+
+
+def test_folders_with_odd_names_among_checkpoints_stay(tmp_path):
+    for name in ("checkpoint-abc", "checkpoint-", "checkpoint-1-old", "checkpoint-²"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "checkpoint-7").write_text("a file")
+    (tmp_path / "checkpoint-3").mkdir()
+    (tmp_path / "checkpoint-3" / "a").write_text("a")
+    seal(tmp_path / "checkpoint-3")
+    assert find_newest_intact(tmp_path).name == "checkpoint-3"
+    remove_oldest(tmp_path, keep=0)
+    assert len(list(tmp_path.iterdir())) == 5

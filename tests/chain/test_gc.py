@@ -1,0 +1,134 @@
+"""gc removes nothing that a run came to need, whatever the clock says; it finds what kills left."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tasks.core.chain.housekeeping import garbage, remove, remove_dead_locks
+from tasks.core.chain.store import Store
+from tests.chain.stores import publish, recipe
+
+RESUMABLE = {"stage1"}
+YEARS_LATER = "2031-01-01T00:00:00.000+00:00"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "artifacts")
+
+
+def remove_all(store, found):
+    return remove(store, found, found.unneeded, RESUMABLE)
+
+
+def paths(found):
+    return {entry.path for entry in found.unneeded}
+
+
+def test_a_run_that_began_after_the_listing_keeps_what_it_reads(store):
+    old = publish(store, recipe("stage1", a=1), {"a.bin": "1"})
+    other = publish(store, recipe("stage1", a=2), {"a.bin": "2"})
+    publish(store, recipe("stage1", a=3), {"a.bin": "3"})
+    listed = garbage(store, RESUMABLE)
+    assert paths(listed) == {store.path("stage1", old.key), store.path("stage1", other.key)}
+    with store.running():
+        removed = remove_all(store, listed)
+    assert (removed.freed, len(removed.spared)) == (0, 2)
+    with store.running():  # it came and went, and made something of an old one
+        publish(store, recipe("merge"), {"a.bin": "m"}, lineage={"stage1": old.key})
+    removed = remove_all(store, listed)
+    assert [entry.path for entry in removed.spared] == [store.path("stage1", old.key)]
+    assert store.problem("stage1", old.key) is None
+    assert store.problem("stage1", other.key) == "not there"
+
+
+def test_what_is_made_or_read_at_this_moment_stays(store):
+    old = publish(store, recipe("stage1", a=1), {"a.bin": "1"})
+    publish(store, recipe("stage1", a=2), {"a.bin": "2"})
+    listed = garbage(store, RESUMABLE)
+    with store.locked(f"stage1-{old.key}"):
+        assert len(remove_all(store, listed).spared) == 1
+    assert store.problem("stage1", old.key) is None
+
+
+def test_no_run_begins_in_the_middle_of_a_removal(store):
+    begun = threading.Event()
+
+    def run():
+        with store.running():
+            begun.set()
+
+    with store.gate():
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert not begun.wait(0.2)
+    thread.join()
+    assert begun.is_set()
+
+
+def test_the_newest_is_the_one_made_last_after_the_clock_went_back(store):
+    old = publish(store, recipe("stage1", a=1), {"a.bin": "1"}, finished=YEARS_LATER)
+    new = publish(store, recipe("stage1", a=2), {"a.bin": "2"}, finished="2026-11-30T00:00:00")
+    assert paths(garbage(store, RESUMABLE)) == {store.path("stage1", old.key)}
+    assert store.manifests("stage1")[-1] == new
+    assert store.before(new.recipe, "demo").key == old.key
+
+
+def test_content_that_a_kill_left_between_promotion_and_its_end_goes(store):
+    merge = publish(store, recipe("merge"), {"a.bin": "merged"}, expendable=True)
+    gguf = publish(store, recipe("gguf"), {"a.bin": "f16"}, expendable=True,
+                   lineage={"merge": merge.key})  # fmt: skip
+    publish(store, recipe("promote"), {"a.bin": "p"}, lineage={"gguf": gguf.key})
+    store.keep(gguf.ref)
+    (entry,) = garbage(store, RESUMABLE).unneeded
+    assert (entry.expends, entry.size) == (merge.ref, 6)
+    assert remove_all(store, garbage(store, RESUMABLE)).freed == 6
+    assert store.expended(merge)
+    assert garbage(store, RESUMABLE).unneeded == []
+
+
+def test_content_that_a_kill_left_in_the_middle_of_expending_goes(store):
+    merge = publish(store, recipe("merge"), {"a.bin": "one", "b.bin": "two"}, expendable=True)
+    store.expend(merge.ref)
+    (store.path("merge", merge.key) / "b.bin").write_text("two")
+    (entry,) = garbage(store, RESUMABLE).unneeded
+    assert remove_all(store, garbage(store, RESUMABLE)).freed == 3
+    assert not (store.path("merge", merge.key) / "b.bin").exists()
+
+
+def test_what_killed_downloads_and_releases_left_goes_after_an_hour(store, tmp_path):
+    publish(store, recipe(), {"a.bin": "1"})
+    left = [tmp_path / "downloads" / "tmpab12", tmp_path / ".kospilot-release-x"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "model.whl").write_text("93 MB")
+    assert garbage(store, RESUMABLE).unneeded == []  # it may be at work
+    for path in (*left, *(folder / "model.whl" for folder in left)):
+        os.utime(path, (time.time() - 4000,) * 2)
+    assert paths(garbage(store, RESUMABLE)) == set(left)
+    remove_all(store, garbage(store, RESUMABLE))
+    assert not any(folder.exists() for folder in left)
+
+
+def test_the_lock_of_a_killed_run_goes_and_that_of_a_live_one_stays(store):
+    code = (
+        "import os, pathlib, sys, time; from tasks.core.chain.store import Store\n"
+        "with Store(pathlib.Path(sys.argv[1])).running():\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(store.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout.readline() == "held\n"
+        assert store.is_running()
+        assert remove_dead_locks(store) == 0
+        owner.kill()
+    assert not store.is_running()
+    assert remove_dead_locks(store) == 1
+    assert store.run_locks() == []
+    with store.running():
+        assert store.is_running()
+    assert store.run_locks() == []
