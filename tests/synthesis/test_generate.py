@@ -58,6 +58,16 @@ def test_a_budget_that_no_row_fits_is_refused(train, tmp_path):
     assert not list(out.iterdir())
 
 
+def test_a_budget_that_some_kind_cannot_meet_is_told_before_any_row_is_made(train, tmp_path, rows):
+    shortest = min(metadata["tokens"] for metadata in full_analyses(rows))
+    out = tmp_path / "out"
+    out.mkdir()
+    tokenizer = whitespace_tokenizer(tmp_path)
+    with pytest.raises(WorkError, match="shortest of 100 .* rows in .. has .* tokens.*Set synth"):
+        synthesize(train, tokenizer, Synthesis(rows=200, token_budget=shortest // 2), out)
+    assert not list(out.iterdir())
+
+
 def full_analyses(rows):
     """The metadata of the rows of this kind, which offers the most stocks."""
     return [row["metadata"] for row in rows if row["metadata"]["kind"] == "full_analysis"]

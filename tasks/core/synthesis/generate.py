@@ -38,7 +38,13 @@ bytes a token.
 """
 
 _DRAWS = 60
-"""Scenes drawn for one row before its token budget counts as impossible."""
+"""Scenes drawn for one row before it is made as short as its kind allows."""
+
+_SHORT_DRAWS = 2_000
+"""Such short scenes drawn for one row: where one in a hundred fits, that many never fail."""
+
+_PROBES = 100
+"""Short scenes of each kind and language that are looked at before any row is made."""
 
 _THREADS = 4
 """Some kinds' tokens are counted, without Python, while another kind is written."""
@@ -96,18 +102,25 @@ def synthesize(
     days = Days.read(train)
     generated = read_marks(train)["generated"]
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    quotas = shares(KINDS, synthesis.rows, synthesis.korean_share)
+
+    def material_of(kind: Kind, use: str) -> _Material:
+        # Each kind has a generator of its own: another kind changes none of its rows.
+        rng = Random(f"{synthesis.seed} {kind.name}{use}")
+        return _Material(kind, days, synthesis.token_budget, tokenizer, rng)
 
     def make(quota: Quota) -> list[dict[str, Any]]:
-        # Each kind has a generator of its own: another kind changes none of its rows.
-        rng = Random(f"{synthesis.seed} {quota.kind.name}")
-        material = _Material(quota.kind, days, synthesis.token_budget, tokenizer, rng)
-        return _proven_rows(_draws(quota, synthesis.real_share, rng), material)
+        material = material_of(quota.kind, "")
+        return _proven_rows(_draws(quota, synthesis.real_share, material.rng), material)
+
+    for quota in quotas:
+        _refuse_budget(quota, material_of(quota.kind, " budget"))
 
     lines: list[bytes] = []  # take less memory than the rows
     reported: list[dict[str, Any]] = []
     variety = Variety()
     with ThreadPoolExecutor(_THREADS) as pool:
-        for rows in pool.map(make, shares(KINDS, synthesis.rows, synthesis.korean_share)):
+        for rows in pool.map(make, quotas):
             for row in rows:
                 variety.add(row)
                 reported.append({name: row["metadata"][name] for name in _REPORTED})
@@ -158,6 +171,25 @@ def _flags(number: int, share: float, rng: Random) -> list[bool]:
     return flags
 
 
+def _refuse_budget(quota: Quota, material: _Material) -> None:
+    """Raises WorkError if no row of the kind fits the token budget, before hours go into others."""
+    languages: dict[Language, int] = {"ko": quota.korean, "en": quota.english}
+    for language, rows in languages.items():
+        draw = Draw(language, real=False, partial=False)
+        shortest: list[int] = []
+        for _ in range(_PROBES if rows else 0):
+            shortest += _count_tokens([_shortest_draft(draw, material)], material)
+            if shortest[-1] <= material.token_budget:
+                break
+        if shortest and min(shortest) > material.token_budget:
+            raise WorkError(
+                f"synthesis.token_budget={material.token_budget} is too small: the shortest of"
+                f" {_PROBES} {quota.kind.name} rows in {language} has {min(shortest):,} tokens of"
+                f" this base. Set synthesis.token_budget={min(shortest) * 5 // 4}, or choose a base"
+                " whose tokenizer needs fewer."
+            )
+
+
 def _proven_rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
     """Makes one row for each draw. Raises WorkError if one of them is not true."""
     rows = _rows(draws, material)
@@ -179,18 +211,22 @@ def _rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
     """
     drafts = [_new_draft(draw, material) for draw in draws]
     tokens = _count_tokens(drafts, material)
-    for _ in range(_DRAWS):
+    for attempt in range(_DRAWS + _SHORT_DRAWS):
         too_long = [index for index, count in enumerate(tokens) if count > material.token_budget]
         if not too_long:
             return [_row(draft, count) for draft, count in zip(drafts, tokens, strict=True)]
         for index in too_long:
-            drafts[index] = _shorter(drafts[index], draws[index], material)
+            if attempt < _DRAWS:
+                drafts[index] = _shorter(drafts[index], draws[index], material)
+            else:
+                drafts[index] = _shortest_draft(draws[index], material)
         counts = _count_tokens([drafts[index] for index in too_long], material)
         for index, count in zip(too_long, counts, strict=True):
             tokens[index] = count
     raise WorkError(
         f"No {material.kind.name} row in {draws[too_long[0]].language} fits"
-        f" synthesis.token_budget={material.token_budget} after {_DRAWS} attempts. Raise the"
+        f" synthesis.token_budget={material.token_budget} after"
+        f" {_DRAWS + _SHORT_DRAWS:,} attempts. Raise the"
         " budget, or lower synthesis.rows."
     )
 
@@ -213,14 +249,31 @@ def _shorter(draft: _Draft, draw: Draw, material: _Material) -> _Draft:
     needs all of its stocks or that question was asked before.
     """
     facts = draft.scene.facts
-    needs = material.kind.needs
-    can_spare = len(facts.stocks) > needs.stocks[0] and not needs.funds
-    if can_spare and "event" not in facts.words:
+    if _can_spare(draft.scene, material.kind):
         fewer = replace(draft.scene, facts=replace(facts, stocks=facts.stocks[:-1]))
         shorter = _drafted(fewer, material)
         if shorter:
             return shorter
     return _new_draft(draw, material)
+
+
+def _shortest_draft(draw: Draw, material: _Material) -> _Draft:
+    """Makes a draft about a new scene with as few stocks as its kind allows."""
+    for _ in range(_DRAWS):
+        scene = draw_scene(material.kind, material.days, draw, material.rng)
+        if _can_spare(scene, material.kind):
+            fewest = scene.facts.stocks[: material.kind.needs.stocks[0]]
+            scene = replace(scene, facts=replace(scene.facts, stocks=fewest))
+        draft = _drafted(scene, material)
+        if draft:
+            return draft
+    return _new_draft(draw, material)
+
+
+def _can_spare(scene: Scene, kind: Kind) -> bool:
+    """Whether the question stays whole if its last stock is left out."""
+    has_more = len(scene.facts.stocks) > kind.needs.stocks[0]
+    return has_more and not kind.needs.funds and "event" not in scene.facts.words
 
 
 def _drafted(scene: Scene, material: _Material) -> _Draft | None:
