@@ -2,6 +2,8 @@
 model.
 """
 
+import json
+
 import pytest
 
 from tasks.core.serving import embedded_registry as registry
@@ -45,6 +47,44 @@ def test_a_cut_blob_is_no_model_until_it_is_put_again(tmp_path, gguf):
     assert registry.entries(tmp_path / "r") == []
     registry.put(tmp_path / "r", "m:one", gguf, MODELFILE)
     assert registry.get(tmp_path / "r", "m:one") == entry
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\0" * 300,
+        b"[]",
+        b"{}",
+        b'{"tag": "m:one"}',
+        b"[" * 100_000,
+        {"modelfile": 5},
+        {"modelfile": {}},
+        {"sha256": "../../../weights"},
+        {"sha256": None},
+        {"size": "large"},
+        {"modelfile": {"template": "", "system": "", "parameters": {"num_ctx": "many"}}},
+    ],
+)
+def test_a_damaged_entry_is_no_model_until_it_is_put_again(tmp_path, gguf, damaged):
+    entry = registry.put(tmp_path, "m:one", gguf, MODELFILE)
+    file = tmp_path / "models" / "m%3Aone.json"
+    if isinstance(damaged, dict):
+        damaged = json.dumps({**json.loads(file.read_text()), **damaged}).encode()
+    file.write_bytes(damaged)
+    assert registry.get(tmp_path, "m:one") is None
+    assert registry.entries(tmp_path) == []
+    registry.put(tmp_path, "m:one", gguf, MODELFILE)
+    assert registry.get(tmp_path, "M:One") == entry, "names are compared without case"
+    file.write_bytes(damaged)
+    registry.delete(tmp_path, "m:one")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("tag", ["x" * 9_000, "\ud83d", "../../etc", "\0", ""])
+def test_an_odd_tag_is_no_model(tmp_path, gguf, tag):
+    registry.put(tmp_path, "m:one", gguf, MODELFILE)
+    assert registry.get(tmp_path, tag) is None
 
 
 def test_the_digest_is_of_weights_and_modelfile(tmp_path, gguf):

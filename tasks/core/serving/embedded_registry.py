@@ -6,6 +6,7 @@ can be one, so that a model stays served when the artifact that it came from is 
 
 import logging
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -127,11 +128,16 @@ def _every(folder: Path) -> list[Entry]:
 
 def _read(file: Path) -> Entry | None:
     """What a tag's file says, or None, with a word, if that cannot be read."""
-    if not file.is_file():
+    if not os.path.isfile(file):  # Path.is_file raises if the name is too long
         return None
     try:
-        return _reader().validate_json(file.read_bytes())
-    except (OSError, ValueError):
+        entry = _reader().validate_json(file.read_bytes())
+        if not re.fullmatch("[0-9a-f]{64}", entry.sha256):
+            raise ValueError("its weights would lie elsewhere")
+        int(entry.modelfile.parameters["num_ctx"])
+        int(entry.modelfile.parameters["num_predict"])
+        return entry
+    except (OSError, ValueError, LookupError, TypeError):
         log.warning("%s says nothing that can be read: the model counts as not registered", file)
         return None
 
