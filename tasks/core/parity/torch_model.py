@@ -6,9 +6,11 @@ itself computed in 16 bit; float32 takes the rounding of its activations away, w
 times what a right merge changes, and would hide a wrong one.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn.modules import Linear4bit, Params4bit
@@ -23,11 +25,16 @@ from transformers import (
 )
 
 from tasks.core.errors import WorkError
-from tasks.core.parity.hop import Floats
+from tasks.core.parity.hop import Floats, read_in_turn
+from tasks.core.parity.packing import Pack, packed
+from tasks.core.parity.prompts import Prompt
 from tasks.core.records.training_base import TrainingBase
 
 _PLAIN = {"hf_quantizer": None, "is_quantized": False, "is_loaded_in_4bit": False}
 """Attributes by which transformers and PEFT take a quantized model for a plain one."""
+
+_FULL_ATTENTION = {"llama", "qwen2", "qwen3"}
+"""Architectures, as config.json names them, that several prompts are read in at once."""
 
 
 class TorchModel:
@@ -66,6 +73,38 @@ class TorchModel:
         logits: Floats = output.logits[0].cpu().numpy()
         return logits
 
+    def read(self, prompts: list[Prompt]) -> Iterator[Floats]:
+        """Yields logits as hop.Model says."""
+        if not _sees_everything(self._model):
+            yield from read_in_turn(self, prompts)
+            return
+        for pack in packed(prompts):
+            logits = self._logits(pack)
+            starts = np.cumsum([len(prompt.answer) for prompt in pack.prompts])[:-1]
+            yield from np.split(logits, starts)
+
+    def _logits(self, pack: Pack) -> Floats:
+        """The logits behind the tokens of a pack that are wanted."""
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.tensor([pack.tokens], device=self._device),
+                position_ids=torch.from_numpy(pack.positions)[None].to(self._device),
+                attention_mask=torch.from_numpy(pack.sees)[None, None].to(self._device),
+                logits_to_keep=torch.tensor(pack.wanted, device=self._device),
+                use_cache=False,
+            )
+        logits: Floats = output.logits[0].cpu().numpy()
+        return logits
+
+
+def _sees_everything(model: PreTrainedModel) -> bool:
+    """Whether a token sees all tokens before it in every layer, as a pack says. A window or a
+    recurrent layer would see another prompt's tokens.
+    """
+    config = model.config
+    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return config.model_type in _FULL_ATTENTION and layers == {"full_attention"}
+
 
 def load_merged(folder: Path) -> TorchModel:
     """Returns the model in a folder of merge. Raises WorkError if it cannot be loaded."""
@@ -80,6 +119,8 @@ def load_reference(base: Path, adapter: Path | None, trained: TrainingBase | Non
     model = _load_base(base, trained)
     if adapter:
         model = _adapted(model, adapter)
+    # before its weights take twice the memory
+    torch.nn.Module.to(model, _device_for(model))
     model.float()
     return TorchModel(model)
 
@@ -148,9 +189,15 @@ def _plain(layer: Linear4bit, compute: torch.dtype) -> torch.nn.Linear:
 
 
 def _device_for(model: PreTrainedModel) -> str:
-    """The GPU if its free memory holds the weights and a tenth more."""
+    """The GPU if it holds the weights in float32 and a tenth more, else the CPU.
+
+    bitsandbytes has put them on the GPU already, in 16 bit; their memory counts as free.
+    """
     if not torch.cuda.is_available():
         return "cpu"
-    weights = sum(parameter.nbytes for parameter in model.parameters())
+    needed = there = 0
+    for parameter in model.parameters():
+        needed += 4 * parameter.numel()
+        there += parameter.nbytes * parameter.is_cuda
     free, _ = torch.cuda.mem_get_info()
-    return "cuda" if free > 1.1 * weights else "cpu"
+    return "cuda" if free + there > 1.1 * needed else "cpu"
