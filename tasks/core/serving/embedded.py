@@ -97,7 +97,7 @@ class EmbeddedServer:
 
     def _running_url(self) -> str:
         """The process's address; starts the process if it does not run."""
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             port = str(free_port())
             self._url = f"http://127.0.0.1:{port}"
             endpoint = [sys.executable, "-m", "tasks.core.serving.embedded_endpoint"]
