@@ -16,6 +16,7 @@ from flows.commands import artifacts, data, evaluate, machine, market, models, r
 from flows.console import say
 from flows.terminal import say_otherwise
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.processes.proxies import settle_proxies
 
 # typer carries a click of its own, and does not name the class of its usage errors.
 UsageError = typer.BadParameter.__base__
@@ -44,6 +45,8 @@ def options(
 ) -> None:
     if debug:
         os.environ["KOSPILOT_DEBUG"] = "1"
+    for sentence in settle_proxies():
+        say(f"! {sentence}")
 
 
 def main() -> None:

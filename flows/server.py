@@ -67,7 +67,7 @@ def server(home: Path) -> Iterator[str]:
 
 
 def use_recorded_server(home: Path) -> bool:
-    """Lets this process's Prefect talk to the server of `kospilot serve`; False if there is none."""
+    """Lets this process's Prefect talk to `kospilot serve`'s server; False if there is none."""
     url = recorded_server(home)
     if url:
         import_prefect(client_settings(home, url))

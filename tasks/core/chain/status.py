@@ -13,6 +13,8 @@ import psutil
 
 from tasks.core.files.json_files import read_json, write_json
 
+_KINDS = {"step": str, "text": str, "state": str, "fraction": int | float, "pid": int}
+
 
 def write_status(home: Path, step: str, fraction: float, text: str, state: str = "running") -> None:
     """Records where the run stands; fraction is 0..1 of the step."""
@@ -44,16 +46,24 @@ def read_status(home: Path) -> dict[str, Any] | None:
     status = _read(home)
     if status is None:
         return None
-    alive = status["state"] == "running" and psutil.pid_exists(status["pid"])
+    alive = status["state"] == "running" and _exists(status["pid"])
     return {**status, "alive": alive}
 
 
+def _exists(pid: int) -> bool:
+    return 0 < pid < 1 << 31 and psutil.pid_exists(pid)
+
+
 def _read(home: Path) -> dict[str, Any] | None:
+    """The file's words; None if it is not there, damaged or another program's."""
     try:
-        status: dict[str, Any] = read_json(_file(home))
+        status = read_json(_file(home))
     except (OSError, ValueError):
         return None
-    return status
+    if not isinstance(status, dict):
+        return None
+    is_whole = all(isinstance(status.get(name), kind) for name, kind in _KINDS.items())
+    return status if is_whole and 0 <= status["fraction"] <= 1 else None
 
 
 def _file(home: Path) -> Path:

@@ -43,17 +43,16 @@ def _variables(env: MutableMapping[str, str], names: tuple[str, ...]) -> list[st
 
 def _problem(proxy: str) -> str:
     """Why this proxy cannot be used, without its password; empty if it can."""
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        names_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return "it is no address"
     if parts.scheme in ("socks5", "socks5h"):
         return "" if find_spec("socksio") else f"{parts.scheme}:// needs the package socksio"
     if parts.scheme not in ("http", "https"):
         return f"{parts.scheme}:// is no kind of proxy that Python's HTTP libraries know"
-    try:
-        if parts.hostname and parts.port != 0:
-            return ""
-    except ValueError:
-        pass
-    return "it names no host and port"
+    return "" if names_host else "it names no host"
 
 
 def _bare(host: str) -> str:

@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
@@ -30,9 +29,9 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from tasks.core.processes.http import is_loopback
+from tasks.core.processes.own_clients import OwnClientsOnly
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
 
@@ -202,36 +201,6 @@ async def _leaving(receive: Receive) -> None:
     """Returns when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class OwnClientsOnly:
-    """Refuses what a web page asks: a host's name that is not loopback's, or a page's origin."""
-
-    def __init__(self, app: ASGIApp):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on if it is a local program's."""
-        if scope["type"] == "http":
-            headers = Request(scope).headers
-            refusal = _refusal(headers.get("host", ""), headers.get("origin"))
-            if refusal:
-                await _refuse(403, refusal)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-
-def _refusal(host: str, origin: str | None) -> str:
-    """Why these headers are not a local program's; empty if they are."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name = ""
-    if not is_loopback(name):
-        return f"the request is for the host {host!r}, which is not this server"
-    if origin not in (None, f"http://{host}"):
-        return f"web pages of {origin} are not answered"
-    return ""
 
 
 def _refuse(status: int, message: str) -> JSONResponse:
