@@ -134,10 +134,10 @@ def _read(file: Path) -> Entry | None:
         entry = _reader().validate_json(file.read_bytes())
         if not re.fullmatch("[0-9a-f]{64}", entry.sha256):
             raise ValueError("its weights would lie elsewhere")
-        int(entry.modelfile.parameters["num_ctx"])
-        int(entry.modelfile.parameters["num_predict"])
+        for name in ("num_ctx", "num_predict"):
+            int(entry.modelfile.parameters.get(name, 0))
         return entry
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, TypeError):
         log.warning("%s says nothing that can be read: the model counts as not registered", file)
         return None
 
