@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -287,22 +288,19 @@ def parity(work: Work) -> None:
         f" {len(prompts.answered)} are answered freely"
     )
     card = _Card()
-    seconds = {
-        "torch": _seconds(
-            lambda: run_job("torch_hops", _torch_job(work, hops), hops / "torch.json", no_progress)
-        )
-    }
-    print(f"adapter and merged {seconds['torch']:6.1f} s, {card.peak_gb():.1f} GB of the card")
+    job = _torch_job(work, hops)
+    seconds = _seconds(lambda: run_job("torch_hops", job, hops / "torch.json", no_progress))
+    print(f"adapter and merged {seconds:6.1f} s, {card.peak_gb():.1f} GB of the card", flush=True)
     for name, file in ((F16, work.f16), (QUANTIZED, work.quantized)):
-        job = LlamaJob(str(hops / "prompts.json"), name, str(file))
-        seconds[name] = _seconds(
-            lambda job=job, name=name: run_job(
-                "llama_hop", job, hops / f"{name}-job.json", no_progress
-            )
-        )
-        print(f"{name:10} {seconds[name]:6.1f} s", flush=True)
+        hop = partial(_gguf_hop, name, file, hops)
+        print(f"{name:10} {_seconds(hop):6.1f} s", flush=True)
     _tell(work, prompts, hops)
     print(f"all computed hops {time.perf_counter() - start:.0f} s")
+
+
+def _gguf_hop(name: str, file: Path, hops: Path) -> None:
+    job = LlamaJob(str(hops / "prompts.json"), name, str(file))
+    run_job("llama_hop", job, hops / f"{name}-job.json", no_progress)
 
 
 def _torch_job(work: Work, hops: Path) -> TorchJob:
