@@ -238,6 +238,13 @@ def test_what_a_base_must_not_bring_is_refused_at_plan_and_download(
             attempt()
 
 
+def test_a_template_without_a_system_role_is_refused_at_plan(folder, tmp_path):
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(refusing + TEMPLATE, encoding="utf-8")
+    with pytest.raises(RequestError, match=r"no system\. kospilot asks every model with the"):
+        fingerprint_base(str(folder), tmp_path, digest_file)
+
+
 def test_no_file_below_a_folder_is_a_part_of_the_model():
     names = ["model.safetensors", "original/model.safetensors", "../x.safetensors", "a.bin"]
     assert model_parts([*names, "tokenizer_evil.py", "LICENSE"]) == ["LICENSE", "model.safetensors"]

