@@ -17,6 +17,7 @@ from typing import Any
 from tasks.core.data.base_model.folder import fetch_base, fingerprint_base, repo_of
 from tasks.core.data.chat import Source
 from tasks.core.data.copies import copy_file
+from tasks.core.data.first_rows import warn_of_drops
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
 from tasks.core.data.sources import SOURCES
 from tasks.core.data.sources.columns import require_columns
@@ -168,6 +169,8 @@ def _fingerprint_source(
     files = _local_files(source, location_of(source, data))
     if source.name != LOGS:
         require_columns(source, files)
+    if source.name == "own":
+        warn_of_drops(source, files[0])
     return digest_value([[file.suffix, digest_of(file)] for file in files])
 
 

@@ -1,0 +1,25 @@
+"""A file of which normalize would leave nothing is told before any work."""
+
+import logging
+
+from tasks.core.data.first_rows import warn_of_drops
+from tasks.core.data.sources.own import own_source
+from tasks.core.settings.profiles import load
+from tests.tiny import chat_rows, write_jsonl
+
+
+def test_rows_that_would_be_dropped_whole_are_warned_of(tmp_path, caplog):
+    source = own_source(load("demo").settings.data)
+    called = {"id": "1", "type": "function", "function": {"name": "price", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "삼성전자 주가는?"},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+    ]
+    rows = [*chat_rows(2), *[{"messages": turns}] * 3]
+    warn_of_drops(source, write_jsonl(tmp_path / "good.jsonl", chat_rows(5)))
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING):
+        warn_of_drops(source, write_jsonl(tmp_path / "calls.jsonl", rows))
+    (record,) = caplog.records
+    assert "3 of the first 5 rows of" in record.getMessage()
+    assert "3 of them because of: tool call in messages" in record.getMessage()
