@@ -35,6 +35,8 @@ def base_settings(home: Path) -> dict[str, str]:
         # The demo's last question belongs to no run.
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "KOSPILOT_HOME": str(home),
+        # The pictures' library would put its list of fonts into the user's home.
+        "MPLCONFIGDIR": str(home / "matplotlib"),
         # A worker's runs look for a relative path where the person stands.
         "KOSPILOT_FOLDER": os.getcwd(),
     }

@@ -16,6 +16,6 @@ def kospilot_home() -> Path:
         return Path(named).expanduser().resolve()
     except RuntimeError:  # in containers, a user may have neither HOME nor an entry
         raise RequestError(
-            f"{named} names no folder, because this user has no home directory. Set KOSPILOT_HOME to"
-            " the path of a folder."
+            f"{named} names no folder, because this user has no home directory. Set KOSPILOT_HOME"
+            " to the path of a folder."
         ) from None
