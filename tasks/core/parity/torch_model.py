@@ -6,11 +6,9 @@ itself computed in 16 bit; float32 takes the rounding of its activations away, w
 times what a right merge changes, and would hide a wrong one.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn.modules import Linear4bit, Params4bit
@@ -25,16 +23,11 @@ from transformers import (
 )
 
 from tasks.core.errors import WorkError
-from tasks.core.parity.hop import Floats, read_in_turn
-from tasks.core.parity.packing import Pack, packed
-from tasks.core.parity.prompts import Prompt
+from tasks.core.parity.hop import Floats
 from tasks.core.records.training_base import TrainingBase
 
 _PLAIN = {"hf_quantizer": None, "is_quantized": False, "is_loaded_in_4bit": False}
 """Attributes by which transformers and PEFT take a quantized model for a plain one."""
-
-_FULL_ATTENTION = {"llama", "qwen2", "qwen3"}
-"""Architectures, as config.json names them, that several prompts are read in at once."""
 
 
 class TorchModel:
@@ -72,38 +65,6 @@ class TorchModel:
             )
         logits: Floats = output.logits[0].cpu().numpy()
         return logits
-
-    def read(self, prompts: list[Prompt]) -> Iterator[Floats]:
-        """Yields logits as hop.Model says."""
-        if not _sees_everything(self._model):
-            yield from read_in_turn(self, prompts)
-            return
-        for pack in packed(prompts):
-            logits = self._logits(pack)
-            starts = np.cumsum([len(prompt.answer) for prompt in pack.prompts])[:-1]
-            yield from np.split(logits, starts)
-
-    def _logits(self, pack: Pack) -> Floats:
-        """The logits behind the tokens of a pack that are wanted."""
-        with torch.inference_mode():
-            output = self._model(
-                input_ids=torch.tensor([pack.tokens], device=self._device),
-                position_ids=torch.from_numpy(pack.positions)[None].to(self._device),
-                attention_mask=torch.from_numpy(pack.sees)[None, None].to(self._device),
-                logits_to_keep=torch.tensor(pack.wanted, device=self._device),
-                use_cache=False,
-            )
-        logits: Floats = output.logits[0].cpu().numpy()
-        return logits
-
-
-def _sees_everything(model: PreTrainedModel) -> bool:
-    """Whether a token sees all tokens before it in every layer, as a pack says. A window or a
-    recurrent layer would see another prompt's tokens.
-    """
-    config = model.config
-    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return config.model_type in _FULL_ATTENTION and layers == {"full_attention"}
 
 
 def load_merged(folder: Path) -> TorchModel:
