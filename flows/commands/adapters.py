@@ -105,7 +105,9 @@ def _find_stage(store: "Store", stage_or_key: str) -> "Manifest":
 
 def _of_artifact(store: "Store", manifest: "Manifest", base: str | None) -> Source:
     step = manifest.recipe.step
-    download = store.known("download", manifest.lineage["download"])
+    download = store.known("download", manifest.lineage.get("download", ""))
+    for read in (manifest, download):
+        store.check(read.ref)
     location = base or str(store.path("download", download.key) / "base")
     origin = base or download.metrics["base"]["from"]
     folder = store.path(step, manifest.key)

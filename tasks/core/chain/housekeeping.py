@@ -105,13 +105,13 @@ def garbage(store: Store, resumable: Collection[str]) -> Garbage:
             attempts.append(entry)
         else:
             unneeded.append(entry)
-    expended = []
+    artifacts: list[Entry] = []
     if not working:
         manifests = store.manifests()
-        superseded = _superseded(store, manifests)
-        unneeded += superseded + store.unreadable(manifests) + _scratch(store.root.parent)
-        expended = _left_over(store, manifests, set(superseded))
-    entries = _with_sizes(unneeded) + expended
+        unneeded += store.unreadable(manifests) + _scratch(store.root.parent)
+        artifacts = _superseded_entries(store, manifests)
+        artifacts += _left_over(store, manifests, {entry.path for entry in artifacts})
+    entries = _with_sizes(unneeded) + artifacts
     return Garbage(entries, _with_sizes(attempts), working, latest_run)
 
 
@@ -218,7 +218,18 @@ def unneeded_tags(store: Store, found: Garbage, noted: Iterable[str]) -> set[str
     return tags - needed
 
 
-def _superseded(store: Store, manifests: list[Manifest]) -> list[Path]:
+def _superseded_entries(store: Store, manifests: list[Manifest]) -> list[Entry]:
+    entries = []
+    for manifest in _superseded(manifests):
+        path = store.path(manifest.recipe.step, manifest.key)
+        if manifest.expendable:  # its content may be gone
+            entries.append(Entry(path, _bytes(path)))
+        else:
+            entries.append(Entry(path, sum(size for size, _ in manifest.files.values())))
+    return entries
+
+
+def _superseded(manifests: list[Manifest]) -> list[Manifest]:
     """Artifacts that neither are a profile's newest of their step nor went into one that is."""
     by_name = {}
     newest: dict[tuple[str, str], Manifest] = {}
@@ -229,7 +240,7 @@ def _superseded(store: Store, manifests: list[Manifest]) -> list[Path]:
         if last is None or last.age < manifest.age:
             newest[manifest.made["profile"], step] = manifest
     kept = _ancestors(by_name, newest.values())
-    return [store.path(*name) for name in by_name if name not in kept]
+    return [manifest for name, manifest in by_name.items() if name not in kept]
 
 
 def _ancestors(
