@@ -1,5 +1,7 @@
 """A hop's figures: known divergences, errors that count prompts, graded replies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,32 @@ def test_a_draft_changes_no_reply(logits, prompts, tmp_path):
         assert free_reply(Table(logits), prompt, alone.tokens) == alone
         assert free_reply(Table(logits), prompt, alone.tokens[:3]) == alone
         assert len(alone.tokens) <= prompt.most_tokens
+
+
+class Script:
+    """A model that writes one reply whatever it reads, and counts how often it is asked."""
+
+    def __init__(self, prompt, reply):
+        self.whole = [*prompt.tokens, *reply, END]
+        self.calls = 0
+
+    def feed(self, keep, tokens, wanted):
+        self.calls += 1
+        last = keep + len(tokens)
+        return np.eye(400)[(self.whole + [END] * last)[last - wanted + 1 : last + 1]]
+
+    def ends(self, token):
+        return token == END
+
+
+def test_a_reply_comes_back_to_a_draft_that_it_left_by_a_longer_number(prompts):
+    prompt = replace(prompts.answered[0], tokens=[5, 6, 7], most_tokens=80)
+    draft = list(range(100, 140))
+    reply = [*draft[:10], 300, 301, *draft[11:]]
+    script = Script(prompt, reply)
+    written = free_reply(script, prompt, draft)
+    assert (written.tokens, written.ended) == (reply, True)
+    assert script.calls <= 12  # 31 if the rest was written token by token
 
 
 def test_a_mean_has_its_standard_error():

@@ -4,6 +4,7 @@ Reads rows.jsonl of the strategy and rows.parquet of Stage 1, and the training t
 reads prompts.json, which the programs of the hops read.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -91,15 +92,15 @@ class _Row:
 def choose_prompts(rows: Rows, tokenizer_dir: Path) -> Prompts:
     """Returns the prompts of a proof; the same rows give the same prompts.
 
-    If there are rows of Stage 1, the strategy's shortest row of each kind is taken, the languages
-    in turn, and the others are short ones of Stage 1; else they are the strategy's shortest of each
+    If there are rows of Stage 1, a short row of each kind is taken, most in the language that costs
+    less, and the others are short ones of Stage 1; else they are the strategy's shortest of each
     kind and language. Raises WorkError if no row has an answer.
     """
     strategy = list(_strategy_rows(rows.strategy)) if rows.strategy else []
     finance = list(_finance_rows(rows.finance)) if rows.finance else []
     chosen = _by_kind(strategy)
     if finance:
-        chosen = _languages_in_turn(chosen)
+        chosen = _one_of_each_kind(chosen)
         chosen += _spread(finance, PROMPTS - len(chosen))
     if not chosen:
         raise WorkError("No row of the training has an answer, so nothing can be proven.")
@@ -148,17 +149,25 @@ def _by_kind(rows: list[_Row]) -> list[_Row]:
     return list(islice(in_turn(shortest_first, lambda row: f"{row.kind} {row.language}"), PROMPTS))
 
 
-def _languages_in_turn(rows: list[_Row]) -> list[_Row]:
-    """Returns one row of each kind, in another language than the kind before it if there is one."""
-    kinds: dict[str, list[_Row]] = {}
+def _one_of_each_kind(rows: list[_Row]) -> list[_Row]:
+    """Returns one row of each kind, in the language in which it is shortest. A third of the kinds
+    are taken in the other one, those where it is least longer: Korean costs twice the tokens.
+    """
+    kinds: dict[str, dict[str, _Row]] = {}
     for row in rows:
-        kinds.setdefault(row.kind, []).append(row)
-    chosen: list[_Row] = []
-    for ones in kinds.values():
-        before = chosen[-1].language if chosen else ""
-        others = [row for row in ones if row.language != before]
-        chosen.append((others or ones)[0])
-    return chosen
+        kinds.setdefault(row.kind, {}).setdefault(row.language, row)
+    choices = [sorted(ones.values(), key=lambda row: row.question_bytes) for ones in kinds.values()]
+    choices.sort(key=_surplus)
+    others = math.ceil(len(choices) / 3)
+    chosen = [choice[-1] for choice in choices[:others]]
+    return chosen + [choice[0] for choice in choices[others:]]
+
+
+def _surplus(choice: list[_Row]) -> float:
+    """Bytes by which the longest of a kind's rows is longer; infinite if there is one row only."""
+    if len(choice) == 1:
+        return math.inf
+    return choice[-1].question_bytes - choice[0].question_bytes
 
 
 def _spread(rows: list[_Row], count: int) -> list[_Row]:
