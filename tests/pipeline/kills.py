@@ -4,7 +4,7 @@
 
 HOME is one in which `kospilot run demo OVERRIDE…` has ended. It stays as it is: the release is made
 again in a copy of it, each step killed at several moments, and a line is printed for each.
-The suite's own test takes the quickest of these steps.
+The suite's own test takes the quickest of these steps only.
 
     python -m tests.pipeline.kills --step STEP MOMENT OVERRIDE…
 
@@ -32,7 +32,7 @@ MOMENTS = {
     "merge": (r"^0\.9", r"^1\.00"),
     "gguf": ("reading", "written"),
     "imatrix": ("tokens read", r"[5-9],\d+ / "),
-    "quantize": (r"^0\.", r"^1\.00 20 / 20"),
+    "quantize": (r"^0\..* tensors", r"^1\.00 20 / 20"),
     "parity": ("adapter: ", "merge: ", "gguf: ", "served replies"),
     "register": (r"MB uploaded", "parsing|writing|success", "proving the prompts"),
 }
