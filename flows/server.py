@@ -5,7 +5,6 @@ if it answers, else a private one while it runs. Importing this module does not 
 """
 
 import contextlib
-import errno
 import os
 import shutil
 import socket
@@ -77,7 +76,8 @@ def use_recorded_server(home: Path) -> bool:
 @contextlib.contextmanager
 def private_server(home: Path) -> Iterator[Record]:
     """Starts a server without pages on a free port; it ends with this block."""
-    with _started(home, _free_port(), with_ui=False) as record:
+    _check_loopback()
+    with _started(home, free_port(), with_ui=False) as record:
         yield record
 
 
@@ -100,6 +100,7 @@ def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
     refreshed: the profile and settings of the scheduled refresh. Raises RequestError if the port is
     taken: whoever answers there would be taken for ours.
     """
+    _check_loopback()
     _refuse_taken(port)
     with _started(home, port, with_ui=True) as record:
         env = client_settings(home, record.url)
@@ -136,13 +137,6 @@ def _deploy(home: Path, env: dict[str, str], refreshed: Resolved) -> None:
         run_child(command, env=env, cwd=prefect_folder(home))
 
 
-def _free_port() -> int:
-    try:
-        return free_port()
-    except OSError as error:
-        raise WorkError(_why_no_address(error)) from error
-
-
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
         # A server that has just ended does not hold its port.
@@ -150,19 +144,23 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise WorkError(_why_no_address(error)) from error
             raise RequestError(
                 f"Port {port} is taken ({error.strerror}). Give another:"
                 f" kospilot serve --port {port + 1}."
             ) from error
 
 
-def _why_no_address(error: OSError) -> str:
-    return (
-        f"Prefect's server needs the address 127.0.0.1, and this machine has none"
-        f" ({error.strerror}): its loopback interface is down. `ip link set lo up` brings it up."
-    )
+def _check_loopback() -> None:
+    """Raises WorkError if this machine cannot talk to itself: the server would wait for ever."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            socket.create_connection(listening.getsockname(), timeout=5).close()
+    except OSError as error:
+        raise WorkError(
+            f"Prefect's server needs the address 127.0.0.1, and nothing is reached there"
+            f" ({error.strerror or error}). `ip link set lo up` starts this machine's loopback"
+            " interface; a firewall may also be in the way."
+        ) from error
 
 
 def end_runs(home: Path, url: str) -> None:
@@ -200,7 +198,7 @@ def _started(home: Path, port: int, with_ui: bool) -> Iterator[Record]:
     forget_foreign_settings()
     folder = prefect_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_space(folder)
+    _check_folder(folder)
     database = folder / "prefect.db"
     damage = damage_of(database)
     if damage:
@@ -226,7 +224,7 @@ def _start(home: Path, port: int, env: dict[str, str]) -> Popen[str]:
         try:
             return start()
         except WorkError as error:
-            _check_space(prefect_folder(home))
+            _check_folder(prefect_folder(home))
             database = prefect_folder(home) / "prefect.db"
             text = log_file.read_text(encoding="utf-8", errors="replace")
             if not _is_about_database(text) or not database.exists():
@@ -254,7 +252,13 @@ def _set_aside(database: Path, damage: str) -> None:
     )
 
 
-def _check_space(folder: Path) -> None:
+def _check_folder(folder: Path) -> None:
+    """Raises WorkError if a server could not keep its database there."""
+    if not os.access(folder, os.W_OK):
+        raise WorkError(
+            f"{folder}, where Prefect's server keeps its database, cannot be written by this user."
+            " Set KOSPILOT_HOME to a folder of your own."
+        )
     free = shutil.disk_usage(folder).free
     if free < _LEAST_FREE:
         raise WorkError(

@@ -5,6 +5,7 @@ Nothing of it is an artifact: what is damaged is passed over, or set aside with 
 
 import contextlib
 import os
+import re
 import secrets
 import sqlite3
 import time
@@ -12,10 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
+from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import read_json, write_json
 
 _PROGRAM = "flows.server_program"
+_URL = re.compile(r"http://127\.0\.0\.1:[0-9]+/api")
 _SHORTEST_SECRET = 30  # characters; what secrets.token_urlsafe(24) makes has 32, and a name
 
 
@@ -34,25 +38,19 @@ def secret(home: Path) -> str:
     It never stands in an argument, a log or a manifest: only in a file that its owner alone reads.
     """
     path = secret_file(home)
-    known = _read_secret(path)
-    if known:
-        return known
     path.parent.mkdir(parents=True, exist_ok=True)
-    own = path.with_name(f".secret.{os.getpid()}")
-    own.unlink(missing_ok=True)
+    with FileLock(path.with_name(".secret.lock")):
+        return _read_secret(path) or _make_secret(path)
+
+
+def _make_secret(path: Path) -> str:
+    """Writes a new secret; one that was damaged, or that others could read, is gone with it."""
     made = f"kospilot:{secrets.token_urlsafe(24)}"
-    with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(made + "\n")
-    try:
-        if path.exists():  # damaged, or others could read it
-            os.replace(own, path)
-        else:
-            # Unlike a rename, this fails if another process was quicker.
-            os.link(own, path)
-    except FileExistsError:
-        return secret(home)
-    finally:
-        own.unlink(missing_ok=True)
+    with replacing(path) as neighbour:
+        neighbour.unlink(missing_ok=True)
+        file = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w") as opened:
+            opened.write(made + "\n")
     return made
 
 
@@ -102,7 +100,7 @@ def read_record(home: Path) -> Record | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     # A damaged record must not send the secret to another machine.
-    is_loopback = isinstance(record.url, str) and record.url.startswith("http://127.0.0.1:")
+    is_loopback = isinstance(record.url, str) and _URL.fullmatch(record.url)
     return record if is_loopback and type(record.pid) is int else None
 
 

@@ -5,6 +5,7 @@ The base is two random layers under SmolLM2's tokenizer: these tests are about w
 of them train.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -130,11 +131,47 @@ class Home:
         (self.folder / "prefect" / "server.json").unlink()
 
 
+def foreign_variables(folder: Path) -> dict[str, str]:
+    """What a user may have set for another Prefect, right or wrong."""
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": "someone:else",
+        "PREFECT_SERVER_API_BASE_PATH": "/elsewhere",
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/users.db",
+        "PREFECT_HOME": str(folder / "users"),
+        "PREFECT_SERVER_API_PORT": "nonsense",
+        "PREFECT_CLIENT_CUSTOM_HEADERS": "nonsense",
+        "PREFECT_LOGGING_LEVEL": "nonsense",
+        "PREFECT_PROFILE": "nonsense",
+        "prefect_api_request_timeout": "nonsense",
+        "WEB_CONCURRENCY": "4",
+    }
+
+
+def write_foreign_settings(folder: Path) -> None:
+    """The same in the files that Prefect reads in the current folder."""
+    folder.mkdir()
+    lines = [f"{name}={value}" for name, value in foreign_variables(folder).items()]
+    (folder / ".env").write_text("\n".join(lines))
+    database = f'database.connection_url = "sqlite+aiosqlite:///{folder}/users.db"'
+    table = f'home = "{folder}/users"\n{{}}server]\n{database}\napi.port = "nonsense"\n'
+    (folder / "prefect.toml").write_text(table.format("["))
+    (folder / "pyproject.toml").write_text("[tool.prefect]\n" + table.format("[tool.prefect."))
+
+
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory) -> Iterator[Running]:
-    """One Prefect server for the runs of all these tests: starting one takes seconds."""
+    """One Prefect server for the runs of all these tests: starting one takes seconds.
+
+    It starts where a user has settings for another Prefect, and with a damaged database.
+    """
     home = tmp_path_factory.mktemp("prefect")
-    with private_server(home) as record:
+    (home / "prefect").mkdir()
+    (home / "prefect" / "prefect.db").write_bytes(b"no database " * 1000)
+    other = home / "other"
+    write_foreign_settings(other)
+    os.environ.update(foreign_variables(other))
+    with contextlib.chdir(other), contextlib.ExitStack() as stack:
+        record = stack.enter_context(private_server(home))
         yield Running(record, home)
 
 

@@ -1,10 +1,17 @@
-"""Whom a Prefect server of ours answers: programs that know its secret, and no foreign web page."""
+"""Whom a Prefect server of ours answers: programs that know its secret, and no foreign web page.
+
+And whose settings it and a run obey: ours, and no others.
+"""
+
+import subprocess
+import sys
 
 import httpx
 import pytest
 
 from flows.server_files import secret
 from flows.server_settings import authorization
+from tests.pipeline.conftest import foreign_variables, write_foreign_settings
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +78,29 @@ def test_the_secret_is_its_owners_alone(prefect_server):
     told = secret(prefect_server.home).partition(":")[2]
     log = (prefect_server.home / "logs" / "prefect-server.log").read_text()
     assert told not in log
+
+
+def test_the_server_left_a_users_other_prefect_alone(prefect_server):
+    names = {path.name for path in (prefect_server.home / "other").iterdir()}
+    assert names == {".env", "prefect.toml", "pyproject.toml"}
+
+
+def test_a_damaged_database_was_set_aside(prefect_server):
+    [kept] = (prefect_server.home / "prefect").glob("prefect.db.damaged-*")
+    assert kept.read_bytes().startswith(b"no database ")
+
+
+def test_a_run_obeys_no_settings_for_another_prefect(finished, tmp_path):
+    home, other = finished.copy(tmp_path / "home"), tmp_path / "other"
+    write_foreign_settings(other)
+    proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "all_proxy": "socks://127.0.0.1:9"}
+    nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    env = {**home.env, **foreign_variables(other), **proxies, **nowhere, "HOME": str(other)}
+    step = ("--only", "normalize", "--force", "normalize")
+    command = [sys.executable, "-m", "flows", "run", "demo", *home.small, *step]
+    done = subprocess.run(command, env=env, cwd=other, capture_output=True, text=True, check=False)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 0, done.stderr
+    assert "PREFECT_API_URL=http://127.0.0.1:9/api is not used: no server answers there" in said
+    assert "all_proxy is not used: socks://" in said
+    assert {path.name for path in other.iterdir()} == {".env", "prefect.toml", "pyproject.toml"}
