@@ -38,6 +38,7 @@ def check_market(folder: Path) -> list[str]:
         problems += _macro_problem(connection, folder)
         if files:
             problems += _repeated_across_files(connection, files)
+            problems += _market_problems(connection, files)
             problems += _returns_beyond_limit(connection, files)
     return problems
 
@@ -127,6 +128,12 @@ def _repeated_across_files(connection: duckdb.DuckDBPyConnection, files: list[Pa
     if not count:
         return []
     return [f"{count:,} days of tickers lie in more than one file, e.g. {example} in {held_by}."]
+
+
+def _market_problems(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> list[str]:
+    """Returns what no file alone shows: gaps, units, days that cannot be."""
+    rows = connection.execute(sql("market_problems.sql"), rows_until(files)).fetchall()
+    return [f"{problem.strip()} {example}." for problem, example in rows]
 
 
 def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:

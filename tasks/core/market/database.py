@@ -82,8 +82,12 @@ def why_unreadable(partitions: list[Path]) -> str | None:
         except duckdb.Error as error:
             names = ", ".join(str(file) for file in partitions)
             reason = str(error).splitlines()[0]
-            return (
-                f"The rows of {names} cannot be read ({reason})."
-                " Delete it and import its month again with `kospilot market import`."
-            )
+            advice = "Delete it and import its month again with `kospilot market import`."
+            if isinstance(error, (duckdb.ConversionException, duckdb.BinderException)):
+                advice = (
+                    "Its values have another form than a partition's:"
+                    f" `kospilot market import {names} --market NEW` reads the usual ones;"
+                    " else delete it and import its month again."
+                )
+            return f"The rows of {names} cannot be read ({reason}). {advice}"
     return None

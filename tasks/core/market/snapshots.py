@@ -5,7 +5,7 @@ before it, never on later ones.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,11 @@ def measure(
         *numbers, leaps = row
         days.append(Snapshot(*numbers))
         beyond_limit += leaps
+    if days and days[-1].date > (date.today() + timedelta(days=1)).isoformat():
+        raise RequestError(
+            f"{folder} holds {days[-1].date}, a day in the future. `kospilot market check {folder}`"
+            " names the rows: delete them, or end before them."
+        )
     if not days:
         raise RequestError(_no_days(folder, since, until))
     return MeasuredDays(days, beyond_limit)

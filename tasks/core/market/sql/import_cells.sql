@@ -5,33 +5,38 @@ CREATE TEMP MACRO text_of(cell) AS
 CREATE TEMP MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END;
 -- Commas count only between groups of three: "6,461" is a number, "9,13" is none.
 CREATE TEMP MACRO grouped(text) AS CASE
-    WHEN NOT contains(text, ',') THEN try_cast(text AS DOUBLE)
     WHEN regexp_full_match(text, '[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?')
         THEN try_cast(replace(text, ',', '') AS DOUBLE)
 END;
--- 450조 123억, 1.2억, 15.32M: the parts of an amount, each NULL if it is not there.
-CREATE TEMP MACRO counted(parts) AS CASE
-    WHEN parts.jo || parts.eok || parts.man || parts.one <> '' THEN
-        coalesce(grouped(nullif(parts.jo, '')), 0) * 1e12
-        + coalesce(grouped(nullif(parts.eok, '')), 0) * 1e8
-        + coalesce(grouped(nullif(parts.man, '')), 0) * 1e4
-        + coalesce(grouped(nullif(parts.one, '')), 0)
-            * CASE parts.suffix WHEN 'K' THEN 1e3 WHEN 'M' THEN 1e6 WHEN 'B' THEN 1e9 ELSE 1 END
+-- 450조 123억, 1.2억, 15.32M: an amount from its parts, each empty if it is not there.
+CREATE TEMP MACRO part_of(text) AS CASE
+    WHEN text = '' THEN 0 ELSE coalesce(try_cast(text AS DOUBLE), grouped(text))
 END;
-CREATE TEMP MACRO spoken(bare) AS counted(regexp_extract(
-    bare,
-    '^(?:([0-9][0-9.,]*)조)?(?:([0-9][0-9.,]*)억)?(?:([0-9][0-9.,]*)만)?(?:([0-9][0-9.,]*)([KMB]?))?$',
-    ['jo', 'eok', 'man', 'one', 'suffix']
-));
+CREATE TEMP MACRO amount_of(jo, eok, man, one, suffix) AS
+    part_of(jo) * 1e12 + part_of(eok) * 1e8 + part_of(man) * 1e4 + part_of(one)
+        * CASE suffix WHEN 'K' THEN 1e3 WHEN 'M' THEN 1e6 WHEN 'B' THEN 1e9 ELSE 1 END;
+CREATE TEMP MACRO spoken(bare) AS list_transform(
+    [regexp_extract(
+        bare,
+        '^(?:([0-9][0-9.,]*)조)?(?:([0-9][0-9.,]*)억)?(?:([0-9][0-9.,]*)만)?'
+        || '(?:([0-9][0-9.,]*)([KMB]?))?$',
+        ['jo', 'eok', 'man', 'one', 'suffix']
+    )],
+    lambda parts: CASE
+        WHEN parts.jo || parts.eok || parts.man || parts.one <> ''
+            THEN amount_of(parts.jo, parts.eok, parts.man, parts.one, parts.suffix)
+    END
+)[1];
 -- Without spaces, a sign of the currency and the unit behind it: ₩71,300 and 71,300원.
-CREATE TEMP MACRO bare_of(text) AS regexp_replace(
-    regexp_replace(upper(text), '\s', '', 'g'), '^(?:₩|￦|\\|KRW)|(?:원|주|KRW)$', '', 'g'
+CREATE TEMP MACRO bare_of(cell) AS regexp_replace(
+    regexp_replace(upper(cell), '\s', '', 'g'), '^(?:₩|￦|\\|KRW)|(?:원|주|KRW)$', '', 'g'
 );
 -- Plain numbers, and those with commas alone, are read without the dearer steps.
-CREATE TEMP MACRO number_of(cell) AS finite(CASE
-    WHEN cell IS NOT NULL THEN
-        coalesce(try_cast(cell AS DOUBLE), grouped(cell), spoken(bare_of(text_of(cell))))
-END);
+CREATE TEMP MACRO number_of(cell) AS coalesce(
+    finite(try_cast(cell AS DOUBLE)),
+    grouped(cell),
+    CASE WHEN try_cast(cell AS DOUBLE) IS NULL AND cell IS NOT NULL THEN spoken(bare_of(cell)) END
+);
 -- Whether a cell gave no number, and holds more than what tables write where there is no value.
 CREATE TEMP MACRO is_unread(number, cell) AS CASE
     -- A pattern, as a list of so many words would be joined with every row.

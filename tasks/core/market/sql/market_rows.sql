@@ -6,6 +6,11 @@ CREATE OR REPLACE TEMP MACRO positive(value) AS
 CREATE OR REPLACE TEMP MACRO given_ratio(value) AS
     CASE WHEN isfinite(value::DOUBLE) THEN nullif(value::DOUBLE, 0) END;
 CREATE OR REPLACE TEMP MACRO plain_code(code) AS upper(regexp_extract(code::VARCHAR, '[^ ]+'));
+-- `005930 KP`, `005930` and a number's 5930 are one ticker.
+CREATE OR REPLACE TEMP MACRO plain_ticker(code) AS CASE
+    WHEN regexp_full_match(plain_code(code), '[0-9]{1,5}') THEN lpad(plain_code(code), 6, '0')
+    ELSE plain_code(code)
+END;
 CREATE OR REPLACE TEMP MACRO market_rows(files, until) AS TABLE
 WITH every_column AS (
     -- The empty relation gives every optional column a name and a type if no partition has it.
@@ -31,11 +36,7 @@ WITH every_column AS (
 )
 SELECT
     date::DATE AS date,
-    -- `005930 KP`, `005930` and a number's 5930 are one ticker.
-    CASE
-        WHEN length(plain_code(ticker)) < 6 THEN lpad(plain_code(ticker), 6, '0')
-        ELSE plain_code(ticker)
-    END AS ticker,
+    plain_ticker(ticker) AS ticker,
     close::DOUBLE AS close,
     positive(market_cap) AS market_cap,
     -- Not from a later share count.

@@ -19,7 +19,7 @@ WITH all_rows AS (
 typed AS (
     SELECT
         date::DATE AS date,
-        upper(split_part(trim(ticker::VARCHAR), ' ', 1)) AS ticker,
+        plain_ticker(ticker) AS ticker,
         open::DOUBLE AS open,
         high::DOUBLE AS high,
         low::DOUBLE AS low,
