@@ -88,7 +88,9 @@ def test_an_odd_record_is_none(tmp_path, odd):
     assert read_record(tmp_path) is None
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 0, -1, 1 << 31, 10**30])
+@pytest.mark.parametrize(
+    "pid", [os.getpid(), 1, 0, -1, 1 << 31, 10**30], ids=["own", "1", "0", "-1", "2^31", "10^30"]
+)
 def test_a_record_whose_process_is_another_program_is_stale(tmp_path, pid):
     """Its port may be that program's, which must not be sent the secret."""
     with socket.create_server(("127.0.0.1", 0)) as other:
