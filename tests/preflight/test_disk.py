@@ -50,7 +50,17 @@ def test_a_hub_model_is_as_large_as_its_download_was(tmp_path):
     metrics = {"base": {"revision": commit, "bytes": 1_234}}
     with store.staging(recipe, resumes=False) as folder:
         (folder / "model").write_text("x")
-        store.publish(folder, Draft(recipe, ("*",), {}, False, metrics, {"finished": "now"}))
+        store.publish(
+            folder,
+            Draft(
+                recipe,
+                ("*",),
+                {},
+                False,
+                metrics,
+                {"profile": "demo", "finished": "2026-11-29T22:10:00+00:00"},
+            ),
+        )
     settings = load("kospi-7b", [f"model.base=owner/name@{commit}"]).settings
     assert base_bytes(settings, tmp_path) == 1_234
 

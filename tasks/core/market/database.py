@@ -4,6 +4,8 @@ Reads the queries in sql/, and partitions through market_rows(files, until), whi
 sql/market_rows.sql defines: all queries see the same rows in the same shape.
 """
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +19,7 @@ from tasks.core.errors import RequestError
 
 THREADS = 2
 MEMORY = "2GB"
+SPILLED = "8GB"  # on disk, at most, of what MEMORY does not hold
 EVER = "9999-12-31"
 """The day up to which rows count if nobody names one."""
 
@@ -29,7 +32,16 @@ def sql(name: str) -> str:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Returns an empty database in memory, to be used in a `with` block."""
-    connection = duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY})
+    spilled = Path(tempfile.gettempdir()) / f"kospilot-duckdb-{os.getpid()}"
+    connection = duckdb.connect(
+        config={
+            "threads": THREADS,
+            "memory_limit": MEMORY,
+            # DuckDB's own choice is the folder that the user stands in, without a limit.
+            "temp_directory": str(spilled),
+            "max_temp_directory_size": SPILLED,
+        }
+    )
     # A timestamp with a zone is a day in Seoul: midnight there is still the day before in UTC.
     connection.execute("SET TimeZone = 'Asia/Seoul'")
     return connection
