@@ -4,11 +4,16 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
+import pytest
 
+from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market, check_names, summarize_market
 from tasks.core.market.importer import import_tables
+from tasks.core.market.snapshots import snapshots
 from tasks.core.strategy import universe
-from tests.market.folders import write_source
+from tests.market.folders import random_rows, weekdays, write_market, write_source
+
+DAY = "2024-01-02"
 
 
 def test_check_names_what_is_wrong(tmp_path):
@@ -59,3 +64,32 @@ def test_names_beside_krx():
         "005930 삼성전자: KRX calls it 삼성전자우.",
         "000660 SK하이닉스: KRX lists no such code.",
     ]
+
+
+def test_what_no_file_alone_shows(tmp_path):
+    text = (
+        "date,code,close,marcap\n2024-01-02,005930,100,1e15\n2024-01-03,005930,101,1e7\n"
+        "2024-02-01,005930,102,1e16\n2024-02-02,005930,103,\n"
+    )
+    import_tables([write_source(tmp_path / "t.csv", text)], tmp_path / "m")
+    problems = "\n".join(check_market(tmp_path / "m"))
+    assert "more than two weeks lie between two days" in problems
+    assert "2024-01-03 and 2024-02-01" in problems
+    assert "market caps change their unit" in problems and "005930 on 2024-01-03" in problems
+
+
+def test_a_day_in_the_future_is_named_and_not_judged(tmp_path):
+    rows = random_rows(weekdays("2099-01-05", 10))
+    folder = write_market(tmp_path / "m", rows)
+    assert "days lie in the future, e.g. 2099-01-05" in "\n".join(check_market(folder))
+    with pytest.raises(RequestError, match="holds 2099-01-16, a day in the future"):
+        snapshots(folder)
+
+
+def test_dollars_and_a_market_without_weights_are_named(tmp_path):
+    rows = [row | {"close": row["close"] / 1300 + 0.01} for row in random_rows(weekdays(DAY, 10))]
+    dollars = write_market(tmp_path / "dollars", rows)
+    assert "fractions below 500" in "\n".join(check_market(dollars))
+    rows = [row | {"market_cap": None} for row in random_rows(weekdays(DAY, 10))]
+    without = write_market(tmp_path / "without", rows)
+    assert "no stock has a market cap" in "\n".join(check_market(without))

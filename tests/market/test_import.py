@@ -78,6 +78,7 @@ def test_a_listing_gives_market_caps_and_its_date_marks_them(tmp_path):
     folder = tmp_path / "m"
     report = import_tables([prices], folder, listing)
     assert report["derived"] == {"market cap = close x the shares of a listing (2026-03-20)": 1}
+    assert report["listing"] == "1 of 2 tickers have a share count in it"
     assert report["missing"] == {"market cap, of 1 tickers: no weight in the market's return": 1}
     assert {row["ticker"]: row["market_cap"] for row in rows_of(folder)} == {
         "005930": 1000,

@@ -7,10 +7,45 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tasks.core.errors import RequestError
+from tasks.core.market.check import check_market
 from tasks.core.market.importer import import_tables
 from tests.market.folders import rows_of, write_source
 
 DAY = date(2024, 1, 2)
+DAYS = [
+    "2024-01-02",
+    "20240102",
+    "20240102.0",
+    "2024/1/2",
+    "2024. 01. 02.",
+    "2024. 1. 2",
+    "2024년 1월 2일",
+    "2024-01-02(화)",
+    "2024.01.02 화요일",
+    "2024. 1. 2 오전 12:00:00",
+    "2024-01-02 09:00",
+    "2024-01-01T15:00:00Z",
+    "2024-01-01 15:00+00",
+    "2024-01-01 10:00:00-05:00",
+    "45293",
+    "1704121200",
+    "1704153600000",
+]
+"""Ways to write the second of January 2024, in Seoul."""
+CODES = [
+    "005930",
+    "A005930",
+    "5930",
+    "'005930",
+    '"=""005930"""',
+    "KRX:005930",
+    "005930.KS",
+    "005930 KP",
+    "005930 KS Equity",
+    "삼성전자(005930)",
+    "KR7005930003",
+]
+"""Ways to write 005930."""
 
 
 def imported(tmp_path, text, name="t.csv", encoding="utf-8"):
@@ -19,31 +54,11 @@ def imported(tmp_path, text, name="t.csv", encoding="utf-8"):
     return rows_of(tmp_path / "m"), report
 
 
-@pytest.mark.parametrize(
-    "day",
-    [
-        "2024-01-02",
-        "20240102",
-        "20240102.0",
-        "2024/1/2",
-        "2024. 01. 02.",
-        "2024. 1. 2",
-        "2024년 1월 2일",
-        "2024-01-02(화)",
-        "2024.01.02 화요일",
-        "2024. 1. 2 오전 12:00:00",
-        "2024-01-02 09:00",
-        "2024-01-01T15:00:00Z",
-        "2024-01-01 15:00+00",
-        "2024-01-01 10:00:00-05:00",
-        "45293",
-        "1704121200",
-        "1704153600000",
-    ],
-)
-def test_days(tmp_path, day):
-    rows, _ = imported(tmp_path, f"date,code,close\n{day},005930,71300\n")
-    assert rows[0]["date"] == DAY
+def test_days(tmp_path):
+    lines = [f"{day},{number:05}0,71300" for number, day in enumerate(DAYS, 10)]
+    rows, report = imported(tmp_path, "\n".join(["date,code,close", *lines]))
+    assert len(rows) == len(DAYS) and {row["date"] for row in rows} == {DAY}
+    assert not report["dropped"]
 
 
 @pytest.mark.parametrize(
@@ -54,25 +69,14 @@ def test_days_that_are_not_certain_are_refused_with_the_cell(tmp_path, day):
         imported(tmp_path, f"date,code,close\n{day},005930,71300\n")
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "005930",
-        "A005930",
-        "5930",
-        "5930.0",
-        "'005930",
-        '"=""005930"""',
-        "KRX:005930",
-        "005930.KS",
-        "005930 KP",
-        "005930 KS Equity",
-        "삼성전자(005930)",
-        "KR7005930003",
-    ],
-)
-def test_codes(tmp_path, code):
-    rows, _ = imported(tmp_path, f"date,code,close\n2024-01-02,{code},71300\n")
+def test_codes(tmp_path):
+    lines = [f"2024-01-{number:02},{code},71300" for number, code in enumerate(CODES, 1)]
+    rows, _ = imported(tmp_path, "\n".join(["date,code,close", *lines]))
+    assert [row["ticker"] for row in rows] == ["005930"] * len(CODES)
+
+
+def test_codes_that_became_floats(tmp_path):
+    rows, _ = imported(tmp_path, "date,code,close\n2024-01-02,5930.0,71300\n")
     assert rows[0]["ticker"] == "005930"
 
 
@@ -222,3 +226,20 @@ def test_a_file_of_few_bytes_and_many_rows_is_refused(tmp_path, monkeypatch):
     parquet.write_table(pa.table(rows), tmp_path / "many.parquet")
     with pytest.raises(RequestError, match="more than 1,000 rows"):
         import_tables([tmp_path / "many.parquet"], tmp_path / "m")
+
+
+def test_a_partition_and_a_macro_file_of_too_many_rows_are_refused(tmp_path, monkeypatch):
+    imported(tmp_path, "date,code,close,marcap\n2024-01-02,005930,1,1\n2024-01-03,005930,1,1\n")
+    monkeypatch.setattr("tasks.core.market.macro.MOST_ROWS", 1)
+    rows = {"date": [DAY, DAY], "vix": [15.0, 15.0]}
+    parquet.write_table(pa.table(rows), tmp_path / "m/macro.parquet")
+    assert "macro.parquet holds 2 rows." in check_market(tmp_path / "m")[0]
+    monkeypatch.setattr("tasks.core.market.partitions.MOST_ROWS", 1)
+    assert "data.parquet holds 2 rows; no month" in check_market(tmp_path / "m")[0]
+
+
+def test_a_git_lfs_pointer_among_the_months_is_named(tmp_path):
+    imported(tmp_path, "date,code,close,marcap\n2024-01-02,005930,1,1\n")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (tmp_path / "m/year=2024/month=1/data.parquet").write_text(pointer)
+    assert "is a Git LFS pointer" in check_market(tmp_path / "m")[0]

@@ -1,4 +1,4 @@
-"""Files that are not what their name says: a Git LFS pointer, a web page, a workbook.
+"""Tables' files that are not what their name says: a Git LFS pointer, a web page, a workbook.
 
 Reads a file's first bytes.
 """
@@ -6,8 +6,7 @@ Reads a file's first bytes.
 from pathlib import Path
 
 from tasks.core.errors import RequestError
-
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+from tasks.core.files.foreign import refuse_pointer
 
 
 def refuse_foreign(file: Path) -> None:
@@ -15,6 +14,7 @@ def refuse_foreign(file: Path) -> None:
 
     Raises OSError if the file cannot be read.
     """
+    refuse_pointer(file)
     with file.open("rb") as stream:
         start = stream.read(512)
     what = _kind_of(start)
@@ -24,8 +24,6 @@ def refuse_foreign(file: Path) -> None:
 
 def _kind_of(start: bytes) -> str | None:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if start.startswith(_LFS_POINTER):
-        return "is a Git LFS pointer, not the table itself: `git lfs pull` fetches it."
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<table", b"<script")):
         return (
             "is a web page (HTML), not a table: a download that failed, or a page saved under"

@@ -100,13 +100,16 @@ def import_tables(
             present = _present_partitions(connection, folder)
             _merge(connection, present, listing_date)
             report = _report(connection, sources)
+            listed = _listed(connection)
             if _has_index_days(connection):
                 report["index_days"] = add_to_index(connection, folder, sources)
             elif not report["rows"]:
                 raise RequestError(_nothing_to_import(folder, report["dropped"]))
             _describe(connection, folder)
             months = _write_months(connection, folder, present)
-    notes = {"unused_columns": unused_columns}
+    notes: dict[str, Any] = {"unused_columns": unused_columns}
+    if listing is not None:
+        notes["listing"] = listed
     if above:
         notes["lines_above_header"] = above
     return {"folder": str(folder), **report, **notes, **months}
@@ -193,6 +196,16 @@ def _read_listing(connection: duckdb.DuckDBPyConnection, listing: Path) -> str:
     if match is None:
         return UNDATED
     return "-".join(match.groups())
+
+
+def _listed(connection: duckdb.DuckDBPyConnection) -> str:
+    """Returns how many of the tables' tickers the listing gives shares of."""
+    counts = connection.execute(
+        "SELECT count(*) FILTER (ticker IN (SELECT ticker FROM shares_listed)), count(*)"
+        " FROM (SELECT DISTINCT ticker FROM incoming WHERE reason IS NULL)"
+    )
+    known, tickers = one_row(counts)
+    return f"{known:,} of {tickers:,} tickers have a share count in it"
 
 
 def _merge(

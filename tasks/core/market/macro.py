@@ -15,7 +15,11 @@ import pyarrow.parquet as parquet
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.market.database import one_row, sql
 from tasks.core.market.folder import MACRO
+from tasks.core.market.foreign_files import refuse_foreign
 from tasks.core.records.market_days import MACRO_MEASURES, MACRO_SCHEMA
+
+MOST_ROWS = 100_000
+"""Rows that no macro file has: one for each date since 1956 are a quarter of it."""
 
 _NEEDED = f"It needs date and any of {', '.join(MACRO_MEASURES)}"
 
@@ -60,7 +64,11 @@ def _read_macro(file: Path) -> pa.Table:
 
     Raises RequestError if it is no parquet, has other columns than it may, or holds no numbers.
     """
+    refuse_foreign(file)
     try:
+        rows = parquet.read_metadata(file).num_rows
+        if rows > MOST_ROWS:
+            raise RequestError(f"{file} holds {rows:,} rows. {_NEEDED}, one row for each date.")
         table = parquet.read_table(file)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]

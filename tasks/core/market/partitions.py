@@ -19,6 +19,9 @@ from tasks.core.market.foreign_files import refuse_foreign
 REQUIRED = ("date", "ticker", "close", "market_cap")
 """Without these columns there is no cap-weighted return; every other column may be missing."""
 
+MOST_ROWS = 1_000_000
+"""Rows that no month has: 23 days of some 4,000 stocks and funds are a tenth of it."""
+
 _DATA = "data.parquet"
 _MONTH_PATH = re.compile(r"year=(\d{4})/month=0*([1-9]|1[0-2])")
 
@@ -146,17 +149,25 @@ def column_problem(file: Path) -> str | None:
 def read_columns(file: Path) -> list[str]:
     """Returns a partition's column names, in lower case.
 
-    Raises RequestError, which names the file, if it is not whole parquet.
+    Raises RequestError, which names the file, if it is not whole parquet, or holds more rows than a
+    month can have: few bytes may unpack to gigabytes.
     """
     refuse_foreign(file)
     try:
-        return [name.lower() for name in parquet.read_schema(file).names]
+        metadata = parquet.read_metadata(file)
+        names = metadata.schema.to_arrow_schema().names
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
             f"{file} cannot be read as parquet ({reason}). It was cut short or is something else:"
             " delete it and import its month again with `kospilot market import`."
         ) from error
+    if metadata.num_rows > MOST_ROWS:
+        raise RequestError(
+            f"{file} holds {metadata.num_rows:,} rows; no month of KRX has {MOST_ROWS:,}."
+            " It is another kind of table: move it out of the market folder."
+        )
+    return [name.lower() for name in names]
 
 
 def import_anew(file: Path) -> str:

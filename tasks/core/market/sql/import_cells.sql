@@ -1,5 +1,8 @@
 -- How a cell of the world's tables is read: macros for text, numbers, days and codes.
 -- A cell is what its file shows; what cannot be read for certain is NULL.
+-- Bytes of a cell above which it is neither a day, a number nor a code: a small file can hold
+-- gigabytes of text.
+CREATE TEMP MACRO longest() AS 100;
 CREATE TEMP MACRO text_of(cell) AS
     nullif(trim(cell::VARCHAR, ' ' || chr(9) || chr(160) || chr(12288)), '');
 CREATE TEMP MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END;
@@ -35,13 +38,16 @@ CREATE TEMP MACRO bare_of(cell) AS regexp_replace(
 CREATE TEMP MACRO number_of(cell) AS coalesce(
     finite(try_cast(cell AS DOUBLE)),
     grouped(cell),
-    CASE WHEN try_cast(cell AS DOUBLE) IS NULL AND cell IS NOT NULL THEN spoken(bare_of(cell)) END
+    CASE
+        WHEN try_cast(cell AS DOUBLE) IS NULL AND strlen(cell) <= longest()
+            THEN spoken(bare_of(cell))
+    END
 );
 -- Whether a cell gave no number, and holds more than what tables write where there is no value.
 CREATE TEMP MACRO is_unread(number, cell) AS CASE
     -- A pattern, as a list of so many words would be joined with every row.
     WHEN number IS NULL AND cell IS NOT NULL THEN NOT regexp_full_match(
-        text_of(cell), '-|--|\.|nan|nat|none|null|#?n/?a|<na>|-?inf', 'i'
+        text_of(left(cell, longest())), '-|--|\.|nan|nat|none|null|#?n/?a|<na>|-?inf', 'i'
     )
 END;
 
@@ -76,7 +82,7 @@ END;
 CREATE TEMP MACRO day_of(cell) AS CASE
     WHEN length(cell) = 10 OR cell LIKE '____-__-__ __:__:__'
         THEN coalesce(try_cast(left(cell, 10) AS DATE), odd_day(text_of(cell)))
-    ELSE odd_day(text_of(cell))
+    WHEN strlen(cell) <= longest() THEN odd_day(text_of(cell))
 END;
 -- KRX opened on 1956-03-03; a clock may be a day behind.
 CREATE TEMP MACRO is_possible(day) AS day BETWEEN DATE '1956-03-03' AND current_date + 1;
@@ -104,7 +110,7 @@ CREATE TEMP MACRO code_of_text(text) AS coalesce(
 );
 CREATE TEMP MACRO code_of(cell) AS CASE
     WHEN regexp_full_match(cell, '[0-9][0-9A-Z]{5}') THEN cell
-    ELSE code_of_text(upper(text_of(cell)))
+    WHEN strlen(cell) <= longest() THEN code_of_text(upper(text_of(cell)))
 END;
 CREATE TEMP MACRO is_float(cell) AS CASE
     WHEN contains(cell, '.') THEN regexp_full_match(text_of(cell), '[0-9]+\.0+') ELSE false

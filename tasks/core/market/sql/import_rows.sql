@@ -93,17 +93,20 @@ SELECT
     coalesce(given_cap, close * shares) AS market_cap,
     given_cap IS NULL AND close * shares IS NOT NULL AS own_shares,
     CASE
-        WHEN length(texts.ticker) = 6 THEN false
-        ELSE length(split_part(text_of(texts.ticker), '.', 1)) < 6
+        WHEN length(texts.ticker) <> 6 AND ticker IS NOT NULL
+            THEN length(split_part(text_of(texts.ticker), '.', 1)) < 6
     END AS restored,
     is_float(texts.ticker) AS floated,
     starts_with(texts.close, '+') AS signed,
     $file AS file,
-    CASE
-        WHEN reason IN ('no date', 'a day before KRX opened or in the future') THEN texts.date
-        WHEN reason IN ('negative price', 'no price') THEN texts.close
-        WHEN reason IS NOT NULL OR is_float(texts.ticker) THEN texts.ticker
-    END AS cell,
+    left(
+        CASE
+            WHEN reason IN ('no date', 'a day before KRX opened or in the future') THEN texts.date
+            WHEN reason IN ('negative price', 'no price') THEN texts.close
+            WHEN reason IS NOT NULL OR is_float(texts.ticker) THEN texts.ticker
+        END,
+        40
+    ) AS cell,
     CASE unread
         WHEN 'market_cap' THEN texts.market_cap
         WHEN 'volume' THEN texts.volume
