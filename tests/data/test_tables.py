@@ -183,6 +183,13 @@ def test_rows_of_json_are_read_in_every_shape(tmp_path, text):
     assert list(read_rows(file)) == SHAPED
 
 
+def test_a_row_a_line_may_hold_a_list_called_data(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    rows = [{"id": number, "data": [{"x": number}]} for number in range(3)]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    assert list(read_rows(file)) == rows
+
+
 def test_columns_in_json_are_named_as_such(tmp_path):
     file = tmp_path / "rows.json"
     file.write_text(json.dumps({"user": ["q", "r"], "assistant": ["a", "b"]}))

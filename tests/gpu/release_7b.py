@@ -32,6 +32,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from tasks.core.data.base_model.config import base_config
 from tasks.core.parity.figures import Figures
 from tasks.core.parity.hop import F16, MERGED, QUANTIZED, REFERENCE
 from tasks.core.parity.jobs import LlamaJob, TorchJob
@@ -59,14 +60,7 @@ from tasks.core.training.policy.quantized import describe_base
 from tests.bench.merge import COPY, MODULES, VALUES, measure, show
 from tests.bench.merge import MERGE as MERGING
 
-FULL = {
-    "hidden_size": 3584,
-    "intermediate_size": 18944,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 28,
-    "num_key_value_heads": 4,
-    "vocab_size": 152_064,
-}
+FULL = base_config("Qwen/Qwen2.5-7B-Instruct", Path())  # written down there, so nothing is fetched
 TINY = FULL | {
     "hidden_size": 256,
     "intermediate_size": 512,

@@ -41,7 +41,7 @@ def read_json_values(file: Path) -> Iterator[Any]:
     with file.open(encoding="utf-8-sig", errors="replace") as text:
         head = text.read(_HEAD_CHARS)
     wrapped = _WRAPPED.match(head)
-    if wrapped:
+    if wrapped and not _has_a_row_a_line(file):
         yield from _read_array(file, wrapped.end())
     elif head.lstrip().startswith("["):
         yield from _read_array(file, 0)
@@ -49,6 +49,22 @@ def read_json_values(file: Path) -> Iterator[Any]:
         yield from _refuse_columns(file, _read_lines(file))
     else:
         yield from _refuse_columns(file, _read_objects(file))
+
+
+def _has_a_row_a_line(file: Path) -> bool:
+    """Whether the first line is a whole value, and others follow."""
+    with file.open("rb") as text:
+        first = text.readline(LONGEST_ROW).removeprefix(UTF8_MARK)
+        follows = any(line.strip() for line in itertools.islice(text, 10))
+    return follows and _is_json(first)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def lines_of(text: IO[AnyStr], file: Path) -> Iterator[AnyStr]:
