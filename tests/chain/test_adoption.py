@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 from flows.commands.artifacts import import_adapter
 from tasks.core.chain.adoption import Adoption, adopt
@@ -18,12 +17,20 @@ from tasks.core.chain.plan import recipe_of
 from tasks.core.chain.run import Run
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
-from tasks.core.files.digests import digest_file
 from tasks.core.preflight import prepare as prepare_module
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 from tasks.core.training.spec import STAGE_VERSION, TrainingSpec
 from tasks.core.training.stage import train
+from tests.chain.forged_adapter import (
+    flip_a_bit,
+    forge,
+    forget_checks,
+    link_the_card,
+    lose_half,
+    plant_code,
+    spoil_weights,
+)
 from tests.tiny import chat_rows, make_base, preference_pairs, write_jsonl
 
 pytestmark = pytest.mark.slow  # they train
@@ -265,55 +272,6 @@ def test_another_start_is_refused(home, elsewhere, tmp_path):
         RequestError, match=r"adapter_model.safetensors of stage2 was 222222222222, and is"
     ):
         adopt(run, None, changed(elsewhere["stage3"], tmp_path / "copy", start_files=files))
-
-
-def forge(folder: Path, name: str, **values) -> None:
-    """Changes a JSON file of an adapter's folder, and gives it a digest that fits."""
-    file = folder / name
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
-    refit(folder, name)
-
-
-def refit(folder: Path, name: str) -> None:
-    file = folder / "training_config.json"
-    config = json.loads(file.read_text())
-    if name in config["adapter_files"]:
-        config["adapter_files"][name] = digest_file(folder / name)
-    file.write_text(json.dumps(config))
-
-
-def spoil_weights(folder: Path) -> None:
-    weights = load_file(folder / "adapter_model.safetensors")
-    next(iter(weights.values()))[0, 0] = math.nan
-    save_file(weights, folder / "adapter_model.safetensors")
-    refit(folder, "adapter_model.safetensors")
-
-
-def flip_a_bit(folder: Path) -> None:
-    file = folder / "adapter_model.safetensors"
-    data = bytearray(file.read_bytes())
-    data[-100] ^= 1
-    file.write_bytes(data)
-
-
-def lose_half(folder: Path) -> None:
-    weights = load_file(folder / "adapter_model.safetensors")
-    kept = {name: weight for name, weight in weights.items() if "layers.0" in name}
-    save_file(kept, folder / "adapter_model.safetensors")
-    refit(folder, "adapter_model.safetensors")
-
-
-def forget_checks(folder: Path) -> None:
-    (folder / "checks.json").write_text("{}")
-
-
-def link_the_card(folder: Path) -> None:
-    (folder / "README.md").unlink()
-    (folder / "README.md").symlink_to("/etc/passwd")
-
-
-def plant_code(folder: Path) -> None:
-    (folder / "tokenizer_evil.py").write_text("")
 
 
 @pytest.mark.parametrize(
