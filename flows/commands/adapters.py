@@ -154,7 +154,7 @@ def make_model(
 ) -> Made:
     """Brings base and adapter together in a folder, merges and quantizes them.
 
-    rows: of the training; the importance matrix, where one helps, is computed from them.
+    rows: the importance matrix, where one helps, is computed from them. Raises WorkError.
     """
     from tasks.core.release.model import Model, build_parts
     from tasks.core.serving.modelfile import build_modelfile

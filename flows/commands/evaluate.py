@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tasks.core.records.artifacts import Progress
     from tasks.core.serving.servers import Server
 
+_MADE = 2
+"""Raised when the same adapter is made into another file: its kept replies then count no more."""
+
 _Named = Annotated[
     list[str],
     typer.Argument(
@@ -196,6 +199,7 @@ def _ask_model(
 def _ask_adapter(request: "Request", name: str, place: _Place, evaluated: "Evaluated") -> None:
     """Makes the adapter's model and serves it on the embedded server, unless all was asked."""
     from flows.commands.adapters import make_model, workplace
+    from flows.commands.proof import training_rows
     from tasks.core.evaluation.answer import Endpoint, all_kept
     from tasks.core.serving.embedded import EmbeddedServer
 
@@ -205,20 +209,24 @@ def _ask_adapter(request: "Request", name: str, place: _Place, evaluated: "Evalu
         return
     report = place.progress_of(name)
     with workplace(place.out) as work:
-        model = make_model(request, None, work, place.home, report).model
+        rows = training_rows(request, place.home, work, report)
+        made = make_model(request, rows.strategy or rows.finance, work, place.home, report)
+        made.parts.remove_intermediates()
+        model = made.model
         with closing(EmbeddedServer(work)) as server:
             server.create(model.tag, model.gguf, model.modelfile, report)
             _ask(replace(known, url=server.openai_url, model=model.tag), name, place, evaluated)
 
 
 def _identity(request: "Request") -> str:
-    """Names the model that an adapter makes, without making it."""
+    """Names the model that an adapter makes, without making it: the one that `release` makes."""
     from tasks.core.files.digests import digest_file, digest_value
 
     adapter = request.source.folder
     files = [adapter / "adapter_config.json", *sorted(adapter.glob("*.safetensors"))]
     digests = [digest_file(file) for file in files]
-    return digest_value([digests, request.source.base, request.quantization, request.system])
+    made = [digests, request.source.base, request.quantization, request.system, _MADE]
+    return digest_value(made)
 
 
 def _ask(endpoint: "Endpoint", name: str, place: _Place, evaluated: "Evaluated") -> None:

@@ -118,12 +118,11 @@ def _normalized(file: Path | None, work: Path, report: "Progress") -> "Rows":
     from tasks.core.settings.profiles import load
 
     sources = packaged_rows()
-    overrides = []
+    data = load("demo").settings.data
     if file:
         sources = work / "sources"
         sources.mkdir()
         shutil.copyfile(file, sources / f"own{file.suffix}")
-        overrides = [f"data.own={file}", "data.own_share=1"]
-    data = load("demo", overrides).settings.data
+        data = data.model_copy(update={"own": str(file), "own_share": 1.0})
     normalize(sources, system_prompt("en"), data, work / "rows", report)
     return Rows(finance=work / "rows" / "rows.parquet")

@@ -58,7 +58,10 @@ def release(
     ] = None,
     rows: Annotated[
         Path | None,
-        typer.Option(help="Rows of its training to prove it with; by default its stage's."),
+        typer.Option(
+            help="Rows of its training, to prove it with and to weigh its matrices by; by default"
+            " its stage's, else packaged ones."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -164,6 +167,7 @@ def _make_proven(request: Request, work: Path, home: Path, report: "Progress") -
     rows = training_rows(request, home, work, report)
     made = make_model(request, rows.strategy or rows.finance, work, home, report)
     prove(request, made, rows, work, report)
+    made.parts.remove_intermediates()
     return made
 
 

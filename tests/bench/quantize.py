@@ -21,6 +21,7 @@ from tasks.core.data.base_model.folder import fetch_base
 from tasks.core.records.artifacts import no_progress
 from tasks.core.records.quantizations import BITS
 from tasks.core.release.gguf import convert
+from tasks.core.release.quantization import Quantization
 from tasks.core.release.quantize import quantize
 from tasks.core.settings.home import kospilot_home
 from tasks.core.tools import LlamaCpp, ensure_llama_cpp
@@ -42,7 +43,7 @@ def bare(model: Path, llama: LlamaCpp, out: Path) -> None:
 def ours(model: Path, llama: LlamaCpp, out: Path) -> None:
     """The same, checked."""
     convert(model, llama, out, no_progress)
-    quantize(out / F16, "Q4_K_M", llama, out, no_progress)
+    quantize(out / "model.gguf", out / F16, Quantization("Q4_K_M"), llama, no_progress)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def print_quantizations(model: Path, llama: LlamaCpp) -> None:
         out = Path(folder)
         convert(model, llama, out, no_progress)
         for name in BITS:
-            metrics = quantize(out / F16, name, llama, out, no_progress)
+            metrics = quantize(
+                out / "model.gguf", out / F16, Quantization(name), llama, no_progress
+            )
             types = ", ".join(f"{count} {kind}" for kind, count in metrics["tensor_types"].items())
             size = f"{metrics['bytes'] / 1e6:7,.1f} MB {metrics['bits_per_weight']:6.2f} bits"
             print(f"{name:7} {size}  {types}", flush=True)

@@ -142,7 +142,11 @@ def test_a_new_model_is_registered_and_a_name_in_use_is_left_alone(
 
     def make(request, rows, work, home, report):
         metrics = {"quantization": "F16", "bytes": 1e6, "bits_per_weight": 16.0}
-        parts = Parts(tiny_base, tiny_f16, tiny_f16, metrics)
+        merged = tmp_path / "merged"
+        merged.mkdir()
+        f16 = tmp_path / "model-f16.gguf"
+        f16.write_bytes(b"")
+        parts = Parts(merged, f16, tiny_f16, metrics)
         return Made(NewModel(request.name, tiny_f16, modelfile, tiny_base), parts)
 
     monkeypatch.setattr(release, "make_model", make)

@@ -50,7 +50,7 @@ from tasks.core.records.training_base import (
 from tasks.core.release.gguf import convert
 from tasks.core.release.imatrix import compute_imatrix
 from tasks.core.release.quantization import Quantization
-from tasks.core.release.quantize import quantize_to
+from tasks.core.release.quantize import quantize
 from tasks.core.settings.home import kospilot_home
 from tasks.core.settings.tree import Training
 from tasks.core.tools import find_llama_cpp
@@ -251,7 +251,7 @@ def _quantize(work: Work, imatrix: Path | None) -> None:
     llama = find_llama_cpp(kospilot_home())
     assert llama, "it was there before"
     how = Quantization(QUANTIZATION, imatrix)
-    metrics = quantize_to(work.quantized, work.f16, how, llama, no_progress)
+    metrics = quantize(work.quantized, work.f16, how, llama, no_progress)
     print(f"    {metrics['bytes'] / 1e9:.2f} GB, {metrics['bits_per_weight']} bits a weight")
 
 

@@ -24,9 +24,8 @@ from tasks.core.parity.proof import Release, prove_computed
 from tasks.core.records.training_base import TrainingBase, write_training_base
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge
-from tasks.core.release.quantize import quantize
 from tests.conftest import made_once
-from tests.release.conftest import demo_base, llama, silent  # noqa: F401
+from tests.release.conftest import demo_base, llama, quantize_plainly, silent  # noqa: F401
 from tests.synthetic import LANGUAGES, scene_on
 from tests.tiny import make_tokenizer
 
@@ -88,7 +87,7 @@ def proven(demo_base, llama, tmp_path_factory):  # noqa: F811
             (folder / name).mkdir()
         merge(base, adapter, folder / "merged", silent)
         convert(folder / "merged", llama, folder / "gguf", silent)
-        quantize(folder / "gguf" / "model-f16.gguf", "Q8_0", llama, folder / "gguf", silent)
+        quantize_plainly(folder / "gguf" / "model-f16.gguf", "Q8_0", llama, folder / "gguf")
         write_lines(folder / "rows.jsonl", strategy_rows()[:6])
         prompts = choose_prompts(Rows(strategy=folder / "rows.jsonl"), base)
         short = [replace(one, most_tokens=min(8, one.most_tokens)) for one in prompts.prompts]

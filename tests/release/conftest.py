@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tasks.core.data.base_model.folder import fetch_base
 from tasks.core.errors import WorkError
 from tasks.core.release.gguf import convert
+from tasks.core.release.quantization import Quantization
 from tasks.core.release.quantize import quantize
 from tasks.core.tools import find_llama_cpp
 from tests.conftest import USERS_HOME, made_once
@@ -21,6 +22,11 @@ HOMES = (USERS_HOME, Path.home() / ".kospilot")
 
 def silent(share, text):
     pass
+
+
+def quantize_plainly(gguf, name, llama, out, progress=silent):
+    """Writes out/model.gguf without an importance matrix."""
+    return quantize(out / "model.gguf", gguf, Quantization(name), llama, progress)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +52,7 @@ def demo_gguf(demo_base, llama, tmp_path_factory):
 
     def make(folder):
         convert(demo_base, llama, folder, silent)
-        quantize(folder / "model-f16.gguf", "Q4_K_M", llama, folder, silent)
+        quantize_plainly(folder / "model-f16.gguf", "Q4_K_M", llama, folder)
         (folder / "model-f16.gguf").unlink()
 
     return made_once(tmp_path_factory, "demo-gguf", make) / "model.gguf"

@@ -64,10 +64,10 @@ def change_tensors(adapter, change):
         ("init_lora_weights", "corda", "began as corda"),
         ("peft_type", "ADALORA", "is ADALORA; only LoRA is merged"),
         ("r", 4, r"with matrices \(64, 8\) and \(8, 128\), which are not of rank 4"),
-        ("lora_alpha", None, "says no lora_alpha"),
-        ("lora_alpha", float("nan"), "says no lora_alpha that can be"),
+        ("lora_alpha", None, "has lora_alpha: None, which has to be a number"),
+        ("lora_alpha", float("nan"), "has lora_alpha: nan, which has to be a number"),
         ("rank_pattern", {"(([a-z_.0-9]+)+)+X": 4}, "a regular expression, which is not matched"),
-        ("rank_pattern", {"q_proj": "4"}, "has rank_pattern q_proj: '4', which is no number"),
+        ("rank_pattern", {"q_proj": "4"}, "has rank_pattern q_proj: '4', which has to be a number"),
         ("alpha_pattern", ["q_proj"], "has no table of layers as alpha_pattern"),
     ],
 )

@@ -11,8 +11,7 @@ from tasks.core.errors import WorkError
 from tasks.core.release.gguf import convert
 from tasks.core.release.merge import merge
 from tasks.core.release.model import Model, build_gguf
-from tasks.core.release.quantize import quantize
-from tests.release.conftest import silent
+from tests.release.conftest import quantize_plainly, silent
 from tests.release.tiny_merge import load_nf4
 
 pytestmark = pytest.mark.slow
@@ -36,7 +35,7 @@ def out(tmp_path):
 
 def test_a_base_alone_is_converted_and_quantized(tiny_base, tiny_f16, llama, tmp_path, out):
     metrics = build_gguf(Model(tiny_base), "Q8_0", llama, out, silent)
-    assert metrics == quantize(tiny_f16, "Q8_0", llama, tmp_path, silent)
+    assert metrics == quantize_plainly(tiny_f16, "Q8_0", llama, tmp_path, silent)
     assert (out / "model.gguf").read_bytes() == (tmp_path / "model.gguf").read_bytes()
     assert [file.name for file in out.iterdir()] == ["model.gguf"]
 
@@ -47,7 +46,7 @@ def test_an_adapter_is_merged_first(tiny_base, adapter, llama, tmp_path, out):
     merged.mkdir()
     merge(tiny_base, adapter, merged, silent)
     convert(merged, llama, tmp_path, silent)
-    quantize(tmp_path / "model-f16.gguf", "Q8_0", llama, tmp_path, silent)
+    quantize_plainly(tmp_path / "model-f16.gguf", "Q8_0", llama, tmp_path, silent)
     assert (out / "model.gguf").read_bytes() == (tmp_path / "model.gguf").read_bytes()
     assert [file.name for file in out.iterdir()] == ["model.gguf"]
 

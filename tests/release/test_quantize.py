@@ -9,8 +9,8 @@ from tasks.core.errors import WorkError
 from tasks.core.release.gguf_file import read_gguf
 from tasks.core.release.importance import Importance, write_imatrix
 from tasks.core.release.quantization import Quantization
-from tasks.core.release.quantize import quantize, quantize_to
-from tests.release.conftest import silent
+from tasks.core.release.quantize import quantize
+from tests.release.conftest import quantize_plainly, silent
 
 pytestmark = pytest.mark.slow
 
@@ -47,19 +47,21 @@ def types_of(file):
 
 def test_quantizing_is_repeatable_and_smaller(tiny_f16, llama, tmp_path, out):
     seen = []
-    metrics = quantize(tiny_f16, "Q8_0", llama, out, lambda share, text: seen.append((share, text)))
+    metrics = quantize_plainly(
+        tiny_f16, "Q8_0", llama, out, lambda share, text: seen.append((share, text))
+    )
     assert metrics["bytes"] == (out / "model.gguf").stat().st_size < metrics["from_bytes"]
     assert seen[-2] == (1.0, "20 / 20 tensors to Q8_0")
     assert seen[-1] == (1.0, "Q8_0: 5 MB, 8.50 bits a weight")
     again = tmp_path / "again"
     again.mkdir()
-    quantize(tiny_f16, "Q8_0", llama, again, silent)
+    quantize_plainly(tiny_f16, "Q8_0", llama, again, silent)
     assert (again / "model.gguf").read_bytes() == (out / "model.gguf").read_bytes()
 
 
 def test_real_bits_and_types_are_said(tiny_f16, llama, out, caplog):
     caplog.set_level("INFO")
-    metrics = quantize(tiny_f16, "Q4_K_M", llama, out, silent)
+    metrics = quantize_plainly(tiny_f16, "Q4_K_M", llama, out, silent)
     tensors = read_gguf(out / "model.gguf").tensors
     bits = 8 * sum(each.size for each in tensors) / sum(each.elements for each in tensors)
     assert metrics["bits_per_weight"] == round(bits, 2)
@@ -69,7 +71,7 @@ def test_real_bits_and_types_are_said(tiny_f16, llama, out, caplog):
 
 
 def test_f16_is_the_same_bytes_once(tiny_f16, llama, out):
-    metrics = quantize(tiny_f16, "F16", llama, out, silent)
+    metrics = quantize_plainly(tiny_f16, "F16", llama, out, silent)
     assert (out / "model.gguf").samefile(tiny_f16)
     assert metrics["quantization"] == "F16"
     assert metrics["bits_per_weight"] == pytest.approx(16, abs=0.01)
@@ -80,15 +82,15 @@ def test_f16_is_copied_where_it_cannot_be_shared(tiny_f16, llama, out, monkeypat
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr("os.link", refuse)
-    quantize(tiny_f16, "F16", llama, out, silent)
+    quantize_plainly(tiny_f16, "F16", llama, out, silent)
     assert not (out / "model.gguf").samefile(tiny_f16)
     assert (out / "model.gguf").read_bytes() == tiny_f16.read_bytes()
 
 
 def test_an_importance_matrix_changes_the_rounding(tiny_f16, llama, imatrix, out, tmp_path):
-    plain = quantize_to(out / "plain.gguf", tiny_f16, Quantization("Q2_K"), llama, silent)
+    plain = quantize(out / "plain.gguf", tiny_f16, Quantization("Q2_K"), llama, silent)
     how = Quantization("Q2_K", imatrix)
-    metrics = quantize_to(out / "model.gguf", tiny_f16, how, llama, silent)
+    metrics = quantize(out / "model.gguf", tiny_f16, how, llama, silent)
     assert (plain["importance_matrix"], metrics["importance_matrix"]) == (False, True)
     assert metrics["bits_per_weight"] == plain["bits_per_weight"]
     assert (out / "model.gguf").read_bytes() != (out / "plain.gguf").read_bytes()
@@ -99,14 +101,14 @@ def test_an_importance_matrix_changes_the_rounding(tiny_f16, llama, imatrix, out
     elsewhere = tmp_path / "elsewhere"
     imatrix.parent.rename(elsewhere)
     how = Quantization("Q2_K", elsewhere / "imatrix.gguf")
-    quantize_to(tmp_path / "again.gguf", tiny_f16, how, llama, silent)
+    quantize(tmp_path / "again.gguf", tiny_f16, how, llama, silent)
     assert (tmp_path / "again.gguf").read_bytes() == (out / "model.gguf").read_bytes()
 
 
 def test_single_tensors_get_their_types(tiny_f16, llama, out):
     types = {"ffn_down": "Q8_0", "blk.1.ffn_down": "F16", "attn_v": "Q6_K", "token_embd": "Q5_1"}
     how = Quantization("Q4_K_M", tensor_types=types)
-    quantize_to(out / "model.gguf", tiny_f16, how, llama, silent)
+    quantize(out / "model.gguf", tiny_f16, how, llama, silent)
     made = types_of(out / "model.gguf")
     assert made["blk.0.ffn_down.weight"] == "Q8_0"
     assert made["blk.1.ffn_down.weight"] == "F16"
@@ -118,7 +120,7 @@ def test_single_tensors_get_their_types(tiny_f16, llama, out):
 def test_a_tensor_that_the_model_lacks_is_named(tiny_f16, llama, out):
     how = Quantization("Q4_K_M", tensor_types={"output": "Q8_0"})
     with pytest.raises(WorkError, match=r"names output, and .* no such tensor\..* It has attn_k,"):
-        quantize_to(out / "model.gguf", tiny_f16, how, llama, silent)
+        quantize(out / "model.gguf", tiny_f16, how, llama, silent)
     assert not list(out.iterdir())
 
 
@@ -126,23 +128,23 @@ def test_a_cut_gguf_is_refused(tiny_f16, llama, tmp_path, out):
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(tiny_f16.read_bytes()[:-1000])
     with pytest.raises(WorkError, match=f"{cut} is cut or damaged"):
-        quantize(cut, "Q8_0", llama, out, silent)
+        quantize_plainly(cut, "Q8_0", llama, out, silent)
     cut.write_bytes(b"<html>")
     with pytest.raises(WorkError, match=f"{cut} is not a GGUF: it begins with b'<htm'"):
-        quantize(cut, "Q8_0", llama, out, silent)
+        quantize_plainly(cut, "Q8_0", llama, out, silent)
 
 
 def test_a_cut_matrix_is_refused(tiny_f16, llama, imatrix, out):
     imatrix.write_bytes(imatrix.read_bytes()[:-1000])
     with pytest.raises(WorkError, match=f"{imatrix} is cut or damaged"):
-        quantize_to(out / "model.gguf", tiny_f16, Quantization("Q2_K", imatrix), llama, silent)
+        quantize(out / "model.gguf", tiny_f16, Quantization("Q2_K", imatrix), llama, silent)
 
 
 def test_the_quantizers_own_message_is_in_the_error(tiny_f16, llama, out):
     with pytest.raises(
         WorkError, match="could not make Q9_9 of .*: llama_quantize: invalid ftype 'Q9_9'$"
     ):
-        quantize(tiny_f16, "Q9_9", llama, out, silent)
+        quantize_plainly(tiny_f16, "Q9_9", llama, out, silent)
 
 
 def quantizer(llama, tmp_path, script):
@@ -164,7 +166,7 @@ def quantizer(llama, tmp_path, script):
 )
 def test_a_quantizer_that_fails_is_named(tiny_f16, llama, tmp_path, out, script, said):
     with pytest.raises(WorkError, match=said):
-        quantize(tiny_f16, "Q8_0", quantizer(llama, tmp_path, script), out, silent)
+        quantize_plainly(tiny_f16, "Q8_0", quantizer(llama, tmp_path, script), out, silent)
 
 
 def test_an_old_llama_cpp_is_named(tiny_f16, llama, imatrix, tmp_path, out):
@@ -174,7 +176,7 @@ def test_an_old_llama_cpp_is_named(tiny_f16, llama, imatrix, tmp_path, out):
         (Quantization("Q2_K", tensor_types={"ffn_down": "Q8_0"}), "knows no --tensor-type: "),
     ):
         with pytest.raises(WorkError, match=f"{old.quantize} {remedy}"):
-            quantize_to(out / "model.gguf", tiny_f16, how, old, silent)
+            quantize(out / "model.gguf", tiny_f16, how, old, silent)
 
 
 def test_types_that_were_not_made_are_noticed(tiny_f16, llama, tmp_path, out):
@@ -184,11 +186,11 @@ def test_types_that_were_not_made_are_noticed(tiny_f16, llama, tmp_path, out):
     with pytest.raises(
         WorkError, match=r"ffn_down.weight Q\d_\d, and .* asks for Q8_0: .* too old"
     ):
-        quantize_to(out / "model.gguf", tiny_f16, how, quantizer(llama, tmp_path, script), silent)
+        quantize(out / "model.gguf", tiny_f16, how, quantizer(llama, tmp_path, script), silent)
 
 
 def test_a_disk_too_small_is_named_before_anything_is_written(tiny_f16, llama, out, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("", (), {"free": 1_000_000}))
     with pytest.raises(WorkError, match=r"model\.gguf takes about 0\.0 GB and the disk of .*gc"):
-        quantize(tiny_f16, "Q4_K_M", llama, out, silent)
+        quantize_plainly(tiny_f16, "Q4_K_M", llama, out, silent)
     assert not list(out.iterdir())

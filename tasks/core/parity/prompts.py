@@ -151,7 +151,7 @@ def _by_kind(rows: list[_Row]) -> list[_Row]:
 
 def _one_of_each_kind(rows: list[_Row]) -> list[_Row]:
     """Returns one row of each kind, in the language in which it is shortest. A third of the kinds
-    are taken in the other one, those where it is least longer: Korean costs twice the tokens.
+    are taken in the other one, those in which the two differ least: Korean costs twice the tokens.
     """
     kinds: dict[str, dict[str, _Row]] = {}
     for row in rows:

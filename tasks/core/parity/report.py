@@ -50,7 +50,7 @@ def table_lines(figures: list[Figures]) -> list[str]:
     """Returns the figures as lines of a table, one line a hop, for a terminal of 80 columns."""
     rows = [list(_COLUMNS)]
     for one in figures:
-        rows.append(_cells(one, _alone))
+        rows.append(_cells(one, _without_error))
     widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
     lines = []
     for row in rows:
@@ -95,7 +95,7 @@ def _cells(figures: Figures, write: Callable[[Estimate | None, Written], str]) -
     ]
 
 
-def _alone(estimate: Estimate | None, written: Written) -> str:
+def _without_error(estimate: Estimate | None, written: Written) -> str:
     return "–" if estimate is None else written(estimate.value)
 
 

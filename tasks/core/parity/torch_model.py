@@ -31,13 +31,16 @@ _PLAIN = {"hf_quantizer": None, "is_quantized": False, "is_loaded_in_4bit": Fals
 
 
 class TorchModel:
-    """A model on the GPU if there is one with the memory for it, else on the CPU."""
+    """A model in float32, on the GPU if there is one with the memory for it, else on the CPU."""
 
     def __init__(self, model: PreTrainedModel):
+        """Takes a model that is on the CPU, in any type."""
         self._device = _device_for(model)
         self._model = model
         model.eval()
+        # It moves in its own type, which is half as large.
         torch.nn.Module.to(model, self._device)
+        model.float()
         self._cache = DynamicCache()
         named = model.generation_config.eos_token_id if model.generation_config else None
         self._ends = set(named) if isinstance(named, list) else {named}
@@ -69,7 +72,7 @@ class TorchModel:
 
 def load_merged(folder: Path) -> TorchModel:
     """Returns the model in a folder of merge. Raises WorkError if it cannot be loaded."""
-    return TorchModel(_load(folder, dtype=torch.float32))
+    return TorchModel(_load(folder, dtype="auto"))
 
 
 def load_reference(base: Path, adapter: Path | None, trained: TrainingBase | None) -> TorchModel:
@@ -80,9 +83,6 @@ def load_reference(base: Path, adapter: Path | None, trained: TrainingBase | Non
     model = _load_base(base, trained)
     if adapter:
         model = _adapted(model, adapter)
-    # before its weights take twice the memory
-    torch.nn.Module.to(model, _device_for(model))
-    model.float()
     return TorchModel(model)
 
 
@@ -129,7 +129,11 @@ def _load(folder: Path, **options: Any) -> PreTrainedModel:
 
 
 def _dequantize(model: PreTrainedModel, compute: torch.dtype) -> None:
-    """Replaces every 4-bit layer by a plain one with the values that it computes with."""
+    """Replaces every 4-bit layer by a plain one with the values that it computes with.
+
+    bitsandbytes has put the model on a GPU that holds it in 4 bit, and four times that may not fit:
+    it comes back to the CPU.
+    """
     for name, layer in list(model.named_modules()):
         if isinstance(layer, Linear4bit):
             model.set_submodule(name, _plain(layer, compute))
@@ -137,11 +141,12 @@ def _dequantize(model: PreTrainedModel, compute: torch.dtype) -> None:
         del model.config.quantization_config
     for attribute, value in _PLAIN.items():
         setattr(model, attribute, value)
+    torch.nn.Module.to(model, "cpu")
 
 
 def _plain(layer: Linear4bit, compute: torch.dtype) -> torch.nn.Linear:
     assert isinstance(layer.weight, Params4bit)
-    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(compute)
+    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to("cpu", compute)
     has_bias = layer.bias is not None
     plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=has_bias, device="meta")
     plain.weight = torch.nn.Parameter(weight, requires_grad=False)
@@ -150,15 +155,10 @@ def _plain(layer: Linear4bit, compute: torch.dtype) -> torch.nn.Linear:
 
 
 def _device_for(model: PreTrainedModel) -> str:
-    """The GPU if it holds the weights in float32 and a tenth more, else the CPU.
-
-    bitsandbytes has put them on the GPU already, in 16 bit; their memory counts as free.
-    """
+    """The GPU if it holds the weights in float32 and a tenth more, else the CPU."""
     if not torch.cuda.is_available():
         return "cpu"
-    needed = there = 0
-    for parameter in model.parameters():
-        needed += 4 * parameter.numel()
-        there += parameter.nbytes * parameter.is_cuda
+    torch.cuda.empty_cache()  # PyTorch keeps what the model before this one took
     free, _ = torch.cuda.mem_get_info()
-    return "cuda" if free + there > 1.1 * needed else "cpu"
+    needed = 4 * sum(parameter.numel() for parameter in model.parameters())
+    return "cuda" if free > 1.1 * needed else "cpu"

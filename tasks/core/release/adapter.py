@@ -114,8 +114,8 @@ def _check_method(config: dict[str, Any], folder: Path) -> None:
     for key in ("r", "lora_alpha"):
         if not _is_positive(config.get(key)):
             raise WorkError(
-                f"{folder / 'adapter_config.json'} says no {key} that can be: save the adapter"
-                " anew."
+                f"{folder / 'adapter_config.json'} has {key}: {config.get(key)!r}, which has to be"
+                f" a number above 0 and below {_HIGHEST:,.0f}: save the adapter anew."
             )
     _check_patterns(config, folder / "adapter_config.json")
     for option, reason in _OTHERS.items():
@@ -244,7 +244,10 @@ def _check_patterns(config: dict[str, Any], file: Path) -> None:
                     " matched. Write the layers' names out, as q_proj or layers.0.mlp.up_proj."
                 )
             if not _is_positive(value):
-                raise WorkError(f"{file} has {key} {pattern}: {value!r}, which is no number.")
+                raise WorkError(
+                    f"{file} has {key} {pattern}: {value!r}, which has to be a number above 0 and"
+                    f" below {_HIGHEST:,.0f}: save the adapter anew."
+                )
 
 
 def _is_positive(value: Any) -> bool:

@@ -26,7 +26,12 @@ def main() -> None:
     """Runs the converter that the command names, with the arguments behind it."""
     del sys.argv[0]  # the converter finds its own name and its arguments there
     converter = Path(sys.argv[0])
-    assert hasattr(dynamic_module_utils, "get_class_in_module"), "transformers runs code elsewhere"
+    if not hasattr(dynamic_module_utils, "get_class_in_module"):
+        sys.exit(
+            "error: this version of transformers runs a model's own code by another function than"
+            " the one that kospilot shuts. Install the one that pyproject.toml pins (`uv sync`)."
+        )
+    # Before anything of transformers is imported that binds the name.
     dynamic_module_utils.get_class_in_module = _refuse
     sys.path[0] = str(converter.parent)  # as if it had been called itself: its modules lie there
     runpy.run_path(str(converter), run_name="__main__")

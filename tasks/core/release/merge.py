@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +113,9 @@ def _write_all_but_weights(plan: MergePlan, base: Base, adapter: Path | None, ou
 
     An adapter that brought an embedding for other tokens brings the tokenizer, too.
     """
-    _copy_matching(base.folder, _COPIED, out)
+    _copy_named(base.folder, _COPIED, out)
     if adapter and plan.resized:
-        _copy_matching(adapter, TOKENIZER, out)
+        _copy_named(adapter, TOKENIZER, out)
     if plan.config == base.config:
         shutil.copyfile(base.folder / "config.json", out / "config.json")
     else:
@@ -126,10 +125,10 @@ def _write_all_but_weights(plan: MergePlan, base: Base, adapter: Path | None, ou
         _write_index(index, plan, out / index.name)
 
 
-def _copy_matching(source: Path, patterns: tuple[str, ...], out: Path) -> None:
-    for file in sorted(source.iterdir()):
-        if file.is_file() and any(fnmatchcase(file.name, pattern) for pattern in patterns):
-            shutil.copyfile(file, out / file.name)
+def _copy_named(source: Path, names: tuple[str, ...], out: Path) -> None:
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
 
 
 def _write_index(index: Path, plan: MergePlan, target: Path) -> None:

@@ -17,7 +17,7 @@ from tasks.core.release.gguf import convert
 from tasks.core.release.imatrix import compute_imatrix
 from tasks.core.release.merge import merge
 from tasks.core.release.quantization import Quantization
-from tasks.core.release.quantize import quantize_to
+from tasks.core.release.quantize import quantize
 from tasks.core.tools import LlamaCpp
 
 _SCRATCH = "making"
@@ -45,6 +45,11 @@ class Parts:
     f16: Path
     gguf: Path
     metrics: dict[str, Any]  # of the quantization
+
+    def remove_intermediates(self) -> None:
+        """Leaves the quantized file alone; the others take twice the base's size in 16 bit."""
+        shutil.rmtree(self.merged)
+        self.f16.unlink()
 
 
 def build_gguf(
@@ -84,7 +89,7 @@ def build_parts(
         compute_imatrix(merged, f16, model.rows, matrix, progress)
     gguf = out / "model.gguf"
     how = Quantization(quantization, matrix)
-    metrics = quantize_to(gguf, f16, how, llama, progress)
+    metrics = quantize(gguf, f16, how, llama, progress)
     return Parts(merged, f16, gguf, metrics)
 
 

@@ -38,16 +38,6 @@ _NEWER = (
 
 
 def quantize(
-    gguf: Path, quantization: str, llama: LlamaCpp, out: Path, progress: Progress
-) -> dict[str, Any]:
-    """Writes out/model.gguf in the given quantization, e.g. Q4_K_M, and returns its metrics.
-
-    Does what `quantize_to` does, without an importance matrix and types of single tensors.
-    """
-    return quantize_to(out / "model.gguf", gguf, Quantization(quantization), llama, progress)
-
-
-def quantize_to(
     target: Path, gguf: Path, how: Quantization, llama: LlamaCpp, progress: Progress
 ) -> dict[str, Any]:
     """Writes one quantized GGUF and returns its metrics: bytes, bits a weight, types of tensors.

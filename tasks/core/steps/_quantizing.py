@@ -19,7 +19,7 @@ def imatrix_reads(settings: Settings, *quantizations: str) -> Reads:
 def make(job: Job, quantization: str, file: str, progress: Progress) -> dict[str, Any]:
     """Quantizes the release's F16 GGUF into a file of the job's folder; returns the metrics."""
     from tasks.core.release.quantization import Quantization
-    from tasks.core.release.quantize import quantize_to
+    from tasks.core.release.quantize import quantize
     from tasks.core.tools import ensure_llama_cpp
 
     whole = job.folder("gguf") / "model-f16.gguf"
@@ -30,4 +30,4 @@ def make(job: Job, quantization: str, file: str, progress: Progress) -> dict[str
     types = {} if quantization == "F16" else release.tensor_types
     llama = ensure_llama_cpp(job.home, progress)
     how = Quantization(quantization, imatrix, types)
-    return quantize_to(job.out / file, whole, how, llama, progress)
+    return quantize(job.out / file, whole, how, llama, progress)

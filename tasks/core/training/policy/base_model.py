@@ -71,7 +71,13 @@ def _check_template(tokenizer: PreTrainedTokenizerFast, base: Path, template: st
         raise RequestError(
             f"The base model {base} has no chat template; use an instruction-tuned model."
         )
-    rendered = render_chat(tokenizer, _CHAT)
+    try:
+        rendered = render_chat(tokenizer, _CHAT)
+    except RequestError:
+        raise RequestError(
+            f"The chat template of {base} does not render a plain question and its answer: take"
+            " another base model."
+        ) from None
     if not tokenizer.eos_token or tokenizer.eos_token not in rendered:
         raise RequestError(
             f"The chat template of {base} never writes its EOS token {tokenizer.eos_token!r}."

@@ -77,7 +77,7 @@ def find_newest_intact(folder: Path) -> Path | None:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    """A folder or file that is called otherwise is none of ours, and stays."""
+    """The checkpoints, newest first. What has another name is not ours, and stays."""
     checkpoints = [entry for entry in folder.glob("checkpoint-*") if _is_checkpoint(entry)]
     return sorted(checkpoints, key=_step_of, reverse=True)
 
