@@ -55,6 +55,20 @@ def test_what_is_made_or_read_at_this_moment_stays(store):
     assert store.problem("stage1", old.key) is None
 
 
+def test_an_attempt_that_a_run_took_up_stays(store):
+    attempt = store.root / ".staging" / "stage1-0123"
+    attempt.mkdir(parents=True)
+    (attempt / "checkpoint.bin").write_text("an hour of training")
+    (attempt.parent / "stage1-0123.json").write_text("{}")
+    listed = garbage(store, RESUMABLE)
+    assert [entry.path.name for entry in listed.attempts] == ["stage1-0123", "stage1-0123.json"]
+    with store.locked("stage1-0123"):
+        assert len(remove(store, listed, listed.attempts, RESUMABLE).spared) == 2
+    assert (attempt / "checkpoint.bin").exists()
+    assert remove(store, listed, listed.attempts, RESUMABLE).spared == []
+    assert not attempt.exists()
+
+
 def test_no_run_begins_in_the_middle_of_a_removal(store):
     begun = threading.Event()
 
@@ -112,6 +126,21 @@ def test_what_killed_downloads_and_releases_left_goes_after_an_hour(store, tmp_p
     assert paths(garbage(store, RESUMABLE)) == set(left)
     remove_all(store, garbage(store, RESUMABLE))
     assert not any(folder.exists() for folder in left)
+
+
+def test_runs_with_equal_process_ids_do_not_wait_for_each_other(store):
+    begun = threading.Event()
+
+    def run():
+        with Store(store.root).running():
+            begun.set()
+
+    with store.running():
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert begun.wait(10)
+    thread.join()
+    assert store.run_locks() == []
 
 
 def test_the_lock_of_a_killed_run_goes_and_that_of_a_live_one_stays(store):

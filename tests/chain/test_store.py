@@ -2,6 +2,7 @@
 comes back.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -46,6 +47,41 @@ def test_published_is_found_and_intact(store):
     assert store.manifest("quantize", recipe(a=1).key) == manifest
     assert store.problem("quantize", manifest.key, deep=True) is None
     assert manifest.content == ["model.bin"]
+
+
+@pytest.mark.parametrize("left", ["..checked.json.41", ".manifest.json.41"])
+def test_a_publishing_that_was_cut_off_is_done_again(store, monkeypatch, left):
+    made = recipe("stage1")
+    draft = Draft(made, ("*.bin",), {}, False, {}, {"profile": "demo", "finished": "2026-11-30"})
+    rename = os.replace
+
+    def refuse(source, target):
+        if source.parent.name == ".staging":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(source, target)
+
+    with monkeypatch.context() as full, pytest.raises(OSError, match="No space left"):
+        full.setattr(os, "replace", refuse)
+        with store.staging(made, resumes=True) as folder:
+            (folder / "model.bin").write_text("weights")
+            store.publish(folder, draft)
+    (folder / left).write_text("{")
+    with store.staging(made, resumes=True) as folder:
+        manifest = store.publish(folder, draft)
+    assert list(manifest.files) == ["model.bin"]
+    assert store.problem("stage1", manifest.key) is None
+    assert not (store.path("stage1", manifest.key) / left).exists()
+
+
+def test_files_are_for_every_user_that_the_umask_lets_read(store):
+    made = recipe("stage1")
+    with store.staging(made, resumes=False) as folder:
+        (folder / "model.bin").touch(mode=0o600)
+        (folder / "card.md").touch()
+        usual = (folder / "card.md").stat().st_mode
+        made_how = {"profile": "demo", "finished": "2026-11-30"}
+        manifest = store.publish(folder, Draft(made, ("*.bin",), {}, False, {}, made_how))
+    assert (store.path("stage1", manifest.key) / "model.bin").stat().st_mode == usual
 
 
 def test_content_decides_the_digest_and_files_beside_it_do_not(store):

@@ -153,9 +153,9 @@ def remove_dead_locks(store: Store) -> int:
 
 def _is_in_use(store: Store, entry: Entry) -> bool:
     """Whether somebody makes or reads the artifact or the attempt at this moment."""
-    name = entry.path.stem
-    if entry.path.parent.parent == store.root:
-        name = f"{entry.path.parent.name}-{entry.path.name}"
+    folder = entry.path.parent
+    is_artifact = folder.parent == store.root and not folder.name.startswith(".")
+    name = f"{folder.name}-{entry.path.name}" if is_artifact else entry.path.stem
     return store.is_held(name)
 
 

@@ -18,6 +18,7 @@ from tasks.core.files.json_files import read_json, write_json
 from tasks.core.files.memory import State, state_of
 
 _CHECKED = ".checked.json"
+_UNFINISHED = (_CHECKED, f".{_CHECKED}.*", ".manifest.json.*")
 
 
 def find_damage(folder: Path, files: Files, anew: bool) -> str | None:
@@ -60,6 +61,13 @@ def _remembered(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):  # a lost or damaged memory costs one reading of the files
         return {}
     return states if isinstance(states, dict) else {}
+
+
+def forget(folder: Path) -> None:
+    """Removes what a publishing that was cut off wrote beside the files: it is none of them."""
+    for pattern in _UNFINISHED:
+        for file in folder.glob(pattern):
+            file.unlink()
 
 
 def remember(folder: Path, states: dict[str, State]) -> None:

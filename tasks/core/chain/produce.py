@@ -18,7 +18,6 @@ from tasks.core.chain.plan import recipe_of, why_run
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Build, Job, Step
 from tasks.core.errors import RequestError
-from tasks.core.files.atomic import give_usual_modes
 from tasks.core.records.artifacts import Progress, Ref
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,6 @@ def _make(
                 metrics=metrics,
                 made=_made(run, started),
             )
-            give_usual_modes(out)
             return run.store.publish(out, draft)
         except Exception as error:
             full = explain_full_disk(error, step.name, out)

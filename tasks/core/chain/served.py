@@ -50,14 +50,18 @@ def _problem_on_ollama(
     blobs = find_ollama_blobs(home, weights[1]) if weights else []
     for blob in blobs:
         if is_damaged(blob):
-            return f"the content of its weights changed: {blob}{_remedy(blob, home)}"
+            remedy = ". Remove this file before the next run, or Ollama keeps it."
+            if _remove_if_ours(blob, home):
+                remedy = " (removed)"
+            return f"the content of its weights changed: {blob}{remedy}"
     if blobs:
         return None
     return server_problem(str(manifest.metrics["tag"]), str(manifest.metrics.get("digest")))
 
 
-def _remedy(blob: Path, home: Path) -> str:
+def _remove_if_ours(blob: Path, home: Path) -> bool:
+    """Removes a private Ollama's file, and returns whether it was one."""
     if not blob.is_relative_to(home):
-        return ". Remove this file before the next run, or Ollama keeps it."
+        return False
     blob.unlink()
-    return " (removed)"
+    return True

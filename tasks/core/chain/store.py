@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tasks.core.chain.intact import find_damage, find_other_size, remember
+from tasks.core.chain.intact import find_damage, find_other_size, forget, remember
 from tasks.core.chain.manifest import (
     Draft,
     Files,
@@ -29,7 +29,7 @@ from tasks.core.chain.manifest import (
     read_manifest,
 )
 from tasks.core.errors import WorkError
-from tasks.core.files.atomic import sync, sync_folder, write_text
+from tasks.core.files.atomic import give_usual_modes, sync, sync_folder, write_text
 from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import write_json
 from tasks.core.files.memory import State, state_of
@@ -199,7 +199,7 @@ class Store:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Holds off `artifacts gc` for a whole run: nothing that the run may read is removed."""
-        lock = self._lock(f"{_RUN}{os.getpid()}")
+        lock = self._lock(f"{_RUN}{os.getpid()}-{uuid.uuid4().hex[:8]}")  # containers share pids
         with self.gate():
             lock.acquire()
             self._latest_run.touch()
@@ -271,6 +271,8 @@ class Store:
         A damaged predecessor is replaced.
         """
         step = draft.recipe.step
+        forget(folder)
+        give_usual_modes(folder)
         files, states = _scan(folder)
         manifest = Manifest(
             recipe=draft.recipe,
@@ -341,6 +343,7 @@ class Store:
         final = self.path(step, key)
         with self.staging(manifest.recipe, resumes=False) as folder:
             build(folder)
+            give_usual_modes(folder)
             rebuilt = digest_content(_scan(folder)[0], manifest.content)
             if rebuilt != manifest.digest:
                 raise WorkError(
@@ -389,12 +392,9 @@ def _scan(folder: Path) -> tuple[Files, dict[str, State]]:
     """
     files: Files = {}
     states = {}
-    readable = folder.stat().st_mode & 0o666  # as the user's umask has it, for a shared home
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != "manifest.json":
             name = str(file.relative_to(folder))
-            if not file.is_symlink():
-                file.chmod(file.stat().st_mode | readable)  # adapters come as 0600
             states[name] = state_of(file)
             files[name] = (states[name][0], digest_file(file))
     return files, states
