@@ -1,11 +1,13 @@
 """A full disk, whatever the library or program says of it, is told with its place and a remedy."""
 
+import contextlib
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -81,7 +83,7 @@ def test_each_way_of_writing_names_the_full_disk(small_disk, write):
     assert "set KOSPILOT_HOME to a folder on a larger disk" in text
 
 
-@contextmanager
+@contextlib.contextmanager
 def largest_file(size):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -108,11 +110,39 @@ def test_a_limit_of_the_size_of_files_is_named(tmp_path):
     ],
 )
 def test_the_words_of_programs_are_known(tmp_path, said):
+    if shutil.disk_usage(tmp_path).free < 2 << 30:
+        pytest.skip("the disk of temporary files is nearly full")
     told = str(explain_full_disk(WorkError(said), "quantize", tmp_path))
-    assert told.startswith("quantize stopped because the disk of ")
+    assert told.startswith(f"quantize stopped because writing failed ({said.splitlines()[-1]})")
+    assert "though on the disk of " in told
+    assert "a quota or the number of files" in told
+
+
+def test_the_disk_is_the_one_that_the_error_names(small_disk, tmp_path):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(small_disk / "model.gguf"))
+    with (small_disk / "filler").open("wb", 0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(1 << 16))
+    try:
+        told = str(explain_full_disk(full, "quantize", tmp_path))
+        assert f"the disk of {small_disk} is full: 0.0 MB of 4.2 MB are free" in told
+        full.filename = str(tmp_path / "model.gguf")
+        told = str(explain_full_disk(full, "quantize", small_disk))
+        assert "writing failed" in told
+        assert f"on the disk of {tmp_path} " in told
+    finally:
+        (small_disk / "filler").unlink()
 
 
 def test_other_failures_stay_what_they_are(tmp_path):
     assert explain_full_disk(WorkError("python exited with -6"), "gguf", tmp_path) is None
     missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(tmp_path / "gone" / "file"))
     assert explain_full_disk(missing, "gguf", tmp_path) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a disk without space is Linux's /proc")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOENT])
+def test_a_disk_that_nobody_writes_to_is_not_full(tmp_path, number):
+    error = OSError(number, os.strerror(number), "/proc/self/model.gguf")
+    assert explain_full_disk(error, "gguf", tmp_path) is None
+    assert explain_full_disk(error, "gguf", Path("/proc/self")) is None

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ _WORDS = (
 )
 _LIMIT_WORDS = ("file too large", "os error 27")
 _LITTLE = 1 << 20  # bytes; a disk with less is full
+_MUCH = 1 << 30  # bytes; a disk with more is not full, even if unfinished files were removed since
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,32 @@ def explain_full_disk(error: Exception, step: str, out: Path) -> WorkError | Non
             f"{_named(error)}. Raise the limit (`ulimit -f unlimited`), or set KOSPILOT_HOME to a"
             " disk without one, and run the same command again: finished steps are kept."
         )
-    disk = min(_disks(error, out), key=lambda disk: disk.free)
-    if disk.free > _LITTLE and number not in _ERRNOS and not any(word in text for word in _WORDS):
+    disk = _fullest(error, out)
+    says_full = number in _ERRNOS or any(words in text for words in _WORDS)
+    if disk is None or (disk.free > _LITTLE and not says_full):
         return None
     return WorkError(
-        f"{step} stopped because the disk of {disk.place} is full: {_megabytes(disk.free)} of"
-        f" {_megabytes(disk.total)} are free, and {step} had written {_megabytes(_written(out))}."
+        f"{step} stopped because {_what_is_full(error, disk)}, and {step} had written"
+        f" {_megabytes(_written(out))}."
         " Free some (`kospilot artifacts gc` shows what nothing needs), or set"
         f" {_variable(disk, out)} to a folder on a larger disk, and run the same command again:"
         " finished steps are kept."
     )
+
+
+def _what_is_full(error: Exception, disk: _Disk) -> str:
+    free = f"{_megabytes(disk.free)} of {_megabytes(disk.total)} are free"
+    if disk.free <= _MUCH:
+        return f"the disk of {disk.place} is full: {free}"
+    return (
+        f"writing failed ({_last_line(error)}), though on the disk of {disk.place} {free}: a quota"
+        " or the number of files (`df -i`) is used up, space was freed since, or a file cannot be"
+        " read"
+    )
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().rpartition("\n")[2][-200:]
 
 
 def _named(error: Exception) -> str:
@@ -58,18 +74,28 @@ def _named(error: Exception) -> str:
     return f": {name}" if name else ""
 
 
-def _disks(error: Exception, out: Path) -> list[_Disk]:
-    """The disks that the step may have written to: its folder's, and that of temporary files."""
-    places = [out, Path(tempfile.gettempdir())]
+def _fullest(error: Exception, out: Path) -> _Disk | None:
+    """The disk that a full disk's error names, or else the fuller one of those that steps write to:
+    its folder's, and that of temporary files. None if none of them can be written.
+    """
     name = getattr(error, "filename", None)
-    if name:
-        places.insert(0, Path(os.fsdecode(name)).absolute().parent)
-    disks = []
-    for place in places:
-        if place.is_dir():
-            usage = shutil.disk_usage(place)
-            disks.append(_Disk(place, usage.free, usage.total))
-    return disks
+    if isinstance(error, OSError) and error.errno in _ERRNOS and isinstance(name, str | bytes):
+        disk = _disk_of(Path(os.fsdecode(name)).absolute().parent)
+        if disk:
+            return disk
+    disks = [_disk_of(out), _disk_of(Path(tempfile.gettempdir()))]
+    return min((disk for disk in disks if disk), key=lambda disk: disk.free, default=None)
+
+
+def _disk_of(place: Path) -> _Disk | None:
+    """The disk of a folder; None if there is none that can be written, as under /proc."""
+    if not place.is_dir():
+        return None
+    found = os.statvfs(place)
+    if not found.f_blocks or found.f_flag & os.ST_RDONLY:
+        return None
+    size = found.f_frsize
+    return _Disk(place, found.f_bavail * size, found.f_blocks * size)
 
 
 def _variable(disk: _Disk, out: Path) -> str:
