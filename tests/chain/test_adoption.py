@@ -129,12 +129,13 @@ def test_what_was_trained_elsewhere_is_the_plans(home, elsewhere):
 
 def test_an_adapter_that_a_full_card_made_smaller_is_the_plans_too(home, elsewhere, tmp_path):
     run, out = of(home, "training.shrink=true"), tmp_path / "small"
+    settings = run.settings.training
     out.mkdir()
     told = {
         "step": 3,
         "error": "The GPU's memory is full.",
-        "was": {"lora_rank": 4},
-        "now": {"lora_rank": 2},
+        "was": {"lora_rank": 4, "lora_alpha": settings.lora_alpha},
+        "now": {"lora_rank": 2, "lora_alpha": settings.lora_alpha // 2},
     }
     (out / "tries.json").write_text(json.dumps([told]))
     rows = str(elsewhere["synthesize"] / "rows.jsonl")
@@ -151,6 +152,41 @@ def test_an_adapter_that_a_full_card_made_smaller_is_the_plans_too(home, elsewhe
     ref = adopt(run, None, out).ref
     assert run.store.manifest("stage2", ref.key).metrics["given_up"]
     assert action(run, "stage2") == "skip"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"alpha_pattern": {"q_proj": 640}}, "alpha_pattern {'q_proj': 640}, and the settings ask"),
+        ({"rank_pattern": {"q_proj": 4}}, "rank_pattern {'q_proj': 4}, and the settings ask for"),
+        ({"lora_alpha": 1}, "lora_alpha 1, and the settings ask for"),
+        ({"target_modules": [1, "q_proj"]}, "target_modules .*q_proj.*, and the settings ask for"),
+    ],
+)
+def test_a_smaller_adapter_has_the_scale_of_the_settings(home, elsewhere, tmp_path, values, told):
+    copy = changed(elsewhere["stage2"], tmp_path / "copy")
+    config = json.loads((copy / "training_config.json").read_text())
+    config["training"]["shrink"] = True
+    (copy / "training_config.json").write_text(json.dumps(config))
+    forge(copy, "adapter_config.json", **values)
+    with pytest.raises(RequestError, match=told):
+        adopt(of(home, "training.shrink=true"), None, copy)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"base_files": None}, "its base_files is no object"),
+        ({"training": []}, "its training is no object"),
+        ({"schedule": 3}, "its schedule is no object"),
+        ({"start_files": ["a"]}, "its start_files is no object"),
+        ({"base_files": {"config.json": 3}}, "one of its digests is no text"),
+        ({"rows_sha256": None}, "one of its digests is no text"),
+    ],
+)
+def test_a_record_of_another_form_is_refused(home, elsewhere, tmp_path, fields, told):
+    with pytest.raises(RequestError, match=f"no usable training_config.json: {told}"):
+        adopt(of(home), "stage2", changed(elsewhere["stage2"], tmp_path / "copy", **fields))
 
 
 def test_an_interrupted_attempt_makes_room(home, elsewhere):

@@ -120,7 +120,8 @@ def _other_shape(config: dict[str, Any], training: Training) -> Iterator[str]:
 
     asked = ranks_and_scales(training) | {"target_modules": sorted(training.target_modules)}
     has = {name: config.get(name) or {} for name in asked}
-    has["target_modules"] = sorted(has["target_modules"])
+    modules = has["target_modules"]
+    has["target_modules"] = sorted(map(str, modules if isinstance(modules, list) else [modules]))
     if training.shrink and _is_smaller(has, asked):
         return
     for name, value in asked.items():
@@ -129,8 +130,20 @@ def _other_shape(config: dict[str, Any], training: Training) -> Iterator[str]:
 
 
 def _is_smaller(has: dict[str, Any], asked: dict[str, Any]) -> bool:
-    fits = has["r"] <= asked["r"] and has["lora_alpha"] <= asked["lora_alpha"]
-    return fits and set(has["target_modules"]) <= set(asked["target_modules"])
+    """Whether a shape is the asked one with a smaller rank or fewer modules, at the same scale."""
+    if any(has[name] != asked[name] for name in ("rank_pattern", "alpha_pattern")):
+        return False  # no training shrinks the ranks of single modules
+    fits = has["r"] <= asked["r"] and set(has["target_modules"]) <= set(asked["target_modules"])
+    return fits and _has_scale(has, asked)
+
+
+def _has_scale(has: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether alpha / r is the asked one, or what halving rounds it to."""
+    from tasks.core.training.processes.full_card import shrunk_ranks  # noqa: PLC0415  PyTorch
+
+    is_same = has["lora_alpha"] * asked["r"] == asked["lora_alpha"] * has["r"]
+    rounded = shrunk_ranks(asked["r"], asked["lora_alpha"])
+    return is_same or (has["r"], has["lora_alpha"]) in rounded
 
 
 def _other_counts(folder: Path, adapter: Adapter) -> Iterator[str]:
@@ -170,7 +183,7 @@ def _read_object(file: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one if there is none."""
     try:
         value = read_json(file)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 

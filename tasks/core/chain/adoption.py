@@ -89,17 +89,34 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any]
     try:
-        config: dict[str, Any] = read_json(folder / _CONFIG)
-        missing = _CONFIG_KEYS - config.keys()
-        if missing:
-            raise ValueError(f"it does not say {', '.join(sorted(missing))}")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        config = read_json(folder / _CONFIG)
+        _check_config(config)
+    except (OSError, ValueError) as error:
         raise RequestError(
             f"{folder} has no usable {_CONFIG}: {error}. Name the folder that"
             " `python -m tasks.core.training` wrote, with everything in it."
         ) from error
     return config
+
+
+def _check_config(config: Any) -> None:
+    """Raises ValueError unless a training's record has the form that its reader relies on."""
+    if not isinstance(config, dict):
+        raise ValueError("it is no object")
+    missing = _CONFIG_KEYS - config.keys()
+    if missing:
+        raise ValueError(f"it does not say {', '.join(sorted(missing))}")
+    for name in ("training", "schedule", "base_files"):
+        if not isinstance(config[name], dict):
+            raise ValueError(f"its {name} is no object")
+    start = config["start_files"] or {}  # null for a stage that starts from the base
+    if not isinstance(start, dict):
+        raise ValueError("its start_files is no object")
+    digests = [config["rows_sha256"], *config["base_files"].values(), *start.values()]
+    if not all(isinstance(digest, str) for digest in digests):
+        raise ValueError("one of its digests is no text")
 
 
 def _other_settings(

@@ -259,14 +259,21 @@ def _smaller(tried: Try) -> dict[str, Any] | None:
 
 
 def _smaller_adapter(training: Training) -> dict[str, Any] | None:
-    if training.lora_rank > _LEAST_RANK:
-        rank = max(_LEAST_RANK, training.lora_rank // 2)
-        alpha = max(1, training.lora_alpha * rank // training.lora_rank)  # alpha / r stays the same
+    for rank, alpha in shrunk_ranks(training.lora_rank, training.lora_alpha):
         return {"lora_rank": rank, "lora_alpha": alpha}
     fewer = [name for name in training.target_modules if name in _LAST_MODULES]
     if fewer and fewer != training.target_modules:
         return {"target_modules": fewer}
     return None
+
+
+def shrunk_ranks(rank: int, alpha: int) -> Iterator[tuple[int, int]]:
+    """Yields the ranks that one is halved to, each with its alpha: alpha / r stays the same."""
+    while rank > _LEAST_RANK:
+        smaller = max(_LEAST_RANK, rank // 2)
+        alpha = max(1, alpha * smaller // rank)
+        rank = smaller
+        yield rank, alpha
 
 
 def _values(tried: Try) -> dict[str, Any]:
