@@ -14,6 +14,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import httpx
+from filelock import FileLock, Timeout
 
 import flows
 from flows.console import say
@@ -21,6 +22,7 @@ from flows.server_files import (
     Record,
     damage_of,
     drop_record,
+    is_in_use,
     prefect_folder,
     secret,
     set_aside,
@@ -38,8 +40,8 @@ from flows.server_settings import (
 )
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, start_child, stop_child
-from tasks.core.processes.http import http_client, responds
-from tasks.core.processes.server import free_port, start_server
+from tasks.core.processes.http import http_client, one_line, responds
+from tasks.core.processes.server import Program, free_port, start_server
 from tasks.core.settings.profiles import Resolved
 
 CODE = Path(flows.__file__).resolve().parent.parent
@@ -111,9 +113,9 @@ def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
         ]
         with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
             worker = start_child(worker_command, env, prefect_folder(home), stdout=log)
-        # Last: who finds the record finds everything ready.
-        write_record(home, record)
         try:
+            # Last: who finds the record finds everything ready.
+            write_record(home, record)
             yield record.url
         finally:
             stop_child(worker)
@@ -167,7 +169,7 @@ def end_runs(home: Path, url: str) -> None:
     """Ends the runs of the stopped worker, which would stay `Running` for ever, and says why.
 
     Only the worker's: a `kospilot run` in another terminal reports to this server too and is not
-    ours to end. A server that refuses or is gone keeps them.
+    ours to end. A server that refuses or is gone keeps them, which is said.
     """
     wanted = {
         "work_pools": {"name": {"any_": [POOL]}},
@@ -175,9 +177,14 @@ def end_runs(home: Path, url: str) -> None:
     }
     message = "kospilot serve was stopped. Retry resumes it."
     crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
-    with contextlib.suppress(httpx.HTTPError, ValueError, LookupError), _api(home, url) as client:
-        for run in client.post("/flow_runs/filter", json=wanted).raise_for_status().json():
-            client.post(f"/flow_runs/{run['id']}/set_state", json=crashed)
+    try:
+        with _api(home, url) as client:
+            for run in client.post("/flow_runs/filter", json=wanted).raise_for_status().json():
+                path = f"/flow_runs/{run['id']}/set_state"
+                client.post(path, json=crashed).raise_for_status()
+    except (httpx.HTTPError, ValueError, LookupError) as error:
+        reason = one_line(str(error)) or type(error).__name__
+        say(f"! The UI may show runs of the stopped worker as Running for ever ({reason}).")
 
 
 @contextlib.contextmanager
@@ -194,43 +201,62 @@ def _api(home: Path, url: str) -> Iterator[httpx.Client]:
 
 @contextlib.contextmanager
 def _started(home: Path, port: int, with_ui: bool) -> Iterator[Record]:
-    """Starts a server. A damaged database is set aside first: it holds no artifact."""
+    """Starts a server. A damaged database is set aside first: it holds no artifact.
+
+    Servers of one home start one after the other: two would migrate a new database together.
+    """
     forget_foreign_settings()
     folder = prefect_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     _check_folder(folder)
     database = folder / "prefect.db"
-    damage = damage_of(database)
-    if damage:
-        _set_aside(database, damage)
-    env = server_settings(home, port, with_ui)
-    process = _start(home, port, env)
+    with _alone(folder):
+        damage = damage_of(database)
+        if damage:
+            _set_aside(database, damage)
+        process = _start(home, port, server_settings(home, port, with_ui))
     try:
         yield Record(f"http://127.0.0.1:{port}/api", process.pid)
     finally:
         stop_child(process)
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lets one server of a folder start at a time; the others wait, and say so."""
+    lock = FileLock(folder / ".start.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("Another kospilot command is starting its Prefect server; waiting for it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _start(home: Path, port: int, env: dict[str, str]) -> Popen[str]:
     """Starts the process, with a new database if it cannot work with the one that is there."""
     health = f"http://127.0.0.1:{port}/api/health"
+    folder = prefect_folder(home)  # no file of the user's says anything to it there
     command = [sys.executable, "-m", "flows.server_program", str(port)]
+    program = Program(command, env, folder)
     log_file = home / "logs" / "prefect-server.log"
 
     def start() -> Popen[str]:
-        return start_server(command, env, log_file, lambda: responds(health), _START_PATIENCE_S)
+        return start_server(program, log_file, lambda: responds(health), _START_PATIENCE_S)
 
-    with contextlib.chdir(prefect_folder(home)):  # no file of the user's says anything to it
-        try:
-            return start()
-        except WorkError as error:
-            _check_folder(prefect_folder(home))
-            database = prefect_folder(home) / "prefect.db"
-            text = log_file.read_text(encoding="utf-8", errors="replace")
-            if not _is_about_database(text) or not database.exists():
-                raise error
-            _set_aside(database, "the server does not start with it")
-            return start()
+    try:
+        return start()
+    except WorkError as error:
+        _check_folder(folder)
+        database = folder / "prefect.db"
+        text = log_file.read_text(encoding="utf-8", errors="replace")
+        if not _is_about_database(text) or not database.exists():
+            raise error
+        _set_aside(database, "the server does not start with it")
+        return start()
 
 
 def _is_about_database(log: str) -> bool:
@@ -245,9 +271,15 @@ def _is_about_database(log: str) -> bool:
 
 
 def _set_aside(database: Path, damage: str) -> None:
+    """Raises WorkError, and leaves the database, if another process works with it."""
+    if is_in_use(database):
+        raise WorkError(
+            f"{database} cannot be used ({damage}), and another process has it open, perhaps"
+            " another kospilot's Prefect server. Run the same command again when that has ended."
+        )
     kept = set_aside(database)
     say(
-        f"! {database} is damaged ({damage}) and was renamed to {kept.name}. It held the UI's"
+        f"! {database} cannot be used ({damage}) and was renamed to {kept.name}. It held the UI's"
         " history of runs, and no artifact."
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from tasks.core.errors import WorkError
 from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import read_json, write_json
 
@@ -24,12 +25,25 @@ _SHORTEST_SECRET = 30  # characters; what secrets.token_urlsafe(24) makes has 32
 
 
 def prefect_folder(home: Path) -> Path:
-    """The folder of this user's Prefect under a home, which several users may share."""
+    """The folder of this user's Prefect under a home, which several users may share.
+
+    Raises WorkError if another user laid claim to it, who could read and exchange what lies there.
+    """
     shared = home / "prefect"
     is_anothers = shared.exists() and shared.stat().st_uid != os.getuid()
     if is_anothers and not os.access(shared / "secret", os.R_OK | os.W_OK):
-        return home / f"prefect-{os.getuid()}"
+        return _refuse_anothers(home / f"prefect-{os.getuid()}")
     return shared
+
+
+def _refuse_anothers(own: Path) -> Path:
+    if os.path.lexists(own) and own.lstat().st_uid != os.getuid():
+        raise WorkError(
+            f"{own} belongs to another user (number {own.lstat().st_uid}), and your Prefect server"
+            " would keep its password there. Remove it, or set KOSPILOT_HOME to a folder of your"
+            " own."
+        )
+    return own
 
 
 def secret(home: Path) -> str:
@@ -60,12 +74,12 @@ def secret_file(home: Path) -> Path:
 
 
 def _read_secret(path: Path) -> str | None:
-    """The secret in a file; None if there is none, or if others could read it."""
+    """The secret in a file; None if there is none that we can read, or if others could too."""
     try:
         with path.open(encoding="ascii") as file:
             is_private = not os.fstat(file.fileno()).st_mode & 0o077
             text = file.read(200).strip()
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     is_whole = len(text) >= _SHORTEST_SECRET and text.isprintable() and ":" in text
     return text if is_private and is_whole else None
@@ -132,6 +146,16 @@ def damage_of(database: Path) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if said == "ok" else str(said).splitlines()[-1]
+
+
+def is_in_use(database: Path) -> bool:
+    """Whether a process that we may look into has the database open."""
+    path = str(database.resolve())
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if any(opened.path == path for opened in process.open_files()):
+                return True
+    return False
 
 
 def set_aside(database: Path) -> Path:

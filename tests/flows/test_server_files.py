@@ -20,6 +20,7 @@ from flows.server_files import (
     set_aside,
     write_record,
 )
+from tasks.core.errors import WorkError
 
 
 def test_a_home_has_one_secret_that_its_owner_alone_reads(tmp_path):
@@ -49,6 +50,12 @@ def test_a_secret_that_others_could_read_is_none(tmp_path):
     assert secret_file(tmp_path).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_secret_that_cannot_be_read_is_made_anew(tmp_path):
+    secret_file(tmp_path).parent.mkdir()
+    secret_file(tmp_path).symlink_to("secret")  # root reads every file, and no circle
+    assert secret(tmp_path) == secret(tmp_path)
+
+
 def test_processes_that_ask_at_once_get_the_same_secret(tmp_path):
     code = "import sys; from pathlib import Path; from flows.server_files import secret;"
     code += " print(secret(Path(sys.argv[1])))"
@@ -64,6 +71,17 @@ def test_each_user_of_a_shared_home_has_a_prefect_of_their_own(tmp_path, monkeyp
     assert prefect_folder(tmp_path) == tmp_path / "prefect"  # root reads every secret
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert prefect_folder(tmp_path) == tmp_path / "prefect-0"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="takes root to give a folder away")
+def test_a_folder_that_another_user_laid_out_for_us_is_refused(tmp_path, monkeypatch):
+    """Who owns it could read the secret, or exchange the database."""
+    for name in ("prefect", "prefect-0"):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, 12345, 12345)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(WorkError, match=r"prefect-0 belongs to another user \(number 12345\)"):
+        secret(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, run_kospilot_program, start_child, stop_child
+from tasks.core.processes.server import GUARD
 
 
 def test_lines_are_relayed_and_the_frames_of_a_bar_are_lines():
@@ -70,6 +71,25 @@ def test_stopping_ends_grandchildren_too():
     stop_child(child)
     child.stdout.close()
     gone, alive = psutil.wait_procs([grandchild], timeout=10)
+    assert not alive
+
+
+@pytest.mark.parametrize("guard", [GUARD, ("sh", "-c", '"$@" & wait', "sh")], ids=["ours", "none"])
+def test_a_server_behind_a_script_has_the_time_to_end_in_order(guard, tmp_path):
+    code = "trap 'sleep 0.3; touch ended; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    child = start_child([*guard, "sh", "-c", code], cwd=tmp_path)
+    assert child.stdout.readline() == "ready\n"
+    stop_child(child)
+    child.stdout.close()
+    assert (tmp_path / "ended").exists()
+
+
+def test_one_that_does_not_end_is_killed_when_the_patience_is_over():
+    child = start_child([*GUARD, "sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done"])
+    stubborn = psutil.Process(int(child.stdout.readline()))
+    stop_child(child, patience_s=0.3)
+    child.stdout.close()
+    gone, alive = psutil.wait_procs([stubborn], timeout=10)
     assert not alive
 
 

@@ -114,6 +114,19 @@ def test_nothing_but_the_endpoint_listens(endpoint):
 
 
 @pytest.mark.slow
+def test_a_killed_endpoint_leaves_no_socket(endpoint):
+    """Neither the kernel, when the memory is full, nor a signal while a model is loaded leaves it
+    the time.
+    """
+    endpoint.count_tokens("m:one", QUESTION["messages"])
+    process = psutil.Process(endpoint._process.pid)
+    files = [at.laddr for at in process.net_connections("unix") if at.laddr.endswith("llama.sock")]
+    process.kill()
+    endpoint.close()
+    assert not os.path.exists(os.path.dirname(files[0]))
+
+
+@pytest.mark.slow
 def test_who_stalls_or_leaves_holds_nobody_up(endpoint):
     url = urlsplit(endpoint.openai_url)
     stalled = socket.create_connection((url.hostname, url.port))

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import stop_child
-from tasks.core.processes.server import free_port, start_server
+from tasks.core.processes.server import Program, free_port, start_server
 from tasks.core.serving.ollama import OllamaServer, read_parameters
 from tasks.core.serving.ollama_api import answers
 from tasks.core.serving.ollama_host import host_url
@@ -28,8 +28,8 @@ def running(binary, folder, shell="exec"):
         "OLLAMA_MODELS": str(folder / "models"),
         "OLLAMA_HOST": url.removeprefix("http://"),
     }
-    command = ["bash", "-c", f"{shell} '{binary}' serve"]
-    process = start_server(command, env, folder / "ollama.log", lambda: answers(url))
+    program = Program(["bash", "-c", f"{shell} '{binary}' serve"], env)
+    process = start_server(program, folder / "ollama.log", lambda: answers(url))
     server = OllamaServer(url, f"ollama {url}")
     try:
         yield server, process

@@ -12,10 +12,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
+
+import psutil
 
 from tasks.core.errors import RequestError, WorkError
 
@@ -78,7 +81,10 @@ def stop_child(process: subprocess.Popen[str], patience_s: float = 20.0) -> None
     A child that has ended is left alone, and what it left behind is killed: a model server's runner
     holds its memory though the server was killed.
     """
-    _end(process, signal.SIGTERM, patience_s)
+    deadline = time.monotonic() + patience_s
+    if process.poll() is None:
+        _end(process, signal.SIGTERM, patience_s)
+        _wait_for_group(process.pid, deadline)
     _end(process, signal.SIGKILL, None)
     _kill_left(process.pid)
 
@@ -91,6 +97,23 @@ def _end(process: subprocess.Popen[str], sign: signal.Signals, patience_s: float
         os.killpg(process.pid, sign)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience_s)
+
+
+def _wait_for_group(group: int, deadline: float) -> None:
+    """Waits for what a child started, which may end after it: a script's server writes its files
+    while the script is gone.
+    """
+    while time.monotonic() < deadline and any(_runs_in(group, pid) for pid in psutil.pids()):
+        time.sleep(0.05)
+
+
+def _runs_in(group: int, pid: int) -> bool:
+    """Whether a process is of this group, and more than the entry of one that has ended."""
+    try:
+        is_member = os.getpgid(pid) == group
+        return is_member and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (OSError, psutil.Error):
+        return False
 
 
 def _kill_left(group: int) -> None:

@@ -7,16 +7,28 @@ Writes what the server prints into a log file.
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import start_child, stop_child
 
-GUARD = ("sh", "-c", "trap 'trap - TERM; kill 0' TERM; \"$@\" & wait $!", "sh")
+GUARD = ("sh", "-c", 'trap \'trap "" TERM; kill 0; wait\' TERM; "$@" & wait $!', "sh")
 """Stands before a command that may be a script: the kernel's signal at our death reaches the one
-process that we started, and this one passes it on to all of its session.
+process that we started, and this one passes it on to all of its session and waits for them.
 """
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is started: its command, what it knows beside our environment, and its folder, which is
+    ours if it is None.
+    """
+
+    command: Sequence[str | Path]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
 
 
 def free_port() -> int:
@@ -28,8 +40,7 @@ def free_port() -> int:
 
 
 def start_server(
-    command: Sequence[str | Path],
-    env: Mapping[str, str],
+    program: Program,
     log_file: Path,
     answers: Callable[[], bool],
     patience_s: float = 60,
@@ -41,7 +52,7 @@ def start_server(
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("w", encoding="utf-8") as log:
-        process = start_child(command, env, stdout=log)
+        process = start_child(program.command, program.env, program.cwd, stdout=log)
     deadline = time.monotonic() + patience_s
     try:
         while process.poll() is None and time.monotonic() < deadline:

@@ -5,6 +5,7 @@ with the first question.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -15,12 +16,14 @@ from tasks.core.chat.template import Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.http import http_client, refusal_of, responds
-from tasks.core.processes.server import free_port, log_tail, start_server
+from tasks.core.processes.server import Program, free_port, log_tail, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
+_LONGEST_TEMP = 70
+"""A socket's whole path may have 107 characters (Linux' sun_path), on macOS 103."""
 
 
 class EmbeddedServer:
@@ -32,6 +35,7 @@ class EmbeddedServer:
         self._folder = home / "serving"
         self._log_file = home / "logs" / "embedded.log"
         self._process: Popen[str] | None = None
+        self._sockets: tempfile.TemporaryDirectory[str] | None = None
         self._url = ""
 
     @property
@@ -90,19 +94,24 @@ class EmbeddedServer:
         registry.delete(self._folder, tag)
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process, and removes its socket's folder."""
         if self._process:
             stop_child(self._process)
             self._process = None
+        if self._sockets:
+            self._sockets.cleanup()
+            self._sockets = None
 
     def _running_url(self) -> str:
         """The process's address; starts the process if it does not run."""
         if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._sockets = _folder_of_sockets()
             port = str(free_port())
             self._url = f"http://127.0.0.1:{port}"
             endpoint = [sys.executable, "-m", "tasks.core.serving.embedded_endpoint"]
-            command = [*endpoint, str(self._folder), port]
-            self._process = start_server(command, {}, self._log_file, self._answers)
+            program = Program([*endpoint, self._folder, port, self._sockets.name])
+            self._process = start_server(program, self._log_file, self._answers)
         return self._url
 
     def _answers(self) -> bool:
@@ -122,3 +131,9 @@ class EmbeddedServer:
                 f"The embedded server refused {path} for {body.get('model')}: {refusal_of(answer)}"
             )
         return answer.json()
+
+
+def _folder_of_sockets() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is this user's alone; however the process ends, we remove it."""
+    place = "/tmp" if len(tempfile.gettempdir()) > _LONGEST_TEMP else None
+    return tempfile.TemporaryDirectory("", "kospilot-", place, ignore_cleanup_errors=True)

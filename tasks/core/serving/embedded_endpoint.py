@@ -1,21 +1,21 @@
 """The embedded server's process: an OpenAI-style endpoint over the models of a registry folder.
 
-    python -m tasks.core.serving.embedded_endpoint FOLDER PORT
+    python -m tasks.core.serving.embedded_endpoint FOLDER PORT SOCKETS
 
 llama.cpp's own server does the work in this process. One model is loaded at a time and one request
 is answered at a time, in the order in which they came whole. In front of it stands what a Modelfile
 adds: the tag, SYSTEM if a conversation has none, and the parameters. Web pages are refused, by
-whatever name they call this machine, and llama.cpp listens on a socket file that is this user's
-alone.
+whatever name they call this machine, and llama.cpp listens on a socket file in the folder SOCKETS,
+which is this user's alone.
 """
 
 import asyncio
 import contextlib
 import gc
 import json
+import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,12 @@ _BODY_S = 30.0
 """A request may take so long to arrive, and loopback takes milliseconds."""
 _MOST_BYTES = 16 << 20
 """A request may be so large, which is more text than any context holds."""
-_LONGEST_TEMP = 70
-"""A socket's whole path may have 107 characters (Linux' sun_path), on macOS 103."""
 
 
 class Models:
     """The model that is loaded, if any. Whoever uses it holds `lock`.
 
-    llama.cpp's socket file is made in `sockets`, a folder of this process.
+    llama.cpp's socket file is made in the folder `sockets`.
     """
 
     def __init__(self, folder: Path, sockets: Path):
@@ -213,16 +211,14 @@ def _refuse_for(request: Request, error: Exception) -> JSONResponse:
     return _refuse(error.status_code, error.detail)
 
 
-def application(folder: Path) -> Starlette:
+def application(folder: Path, sockets: Path) -> Starlette:
     """Returns the endpoint over the models of a registry folder."""
 
     @contextlib.asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
-        place = "/tmp" if len(tempfile.gettempdir()) > _LONGEST_TEMP else None
-        with tempfile.TemporaryDirectory(prefix="kospilot-", dir=place) as sockets:
-            models = Models(folder, Path(sockets))
-            app.router.routes.extend(_routes(models))
-            yield
+        app.router.routes.extend(_routes(Models(folder, sockets)))
+        yield
+        shutil.rmtree(sockets, ignore_errors=True)  # who made it may have been killed
 
     return Starlette(
         lifespan=running,
@@ -255,12 +251,13 @@ def _routes(models: Models) -> list[Route]:
     ]
 
 
-def main(folder: str, port: str) -> None:
+def main(folder: str, port: str, sockets: str) -> None:
     """Serves the models of a registry folder on a loopback port until the process is ended."""
     uvicorn.run(
-        application(Path(folder)),
+        application(Path(folder), Path(sockets)),
         host="127.0.0.1",
         port=int(port),
+        workers=1,  # whatever WEB_CONCURRENCY says
         ws="none",
         proxy_headers=False,
         access_log=False,

@@ -18,7 +18,7 @@ from tasks.core.chat.families import find_family, why_no_family
 from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
-from tasks.core.processes.server import GUARD, free_port, start_server
+from tasks.core.processes.server import GUARD, Program, free_port, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.records.servers import AskedServer
 from tasks.core.serving.embedded import EmbeddedServer
@@ -258,9 +258,9 @@ def _open_private(ollama: Ollama, home: Path) -> OllamaServer:
     except Timeout:
         env["OLLAMA_NOPRUNE"] = "1"
     log.info("Ollama runs privately at %s; its models are in %s", url, folder / "models")
-    command = [*GUARD, str(ollama.binary), "serve"]
+    program = Program([*GUARD, ollama.binary, "serve"], env)
     try:
-        process = start_server(command, env, home / "logs" / "ollama.log", lambda: answers(url))
+        process = start_server(program, home / "logs" / "ollama.log", lambda: answers(url))
     except BaseException:
         first.release(force=True)
         raise

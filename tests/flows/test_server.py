@@ -1,0 +1,48 @@
+"""Servers of one home start one after the other, and none takes another's database away."""
+
+import subprocess
+import sys
+
+import pytest
+from filelock import FileLock, Timeout
+
+from flows import server
+from flows.server_files import prefect_folder
+from tasks.core.errors import WorkError
+from tasks.core.processes.child import start_child
+
+HOLD = (
+    "import sqlite3, sys, time; held = sqlite3.connect(sys.argv[1]);"
+    " held.execute('BEGIN EXCLUSIVE'); print('open', flush=True); time.sleep(60)"
+)
+
+
+def test_no_second_server_starts_while_one_migrates_the_database(tmp_path, monkeypatch):
+    lock = prefect_folder(tmp_path) / ".start.lock"
+
+    def start(home, port, env):
+        with pytest.raises(Timeout):
+            FileLock(lock).acquire(timeout=0)
+        return start_child(["true"], stdout=subprocess.DEVNULL)
+
+    monkeypatch.setattr(server, "_start", start)
+    with server.private_server(tmp_path), FileLock(lock).acquire(timeout=0):
+        pass
+
+
+def test_a_database_that_another_server_works_with_is_left_to_it(tmp_path, capsys):
+    database = tmp_path / "prefect.db"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(database)], stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(WorkError, match="another process has it open"):
+            server._set_aside(database, "the server does not start with it")
+        assert database.exists()
+        holder.kill()
+    server._set_aside(database, "the server does not start with it")
+    assert not database.exists()
+    assert "cannot be used (the server does not start with it)" in " ".join(
+        capsys.readouterr().err.split()
+    )
