@@ -10,13 +10,12 @@ import importlib.metadata
 import os
 from base64 import b64encode
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from flows.console import say
 from flows.server_files import prefect_folder, read_record, secret
-from tasks.core.processes.http import Limits, fetch, http_client, one_line
+from tasks.core.processes.http import Limits, fetch, http_client, one_line, without_user
 
 _LIMITS = Limits(10.0, 1 << 20)
 _NAMED = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
@@ -107,7 +106,7 @@ def named_server() -> dict[str, str] | None:
     if "PREFECT_API_URL" not in named:
         return None
     url = named["PREFECT_API_URL"] = named["PREFECT_API_URL"].rstrip("/")
-    shown = _without_password(url)
+    shown = without_user(url)
     problem = _problem(url, named)
     if problem:
         say(f"! PREFECT_API_URL={shown} is not used: {problem}. kospilot uses a server of its own.")
@@ -119,8 +118,8 @@ def named_server() -> dict[str, str] | None:
 def authorization(settings: dict[str, str]) -> dict[str, str]:
     """The HTTP header by which a client is known; none without a secret."""
     if "PREFECT_API_AUTH_STRING" in settings:
-        secret = b64encode(settings["PREFECT_API_AUTH_STRING"].encode()).decode()
-        return {"Authorization": f"Basic {secret}"}
+        credentials = b64encode(settings["PREFECT_API_AUTH_STRING"].encode()).decode()
+        return {"Authorization": f"Basic {credentials}"}
     if "PREFECT_API_KEY" in settings:
         return {"Authorization": f"Bearer {settings['PREFECT_API_KEY']}"}
     return {}
@@ -134,7 +133,8 @@ def _problem(url: str, settings: dict[str, str]) -> str:
             health = fetch(client, "GET", f"{url}/health", _LIMITS, headers=headers)
             version = fetch(client, "GET", f"{url}/admin/version", _LIMITS, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        return f"no server answers there ({one_line(str(error)) or type(error).__name__})"
+        reason = one_line(without_user(str(error))) or type(error).__name__
+        return f"no server answers there ({reason})"
     if version.status_code in (401, 403):
         return f"it wants another PREFECT_API_AUTH_STRING (HTTP {version.status_code})"
     if health.status_code != 200 or health.text.strip() != "true":
@@ -149,11 +149,3 @@ def _version_problem(answer: httpx.Response) -> str:
     if theirs.partition(".")[0] == ours.partition(".")[0]:
         return ""
     return f"it is Prefect {theirs[:20]}, and this is {ours}"
-
-
-def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

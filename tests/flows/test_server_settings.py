@@ -109,7 +109,16 @@ def test_what_cannot_be_used_is_said_and_not_used(capsys, monkeypatch, answers, 
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "http://[", "http://me:secret@127.0.0.1:9/api", "\x7f"]
+    "url",
+    [
+        "nonsense",
+        "http://[",
+        "http://me:secret@127.0.0.1:9/api",
+        "http://me:secret@[/api",
+        "me:secret@host/api",
+        "http://me:secret@ho\u2100st/api",
+        "\x7f",
+    ],
 )
 def test_an_odd_address_is_said_without_its_password(capsys, monkeypatch, url):
     monkeypatch.setenv("PREFECT_API_URL", url)

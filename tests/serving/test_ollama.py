@@ -189,6 +189,9 @@ def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):
         "127.0.0.1:0",
         "http://[::1",
         "http://me:secret@box",
+        "http://me:secret@[/api",
+        "http://me:secret@ho\u2100st",
+        "me:secret@box/api",
         "http://box?key=1",
         "box#models",
         "two words",
@@ -198,8 +201,9 @@ def test_a_second_upload_sends_nothing(ollama, demo_gguf, modelfile, tmp_path):
 )
 def test_an_address_that_is_none_is_refused(monkeypatch, named):
     monkeypatch.setenv("OLLAMA_HOST", named)
-    with pytest.raises(RequestError, match=r"OLLAMA_HOST is .* Type HOST:PORT"):
+    with pytest.raises(RequestError, match=r"OLLAMA_HOST is .* Type HOST:PORT") as refused:
         host_url()
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tasks.core.errors import WorkError
+from tasks.core.files.digests import digest_file
 from tasks.core.serving import ollama_api
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama import OllamaServer
@@ -74,6 +76,24 @@ def replying(replies):
             over.set()
             server.close()
             httpd.shutdown()
+
+
+@contextmanager
+def trickling(beginning, part):
+    """A server that says a part again and again, for four seconds."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def trickle():
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.sendall(beginning)
+                    for _ in range(40):
+                        connection.sendall(part)
+                        time.sleep(0.1)
+
+        threading.Thread(target=trickle, daemon=True).start()
+        yield OllamaServer(f"http://127.0.0.1:{listening.getsockname()[1]}", "trickling")
 
 
 @pytest.fixture
@@ -147,6 +167,37 @@ def test_a_server_that_hangs_is_named(monkeypatch):
     expected = r"took the request /api/tags and did not answer within 0\.2 s: it hangs"
     with replying({"/api/tags": None}) as (server, _), pytest.raises(WorkError, match=expected):
         server.tags()
+
+
+def test_a_server_that_hangs_before_the_upload_is_named(monkeypatch, gguf):
+    monkeypatch.setattr(ollama_api, "_QUICK_S", 0.2)
+    monkeypatch.setattr(ollama_api, "_PATIENT_S", 2.0)
+    blob = f"/api/blobs/sha256:{digest_file(gguf)}"
+    expected = rf"took the request {blob} and did not answer within 0\.2 s"
+    with replying({blob: None}) as (server, _), pytest.raises(WorkError, match=expected):
+        server.create("m:one", gguf, MODELFILE, silent)
+
+
+def test_a_creation_that_does_not_end_is_told(monkeypatch, gguf):
+    monkeypatch.setattr(ollama_api, "_PATIENT_S", 0.3)
+    expected = pytest.raises(WorkError, match=r"the request /api/create .* within 0\.3 s")
+    with trickling(head(), b'{"status": "parsing"}\n') as server, closing(server), expected:
+        server._make("m:one", "sha256:0", MODELFILE, silent)
+
+
+def test_an_upload_reports_to_the_step_that_waits_for_it(gguf):
+    """Prefect's context holds what shows the progress in the UI."""
+    step = ContextVar("step")
+    step.set("register")
+    seen = []
+
+    def progress(share, text):
+        seen.append((step.get(None), threading.current_thread()))
+
+    blob = f"/api/blobs/sha256:{digest_file(gguf)}"
+    with replying({blob: ((404, {}))}) as (server, _), pytest.raises(WorkError):
+        server.create("m:one", gguf, MODELFILE, progress)
+    assert seen == [("register", threading.main_thread())]
 
 
 @pytest.mark.parametrize(
@@ -294,19 +345,8 @@ def test_a_servers_words_cannot_steer_the_terminal():
 
 def test_a_header_that_trickles_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(ollama_api, "_QUICK_S", 0.3)
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-
-        def trickle():
-            with suppress(OSError):
-                connection, _ = listening.accept()
-                with connection:
-                    for _ in range(40):
-                        connection.sendall(b"H")
-                        time.sleep(0.1)
-
-        threading.Thread(target=trickle, daemon=True).start()
-        server = OllamaServer(f"http://127.0.0.1:{listening.getsockname()[1]}", "trickling")
+    with trickling(b"", b"H") as server, closing(server):
         start = time.monotonic()
-        with closing(server), pytest.raises(WorkError, match="did not answer within 0.3 s"):
+        with pytest.raises(WorkError, match="did not answer within 0.3 s"):
             server.tags()
         assert time.monotonic() - start < 2

@@ -6,8 +6,9 @@ Answers are read within limits, and what a refusal says is one printable line.
 import ipaddress
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, TypeVar
@@ -62,11 +63,23 @@ def fetch(
     Raises httpx.ReadTimeout if it is not there in time, httpx.DecodingError if it is too large or
     packed, and httpx.TransportError if the connection fails.
     """
-    return within(limits.seconds, lambda: _fetch(client, method, url, limits, sent))
+    return within(limits.seconds, lambda: _fetch(client, method, url, limits, **sent))
+
+
+def upload(
+    client: httpx.Client, url: str, content: Iterator[bytes], limits: Limits
+) -> httpx.Response:
+    """Returns the whole answer to a POST of bytes that are made here and now, in the caller's
+    thread: Ctrl-C ends them, and they may report progress. Each write may take the client's
+    timeout.
+
+    Raises what `fetch` raises, and httpx.WriteTimeout.
+    """
+    return _fetch(client, "POST", url, limits, content=content)
 
 
 def _fetch(
-    client: httpx.Client, method: str, url: str, limits: Limits, sent: dict[str, Any]
+    client: httpx.Client, method: str, url: str, limits: Limits, **sent: Any
 ) -> httpx.Response:
     deadline = time.monotonic() + limits.seconds
     content = bytearray()
@@ -98,7 +111,8 @@ def refuse_packed(response: httpx.Response) -> None:
 def within(seconds: float, call: Callable[[], T]) -> T:
     """Returns what a call returns, and raises what it raises, or httpx.ReadTimeout after a time.
 
-    A call that takes longer goes on in its thread, which nobody waits for.
+    A call that takes longer goes on in its thread, which nobody waits for. It sees the caller's
+    context variables.
     """
     outcome: Future[T] = Future()
 
@@ -108,11 +122,18 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:
             outcome.set_exception(error)
 
-    Thread(target=work, daemon=True).start()
+    Thread(target=copy_context().run, args=(work,), daemon=True).start()
     try:
         return outcome.result(seconds)
     except TimeoutError:
         raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from None
+
+
+def without_user(url: str) -> str:
+    """Returns what follows the user and the password in an address, whether or not it is one that
+    a parser takes.
+    """
+    return url.rpartition("@")[2]
 
 
 def responds(url: str) -> bool:

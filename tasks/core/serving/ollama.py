@@ -134,7 +134,7 @@ class OllamaServer:
         """Sends the weights unless the server has them."""
         path = f"/api/blobs/{blob}"
         if self._api.call("HEAD", path, allowed=(404,)).status_code != 200:
-            self._api.call("POST", path, _chunks(gguf, progress))
+            self._api.upload(path, _chunks(gguf, progress))
 
     def _make(self, tag: str, blob: str, modelfile: Modelfile, progress: Progress) -> None:
         """Makes a model of weights that the server has."""

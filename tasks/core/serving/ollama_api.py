@@ -5,6 +5,7 @@ the address may also be no Ollama at all, too old a one, or one that hangs.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from tasks.core.processes.http import (
     read_object,
     refusal_of,
     refuse_packed,
+    upload,
+    within,
 )
 from tasks.core.serving.ollama_replies import Reply, Tags, Version
 
@@ -34,14 +37,13 @@ _QUICK_S = 10.0  # for what is answered at once
 _SLOW_S = 60.0  # for what writes to a disk
 _PATIENT_S = 600.0
 _SLOW = ("/api/copy", "/api/delete")
-_LONG = ("/api/blobs/", "/api/create", "/api/chat", "/api/generate")
-"""What may take minutes before it answers: weights are digested, or loaded."""
-_UPLOAD_S = 24 * 3600.0  # a whole upload; each part of it may take _PATIENT_S
+_LONG = ("/api/create", "/api/chat", "/api/generate")
+"""What may take minutes before it answers: weights are read, or loaded."""
+_UPLOADED = Limits(24 * 3600.0)  # a whole upload; each part of it may take _PATIENT_S
 _LONGEST_LINE = 1 << 20  # bytes of a line of a streamed answer
 _BUSY = (429, 503)
 _OTHERWISE = "unset OLLAMA_HOST to let kospilot start a server of its own"
 
-Body = dict[str, Any] | Iterator[bytes] | None
 R = TypeVar("R", bound=Reply)
 
 
@@ -53,14 +55,17 @@ class OllamaApi:
         self._client = http_client(url, httpx.Timeout(_PATIENT_S, connect=_QUICK_S))
 
     def call(
-        self, method: str, path: str, body: Body = None, allowed: tuple[int, ...] = ()
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        allowed: tuple[int, ...] = (),
     ) -> httpx.Response:
-        """Returns the answer to a request with JSON or with bytes; refusals whose status is allowed
-        are answers too.
+        """Returns the answer to a request with JSON; refusals whose status is allowed are answers
+        too.
         """
-        sent = {"json": body} if isinstance(body, dict) else {"content": body}
         with self._explained(path):
-            answer = fetch(self._client, method, path, Limits(_patience(path, body)), **sent)
+            answer = fetch(self._client, method, path, Limits(_patience(path)), json=body)
         if not answer.is_success and answer.status_code not in allowed:
             raise self._failure(path, answer)
         return answer
@@ -70,7 +75,7 @@ class OllamaApi:
         kind: type[R],
         method: str,
         path: str,
-        body: Body = None,
+        body: dict[str, Any] | None = None,
         allowed: tuple[int, ...] = (),
     ) -> R:
         """Returns the answer's JSON object as this kind of reply, which is empty if it was refused
@@ -93,10 +98,13 @@ class OllamaApi:
         """Yields the lines of a streamed answer; an error among them is raised, whatever the status
         said.
         """
-        request = {**body, "stream": True}
-        with self._explained(path), self._client.stream("POST", path, json=request) as answer:
+        request = self._client.build_request("POST", path, json={**body, "stream": True})
+        deadline = time.monotonic() + _patience(path)
+        with self._explained(path), closing(self._open(path, request)) as answer:
             refuse_packed(answer)
             for text in _lines(answer):
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("the answer does not end")
                 if not answer.is_success:
                     told = httpx.Response(answer.status_code, headers=answer.headers, content=text)
                     raise self._failure(path, told)
@@ -107,9 +115,20 @@ class OllamaApi:
                     raise self._refusal(path, one_line(str(line["error"])))
                 yield line
 
+    def upload(self, path: str, content: Iterator[bytes]) -> None:
+        """Sends bytes."""
+        with self._explained(path, _PATIENT_S):
+            answer = upload(self._client, path, content, _UPLOADED)
+        if not answer.is_success:
+            raise self._failure(path, answer)
+
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+
+    def _open(self, path: str, request: httpx.Request) -> httpx.Response:
+        """Returns an answer of which only the headers are there yet."""
+        return within(_patience(path), lambda: self._client.send(request, stream=True))
 
     def _failure(self, path: str, answer: httpx.Response) -> WorkError:
         is_page = "html" in answer.headers.get("content-type", "")
@@ -132,14 +151,14 @@ class OllamaApi:
         )
 
     @contextmanager
-    def _explained(self, path: str) -> Iterator[None]:
+    def _explained(self, path: str, patience_s: float | None = None) -> Iterator[None]:
         """Turns a broken connection into what the user can do about it."""
         try:
             yield
         except (httpx.ReadTimeout, httpx.WriteTimeout):
             raise WorkError(
                 f"Ollama at {self.url} took the request {path} and did not answer within"
-                f" {min(_patience(path), _PATIENT_S):g} s: it hangs or the machine is overloaded."
+                f" {patience_s or _patience(path):g} s: it hangs or the machine is overloaded."
                 f" Start it again and run the same command again, or {_OTHERWISE}."
             ) from None
         except httpx.TransportError as error:
@@ -151,10 +170,8 @@ class OllamaApi:
             raise self._no_ollama(path, f"it {error}") from None
 
 
-def _patience(path: str, body: Body = None) -> float:
+def _patience(path: str) -> float:
     """Seconds that a whole answer may take."""
-    if body is not None and path.startswith("/api/blobs/"):
-        return _UPLOAD_S
     if path.startswith(_LONG):
         return _PATIENT_S
     return _SLOW_S if path in _SLOW else _QUICK_S

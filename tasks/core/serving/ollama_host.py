@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tasks.core.errors import RequestError
+from tasks.core.processes.http import without_user
 
 _DEFAULT_PORT = 11434
 _USUAL_PORTS = {"http": 80, "https": 443}
@@ -25,8 +26,9 @@ def host_url() -> str | None:
         return _url(named)
     except (ValueError, httpx.InvalidURL) as error:
         raise RequestError(
-            f"OLLAMA_HOST is {named!r}, which is no address ({error}). Type HOST:PORT, e.g."
-            " 127.0.0.1:11434, or an address that begins with http:// or https://."
+            f"OLLAMA_HOST is {without_user(named)!r}, which is no address"
+            f" ({without_user(str(error))}). Type HOST:PORT, e.g. 127.0.0.1:11434, or an address"
+            " that begins with http:// or https://."
         ) from None
 
 
