@@ -10,6 +10,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.artifact import build_market
+from tasks.core.market.database import connect
 from tasks.core.market.folder import write_parquet
 from tasks.core.market.partitions import market_files
 from tasks.core.market.snapshots import snapshots
@@ -33,6 +34,15 @@ def in_february(change) -> list[dict]:
 
 def at(day: date, zone) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone)
+
+
+def test_each_connection_spills_to_a_place_of_its_own():
+    with connect() as one, connect() as other:
+        places = [
+            connection.execute("SELECT current_setting('temp_directory')").fetchone()
+            for connection in (one, other)
+        ]
+    assert places[0] != places[1]
 
 
 SAME = {

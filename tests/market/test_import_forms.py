@@ -134,6 +134,32 @@ def test_a_cell_that_is_no_number_is_left_empty_and_shown(tmp_path):
     assert all(row["pe_ratio"] is None for row in rows)
 
 
+def test_a_close_that_is_no_number_is_shown_where_the_row_has_a_ratio(tmp_path):
+    text = f"date,code,close,per\n2024-01-02,005930,71300,9\n2024-01-03,005930,{'x' * 90},9\n"
+    _, report = imported(tmp_path, text)
+    assert report["unreadable"] == {f"t.csv: close, e.g. '{'x' * 40}' in row 2": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('"date,code,close\n' + "2024-01-02,005930,71300\n" * 40, "'\"date,code,close'"),
+        ("\n" * 31 + "date,code,close\n2024-01-02,005930,71300\n", "'date,code,close'"),
+    ],
+    ids=["open quote", "blank lines"],
+)
+def test_a_table_without_a_header_at_its_start_is_refused(tmp_path, text, told):
+    with pytest.raises(RequestError) as refusal:
+        imported(tmp_path, text)
+    start = f"{tmp_path / 't.csv'} has no header in its first 30 lines: it begins with {told}."
+    assert str(refusal.value).startswith(start)
+
+
+def test_the_separator_of_unknown_headers_is_found_under_blank_lines(tmp_path):
+    with pytest.raises(RequestError, match="Tag, Kürzel, Schluss"):
+        imported(tmp_path, "\n\nTag;Kürzel;Schluss\n2024-01-02;005930;71300\n")
+
+
 def test_signs_of_change_are_left_out_where_the_file_writes_plus(tmp_path):
     text = "date,code,close,stocks\n2024-01-02,005930,+71300,2\n2024-01-03,005930,-71200,2\n"
     rows, _ = imported(tmp_path, text)

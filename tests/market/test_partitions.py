@@ -1,17 +1,15 @@
 """Months by number, and imports that run at once or are killed."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
+import threading
+from collections import Counter
 
 import pyarrow.parquet as parquet
 import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market
-from tasks.core.market.folder import locked
 from tasks.core.market.importer import import_tables
 from tasks.core.market.partitions import find_partitions
 from tasks.core.market.snapshots import snapshots
@@ -94,24 +92,49 @@ def test_four_imports_at_once_lose_no_row(tmp_path):
 
 
 def test_an_import_waits_for_another_and_says_so(tmp_path):
-    told = []
-    with locked(tmp_path / "m", lambda share, text: told.append(text)):
-        child = start_import(source(tmp_path, "005930"), tmp_path / "m")
-        time.sleep(1.5)
-        assert child.poll() is None
-    assert child.wait(60) == 0 and not told
+    code = (
+        "import sys; from pathlib import Path; from tasks.core.market.folder import locked\n"
+        "with locked(Path(sys.argv[1]), print): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "m")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    told, waiting = [], threading.Event()
+
+    def progress(share, text):
+        told.append(text)
+        if text.startswith("waiting"):
+            waiting.set()
+
+    arguments = ([source(tmp_path, "005930")], tmp_path / "m", None, progress)
+    thread = threading.Thread(target=import_tables, args=arguments)
+    with subprocess.Popen(command, **pipes, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        thread.start()
+        assert waiting.wait(30), told
+        assert thread.is_alive()
+        assert not find_partitions(tmp_path / "m")
+    thread.join(30)
+    assert f"waiting for the import or update that is writing {tmp_path / 'm'}" in told
+    assert len(rows_of(tmp_path / "m")) == len(DAYS)
 
 
 @pytest.mark.slow
 def test_an_import_that_is_killed_leaves_whole_months(tmp_path):
-    days = weekdays("2015-01-02", 2000)
-    for delay in (0.6, 0.7, 0.8, 0.9, 1.0, 1.2):
-        child = start_import(source(tmp_path, "005930", days), tmp_path / "m")
-        time.sleep(delay)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        for found in find_partitions(tmp_path / "m"):
-            assert parquet.read_table(found.file).num_rows >= 1
-    import_tables([source(tmp_path, "005930", days)], tmp_path / "m")
-    assert len(rows_of(tmp_path / "m")) == len(days)
-    assert not [file for file in (tmp_path / "m").rglob(".data*")]
+    days, market = weekdays("2015-01-02", 2000), tmp_path / "m"
+    expected = Counter((int(day[:4]), int(day[5:7])) for day in days)
+    interrupted = 0
+    for _ in range(2):
+        before = len(find_partitions(market))
+        with start_import(source(tmp_path, "005930", days), market) as child:
+            while len(list(market.rglob("data.parquet"))) == before and child.poll() is None:
+                pass
+            child.kill()
+        found = find_partitions(market)
+        interrupted += before < len(found) < len(expected)
+        for part in found:
+            rows = parquet.read_table(part.file).num_rows
+            assert rows == expected[part.year, part.month], part.file
+    assert interrupted
+    import_tables([source(tmp_path, "005930", days)], market)
+    assert len(rows_of(market)) == len(days)
+    assert not [file for file in market.rglob(".data*")]

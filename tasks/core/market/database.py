@@ -6,6 +6,7 @@ sql/market_rows.sql defines: all queries see the same rows in the same shape.
 
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -32,7 +33,7 @@ def sql(name: str) -> str:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Returns an empty database in memory, to be used in a `with` block."""
-    spilled = Path(tempfile.gettempdir()) / f"kospilot-duckdb-{os.getpid()}"
+    spilled = Path(tempfile.gettempdir()) / f"kospilot-duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     connection = duckdb.connect(
         config={
             "threads": THREADS,

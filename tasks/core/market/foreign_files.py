@@ -9,7 +9,7 @@ from tasks.core.errors import RequestError
 from tasks.core.files.foreign import refuse_pointer
 
 
-def refuse_foreign(file: Path) -> None:
+def refuse_other_kinds(file: Path) -> None:
     """Raises RequestError, which says what it is, if a table's file holds something else.
 
     Raises OSError if the file cannot be read.

@@ -15,7 +15,7 @@ import pyarrow.parquet as parquet
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.market.database import one_row, sql
 from tasks.core.market.folder import MACRO
-from tasks.core.market.foreign_files import refuse_foreign
+from tasks.core.market.foreign_files import refuse_other_kinds
 from tasks.core.records.market_days import MACRO_MEASURES, MACRO_SCHEMA
 
 MOST_ROWS = 100_000
@@ -64,7 +64,7 @@ def _read_macro(file: Path) -> pa.Table:
 
     Raises RequestError if it is no parquet, has other columns than it may, or holds no numbers.
     """
-    refuse_foreign(file)
+    refuse_other_kinds(file)
     try:
         rows = parquet.read_metadata(file).num_rows
         if rows > MOST_ROWS:

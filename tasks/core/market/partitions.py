@@ -14,7 +14,7 @@ import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError
 from tasks.core.market.folder import INDEX, MACRO
-from tasks.core.market.foreign_files import refuse_foreign
+from tasks.core.market.foreign_files import refuse_other_kinds
 
 REQUIRED = ("date", "ticker", "close", "market_cap")
 """Without these columns there is no cap-weighted return; every other column may be missing."""
@@ -152,7 +152,7 @@ def read_columns(file: Path) -> list[str]:
     Raises RequestError, which names the file, if it is not whole parquet, or holds more rows than a
     month can have: few bytes may unpack to gigabytes.
     """
-    refuse_foreign(file)
+    refuse_other_kinds(file)
     try:
         metadata = parquet.read_metadata(file)
         names = metadata.schema.to_arrow_schema().names

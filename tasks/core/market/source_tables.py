@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError
-from tasks.core.market.foreign_files import refuse_foreign
+from tasks.core.market.foreign_files import refuse_other_kinds
 from tasks.core.market.headers import MEASURED, Header, check_needed, known_headers
 from tasks.core.market.text_tables import find_layout, read_text
 
@@ -93,7 +93,7 @@ def _is_parquet(file: Path) -> bool:
         raise RequestError(
             f"{file} is neither .parquet, .csv nor .csv.gz. Convert it to one of these."
         )
-    refuse_foreign(file)
+    refuse_other_kinds(file)
     with file.open("rb") as stream:
         return stream.read(4) == b"PAR1" or name.endswith(_PARQUET)
 

@@ -39,7 +39,7 @@ def find_layout(file: Path) -> Layout:
     """Returns how a text file is written.
 
     The header is the first line with two headers that we know, or else the first line that is not
-    empty. Raises RequestError if the file is empty, or in none of the encodings.
+    empty. Raises RequestError if the file is empty, in none of the encodings, or without a header.
     """
     encoding = _encoding_of(file)
     start = _decode_start(file, encoding)
@@ -49,10 +49,16 @@ def find_layout(file: Path) -> Layout:
         layout = _layout_with(start, encoding, separator, least_known=2)
         if layout is not None:
             return layout
-    counts = {separator: start.splitlines()[0].count(separator) for separator in SEPARATORS}
+    first = next(line for line in start.splitlines() if line.strip())
+    counts = {separator: first.count(separator) for separator in SEPARATORS}
     separator = max(counts, key=lambda candidate: counts[candidate])
     layout = _layout_with(start, encoding, separator, least_known=0)
-    assert layout is not None, "a line that is not empty is a header, known or not"
+    if layout is None:  # a line's quote may be open, so that all lines are one
+        raise RequestError(
+            f"{file} has no header in its first {_LINES_ABOVE} lines: it begins with"
+            f" {first[:_EXCERPT]!r}. Let it begin with the names of its columns, and close every"
+            " quote."
+        )
     return layout
 
 

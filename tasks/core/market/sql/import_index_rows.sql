@@ -15,8 +15,11 @@ SELECT
     CASE WHEN close > 0 THEN close END AS close,
     $file AS file,
     row,
-    CASE
-        WHEN is_possible(date) THEN level
-        ELSE day_cell
-    END AS cell
+    left(
+        CASE
+            WHEN is_possible(date) THEN level
+            ELSE day_cell
+        END,
+        40
+    ) AS cell
 FROM cells;

@@ -68,6 +68,7 @@ judged AS (
                 THEN 'no price'
         END AS reason,
         CASE
+            WHEN is_unread(close, texts.close) THEN 'close'
             WHEN is_unread(given_cap, texts.market_cap) THEN 'market_cap'
             WHEN is_unread(volume, texts.volume) THEN 'volume'
             WHEN is_unread(shares, texts.shares) THEN 'shares'
@@ -107,14 +108,18 @@ SELECT
         END,
         40
     ) AS cell,
-    CASE unread
-        WHEN 'market_cap' THEN texts.market_cap
-        WHEN 'volume' THEN texts.volume
-        WHEN 'shares' THEN texts.shares
-        WHEN 'pe_ratio' THEN texts.pe_ratio
-        WHEN 'pb_ratio' THEN texts.pb_ratio
-        WHEN 'open' THEN texts.open
-        WHEN 'high' THEN texts.high
-        WHEN 'low' THEN texts.low
-    END AS unread_cell
+    left(
+        CASE unread
+            WHEN 'close' THEN texts.close
+            WHEN 'market_cap' THEN texts.market_cap
+            WHEN 'volume' THEN texts.volume
+            WHEN 'shares' THEN texts.shares
+            WHEN 'pe_ratio' THEN texts.pe_ratio
+            WHEN 'pb_ratio' THEN texts.pb_ratio
+            WHEN 'open' THEN texts.open
+            WHEN 'high' THEN texts.high
+            WHEN 'low' THEN texts.low
+        END,
+        40
+    ) AS unread_cell
 FROM priced;
