@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -70,6 +71,17 @@ def test_a_new_folder_is_filled_and_then_only_extended(tmp_path):
         update(tmp_path, exchange, "2024-02-02")
 
 
+def test_a_delisted_ticker_is_no_failure_of_the_source(tmp_path):
+    exchange = Exchange({"005930": {"2024-01-31": 10.0}, "000660": {"2024-01-30": 5.0}})
+    update(tmp_path, exchange, "2024-01-31")
+    del exchange.closes["000660"]
+    with pytest.raises(RequestError, match="every day up to 2024-01-31 already"):
+        update(tmp_path, exchange, "2024-01-31")
+    exchange.closes = {}
+    with pytest.raises(WorkError, match="no prices of any ticker up to 2024-02-01"):
+        update(tmp_path, exchange, "2024-02-01")
+
+
 def test_a_split_restates_the_whole_history(tmp_path):
     exchange = Exchange({"005930": {"2024-01-30": 50.0, "2024-01-31": 55.0}})
     update(tmp_path, exchange, "2024-01-31")
@@ -98,6 +110,13 @@ def test_a_day_counts_once_its_prices_are_final():
     assert (
         last_closed_day(datetime(2024, 1, 31, 23, 0, tzinfo=UTC)) == "2024-01-31"
     )  # 8:00 on the next day
+
+
+@pytest.mark.parametrize("given", ["<html>", ["2024-01-31"], 404])
+def test_what_is_no_table_of_prices_is_named(monkeypatch, given):
+    monkeypatch.setattr(krx, "reader", SimpleNamespace(DataReader=lambda *asked: given))
+    with pytest.raises(WorkError, match="the prices of 005930 without Date.*it has no columns"):
+        krx.fetch_prices("005930", "2024-01-31", "2024-01-31")
 
 
 def test_without_the_library_the_error_says_how_to_get_it(monkeypatch):

@@ -35,10 +35,11 @@ def fetch_prices(ticker: str, first: str, last: str) -> pa.Table | None:
     """
     what = f"the prices of {ticker}"
     frame = _fetch(lambda: reader.DataReader(ticker, first, last), what)
-    if frame is None or frame.empty:
+    if frame is None or getattr(frame, "empty", False):
         return None
-    frame.index.name = frame.index.name or "Date"
-    table = _columns_of(frame.reset_index(), list(_PRICE_COLUMNS), what)
+    if hasattr(frame, "reset_index"):  # a table, whose index holds the days
+        frame = frame.rename_axis(index=frame.index.name or "Date").reset_index()
+    table = _columns_of(frame, list(_PRICE_COLUMNS), what)
     table = table.rename_columns(list(_PRICE_COLUMNS.values()))
     return table.append_column("ticker", pa.array([ticker] * table.num_rows))
 

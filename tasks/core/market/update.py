@@ -88,8 +88,7 @@ def _nothing_new(
 ) -> RequestError | WorkError:
     """Returns why there is nothing to add: KRX has no newer day, or it gave nothing at all."""
     asked = [ticker for ticker in silent if ticker in histories]
-    behind = [ticker for ticker, history in histories.items() if history.last_day < last]
-    if not histories or len(asked) == len(behind) > 0:
+    if not histories or len(asked) == len(histories):  # none is up to date, and none has a price
         newest = max((history.last_day for history in histories.values()), default="none")
         return WorkError(
             f"KRX gave no prices of any ticker up to {last} (asked for {len(silent)},"
