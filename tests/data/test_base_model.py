@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tasks.core.data.base_model import folder as base_folder
 from tasks.core.data.base_model.check import check
 from tasks.core.data.base_model.children import refuse_faults
 from tasks.core.data.base_model.demo import DEMO_GGUF, DEMO_WHEEL
@@ -68,6 +69,23 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def folder(whole, tmp_path):
     return Path(shutil.copytree(whole, tmp_path / "model"))
+
+
+def test_a_programs_file_in_a_repositorys_subfolder_is_never_fetched(monkeypatch, tmp_path):
+    sizes = dict.fromkeys(["config.json", "model.safetensors", "tokenizer.json"], 9)
+    sizes["inference/model.py"] = 9
+
+    def fetch(repo, commit, names, progress):
+        raise WorkError(f"asked for {', '.join(names)}")
+
+    monkeypatch.setattr(base_folder, "pin_commit", lambda repo, cache: "0" * 40)
+    monkeypatch.setattr(base_folder, "list_files", lambda repo, commit: sizes)
+    monkeypatch.setattr(base_folder, "fetch_files", fetch)
+    with pytest.raises(WorkError, match="asked for config.json"):
+        fetch_base("some/model", tmp_path / "out", quiet)
+    sizes["modeling_some.py"] = 9
+    with pytest.raises(RequestError, match=r"code of its own \(modeling_some\.py\)"):
+        fetch_base("some/model", tmp_path / "out", quiet)
 
 
 @pytest.mark.slow

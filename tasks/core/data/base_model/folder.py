@@ -85,7 +85,7 @@ def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[
     parts = model_parts(sizes)
     place = f"The hub's {repo.id} at {commit}"
     refuse_incomplete(place, parts, sizes)
-    refuse_code(place, sizes)
+    refuse_code(place, [name for name in sizes if "/" not in name])  # no other is ever fetched
     # first, because they say whether the gigabytes beside them can be trained
     small = {name: sizes[name] for name in parts if name.endswith("config.json")}
     configs = fetch_files(repo, commit, small, no_progress)
