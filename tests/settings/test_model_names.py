@@ -45,8 +45,10 @@ def test_a_release_is_not_called_so(name):
 
 
 def test_a_releases_name_has_room_for_its_suffixes_and_no_tag():
-    with pytest.raises(RequestError, match="leave the colon out"):
+    with pytest.raises(RequestError, match="leave the colon out") as with_tag:
         load("demo", ["release.name=kospi:v1"])
-    with pytest.raises(RequestError, match="more than 70 characters"):
+    with pytest.raises(RequestError, match="more than 70 characters") as too_long:
         load("demo", [f"release.name={'a' * 71}"])
+    for refusal in (with_tag, too_long):
+        assert "Ollama would refuse" not in str(refusal.value)  # the rule is kospilot's own
     assert load("demo", ["release.name=me/kospi"]).settings.release.name == "me/kospi"

@@ -36,10 +36,12 @@ def fault_of_release_name(name: str) -> str:
     if ":" in name.rpartition("/")[2]:
         return "the tag behind the colon is the release's key; leave the colon out"
     fault = fault_of_name(name)
+    if fault:
+        return f"Ollama would refuse it, since {fault}"
     longest = LONGEST - _SUFFIX
-    if not fault and len(name.rpartition("/")[2]) > longest:
-        return f"it has more than {longest} characters"
-    return fault
+    if len(name.rpartition("/")[2]) > longest:
+        return f"it has more than {longest} characters, and steps put a suffix behind it"
+    return ""
 
 
 def _fits(part: re.Pattern[str], text: str, longest: int = LONGEST) -> bool:

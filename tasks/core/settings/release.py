@@ -76,7 +76,7 @@ class Release(Section):
     def _is_a_name(cls, name: str) -> str:
         fault = fault_of_release_name(name)
         if fault:
-            raise ValueError(f"Ollama would refuse it, since {fault}")
+            raise ValueError(fault)
         return name
 
     @field_validator("also")
