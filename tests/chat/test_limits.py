@@ -2,11 +2,12 @@
 rendered as if nothing had been.
 """
 
+import os
 import threading
 
 import pytest
 
-from tasks.core.chat.rendering import TemplateRefused, refuse_no_jinja, render
+from tasks.core.chat.rendering import TemplateRefused, _Renderer, refuse_no_jinja, render
 
 _LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 _DOUBLES = (
@@ -40,6 +41,19 @@ def test_what_is_no_jinja_is_refused():
     refuse_no_jinja("{{ messages }}")
     with pytest.raises(TemplateRefused, match="unexpected end of template"):
         refuse_no_jinja("{{ messages")
+
+
+def test_closing_does_not_wait_for_a_fork_that_holds_the_pipe():
+    renderer = _Renderer()
+    assert renderer.ask("{{ n }}", {"n": 1}) == "1"
+    held = os.dup(renderer._process.stdin.fileno())
+    thread = threading.Thread(target=renderer.close)
+    thread.start()
+    thread.join(10)
+    has_ended = not thread.is_alive()
+    os.close(held)
+    thread.join()
+    assert has_ended
 
 
 def test_threads_get_their_own_answers():

@@ -30,7 +30,7 @@ def refuse_no_jinja(source: str) -> None:
 
 
 class _Renderer:
-    """The process that renders, started when it is needed; it ends when its input does."""
+    """The process that renders, started when it is needed; it ends with this one."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -62,7 +62,6 @@ class _Renderer:
         except BrokenPipeError:
             line = ""
         except BaseException:  # half of an exchange would answer the next request
-            process.kill()
             self.close()
             raise
         if not line.endswith("\n"):
@@ -84,11 +83,15 @@ class _Renderer:
         return self._process
 
     def close(self) -> None:
-        """Ends the process, and waits for it: with its input it ends at once."""
+        """Ends the process, and waits for it.
+
+        It is killed: its input does not end while a fork of this process holds the pipe.
+        """
         process, self._process = self._process, None
         if process is None or self._owner != os.getpid():
             return
         assert process.stdin and process.stdout, "it was started with pipes"
+        process.kill()
         with contextlib.suppress(BrokenPipeError):  # it died, and did not read all
             process.stdin.close()
         process.stdout.close()
