@@ -226,34 +226,55 @@ def _unneeded_models(store: "Store", garbage: "Garbage", remove: bool) -> list[s
     home = kospilot_home()
     notes = noted(home)
     unneeded = unneeded_tags(store, garbage, notes)
-    found = []
+    found: list[str] = []
     asked = {server_name(home), EmbeddedServer.name}
     for name in sorted(asked):
         try:
             with open_server(home, name) as server:
-                found += _unneeded_on(server, unneeded, remove)
+                if remove:
+                    found += _remove_models(store, garbage, server, unneeded)
+                else:
+                    found += _unneeded_on(server, unneeded)
         except WorkError as error:
             say(f"The models on {name} stay: {error}")
     for tag in sorted(unneeded & notes.keys()):
         if notes[tag] not in asked:
-            say(f"{tag} may be on {notes[tag]} still: with that OLLAMA_HOST, gc removes it.")
+            say(f"{tag} may be on {notes[tag]} still: gc removes it {_when_asked(notes[tag])}.")
     return found
 
 
-def _unneeded_on(server: "Server", unneeded: set[str], remove: bool) -> list[str]:
-    """The unneeded models that one server holds; if they are removed, it has none that is noted."""
+def _when_asked(server: str) -> str:
+    """In which surroundings gc asks a server, in words for the user."""
+    if server == "ollama private":
+        return "when OLLAMA_HOST is unset and Ollama is installed"
+    return f"with OLLAMA_HOST={server.removeprefix('ollama ')}"
+
+
+def _unneeded_on(server: "Server", unneeded: set[str]) -> list[str]:
+    """The unneeded models that one server holds."""
     from tasks.core.serving.tags import full_name
+
+    names = {full_name(tag).casefold() for tag in unneeded}  # a server may spell them otherwise
+    return [tag for tag in server.tags() if tag.casefold() in names]
+
+
+def _remove_models(
+    store: "Store", garbage: "Garbage", server: "Server", unneeded: set[str]
+) -> list[str]:
+    """Removes a server's unneeded models, unless a run came to need them; their notes go too."""
     from tasks.core.serving.temporary import cross_out, noted
     from tasks.core.settings.home import kospilot_home
 
-    names = {full_name(tag).casefold() for tag in unneeded}  # a server may spell them otherwise
-    found = [tag for tag in server.tags() if tag.casefold() in names]
-    if remove:
+    home = kospilot_home()
+    found = _unneeded_on(server, unneeded)
+    with store.gate():
+        if store.latest_run() != garbage.latest_run:
+            say(f"The models on {server.name} stay: a run began. Try again when it is done.")
+            return []
         for tag in found:
             server.delete(tag)
-        home = kospilot_home()
         for tag, name in noted(home).items():
-            if name == server.name:
+            if tag in unneeded and name == server.name:
                 cross_out(tag, home)
     return found
 

@@ -30,7 +30,7 @@ def check_rows(file: Path | None) -> Path | None:
 
 def training_rows(request: "Request", home: Path, work: Path, report: "Progress") -> "Rows":
     """Returns the rows that an adapter is proven with: the file that was named, those that its
-    stage was trained on if they are still there, else the packaged ones.
+    stage was trained on if they are still there and whole, else the packaged ones.
 
     Raises RequestError for a file without usable rows.
     """
@@ -93,12 +93,13 @@ def _rows_of_stage(manifest: "Manifest", home: Path) -> "Rows":
 
 
 def _made_from(manifest: "Manifest", store: "Store", step: str) -> Path | None:
-    """The folder of the artifact of a step that another was made from, directly or not."""
+    """The folder of the artifact of a step that another was made from, directly or not; None if it
+    is not there or damaged.
+    """
     for other, key in manifest.lineage.items():
         made = store.manifest(other, key)
         if made and other == step:
-            store.check(made.ref)
-            return store.path(step, key)
+            return None if store.problem(step, key) else store.path(step, key)
         found = _made_from(made, store, step) if made else None
         if found:
             return found

@@ -1,8 +1,10 @@
-"""Models that are on a server for a step's time, and what a killed one left there.
+"""Which models our steps put on a server: those that are there for a step's time, and those that
+`register` leaves there.
 
 Each tag is written down in KOSPILOT_HOME/serving/temporary before its server hears of it, and
 crossed out when the model is gone again: a step that was killed, or whose server was, cannot say
-itself what it left.
+itself what it left. A registered model's note stays while the model does: `artifacts gc` spares it
+while an artifact vouches for the tag, and finds it by the note when none does any more.
 """
 
 from collections.abc import Iterator
@@ -33,18 +35,25 @@ def lent(server: Server, tag: str, home: Path) -> Iterator[None]:
 
 
 def note_down(server: Server, tag: str, home: Path) -> None:
-    """Remembers that a model is put on a server and that no artifact vouches for it yet."""
+    """Remembers that a model is put on a server."""
     write_text(_note(tag, home), server.name)
 
 
 def noted(home: Path) -> dict[str, str]:
-    """Returns the tags that were written down and not crossed out, each with its server's name."""
-    notes = sorted((home / "serving" / "temporary").glob("[!.]*"))
-    return {unquote(note.name): note.read_text(encoding="utf-8") for note in notes}
+    """Returns the tags that were written down and not crossed out, each with its server's name.
+
+    A note that a full disk left empty names no server, and is passed over.
+    """
+    found = {}
+    for note in sorted((home / "serving" / "temporary").glob("[!.]*")):
+        server = note.read_text(encoding="utf-8", errors="replace")
+        if server:
+            found[unquote(note.name)] = server
+    return found
 
 
 def cross_out(tag: str, home: Path) -> None:
-    """Forgets a tag: its model is gone, or an artifact vouches for it."""
+    """Forgets a tag: its model is gone."""
     _note(tag, home).unlink(missing_ok=True)
 
 

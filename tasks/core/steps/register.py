@@ -31,7 +31,7 @@ def _build(job: Job) -> dict[str, Any]:
     tag = f"{job.settings.release_tag}:{job.key[:8]}"
     gguf = job.folder("quantize") / "model.gguf"
     with open_server(job.home, required_server(base)) as server:
-        note_down(server, tag, job.home)  # until this artifact is there, which names the tag
+        note_down(server, tag, job.home)  # gc finds the model even if this artifact is lost
         metrics = register(server, NewModel(tag, gguf, modelfile, base), job.progress)
     # Artifacts lie as deep as their staging folders, so the path holds for `ollama create -f`.
     beside = os.path.relpath(gguf, job.out)
