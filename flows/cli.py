@@ -14,7 +14,7 @@ import typer
 
 from flows.commands import artifacts, data, evaluate, machine, market, models, release, run, train
 from flows.console import say
-from flows.terminal import say_otherwise
+from flows.encoding import replace_unencodable
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.proxies import settle_proxies
 
@@ -52,7 +52,7 @@ def options(
 def main() -> None:
     """Entry point: errors become one short paragraph and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    say_otherwise()
+    replace_unencodable()
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
     except UsageError as error:  # type: ignore[misc]  # see above

@@ -11,7 +11,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from flows.terminal import encodes_all
+from flows.encoding import encodes_all
 from tasks.core.scripts import visible
 
 stderr = Console(stderr=True, highlight=False)

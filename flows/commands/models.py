@@ -9,7 +9,7 @@ import typer
 
 from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout
-from flows.terminal import typed
+from flows.encoding import typed
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.scripts import visible
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from flows.console import RunHandler
+from flows.console import RunHandler, say
 
 
 def record(text, level=logging.WARNING, **extra):
@@ -30,3 +30,8 @@ def test_a_tables_lines_stay_whole_and_prose_is_wrapped(capsys):
     told = capsys.readouterr().err.splitlines()
     assert f"  {line}" in told
     assert len(told) > 3
+
+
+def test_what_a_terminal_would_obey_is_shown(capsys):
+    say("\x1b[2Jgone")
+    assert capsys.readouterr().err == "\\x1b[2Jgone\n"

@@ -177,7 +177,10 @@ def promote(server: Server, tag: str, digest: str, name: str) -> None:
     try:
         check_holds(server, latest, digest)  # it may have been exchanged since
     except WorkError:
-        server.copy(previous, latest) if old else server.delete(latest)
+        if old:
+            server.copy(previous, latest)
+        else:
+            server.delete(latest)
         raise
     log.info("%s:latest is %s now", name, tag)
 

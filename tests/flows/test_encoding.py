@@ -1,4 +1,4 @@
-"""A terminal that lacks our signs gets others, and no text of a stranger steers it."""
+"""A stream whose encoding lacks our signs gets others."""
 
 import io
 import sys
@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from flows.console import print_json, say
-from flows.terminal import say_otherwise, typed
-from tasks.core.scripts import visible
+from flows.encoding import replace_unencodable, typed
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ def printed(monkeypatch):
         stream = io.TextIOWrapper(written, encoding=encoding, write_through=True)
         for name in ("stdout", "stderr"):
             monkeypatch.setattr(sys, name, stream)
-        say_otherwise()
+        replace_unencodable()
         for call in prints:
             call()
         return written.getvalue().decode(encoding)
@@ -52,11 +51,3 @@ def test_what_is_typed_in_the_c_locale_is_utf_8():
     assert typed("국면은?".encode().decode("ascii", "surrogateescape")) == "국면은?"
     assert typed("국면은?") == "국면은?"
     assert typed("\udcff") == "\ufffd"
-
-
-def test_what_a_terminal_would_obey_is_shown(capsys):
-    text = "\x1b[2Jgone\r\x07 \x9b31m\u202etxt"
-    assert visible(text) == r"\x1b[2Jgone\r\x07 \x9b31m\u202etxt"
-    assert visible("두 줄\n\t{}") == "두 줄\n\t{}"
-    say(text)
-    assert "\x1b" not in capsys.readouterr().err

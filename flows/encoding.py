@@ -1,11 +1,11 @@
-"""Terminals that cannot print all that kospilot says: EUC-KR's, CP949's, those of the C locale."""
+"""Streams whose encoding lacks some of what kospilot says: EUC-KR, CP949, the C locale's ASCII."""
 
 import codecs
 import io
 import sys
 
-_NAME = "kospilot-otherwise"
-_OTHERWISE = {
+_NAME = "kospilot-substitutes"
+_SUBSTITUTES = {
     "✓": "o",
     "✗": "x",
     "−": "-",
@@ -26,9 +26,9 @@ _OTHERWISE = {
 }
 
 
-def say_otherwise() -> None:
-    """Lets the standard streams say what their encoding lacks in other signs, or with a question
-    mark, and read what is no text in it: no output may end a command.
+def replace_unencodable() -> None:
+    """Makes stdout and stderr replace characters that their encoding lacks, and stdin accept bytes
+    that it cannot decode, so that no output ends a command.
     """
     codecs.register_error(_NAME, _replaced)
     for stream in (sys.stdout, sys.stderr):
@@ -42,7 +42,7 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(_OTHERWISE.get(char, "?") for char in lacking), error.end
+    return "".join(_SUBSTITUTES.get(char, "?") for char in lacking), error.end
 
 
 def typed(text: str) -> str:
