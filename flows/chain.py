@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
@@ -24,7 +25,7 @@ NONE: list[str] = []
 """The default of a flow's overrides and of the steps it forces. Nobody changes it."""
 
 WITH_REJECTS = ("rejects", "pairs")
-"""What a trained Stage 2 must come before, if pairs.model_reject_share asks for its answers."""
+"""The steps that need a trained Stage 2, if pairs.model_reject_share asks for its answers."""
 
 _planned: ContextVar[Run | None] = ContextVar("planned", default=None)
 
@@ -56,11 +57,20 @@ def run_of(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
     """Returns the run that was planned for exactly these parameters, or else a new one."""
     run = _planned.get()
     if run is None:
-        return prepare(profile, overrides, force)
+        return new_run(profile, overrides, force)
     resolved = run.resolved
     given = (profile, tuple(overrides), tuple(force))
     assert given == (resolved.profile, resolved.overrides, run.force), "another run was planned"
     return run
+
+
+def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
+    """Returns a run whose relative paths begin where the person stands who started the worker.
+
+    A worker's run begins elsewhere: its Prefect would read the files of that folder as its own.
+    """
+    os.chdir(os.environ.get("KOSPILOT_FOLDER", "."))
+    return prepare(profile, overrides, force)
 
 
 def carry_out(run: Run, only: Iterable[str] | None = None) -> None:

@@ -6,8 +6,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.chain import NONE, carry_out
-from tasks.core.preflight.prepare import prepare, releases
+from flows.chain import NONE, carry_out, new_run
+from tasks.core.preflight.prepare import releases
 
 log = logging.getLogger("tasks.chain")
 
@@ -23,7 +23,7 @@ def refresh(
         overrides: Settings as section.name=value.
         force: Steps to make again even if nothing changed.
     """
-    run = prepare(profile, overrides, force)
+    run = new_run(profile, overrides, force)
     market = next(line for line in run.plan(["market"]) if line.step == "market")
     whose = " ".join([profile, *overrides])
     log.info("refreshing %s; market: %s (%s)", whose, market.action, market.reason)

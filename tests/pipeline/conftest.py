@@ -64,14 +64,24 @@ class Home:
         return Store(self.folder / "artifacts")
 
     @property
+    def other(self) -> Path:
+        """The folder that the command is called in: a user's, with settings for another Prefect."""
+        folder = self.folder.parent / "other"
+        if not folder.exists():
+            write_foreign_settings(folder)
+        return folder
+
+    @property
     def env(self) -> dict[str, str]:
-        return {**os.environ, "KOSPILOT_HOME": str(self.folder)}
+        foreign = foreign_variables(self.other)
+        return {**os.environ, **foreign, "KOSPILOT_HOME": str(self.folder)}
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         command = [sys.executable, "-m", "flows", *arguments]
         return subprocess.Popen(
             command,
             env=self.env,
+            cwd=self.other,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,7 +90,8 @@ class Home:
 
     def kospilot(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "flows", *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
+        how = {"env": self.env, "cwd": self.other, "capture_output": True, "text": True}
+        done = subprocess.run(command, check=False, **how)
         assert done.returncode == code, (
             f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
         )
@@ -169,9 +180,12 @@ def prefect_server(tmp_path_factory) -> Iterator[Running]:
     (home / "prefect" / "prefect.db").write_bytes(b"no database " * 1000)
     other = home / "other"
     write_foreign_settings(other)
-    os.environ.update(foreign_variables(other))
-    with contextlib.chdir(other), contextlib.ExitStack() as stack:
-        record = stack.enter_context(private_server(home))
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in foreign_variables(other).items():
+                patch.setenv(name, value)
+            patch.chdir(other)
+            record = stack.enter_context(private_server(home))
         yield Running(record, home)
 
 
