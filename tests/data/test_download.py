@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.core.data import download
-from tasks.core.data.download import choose_data_files, fingerprints
+from tasks.core.data.download import choose_data_files, fetch_source, fingerprints
 from tasks.core.data.normalize import normalize
 from tasks.core.data.sources import SOURCES
+from tasks.core.data.sources.own import own_source
 from tasks.core.data.tables import read_columns, read_rows
 from tasks.core.errors import RequestError
 from tasks.core.files.memory import DigestMemory
+from tasks.core.records.artifacts import no_progress
 from tasks.core.settings.profiles import load
 from tasks.core.settings.tree import Data, Model
 
@@ -272,3 +274,11 @@ def test_what_the_hub_does_not_give_is_refused_before_anything_runs(
 def test_hidden_files_are_no_data():
     paths = ["rows.jsonl", "._rows.jsonl", ".ipynb_checkpoints/rows.jsonl", "__MACOSX/rows.jsonl"]
     assert choose_data_files(paths) == ["rows.jsonl"]
+
+
+def test_a_folder_of_save_to_disk_is_named_as_such(tmp_path):
+    for name in ("data-00000-of-00001.arrow", "dataset_info.json", "state.json"):
+        (tmp_path / name).write_text("{}")
+    data = Data(own=str(tmp_path), own_share=1)
+    with pytest.raises(RequestError, match=r"written by datasets' save_to_disk.*to_parquet"):
+        fetch_source(own_source(data), data, tmp_path / "out", tmp_path / "cache", no_progress)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.core.data.cleaning import repair
 from tasks.core.data.download import fetch_source, fingerprints
 from tasks.core.data.normalize import normalize
 from tasks.core.data.sources import SOURCES
@@ -103,6 +104,20 @@ def test_conversations_are_read_in_the_forms_that_people_save(tmp_path, row):
     assert taken[0]["messages"][1:] == GOOD
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("cafÃ©", "café"),
+        ("MÃ¼nchen", "München"),
+        ("SÃ£o Paulo", "São Paulo"),
+        ("¿Él viene?", "¿Él viene?"),
+        ("¿Ésta?", "¿Ésta?"),
+    ],
+)
+def test_european_text_is_not_taken_for_korean(text, kept):
+    assert repair(text) == kept
+
+
 def test_a_developer_is_a_system(tmp_path):
     rows = [{"messages": [{"role": "developer", "content": "s"}, *GOOD]}]
     own = write_lines(tmp_path / "mine.jsonl", rows)
@@ -157,6 +172,7 @@ def test_korean_read_as_latin1_is_mended_and_french_is_left(tmp_path):
         ([*GOOD, {"role": "system", "content": "s"}, *GOOD], "second system prompt in messages"),
         ([GOOD[0], {**GOOD[1], "weight": 0}], "answer of weight 0 in messages"),
         ([], "no question at the start of messages"),
+        ('[{{"role": "user"}}]', "neither JSON nor Python's form of it in messages"),
         ("[{", "neither JSON nor Python's form of it in messages"),
         ({"role": "user"}, "not a list of messages in messages"),
     ],

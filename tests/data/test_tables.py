@@ -183,6 +183,32 @@ def test_rows_of_json_are_read_in_every_shape(tmp_path, text):
     assert list(read_rows(file)) == SHAPED
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"a": 1}]\n[{"a": 2}]',
+        '{\n "items": [{"a": 1}]\n}\n{\n "items": [{"a": 2}]\n}',
+    ],
+)
+def test_rows_behind_an_array_are_not_lost(tmp_path, text):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(text)
+    with pytest.raises(RequestError, match="goes on behind its array of rows"):
+        list(read_rows(file))
+
+
+def test_an_object_may_begin_with_more_than_a_brace(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"user": "q",\n "assistant": "a"}\n{"user": "r",\n "assistant": "b"}')
+    assert [row["user"] for row in read_rows(file)] == ["q", "r"]
+
+
+def test_columns_without_a_name_are_nobodys(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("user,assistant,,\nq,a,,\n")
+    assert list(read_rows(file, ["user", "assistant"])) == [{"user": "q", "assistant": "a"}]
+
+
 def test_a_row_a_line_may_hold_a_list_called_data(tmp_path):
     file = tmp_path / "rows.jsonl"
     rows = [{"id": number, "data": [{"x": number}]} for number in range(3)]

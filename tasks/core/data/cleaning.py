@@ -32,8 +32,8 @@ _MOJIBAKE = re.compile(
     "[\u0080-\u009f]"
     "|[\u00c2-\u00f4][\u00a0-\u00bf\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
-# Two bytes of a Korean syllable in CP949, read as Latin-1.
-_CP949_AS_LATIN1 = re.compile("[\u00a1-\u00c8][\u00a1-\u00fe]")
+# Three Korean syllables in CP949, two bytes each, read as Latin-1: no European word is like that.
+_CP949_AS_LATIN1 = re.compile("(?:[\u00b0-\u00c8][\u00a1-\u00fe]){3}")
 _SYLLABLE = re.compile("[\uac00-\ud7a3]")
 _KOREAN_SHARE = 0.8  # of the characters beyond ASCII, from which a text is taken for Korean
 
@@ -54,7 +54,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A row's conversation, and whether mojibake was undone in it."""
+    """A row's conversation, and whether its text was mended."""
 
     chat: Chat
     repaired: bool
@@ -169,13 +169,24 @@ def repair(text: str) -> str:
 def _read_as_cp949(text: str) -> str | None:
     """The Korean text whose CP949 bytes were read as Latin-1, or None if it is not that."""
     try:
-        korean = text.encode("latin-1").decode("cp949")
+        data = text.encode("latin-1")
+        korean = data.decode("cp949")
     except UnicodeError:
+        return None
+    if _is_utf8(data):  # which ftfy mends: its pairs are syllables of CP949, too
         return None
     beyond_ascii = sum(character > "\x7f" for character in korean)
     if len(_SYLLABLE.findall(korean)) < _KOREAN_SHARE * beyond_ascii:
         return None
     return korean
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 class _EarlierRows:

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _BASE_SHARE = 0.6  # of the progress bar
 _OTHER_SPLITS = {"test", "valid", "validation", "dev", "eval", "evaluation"}
+_SAVED = {"dataset_dict.json", "dataset_info.json", "state.json"}  # beside save_to_disk's .arrow
 _LISTED = 12  # file names in an error
 
 
@@ -214,16 +215,20 @@ def _demo_file(source: Source) -> Path:
     return next(packaged_rows().glob(f"{source.name}.*"))
 
 
+def _has_arrow(names: Iterable[str]) -> bool:
+    return any(name.endswith(".arrow") and not _is_hidden(name) for name in names)
+
+
 def _folder_files(source: Source, folder: Path) -> list[Path]:
     names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
-    if any(name.endswith(".arrow") for name in names):
+    chosen = choose_data_files(names)
+    if _SAVED.issuperset(Path(name).name for name in chosen) and _has_arrow(names):
         raise RequestError(
             f"data.{source.name}={folder} was written by datasets' save_to_disk, which is for"
             " datasets alone. Write a file of it:"
             f' datasets.load_from_disk("{folder}").to_parquet("rows.parquet"), of a split if it'
             ' has several (["train"]), and name that.'
         )
-    chosen = choose_data_files(names)
     if not chosen:
         raise _no_data(f"The folder {folder}", source, names)
     return [folder / name for name in chosen]

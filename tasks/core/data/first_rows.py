@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from tasks.core.data.chat import Source
-from tasks.core.data.tables import read_rows
+from tasks.core.data.cleaning import clean_row, iterate_rows
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +18,9 @@ def warn_of_drops(source: Source, file: Path) -> None:
     """Logs a warning if normalize would leave out at least half of the file's first 200 rows."""
     reasons: Counter[str] = Counter()
     rows = 0
-    for row in islice(read_rows(file), _LOOKED_AT):
+    for row in islice(iterate_rows(source, [file]), _LOOKED_AT):
         rows += 1
-        chat = row if isinstance(row, str) else source.to_chat(row)
+        chat = clean_row(source, row)
         if isinstance(chat, str):
             reasons[chat] += 1
     dropped = reasons.total()

@@ -1,13 +1,13 @@
 """Rows of JSON files in bounded memory, in the shapes that people write them: one object a line, an
 array, an object that holds the array, or objects one after another over any number of lines.
 
-What a row is not, an object, comes out as it is: the caller says so.
+A value that is no object comes out as it is; the caller says so.
 """
 
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, AnyStr
 
@@ -42,9 +42,9 @@ def read_json_values(file: Path) -> Iterator[Any]:
         head = text.read(_HEAD_CHARS)
     wrapped = _WRAPPED.match(head)
     if wrapped and not _has_a_row_a_line(file):
-        yield from _read_array(file, wrapped.end())
+        yield from _read_array(file, wrapped.end(), wrapped='{"": 0')
     elif head.lstrip().startswith("["):
-        yield from _read_array(file, 0)
+        yield from _read_array(file, 0, wrapped="")
     elif _is_a_row(_first_line(file)):
         yield from _refuse_columns(file, _read_lines(file))
     else:
@@ -55,7 +55,7 @@ def _has_a_row_a_line(file: Path) -> bool:
     """Whether the first line is a whole value, and others follow."""
     with file.open("rb") as text:
         first = text.readline(LONGEST_ROW).removeprefix(UTF8_MARK)
-        follows = any(line.strip() for line in itertools.islice(text, 10))
+        follows = any(text.readline(64).strip() for _ in range(10))
     return follows and _is_json(first)
 
 
@@ -93,8 +93,8 @@ def _first_line(file: Path) -> bytes:
 def _is_a_row(line: bytes) -> bool:
     """Whether a file that begins with this line has a row a line, whole or broken.
 
-    The first line of an object over several lines is a brace or little more; that of objects in one
-    line goes on behind the first.
+    The first line of an object over several lines ends before the object does, behind a brace or a
+    comma; that of objects in one line goes on behind the first.
     """
     try:
         json.loads(line)
@@ -102,7 +102,7 @@ def _is_a_row(line: bytes) -> bool:
         return True
     except ValueError as error:
         goes_on = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
-        return not goes_on and line.strip() != b"{"
+        return not goes_on and not line.strip().endswith((b"{", b","))
     return True
 
 
@@ -136,12 +136,29 @@ def _excerpt(line: bytes) -> str:
     return repr(text)
 
 
-def _read_array(file: Path, begin: int) -> Iterator[Any]:
-    """The values of an array that begins at or behind a character of the file."""
+def _read_array(file: Path, begin: int, wrapped: str) -> Iterator[Any]:
+    """The values of an array that begins at or behind a character of the file.
+
+    wrapped: how an object begins that ends as the one around the array does. Raises RequestError if
+    more follows, which would be lost.
+    """
     with file.open(encoding="utf-8-sig") as text:
         text.read(begin)
         buffer = text.read(_CHUNK_CHARS)
-        yield from _values(file, text, buffer[buffer.index("[") + 1 :], end="]")
+        rest = yield from _values(file, text, buffer[buffer.index("[") + 1 :], end="]")
+        rest += text.read(_CHUNK_CHARS)
+    if not _ends(wrapped, rest):
+        raise RequestError(
+            f"{file} goes on behind its array of rows: {_excerpt(rest.strip().encode())}. Write all"
+            " rows into one array, or one object a line."
+        )
+
+
+def _ends(wrapped: str, rest: str) -> bool:
+    """Whether a file ends with its array, or with the object around it, as far as it was read."""
+    if not wrapped:
+        return not rest.strip()
+    return len(rest) >= _CHUNK_CHARS or _is_json((wrapped + rest).encode())
 
 
 def _read_objects(file: Path) -> Iterator[Any]:
@@ -150,15 +167,18 @@ def _read_objects(file: Path) -> Iterator[Any]:
         yield from _values(file, text, text.read(_CHUNK_CHARS), end="")
 
 
-def _values(file: Path, text: IO[str], buffer: str, end: str) -> Iterator[Any]:
-    """The values up to a character, or to the end of the file if it is empty."""
+def _values(file: Path, text: IO[str], buffer: str, end: str) -> Generator[Any, None, str]:
+    """The values up to a character, or to the end of the file if it is empty.
+
+    Returns what was read behind them.
+    """
     decoder = json.JSONDecoder()
     position = 0
     number = 1
     while True:
         position = _skip_separators(buffer, position)
         if end and buffer.startswith(end, position):
-            return
+            return buffer[position + 1 :]
         try:
             value, position = decoder.raw_decode(buffer, position)
         except (ValueError, RecursionError) as error:  # the value may go on behind the buffer
@@ -166,7 +186,7 @@ def _values(file: Path, text: IO[str], buffer: str, end: str) -> Iterator[Any]:
             buffer = buffer[position:] + more
             position = 0
             if not more and not end and not buffer:
-                return
+                return ""
             if not more or len(buffer) > LONGEST_ROW:
                 raise _broken_row(file, number, error, ended=not more) from error
             continue

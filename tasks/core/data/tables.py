@@ -151,7 +151,7 @@ def _read_csv(file: Path, columns: Collection[str] | None) -> Rows:
         reader = csv.reader(lines_of(text, file), strict=True)
         try:
             header = next(reader, [])
-            _refuse_twins(file, header)
+            _refuse_twins(file, header, columns)
             for fields in reader:
                 if not fields:
                     continue  # an empty line is no row
@@ -166,9 +166,10 @@ def _read_csv(file: Path, columns: Collection[str] | None) -> Rows:
             ) from error
 
 
-def _refuse_twins(file: Path, header: list[str]) -> None:
-    """Of two columns of one name, either could be meant."""
-    twins = [name for name, count in Counter(header).items() if count > 1]
+def _refuse_twins(file: Path, header: list[str], columns: Collection[str] | None) -> None:
+    """Of two columns of one name, either could be meant. Those without a name are nobody's."""
+    read = [name for name in header if name and (columns is None or name in columns)]
+    twins = [name for name, count in Counter(read).items() if count > 1]
     if twins:
         raise RequestError(
             f"{file} has the column {twins[0]!r} twice: rename or remove one, so that it is clear"
