@@ -10,6 +10,7 @@ from flows import server
 from flows.server_files import prefect_folder
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import start_child
+from tasks.core.processes.server import free_port
 
 HOLD = (
     "import sqlite3, sys, time; held = sqlite3.connect(sys.argv[1]);"
@@ -46,3 +47,9 @@ def test_a_database_that_another_server_works_with_is_left_to_it(tmp_path, capsy
     assert "cannot be used (the server does not start with it)" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_runs_that_a_server_does_not_end_are_told(tmp_path, capsys):
+    server.end_runs(tmp_path, f"http://127.0.0.1:{free_port()}/api")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "The UI may show runs of the stopped worker as Running for ever" in said

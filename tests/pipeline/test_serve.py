@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from flows.server import CODE, end_runs
+from flows.server import CODE, POOL, end_runs
 from flows.server_files import secret
 from flows.server_settings import authorization
 
@@ -160,9 +160,14 @@ def test_a_stopped_serve_ends_its_workers_runs_only(served):
     """Another terminal's `kospilot run` reports to the same server."""
     home, api = served
     flow = api.post("/flows/", {"name": "from another terminal"})["id"]
-    other = api.post("/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING"}})["id"]
+    running = {"flow_id": flow, "state": {"type": "RUNNING"}}
+    other = api.post("/flow_runs/", running)["id"]
+    workers = api.post("/flow_runs/", {**running, "work_pool_name": POOL})["id"]
     end_runs(home.folder, api.url)
     assert api.get(f"/flow_runs/{other}").json()["state"]["type"] == "RUNNING"
+    ended = api.get(f"/flow_runs/{workers}").json()["state"]
+    assert ended["type"] == "CRASHED"
+    assert ended["message"] == "kospilot serve was stopped. Retry resumes it."
 
 
 def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import socket
-import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ def empty(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory, tiny_f16):
-    """An endpoint with one small model, which writes up to 400 tokens."""
+    """An endpoint with one small model, which writes up to 8 tokens unless asked for more."""
     with closing(EmbeddedServer(tmp_path_factory.mktemp("one"))) as server:
         modelfile = Modelfile("", "", {"num_ctx": 4096, "num_predict": 8, "temperature": 0})
         server.create("m:one", tiny_f16, modelfile, silent)
@@ -91,13 +90,18 @@ def test_rubbish_is_refused_in_words(empty, content, status, words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "odd", [{"messages": 5}, {"messages": ["text"]}, {"messages": None, "top_p": float("nan")}]
+    ("odd", "words"),
+    [
+        ({"messages": 5}, "messages is no list of objects"),
+        ({"messages": ["text"]}, "messages is no list of objects"),
+        ({"messages": None, "top_p": float("nan")}, "the request is no JSON (Out of range float"),
+        ({"messages": [{"role": "user", "content": "\ud83d"}]}, "the request is no JSON ('utf-8'"),
+    ],
 )
-def test_an_odd_question_is_refused_in_words(endpoint, odd):
-    url = endpoint.openai_url.removesuffix("/v1")
-    assert post(url, json.dumps({**QUESTION, **odd})).status_code == 400
-    half = '{"model": "m:one", "messages": [{"role": "user", "content": "\\ud83d"}]}'
-    assert post(url, half).status_code == 400
+def test_an_odd_question_is_refused_in_words(endpoint, odd, words):
+    refused = post(endpoint.openai_url.removesuffix("/v1"), json.dumps({**QUESTION, **odd}))
+    assert refused.status_code == 400
+    assert words in refused.json()["error"]["message"]
 
 
 @pytest.mark.slow
@@ -128,6 +132,7 @@ def test_a_killed_endpoint_leaves_no_socket(endpoint):
 
 @pytest.mark.slow
 def test_who_stalls_or_leaves_holds_nobody_up(endpoint):
+    """All that was asked for and left would take minutes."""
     url = urlsplit(endpoint.openai_url)
     stalled = socket.create_connection((url.hostname, url.port))
     stalled.sendall(
@@ -135,18 +140,17 @@ def test_who_stalls_or_leaves_holds_nobody_up(endpoint):
     )
     endless = {**QUESTION, "max_tokens": 4000, "ignore_eos": True}
     with closing(stalled):
-        for _ in range(3):
+        for _ in range(40):
             with pytest.raises(httpx.ReadTimeout):
-                httpx.post(f"{endpoint.openai_url}/chat/completions", json=endless, timeout=0.3)
-        start = time.monotonic()
+                httpx.post(f"{endpoint.openai_url}/chat/completions", json=endless, timeout=0.1)
         answer = httpx.post(f"{endpoint.openai_url}/chat/completions", json=QUESTION, timeout=60)
         assert answer.is_success
-        assert time.monotonic() - start < 5, "4,000 tokens of this model take longer"
 
 
 @pytest.mark.slow
 def test_none_of_twenty_starves_beside_five_that_misbehave(endpoint):
     url = endpoint.openai_url.removesuffix("/v1")
     found = asyncio.run(trouble(url, "m:one", 1))
+    assert found.annoyed >= 5
     assert found.broken == []
-    assert all(found.waits_s), found.text()
+    assert all(found.waits_s), found.text()  # each of the twenty got an answer
