@@ -88,9 +88,11 @@ class Home:
             **options,
         )
 
-    def kospilot(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
+    def kospilot(
+        self, *arguments: str, code: int = 0, folder: Path | None = None
+    ) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "flows", *arguments]
-        how = {"env": self.env, "cwd": self.other, "capture_output": True, "text": True}
+        how = {"env": self.env, "cwd": folder or self.other, "capture_output": True, "text": True}
         done = subprocess.run(command, check=False, **how)
         assert done.returncode == code, (
             f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"

@@ -55,9 +55,8 @@ def place(finished, tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if command not in ELSEWHERE])
-def test_readme_command(place, command, monkeypatch):
+def test_readme_command(place, command):
     home, folder = place
-    monkeypatch.chdir(folder)
     words = shlex.split(command)
     assert words[:3] == ["uv", "run", "kospilot"]
     arguments = words[3:]
@@ -69,7 +68,7 @@ def test_readme_command(place, command, monkeypatch):
     ]:  # 30 GPU hours: what it would do is all that can be shown here
         arguments[0] = "plan"
     code = 1 if command == DOCTOR_MAY_FAIL else 0
-    done = home.kospilot(*arguments, code=code)
+    done = home.kospilot(*arguments, code=code, folder=folder)
     assert done.stdout + done.stderr
 
 
