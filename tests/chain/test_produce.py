@@ -154,6 +154,6 @@ def test_a_full_disk_is_said_with_what_to_do(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", str(job.out))
 
     run = run_of(tmp_path / "home", Step("first", build, ("made.bin",)))
-    # Whether it is still full is the machine's matter; tests/chain/test_full_disk.py has a full one.
+    # Whether it is full now is the machine's matter; tests/chain/test_full_disk.py has a full one.
     with pytest.raises(WorkError, match=r"first stopped because .* disk of .* MB of .* Free some"):
         produce(run, "first", {}, silent)
