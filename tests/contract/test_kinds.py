@@ -11,12 +11,12 @@ from random import Random
 import jsonschema_rs
 import pytest
 
-from tasks.core.kinds import KINDS, kind_named, regime_classification
+from tasks.core.kinds import KINDS, kind_named
 from tasks.core.kinds.base import FLAWS, scene_from_dict, scene_to_dict, system_prompt
+from tasks.core.kinds.catalog import regime_classification
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.simulate import simulate_market
 from tasks.core.kinds.texts import PROSE_KEYS, to_text
-from tasks.core.strategy.decisions import DECISIONS
 from tasks.core.strategy.rules import EXPOSURES, NUMBERS, regime_of
 from tasks.core.strategy.universe import names
 from tasks.core.synthesis.reading import read_question
@@ -32,7 +32,7 @@ def days():
 
 
 def test_the_shares_of_the_twelve_kinds_sum_to_one():
-    assert len(KINDS) == 12 == len(DECISIONS)
+    assert len(KINDS) == 12
     assert sum(known.share for known in KINDS) == pytest.approx(1)
 
 

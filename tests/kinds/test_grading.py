@@ -3,7 +3,7 @@
 import json
 from random import Random
 
-from tasks.core.kinds import (
+from tasks.core.kinds.catalog import (
     full_analysis,
     fx_impact,
     opening_momentum,
@@ -13,7 +13,7 @@ from tasks.core.kinds import (
 )
 from tasks.core.kinds.texts import to_text
 from tasks.core.strategy.universe import etfs, stocks
-from tests.strategy.test_decisions import DAYS
+from tests.kinds.test_decisions import DAYS
 from tests.synthetic import scene_on
 
 

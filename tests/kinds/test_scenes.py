@@ -3,14 +3,14 @@
 from dataclasses import replace
 from random import Random
 
-from tasks.core.kinds import (
+from tasks.core.kinds.base import Scene
+from tasks.core.kinds.catalog import (
     intraday_rebalancing,
     kind_named,
     opening_momentum,
     regime_classification,
     sector_analysis,
 )
-from tasks.core.kinds.base import Scene
 from tasks.core.kinds.scenes import Draw, draw_scene
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.universe import get_stock

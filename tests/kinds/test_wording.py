@@ -5,15 +5,16 @@ from random import Random
 
 import pytest
 
-from tasks.core.kinds import phrases, regime_classification
+from tasks.core.kinds import phrases
+from tasks.core.kinds.catalog import regime_classification
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.texts import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.wording import argue, ground_of
 from tasks.core.records.facts import Facts
 from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.strategy.rules import NUMBERS, REGIMES, regime_of
+from tests.kinds.test_decisions import DAYS
 from tests.kinds.test_grading import parts_after
-from tests.strategy.test_decisions import DAYS
 from tests.synthetic import LANGUAGES, scene_on
 
 REGIME_OF_GROUND = {

@@ -1,36 +1,22 @@
-"""The kinds, in the order of their share. A new kind is one file, and one line in KINDS."""
+"""The kinds, found in the catalogue: a module there is a kind, and nothing else lists it."""
+
+import importlib
+import pkgutil
 
 from tasks.core.errors import RequestError
-from tasks.core.kinds import (
-    full_analysis,
-    fx_impact,
-    intraday_rebalancing,
-    multi_step,
-    opening_momentum,
-    overnight_gap,
-    regime_classification,
-    regime_transition,
-    risk_management,
-    sector_analysis,
-    stop_loss_management,
-    what_if,
-)
+from tasks.core.kinds import catalog
 from tasks.core.kinds.base import Kind
 
-KINDS: tuple[Kind, ...] = (
-    full_analysis,
-    regime_classification,
-    overnight_gap,
-    sector_analysis,
-    risk_management,
-    regime_transition,
-    opening_momentum,
-    fx_impact,
-    stop_loss_management,
-    intraday_rebalancing,
-    what_if,
-    multi_step,
-)
+
+def _found() -> tuple[Kind, ...]:
+    """Returns the catalogue's kinds, those with the largest share of the rows first."""
+    kinds: list[Kind] = []
+    for module in pkgutil.iter_modules(catalog.__path__):
+        kinds.append(importlib.import_module(f"{catalog.__name__}.{module.name}"))
+    return tuple(sorted(kinds, key=lambda kind: (-kind.share, kind.name)))
+
+
+KINDS = _found()
 
 
 def kind_named(name: str) -> Kind:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 from tasks.core.records.facts import Facts, Language, StockFacts
+from tasks.core.strategy.deciding import Decision
 from tasks.core.strategy.rules import EXPOSURES
 from tasks.core.strategy.stated import missing_numbers, stated_regime
 
@@ -28,6 +29,7 @@ FLAWS: tuple[Flaw, ...] = (
 FLAW_OF_PART: dict[str, Flaw] = {
     "json": "schema_violation",
     "schema": "schema_violation",
+    "working": "strategy_violation",
     "regime": "strategy_violation",
     "exposure": "strategy_violation",
     "actions": "strategy_violation",
@@ -101,12 +103,20 @@ class Kind(Protocol):
     share: float  # of the synthetic rows; the twelve sum to 1
     needs: Needs
     schema: dict[str, Any]
+    card: str  # of the rules: every constant that decides an answer, a few lines of ASCII
 
     def templates(self, language: Language) -> tuple[str, ...]:
         """Returns the ways to ask, of which the last are kept for evaluation."""
 
     def ask(self, scene: Scene, rng: Random) -> str:
         """Returns the question."""
+
+    def decide(self, facts: Facts, regime: str | None = None) -> Decision:
+        """Returns the right answer without its prose, a pure function of what the question says.
+
+        `working` comes first. With a `regime`, it is what would be right if that regime held: what
+        a mistaken reader decides.
+        """
 
     def answer(self, scene: Scene, rng: Random) -> Answer:
         """Returns the right answer that training teaches."""
@@ -134,37 +144,42 @@ def scene_from_dict(raw: dict[str, Any]) -> Scene:
     return Scene(**{**raw, "facts": facts, "simulated": tuple(raw["simulated"])})
 
 
+REGIME_RULE = """\
+Regime = the first rule that holds (return r, breadth b, momentum m, volatility v, all %):
+1 BEAR: r<-2, b<30, m<-5
+2 SHORT_TERM_STRESS: r<-1.5, v>25
+3 STRONG_BULL: r>1, b>65, m>3
+4 WEAKENING: r<0, 35<=b<=50
+5 MILD_BULL: r>0, b>50
+6 else r<-1 SHORT_TERM_STRESS, r<0 WEAKENING, r>=0 MILD_BULL"""
+"""strategy.rules.rule_of in words; a test holds the two together."""
+
+
 @cache
 def system_prompt(language: Language) -> str:
     """Returns the strategy prompt: the very same message in the rows of Stages 2 and 3, in the
     evaluation and in the Modelfile's SYSTEM.
 
-    It is short on purpose: it is in every row, and Korean costs the demo's tokenizer 1.7 tokens a
-    character.
+    All but its first sentence is the same in both languages, and ASCII: it is in every row, and
+    Korean costs the demo's tokenizer 1.7 tokens a character.
     """
-    lines = [_SYSTEM[language]]
-    long, short, net = _EXPOSURE_WORDS[language]
+    lines = [_ROLE[language], REGIME_RULE, "Bands (% of NAV): long, short, net"]
     for regime, bands in EXPOSURES.items():
-        parts = (
-            f"{long} {_span(bands.long_gross)}",
-            f"{short} {_span(bands.index_short)}",
-            f"{net} {_span(bands.net)}",
-        )
-        lines.append(f"{regime}: {', '.join(parts)}")
+        spans = map(_span, (bands.long_gross, bands.index_short, bands.net))
+        lines.append(f"{regime}: {', '.join(spans)}")
     return "\n".join(lines)
 
 
-_SYSTEM = {
+_ROLE = {
     "ko": (
-        "한국 주식 전략가로서 국면을 판정하고 JSON으로만 답한다. "
-        "근거는 질문의 숫자로 든다. 국면별 비중(%):"
+        "한국 주식 전략가로서 먼저 working에 계산을 적고 국면과 조치를 정해 JSON으로만 답한다. "
+        "근거는 질문의 숫자로 든다."
     ),
     "en": (
-        "You are a Korean-equity strategist. Judge the regime and answer in JSON only, "
-        "arguing from the question's numbers. Exposure by regime (%):"
+        "You are a Korean-equity strategist. Show the working first, then decide; answer in JSON "
+        "only, arguing from the question's numbers."
     ),
 }
-_EXPOSURE_WORDS = {"ko": ("롱", "인덱스 숏", "순"), "en": ("long", "index short", "net")}
 
 
 def _span(band: tuple[int, int]) -> str:

@@ -21,12 +21,13 @@ from tasks.core.kinds.texts import (
     sentences_in,
 )
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy.decisions import Choice, Decision
+from tasks.core.strategy.deciding import Choice, Decision
 from tasks.core.strategy.rules import BAND_NUMBERS, RULE_NUMBERS, THRESHOLDS, shocked
 from tasks.core.strategy.stated import known_numbers
 from tasks.core.strategy.universe import names
 
 _KEYS_OF_PART = {
+    "working": ("working",),
     "regime": (
         "regime",
         "from",
@@ -47,6 +48,9 @@ _KEYS_OF_PART = {
     ),
 }
 """Which keys of an answer belong to a part of the grade; all others belong to the actions."""
+
+_WHOLE = ("working", "missing_inputs")
+"""Keys whose lists are compared as they are, not entry by entry."""
 
 
 def judge(
@@ -128,7 +132,7 @@ def _parts_of(right: Any, key: str = "") -> Iterator[str]:
     if isinstance(right, dict):
         for name, value in right.items():
             yield from _parts_of(value, name)
-    elif isinstance(right, list) and key != "missing_inputs":
+    elif isinstance(right, list) and key not in _WHOLE:
         yield from ("tickers", "actions", "book")
         for entry in right:
             yield from _parts_of(entry)
@@ -147,7 +151,7 @@ def _compared(
             yield "tickers", answer["name"] in names(answer["ticker"])
         for name, value in right.items():
             yield from _compared(answer.get(name), value, offered, name)
-    elif isinstance(right, list) and key != "missing_inputs":
+    elif isinstance(right, list) and key not in _WHOLE:
         yield from _compared_entries(answer, right, offered)
     elif key == "ticker" and not names(answer):
         yield "tickers", False
@@ -221,7 +225,7 @@ def _is_grounded(texts: list[str], answer: Answer, scene: Scene) -> bool:
 
 def _stated_sizes(facts: Facts) -> set[float]:
     """Returns the question's numbers without their signs."""
-    stated = set(map(abs, facts.numbers.values()))
+    stated = {abs(number) for number in (*facts.numbers.values(), *known_numbers(facts).values())}
     for stock in facts.stocks:
         stated.update(map(abs, stock.numbers.values()))
     return stated

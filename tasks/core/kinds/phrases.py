@@ -139,20 +139,6 @@ _KOREAN_GROUNDS = {
         "지수가 {r}로 제자리라 손실이 아니고, 규칙상 완만한 상승이다.",
         "손실이 없는 날이다. 시장 수익률 {r}는 완만한 상승으로 둔다.",
     ),
-    "down": (
-        "시장 수익률은 {r}지만 상승 종목 비중을 모르니 약화 국면으로만 본다.",
-        "확인된 것은 시장 수익률 {r}뿐이다. 상승 종목 비중을 모르는 한 약화로 둔다.",
-        "상승 종목 비중이 빠져 있어, 시장 수익률 {r}만으로는 약화까지만 말할 수 있다.",
-        "지수가 {r}인 것은 분명하나 상승 종목 비중을 알 수 없어 약화로 판정한다.",
-        "숫자가 다 모이지 않았다. 시장 수익률 {r}에 상승 종목 비중이 없으면 약화로 본다.",
-    ),
-    "up": (
-        "시장 수익률은 {r}지만 상승 종목 비중을 모르니 완만한 상승으로만 본다.",
-        "확인된 것은 시장 수익률 {r}뿐이다. 상승 종목 비중을 모르는 한 완만한 상승으로 둔다.",
-        "상승 종목 비중이 빠져 있어, 시장 수익률 {r}만으로는 완만한 상승까지만 말할 수 있다.",
-        "지수가 {r} 오른 것은 분명하나 상승 종목 비중을 알 수 없어 완만한 상승으로 판정한다.",
-        "숫자가 다 모이지 않았다. 시장 수익률 {r}에 상승 종목 비중이 없으면 완만한 상승으로 본다.",
-    ),
 }
 
 _ENGLISH_GROUNDS = {
@@ -276,23 +262,6 @@ _ENGLISH_GROUNDS = {
         "The index stood still at {r}; no loss, and by the rule a mild uptrend.",
         "No loss at {r}: the rule calls it a mild uptrend.",
     ),
-    "down": (
-        "The market return is {r}, but without the breadth it counts as no more than weakening.",
-        "All that is known is a return of {r}; without the breadth the call is weakening.",
-        "As nobody gave the breadth, a return of {r} is no more than weakening.",
-        "At {r} with the breadth unknown, weakening is as far as the call can go.",
-        "Only the return of {r} is known, and with no breadth the call stays at weakening.",
-    ),
-    "up": (
-        (
-            "The market return is {r}, but without the breadth "
-            "it counts as no more than a mild uptrend."
-        ),
-        "All that is known is a gain of {r}; without the breadth the call is a mild uptrend.",
-        "As nobody gave the breadth, a gain of {r} is no more than a mild uptrend.",
-        "Up {r} with the breadth unknown: a mild uptrend is as far as the call can go.",
-        "Only the gain of {r} is known, and with no breadth the call stays at a mild uptrend.",
-    ),
 }
 
 GROUNDS = {"ko": _KOREAN_GROUNDS, "en": _ENGLISH_GROUNDS}
@@ -365,11 +334,50 @@ EXPOSURES = {
 }
 """Which net exposure the answer recommends, and the band that it lies in."""
 
-NEUTRAL = {
-    "ko": ("주어지지 않은 {labels_eun} 중립으로 두었다.", "{labels_eun} 알 수 없어 중립으로 본다."),
-    "en": (
-        "Not given and taken as neutral: {labels}.",
-        "Taken as neutral for want of a figure: {labels}.",
+PARTIAL = {
+    "ko": crossed(
+        (
+            "확인된 {known} 기준으로",
+            "지금 아는 것은 {known}이고, 그것으로 보면",
+            "{known}만 놓고 규칙을 적용하면",
+            "{known}까지만 나왔지만",
+            "수치가 다 모이지는 않았으나 {known}에서는",
+        ),
+        (
+            "{regime} 국면이다.",
+            "{regime_ro} 본다.",
+            "{regime_ro} 판정한다.",
+            "{regime} 쪽이다.",
+        ),
+    ),
+    "en": crossed(
+        (
+            "On what is known, {known},",
+            "With only {known} at hand,",
+            "Judging by {known} alone,",
+            "So far there is {known}, and",
+            "The figures are incomplete, but with {known}",
+        ),
+        (
+            "the rule gives {regime}.",
+            "the call is {regime}.",
+            "this reads {regime}.",
+            "it is {regime}.",
+        ),
     ),
 }
-"""Which of the market's numbers were missing and therefore taken for neutral."""
+"""Why the regime is what it is, where the question gives only some of the market's numbers."""
+
+USUAL = {
+    "ko": (
+        "주어지지 않은 {labels_eun} 이런 날의 통상 수준({values})으로 두었다.",
+        "{labels_eun} 알 수 없어 통상 수준인 {values_ro} 보았다.",
+        "빠진 {labels_eun} 보통 때 값 {values_ro} 채웠고, 확인되면 다시 판정한다.",
+    ),
+    "en": (
+        "Not given and taken as usual on such a day: {labels} at {values}.",
+        "Missing are {labels}, which I take at the usual {values}.",
+        "For want of {labels} I assume the usual {values}; check them before acting.",
+    ),
+}
+"""Which of the market's numbers were missing, and as what they were taken."""

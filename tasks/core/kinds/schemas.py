@@ -56,6 +56,14 @@ def stock_entry(**properties: Schema) -> Schema:
     )
 
 
+WORKING = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 3, "maxLength": 240},
+    "minItems": 1,
+    "maxItems": 14,
+}
+"""The first key of every answer: its steps, a short line each (strategy.working)."""
+
 REGIME = one_of(*REGIMES)
 CONFIDENCE = integer(0, 100)
 NET = integer(-80, 130)

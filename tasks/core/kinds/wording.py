@@ -34,13 +34,19 @@ def ask(scene: Scene, templates: tuple[str, ...]) -> str:
     The blanks are {day}, {market}, {stocks}, {event} and {shock}; a template has those that its
     kind needs.
     """
-    return templates[scene.template].format(
+    question = templates[scene.template].format(
         day=scene.date or _TODAY[scene.language],
         market=market_block(scene),
         stocks="\n".join(stock_line(stock, scene) for stock in scene.facts.stocks),
         event=_event_text(scene),
         shock=_shock_text(scene),
     )
+    return f"{question}\n{kind_line(scene.kind)}"
+
+
+def kind_line(kind: str) -> str:
+    """Returns the last line of a question, which names its kind."""
+    return f"kind: {kind}"
 
 
 def _event_text(scene: Scene) -> str:
@@ -142,7 +148,7 @@ def named(decision: Any, language: Language) -> Any:
 
 
 def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool = False) -> str:
-    """Returns why the regime is what it is, what would change it, and what was taken for neutral.
+    """Returns why the regime is what it is, what would change it, and what was taken as usual.
 
     With another regime claimed, it is the same argument for that one, which the numbers contradict.
     With `exposure`, it ends with the net exposure.
@@ -152,7 +158,7 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
     sentences = [ground(scene, rng, claimed)]
     missing = missing_numbers(scene.facts)
     if missing:
-        sentences.append(_neutral(missing, language, rng))
+        sentences.append(_usual(missing, numbers, language, rng))
     else:
         sentences += _turning(numbers, claimed, language, rng)
         if rng.random() < 0.35:
@@ -165,6 +171,8 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
 def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
     """Returns the first part of `argue` alone: why the regime is what it is."""
     numbers = known_numbers(scene.facts)
+    if scene.partial:
+        return _partial_ground(scene, rng, claimed or regime_of(**numbers))
     reason = ground_of(scene.facts)
     if claimed and claimed != regime_of(**numbers):
         reason = claimed
@@ -177,26 +185,30 @@ def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
     )
 
 
-def ground_of(facts: Facts) -> str:
-    """Returns which of phrases.GROUNDS is the rule's own reason.
+def _partial_ground(scene: Scene, rng: Random, regime: str) -> str:
+    """Returns what the numbers that were given say of the regime."""
+    known = []
+    for name, label in MARKET.items():
+        if name in scene.facts.numbers:
+            value = lexicon.printed(name, scene.facts.numbers[name], scene.language)
+            known.append(f"{label.of(scene.language)} {value}")
+    sentence = rng.choice(phrases.PARTIAL[scene.language])
+    return sentence.format(
+        known=", ".join(known), regime=regime, regime_ro=with_particle(regime, "으로/로")
+    )
 
-    A breadth that nobody gave may decide the regime, but is no evidence.
-    """
+
+def ground_of(facts: Facts) -> str:
+    """Returns which of phrases.GROUNDS is the rule's own reason, if all numbers are known."""
     numbers = known_numbers(facts)
     rule, regime = rule_of(**numbers)
-    rises = numbers["return_pct"] > 0
-    if "breadth_pct" not in facts.numbers:
-        if rule == 4:
-            return "down"
-        if rule == 6 and rises:
-            return "up"
     if rule == 2:
         return "volatile"
     if rule < 6 or regime == "SHORT_TERM_STRESS":
         return regime
     if regime == "WEAKENING":
         return "shallow"
-    return "narrow" if rises else "flat"
+    return "narrow" if numbers["return_pct"] > 0 else "flat"
 
 
 def _turning(
@@ -255,7 +267,15 @@ def _exposure(regime: str, breadth_pct: float, language: Language, rng: Random) 
     return rng.choice(phrases.EXPOSURES[language]).format(low=low, high=high, net=net)
 
 
-def _neutral(missing: list[str], language: Language, rng: Random) -> str:
+def _usual(
+    missing: list[str], numbers: Mapping[str, float], language: Language, rng: Random
+) -> str:
     labels = ", ".join(MARKET[name].of(language) for name in missing)
-    sentence = rng.choice(phrases.NEUTRAL[language])
-    return sentence.format(labels=labels, labels_eun=with_particle(labels, "은/는"))
+    values = ", ".join(lexicon.printed(name, numbers[name], language) for name in missing)
+    sentence = rng.choice(phrases.USUAL[language])
+    return sentence.format(
+        labels=labels,
+        labels_eun=with_particle(labels, "은/는"),
+        values=values,
+        values_ro=with_particle(values, "으로/로"),
+    )

@@ -5,37 +5,10 @@ from dataclasses import dataclass
 
 from tasks.core.strategy.rules import THRESHOLDS, regime_of
 
-_SMALL_MOVE = {"return_pct": 0.4, "breadth_pct": 4.0, "momentum_pct": 1.0, "volatility_pct": 3.0}
-"""How far each number moves, in points, to see whether the regime would be another one."""
-
-_NEAR = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatility_pct": 5.0}
+NEAR = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatility_pct": 5.0}
 """The distance of each number from a limit, in points, that counts as equally near."""
 
 _JUST_BEYOND = 0.1  # points beyond a limit, to see which regime lies there
-
-
-def confidence_pct(
-    return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
-) -> int:
-    """Returns how far the day is from another regime, in %.
-
-    That is 50, and 5 more for each of eight small moves that would not change the regime: each of
-    the four numbers up, and each of them down.
-    """
-    numbers = {
-        "return_pct": return_pct,
-        "breadth_pct": breadth_pct,
-        "momentum_pct": momentum_pct,
-        "volatility_pct": volatility_pct,
-    }
-    regime = regime_of(**numbers)
-    confidence = 50
-    for name, size in _SMALL_MOVE.items():
-        for move in (-size, size):
-            moved = {**numbers, name: numbers[name] + move}
-            if regime_of(**moved) == regime:
-                confidence += 5
-    return confidence
 
 
 @dataclass(frozen=True)
@@ -47,6 +20,10 @@ class Turn:
     falls: bool  # the number crosses it downwards
     regime: str  # the regime beyond
 
+    def distance(self, numbers: Mapping[str, float]) -> float:
+        """How far the number is from the limit, in points."""
+        return abs(numbers[self.name] - self.limit)
+
 
 def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
     """Returns the turn of the number that is nearest to its limit, or None if there is no turn.
@@ -56,7 +33,7 @@ def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
 
     def distance(threshold: tuple[str, float]) -> float:
         name, limit = threshold
-        return abs(numbers[name] - limit) / _NEAR[name]
+        return abs(numbers[name] - limit) / NEAR[name]
 
     regime = regime_of(**numbers)
     for name, limit in sorted(THRESHOLDS, key=distance):
@@ -69,3 +46,34 @@ def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
             if beyond != regime:
                 return Turn(name, limit, falls=False, regime=beyond)
     return None
+
+
+LEAST_CONFIDENCE_PCT, MOST_CONFIDENCE_PCT = 50, 95
+CONFIDENCE_STEP_PCT = 5
+WILD_VOLATILITY_PCT, WILD_CONFIDENCE_PCT = 40.0, 70
+"""Above this volatility, no confidence is higher than this."""
+
+
+def confidence_pct(
+    return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
+) -> int:
+    """Returns the confidence in %: 50 at a limit that changes the regime, and 95 where the nearest
+    such limit is 1 point of return, 10 of breadth, 2 of momentum or 5 of volatility away, in steps
+    of 5; at most 70 while the volatility is above 40 %.
+    """
+    numbers = {
+        "return_pct": return_pct,
+        "breadth_pct": breadth_pct,
+        "momentum_pct": momentum_pct,
+        "volatility_pct": volatility_pct,
+    }
+    turn = nearest_turn(numbers)
+    nearness = 1.0
+    if turn:
+        nearness = min(1.0, turn.distance(numbers) / NEAR[turn.name])
+    span = MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT
+    steps = int((LEAST_CONFIDENCE_PCT + span * nearness) / CONFIDENCE_STEP_PCT + 0.5)
+    confidence = steps * CONFIDENCE_STEP_PCT
+    if volatility_pct > WILD_VOLATILITY_PCT:
+        return min(confidence, WILD_CONFIDENCE_PCT)
+    return confidence

@@ -72,9 +72,6 @@ def allocation_for(regime: str, breadth_pct: float) -> Allocation:
 NUMBERS = ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")
 """The market's numbers of a day, all in % (records.market.Snapshot)."""
 
-NEUTRAL = {"return_pct": 0.0, "breadth_pct": 50.0, "momentum_pct": 0.0, "volatility_pct": 15.0}
-"""What a market number counts as if nobody gave it, in %."""
-
 THRESHOLDS = (
     ("return_pct", -2.0),
     ("return_pct", -1.5),
@@ -90,6 +87,16 @@ THRESHOLDS = (
     ("volatility_pct", 25.0),
 )
 """Every limit in rule_of, in %."""
+
+
+RULE_OF_REGIME = {
+    "BEAR": 1,
+    "SHORT_TERM_STRESS": 2,
+    "STRONG_BULL": 3,
+    "WEAKENING": 4,
+    "MILD_BULL": 5,
+}
+"""The number of the rule that names each regime first."""
 
 
 def regime_of(

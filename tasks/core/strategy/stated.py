@@ -1,12 +1,47 @@
 """What a question states of the market, as the strategy's rule sees it."""
 
+from collections.abc import Mapping
+
 from tasks.core.records.facts import Facts
-from tasks.core.strategy.rules import NEUTRAL, NUMBERS, regime_of
+from tasks.core.strategy.rules import NUMBERS, regime_of
+
+USUAL_BREADTH = (50.0, 12.0)
+USUAL_MOMENTUM = (0.0, 2.0)
+USUAL_VOLATILITY = (15.0, 3.0)
+"""What a missing number is on days with such a return: the value of a day without a change, and
+what each point (%) of the return adds; to the volatility each point of its size.
+"""
+_BREADTH_SPAN = (2.0, 98.0)
 
 
 def known_numbers(facts: Facts) -> dict[str, float]:
-    """Returns the market's four numbers as the rule sees them: missing ones are neutral."""
-    return {name: facts.numbers.get(name, NEUTRAL[name]) for name in NUMBERS}
+    """Returns the market's four numbers as the rule sees them, in %: missing ones are as they
+    usually are on days with such a return, rounded as they are printed.
+    """
+    stated = facts.numbers
+    market_return = stated.get("return_pct")
+    if market_return is None:
+        market_return = _usual_return(stated)
+    usual = {
+        "return_pct": market_return,
+        "breadth_pct": _usual_breadth(market_return),
+        "momentum_pct": round(USUAL_MOMENTUM[0] + USUAL_MOMENTUM[1] * market_return, 2) + 0.0,
+        "volatility_pct": round(USUAL_VOLATILITY[0] + USUAL_VOLATILITY[1] * abs(market_return), 2),
+    }
+    return {name: stated.get(name, usual[name]) for name in NUMBERS}
+
+
+def _usual_return(stated: Mapping[str, float]) -> float:
+    """Returns the return in % of days with such a breadth, and 0 if that is missing too."""
+    none, each_point = USUAL_BREADTH
+    breadth = stated.get("breadth_pct", none)
+    return round((breadth - none) / each_point, 2) + 0.0
+
+
+def _usual_breadth(return_pct: float) -> float:
+    fewest, most = _BREADTH_SPAN
+    none, each_point = USUAL_BREADTH
+    return round(min(max(none + each_point * return_pct, fewest), most), 1)
 
 
 def stated_regime(facts: Facts) -> str:

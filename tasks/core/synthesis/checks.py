@@ -2,7 +2,7 @@
 the strategy.
 
 Nothing of how a row was made is used: not its scene, not its generator. The question is read
-(reading.py), the right decision follows from it (tasks.core.strategy.decisions), and the answer,
+(reading.py), the right decision follows from it (its kind's `decide`), and the answer,
 the names, the numbers and the words are held against that.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.kinds import KINDS, kind_named
+from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Grade, Kind, Scene, system_prompt
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.texts import PROSE_KEYS
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.scripts import HANJA
-from tasks.core.strategy.decisions import DECISIONS, Decision, settled
+from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import names
@@ -106,8 +106,9 @@ def _messages(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _kind(reply: str, name: Any) -> Kind | None:
     """Returns the kind that the row names, else the one whose keys the answer has."""
-    if name in DECISIONS:
-        return kind_named(name)
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
     return kind_of_reply(reply)
 
 
@@ -204,7 +205,7 @@ def _reply_problems(
     """Yields the problems of the row's answer and, in a pair, of the rejected one."""
     scene = Scene(kind.name, reading.language, 0, "bullets", None, reading.facts)
     try:
-        decision = settled(DECISIONS[kind.name](reading.facts))
+        decision = settled(kind.decide(reading.facts))
         grade = kind.grade(scene, reply)
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         yield Problem(
@@ -254,6 +255,8 @@ def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
 def _rule_of(path: str) -> str:
     """Returns the rule that a wrong decision breaks, by its key."""
     key = path.split(".")[-1]
+    if "working" in path:
+        return "working"
     if key in _REGIME_KEYS:
         return "regime"
     if key == "ticker":

@@ -22,9 +22,9 @@ from tasks.core.kinds.texts import (
 from tasks.core.records.facts import Language
 from tasks.core.scripts import HANGUL
 from tasks.core.strategy.borders import Turn, nearest_turn
-from tasks.core.strategy.decisions import Decision
+from tasks.core.strategy.deciding import Decision
 from tasks.core.strategy.rules import REGIMES
-from tasks.core.strategy.stated import known_numbers, stated_regime
+from tasks.core.strategy.stated import known_numbers, missing_numbers, stated_regime
 from tasks.core.strategy.universe import etfs, names, stocks
 from tasks.core.synthesis import quotable
 from tasks.core.synthesis.problems import Problem
@@ -47,7 +47,9 @@ def prose_problems(
 ) -> Iterator[Problem]:
     """Yields what is untrue in the answer's texts; `decision` is the strategy's."""
     regimes = {*regimes_in(decision), stated_regime(reading.facts)}
-    turn = nearest_turn(known_numbers(reading.facts))
+    turn = None  # nobody says what lies beyond a limit of which a number is missing
+    if not missing_numbers(reading.facts):
+        turn = nearest_turn(known_numbers(reading.facts))
     offered = _offered_names(reading)
     in_common = quotable.of_every_text(decision, reading)  # printed once, not for each text
     on_the_whole = in_common | quotable.of_market(decision, reading, turn)

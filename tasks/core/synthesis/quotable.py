@@ -10,7 +10,7 @@ from tasks.core.kinds.lexicon import MARKET, printed
 from tasks.core.kinds.texts import regimes_in
 from tasks.core.records.facts import Language
 from tasks.core.strategy.borders import Turn
-from tasks.core.strategy.decisions import Decision
+from tasks.core.strategy.deciding import Decision
 from tasks.core.strategy.rules import (
     EXPOSURES,
     GAP_PCT,

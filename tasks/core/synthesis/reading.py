@@ -24,6 +24,7 @@ _STOCK_LINE = re.compile(
     r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M
 )
 _BETWEEN = r"(?:: | \| | )"
+_KIND_LINE = re.compile(r"\n?^kind: (?P<kind>[a-z_]+)\s*\Z", re.M)
 _WON = {
     "ko": r"-?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)원",
     "en": r"-?KRW [\d,]+\.\d bn",
@@ -45,6 +46,7 @@ class Reading:
     """A question's facts, and what in it is no fact."""
 
     language: Language
+    kind: str | None  # as the last line names it
     facts: Facts
     dates: tuple[str, ...]  # YYYY-MM-DD
     offered: tuple[OfferedStock, ...]
@@ -56,6 +58,9 @@ def read_question(text: str) -> Reading:
     """Reads a question. This never fails: what cannot be read is missing in the facts, or it is
     listed as unread.
     """
+    named = _KIND_LINE.search(text)
+    if named:
+        text = text[: named.start()]
     around = _STOCK_LINE.sub("", text)
     language: Language = "ko" if HANGUL.search(around) else "en"
     market = _read_numbers(around, language, _AROUND_STOCKS)
@@ -72,6 +77,7 @@ def read_question(text: str) -> Reading:
     unread += _words_with_digits(wording)
     return Reading(
         language=language,
+        kind=named["kind"] if named else None,
         facts=Facts(market.numbers, tuple(stocks), words),
         dates=tuple(_DATE.findall(rest)),
         offered=tuple(offered),

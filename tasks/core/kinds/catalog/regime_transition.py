@@ -14,10 +14,14 @@ from typing import Any
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
-from tasks.core.kinds.schemas import NET, REGIME, Schema, arranged, closed, one_of, text
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
+from tasks.core.kinds.schemas import NET, REGIME, WORKING, Schema, arranged, closed, one_of, text
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Choice, Decision, exposures, settled
 from tasks.core.strategy.rules import URGENT_REGIMES
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.working import exposure_working, market_working
 
 name = "regime_transition"
 share = 0.07
@@ -27,69 +31,66 @@ needs = Needs(
     asides=("nav_100m_krw", "sentiment_points"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 국면이 바뀌었는지 보려 한다.\n{market}\n순노출을 어떻게 옮길까?",
-        "국면 전환 계획을 세워 줘. 기준일 {day}.\n{market}",
-        "{market}\n{day} 수치다. 직전 국면에서 벗어났다면 실행 계획을 달라.",
-        "포트폴리오 전환 회의({day}).\n{market}\n목표 순노출과 이틀 계획을 제시하라.",
-        "{day} 마감 뒤 점검한다.\n{market}\n전환이 급한가, 천천히 해도 되는가?",
-        "아래 지표로 국면 전환 여부와 속도를 판단해 달라({day}).\n{market}",
-        "{day} 시장을 보고 순노출을 조정하려 한다.\n{market}\n첫날과 둘째 날에 얼마씩 움직일까?",
-        "운용 지시서를 준비한다. {day} 상황:\n{market}\n어디에서 어디로 옮기는지 적어라.",
-        "{day} 현재 비중이 새 국면에 맞는지 묻는다.\n{market}\n맞추는 순서를 정해 줘.",
-        "트레이딩 데스크에 보낼 전환 일정이 필요하다({day}).\n{market}",
-    ),
-    "en": (
-        "Has the regime changed on {day}?\n{market}\nHow do we move the net exposure?",
-        "Plan the regime transition. As of {day}.\n{market}",
-        (
-            "{market}\n"
-            "Figures of {day}. If the previous regime no longer holds, give a plan of execution."
-        ),
-        (
-            "Portfolio transition meeting ({day}).\n{market}\n"
-            "State the target net exposure and a two-day plan."
-        ),
-        "Review after the close of {day}.\n{market}\nIs the switch urgent or can it be gradual?",
-        (
-            "Judge from these indicators whether the regime turns, and how fast to act ({day}).\n"
-            "{market}"
-        ),
-        (
-            "The net exposure is to fit the market of {day}.\n"
-            "{market}\nHow much on the first day and on the second?"
-        ),
-        (
-            "Preparing the order sheet. The state of {day}:\n"
-            "{market}\nWrite from where to where we move."
-        ),
-        (
-            "Does the present exposure fit the new regime on {day}?\n"
-            "{market}\nSet the order in which we align it."
-        ),
-        "The trading desk needs a schedule for the switch ({day}).\n{market}",
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks how to move the net exposure, and how fast."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. A blank such as {to_ro} is the word with the
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides how fast the net exposure moves from the previous regime's to the present one's.
+
+    Training teaches the rule's share for day 1; to go further, up to the target, is as right.
+    """
+    previous = facts.words["previous_regime"]
+    regime = regime or stated_regime(facts)
+    target = exposures(regime, facts).net
+    net_now = int(facts.numbers["net_now_pct"])
+    first = rules.first_day_net(net_now, target.value, regime)
+    day_1 = Choice(first, min(first, target.value), max(first, target.value))
+    return {
+        "working": [
+            market_working(facts, regime),
+            exposure_working(regime, facts),
+        ],
+        "transition": {"from": previous, "to": regime},
+        "urgency": _urgency(previous, regime),
+        "execution_plan": {
+            "day_1": {"net_exposure_pct": day_1},
+            "day_2": {"net_exposure_pct": target},
+        },
+        "target_net_exposure_pct": target,
+    }
+
+
+def _urgency(previous: str, regime: str) -> str:
+    if regime == previous:
+        return "NONE"
+    if regime in rules.URGENT_REGIMES:
+        return "IMMEDIATE"
+    return "GRADUAL"
+
+
+card = ""
+
+# How it is argued. A blank such as {to_ro} is the word with the
 # Korean particle that its sound takes.
 
 _DAY = closed(net_exposure_pct=NET, note=text(160))
 schema: Schema = closed(
+    working=WORKING,
     transition=closed(**{"from": REGIME, "to": REGIME, "reasoning": text()}),
     urgency=one_of("IMMEDIATE", "GRADUAL", "NONE"),
     execution_plan=closed(day_1=_DAY, day_2=_DAY),
@@ -192,7 +193,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
     language = scene.language
-    decision = decisions.settled(decisions.regime_transition(scene.facts, regime))
+    decision = settled(decide(scene.facts, regime))
     transition = decision["transition"]
     reasons = [
         _transition_in_words(transition["from"], transition["to"], language, rng),
@@ -250,4 +251,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the regimes, the urgency, the target and both days against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decisions.regime_transition(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

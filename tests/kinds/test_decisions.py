@@ -2,9 +2,9 @@
 
 import pytest
 
+from tasks.core.kinds import kind_named
 from tasks.core.records.facts import Facts, StockFacts
-from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import Choice, settled
+from tasks.core.strategy.deciding import Choice, settled
 from tasks.core.strategy.events import event_named
 from tasks.core.strategy.holdings import hedges, ratios
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
@@ -44,7 +44,7 @@ def test_a_choice_allows_its_value_its_span_and_its_others():
 
 @each_regime
 def test_regime_classification(regime):
-    decision = decisions.regime_classification(facts_of(regime))
+    decision = kind_named("regime_classification").decide(facts_of(regime))
     assert decision["regime"] == regime and "missing_inputs" not in decision
     net = decision["recommended_net_exposure_pct"]
     assert (net.low, net.high) == EXPOSURES[regime].net
@@ -52,17 +52,23 @@ def test_regime_classification(regime):
 
 
 def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
-    decision = decisions.regime_classification(Facts({"return_pct": -3.2}))
+    decision = kind_named("regime_classification").decide(Facts({"return_pct": -3.2}))
     assert decision["regime"] == "WEAKENING" and decision["missing_inputs"] == list(NUMBERS[1:])
     assert decision["confidence_pct"].value <= 50 and not decision["confidence_pct"].allows(51)
-    assert decisions.regime_classification(Facts({"return_pct": -0.4}))["regime"] == "WEAKENING"
-    assert decisions.regime_classification(Facts({"return_pct": 0.4}))["regime"] == "MILD_BULL"
+    assert (
+        kind_named("regime_classification").decide(Facts({"return_pct": -0.4}))["regime"]
+        == "WEAKENING"
+    )
+    assert (
+        kind_named("regime_classification").decide(Facts({"return_pct": 0.4}))["regime"]
+        == "MILD_BULL"
+    )
 
 
 @each_regime
 @pytest.mark.parametrize("offered", [6, 7, 8])
 def test_a_book_is_inside_every_band_with_as_few_names_as_the_limit_allows(regime, offered):
-    decision = settled(decisions.full_analysis(facts_of(regime, stocks_of(offered))))
+    decision = settled(kind_named("full_analysis").decide(facts_of(regime, stocks_of(offered))))
     longs, shorts = decision["positions"]["long"], decision["positions"]["short"]
     gross = sum(entry["weight_pct"] for entry in longs)
     short = sum(entry["weight_pct"] for entry in shorts)
@@ -82,7 +88,9 @@ def test_weak_regimes_hold_the_calmest_names_and_strong_ones_the_liveliest():
     longs = {
         regime: [
             entry["ticker"]
-            for entry in decisions.full_analysis(facts_of(regime, offered))["positions"]["long"]
+            for entry in kind_named("full_analysis").decide(facts_of(regime, offered))["positions"][
+                "long"
+            ]
         ]
         for regime in ("WEAKENING", "STRONG_BULL")
     }
@@ -98,7 +106,7 @@ def test_ratios_become_integers_and_absent_ones_stay_absent():
 
 @each_regime
 def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
-    decision = decisions.overnight_gap(
+    decision = kind_named("overnight_gap").decide(
         facts_of(regime, etfs_of("short_kospi", "leveraged_kospi"), us_return_pct=-1.0, vix=25.0)
     )["overnight_strategy"]
     bearish = regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
@@ -122,14 +130,16 @@ def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
     ],
 )
 def test_gains_are_bought_only_in_a_strong_regime(name, regime, action):
-    decision = decisions.sector_analysis(facts_of(regime, stocks_of(4), {"event": name}))
+    decision = kind_named("sector_analysis").decide(facts_of(regime, stocks_of(4), {"event": name}))
     assert (decision["action"], decision["direction"]) == (action, event_named(name).direction)
 
 
 def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
     event = event_named("memory_price_up")
     offered = [StockFacts(stock.ticker) for stock in stocks()]
-    decision = decisions.sector_analysis(facts_of("MILD_BULL", offered, {"event": event.name}))
+    decision = kind_named("sector_analysis").decide(
+        facts_of("MILD_BULL", offered, {"event": event.name})
+    )
     gaining = {stock.ticker for stock in stocks() if stock.sector in event.gains}
     losing = {stock.ticker for stock in stocks() if stock.sector in event.loses}
     impacts = {entry["ticker"]: entry["impact"] for entry in decision["affected_stocks"]}
@@ -149,7 +159,7 @@ def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
     ],
 )
 def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage, regime, action):
-    decision = decisions.risk_management(
+    decision = kind_named("risk_management").decide(
         facts_of(regime, drawdown_pct=drawdown, leverage_x=leverage)
     )
     assert decision["action"] == action
@@ -167,7 +177,7 @@ def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage,
     ],
 )
 def test_regime_transition(before, to, now, urgency, first):
-    decision = decisions.regime_transition(
+    decision = kind_named("regime_transition").decide(
         facts_of(to, words={"previous_regime": before}, net_now_pct=float(now))
     )
     target = decision["target_net_exposure_pct"].value
@@ -193,7 +203,9 @@ def test_opening_momentum(numbers, words, expected):
     stock = StockFacts(
         "005930", dict(zip(keys[0], numbers, strict=True)), dict(zip(keys[1], words, strict=True))
     )
-    entry = settled(decisions.opening_momentum(Facts({}, (stock,))))["opening_analysis"][0]
+    entry = settled(kind_named("opening_momentum").decide(Facts({}, (stock,))))["opening_analysis"][
+        0
+    ]
     assert tuple(entry.values()) == ("005930", *expected)
 
 
@@ -203,7 +215,9 @@ def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
         {"gap_pct": 5.0, "volume_x": 4.0, "f_score": 8},
         {"us_correlation": "low", "tier": "mid"},
     )
-    weight = decisions.opening_momentum(Facts({}, (stock,)))["opening_analysis"][0]["weight_pct"]
+    weight = kind_named("opening_momentum").decide(Facts({}, (stock,)))["opening_analysis"][0][
+        "weight_pct"
+    ]
     assert [size for size in range(12) if weight.allows(size)] == [3, 4, 5, 6, 7, 8]
 
 
@@ -216,7 +230,7 @@ def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
     ],
 )
 def test_fx_impact(change, direction, action):
-    decision = decisions.fx_impact(
+    decision = kind_named("fx_impact").decide(
         facts_of("MILD_BULL", stocks_of(40), usdkrw=1300.0, usdkrw_change_pct=change)
     )
     assert (decision["fx_analysis"]["direction"], decision["portfolio_action"]) == (
@@ -242,7 +256,7 @@ def test_stop_loss_management(regime):
         StockFacts(stock.ticker, {"pnl_pct": pnl})
         for stock, pnl in zip(stocks(), pnls, strict=False)
     ]
-    decision = decisions.stop_loss_management(facts_of(regime, offered))
+    decision = kind_named("stop_loss_management").decide(facts_of(regime, offered))
     small = "REDUCE" if regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR") else "HOLD"
     assert [entry["action"] for entry in decision["position_review"]] == [
         "STOP_LOSS", small, small, "HOLD", "HOLD", "TAKE_PROFIT"
@@ -267,15 +281,17 @@ def test_intraday_rebalancing(regime, weights, assessment, actions):
         StockFacts(stock.ticker, {"weight_pct": float(weight), "pnl_pct": 0.0})
         for stock, weight in zip(stocks(), weights, strict=False)
     ]
-    decision = decisions.intraday_rebalancing(facts_of(regime, offered))
+    decision = kind_named("intraday_rebalancing").decide(facts_of(regime, offered))
     assert decision["overall_assessment"] == assessment
     assert [entry["action"] for entry in decision["rebalancing_decision"]] == actions
 
 
 def test_a_questions_own_limit_per_stock_counts():
     position = StockFacts("005930", {"weight_pct": 15.0, "pnl_pct": 0.0})
-    free = decisions.intraday_rebalancing(facts_of("MILD_BULL", [position]))
-    limited = decisions.intraday_rebalancing(facts_of("MILD_BULL", [position], max_weight_pct=12.0))
+    free = kind_named("intraday_rebalancing").decide(facts_of("MILD_BULL", [position]))
+    limited = kind_named("intraday_rebalancing").decide(
+        facts_of("MILD_BULL", [position], max_weight_pct=12.0)
+    )
     assert free["rebalancing_decision"][0]["target_weight_pct"] == 15
     assert limited["rebalancing_decision"][0]["target_weight_pct"] == 12
 
@@ -291,7 +307,9 @@ def test_a_questions_own_limit_per_stock_counts():
     ],
 )
 def test_what_if(before, shock, size, after, action):
-    decision = decisions.what_if(facts_of(before, words={"shock": shock}, shock_pct=size))
+    decision = kind_named("what_if").decide(
+        facts_of(before, words={"shock": shock}, shock_pct=size)
+    )
     scenario = decision["scenario_analysis"]
     assert scenario["regime_now"] == before
     assert (scenario["regime_after"], decision["recommended_action"]["action"]) == (after, action)
@@ -301,13 +319,17 @@ def test_what_if(before, shock, size, after, action):
 
 @pytest.mark.parametrize("shock", SHOCKS)
 def test_a_shock_of_nothing_changes_nothing(shock):
-    decision = decisions.what_if(facts_of("WEAKENING", words={"shock": shock}, shock_pct=0.0))
+    decision = kind_named("what_if").decide(
+        facts_of("WEAKENING", words={"shock": shock}, shock_pct=0.0)
+    )
     assert decision["recommended_action"]["action"] == "KEEP"
 
 
 @each_regime
 def test_multi_step(regime):
-    decision = settled(decisions.multi_step(facts_of(regime, stocks_of(5), drawdown_pct=62.5)))
+    decision = settled(
+        kind_named("multi_step").decide(facts_of(regime, stocks_of(5), drawdown_pct=62.5))
+    )
     book, risk = decision["step_2_portfolio"], decision["step_3_risk"]
     assert decision["step_1_regime"]["regime"] == regime
     assert book["long_gross_pct"] - book["index_short_pct"] == book["net_exposure_pct"]
@@ -319,6 +341,6 @@ def test_multi_step(regime):
 def test_with_a_regime_given_the_decision_is_that_regimes(regime):
     """What a mistaken reader would decide: the rejected answers are made of it."""
     other = "BEAR" if regime != "BEAR" else "STRONG_BULL"
-    decision = settled(decisions.full_analysis(facts_of(other, stocks_of(8)), regime))
+    decision = settled(kind_named("full_analysis").decide(facts_of(other, stocks_of(8)), regime))
     assert decision["regime"] == regime
     assert EXPOSURES[regime].net[0] <= decision["net_exposure_pct"] <= EXPOSURES[regime].net[1]

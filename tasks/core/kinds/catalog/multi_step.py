@@ -19,6 +19,7 @@ from tasks.core.kinds.schemas import (
     LONG_GROSS,
     NET,
     REGIME,
+    WORKING,
     Schema,
     arranged,
     closed,
@@ -27,9 +28,14 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Decision, confidence, exposures, settled
+from tasks.core.strategy.holdings import preferred
 from tasks.core.strategy.rules import EXPOSURES, STOP_LOSS_PCT, TAKE_PROFIT_PCT
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.working import confidence_working, exposure_working, market_working
 
 name = "multi_step"
 share = 0.06
@@ -40,79 +46,56 @@ needs = Needs(
     asides=("nav_100m_krw", "vix"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 시장과 후보다.\n{market}\n{stocks}\n국면, 포트폴리오, 리스크 순으로 답하라.",
-        "세 단계로 분석해 줘. 기준일 {day}.\n{market}\n후보 종목\n{stocks}",
-        "{market}\n{stocks}\n{day} 기준으로 먼저 국면을, 다음에 비중을, 끝으로 위험 한도를 정하라.",
-        (
-            "투자 위원회 보고서를 준비한다({day}).\n{market}\n"
-            "핵심 후보:\n{stocks}\n단계별로 적어 달라."
-        ),
-        "{day} 마감 자료다.\n{market}\n종목:\n{stocks}\n판단 과정을 차례로 보여 줘.",
-        "초보 운용역에게 설명하듯 단계별로 답해 달라. {day}\n{market}\n{stocks}",
-        "{stocks}\n{day} 시장이 아래와 같을 때 국면부터 손절선까지 정해 줘.\n{market}",
-        "점검표를 채워라. 기준일 {day}.\n{market}\n후보:\n{stocks}\n국면, 노출, 위험 세 칸이다.",
-        (
-            "{day} 전략 전체를 한 번에 묻는다.\n{market}\n"
-            "{stocks}\n앞 단계가 뒤 단계의 근거가 되게 하라."
-        ),
-        (
-            "월요일 회의 초안이 필요하다({day}).\n{market}\n"
-            "검토 종목은\n{stocks}\n단계를 나눠 결론을 내 줘."
-        ),
-    ),
-    "en": (
-        (
-            "The market and the candidates of {day}.\n{market}\n"
-            "{stocks}\nAnswer in order: regime, portfolio, risk."
-        ),
-        "Analyse this in three steps. As of {day}.\n{market}\nCandidates\n{stocks}",
-        (
-            "{market}\n{stocks}\n"
-            "As of {day}, set the regime first, then the exposure, then the risk limits."
-        ),
-        (
-            "For the investment committee's paper ({day}).\n"
-            "{market}\nCore candidates:\n{stocks}\nGo step by step."
-        ),
-        "Closing data of {day}.\n{market}\nStocks:\n{stocks}\nShow the judgement in its stages.",
-        "Explain it in steps as to a junior manager. {day}\n{market}\n{stocks}",
-        (
-            "{stocks}\nWith the market of {day} as below, "
-            "decide everything from the regime to the stop.\n{market}"
-        ),
-        (
-            "Fill in the checklist as of {day}.\n{market}\n"
-            "Candidates:\n{stocks}\nThree boxes: regime, exposure, risk."
-        ),
-        (
-            "The whole strategy of {day} in one go.\n{market}\n"
-            "{stocks}\nLet each step rest on the one before."
-        ),
-        (
-            "I need a draft for Monday's meeting ({day}).\n{market}\n"
-            "Under review\n{stocks}\nConclude in separate steps."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks for the regime, the portfolio and the risk limits, in three steps."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued.
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides regime, portfolio and risk limits, one after the other."""
+    regime = regime or stated_regime(facts)
+    allowed = exposures(regime, facts)
+    core = preferred(facts, regime)[:3] if allowed.long_gross.value else []
+    return {
+        "working": [
+            market_working(facts, regime),
+            confidence_working(facts),
+            exposure_working(regime, facts),
+        ],
+        "step_1_regime": {"regime": regime, "confidence_pct": confidence(facts)},
+        "step_2_portfolio": {
+            "long_gross_pct": allowed.long_gross,
+            "index_short_pct": allowed.index_short,
+            "net_exposure_pct": allowed.net,
+            "core_longs": [{"ticker": stock.ticker} for stock in core],
+        },
+        "step_3_risk": {
+            "max_leverage_x100": rules.max_leverage_x100(facts.numbers["drawdown_pct"]),
+            "stop_loss_pct": int(rules.STOP_LOSS_PCT),
+            "take_profit_pct": int(rules.TAKE_PROFIT_PCT),
+        },
+    }
+
+
+card = ""
+
+# How it is argued.
 
 schema: Schema = closed(
+    working=WORKING,
     step_1_regime=closed(regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text()),
     step_2_portfolio=closed(
         long_gross_pct=LONG_GROSS,
@@ -175,7 +158,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    decision = decisions.settled(decisions.multi_step(scene.facts, regime))
+    decision = settled(decide(scene.facts, regime))
     decision = wording.named(decision, scene.language)
 
     regime_step = decision["step_1_regime"]
@@ -216,4 +199,4 @@ def grade(scene: Scene, reply: str) -> Grade:
     """Grades the regime and the risk limits against the decision, and the exposure against the
     regime's bands.
     """
-    return grading.judge(scene, reply, schema, decisions.multi_step(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

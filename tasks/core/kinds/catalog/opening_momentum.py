@@ -17,6 +17,7 @@ from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
+    WORKING,
     Schema,
     arranged,
     closed,
@@ -26,9 +27,10 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.facts import Language, StockFacts
-from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import Decision
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language, StockFacts
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Choice, Decision, settled
 from tasks.core.strategy.rules import (
     F_SCORE,
     GAP_PCT,
@@ -36,6 +38,7 @@ from tasks.core.strategy.rules import (
     VOLUME_RATIO,
     opening_signal,
 )
+from tasks.core.strategy.working import market_working
 
 name = "opening_momentum"
 share = 0.06
@@ -46,68 +49,60 @@ needs = Needs(
     asides=("us_return_pct", "vix"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 장 시작 직후다.\n{stocks}\n시장은\n{market}\n따라 살 종목이 있나?",
-        "시초가 모멘텀을 평가해 줘. 기준일 {day}.\n{market}\n{stocks}",
-        "{day} 갭 상승 종목이다.\n{stocks}\n{market}\n점수와 비중, 손절 폭을 달라.",
-        "개장 후 점검({day}).\n{market}\n후보\n{stocks}\n어느 갭이 진짜인가?",
-        "{market}\n{day} 아침에 갭이 뜬 종목을 골랐다.\n{stocks}\n규칙대로 점수를 매겨라.",
-        "단타 데스크 요청: {day} 시가 갭 종목의 신호를 판정해 달라.\n{stocks}\n{market}",
-        "{stocks}\n{day} 시초가가 이렇다. 진입할지 넘길지 정해 줘.\n{market}",
-        "{day} 오전 주문을 준비한다.\n{market}\n갭 종목:\n{stocks}\n신호 강도별로 정리하라.",
-        "{day} 동시호가 결과를 받았다.\n{stocks}\n{market}\n무엇을 얼마나 사고 어디서 끊을까?",
-        "갭 매매 후보를 거르고 싶다({day}).\n{market}\n{stocks}\n점수 근거도 함께 적어 줘.",
-    ),
-    "en": (
-        (
-            "Just after the open of {day}.\n{stocks}\n"
-            "The market:\n{market}\nIs any of them worth following?"
-        ),
-        "Rate the opening momentum. As of {day}.\n{market}\n{stocks}",
-        (
-            "Names that gapped up on {day}.\n{stocks}\n"
-            "{market}\nScore, weight and stop distance, please."
-        ),
-        "Check after the open ({day}).\n{market}\nCandidates\n{stocks}\nWhich gap is real?",
-        "{market}\nThese gapped on the morning of {day}.\n{stocks}\nScore them by the rules.",
-        (
-            "From the day-trading desk: judge the signals of the opening gaps of {day}.\n"
-            "{stocks}\n{market}"
-        ),
-        "{stocks}\nSo they opened on {day}. Enter or pass?\n{market}",
-        (
-            "Preparing the morning orders of {day}.\n{market}\n"
-            "Gap names:\n{stocks}\nSort them by strength."
-        ),
-        (
-            "The opening auction of {day} is done.\n{stocks}\n"
-            "{market}\nWhat do we buy, how much, and where is the stop?"
-        ),
-        (
-            "I want to filter the gap trades ({day}).\n{market}\n"
-            "{stocks}\nInclude the ground for each score."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks which of the scene's opening gaps to follow, and how."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. A blank such as {points_da} is the word with the
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides on each opening gap by its score; the regime plays no part."""
+    return {
+        "working": [market_working(facts, regime)],
+        "opening_analysis": [_opening(stock) for stock in facts.stocks],
+    }
+
+
+def _opening(stock: StockFacts) -> Decision:
+    gap = stock.numbers["gap_pct"]
+    score = rules.opening_score(
+        gap_pct=gap,
+        volume_ratio=stock.numbers["volume_x"],
+        f_score=stock.numbers["f_score"],
+        us_correlation=stock.words["us_correlation"],
+        tier=stock.words["tier"],
+    )
+    decision: Decision = {
+        "ticker": stock.ticker,
+        "score_points": score,
+        "signal": rules.opening_signal(score),
+    }
+    if score < rules.MODERATE_SCORE:
+        return {**decision, "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
+    weight = Choice(rules.OPENING_WEIGHTS[score], 3, 8)
+    stop_bp = round(abs(gap) * 50)  # half the gap
+    return {**decision, "action": "ADD", "weight_pct": weight, "stop_bp": stop_bp}
+
+
+card = ""
+
+# How it is argued. A blank such as {points_da} is the word with the
 # Korean particle that its sound takes.
 
 schema: Schema = closed(
+    working=WORKING,
     opening_analysis=listed(
         stock_entry(
             score_points=integer(0, 5),
@@ -256,12 +251,12 @@ _SUMMARIES = {
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     """Returns the score and the trade of every opening, with a reason for each and a summary."""
-    return _with_reasons(scene, decisions.opening_momentum(scene.facts), rng)
+    return _with_reasons(scene, decide(scene.facts), rng)
 
 
 def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
     """The decision as an answer, argued in the scene's language."""
-    decision = wording.named(decisions.settled(decision), scene.language)
+    decision = wording.named(settled(decision), scene.language)
     openings = decision["opening_analysis"]
     for opening, stock in zip(openings, scene.facts.stocks, strict=True):
         opening["reason"] = _reason(stock, opening, scene.language, rng)
@@ -335,7 +330,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> dict[str, Any]:
-        decision = decisions.opening_momentum(scene.facts)
+        decision = decide(scene.facts)
         index = rng.randrange(len(decision["opening_analysis"]))
         opening = decision["opening_analysis"][index]
         if opening["action"] == "ADD":
@@ -354,4 +349,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades every stock's score, signal and trade against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decisions.opening_momentum(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

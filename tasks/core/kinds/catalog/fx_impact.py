@@ -16,11 +16,23 @@ from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import Decision
+from tasks.core.kinds.schemas import (
+    WORKING,
+    Schema,
+    arranged,
+    closed,
+    listed,
+    one_of,
+    stock_entry,
+    text,
+)
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.rules import WON_MOVE_PCT
+from tasks.core.strategy.universe import get_stock
+from tasks.core.strategy.working import market_working
 
 name = "fx_impact"
 share = 0.06
@@ -31,69 +43,60 @@ needs = Needs(
     asides=("foreign_net_buy_100m_krw", "us_return_pct"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 환율이 움직였다.\n{market}\n보유 종목:\n{stocks}\n누가 득을 보고 누가 손해인가?",
-        "환율 영향을 분석해 줘. 기준일 {day}.\n{market}\n{stocks}",
-        "{market}\n{day} 외환 시장이 이렇다. 아래 종목의 득실을 가려 달라.\n{stocks}",
-        "수출주와 내수주 비중을 고민한다({day}).\n{market}\n{stocks}\n어느 쪽으로 기울여야 하나?",
-        "{stocks}\n{day} 원화 움직임이 이 종목들에 주는 영향은?\n{market}",
-        "외환 데스크 메모, {day}.\n{market}\n점검 대상\n{stocks}\n수혜와 피해를 정리하라.",
-        (
-            "{day} 환율 변동에 포트폴리오를 맞추려 한다.\n"
-            "{market}\n종목은\n{stocks}\n규칙대로 답해 달라."
-        ),
-        "원화 방향을 판정하고 종목별 영향을 적어 줘({day}).\n{market}\n{stocks}",
-        "{day} 아침 환율을 보고 놀랐다.\n{market}\n우리가 든 것은\n{stocks}\n손볼 데가 있나?",
-        "분기 점검에 넣을 환율 민감도가 필요하다. {day} 기준\n{market}\n{stocks}",
-    ),
-    "en": (
-        (
-            "The exchange rate moved on {day}.\n{market}\n"
-            "Holdings:\n{stocks}\nWho gains and who loses?"
-        ),
-        "Analyse the currency effect. As of {day}.\n{market}\n{stocks}",
-        (
-            "{market}\nSuch is the currency market on {day}. "
-            "Sort out gains and losses among these names.\n{stocks}"
-        ),
-        (
-            "We weigh exporters against domestic names ({day}).\n"
-            "{market}\n{stocks}\nWhich way should we tilt?"
-        ),
-        "{stocks}\nWhat does the won's move of {day} mean for these?\n{market}",
-        "Currency desk memo, {day}.\n{market}\nUnder review\n{stocks}\nList winners and losers.",
-        (
-            "We fit the portfolio to the currency move of {day}.\n"
-            "{market}\nThe names:\n{stocks}\nAnswer by the rules."
-        ),
-        "Judge the won's direction and its effect on each name ({day}).\n{market}\n{stocks}",
-        (
-            "This morning's rate was a surprise ({day}).\n{market}\n"
-            "We hold\n{stocks}\nDoes anything need changing?"
-        ),
-        "The quarterly review needs our currency exposure. As of {day}\n{market}\n{stocks}",
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks whom of the scene's stocks the won's move helps or hurts."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. The blank {rate_ro} is the rate with the Korean
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides whom a move of the won helps and hurts: exporters or those that earn at home.
+
+    The regime plays no part. Raises KeyError for a stock outside the universe.
+    """
+    exporters, domestic = [], []
+    for stock in facts.stocks:
+        entry = {"ticker": stock.ticker}
+        if get_stock(stock.ticker).exporter:
+            exporters.append(entry)
+        else:
+            domestic.append(entry)
+    direction = rules.won_direction(facts.numbers["usdkrw_change_pct"])
+    if direction == "WON_WEAK":
+        helped, hurt, action = exporters, domestic, "TILT_TO_EXPORTERS"
+    elif direction == "WON_STRONG":
+        helped, hurt, action = domestic, exporters, "TILT_TO_DOMESTIC"
+    else:
+        helped, hurt, action = [], [], "KEEP"
+    return {
+        "working": [market_working(facts, regime)],
+        "fx_analysis": {"direction": direction},
+        "beneficiaries": helped,
+        "negatively_affected": hurt,
+        "portfolio_action": action,
+    }
+
+
+card = ""
+
+# How it is argued. The blank {rate_ro} is the rate with the Korean
 # particle that its sound takes.
 
 _STOCKS = listed(stock_entry(reason=text(140)), 10)
 schema: Schema = closed(
+    working=WORKING,
     fx_analysis=closed(direction=one_of("WON_WEAK", "WON_STRONG", "NEUTRAL"), reasoning=text()),
     beneficiaries=_STOCKS,
     negatively_affected=_STOCKS,
@@ -236,13 +239,13 @@ _DOMESTIC = {
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     """Returns the won's direction, its winners and losers, and the tilt, with a reason for each."""
-    return _with_reasons(scene, decisions.fx_impact(scene.facts), rng)
+    return _with_reasons(scene, decide(scene.facts), rng)
 
 
 def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
     """The decision as an answer, argued in the scene's language."""
     language = scene.language
-    decision = wording.named(decisions.settled(decision), language)
+    decision = wording.named(settled(decision), language)
     numbers = scene.facts.numbers
     rate = printed("usdkrw", numbers["usdkrw"], language)
     change = printed("usdkrw_change_pct", numbers["usdkrw_change_pct"], language)
@@ -275,7 +278,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> dict[str, Any]:
-        decision = decisions.fx_impact(scene.facts)
+        decision = decide(scene.facts)
         direction = decision["fx_analysis"]["direction"]
         if direction == "NEUTRAL":
             wrong_direction = rng.choice(("WON_WEAK", "WON_STRONG"))
@@ -290,4 +293,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the direction, both lists of stocks and the tilt against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decisions.fx_impact(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

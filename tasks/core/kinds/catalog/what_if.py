@@ -20,74 +20,79 @@ from tasks.core.kinds.schemas import (
     LONG_GROSS,
     NET,
     REGIME,
+    WORKING,
     Schema,
     arranged,
     closed,
     one_of,
     text,
 )
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Decision, exposures, settled
 from tasks.core.strategy.rules import EXPOSURES, SHOCKS, shocked
-from tasks.core.strategy.stated import known_numbers
+from tasks.core.strategy.stated import known_numbers, stated_regime
+from tasks.core.strategy.working import market_working
 
 name = "what_if"
 share = 0.06
 needs = Needs(numbers=("shock_pct",), words=("shock",), asides=("vix", "usdkrw", "nav_100m_krw"))
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 시장이다.\n{market}\n{shock} 어떻게 해야 하나?",
-        "시나리오 분석. 기준일 {day}.\n{market}\n{shock} 국면과 순노출은?",
-        "{market}\n{day} 위 상태에서 {shock} 포트폴리오를 어떻게 바꿀까?",
-        "스트레스 테스트를 해 줘({day}). {shock} 어떤 일이 생기나?\n{market}",
-        "리스크 회의에서 나온 질문이다. {shock} 대응은? {day} 지표\n{market}",
-        "{day} 수치를 놓고 가정해 보자.\n{market}\n만약 {shock} 롱과 숏을 얼마로 두나?",
-        "{shock} 우리 펀드는 어디에 서 있어야 하나?\n{market}\n기준일: {day}",
-        "비상 계획을 미리 세운다. {day} 현재\n{market}\n{shock} 그다음 행동을 규칙대로 적어라.",
-        "{day} 종가를 바탕으로 묻는다. {shock} 판단이 달라지나?\n{market}",
-        "고객 설명용 가정이다({day}).\n{market}\n{shock} 국면이 어떻게 옮겨 가는지 보여 달라.",
-    ),
-    "en": (
-        "The market of {day}:\n{market}\nWhat do we do if {shock}?",
-        (
-            "Scenario analysis as of {day}.\n{market}\n"
-            "Suppose {shock}. Which regime, and what net exposure?"
-        ),
-        "{market}\nFrom this state on {day}, how does the portfolio change if {shock}?",
-        "Run a stress test ({day}): what happens if {shock}?\n{market}",
-        "Asked in the risk meeting: our response if {shock}? The figures of {day}:\n{market}",
-        (
-            "Take the numbers of {day}.\n{market}\n"
-            "Assume that {shock}. How much long and short do we run?"
-        ),
-        "Where should the fund stand if {shock}?\n{market}\nDate: {day}",
-        "We plan ahead. As of {day}\n{market}\nIf {shock}, what comes next by the rules?",
-        "On the closing figures of {day}: does the view change if {shock}?\n{market}",
-        (
-            "An assumption for a client talk ({day}).\n"
-            "{market}\nShow how the regime shifts if {shock}."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks what the scene's shock does to the regime, and how to answer it."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. A blank such as {after_ro} is the word with the
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides what a shock would make of the regime; a `regime` is taken for the one after it."""
+    shock, size = facts.words["shock"], facts.numbers["shock_pct"]
+    before = stated_regime(facts)
+    after = regime or rules.regime_of(**rules.shocked(known_numbers(facts), shock, size))
+    allowed = exposures(after, facts)
+    return {
+        "working": [market_working(facts)],
+        "scenario_analysis": {"shock": shock, "regime_now": before, "regime_after": after},
+        "recommended_action": {
+            "action": _shock_action(before, after),
+            "net_exposure_pct": allowed.net,
+        },
+        "positions": {
+            "long_gross_pct": allowed.long_gross,
+            "index_short_pct": allowed.index_short,
+        },
+    }
+
+
+def _shock_action(before: str, after: str) -> str:
+    """Returns whether the most that the regimes allow to be held net falls or rises."""
+    if after == before:
+        return "KEEP"
+    if EXPOSURES[after].net[1] < EXPOSURES[before].net[1]:
+        return "CUT"
+    return "ADD"
+
+
+card = ""
+
+# How it is argued. A blank such as {after_ro} is the word with the
 # Korean particle that its sound takes.
 
 schema: Schema = closed(
+    working=WORKING,
     scenario_analysis=closed(
         shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()
     ),
@@ -170,7 +175,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who expects that one after the shock.
     """
-    decision = decisions.settled(decisions.what_if(scene.facts, regime))
+    decision = settled(decide(scene.facts, regime))
     scenario = decision["scenario_analysis"]
     scenario["reasoning"] = _reasoning(scene, scenario, rng)
     low, high = EXPOSURES[scenario["regime_after"]].net
@@ -237,4 +242,4 @@ def grade(scene: Scene, reply: str) -> Grade:
     """Grades both regimes and the action against the decision, and the book against the bands of
     the regime after the shock.
     """
-    return grading.judge(scene, reply, schema, decisions.what_if(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

@@ -20,6 +20,7 @@ from tasks.core.kinds.schemas import (
     CONFIDENCE,
     NET,
     REGIME,
+    WORKING,
     Schema,
     arranged,
     closed,
@@ -29,11 +30,15 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.facts import Language, StockFacts
-from tasks.core.strategy import decisions
-from tasks.core.strategy.holdings import hedges, ratios
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language, StockFacts
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Choice, Decision, confidence, exposures, settled
+from tasks.core.strategy.holdings import even_longs, hedges, preferred, ratios
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES, Exposure
+from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import Sector, get_stock, names, sectors
+from tasks.core.strategy.working import confidence_working, exposure_working, market_working
 
 name = "full_analysis"
 share = 0.22
@@ -45,80 +50,50 @@ needs = Needs(
     asides=("nav_100m_krw", "foreign_net_buy_100m_krw"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 시장:\n{market}\n후보 종목:\n{stocks}\n국면을 정하고 포트폴리오를 짜라.",
-        "아래 지표와 후보로 롱숏 포트폴리오를 구성해 줘. 기준일 {day}.\n{market}\n{stocks}",
-        "{day} 기준 전략 회의 자료다.\n{market}\n매수 후보\n{stocks}\n비중까지 제시하라.",
-        (
-            "운용역 질문: {day} 지표가 이렇다.\n{market}\n"
-            "살 수 있는 종목은 다음과 같다.\n{stocks}\n어떻게 담을까?"
-        ),
-        "{market}\n{stocks}\n{day}의 위 자료로 국면, 순노출, 종목 비중을 정해 달라.",
-        (
-            "신규 펀드를 설정한다({day}).\n{market}\n후보군:\n"
-            "{stocks}\n국면에 맞는 포트폴리오를 짜 줘."
-        ),
-        "{day} 마감 후 점검이다. 시장은\n{market}\n종목은\n{stocks}\n전체 분석을 부탁한다.",
-        (
-            "분석 요청, 기준일 {day}.\n{market}\n대상 종목:\n"
-            "{stocks}\n국면과 포지션을 규칙대로 답하라."
-        ),
-        (
-            "{day} 자금 집행 전 마지막 확인이다.\n{market}\n"
-            "{stocks}\n롱과 헤지를 나눠 비중을 제시해 줘."
-        ),
-        (
-            "위원회에 올릴 안을 만들어 달라. 기준일은 {day}.\n"
-            "{market}\n검토 종목\n{stocks}\n국면 판단부터 편입 비중까지."
-        ),
-    ),
-    "en": (
-        "Market, {day}:\n{market}\nCandidates:\n{stocks}\nCall the regime and build the portfolio.",
-        "Build a long/short book from these figures and names. As of {day}.\n{market}\n{stocks}",
-        "Strategy meeting notes for {day}.\n{market}\nBuy list\n{stocks}\nGive weights as well.",
-        (
-            "A manager asks: the indicators of {day} are\n{market}\n"
-            "We can buy\n{stocks}\nHow should we hold them?"
-        ),
-        "{market}\n{stocks}\nWith the above for {day}, set regime, net exposure and weights.",
-        (
-            "We are funding a new mandate ({day}).\n{market}\n"
-            "Universe:\n{stocks}\nMake a book that fits the regime."
-        ),
-        (
-            "After the close of {day}. The market:\n{market}\n"
-            "The stocks:\n{stocks}\nA full analysis, please."
-        ),
-        (
-            "Analysis request, {day}.\n{market}\nNames at hand:\n"
-            "{stocks}\nAnswer by the rules: regime and positions."
-        ),
-        (
-            "Last check before we deploy cash on {day}.\n"
-            "{market}\n{stocks}\nLongs and a hedge, with weights."
-        ),
-        (
-            "Draft the committee's proposal as of {day}.\n{market}\n"
-            "Under review\n{stocks}\nFrom regime to weights."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks for the regime and a weighted book of the scene's stocks."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. A blank such as {beta_ro} is the word with the
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides the regime and a book: the regime's longs in even weights, and one index hedge."""
+    regime = regime or stated_regime(facts)
+    allowed = exposures(regime, facts)
+    index_short = allowed.index_short.value
+    most = rules.MAX_LONG_WEIGHT_PCT * len(facts.stocks)  # that so few stocks can carry
+    long_gross = min(allowed.long_gross.value, most)
+    shorts = []
+    if index_short:
+        shorts.append({"ticker": hedges()[0], "weight_pct": index_short})
+    return {
+        "working": [
+            market_working(facts, regime),
+            confidence_working(facts),
+            exposure_working(regime, facts),
+        ],
+        "regime": regime,
+        "confidence_pct": confidence(facts),
+        "net_exposure_pct": Choice(long_gross - index_short, *EXPOSURES[regime].net),
+        "positions": {"long": even_longs(preferred(facts, regime), long_gross), "short": shorts},
+    }
+
+
+card = ""
+
+# How it is argued. A blank such as {beta_ro} is the word with the
 # Korean particle that its sound takes.
 
 _LONG = optional(
@@ -128,6 +103,7 @@ _LONG = optional(
 )
 _SHORT = stock_entry(weight_pct=integer(1, 80), reason=text(120))
 schema: Schema = closed(
+    working=WORKING,
     regime=REGIME,
     confidence_pct=CONFIDENCE,
     reasoning=text(),
@@ -205,7 +181,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    decision = decisions.settled(decisions.full_analysis(scene.facts, regime))
+    decision = settled(decide(scene.facts, regime))
     decision = wording.named(decision, scene.language)
     decision["reasoning"] = wording.argue(scene, rng, claimed=regime)
     longs = decision["positions"]["long"]
@@ -313,7 +289,7 @@ def grade(scene: Scene, reply: str) -> Grade:
     """Grades as right any book of the offered stocks that keeps the regime's bands and the limit
     per stock.
     """
-    decision = decisions.full_analysis(scene.facts)
+    decision = decide(scene.facts)
     del decision["positions"]  # the taught book is one of many right ones
     judged = grading.judge(scene, reply, schema, decision, ("tickers", "book", "exposure"))
     if judged.told is None:

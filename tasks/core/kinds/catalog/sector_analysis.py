@@ -14,12 +14,24 @@ from typing import Any
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
-from tasks.core.kinds.schemas import Schema, arranged, closed, listed, one_of, stock_entry, text
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import Decision
-from tasks.core.strategy.events import events
-from tasks.core.strategy.universe import get_stock, sectors
+from tasks.core.kinds.schemas import (
+    WORKING,
+    Schema,
+    arranged,
+    closed,
+    listed,
+    one_of,
+    stock_entry,
+    text,
+)
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy.deciding import Decision, settled
+from tasks.core.strategy.events import event_named, events
+from tasks.core.strategy.rules import WEAK_REGIMES
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.universe import find_stock, get_stock, sectors
+from tasks.core.strategy.working import market_working
 
 name = "sector_analysis"
 share = 0.08
@@ -27,87 +39,60 @@ needs = Needs(
     stocks=(3, 6), stock_numbers=("beta",), words=("event",), asides=("us_return_pct", "usdkrw")
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        (
-            "{day} 소식: {event}.\n{market}\n관심 종목:\n"
-            "{stocks}\n어느 종목이 영향을 받고 어떻게 대응할까?"
-        ),
-        "{event}. 아래 종목에 미칠 영향을 분석해 줘. 기준일 {day}.\n{stocks}\n시장은\n{market}",
-        "{day} 장 전 브리핑이다. {event}.\n{stocks}\n{market}\n업종과 종목 영향, 조치를 달라.",
-        (
-            "간밤 뉴스에 따르면 {event}. {day} 지표는\n"
-            "{market}\n보유 후보는\n{stocks}\n무엇이 움직이나?"
-        ),
-        (
-            "{stocks}\n위 종목을 보고 있는데 {event}. {day} 시장은 이렇다.\n"
-            "{market}\n영향을 정리해 달라."
-        ),
-        "섹터 팀 질문({day}): {event}. 수혜와 피해를 가려 줘.\n{market}\n{stocks}",
-        "{market}\n{day} 이런 장에서 {event}. 목록에서 관련 종목을 골라라.\n{stocks}",
-        (
-            "속보다. {event}. 기준일 {day}.\n{market}\n대상\n"
-            "{stocks}\n주도 업종과 방향, 매매 판단을 적어라."
-        ),
-        (
-            "{day} 회의에서 나온 이야기다. {event}.\n"
-            "{market}\n점검할 종목\n{stocks}\n득실을 따져 달라."
-        ),
-        "고객이 묻는다. {event}, 그러면 이 종목들은 어떻게 되나? ({day})\n{stocks}\n{market}",
-    ),
-    "en": (
-        (
-            "News of {day}: {event}.\n{market}\nNames we follow:\n"
-            "{stocks}\nWhich are affected, and what do we do?"
-        ),
-        (
-            "It is reported that {event}. What does it mean for these names? As of {day}.\n"
-            "{stocks}\nThe market:\n{market}"
-        ),
-        (
-            "Pre-market briefing, {day}: {event}.\n{stocks}\n"
-            "{market}\nSector, stocks affected and action, please."
-        ),
-        "Overnight {event}. The figures of {day}:\n{market}\nCandidates:\n{stocks}\nWhat moves?",
-        (
-            "{stocks}\nWe watch these, and now {event}. The market of {day}:\n"
-            "{market}\nSort out the effects."
-        ),
-        "From the sector team ({day}): {event}. Who gains and who loses?\n{market}\n{stocks}",
-        (
-            "{market}\n"
-            "In the market of {day}, {event}. Pick the names concerned from the list.\n{stocks}"
-        ),
-        (
-            "Breaking: {event}. As of {day}.\n{market}\nUnder review\n"
-            "{stocks}\nName the sector, direction and trade."
-        ),
-        (
-            "It came up in the meeting of {day} that {event}.\n"
-            "{market}\nNames to check\n{stocks}\nWeigh the effects."
-        ),
-        "A client asks what happens to these names now that {event} ({day}).\n{stocks}\n{market}",
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks which of the scene's stocks the event moves, and what to do."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. A blank such as {beta_da} is the word with the
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides which of the offered stocks an event moves, and what to do about it."""
+    event = event_named(facts.words["event"])
+    affected = []
+    for offered in facts.stocks:
+        stock = find_stock(offered.ticker)
+        impact = event.impact_on(stock.sector) if stock else None
+        if impact:
+            affected.append({"ticker": offered.ticker, "impact": impact})
+    return {
+        "working": [market_working(facts, regime)],
+        "event": event.name,
+        "primary_sector": event.primary_sector,
+        "direction": event.direction,
+        "affected_stocks": affected,
+        "action": _event_action(event.direction, regime or stated_regime(facts)),
+    }
+
+
+def _event_action(direction: str, regime: str) -> str:
+    """Returns what to do: gains are bought only in a strong regime."""
+    if direction == "NEGATIVE":
+        return "REDUCE"
+    if regime in WEAK_REGIMES:
+        return "HOLD"
+    return "ADD"
+
+
+card = ""
+
+# How it is argued. A blank such as {beta_da} is the word with the
 # Korean particle that its sound takes.
 
 _IMPACT = one_of("POSITIVE", "NEGATIVE")
 schema: Schema = closed(
+    working=WORKING,
     event=one_of(*(event.name for event in events())),
     primary_sector=one_of(*(sector.name for sector in sectors())),
     direction=_IMPACT,
@@ -204,13 +189,13 @@ _TRADE_REASONS = {
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     """Returns the event's effects on the offered stocks and the trade, with a reason for each."""
-    return _with_reasons(scene, decisions.sector_analysis(scene.facts), rng)
+    return _with_reasons(scene, decide(scene.facts), rng)
 
 
 def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
     """The decision as an answer, argued in the scene's language."""
     language = scene.language
-    decision = wording.named(decisions.settled(decision), language)
+    decision = wording.named(settled(decision), language)
     betas = {stock.ticker: stock.numbers["beta"] for stock in scene.facts.stocks}
     for entry in decision["affected_stocks"]:
         beta = f"{betas[entry['ticker']]:.2f}"
@@ -250,7 +235,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> dict[str, Any]:
-        decision = decisions.sector_analysis(scene.facts)
+        decision = decide(scene.facts)
         decision["direction"] = _OPPOSITE[decision["direction"]]
         for entry in decision["affected_stocks"]:
             entry["impact"] = _OPPOSITE[entry["impact"]]
@@ -262,4 +247,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the sector, the direction, every affected stock and the trade against the decision."""
-    return grading.judge(scene, reply, schema, decisions.sector_analysis(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

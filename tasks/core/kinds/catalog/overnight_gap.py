@@ -15,10 +15,24 @@ from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import Schema, arranged, closed, integer, one_of, stock_entry, text
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
-from tasks.core.strategy.rules import HIGH_VIX, LARGE_US_MOVE_PCT, OVERNIGHT_PCT
+from tasks.core.kinds.schemas import (
+    WORKING,
+    Schema,
+    arranged,
+    closed,
+    integer,
+    one_of,
+    stock_entry,
+    text,
+)
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Choice, Decision, settled
+from tasks.core.strategy.holdings import offered_etfs
+from tasks.core.strategy.rules import HIGH_VIX, LARGE_US_MOVE_PCT, OVERNIGHT_PCT, WEAK_REGIMES
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.working import market_working
 
 name = "overnight_gap"
 share = 0.10
@@ -28,86 +42,54 @@ needs = Needs(
     asides=("usdkrw", "nav_100m_krw"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        (
-            "{day} 마감 후 오버나이트 전략을 정하려 한다.\n"
-            "{market}\n쓸 수 있는 ETF:\n{stocks}\n방향과 비중은?"
-        ),
-        "밤사이 갭에 어떻게 대비할까? 기준일 {day}.\n{market}\n{stocks}",
-        "{market}\n{day} 종가 기준이다. 아래 ETF로 오버나이트 포지션을 짜 줘.\n{stocks}",
-        (
-            "장 마감 십여 분 전이다({day}).\n{market}\n"
-            "후보\n{stocks}\n오늘 밤 무엇을 얼마나 들고 갈까?"
-        ),
-        "{day} 야간 리스크 점검.\n{market}\n대상 상품:\n{stocks}\n비중과 청산 계획을 달라.",
-        "내일 시초가 갭을 노린다. {day} 지표는\n{market}\n상품은\n{stocks}\n규칙대로 정해 달라.",
-        "{stocks}\n이 가운데 하나로 {day} 밤을 넘긴다.\n{market}\n무엇이 맞고 한도는 얼마인가?",
-        (
-            "오버나이트 오버레이 승인을 요청한다. {day}\n"
-            "{market}\n{stocks}\n방향, 한도, 청산 시점을 적어라."
-        ),
-        (
-            "{day} 미국장이 열리기 전에 묻는다.\n{market}\n"
-            "고를 수 있는 것은\n{stocks}\n어느 쪽에 서야 하나?"
-        ),
-        "야간 데스크에 넘길 지시서를 써 줘({day}).\n{market}\n상품 목록\n{stocks}",
-    ),
-    "en": (
-        (
-            "Overnight strategy after the close of {day}.\n"
-            "{market}\nETFs at hand:\n{stocks}\nWhich way, how much?"
-        ),
-        "How do we prepare for the overnight gap? As of {day}.\n{market}\n{stocks}",
-        (
-            "{market}\nThose are the closing figures of {day}. "
-            "Build the overnight position from these ETFs.\n{stocks}"
-        ),
-        (
-            "Minutes to the close ({day}).\n{market}\nCandidates\n"
-            "{stocks}\nWhat do we carry tonight, and how much of it?"
-        ),
-        (
-            "Overnight risk check, {day}.\n{market}\nInstruments:\n"
-            "{stocks}\nWeight and unwind plan, please."
-        ),
-        (
-            "We expect an opening gap. The indicators of {day}:\n"
-            "{market}\nThe products:\n{stocks}\nDecide by the rules."
-        ),
-        (
-            "{stocks}\nOne of these carries us through the night of {day}.\n"
-            "{market}\nWhich is right, and what is the cap?"
-        ),
-        (
-            "Approval of the overnight overlay, {day}\n{market}\n"
-            "{stocks}\nState direction, cap and time of unwinding."
-        ),
-        (
-            "Before New York opens on {day}.\n{market}\n"
-            "We may pick from\n{stocks}\nWhich side should we be on?"
-        ),
-        "Write the order note for the night desk ({day}).\n{market}\nProducts\n{stocks}",
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks for tonight's position in one of the scene's ETFs, and when to unwind it."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued. The blank {vix_i} is the VIX with the Korean
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides the overnight overlay.
+
+    Training teaches the first ETF of the right group that the question offers; any other of that
+    group is as right.
+    """
+    bearish = (regime or stated_regime(facts)) in WEAK_REGIMES
+    group = "short_kospi" if bearish else "leveraged_kospi"
+    first, *others = offered_etfs(facts, group)
+    taught = rules.overnight_pct(facts.numbers["us_return_pct"], facts.numbers["vix"])
+    size = Choice(taught, *rules.OVERNIGHT_PCT)
+    return {
+        "working": [market_working(facts, regime)],
+        "overnight_strategy": {
+            "direction": "INVERSE" if bearish else "LONG",
+            "ticker": Choice(first, others=tuple(others)),
+            "weight_pct": size,
+        },
+        "unwind_plan": {"when": "NEXT_OPEN", "share_pct": 100},
+        "max_overnight_nav_pct": size,
+    }
+
+
+card = ""
+
+# How it is argued. The blank {vix_i} is the VIX with the Korean
 # particle that its sound takes.
 
 schema: Schema = closed(
+    working=WORKING,
     overnight_strategy=closed(
         direction=one_of("INVERSE", "LONG"),
         **stock_entry()["properties"],
@@ -173,7 +155,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    decision = decisions.settled(decisions.overnight_gap(scene.facts, regime))
+    decision = settled(decide(scene.facts, regime))
     decision = wording.named(decision, scene.language)
     size = decision["max_overnight_nav_pct"]
     size_reason = rng.choice(_SIZES[scene.language]).format(
@@ -233,4 +215,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the direction, the ETF, the size and the unwinding against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decisions.overnight_gap(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

@@ -17,6 +17,7 @@ from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     REGIME,
+    WORKING,
     Schema,
     arranged,
     closed,
@@ -26,9 +27,13 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.facts import Language, StockFacts
-from tasks.core.strategy import decisions
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language, StockFacts
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.working import market_working
 
 name = "intraday_rebalancing"
 share = 0.06
@@ -38,73 +43,70 @@ needs = Needs(
     asides=("max_weight_pct", "nav_100m_krw"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 장중 상황이다.\n{market}\n현재 편입 비중:\n{stocks}\n어떻게 조정할까?",
-        "장중 리밸런싱을 점검해 줘. {day} 기준.\n{market}\n{stocks}",
-        "{market}\n{day} 장중 수치가 위와 같다. 아래 비중을 규칙에 맞춰 달라.\n{stocks}",
-        (
-            "오후 주문 전 확인({day}).\n{market}\n"
-            "보유 비중과 손익\n{stocks}\n종목별 목표 비중을 정하라."
-        ),
-        "{stocks}\n이 비중을 {day} 국면에 맞게 고쳐 줘.\n{market}",
-        "{day} 장이 출렁인다.\n{market}\n포트폴리오는\n{stocks}\n줄일 것과 둘 것을 가려 달라.",
-        "비중 한도 점검이다. 기준일 {day}.\n{market}\n{stocks}\n넘친 종목은 얼마까지 줄이나?",
-        "운용역 요청: {day} 장중 지표로 비중을 다시 맞춘다.\n{market}\n현황\n{stocks}",
-        "{day} 점심 무렵 수치다.\n{market}\n지금 담긴 비중은\n{stocks}\n목표 비중과 이유를 달라.",
-        (
-            "마감 동시호가 전에 정리하려 한다({day}).\n"
-            "{market}\n{stocks}\n종목마다 매도 여부를 정해 줘."
-        ),
-    ),
-    "en": (
-        "Intraday, {day}:\n{market}\nCurrent weights:\n{stocks}\nHow should we adjust?",
-        "Check the intraday rebalancing as of {day}.\n{market}\n{stocks}",
-        (
-            "{market}\n"
-            "That is the market during {day}. Bring these weights in line with the rules.\n{stocks}"
-        ),
-        (
-            "Before the afternoon orders ({day}).\n{market}\n"
-            "Weights and results\n{stocks}\nSet a target for each name."
-        ),
-        "{stocks}\nFit this book to the regime of {day}.\n{market}",
-        (
-            "A choppy session on {day}.\n{market}\nThe portfolio is\n"
-            "{stocks}\nWhat gets cut and what stays?"
-        ),
-        (
-            "Weight limit review, {day}.\n{market}\n{stocks}\n"
-            "How far must the large positions come down?"
-        ),
-        (
-            "The manager wants the weights reset to the figures of {day}.\n"
-            "{market}\nHeld now\n{stocks}"
-        ),
-        "Midday numbers of {day}.\n{market}\nWe hold\n{stocks}\nTarget weights, with reasons.",
-        (
-            "Tidying up before the closing auction ({day}).\n"
-            "{market}\n{stocks}\nDecide for each name whether to sell."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks for a target weight of each of the scene's positions."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued.
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides the target weight of each position, and whether the book as a whole is in its band.
+
+    A limit per stock that the question states stands in place of the strategy's own.
+    """
+    regime = regime or stated_regime(facts)
+    weights = [int(position.numbers["weight_pct"]) for position in facts.stocks]
+    pnls = [position.numbers["pnl_pct"] for position in facts.stocks]
+    limit = int(facts.numbers.get("max_weight_pct", rules.MAX_LONG_WEIGHT_PCT))
+    targets = rules.rebalanced(weights, pnls, regime, limit)
+    entries = []
+    for position, weight, target in zip(facts.stocks, weights, targets, strict=True):
+        action = _rebalancing_action(weight, target)
+        entry = {"ticker": position.ticker, "action": action, "target_weight_pct": target}
+        entries.append(entry)
+    return {
+        "working": [market_working(facts, regime)],
+        "rebalancing_decision": entries,
+        "overall_assessment": _gross_assessment(sum(weights), regime),
+        "regime": regime,
+    }
+
+
+def _rebalancing_action(weight: int, target: int) -> str:
+    if target == 0:
+        return "EXIT"
+    if target < weight:
+        return "TRIM"
+    return "HOLD"
+
+
+def _gross_assessment(gross: int, regime: str) -> str:
+    low, high = EXPOSURES[regime].long_gross
+    if gross > high:
+        return "OVER_EXPOSED"
+    if gross < low:
+        return "UNDER_EXPOSED"
+    return "IN_BAND"
+
+
+card = ""
+
+# How it is argued.
 
 schema: Schema = closed(
+    working=WORKING,
     rebalancing_decision=listed(
         stock_entry(
             action=one_of("EXIT", "TRIM", "HOLD"),
@@ -242,7 +244,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    decision = decisions.settled(decisions.intraday_rebalancing(scene.facts, regime))
+    decision = settled(decide(scene.facts, regime))
     decision = wording.named(decision, scene.language)
     limit = int(scene.facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
     most_long = EXPOSURES[decision["regime"]].long_gross[1]
@@ -289,4 +291,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades every action and target weight, and the book as a whole, against the decision."""
-    return grading.judge(scene, reply, schema, decisions.intraday_rebalancing(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

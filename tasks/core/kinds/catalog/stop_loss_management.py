@@ -15,6 +15,7 @@ from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     REGIME,
+    WORKING,
     Schema,
     arranged,
     closed,
@@ -23,77 +24,53 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import Decision
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.rules import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.working import market_working
 
 name = "stop_loss_management"
 share = 0.06
 needs = Needs(stocks=(3, 5), stock_numbers=("pnl_pct",), asides=("nav_100m_krw",))
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 시장은 다음과 같다.\n{market}\n보유 종목 손익:\n{stocks}\n종목별로 어떻게 할까?",
-        "손절 점검을 해 줘. 기준일 {day}.\n{market}\n{stocks}",
-        "{day} 포지션 점검이다.\n{market}\n보유 현황\n{stocks}\n규칙대로 조치를 정하라.",
-        "아래 포트폴리오에서 정리할 종목이 있나? ({day})\n{market}\n{stocks}",
-        "{stocks}\n위 손익과 {day} 지표를 보고 대응을 정해 달라.\n{market}",
-        (
-            "리스크 담당이다. {day} 마감 지표\n{market}\n"
-            "종목별 손익\n{stocks}\n손절, 축소, 익절 여부는?"
-        ),
-        "{day} 장이 끝났다.\n{market}\n내 계좌:\n{stocks}\n각 종목의 조치를 알려 줘.",
-        "정기 점검({day}).\n{market}\n포지션:\n{stocks}\n손절 규칙을 적용하라.",
-        "{day} 손익표를 보고 있다.\n{market}\n{stocks}\n무엇을 자르고 무엇을 남길까?",
-        (
-            "자동 주문을 걸기 전에 {day} 기준으로 확인한다.\n"
-            "{market}\n보유분\n{stocks}\n종목마다 조치와 이유를 달라."
-        ),
-    ),
-    "en": (
-        "The market, {day}:\n{market}\nOpen positions:\n{stocks}\nWhat should we do with each?",
-        "Run the stop-loss review. As of {day}.\n{market}\n{stocks}",
-        "Position check, {day}.\n{market}\nHoldings\n{stocks}\nDecide by the rules.",
-        "Is there anything to cut in this portfolio? ({day})\n{market}\n{stocks}",
-        "{stocks}\nGiven these results and the figures of {day}, decide what to do.\n{market}",
-        (
-            "Risk desk. Closing figures, {day}:\n{market}\n"
-            "Results by name:\n{stocks}\nStop, reduce or take profit?"
-        ),
-        (
-            "The session of {day} is over.\n{market}\n"
-            "My account:\n{stocks}\nGive an action for each name."
-        ),
-        "Regular review ({day}).\n{market}\nPositions:\n{stocks}\nApply the stop rules.",
-        (
-            "Looking at the profit and loss sheet of {day}.\n"
-            "{market}\n{stocks}\nWhat goes and what stays?"
-        ),
-        (
-            "Before the automatic orders are set, as of {day}.\n"
-            "{market}\nHeld\n{stocks}\nAn action and a reason for each."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks what to do with each of the scene's positions."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued.
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides what happens to each position by its profit or loss."""
+    regime = regime or stated_regime(facts)
+    review = []
+    for position in facts.stocks:
+        action = rules.stop_action(position.numbers["pnl_pct"], regime)
+        review.append({"ticker": position.ticker, "action": action})
+    return {"working": [market_working(facts, regime)], "position_review": review, "regime": regime}
+
+
+card = ""
+
+# How it is argued.
 
 _ACTIONS = ("STOP_LOSS", "TAKE_PROFIT", "REDUCE", "HOLD")
 schema: Schema = closed(
+    working=WORKING,
     position_review=listed(stock_entry(action=one_of(*_ACTIONS), reason=text(160)), 10, 1),
     regime=REGIME,
 )
@@ -201,12 +178,12 @@ _REASONS = {
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     """Returns an action for every position, with its reason."""
-    return _with_reasons(scene, decisions.stop_loss_management(scene.facts), rng)
+    return _with_reasons(scene, decide(scene.facts), rng)
 
 
 def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
     """The decision as an answer, argued in the scene's language."""
-    decision = wording.named(decisions.settled(decision), scene.language)
+    decision = wording.named(settled(decision), scene.language)
     for entry, position in zip(decision["position_review"], scene.facts.stocks, strict=True):
         entry["reason"] = rng.choice(_REASONS[scene.language][entry["action"]]).format(
             pnl=f"{position.numbers['pnl_pct']:.1f}",
@@ -223,7 +200,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> dict[str, Any]:
-        decision = decisions.stop_loss_management(scene.facts)
+        decision = decide(scene.facts)
         entry = rng.choice(decision["position_review"])
         entry["action"] = rng.choice([action for action in _ACTIONS if action != entry["action"]])
         return _with_reasons(scene, decision, rng)
@@ -233,4 +210,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the action of every position and the regime against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decisions.stop_loss_management(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

@@ -13,11 +13,23 @@ from typing import Any
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.phrases import crossed
-from tasks.core.kinds.schemas import REGIME, Schema, arranged, closed, integer, one_of, text
-from tasks.core.records.facts import Language
-from tasks.core.strategy import decisions
-from tasks.core.strategy.decisions import Decision
-from tasks.core.strategy.rules import MAX_LEVERAGE
+from tasks.core.kinds.schemas import (
+    REGIME,
+    WORKING,
+    Schema,
+    arranged,
+    closed,
+    integer,
+    one_of,
+    text,
+)
+from tasks.core.kinds.words import words_beside
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy import rules
+from tasks.core.strategy.deciding import Decision, settled
+from tasks.core.strategy.rules import MAX_LEVERAGE, WEAK_REGIMES
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.working import market_working
 
 name = "risk_management"
 share = 0.07
@@ -26,62 +38,55 @@ needs = Needs(
     asides=("vix", "nav_100m_krw", "foreign_net_buy_100m_krw"),
 )
 
-# What it asks. The last two templates of each language are kept for evaluation.
+# What it asks.
 
-_TEMPLATES: dict[Language, tuple[str, ...]] = {
-    "ko": (
-        "{day} 리스크 점검이다.\n{market}\n레버리지를 더 써도 되는가?",
-        "펀드의 낙폭과 레버리지를 보고 조치를 정해 줘. 기준일 {day}.\n{market}",
-        "{market}\n{day} 기준 위 상태에서 허용 레버리지는 얼마인가?",
-        "리스크 위원회 안건({day}).\n{market}\n위험 수준과 조치를 적어 달라.",
-        "{day} 마감 수치다.\n{market}\n지금 레버리지가 규칙에 맞는지 보라.",
-        "한도 점검을 부탁한다. {day} 자료는 다음과 같다.\n{market}\n줄여야 하나, 헤지로 충분한가?",
-        "{day} 낙폭 보고서를 받았다.\n{market}\n최대 레버리지와 대응을 규칙대로 정하라.",
-        "운용역이 차입을 늘리자고 한다. {day} 상황은 이렇다.\n{market}\n허용할 수 있나?",
-        "{day} 위험 예산을 다시 계산한다.\n{market}\n등급, 상한, 조치를 차례로 달라.",
-        "감독 보고용이다({day}).\n{market}\n현재 위험과 취할 조치를 근거와 함께 밝혀라.",
-    ),
-    "en": (
-        "Risk check, {day}.\n{market}\nMay we use more leverage?",
-        "Look at the fund's drawdown and leverage and decide. As of {day}.\n{market}",
-        "{market}\nWith the above on {day}, how much leverage is allowed?",
-        "Item for the risk committee ({day}).\n{market}\nGive the level of risk and the action.",
-        "Closing figures of {day}.\n{market}\nDoes our leverage respect the rule?",
-        (
-            "Please review the limits. The figures of {day}:\n"
-            "{market}\nMust we cut, or is a hedge enough?"
-        ),
-        (
-            "The drawdown report of {day} is in.\n{market}\n"
-            "Set the maximum leverage and the response by the rules."
-        ),
-        "The manager wants to borrow more. Here is {day}.\n{market}\nCan that be allowed?",
-        (
-            "We are recomputing the risk budget for {day}.\n"
-            "{market}\nLevel, ceiling and action, in that order."
-        ),
-        (
-            "For the supervisor's report ({day}).\n{market}\n"
-            "State the present risk and what follows, with grounds."
-        ),
-    ),
-}
+_WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
     """Returns every way to ask in this language."""
-    return _TEMPLATES[language]
+    return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks whether the fund's leverage is allowed, and what to do."""
-    return wording.ask(scene, _TEMPLATES[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is, and how it is argued.
+# What the right answer is.
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides how much leverage a drawdown allows, and what to do about it."""
+    regime = regime or stated_regime(facts)
+    drawdown = facts.numbers["drawdown_pct"]
+    leverage = round(100 * facts.numbers["leverage_x"])
+    most = rules.max_leverage_x100(drawdown)
+    if leverage > most:
+        action = "DELEVERAGE"
+    elif regime in WEAK_REGIMES:
+        action = "HEDGE"
+    else:
+        action = "MAINTAIN"
+    return {
+        "working": [market_working(facts, regime)],
+        "risk_assessment": {
+            "level": rules.risk_level(drawdown),
+            "leverage_x100": leverage,
+            "max_leverage_x100": most,
+        },
+        "action": action,
+        "regime": regime,
+    }
+
+
+card = ""
+
+# How it is argued.
 
 _ACTIONS = ("DELEVERAGE", "HEDGE", "MAINTAIN")
 schema: Schema = closed(
+    working=WORKING,
     risk_assessment=closed(
         level=one_of("LOW", "ELEVATED", "HIGH", "CRITICAL"),
         leverage_x100=integer(0, 1000),
@@ -198,7 +203,7 @@ _LEVERAGE = {
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     """Returns the level of risk, the leverage that is allowed and the action, with the grounds."""
-    return _with_reasons(scene, decisions.risk_management(scene.facts), rng)
+    return _with_reasons(scene, decide(scene.facts), rng)
 
 
 def _with_reasons(
@@ -207,7 +212,7 @@ def _with_reasons(
     """The decision as an answer, argued in the scene's language, and for another `regime` if one is
     given.
     """
-    decision = decisions.settled(decision)
+    decision = settled(decision)
     risk = decision["risk_assessment"]
     leverage_reason = rng.choice(_LEVERAGE[scene.language][decision["action"]]).format(
         drawdown=f"{scene.facts.numbers['drawdown_pct']:.1f}",
@@ -229,8 +234,8 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
         if rng.random() < 0.5:
             other = spoiling.other_regime(right["regime"], rng)
-            return _with_reasons(scene, decisions.risk_management(scene.facts, other), rng, other)
-        decision = decisions.risk_management(scene.facts)
+            return _with_reasons(scene, decide(scene.facts, other), rng, other)
+        decision = decide(scene.facts)
         decision["risk_assessment"]["max_leverage_x100"] = int(100 * MAX_LEVERAGE)
         decision["action"] = rng.choice(
             [action for action in _ACTIONS if action != decision["action"]]
@@ -242,4 +247,4 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the level, the ceiling, the action and the regime against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decisions.risk_management(scene.facts))
+    return grading.judge(scene, reply, schema, decide(scene.facts))

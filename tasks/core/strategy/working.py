@@ -1,0 +1,106 @@
+"""The working of an answer: the comparisons and sums that decide it, each step in one short line.
+
+The lines are ASCII and the same in both languages. They are a pure function of the facts: training
+teaches a model to write them before it decides, and a grader wants them exactly.
+"""
+
+from tasks.core.records.facts import Facts
+from tasks.core.strategy.borders import confidence_pct, nearest_turn
+from tasks.core.strategy.deciding import confidence
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    NUMBERS,
+    RULE_OF_REGIME,
+    THRESHOLDS,
+    allocation_for,
+    rule_of,
+)
+from tasks.core.strategy.stated import known_numbers, missing_numbers
+
+_DECIMALS = {"return_pct": 2, "breadth_pct": 1, "momentum_pct": 2, "volatility_pct": 2}
+"""How many decimals of each number are printed (market snapshots are rounded to them)."""
+
+
+def market_working(facts: Facts, claimed: str | None = None) -> str:
+    """Returns where each of the market's numbers lies among the rule's limits, and the regime.
+
+    A number that the question does not state is marked: it is what it usually is. With a `claimed`
+    regime, the line ends with that one, as a mistaken reader's would.
+    """
+    numbers = known_numbers(facts)
+    missing = missing_numbers(facts)
+    steps = []
+    for name in NUMBERS:
+        mark = " (usual)" if name in missing else ""
+        steps.append(
+            f"{_short(name)} {_printed(name, numbers[name])}{mark}: {_place(name, numbers)}"
+        )
+    return f"{'; '.join(steps)}; {_conclusion(numbers, claimed)}"
+
+
+def numbers_working(numbers: dict[str, float]) -> str:
+    """Returns the same of four numbers that no question states, such as those after a shock."""
+    return market_working(Facts(numbers))
+
+
+def confidence_working(facts: Facts) -> str:
+    """Returns the nearest limit that would change the regime, and the confidence that it leaves."""
+    numbers = known_numbers(facts)
+    turn = nearest_turn(numbers)
+    value = str(confidence(facts).value)
+    if missing_numbers(facts):
+        value = f"{confidence_pct(**numbers)}/2={value}"
+    if turn is None:
+        return f"no turn near; confidence {value}"
+    away = _printed(turn.name, turn.distance(numbers))
+    beyond = f"{_short(turn.name)} {turn.limit:g}"
+    return f"turn at {beyond}, {away} away, to {turn.regime}; confidence {value}"
+
+
+def exposure_working(regime: str, facts: Facts) -> str:
+    """Returns how the exposures follow from the regime's bands and the breadth, in % of NAV."""
+    bands = EXPOSURES[regime]
+    breadth = known_numbers(facts)["breadth_pct"]
+    point = allocation_for(regime, breadth)
+    long = _sum(bands.long_gross, "+", breadth, point.long_gross)
+    short = _sum(bands.index_short, "-", breadth, point.index_short)
+    return f"long {long}; short {short}; net {point.long_gross}-{point.index_short}={point.net}"
+
+
+def _sum(band: tuple[int, int], sign: str, breadth: float, result: int) -> str:
+    """A point of a band: its low end plus, or its high end minus, the breadth's share of it."""
+    low, high = band
+    if low == high:
+        return str(low)
+    start = low if sign == "+" else high
+    return f"{start}{sign}{high - low}*{breadth:.1f}%={result}"
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("_pct")
+
+
+def _printed(name: str, value: float) -> str:
+    return f"{value:.{_DECIMALS[name]}f}"
+
+
+def _place(name: str, numbers: dict[str, float]) -> str:
+    """Where a number lies among its limits: below, above, between two, or at one."""
+    value = numbers[name]
+    limits = [limit for of, limit in THRESHOLDS if of == name]
+    if value in limits:
+        return f"at {value:g}"
+    lower = [limit for limit in limits if limit < value]
+    higher = [limit for limit in limits if limit > value]
+    if not lower:
+        return f"below {min(higher):g}"
+    if not higher:
+        return f"above {max(lower):g}"
+    return f"{max(lower):g} to {min(higher):g}"
+
+
+def _conclusion(numbers: dict[str, float], claimed: str | None) -> str:
+    rule, regime = rule_of(**numbers)
+    if claimed and claimed != regime:
+        rule, regime = RULE_OF_REGIME[claimed], claimed
+    return f"rule {rule}: {regime}"
