@@ -55,14 +55,8 @@ def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
     decision = kind_named("regime_classification").decide(Facts({"return_pct": -3.2}))
     assert decision["regime"] == "WEAKENING" and decision["missing_inputs"] == list(NUMBERS[1:])
     assert decision["confidence_pct"].value <= 50 and not decision["confidence_pct"].allows(51)
-    assert (
-        kind_named("regime_classification").decide(Facts({"return_pct": -0.4}))["regime"]
-        == "WEAKENING"
-    )
-    assert (
-        kind_named("regime_classification").decide(Facts({"return_pct": 0.4}))["regime"]
-        == "MILD_BULL"
-    )
+    assert _regime({"return_pct": -0.4}) == "WEAKENING"
+    assert _regime({"return_pct": 0.4}) == "MILD_BULL"
 
 
 @each_regime

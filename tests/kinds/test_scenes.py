@@ -3,10 +3,10 @@
 from dataclasses import replace
 from random import Random
 
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Scene
 from tasks.core.kinds.catalog import (
     intraday_rebalancing,
-    kind_named,
     opening_momentum,
     regime_classification,
     sector_analysis,
