@@ -159,7 +159,7 @@ def test_a_schema_bounds_every_number_and_text_and_names_units(kind):
             assert path.endswith(("_pct", "_points", "_bp", "_x10", "_x100")), path
         else:
             assert entry["type"] == "string" and {"minLength", "maxLength"} <= set(entry), path
-            assert path.endswith((*PROSE_KEYS, "ticker", "name")), path
+            assert path.endswith((*PROSE_KEYS, "ticker", "name", "working")), path
 
 
 @pytest.mark.parametrize(

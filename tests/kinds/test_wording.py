@@ -1,13 +1,14 @@
 """Arguments and numbers in words: true at the rule's borders, in their language, one claim each."""
 
 from dataclasses import replace
+from itertools import chain
 from random import Random
 
 import pytest
 
 from tasks.core.kinds import phrases
 from tasks.core.kinds.catalog import regime_classification
-from tasks.core.kinds.lexicon import printed
+from tasks.core.kinds.lexicon import MARKET, printed
 from tasks.core.kinds.texts import grounds_claimed, numbers_in, to_text
 from tasks.core.kinds.wording import argue, ground_of
 from tasks.core.records.facts import Facts
@@ -20,10 +21,8 @@ from tests.synthetic import LANGUAGES, scene_on
 REGIME_OF_GROUND = {
     "volatile": "SHORT_TERM_STRESS",
     "shallow": "WEAKENING",
-    "down": "WEAKENING",
     "narrow": "MILD_BULL",
     "flat": "MILD_BULL",
-    "up": "MILD_BULL",
 }
 """The regime of each ground that is not named by its regime."""
 
@@ -59,8 +58,10 @@ def test_phrases_keep_to_their_language(language):
         *phrases.GROUNDS[language].values(),
         phrases.TURNS[language],
         phrases.EXPOSURES[language],
+        phrases.PARTIAL[language],
+        phrases.USUAL[language],
     ]
-    for text in [text for bank in (*banks, phrases.NEUTRAL[language]) for text in bank]:
+    for text in chain.from_iterable(banks):
         assert not HANJA.search(text)
         assert bool(HANGUL.search(text)) == (language == "ko")
         assert text.endswith((".", "다."))
@@ -97,17 +98,15 @@ def test_the_ground_is_the_rules_own_reason(numbers, ground):
     assert REGIME_OF_GROUND.get(ground, ground) == regime_of(**market)
 
 
-@pytest.mark.parametrize(
-    ("market_return", "ground"), [(-0.4, "down"), (0.8, "up"), (-1.91, "down"), (0.0, "flat")]
-)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_number_that_nobody_gave_is_no_evidence(language, market_return, ground):
+def test_a_number_that_nobody_gave_is_named_with_the_value_it_was_taken_for(language):
     scene = scene_on(
-        regime_classification, (market_return, 20.0, -7.0, 30.0), language, given=("return_pct",)
+        regime_classification, (-0.4, 20.0, -7.0, 30.0), language, given=("return_pct",)
     )
-    assert ground_of(scene.facts) == ground
     for seed in range(20):
-        assert not {20.0, 50.0, -7.0, 30.0, 15.0} & set(numbers_in(argue(scene, Random(seed))))
+        told = argue(scene, Random(seed))
+        assert "40.0%" in told and MARKET["breadth_pct"].of(language) in told
+        assert not {20.0, -7.0, 30.0} & set(numbers_in(told))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -125,11 +124,8 @@ def test_korean_particles_fit_what_they_follow():
     scene = scene_on(
         regime_classification, DAYS["WEAKENING"], "ko", given=("return_pct", "breadth_pct")
     )
-    told = {argue(scene, Random(seed)).split(". ")[-1] for seed in range(20)}
-    assert told == {
-        "주어지지 않은 10일 모멘텀, 연율 변동성은 중립으로 두었다.",
-        "10일 모멘텀, 연율 변동성은 알 수 없어 중립으로 본다.",
-    }
+    told = " ".join(argue(scene, Random(seed)) for seed in range(40))
+    assert "WEAKENING으로" in told and "연율 변동성은" in told and "%로" in told
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -141,4 +137,6 @@ def test_every_hurried_question_is_one_sentence_of_its_own(language):
         for template in range(number)
     ]
     assert len(set(questions)) == number
-    assert all(question.count("-0.60%") == 1 and "\n" not in question for question in questions)
+    for question in questions:
+        assert question.count("-0.60%") == 1
+        assert question.count("\n") == 1 and question.endswith("kind: regime_classification")

@@ -8,9 +8,18 @@ from tasks.core.strategy.borders import confidence_pct, nearest_turn
 from tasks.core.strategy.rules import NUMBERS, regime_of
 
 
-def test_confidence_falls_near_a_border():
-    assert confidence_pct(0.7, 58, 0, 15) == 90
-    assert confidence_pct(-1.55, 40, 0, 25.5) <= 80
+@pytest.mark.parametrize(
+    ("numbers", "confidence"),
+    [
+        ((0.0, 58, 0, 15), 50),  # at a limit
+        ((0.7, 58, 0, 15), 80),  # 50 + 45 * 0.7 = 81.5
+        ((-1.55, 40, 0, 25.5), 50),  # the return is 0.05 from -1.5
+        ((2.5, 90, 8, 18), 95),  # far from everything
+        ((2.5, 90, 8, 41), 70),  # so wild a market allows no more
+    ],
+)
+def test_confidence_is_50_at_a_limit_and_95_far_from_all(numbers, confidence):
+    assert confidence_pct(*numbers) == confidence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""The working is right, short, ASCII, and a pure function of the facts."""
+
+from random import Random
+
+import pytest
+
+from tasks.core.records.facts import Facts
+from tasks.core.strategy.rules import NUMBERS, THRESHOLDS, regime_of
+from tasks.core.strategy.working import confidence_working, exposure_working, market_working
+
+
+def facts_of(*values: float) -> Facts:
+    return Facts(dict(zip(NUMBERS, values, strict=True)))
+
+
+def test_the_market_line_places_each_number_and_ends_with_the_regime():
+    assert market_working(facts_of(-1.45, 7.5, -1.4, 13.13)) == (
+        "return -1.45: -1.5 to -1; breadth 7.5: below 30; momentum -1.40: -5 to 3;"
+        " volatility 13.13: below 25; rule 6: SHORT_TERM_STRESS"
+    )
+
+
+def test_a_number_at_a_limit_is_said_to_be_there():
+    line = market_working(facts_of(0.0, 50.0, 3.0, 25.0))
+    assert "return 0.00: at 0;" in line and "breadth 50.0: at 50;" in line
+    assert "momentum 3.00: at 3;" in line and "volatility 25.00: at 25;" in line
+
+
+def test_a_missing_number_is_marked_and_the_confidence_halved():
+    facts = Facts({"return_pct": -8.24})
+    line = market_working(facts)
+    assert "breadth 2.0 (usual): below 30" in line and line.endswith("rule 1: BEAR")
+    assert confidence_working(facts).endswith("confidence 95/2=47")
+
+
+def test_the_exposures_are_points_of_the_bands():
+    assert exposure_working("WEAKENING", facts_of(-0.5, 40.0, 0.0, 15.0)) == (
+        "long 60+20*40.0%=68; short 20-10*40.0%=16; net 68-16=52"
+    )
+    assert exposure_working("BEAR", facts_of(-3.0, 10.0, -6.0, 30.0)) == (
+        "long 0; short 80-30*10.0%=77; net 0-77=-77"
+    )
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_places_alone_decide_the_regime(seed):
+    """Two days with the same places have the same regime: a reader needs no other comparison."""
+    rng = Random(seed)
+    limits = {name: sorted(limit for of, limit in THRESHOLDS if of == name) for name in NUMBERS}
+    values = [rng.choice(limits[name]) + rng.choice((-0.4, 0.0, 0.4)) for name in NUMBERS]
+    facts = facts_of(*values)
+    line = market_working(facts)
+    assert line.isascii() and line.endswith(f": {regime_of(*values)}")
