@@ -44,6 +44,30 @@ def even_longs(stocks: list[StockFacts], long_gross: int) -> list[dict[str, Any]
     return longs
 
 
+def fund_order(ticker: str, exposure_pct: int) -> dict[str, Any]:
+    """Returns the order of a fund for an exposure of this size, in % of NAV: a fund is bought, even
+    one that shorts its index, and its weight times its multiple is the effective exposure.
+
+    The weight is rounded up to a whole %. Raises KeyError for a ticker that is no fund's.
+    """
+    multiple = multiple_of(ticker)
+    weight = -(-exposure_pct // abs(multiple))
+    return {
+        "ticker": ticker,
+        "side": "BUY",
+        "weight_pct": weight,
+        "effective_pct": weight * multiple,
+    }
+
+
+def multiple_of(ticker: str) -> int:
+    """Returns a fund's multiple of its index. Raises KeyError for a ticker that is no fund's."""
+    etf = find_etf(ticker)
+    if etf is None:
+        raise KeyError(ticker)
+    return etf.multiple
+
+
 def offered_etfs(facts: Facts, group: str) -> list[str]:
     """Returns the codes of the ETFs of a group that the question offers, in its order."""
     offered = []

@@ -62,6 +62,7 @@ class Etf:
     ticker: str
     name_ko: str  # in English text too: these are brand names
     group: Group
+    multiple: int  # of its index's daily return: -2 falls by twice what the index rises
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def _stock(row: dict[str, str]) -> Stock:
 
 def _etf(row: dict[str, str]) -> Etf:
     groups: tuple[Group, ...] = get_args(Group)
-    return Etf(row["ticker"], row["name_ko"], _one_of(groups, row["group"]))
+    group = _one_of(groups, row["group"])
+    return Etf(row["ticker"], row["name_ko"], group, int(row["multiple"]))
 
 
 def _sector(row: dict[str, str]) -> Sector:
