@@ -22,20 +22,22 @@ from tasks.core.strategy.universe import names
 TEXT_LIMIT = 400
 """Most characters of a rationale, by every kind's schema."""
 
-_TODAY = {"ko": "오늘", "en": "today"}
+TODAY: Mapping[Language, str] = {"ko": "오늘", "en": "today"}
+YESTERDAY: Mapping[Language, str] = {"ko": "전일", "en": "yesterday"}
 
 
 # Questions.
 
 
-def ask(scene: Scene, templates: tuple[str, ...]) -> str:
+def ask(scene: Scene, templates: tuple[str, ...], undated: Mapping[Language, str] = TODAY) -> str:
     """Returns the scene's template with its blanks filled.
 
     The blanks are {day}, {market}, {stocks}, {event} and {shock}; a template has those that its
-    kind needs.
+    kind needs. The {day} of numbers without a date is called `undated`: an opening or intraday
+    question speaks of the session before.
     """
     question = templates[scene.template].format(
-        day=scene.date or _TODAY[scene.language],
+        day=scene.date or undated[scene.language],
         market=market_block(scene),
         stocks="\n".join(stock_line(stock, scene) for stock in scene.facts.stocks),
         event=_event_text(scene),
