@@ -49,12 +49,13 @@ class Scene:
     language: Language
     template: int
     layout: Layout
-    date: str | None  # YYYY-MM-DD; None if the numbers belong to no real day
+    date: str | None  # YYYY-MM-DD, as the question says it; None if it names no day
     facts: Facts
     simulated: tuple[str, ...] = ()  # names of the facts that come from no data
     # of tier, beta and US correlation: "measured", "table", or "measured and table"
     origins: dict[str, str] = field(default_factory=dict)
     seed: int = 0  # of the wording
+    day: str | None = None  # the real day of the market's numbers; None if they are simulated
 
     @property
     def regime(self) -> str:

@@ -16,14 +16,18 @@ from tasks.core.errors import WorkError
 from tasks.core.kinds.base import Kind, Layout, Scene
 from tasks.core.kinds.lexicon import CONTEXT
 from tasks.core.kinds.simulate import (
+    NEAR_A_LIMIT_PCT,
+    OF_THE_WORLD,
     SIMULATED_STOCK_NUMBERS,
     simulate_market,
+    simulate_near,
     simulate_number,
     simulate_stock_number,
 )
 from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.records.market import Snapshot, StockDay
 from tasks.core.records.market_days import read_macro, read_snapshots, read_stocks
+from tasks.core.strategy.borders import confidence_pct
 from tasks.core.strategy.events import event_named, events
 from tasks.core.strategy.rules import NUMBERS, REGIMES, SHOCKS, regime_of
 from tasks.core.strategy.universe import (
@@ -76,6 +80,8 @@ class Draw:
     split: Split = "train"
     real: bool = True  # a real day's numbers, else simulated ones
     partial: bool = False  # state only some of the market's numbers
+    regime: str | None = None  # simulated where no day has it; None draws one evenly
+    near: bool = False  # near a limit of the regime
 
 
 @dataclass(frozen=True)
@@ -93,33 +99,37 @@ class _Offer:
 def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     """Returns one scene.
 
-    Regimes come up equally often, however rare their days. A simulated day has no date. Raises
-    WorkError if the market has too few stocks on its days.
+    Regimes come up equally often, however rare their days. A question about simulated numbers, or
+    about anything of a real day that the data does not hold, names no day. Raises WorkError if the
+    market has too few stocks on its days.
     """
-    day = _draw_day(days, rng)
-    market = _market(day) if draw.real else simulate_market(rng)
+    day = _draw_day(days, draw, rng)
+    real = draw.real and day.fits
+    market = _market(day.snapshot) if real else _simulated_market(draw, rng)
     words = {name: _draw_word(name, rng) for name in kind.needs.words}
+    measured = _macro(days, day.snapshot.date) if real else {}
     context = _draw_context(kind, market, words, rng)
-    measured = _macro(days, day.date) if draw.real else {}
-    numbers = dict(market)
-    for name, value in context.items():
-        numbers[name] = measured.get(name, value)
+    if real:
+        context = _without_inventions(context, measured, kind)
+    numbers = {**market, **{name: measured.get(name, value) for name, value in context.items()}}
     if draw.partial:
         _hide_some(numbers, rng)
-    offers = _draw_offers(kind, days.stocks[day.date], words, rng)
-    simulated = [] if draw.real else [*NUMBERS]
+    offers = _draw_offers(kind, days.stocks[day.snapshot.date], words, rng)
+    simulated = [] if real else [*NUMBERS]
     simulated += [name for name in context if name not in measured]
     simulated += [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
+    names_its_day = real and not set(simulated) & set(OF_THE_WORLD)
     return Scene(
         kind=kind.name,
         language=draw.language,
         template=rng.choice(_templates(kind, draw)),
         layout="sentence" if draw.partial else rng.choices(_LAYOUTS, _LAYOUT_WEIGHTS)[0],
-        date=day.date if draw.real else None,
+        date=day.snapshot.date if names_its_day else None,
         facts=Facts(numbers, tuple(offer.stock for offer in offers), words),
         simulated=tuple(simulated),
         origins=_joined_origins(offers),
         seed=rng.getrandbits(32),
+        day=day.snapshot.date if real else None,
     )
 
 
@@ -134,13 +144,45 @@ def _templates(kind: Kind, draw: Draw) -> range:
 # The market's numbers and those beside them.
 
 
-def _draw_day(days: Days, rng: Random) -> Snapshot:
+@dataclass(frozen=True)
+class _Day:
+    """A day with stocks, and whether its own numbers are what the draw asks for."""
+
+    snapshot: Snapshot
+    fits: bool
+
+
+def _draw_day(days: Days, draw: Draw, rng: Random) -> _Day:
     if not days.by_regime:
         raise WorkError(
             "The market has no day on which a stock of the universe traded; import more of it."
         )
-    regime = rng.choice(list(days.by_regime))
-    return rng.choice(days.by_regime[regime])
+    regime = draw.regime or rng.choice(list(days.by_regime))
+    fitting = days.by_regime.get(regime, [])
+    if draw.near:
+        fitting = [day for day in fitting if confidence_pct(**_market(day)) <= NEAR_A_LIMIT_PCT]
+    if fitting:
+        return _Day(rng.choice(fitting), fits=True)
+    return _Day(rng.choice(days.by_regime[rng.choice(list(days.by_regime))]), fits=False)
+
+
+def _simulated_market(draw: Draw, rng: Random) -> dict[str, float]:
+    if draw.near:
+        return simulate_near(rng, draw.regime)
+    return simulate_market(rng, draw.regime)
+
+
+def _without_inventions(
+    context: dict[str, float], measured: Mapping[str, float], kind: Kind
+) -> dict[str, float]:
+    """Leaves out asides about a real day that the data does not hold. What the kind needs stays:
+    such a question names no day.
+    """
+    return {
+        name: value
+        for name, value in context.items()
+        if name in measured or name not in OF_THE_WORLD or name in kind.needs.numbers
+    }
 
 
 def _market(day: Snapshot) -> dict[str, float]:

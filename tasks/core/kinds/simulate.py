@@ -9,6 +9,7 @@ and writes no file.
 from collections.abc import Mapping
 from random import Random
 
+from tasks.core.strategy.borders import NEAR, confidence_pct, nearest_turn
 from tasks.core.strategy.rules import (
     EXPOSURES,
     GAP_PCT,
@@ -28,9 +29,9 @@ _MARKET = {
 }
 
 
-def simulate_market(rng: Random) -> dict[str, float]:
-    """Returns the four numbers of a day, whose regime is drawn evenly."""
-    regime = rng.choice(REGIMES)
+def simulate_market(rng: Random, regime: str | None = None) -> dict[str, float]:
+    """Returns the four numbers of a day of this regime, or of one that is drawn evenly."""
+    regime = regime or rng.choice(REGIMES)
     market_return, breadth, momentum, volatility = _MARKET[regime]
     while True:
         numbers = {
@@ -41,6 +42,24 @@ def simulate_market(rng: Random) -> dict[str, float]:
         }
         if regime_of(**numbers) == regime:
             return numbers
+
+
+NEAR_A_LIMIT_PCT = 60
+"""A day with no more confidence than this is near a limit of its regime."""
+
+
+def simulate_near(rng: Random, regime: str | None = None) -> dict[str, float]:
+    """Returns the same of a day that is near a limit of its regime."""
+    while True:
+        numbers = simulate_market(rng, regime)
+        turn = nearest_turn(numbers)
+        if turn:
+            decimals = 1 if turn.name == "breadth_pct" else 2
+            step = rng.uniform(0, 0.2) * NEAR[turn.name] * (1 if turn.falls else -1)
+            moved = {**numbers, turn.name: round(turn.limit + step, decimals) + 0.0}
+            same_regime = regime is None or regime_of(**moved) == regime
+            if same_regime and confidence_pct(**moved) <= NEAR_A_LIMIT_PCT:
+                return moved
 
 
 # Numbers of a question beside the market's. `+ 0.0` makes 0.0 of -0.0, which prints a minus.
@@ -123,6 +142,15 @@ def _shock(shock: str, rng: Random) -> float:
 
 SIMULATED_STOCK_NUMBERS = ("pnl_pct", "weight_pct", "gap_pct", "volume_x", "f_score")
 """Numbers of lexicon.STOCK that belong to a portfolio or an opening, not to the market's data."""
+
+OF_THE_WORLD = (
+    *("us_return_pct", "vix", "usdkrw", "usdkrw_change_pct"),
+    *("foreign_net_buy_100m_krw", "sentiment_points"),
+    *("gap_pct", "volume_x", "f_score"),
+)
+"""Numbers that a real day had, whether or not our data holds them. Others are a book's own, or a
+supposition. A question that names a day invents none of these.
+"""
 
 _EDGES = {
     "pnl_pct": (-8.0, -8.1, -7.9, -3.0, -3.1, -2.9, 15.0, 14.9, 15.1),

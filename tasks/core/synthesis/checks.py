@@ -163,7 +163,7 @@ def _metadata_problems(reading: Reading, kind: Kind, metadata: dict[str, Any]) -
 
 def _simulated_problems(reading: Reading, metadata: dict[str, Any]) -> Iterator[Problem]:
     """The market's numbers are either a real day's or simulated."""
-    of_real_day = metadata["date"] is not None
+    of_real_day = metadata.get("day", metadata["date"]) is not None
     for name in NUMBERS:
         if name not in reading.facts.numbers:
             continue

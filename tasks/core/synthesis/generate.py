@@ -49,7 +49,7 @@ _PROBES = 100
 _THREADS = 4
 """Some kinds' tokens are counted, without Python, while another kind is written."""
 
-_REPORTED = ("kind", "language", "regime", "date", "tokens")
+_REPORTED = ("kind", "language", "regime", "date", "day", "tokens")
 """The parts of the rows' metadata that the report counts."""
 
 
@@ -318,6 +318,7 @@ def _row(draft: _Draft, tokens: int) -> dict[str, Any]:
             "layout": scene.layout,
             "regime": scene.regime,
             "date": scene.date,
+            "day": scene.day,
             "simulated": list(scene.simulated),
             "origins": scene.origins,
             "tokens": tokens,
@@ -331,9 +332,10 @@ def _counts(reported: list[dict[str, Any]]) -> dict[str, Any]:
     counts: dict[str, Any] = {}
     for name in ("kind", "language", "regime"):
         counts[name] = dict(sorted(Counter(row[name] for row in reported).items()))
-    dates = [row["date"] for row in reported if row["date"]]
-    counts["real"] = len(dates)
-    counts["days"] = len(set(dates))
+    days = [row["day"] for row in reported if row["day"]]
+    counts["real"] = len(days)
+    counts["days"] = len(set(days))
+    counts["dated"] = sum(row["date"] is not None for row in reported)
     counts["rows_per_day"] = _rows_per_day(reported)
     counts["tokens"] = sum(row["tokens"] for row in reported)
     return counts
@@ -343,13 +345,13 @@ def _rows_per_day(reported: list[dict[str, Any]]) -> dict[str, float | None]:
     """Says how many rows each real day of a regime serves, on average: days of a rare regime serve
     often. It is None for a regime without a real day.
     """
-    dates: dict[str, list[str]] = {}
+    days: dict[str, list[str]] = {}
     for row in reported:
-        of_regime = dates.setdefault(row["regime"], [])
-        if row["date"]:
-            of_regime.append(row["date"])
+        of_regime = days.setdefault(row["regime"], [])
+        if row["day"]:
+            of_regime.append(row["day"])
     reuse: dict[str, float | None] = {}
-    for regime, of_regime in sorted(dates.items()):
+    for regime, of_regime in sorted(days.items()):
         reuse[regime] = None
         if of_regime:
             reuse[regime] = round(len(of_regime) / len(set(of_regime)), 1)

@@ -132,8 +132,8 @@ def prove_of_days(rows: Iterable[dict[str, Any]], days: Iterable[Snapshot]) -> N
             raise WorkError(
                 f"{subject} names {min(strange)}, which is no training day of the market."
             )
-        if metadata["date"]:
-            _prove_of_day(subject, metadata["scene"]["facts"]["numbers"], known[metadata["date"]])
+        if metadata["day"]:
+            _prove_of_day(subject, metadata["scene"]["facts"]["numbers"], known[metadata["day"]])
 
 
 def _prove_of_day(subject: str, numbers: dict[str, float], day: Snapshot) -> None:

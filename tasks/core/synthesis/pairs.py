@@ -28,7 +28,7 @@ FLAW_SHARES: dict[Flaw, float] = {
 _ATTEMPTS = 20
 """Attempts at a rejected answer that is new and fails for its own reason."""
 
-_COPIED = ("kind", "language", "regime", "date", "simulated", "market_generated")
+_COPIED = ("kind", "language", "regime", "date", "day", "simulated", "market_generated")
 """The parts of a row's metadata that its pair has too."""
 
 
