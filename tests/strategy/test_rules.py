@@ -17,7 +17,6 @@ from tasks.core.strategy.rules import (
     opening_score,
     opening_signal,
     overnight_pct,
-    rebalanced,
     regime_of,
     risk_level,
     shocked,
@@ -60,7 +59,7 @@ def test_regime(numbers, regime):
 @pytest.mark.parametrize("breadth", [0, 12.5, 37.3, 50, 66.6, 99.9, 100])
 def test_exposure_is_inside_every_band(regime, breadth):
     band = EXPOSURES[regime]
-    allocation = allocation_for(regime, breadth)
+    allocation = allocation_for(regime, breadth, 20.0)
     assert band.long_gross[0] <= allocation.long_gross <= band.long_gross[1]
     assert band.index_short[0] <= allocation.index_short <= band.index_short[1]
     assert band.net[0] <= allocation.net <= band.net[1]
@@ -69,10 +68,13 @@ def test_exposure_is_inside_every_band(regime, breadth):
 @pytest.mark.parametrize("regime", REGIMES)
 def test_the_breadths_ends_are_the_bands_ends(regime):
     band = EXPOSURES[regime]
-    lowest, highest = allocation_for(regime, 0), allocation_for(regime, 100)
+    lowest, highest = allocation_for(regime, 0, 20.0), allocation_for(regime, 100, 20.0)
     assert lowest == Allocation(band.long_gross[0], band.index_short[1])
     assert highest == Allocation(band.long_gross[1], band.index_short[0])
-    assert allocation_for(regime, -3) == lowest and allocation_for(regime, 120) == highest
+    assert allocation_for(regime, -3, 20.0) == lowest
+    assert allocation_for(regime, 120, 20.0) == highest
+    assert allocation_for(regime, 100, 40.0) == highest
+    assert allocation_for(regime, 100, 40.01) == lowest  # a wild market is traded with care
 
 
 @pytest.mark.parametrize(
@@ -96,8 +98,12 @@ def test_weights_of_every_gross_sum_to_it_and_keep_the_limit():
         (-8.0, "MILD_BULL", "STOP_LOSS"),
         (-7.9, "MILD_BULL", "HOLD"),
         (-7.9, "WEAKENING", "REDUCE"),
-        (-3.0, "BEAR", "REDUCE"),
-        (-2.9, "BEAR", "HOLD"),
+        (-8.0, "BEAR", "STOP_LOSS"),
+        (-7.9, "BEAR", "EXIT"),
+        (14.9, "BEAR", "EXIT"),
+        (15.0, "BEAR", "TAKE_PROFIT"),
+        (-3.0, "SHORT_TERM_STRESS", "REDUCE"),
+        (-2.9, "SHORT_TERM_STRESS", "HOLD"),
         (-3.0, "STRONG_BULL", "HOLD"),
         (15.0, "SHORT_TERM_STRESS", "TAKE_PROFIT"),
         (14.9, "SHORT_TERM_STRESS", "HOLD"),
@@ -215,22 +221,6 @@ def test_a_transition_never_leaves_the_way_and_does_most_of_an_urgent_one_on_day
             assert min(now, target) <= first <= max(now, target)
             if regime in ("SHORT_TERM_STRESS", "BEAR") and now != target:
                 assert abs(first - now) > abs(target - first)
-
-
-@pytest.mark.parametrize(
-    ("weights", "pnls", "regime", "limit", "targets"),
-    [
-        ([18, 18], [0.0, 0.0], "MILD_BULL", 18, [18, 18]),
-        ([19, 18], [0.0, 0.0], "MILD_BULL", 18, [18, 18]),
-        ([18, 18], [-8.0, -7.9], "MILD_BULL", 18, [0, 18]),
-        ([15, 15], [0.0, 0.0], "STRONG_BULL", 12, [12, 12]),
-        ([18, 18, 18, 18, 18], [0.0] * 5, "WEAKENING", 18, [16] * 5),  # 90 comes down to 80
-        ([18, 10], [9.0, 9.0], "BEAR", 18, [0, 0]),
-        ([20, 20], [-9.0, -9.0], "BEAR", 18, [0, 0]),
-    ],
-)
-def test_rebalancing(weights, pnls, regime, limit, targets):
-    assert rebalanced(weights, pnls, regime, limit) == targets
 
 
 def test_a_shock_moves_each_number_by_its_sensitivity_and_breadth_stays_a_share():

@@ -83,6 +83,7 @@ def test_values_of_the_columns():
     assert {etf.group for etf in universe.etfs()} == {
         "long_us",
         "inverse_us",
+        "long_kospi",
         "short_kospi",
         "leveraged_kospi",
     }

@@ -166,7 +166,7 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
         if rng.random() < 0.35:
             sentences.reverse()
     if exposure:
-        sentences.append(_exposure(claimed or regime, numbers["breadth_pct"], language, rng))
+        sentences.append(_exposure(claimed or regime, numbers, language, rng))
     return " ".join(sentences)
 
 
@@ -263,9 +263,9 @@ def _korean_turn(sentence: str, turn: Turn, gap: str, beyond: str) -> str:
     )
 
 
-def _exposure(regime: str, breadth_pct: float, language: Language, rng: Random) -> str:
+def _exposure(regime: str, numbers: Mapping[str, float], language: Language, rng: Random) -> str:
     low, high = EXPOSURES[regime].net
-    net = allocation_for(regime, breadth_pct).net
+    net = allocation_for(regime, numbers["breadth_pct"], numbers["volatility_pct"]).net
     return rng.choice(phrases.EXPOSURES[language]).format(low=low, high=high, net=net)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.core.strategy.rules import THRESHOLDS, regime_of
+from tasks.core.strategy.rules import THRESHOLDS, WILD_VOLATILITY_PCT, regime_of
 
 NEAR = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatility_pct": 5.0}
 """The distance of each number from a limit, in points, that counts as equally near."""
@@ -50,8 +50,8 @@ def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
 
 LEAST_CONFIDENCE_PCT, MOST_CONFIDENCE_PCT = 50, 95
 CONFIDENCE_STEP_PCT = 5
-WILD_VOLATILITY_PCT, WILD_CONFIDENCE_PCT = 40.0, 70
-"""Above this volatility, no confidence is higher than this."""
+WILD_CONFIDENCE_PCT = 70
+"""No confidence is higher while the volatility is above WILD_VOLATILITY_PCT."""
 
 
 def confidence_pct(

@@ -78,7 +78,8 @@ class Exposures:
 def exposures(regime: str, facts: Facts) -> Exposures:
     """Returns the regime's exposures, each taught at the point that the breadth gives it."""
     bands = EXPOSURES[regime]
-    taught = allocation_for(regime, known_numbers(facts)["breadth_pct"])
+    numbers = known_numbers(facts)
+    taught = allocation_for(regime, numbers["breadth_pct"], numbers["volatility_pct"])
     return Exposures(
         long_gross=Choice(taught.long_gross, *bands.long_gross),
         index_short=Choice(taught.index_short, *bands.index_short),

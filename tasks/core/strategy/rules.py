@@ -4,7 +4,7 @@ Prompts, answers, graders and the evaluation all import them from here. The modu
 everything is a constant or a pure function. Percentages are plain numbers, so 5.0 means 5 %.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 REGIMES = ("STRONG_BULL", "MILD_BULL", "WEAKENING", "SHORT_TERM_STRESS", "BEAR")
@@ -51,14 +51,23 @@ class Allocation:
         return self.long_gross - self.index_short
 
 
-def allocation_for(regime: str, breadth_pct: float) -> Allocation:
+WILD_VOLATILITY_PCT = 40.0
+"""Above this volatility exposures are at the careful end of their bands, and no confidence is
+high.
+"""
+
+
+def allocation_for(regime: str, breadth_pct: float, volatility_pct: float) -> Allocation:
     """Returns the point in the regime's bands that corresponds to the breadth.
 
     At a breadth of 0 % the longs are at the low end of their band and the index short at the high
-    end of its own, at 100 % the other way round, and in between in proportion.
+    end of its own, at 100 % the other way round, and in between in proportion. While the volatility
+    is above WILD_VOLATILITY_PCT, it is that of a breadth of 0 %.
     """
     bands = EXPOSURES[regime]
     position = min(max(breadth_pct, 0.0), 100.0) / 100
+    if volatility_pct > WILD_VOLATILITY_PCT:
+        position = 0.0
     fewest_long, most_long = bands.long_gross
     least_short, most_short = bands.index_short
     return Allocation(
@@ -148,33 +157,19 @@ def long_weights(long_gross: int) -> list[int]:
 
 
 def stop_action(pnl_pct: float, regime: str) -> str:
-    """Returns what to do with a position of this profit or loss, in %."""
+    """Returns what to do with a position of this profit or loss, in %.
+
+    A bear market keeps no single-stock long, so whatever is not stopped or taken there goes too.
+    """
     if pnl_pct <= STOP_LOSS_PCT:
         return "STOP_LOSS"
     if pnl_pct >= TAKE_PROFIT_PCT:
         return "TAKE_PROFIT"
+    if regime == "BEAR":
+        return "EXIT"
     if pnl_pct <= REDUCE_PCT and regime in WEAK_REGIMES:
         return "REDUCE"
     return "HOLD"
-
-
-def rebalanced(
-    weights: Sequence[int], pnls: Sequence[float], regime: str, limit_pct: int
-) -> list[int]:
-    """Returns the target weight of each position, in %.
-
-    A position at its stop loss goes, no other one stays above the limit, and the sum comes down to
-    the top of the regime's band of long gross.
-    """
-    kept = []
-    for weight, pnl in zip(weights, pnls, strict=True):
-        stopped = pnl <= STOP_LOSS_PCT
-        kept.append(0 if stopped else min(weight, limit_pct))
-    gross = sum(kept)
-    most = EXPOSURES[regime].long_gross[1]
-    if gross <= most:
-        return kept
-    return [weight * most // gross for weight in kept]
 
 
 # How much risk a drawdown allows.

@@ -20,7 +20,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 from tasks.core.records.market import StockDay
 
 Tier = Literal["large", "mid_large", "mid", "small_mid"]
-Group = Literal["long_us", "inverse_us", "short_kospi", "leveraged_kospi"]
+Group = Literal["long_us", "inverse_us", "long_kospi", "short_kospi", "leveraged_kospi"]
 Level = Literal["high", "medium", "low"]
 Origin = Literal["measured", "table"]
 """Whether a value comes from the market folder's own data up to the day, or from the shipped

@@ -10,10 +10,16 @@ from tasks.core.strategy.deciding import confidence
 from tasks.core.strategy.rules import (
     EXPOSURES,
     NUMBERS,
+    REDUCE_PCT,
     RULE_OF_REGIME,
+    STOP_LOSS_PCT,
+    TAKE_PROFIT_PCT,
     THRESHOLDS,
+    WEAK_REGIMES,
+    WILD_VOLATILITY_PCT,
     allocation_for,
     rule_of,
+    stop_action,
 )
 from tasks.core.strategy.stated import known_numbers, missing_numbers
 
@@ -60,11 +66,40 @@ def confidence_working(facts: Facts) -> str:
 def exposure_working(regime: str, facts: Facts) -> str:
     """Returns how the exposures follow from the regime's bands and the breadth, in % of NAV."""
     bands = EXPOSURES[regime]
-    breadth = known_numbers(facts)["breadth_pct"]
-    point = allocation_for(regime, breadth)
+    numbers = known_numbers(facts)
+    breadth, volatility = numbers["breadth_pct"], numbers["volatility_pct"]
+    point = allocation_for(regime, breadth, volatility)
+    net = f"net {point.long_gross}-{point.index_short}={point.net}"
+    if volatility > WILD_VOLATILITY_PCT:
+        wild = f"volatility above {WILD_VOLATILITY_PCT:g}"
+        return f"{wild}: least long {point.long_gross}; most short {point.index_short}; {net}"
     long = _sum(bands.long_gross, "+", breadth, point.long_gross)
     short = _sum(bands.index_short, "-", breadth, point.index_short)
-    return f"long {long}; short {short}; net {point.long_gross}-{point.index_short}={point.net}"
+    return f"long {long}; short {short}; {net}"
+
+
+def stop_working(pnl_pct: float, regime: str) -> str:
+    """Returns between which limits of the stop review a profit or loss (%) lies, and the action."""
+    action = stop_action(pnl_pct, regime)
+    step = f"{pnl_pct:+.1f}: {_stop_place(pnl_pct)}"
+    if action in ("STOP_LOSS", "TAKE_PROFIT"):
+        return f"{step} {action}"
+    if regime == "BEAR":
+        return f"{step}, BEAR: {action}"
+    if pnl_pct > REDUCE_PCT:
+        return f"{step} {action}"
+    weak = "weak" if regime in WEAK_REGIMES else "not weak"
+    return f"{step}, {weak}: {action}"
+
+
+def _stop_place(pnl_pct: float) -> str:
+    if pnl_pct <= STOP_LOSS_PCT:
+        return f"<={STOP_LOSS_PCT:g}"
+    if pnl_pct <= REDUCE_PCT:
+        return f"{STOP_LOSS_PCT:g} to {REDUCE_PCT:g}"
+    if pnl_pct < TAKE_PROFIT_PCT:
+        return f"{REDUCE_PCT:g} to {TAKE_PROFIT_PCT:g}"
+    return f">={TAKE_PROFIT_PCT:g}"
 
 
 def _sum(band: tuple[int, int], sign: str, breadth: float, result: int) -> str:
