@@ -8,6 +8,7 @@ import typer
 from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.settings.tree import Weights
 
 app = typer.Typer(
     name="market",
@@ -47,16 +48,20 @@ def regimes(
     start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.")] = None,
     end: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD.")] = None,
     days: Annotated[bool, typer.Option("--days", help="Also every day's snapshot.")] = False,
+    weights: Annotated[
+        Weights, typer.Option(help="The cap by which a stock counts, as market.weights.")
+    ] = "previous_day",
     as_json: Json = False,
 ) -> None:
     """Shows how many days there are of each regime."""
     from tasks.core.market.regimes import regimes_report
 
-    report = regimes_report(market, start, end, days)
+    report = regimes_report(market, start, end, days, weights)
     if as_json:
         print_json(report)
         return
     stdout.print(f"{report['days']:,} days, {report['first']} to {report['last']}", markup=False)
+    stdout.print(f"Weighted by market cap: market.weights={report['weights']}.", markup=False)
     if report["generated"]:
         stdout.print("The prices are invented: a generated demo market.", markup=False)
     if report["market_cap_listings"]:

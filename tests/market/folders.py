@@ -58,18 +58,18 @@ def write_market(folder: Path, rows: list[dict]) -> Path:
 
 
 def changes_of_days(rows: list[dict]) -> dict[str, list[tuple[float, float]]]:
-    """Returns each day's returns as fractions, each with the stock's market cap.
+    """Returns each day's returns as fractions, each with the stock's market cap of the day before.
 
     A ticker's first day has no return, and a day without any return is absent.
     """
-    closes: dict[str, float] = {}
+    before: dict[str, dict] = {}
     changes: dict[str, list[tuple[float, float]]] = {}
     for row in sorted(rows, key=lambda row: row["date"]):
-        previous = closes.get(row["ticker"])
+        previous = before.get(row["ticker"])
         if previous is not None:
-            pair = (row["close"] / previous - 1, row["market_cap"])
+            pair = (row["close"] / previous["close"] - 1, previous["market_cap"])
             changes.setdefault(row["date"].isoformat(), []).append(pair)
-        closes[row["ticker"]] = row["close"]
+        before[row["ticker"]] = row
     return changes
 
 

@@ -18,7 +18,7 @@ from tasks.core.market.folder import marks_of
 from tasks.core.market.macro import load_macro, macro_of_days
 from tasks.core.market.partitions import sound_partitions
 from tasks.core.market.regimes import count_regimes
-from tasks.core.market.snapshots import measure
+from tasks.core.market.snapshots import ALWAYS, Span, check_date, measure
 from tasks.core.market.split import train_until
 from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import (
@@ -45,7 +45,8 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
 
     Raises RequestError as `snapshots`, `train_until` and macro.load_macro do.
     """
-    whole = _read_market(folder)
+    wanted = Span(since=check_date(market.start or ALWAYS), weights=market.weights)
+    whole = _read_market(folder, wanted)
     days = [snapshot.date for snapshot in whole.snapshots]
     last = train_until(days, market.train_until)
     cut = bisect_right(days, last)
@@ -55,6 +56,7 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
         "days": len(days),
         "first": days[0],
         "last": days[-1],
+        "weights": market.weights,
         "train_until": last,
         "train": {"days": cut, "regimes": count_regimes(whole.snapshots[:cut])},
         "holdout": {"days": len(days) - cut, "regimes": count_regimes(whole.snapshots[cut:])},
@@ -68,14 +70,14 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
 
 def write_days(folder: Path, out: Path) -> None:
     """Writes all of the market's days as one part, for a question about any of them."""
-    write_part(out, _read_market(folder).part)
+    write_part(out, _read_market(folder, Span()).part)
 
 
-def _read_market(folder: Path) -> _WholeMarket:
+def _read_market(folder: Path, wanted: Span) -> _WholeMarket:
     partitions = sound_partitions(folder, EVER)
     with open_market(partitions) as connection:
         load_macro(connection, folder)
-        snapshots = measure(connection, folder, partitions).snapshots
+        snapshots = measure(connection, folder, partitions, wanted).snapshots
         days = [snapshot.date for snapshot in snapshots]
         part = Part(
             pa.Table.from_pylist([vars(day) for day in snapshots], schema=SNAPSHOT_SCHEMA),

@@ -8,25 +8,31 @@ from typing import Any
 from tasks.core.market.folder import marks_of
 from tasks.core.market.snapshots import measure_days
 from tasks.core.records.market import Snapshot
+from tasks.core.settings.tree import Weights
 from tasks.core.strategy.rules import REGIMES, regime_of
 
 
 def regimes_report(
-    folder: Path, start: str | None, end: str | None, with_days: bool
+    folder: Path,
+    start: str | None,
+    end: str | None,
+    with_days: bool,
+    weights: Weights = "previous_day",
 ) -> dict[str, Any]:
     """Returns how many days of each regime there are, and the folder's marks.
 
-    The keys are "days", "first", "last", "counts" ({regime: n}) and "beyond_limit". with_days adds
-    "snapshots": each has its date, its four numbers in % and its regime. beyond_limit counts the
-    stocks' returns that KRX's daily limit forbids: splits in raw prices, which distort those days.
-    Raises RequestError as `snapshots` does.
+    The keys are "days", "first", "last", "weights", "counts" ({regime: n}) and "beyond_limit".
+    with_days adds "snapshots": each has its date, its four numbers in % and its regime.
+    beyond_limit counts the stocks' returns that KRX's daily limit forbids: splits in raw prices,
+    which distort those days. Raises RequestError as `snapshots` does.
     """
-    measured = measure_days(folder, start, end)
+    measured = measure_days(folder, start, end, weights)
     days = measured.snapshots
     report = {
         "days": len(days),
         "first": days[0].date,
         "last": days[-1].date,
+        "weights": weights,
         "counts": count_regimes(days),
         "beyond_limit": measured.beyond_limit,
         **marks_of(folder),

@@ -15,9 +15,19 @@ from tasks.core.errors import RequestError
 from tasks.core.market.database import EVER, one_row, open_market, rows_until, sql
 from tasks.core.market.partitions import sound_partitions
 from tasks.core.records.market import Snapshot
+from tasks.core.settings.tree import Weights
 
 ALWAYS = "0001-01-01"
 """The day from which snapshots are wanted if nobody names one."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which days are wanted, and how their stocks are weighted."""
+
+    since: str = ALWAYS  # YYYY-MM-DD; the days before warm the windows up
+    until: str = EVER
+    weights: Weights = "previous_day"
 
 
 @dataclass(frozen=True)
@@ -28,44 +38,46 @@ class MeasuredDays:
     beyond_limit: int  # returns of their stocks that KRX's daily limit forbids
 
 
-def snapshots(folder: Path, start: str | None = None, end: str | None = None) -> list[Snapshot]:
+def snapshots(
+    folder: Path,
+    start: str | None = None,
+    end: str | None = None,
+    weights: Weights = "previous_day",
+) -> list[Snapshot]:
     """Returns the days from start to end (YYYY-MM-DD, both included), oldest first.
 
     Days before start warm the windows up. The first five trading days of a folder have no momentum
-    or volatility and are no snapshots. Raises RequestError, which names the file, if the folder
-    cannot be read, if a date is malformed, and if no day is left.
+    or volatility and are no snapshots. weights is as in settings.Market. Raises RequestError, which
+    names the file, if the folder cannot be read, if a date is malformed, and if no day is left.
     """
-    return measure_days(folder, start, end).snapshots
+    return measure_days(folder, start, end, weights).snapshots
 
 
-def measure_days(folder: Path, start: str | None, end: str | None) -> MeasuredDays:
+def measure_days(
+    folder: Path, start: str | None, end: str | None, weights: Weights = "previous_day"
+) -> MeasuredDays:
     """Returns what `snapshots` does, and how many returns splits in raw prices may explain."""
-    since = check_date(start or ALWAYS)
-    until = check_date(end or EVER)
-    partitions = sound_partitions(folder, until)
+    wanted = Span(check_date(start or ALWAYS), check_date(end or EVER), weights)
+    partitions = sound_partitions(folder, wanted.until)
     with open_market(partitions) as connection:
-        return measure(connection, folder, partitions, since, until)
+        return measure(connection, folder, partitions, wanted)
 
 
 def measure(
-    connection: duckdb.DuckDBPyConnection,
-    folder: Path,
-    partitions: list[Path],
-    since: str = ALWAYS,
-    until: str = EVER,
+    connection: duckdb.DuckDBPyConnection, folder: Path, partitions: list[Path], wanted: Span
 ) -> MeasuredDays:
-    """Returns the days from since to until, and leaves them unrounded in the table market_days.
+    """Returns the wanted days, and leaves them unrounded in the table market_days.
 
     Raises RequestError if a ticker has a day twice, and if no day is left.
     """
-    rows = rows_until(partitions, until)
-    connection.execute(sql("market_days.sql"), rows)
+    rows = rows_until(partitions, wanted.until)
+    connection.execute(sql("market_days.sql"), rows | {"weights": wanted.weights})
     (has_repeated,) = one_row(connection.execute("SELECT bool_or(repeated > 0) FROM market_days"))
     if has_repeated:
         raise RequestError(_repeated_rows(connection, rows))
     days = []
     beyond_limit = 0
-    for row in connection.execute(sql("snapshots.sql"), {"since": since}).fetchall():
+    for row in connection.execute(sql("snapshots.sql"), {"since": wanted.since}).fetchall():
         *numbers, leaps = row
         days.append(Snapshot(*numbers))
         beyond_limit += leaps
@@ -75,7 +87,7 @@ def measure(
             " names the rows: delete them, or end before them."
         )
     if not days:
-        raise RequestError(_no_days(folder, since, until))
+        raise RequestError(_no_days(folder, wanted))
     return MeasuredDays(days, beyond_limit)
 
 
@@ -88,12 +100,12 @@ def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) 
     )
 
 
-def _no_days(folder: Path, since: str, until: str) -> str:
-    span = ""
-    if (since, until) != (ALWAYS, EVER):
-        span = f" from {since} to {until}"
+def _no_days(folder: Path, wanted: Span) -> str:
+    between = ""
+    if (wanted.since, wanted.until) != (ALWAYS, EVER):
+        between = f" from {wanted.since} to {wanted.until}"
     return (
-        f"{folder} has no trading day{span} that can be judged: a day needs at least five market"
+        f"{folder} has no trading day{between} that can be judged: a day needs at least five market"
         " returns up to it, of stocks with a market cap. Import more days, or ask for others;"
         " `kospilot market check DIR` says what is there."
     )

@@ -180,6 +180,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"market.train_until={settings.market.train_until} is neither a date (YYYY-MM-DD),"
             " `latest-N` (N trading days) nor `month`."
         )
+    if settings.market.start and not _is_date(settings.market.start):
+        yield (
+            f"market.start={settings.market.start} is not a date. Write it as YYYY-MM-DD, e.g."
+            " 2016-01-04."
+        )
 
 
 def _divisors(number: int) -> list[str]:
@@ -189,8 +194,12 @@ def _divisors(number: int) -> list[str]:
 def _is_split_rule(rule: str) -> bool:
     if rule == "month" or re.fullmatch(r"latest-\d+", rule):
         return True
+    return _is_date(rule)
+
+
+def _is_date(text: str) -> bool:
     try:
-        date.fromisoformat(rule)
+        date.fromisoformat(text)
     except ValueError:
         return False
     return True

@@ -14,6 +14,7 @@ from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Sha
 
 StageName = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
+Weights = Literal["previous_day", "same_day"]
 
 
 class Model(Section):
@@ -99,6 +100,14 @@ class Market(Section):
     train_until: str = "month"
     """Last training day: a date, `latest-N` trading days, or `month`: the last month end with 60
     days after it.
+    """
+    start: Annotated[str, LATER] = ""
+    """First day, YYYY-MM-DD, that is used; the days before it only warm the windows up. Empty uses
+    all.
+    """
+    weights: Annotated[Weights, LATER] = "previous_day"
+    """Market cap by which a stock counts in the market's return: of the day before, as in an index,
+    or `same_day`, which favours the day's winners by some 5 basis points a day.
     """
 
 

@@ -52,5 +52,5 @@ STEP = Step(
     content=("train/*", "holdout/*"),
     settings=("market",),
     outside=_outside,
-    version=2,
+    version=3,
 )
