@@ -115,11 +115,19 @@ def chat(tag: Tag = None) -> None:
                 )
 
 
-def schema(kind: Annotated[str, typer.Argument(help="A kind of answer.")]) -> None:
+def schema(
+    kind: Annotated[str, typer.Argument(help="A kind of answer.")],
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Print the kind's rule card instead.")
+    ] = False,
+) -> None:
     """Prints the kind's JSON Schema, for Ollama's `format` or OpenAI's `response_format`."""
     from tasks.core.kinds import kind_named
 
-    print_json(kind_named(kind).schema)
+    if rules:
+        stdout.print(kind_named(kind).card, markup=False, highlight=False, soft_wrap=True)
+    else:
+        print_json(kind_named(kind).schema)
 
 
 def promote(tag: Annotated[str, typer.Argument(help="NAME:TAG of a registered model.")]) -> None:

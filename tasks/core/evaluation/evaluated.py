@@ -4,6 +4,7 @@ Writes and reads marks.jsonl, a line for each question: what a promotion is weig
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tasks.core.evaluation.measures import Figures
 from tasks.core.evaluation.records import Mark, Question, Reply, days_of
 from tasks.core.evaluation.score import judge_all, score
 from tasks.core.evaluation.statistics import difference
+from tasks.core.evaluation.verdicts import constant_answers
 from tasks.core.files.json_files import LineError, read_lines, write_lines
 
 MARKS_FILE = "marks.jsonl"
@@ -33,6 +35,11 @@ class Evaluated:
         self.replies[model] = replies
         self.marks[model] = judge_all(self.questions, replies)
         self.scores[model] = score(self.questions, replies, self.marks[model])
+
+    @cached_property
+    def constants(self) -> dict[str, dict[str, Any]]:
+        """What a model that always says one regime would earn (verdicts.constant_answers)."""
+        return constant_answers(self.questions, days_of(self.questions))
 
     def change(self, model: str) -> dict[str, Any]:
         """Returns the estimate of a model's mean grade − the first model's, pair by pair."""

@@ -22,6 +22,7 @@ from tasks.core.evaluation.score import judge, parse
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
+from tasks.core.kinds.wording import kind_line
 from tasks.core.records.facts import Language
 from tasks.core.records.market import Snapshot
 from tasks.core.scripts import HANGUL, visible
@@ -65,9 +66,12 @@ def _traded_day(days: Days, part: Path, date: str | None) -> Snapshot:
 
 
 def own_question(kind: str, text: str) -> Question:
-    """Makes a question of the user's own words. It is bound to the kind's schema, but without a
-    scene nothing can grade its answer.
+    """Makes a question of the user's own words, with the line that names its kind. It is bound to
+    the kind's schema, but without a scene nothing can grade its answer.
     """
+    line = kind_line(kind_named(kind).name)
+    if not text.rstrip().endswith(line):
+        text = f"{text}\n{line}"
     language: Language = "ko" if HANGUL.search(text) else "en"
     return Question(
         id="own",

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 from typing import Any
 
 MEASURES = {
+    "fully_right": "fully right",
     "valid_json": "valid JSON",
     "schema_valid": "obeys the schema",
+    "working": "working right",
     "regime_accuracy": "regime right",
     "exposure_in_band": "exposure in band",
     "valid_tickers": "tickers exist, names match",
+    "grounded": "numbers are grounded",
     "korean_rationale": "Korean rationale, no Hanja",
+    "flips": "verdict flips over a limit",
+    "steady": "names do not matter",
     "grade": "mean grade",
 }
-"""Every measure's name in the JSON and in words; all are 0..1."""
+"""Every measure's name in the JSON and in words; all are 0..1. `fully_right` is the headline."""
 
 LANGUAGES = {"ko": "Korean", "en": "English"}
 
@@ -38,13 +43,15 @@ def share_rows(models: list[Figures]) -> list[Row]:
 
 
 def grade_rows(models: list[Figures]) -> list[Row]:
-    """Returns a row of the mean grade over all kinds, then one of each language's and of each
-    kind's.
+    """Returns a row of the mean grade over all kinds, then one of each language's, of each regime's
+    and of each kind's.
     """
     rows = [_row("all kinds", models, "measures", "grade")]
     for language, words in LANGUAGES.items():
         if language in models[0]["languages"]:
             rows.append(_row(words, models, "languages", language))
+    for regime in models[0]["regimes"]:
+        rows.append(_row(regime, models, "regimes", regime))
     kinds: set[str] = set()
     for figures in models:
         kinds.update(figures["kinds"])

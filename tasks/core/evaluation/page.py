@@ -15,10 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tasks.core.evaluation.evaluated import Evaluated
 from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows, signed
 from tasks.core.evaluation.records import Question, days_of
+from tasks.core.evaluation.report import headline
 from tasks.core.evaluation.score import parse
+from tasks.core.evaluation.verdicts import NO_VERDICT
 from tasks.core.files.atomic import write_text
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import scene_from_dict
+from tasks.core.strategy.rules import REGIMES
 
 WORST = 6
 """Replies that are shown whole."""
@@ -26,7 +29,7 @@ WORST = 6
 LONGEST_TEXT = 6_000
 """Characters of a reply that are shown; one that rambles would fill the page."""
 
-TILES = ("grade", "schema_valid", "regime_accuracy", "exposure_in_band")
+TILES = ("fully_right", "grade", "regime_accuracy", "schema_valid")
 """The measures at the top of the page, for the last model."""
 
 COLORS = ("c0", "c1", "c2", "c3", "c4", "c5")
@@ -93,6 +96,8 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
         changes={model: evaluated.change(model) for model in models},
         shares=share_rows(figures),
         grades=grade_rows(figures),
+        headline=headline(evaluated),
+        regimes=(*REGIMES, NO_VERDICT),
         cases=worst_cases(evaluated),
     )
     write_text(file, page)

@@ -27,7 +27,7 @@ A larger fall keeps the holder in place, chance or not. On few questions the int
 everything, and it is the newcomer who has to show that it is as good.
 """
 
-GUARDED = ("schema_valid", "regime_accuracy", "exposure_in_band")
+GUARDED = ("fully_right", "schema_valid", "regime_accuracy", "exposure_in_band")
 """What a release must not certainly lose against the holder, however its mean grade is: an app
 reads the schema, and an order follows from regime and exposure.
 """

@@ -4,6 +4,7 @@ training row was made.
 Reads the market's holdout part; writes and reads questions.jsonl.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -14,43 +15,59 @@ from typing import Any
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.records import Question
+from tasks.core.evaluation.twins import Change, limit_twin, names_twin
+from tasks.core.evaluation.verdicts import regime_of_question
 from tasks.core.files.json_files import LineError, numbered_lines, write_lines
-from tasks.core.kinds import KINDS
-from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
+from tasks.core.kinds import KINDS, kind_named
+from tasks.core.kinds.base import Kind, Scene, scene_from_dict, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
-from tasks.core.kinds.texts import to_text
+from tasks.core.kinds.texts import regimes_in, to_text
 from tasks.core.records.facts import Language
 from tasks.core.settings.evaluation import Evaluation
+from tasks.core.strategy.rules import REGIMES
 
 DRAWS = 50
 """Attempts at a question that was not asked yet, before a repeated one is taken: few days offer
 few.
 """
 
+TWIN_SHARE = 0.1
+"""Share of the questions that are twins of others, with one thing changed."""
+NEAR_EVERY = 4
+PARTIAL_EVERY = 5
+"""Every so manieth question of a kind is near a limit, or states only some of the numbers if its
+kind has such questions.
+"""
+
 _REMEDY = "Use the questions.jsonl of an evaluate artifact."
 
 
 def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[str, Any]:
-    """Writes out/questions.jsonl: all about real days of `holdout`, in the kinds' shares, half of
-    each kind Korean.
+    """Writes out/questions.jsonl, in the kinds' shares, half of each kind Korean.
 
-    Returns the counts. Each kind draws from a generator of its own, so that another kind changes
-    none of its questions.
+    Regimes come in equal shares: a regime that no day of `holdout` has is simulated. A share is
+    near a limit of its regime, a share states only some of the market's numbers, and a share are
+    counterfactual twins of others. Returns the counts. Each kind draws from a generator of its own,
+    so that another kind changes none of its questions.
     """
     days = Days.read(holdout)
-    questions = []
-    for kind, count in _counts(KINDS, evaluation.questions).items():
-        for question in _draw_questions(kind, count, days, evaluation.seed):
-            questions.append(replace(question, most_tokens=evaluation.max_tokens))
-    write_lines(out / "questions.jsonl", [asdict(question) for question in questions])
-    dates = {question.date for question in questions if question.date}
+    twins = round(evaluation.questions * TWIN_SHARE)
+    questions: list[Question] = []
+    for kind, count in _counts(KINDS, evaluation.questions - twins).items():
+        questions += _draw_questions(kind, count, days, evaluation.seed)
+    questions += _draw_twins(questions, twins)
+    bounded = [replace(question, most_tokens=evaluation.max_tokens) for question in questions]
+    write_lines(out / "questions.jsonl", [asdict(question) for question in bounded])
+    real = {question.scene["day"] for question in questions if question.scene["day"]}
     return {
         "questions": len(questions),
         "kinds": dict(Counter(question.kind for question in questions)),
         "languages": dict(Counter(question.language for question in questions)),
-        "days": len(dates),
-        "first": min(dates),
-        "last": max(dates),
+        "regimes": dict(Counter(regime_of_question(question) for question in questions)),
+        "twins": sum(question.twin_of is not None for question in questions),
+        "days": len(real),
+        "first": min(real, default=None),
+        "last": max(real, default=None),
     }
 
 
@@ -73,19 +90,75 @@ def question_of(scene: Scene, kind: Kind, name: str) -> Question:
     )
 
 
+def briefed(question: Question) -> Question:
+    """Returns the question with its kind's rule card behind the system prompt: what a base that was
+    never trained needs to know, so that skill is compared and not memory.
+    """
+    system, *rest = question.messages
+    card = kind_named(question.kind).card
+    briefing = {**system, "content": f"{system['content']}\n\n{card}"}
+    return replace(question, messages=[briefing, *rest])
+
+
 def _draw_questions(kind: Kind, count: int, days: Days, seed: int) -> list[Question]:
     rng = Random(f"evaluation {seed} {kind.name}")
     questions: list[Question] = []
     asked: set[str] = set()
     for number, language in enumerate(_languages(kind, count), 1):
+        draw = _draw(kind, number, language)
         for _ in range(DRAWS):
-            scene = draw_scene(kind, days, Draw(language, "evaluate"), rng)
+            scene = draw_scene(kind, days, draw, rng)
             question = question_of(scene, kind, f"{kind.name}-{number:03}")
             if question.messages[-1]["content"] not in asked:
                 break
         asked.add(question.messages[-1]["content"])
         questions.append(question)
     return questions
+
+
+def _draw(kind: Kind, number: int, language: Language) -> Draw:
+    """Says what a kind's question of this number is about. Every kind begins with another regime,
+    so that all come up however few questions there are.
+    """
+    turn = KINDS.index(kind) + number
+    partial = bool(kind.needs.partial_share) and number % PARTIAL_EVERY == 0
+    near = not partial and number % NEAR_EVERY == 1
+    regime = REGIMES[turn % len(REGIMES)]
+    return Draw(language, "evaluate", partial=partial, regime=regime, near=near)
+
+
+def _draw_twins(questions: list[Question], count: int) -> list[Question]:
+    """Returns counterfactuals of the kinds' first questions that allow one: one over a limit, then
+    one with names exchanged, in turn.
+    """
+    twins: list[Question] = []
+    for question in sorted(questions, key=lambda question: question.id.rpartition("-")[2]):
+        if len(twins) == count:
+            break
+        kind = kind_named(question.kind)
+        change: Change = "names" if len(twins) % 2 else "limit"
+        twin = _twin(question, kind, change)
+        if twin:
+            twins.append(twin)
+    return twins
+
+
+def _twin(question: Question, kind: Kind, change: Change) -> Question | None:
+    scene = scene_from_dict(question.scene)
+    if change == "limit" and _gives_a_regime(question):
+        changed = limit_twin(scene)
+    elif change == "names":
+        changed = names_twin(scene, kind)
+    else:
+        changed = None
+    if changed is None:
+        return None
+    twin = question_of(changed, kind, f"{question.id}-{change}")
+    return replace(twin, twin_of=question.id, change=change)
+
+
+def _gives_a_regime(question: Question) -> bool:
+    return any(regimes_in(json.loads(question.reference)))
 
 
 def _languages(kind: Kind, count: int) -> Iterator[Language]:

@@ -27,6 +27,8 @@ class Question:
     reference: str  # the right answer's text
     scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about
     most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)
+    twin_of: str | None = None  # the id of the question that this one is a counterfactual of
+    change: str | None = None  # what was changed there (twins.Change)
 
     @property
     def max_tokens(self) -> int:
@@ -54,6 +56,11 @@ class Reply:
 
 def days_of(questions: list[Question]) -> list[str]:
     """Returns each question's day, which the intervals are drawn over. A question about no real day
-    is a day of its own.
+    is a day of its own, together with its twins.
     """
-    return [question.date or question.id for question in questions]
+    return [_day_of(question) for question in questions]
+
+
+def _day_of(question: Question) -> str:
+    day = question.scene.get("day") or question.date
+    return day or question.twin_of or question.id

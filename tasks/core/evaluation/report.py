@@ -11,8 +11,10 @@ from typing import Any
 from tasks.core.evaluation.chart import draw_chart
 from tasks.core.evaluation.evaluated import Evaluated, write_marks
 from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows, signed
+from tasks.core.evaluation.verdicts import NO_VERDICT
 from tasks.core.files.atomic import write_text
 from tasks.core.files.json_files import write_json
+from tasks.core.strategy.rules import REGIMES
 
 TOY = (
     "The demo's model is a toy of 135 million parameters, trained for minutes: these figures prove"
@@ -57,6 +59,8 @@ def _table(evaluated: Evaluated, toy: bool) -> str:
         "In brackets the 95 % interval, by a bootstrap over days; n is the number of questions that"
         " a figure applies to.",
         "",
+        headline(evaluated),
+        "",
         *_header(["share of replies, %", *models], "difference, pp"),
         *_estimate_lines(share_rows(figures), _percent),
         "",
@@ -64,9 +68,51 @@ def _table(evaluated: Evaluated, toy: bool) -> str:
         *_estimate_lines(grade_rows(figures), _grade),
         "",
         *_change_lines(evaluated),
+        *_confusion_lines(models[-1], figures[-1]),
+        *_confidence_lines(models[-1], figures[-1]),
         *_speed_lines(scores),
     ]
     return "\n".join(lines) + "\n"
+
+
+def headline(evaluated: Evaluated) -> str:
+    """Returns the sentence that counts: how many replies are fully right, beside the best answer
+    that is always the same.
+    """
+    last = list(evaluated.scores)[-1]
+    right = evaluated.scores[last]["measures"]["fully_right"]
+    regime, constant = next(iter(evaluated.constants.items()))
+    return (
+        f"Fully right: {last} {_cell(right, _percent)} % of {right['n']} replies; the best constant"
+        f" answer (always {regime}) {_cell(constant, _percent)} %."
+    )
+
+
+def _confusion_lines(model: str, figures: Figures) -> list[str]:
+    """Returns the table of regimes told by the right ones, in numbers of replies."""
+    confusion = figures["confusion"]
+    told: set[str] = set()
+    for counts in confusion.values():
+        told.update(counts)
+    columns = [regime for regime in (*REGIMES, NO_VERDICT) if regime in told]
+    lines = [_line([f"right regime; {model} told", *columns]), _rule(len(columns))]
+    for right, counts in confusion.items():
+        lines.append(_line([right, *(str(counts.get(regime, 0)) for regime in columns)]))
+    return [*lines, ""]
+
+
+def _confidence_lines(model: str, figures: Figures) -> list[str]:
+    """Returns the table of stated confidence against how often the regime was right."""
+    rows = figures["confidence"]
+    if not rows:
+        return []
+    titles = [f"confidence of {model}, %", "stated, mean %", "regime right, %", "n"]
+    lines = [_line(titles), _rule(len(titles) - 1)]
+    for row in rows:
+        span = f"{row['from_pct']} to {row['to_pct']}"
+        cells = [span, f"{row['stated_pct']:.1f}", f"{row['right_pct']:.1f}", str(row["n"])]
+        lines.append(_line(cells))
+    return [*lines, ""]
 
 
 def _header(titles: list[str], difference: str) -> list[str]:

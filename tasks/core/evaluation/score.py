@@ -13,6 +13,7 @@ import jsonschema_rs
 from tasks.core.evaluation.measures import MEASURES, Figures
 from tasks.core.evaluation.records import Mark, Question, Reply, days_of
 from tasks.core.evaluation.statistics import estimate, percentile
+from tasks.core.evaluation.verdicts import confidence_table, confusion, regime_of_question
 from tasks.core.files.digests import digest_value
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Grade, scene_from_dict
@@ -24,8 +25,9 @@ from tasks.core.strategy import universe
 def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) -> Figures:
     """Returns one model's figures; its replies, and its marks, are in the order of the questions.
 
-    {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds" and "languages":
-    {name: estimate of the grade}, "speed": {...}, "summary": {measure: value}}; an estimate is
+    {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds", "languages" and
+    "regimes": {name: estimate of the grade}, "confusion": {regime: {told: n}}, "confidence": rows
+    of verdicts.confidence_table, "speed": {...}, "summary": {measure: value}}; an estimate is
     statistics.estimate's. A measure that applies to no question has the value None. A reply that
     the token limit cut counts as what it is: mostly no JSON.
     """
@@ -44,6 +46,9 @@ def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) ->
         "measures": measures,
         "kinds": _by([question.kind for question in questions], grades, days),
         "languages": _by([question.language for question in questions], grades, days),
+        "regimes": _by([regime_of_question(question) for question in questions], grades, days),
+        "confusion": confusion(questions, replies),
+        "confidence": confidence_table(questions, replies, marks),
         "speed": _speed(replies),
         "summary": summary,
     }
@@ -54,7 +59,18 @@ def judge_all(questions: list[Question], replies: list[Reply]) -> list[Mark]:
     marks = []
     for question, reply in zip(questions, replies, strict=True):
         marks.append(judge(question, reply.text))
+    by_id = {question.id: mark for question, mark in zip(questions, marks, strict=True)}
+    for question, mark in zip(questions, marks, strict=True):
+        if question.twin_of:
+            _mark_twin(mark, by_id[question.twin_of], question.change)
     return marks
+
+
+def _mark_twin(mark: Mark, original: Mark, change: str | None) -> None:
+    """Marks a counterfactual: right are both verdicts, on either side of the limit or the names."""
+    measure, told = ("flips", "regime_accuracy") if change == "limit" else ("steady", "actions")
+    both = (mark[told], original[told])
+    mark[measure] = None if None in both else float(both == (1.0, 1.0))
 
 
 def judge(question: Question, text: str) -> Mark:
@@ -71,12 +87,18 @@ def judge(question: Question, text: str) -> Mark:
     if question.language == "ko":
         is_korean = float(_is_korean(reply))
     return {
+        "fully_right": float(grade.score == 1),
         "valid_json": float(reply is not None),
         "schema_valid": float(_obeys(reply, question.schema)),
+        "working": _part("working", grade, best),
         "regime_accuracy": _part("regime", grade, best),
         "exposure_in_band": _part("exposure", grade, best),
         "valid_tickers": tickers_hold,
+        "grounded": _part("grounded", grade, best),
         "korean_rationale": is_korean,
+        "actions": _part("actions", grade, best),
+        "flips": None,
+        "steady": None,
         "grade": float(grade.score),
     }
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-Compared = Literal["base", "stage1", "stage2", "stage3", "f16"]
+Compared = Literal["base", "briefed", "stage1", "stage2", "stage3", "f16"]
 Own = Literal["rejects", "rehearsal", "parity"]
 Purpose = Own | Compared
 """Why a step serves a model: it is compared with the release, it is asked for wrong replies, its

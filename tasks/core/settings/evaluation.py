@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from tasks.core.settings.section import LATER, Count, Section
 
-ComparedName = Literal["base", "stage1", "stage2", "stage3", "f16"]
-COMPARED: tuple[ComparedName, ...] = ("base", "stage1", "stage2", "stage3", "f16")
+ComparedName = Literal["base", "briefed", "stage1", "stage2", "stage3", "f16"]
+COMPARED: tuple[ComparedName, ...] = ("base", "briefed", "stage1", "stage2", "stage3", "f16")
 
 
 class Evaluation(Section):
@@ -22,6 +22,7 @@ class Evaluation(Section):
     seed: int = 42
     """Seed of the question set."""
     models: Annotated[list[ComparedName], LATER] = ["base"]
-    """The models that are asked beside the release: base, the earlier stages (quantized as the
-    release is), and the release's own F16. Stages that do not run are left out.
+    """The models that are asked beside the release: base; briefed, which is the base with the rule
+    card of each question's kind; the earlier stages (quantized as the release is); and the
+    release's own F16. Stages that do not run are left out.
     """

@@ -25,11 +25,15 @@ MAKING = 0.2
 """Share of a compared model's progress until it is on the server; the rest is asking it."""
 
 
+OF_BASE = ("base", "briefed")
+"""Compared models that are the base itself, asked one way or another."""
+
+
 def compared_reads(settings: Settings) -> Reads:
     """What the compared models are made from."""
     reads: Reads = {}
     for name in settings.compared_models:
-        if name == "base":
+        if name in OF_BASE:
             reads["baseline"] = ("model.gguf",)
         elif name == "f16":
             reads["gguf"] = ("model-f16.gguf",)
@@ -70,7 +74,7 @@ def served(job: Job, server: "Server", name: ComparedName) -> Iterator[str]:
 
 
 def _gguf_of(job: Job, name: ComparedName) -> Path:
-    if name == "base":
+    if name in OF_BASE:
         return job.folder("baseline") / "model.gguf"
     if name == "f16":
         return job.folder("gguf") / "model-f16.gguf"

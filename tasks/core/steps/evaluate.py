@@ -84,10 +84,14 @@ def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
 
 def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated") -> None:
     from tasks.core.evaluation.answer import Endpoint, ask_all
+    from tasks.core.evaluation.questions import briefed
 
     kept = job.out / f"replies-{name}.jsonl"
     endpoint = Endpoint.of(server, tag)
-    evaluated.add(name, ask_all(endpoint, evaluated.questions, kept, job.progress))
+    questions = evaluated.questions
+    if name == "briefed":
+        questions = [briefed(question) for question in questions]
+    evaluated.add(name, ask_all(endpoint, questions, kept, job.progress))
 
 
 def _about(job: Job, evaluated: "Evaluated") -> "About":
@@ -145,7 +149,7 @@ STEP = Step(
         "model.base",
     ),
     outside=_outside,
-    version=4,  # intervals are drawn over days, and promote reads each question's marks
+    version=5,  # balanced questions with twins; fully right, confusion and confidence
     resumes=True,
     asks_server=True,
     retries_after_s=(5,),
