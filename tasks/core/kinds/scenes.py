@@ -8,6 +8,7 @@ gives, and the order of the draws decides the bytes of the rows.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -71,6 +72,12 @@ class Days:
                 days.setdefault(regime_of(**_market(day)), []).append(day)
         return {regime: days[regime] for regime in REGIMES if regime in days}
 
+    @cached_property
+    def regimes_before(self) -> dict[str, str]:
+        """The regime of the trading day before each day but the first, by the later one's date."""
+        in_order = sorted(self.snapshots, key=lambda day: day.date)
+        return {day.date: regime_of(**_market(before)) for before, day in pairwise(in_order)}
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -107,6 +114,8 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     real = draw.real and day.fits
     market = _market(day.snapshot) if real else _simulated_market(draw, rng)
     words = {name: _draw_word(name, rng) for name in kind.needs.words}
+    known = _known_words(days, day.snapshot.date) if real else {}
+    words |= {name: word for name, word in known.items() if name in words}
     measured = _macro(days, day.snapshot.date) if real else {}
     context = _draw_context(kind, market, words, rng)
     if real:
@@ -117,6 +126,7 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     offers = _draw_offers(kind, days.stocks[day.snapshot.date], words, rng)
     simulated = [] if real else [*NUMBERS]
     simulated += [name for name in context if name not in measured]
+    simulated += [name for name in words if name in OF_THE_WORLD and name not in known]
     simulated += [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
     names_its_day = real and not set(simulated) & set(OF_THE_WORLD)
     return Scene(
@@ -187,6 +197,12 @@ def _without_inventions(
 
 def _market(day: Snapshot) -> dict[str, float]:
     return {name: getattr(day, name) for name in NUMBERS}
+
+
+def _known_words(days: Days, date: str) -> dict[str, str]:
+    """Returns the words that the data holds of a real day: the regime of the day before."""
+    before = days.regimes_before.get(date)
+    return {"previous_regime": before} if before else {}
 
 
 def _draw_word(name: str, rng: Random) -> str:

@@ -147,8 +147,9 @@ OF_THE_WORLD = (
     *("us_return_pct", "vix", "usdkrw", "usdkrw_change_pct"),
     *("foreign_net_buy_100m_krw", "sentiment_points"),
     *("gap_pct", "volume_x", "f_score"),
+    "previous_regime",
 )
-"""Numbers that a real day had, whether or not our data holds them. Others are a book's own, or a
+"""What a real day had, whether or not our data holds them. Others are a book's own, or a
 supposition. A question that names a day invents none of these.
 """
 

@@ -52,7 +52,7 @@ def _names_with_digits() -> list[str]:
 
     The longest come first, because a pattern takes the first that fits.
     """
-    names = []
+    names = ["S&P 500"]
     for label in (*MARKET.values(), *CONTEXT.values()):
         names += [label.ko, label.en]
     names += [etf.name_ko for etf in etfs()]
