@@ -2,19 +2,22 @@
 
 Question: the market's numbers, the S&P 500 move and the VIX, and ETFs that short the KOSPI or
 lever it.
-Right answer: an ETF that shorts the KOSPI in a weak regime, a leveraged one in the others; 10 % of
-NAV, and 5 more for each of a large US move and a high VIX; all of it closed at the next open.
-Mistake: the lean of the opposite kind of regime, or a position held past the open.
-Grade: any offered ETF of the right direction is right, and any weight of 10 to 20 %.
+Right answer: a fund that shorts the KOSPI in a weak regime, a leveraged one in the others. The
+effective exposure is 10 % of NAV, 5 more if the S&P 500 moved far in the position's own direction,
+and 5 more for a short while the VIX is high; all of it is closed at the next open.
+Mistake: a US move against the position adds to it, a VIX adds to a long, a fund's multiple is
+forgotten, the lean is another regime's, or the position is held past the open.
+Grade: any offered fund of the right group is right, with the weight that its multiple asks for, and
+any maximum from there to the end of the band.
 """
 
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
-from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     WORKING,
     Schema,
@@ -27,11 +30,17 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Choice, Decision, settled
-from tasks.core.strategy.holdings import offered_etfs
-from tasks.core.strategy.rules import HIGH_VIX, LARGE_US_MOVE_PCT, OVERNIGHT_PCT, WEAK_REGIMES
+from tasks.core.strategy.holdings import fund_order, multiple_of, offered_etfs
+from tasks.core.strategy.rules import (
+    HIGH_VIX,
+    LARGE_US_MOVE_PCT,
+    OVERNIGHT_PCT,
+    OVERNIGHT_STEP_PCT,
+    WEAK_REGIMES,
+)
 from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.universe import etfs
 from tasks.core.strategy.working import market_working
 
 name = "overnight_gap"
@@ -59,140 +68,197 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
+_LEAST, _MOST = OVERNIGHT_PCT
+_GROUPS = {"INVERSE": "short_kospi", "LONG": "leveraged_kospi"}
+
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides the overnight overlay.
-
-    Training teaches the first ETF of the right group that the question offers; any other of that
-    group is as right.
+    """Decides the overnight overlay in the first fund of the right group that the question
+    offers.
     """
-    bearish = (regime or stated_regime(facts)) in WEAK_REGIMES
-    group = "short_kospi" if bearish else "leveraged_kospi"
-    first, *others = offered_etfs(facts, group)
-    taught = rules.overnight_pct(facts.numbers["us_return_pct"], facts.numbers["vix"])
-    size = Choice(taught, *rules.OVERNIGHT_PCT)
+    return _overlay(facts, regime or stated_regime(facts))
+
+
+def _overlay(facts: Facts, regime: str, fund: str | None = None) -> Decision:
+    """The same in another `fund`, if the question offers it and it is of the right group."""
+    size = _size(facts, "INVERSE" if regime in WEAK_REGIMES else "LONG")
+    offered = offered_etfs(facts, _GROUPS[size.direction])
+    order = fund_order(fund if fund in offered else offered[0], size.total)
+    effective = abs(order["effective_pct"])
     return {
-        "working": [market_working(facts, regime)],
-        "overnight_strategy": {
-            "direction": "INVERSE" if bearish else "LONG",
-            "ticker": Choice(first, others=tuple(others)),
-            "weight_pct": size,
-        },
+        "working": [market_working(facts, regime), *_steps(facts, regime, size, offered)],
+        "overnight_strategy": {"direction": size.direction, **order},
         "unwind_plan": {"when": "NEXT_OPEN", "share_pct": 100},
-        "max_overnight_nav_pct": size,
+        "max_overnight_nav_pct": Choice(effective, effective, _MOST),
     }
 
 
-card = ""
+@dataclass(frozen=True)
+class _Size:
+    """The effective exposure of a position of this direction, in % of NAV, and what it adds for the
+    US move and for the VIX.
+    """
 
-# How it is argued. The blank {vix_i} is the VIX with the Korean
-# particle that its sound takes.
+    direction: str
+    for_us: int
+    for_vix: int
+
+    @property
+    def total(self) -> int:
+        return _LEAST + self.for_us + self.for_vix
+
+
+def _size(facts: Facts, direction: str) -> _Size:
+    us, vix = facts.numbers["us_return_pct"], facts.numbers["vix"]
+    inverse = direction == "INVERSE"
+    in_its_direction = -us if inverse else us
+    return _Size(
+        direction,
+        for_us=OVERNIGHT_STEP_PCT if in_its_direction >= LARGE_US_MOVE_PCT else 0,
+        for_vix=OVERNIGHT_STEP_PCT if inverse and vix >= HIGH_VIX else 0,
+    )
+
+
+def _steps(facts: Facts, regime: str, size: _Size, offered: list[str]) -> list[str]:
+    """The direction, the size, and the weight of every fund that it allows."""
+    us, vix = facts.numbers["us_return_pct"], facts.numbers["vix"]
+    weak = "weak" if size.direction == "INVERSE" else "not weak"
+    limit = f"<= -{LARGE_US_MOVE_PCT:g}" if weak == "weak" else f">= {LARGE_US_MOVE_PCT:g}"
+    us_step = f"S&P {us:.2f} {limit}: +{size.for_us}"
+    if not size.for_us:
+        us_step = f"S&P {us:.2f} not {limit}: +0"
+    return [
+        f"{regime} {weak}: {size.direction}",
+        f"{us_step}; {_vix_step(vix, size)}; {_LEAST}+{size.for_us}+{size.for_vix}={size.total}",
+        *[_weight_step(ticker, size.total) for ticker in offered],
+    ]
+
+
+def _vix_step(vix: float, size: _Size) -> str:
+    if size.for_vix:
+        return f"VIX {vix:.1f} >= {HIGH_VIX:g}: +{size.for_vix}"
+    if size.direction == "LONG":
+        return "LONG, no VIX: +0"
+    return f"VIX {vix:.1f} not >= {HIGH_VIX:g}: +0"
+
+
+def _weight_step(ticker: str, size: int) -> str:
+    order = fund_order(ticker, size)
+    multiple, weight = multiple_of(ticker), order["weight_pct"]
+    return (
+        f"{ticker} {multiple}x: {size}/{abs(multiple)} up to {weight};"
+        f" {weight}*{multiple}={order['effective_pct']}"
+    )
+
+
+def _codes(multiple: int) -> str:
+    funds = [etf for etf in etfs() if etf.group in _GROUPS.values()]
+    return ", ".join(etf.ticker for etf in funds if etf.multiple == multiple)
+
+
+card = f"""\
+direction: INVERSE (a fund that shorts the KOSPI) in {", ".join(WEAK_REGIMES)}; else LONG (leveraged)
+size, % of NAV: {_LEAST}; +{OVERNIGHT_STEP_PCT} if S&P 500 <= -{LARGE_US_MOVE_PCT:g} for INVERSE, \
+>= {LARGE_US_MOVE_PCT:g} for LONG; +{OVERNIGHT_STEP_PCT} if INVERSE and VIX >= {HIGH_VIX:g}
+funds: {_codes(-1)} -1x; {_codes(-2)} -2x; {_codes(2)} 2x; any offered one of the direction
+side BUY; weight = size / |multiple|, rounded up; effective = weight * multiple
+max_overnight_nav_pct: |effective| to {_MOST}; unwind NEXT_OPEN, share 100
+working after the market's line, e.g.: "WEAKENING weak: INVERSE"; "S&P -1.20 <= -1: +5; VIX 18.0 \
+not >= 25: +0; 10+5+0=15"; a line for each offered fund of the direction: "252670 -2x: 15/2 up to \
+8; 8*-2=-16"\
+"""
 
 schema: Schema = closed(
     working=WORKING,
     overnight_strategy=closed(
-        direction=one_of("INVERSE", "LONG"),
-        **stock_entry()["properties"],
-        weight_pct=integer(*OVERNIGHT_PCT),
         reasoning=text(),
+        direction=one_of(*_GROUPS),
+        **stock_entry()["properties"],
+        side=one_of("BUY"),
+        weight_pct=integer(1, _MOST),
+        effective_pct=integer(-2 * _MOST, 2 * _MOST),
     ),
     unwind_plan=closed(
-        when=one_of("NEXT_OPEN", "NEXT_CLOSE"), share_pct=integer(0, 100), note=text(160)
+        note=text(200), when=one_of("NEXT_OPEN", "NEXT_CLOSE"), share_pct=integer(0, 100)
     ),
-    max_overnight_nav_pct=integer(*OVERNIGHT_PCT),
+    max_overnight_nav_pct=integer(_LEAST, _MOST),
 )
 
-_SIZES = {
-    "ko": crossed(
-        ("오버나이트 비중은", "오늘 밤 비중은", "오버레이 한도는", "밤사이 비중은"),
-        (
-            "기본 {base}%에 {adds} {size}%다.",
-            "{adds} {size}%로 둔다. 기본은 {base}%다.",
-            "{size}%로, 기본 {base}%에 {adds} 정했다.",
-            "NAV의 {size}%다. 기본 {base}%에 {adds} 나온 값이다.",
-        ),
-    ),
-    "en": crossed(
-        ("Size {size}%:", "Overlay {size}%:", "Weight {size}%:", "Carry {size}%:", "Hold {size}%:"),
-        (
-            "the usual {base}%, {adds}.",
-            "a base of {base}%, {adds}.",
-            "starting from {base}%, {adds}.",
-            "{base}% {adds}.",
-        ),
-    ),
-}
-_ADDITIONS = {
-    "ko": {
-        "none": "미국 등락 {us}와 VIX {vix_i} 모두 잠잠해 더하지 않고",
-        "us_move": "미국 등락 {us}가 ±{move:g}% 이상이라 5%p를 더해",
-        "vix": "VIX {vix_i} {high:g} 이상이라 5%p를 더해",
-        "both": "미국 등락 {us}와 VIX {vix} 몫으로 5%p씩 더해",
-    },
-    "en": {
-        "none": "with nothing added as the US move of {us} and the VIX of {vix} are calm",
-        "us_move": "plus 5 points for a US move of {us}, at least {move:g}% either way",
-        "vix": "plus 5 points for a VIX of {vix}, at or above {high:g}",
-        "both": "plus 5 points each for the US move of {us} and the VIX of {vix}",
-    },
-}
-_NOTES = {
-    "ko": (
-        "다음 날 시가에 {size}% 전량을 청산한다.",
-        "시초가에 {size}%를 모두 되돌리고 장중으로 끌고 가지 않는다.",
-        "갭이 어느 쪽이든 개장과 함께 {size}%를 정리한다.",
-    ),
-    "en": (
-        "All {size}% is closed at the next open.",
-        "The {size}% is unwound at the opening price and not carried into the day.",
-        "Whichever way it gaps, the {size}% goes at the open.",
-    ),
-}
+# How it is argued.
 
 
-def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
     """Returns the overnight position and its unwinding, argued by the regime and the size's rule.
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    decision = settled(decide(scene.facts, regime))
-    decision = wording.named(decision, scene.language)
-    size = decision["max_overnight_nav_pct"]
-    size_reason = rng.choice(_SIZES[scene.language]).format(
-        base=OVERNIGHT_PCT[0], adds=_addition(scene), size=size
-    )
-    reasons = [wording.argue(scene, rng, claimed=regime), size_reason]
-    if rng.random() < 0.3:
-        reasons.reverse()
-    decision["overnight_strategy"]["reasoning"] = " ".join(reasons)
-    decision["unwind_plan"]["note"] = rng.choice(_NOTES[scene.language]).format(size=size)
+    taken = regime or scene.regime
+    size = _size(scene.facts, "INVERSE" if taken in WEAK_REGIMES else "LONG")
+    return _told(scene, decide(scene.facts, regime), size, rng, regime)
+
+
+def _told(
+    scene: Scene, decision: Decision, size: _Size, rng: Random, regime: str | None = None
+) -> Answer:
+    """The decision as an answer, argued in the scene's language."""
+    decision = wording.named(settled(decision), scene.language)
+    position = decision["overnight_strategy"]
+    reasons = [
+        wording.ground(scene, rng, claimed=regime),
+        _us_reason(scene, size, rng),
+        _vix_reason(scene, size, rng),
+        _sum_reason(scene, position, size, rng),
+    ]
+    position["reasoning"] = " ".join(reason for reason in reasons if reason)
+    notes = _WORDS.texts[f"note_{size.direction}"][scene.language]
+    decision["unwind_plan"]["note"] = rng.choice(notes).format(weight=position["weight_pct"])
     return arranged(decision, schema)
 
 
-def _addition(scene: Scene) -> str:
-    """What is added to the base size, and why, in words."""
-    us_return_pct = scene.facts.numbers["us_return_pct"]
-    vix = scene.facts.numbers["vix"]
-    printed_vix = f"{vix:.1f}"
-    return _ADDITIONS[scene.language][_addition_for(us_return_pct, vix)].format(
-        us=f"{us_return_pct:+.2f}%",
-        vix=printed_vix,
-        vix_i=with_particle(printed_vix, "이/가"),
-        move=LARGE_US_MOVE_PCT,
-        high=HIGH_VIX,
+def _us_reason(scene: Scene, size: _Size, rng: Random) -> str:
+    """What the US move adds, or why it adds nothing."""
+    us = scene.facts.numbers["us_return_pct"]
+    move = "us_small"
+    if size.for_us:
+        move = f"us_adds_{size.direction}"
+    elif abs(us) >= LARGE_US_MOVE_PCT:
+        move = f"us_against_{size.direction}"
+    return rng.choice(_WORDS.texts[move][scene.language]).format(
+        us=f"{us:+.2f}%", step=OVERNIGHT_STEP_PCT, limit=LARGE_US_MOVE_PCT
     )
 
 
-def _addition_for(us_return_pct: float, vix: float) -> str:
-    large_us_move = abs(us_return_pct) >= LARGE_US_MOVE_PCT
-    high_vix = vix >= HIGH_VIX
-    if large_us_move and high_vix:
-        return "both"
-    if large_us_move:
-        return "us_move"
-    if high_vix:
-        return "vix"
-    return "none"
+def _vix_reason(scene: Scene, size: _Size, rng: Random) -> str:
+    """What the VIX adds to a short. A long takes nothing from it, and mostly leaves it unsaid."""
+    vix = scene.facts.numbers["vix"]
+    level = "high" if vix >= HIGH_VIX else "low"
+    if size.direction == "LONG" and (level == "low" or rng.random() < 0.5):
+        return ""
+    printed = f"{vix:.1f}"
+    return rng.choice(_WORDS.texts[f"vix_{level}_{size.direction}"][scene.language]).format(
+        vix=printed,
+        vix_i=with_particle(printed, "이/가"),
+        vix_eun=with_particle(printed, "은/는"),
+        vix_ro=with_particle(printed, "으로/로"),
+        step=OVERNIGHT_STEP_PCT,
+        limit=f"{HIGH_VIX:g}",
+    )
+
+
+def _sum_reason(scene: Scene, position: dict[str, Any], size: _Size, rng: Random) -> str:
+    """The size, and the weight that the fund's multiple makes of it."""
+    multiple = multiple_of(position["ticker"])
+    fund = "plain" if multiple == -1 else "geared"
+    return rng.choice(_WORDS.texts[f"sum_{fund}"][scene.language]).format(
+        size=size.total,
+        weight=position["weight_pct"],
+        effective=position["effective_pct"],
+        multiple=multiple,
+        name=position["name"],
+        name_eul=with_particle(position["name"], "을/를"),
+        name_eun=with_particle(position["name"], "은/는"),
+        name_ro=with_particle(position["name"], "으로/로"),
+    )
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -200,7 +266,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     the open.
     """
 
-    def mistake() -> dict[str, Any]:
+    def mistake() -> Answer:
         if rng.random() < 0.3:
             held = answer(scene, rng)
             held["unwind_plan"]["when"] = "NEXT_CLOSE"
@@ -214,5 +280,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def grade(scene: Scene, reply: str) -> Grade:
-    """Grades the direction, the ETF, the size and the unwinding against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decide(scene.facts))
+    """Grades the direction, the fund with its weight, and the unwinding."""
+    told, _ = grading.read(reply, schema)
+    fund = told["overnight_strategy"]["ticker"] if told else None
+    return grading.judge(scene, reply, schema, _overlay(scene.facts, scene.regime, fund))
