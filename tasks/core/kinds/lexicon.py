@@ -1,11 +1,13 @@
 """What numbers and words are called in prompts, in both languages, and how they are printed.
 
 It is one lexicon for the prompts and for whoever reads them: a number's label stands before it,
-once, and no prompt holds a number without one, apart from dates and ticker codes. Reads and writes
-no file.
+once, and no prompt holds a number without one, apart from dates and ticker codes. The market's
+numbers have several names and forms, as people use them: `called` draws from them. Reads and
+writes no file.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tasks.core.records.facts import Language
 
@@ -15,6 +17,7 @@ class Label:
     """A number's or a word's name in prompts.
 
     `decimals` is how many digits are printed after the point, and what is printed is what counts.
+    Prompts print the names in `also` as well; `heard` are further ones that people type.
     """
 
     ko: str
@@ -22,6 +25,8 @@ class Label:
     decimals: int = 0
     unit: str = "%"
     signed: bool = False
+    also: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
+    heard: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, language: Language) -> str:
         """Returns the name in this language."""
@@ -29,12 +34,53 @@ class Label:
             return self.ko
         return self.en
 
+    def printed_names(self, language: Language) -> tuple[str, ...]:
+        """Returns every name that prompts of this language print, the usual one first."""
+        return (self.of(language), *self.also.get(language, ()))
+
+    def names(self, language: Language) -> tuple[str, ...]:
+        """Returns every name by which it is known to a reader."""
+        return (*self.printed_names(language), *self.heard.get(language, ()))
+
 
 MARKET = {
-    "return_pct": Label("시장 수익률", "market return", 2),
-    "breadth_pct": Label("상승 종목 비중", "advancing breadth", 1),
-    "momentum_pct": Label("10일 모멘텀", "10-day momentum", 2),
-    "volatility_pct": Label("연율 변동성", "annualized volatility", 2),
+    "return_pct": Label(
+        "시장 수익률",
+        "market return",
+        2,
+        also={
+            "ko": ("코스피", "지수", "코스피 등락률"),
+            "en": ("KOSPI", "the index", "KOSPI move"),
+        },
+        heard={
+            "ko": ("KOSPI", "코스피 지수", "코스피 수익률", "수익률"),
+            "en": ("KOSPI return", "index return", "index", "return", "market"),
+        },
+    ),
+    "breadth_pct": Label(
+        "상승 종목 비중",
+        "advancing breadth",
+        1,
+        also={
+            "ko": ("상승 종목 비율", "오른 종목 비중"),
+            "en": ("breadth", "advancers", "share of rising stocks"),
+        },
+        heard={"ko": ("상승 종목", "상승 비중", "상승 비율", "breadth"), "en": ("market breadth",)},
+    ),
+    "momentum_pct": Label(
+        "10일 모멘텀",
+        "10-day momentum",
+        2,
+        also={"ko": ("모멘텀", "10일 누적 수익률"), "en": ("momentum", "10-day return")},
+        heard={"ko": ("momentum",), "en": ("ten-day momentum", "10d momentum")},
+    ),
+    "volatility_pct": Label(
+        "연율 변동성",
+        "annualized volatility",
+        2,
+        also={"ko": ("변동성", "연환산 변동성"), "en": ("volatility", "realized volatility")},
+        heard={"ko": ("volatility",), "en": ("vol", "annualised volatility")},
+    ),
 }
 """The four numbers of the regime rule."""
 
@@ -44,7 +90,12 @@ CONTEXT = {
     "usdkrw": Label("원/달러 환율", "USD/KRW rate", 1, unit=""),
     "usdkrw_change_pct": Label("원/달러 등락률", "USD/KRW move", 2, signed=True),
     "foreign_net_buy_100m_krw": Label(
-        "외국인 순매수", "net foreign buying", 0, unit="won", signed=True
+        "외국인 순매수",
+        "net foreign buying",
+        0,
+        unit="won",
+        signed=True,
+        also={"en": ("foreign net buying",)},
     ),
     "sentiment_points": Label("투자 심리 지수", "sentiment index", 0, unit=""),
     "nav_100m_krw": Label("운용자산", "fund NAV", 0, unit="won"),
@@ -68,8 +119,17 @@ STOCK = {
 }
 """The numbers of one stock, on its line."""
 
+SELLING = {
+    "ko": ("외국인 순매도",),
+    "en": ("net foreign selling", "foreign net selling"),
+}
+"""What foreign_net_buy_100m_krw is called if it is negative; the amount then has no sign."""
+
 REGIME_WORD = Label("직전 국면", "previous regime")
 """Stands before the regime in Facts.words["previous_regime"]."""
+
+CURRENT_REGIME_WORD = Label("현재 국면", "current regime")
+"""Stands before the regime in Facts.words["current_regime"]: given, and not to be worked out."""
 
 STOCK_WORDS: dict[str, tuple[Label, dict[str, Label]]] = {
     "us_correlation": (
@@ -115,6 +175,68 @@ def printed(name: str, value: float, language: Language) -> str:
         return won(int(value), language)
     sign = "+" if label.signed else ""
     return f"{value:{sign}.{label.decimals}f}{label.unit}"
+
+
+@dataclass(frozen=True)
+class Called:
+    """A number as one question says it."""
+
+    name: str
+    value: str
+
+
+FELL, ROSE, FLAT = 0, 1, 2
+MOVES: dict[Language, tuple[tuple[str, ...], ...]] = {
+    "ko": (("하락", "내림", "급락", "빠", "밀"), ("상승", "오름", "급등", "올", "오르"), ("보합",)),
+    "en": (("down", "off", "fell", "lost"), ("up", "rose", "gained"), ("flat at", "unchanged at")),
+}
+"""How a return is told without a sign; prompts print the first two words of each."""
+
+_OF_AN_INDEX = ("코스피", "지수", "KOSPI", "the index")
+"""Names of which one says that they rose or fell; of a return one does not."""
+
+
+def called(name: str, value: float, language: Language, seed: int) -> Called:
+    """Returns the number's name and form in a question: those that the seed of its wording draws.
+
+    Half of all numbers have their usual name; all others come equally often.
+    """
+    if name == "foreign_net_buy_100m_krw" and value < 0 and seed & 1:
+        sellings = SELLING[language]
+        return Called(sellings[seed // 2 % len(sellings)], printed(name, -value, language))
+    label = MARKET.get(name) or CONTEXT[name]
+    names = label.printed_names(language)
+    draw = seed // _DRAW_OF.get(name, 1) % _DRAWS
+    called_name = names[draw // 2 % len(names)] if draw & 1 else names[0]
+    if name not in MARKET:
+        return Called(called_name, printed(name, value, language))
+    size = _shortened(value, label, draw & 8)
+    if called_name in _OF_AN_INDEX and draw & 16:
+        return Called(called_name, _told_as_move(value, size, language, draw & 32))
+    plus = "+" if name in _SIGNED and value > 0 and draw & 64 else ""
+    return Called(called_name, f"{plus}{size}%")
+
+
+_DRAWS = 128 * 105
+_DRAW_OF = {"return_pct": 3, "breadth_pct": 1_009, "momentum_pct": 30_011, "volatility_pct": 70_001}
+"""Divisors that make the draws of a question's numbers independent of one another."""
+_SIGNED = ("return_pct", "momentum_pct")
+
+
+def _shortened(value: float, label: Label, without_zeros: int) -> str:
+    """A number with all its decimals, or without zeros at its end: -2.30 is also -2.3."""
+    digits = f"{value:.{label.decimals}f}"
+    return digits.rstrip("0").rstrip(".") if without_zeros else digits
+
+
+def _told_as_move(value: float, size: str, language: Language, draw: int) -> str:
+    move = FLAT
+    if value:
+        move = FELL if value < 0 else ROSE
+    words = MOVES[language][move]
+    word = words[1 if draw and len(words) > 1 else 0]
+    size = size.removeprefix("-")
+    return f"{size}% {word}" if language == "ko" else f"{word} {size}%"
 
 
 def won(hundred_millions: int, language: Language) -> str:

@@ -11,7 +11,14 @@ from typing import Any
 from tasks.core.kinds import lexicon, phrases
 from tasks.core.kinds.base import Scene
 from tasks.core.kinds.korean import with_particle
-from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS
+from tasks.core.kinds.lexicon import (
+    CONTEXT,
+    CURRENT_REGIME_WORD,
+    MARKET,
+    REGIME_WORD,
+    STOCK,
+    STOCK_WORDS,
+)
 from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.events import event_named
@@ -86,15 +93,19 @@ def market_block(scene: Scene) -> str:
 
 
 def _market_entries(scene: Scene) -> list[tuple[str, str]]:
-    """Returns each stated number's label and value as printed; a previous regime comes last."""
+    """Returns each stated number's name and value in the form that the scene's seed draws; a regime
+    that is given comes last.
+    """
     language = scene.language
     entries = []
-    for name, label in {**MARKET, **CONTEXT}.items():
+    for name in (*MARKET, *CONTEXT):
         if name in scene.facts.numbers:
-            value = lexicon.printed(name, scene.facts.numbers[name], language)
-            entries.append((label.of(language), value))
-    if "previous_regime" in scene.facts.words:
-        entries.append((REGIME_WORD.of(language), scene.facts.words["previous_regime"]))
+            number = scene.facts.numbers[name]
+            called = lexicon.called(name, number, language, scene.seed)
+            entries.append((called.name, called.value))
+    for name, label in (("previous_regime", REGIME_WORD), ("current_regime", CURRENT_REGIME_WORD)):
+        if name in scene.facts.words:
+            entries.append((label.of(language), scene.facts.words[name]))
     return entries
 
 

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 
 from tasks.core.kinds import lexicon
-from tasks.core.kinds.lexicon import CONTEXT, MARKET, REGIME_WORD, STOCK, STOCK_WORDS, Label
+from tasks.core.kinds.lexicon import (
+    CONTEXT,
+    CURRENT_REGIME_WORD,
+    MARKET,
+    REGIME_WORD,
+    STOCK,
+    STOCK_WORDS,
+    Label,
+)
 from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.scripts import HANGUL
 from tasks.core.strategy.events import events
@@ -23,11 +31,12 @@ _DATE = re.compile(r"\d(?<!\d\d)\d{3}-\d{2}-\d{2}(?!\d)")
 _STOCK_LINE = re.compile(
     r"^(?:- |\| )?(?P<name>.+)\((?P<ticker>\d[0-9A-Z]{5})\)(?P<rest>.*)$", re.M
 )
-_BETWEEN = r"(?:: | \| | )"
+_BETWEEN = r"(?:[은는이가도])?(?:: | \| |, | (?:is |was |of |at |has )?)"
+"""What stands between a label and its number."""
 _KIND_LINE = re.compile(r"\n?^kind: (?P<kind>[a-z_]+)\s*\Z", re.M)
 _WON = {
-    "ko": r"-?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)원",
-    "en": r"-?KRW [\d,]+\.\d bn",
+    "ko": r"[+-]?(?:\d+조 [\d,]+억|\d+조|[\d,]+억) ?원?",
+    "en": r"[+-]?(?:KRW [\d,]+(?:\.\d+)? ?bn|[\d,]+(?:\.\d+)? ?bn (?:KRW|won)|[\d,]+B KRW)",
 }
 _AROUND_STOCKS = {**MARKET, **CONTEXT}
 """The labels of numbers that stand outside the stocks' lines."""
@@ -124,13 +133,14 @@ def _stock_words(language: Language) -> list[_StockWord]:
 
 
 def _read_words(text: str, language: Language) -> tuple[dict[str, str], str]:
-    """Returns the regime of the day before, the event and the shock; and the text without them."""
+    """Returns the regimes that are given, the event and the shock; and the text without them."""
     words = {}
-    previous_regime = _previous_regime_pattern(language)
-    match = previous_regime.search(text)
-    if match:
-        words["previous_regime"] = match[1]
-        text = previous_regime.sub("", text)
+    for name, label in (("previous_regime", REGIME_WORD), ("current_regime", CURRENT_REGIME_WORD)):
+        pattern = _regime_pattern(label.of(language))
+        match = pattern.search(text)
+        if match:
+            words[name] = match[1]
+            text = pattern.sub("", text)
     for event in events():
         phrase = event.ko if language == "ko" else event.en
         if phrase in text:
@@ -145,9 +155,8 @@ def _read_words(text: str, language: Language) -> tuple[dict[str, str], str]:
 
 
 @cache
-def _previous_regime_pattern(language: Language) -> re.Pattern[str]:
-    label = re.escape(REGIME_WORD.of(language))
-    return re.compile(f"{label}{_BETWEEN}({'|'.join(REGIMES)})")
+def _regime_pattern(label: str) -> re.Pattern[str]:
+    return re.compile(f"(?i:{re.escape(label)}){_BETWEEN}({'|'.join(REGIMES)})")
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,10 @@ def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _L
         name = str(match.lastgroup)
         if name in numbers:
             repeated.append(match[0])
-        numbers[name] = _value(match[name], labels[name])
+        value = _value(match[name], labels[name])
+        if match[0].lower().startswith(lexicon.SELLING[language]):
+            value = -abs(value)
+        numbers[name] = value
         return " "
 
     rest = _numbers_pattern(language, of_stock=labels is STOCK).sub(take, text)
@@ -176,28 +188,49 @@ def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _L
 
 @cache
 def _numbers_pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
-    """Returns one pattern for all labels, the longest first, each with its number in the digits
-    that it is printed with.
+    """Returns one pattern for all numbers, each by any of its names and in the digits that it is
+    printed with. Of two names that begin alike the longer one is tried first.
     """
     labels = STOCK if of_stock else _AROUND_STOCKS
     longest_first = sorted(labels.items(), key=lambda entry: -len(entry[1].of(language)))
     parts = []
     for name, label in longest_first:
+        called = "|".join(re.escape(known) for known in _names_of(name, label, language))
         number = _number_pattern(label, language)
-        parts.append(
-            rf"{re.escape(label.of(language))}{_BETWEEN}(?P<{name}>{number}){_unit_pattern(label)}"
-        )
-    return re.compile("|".join(parts))
+        unit = "" if label in MARKET.values() else _unit_pattern(label)
+        parts.append(rf"(?:{called}){_BETWEEN}(?P<{name}>{number}){unit}")
+    # A name begins a word: within one, none of the many alternatives is tried.
+    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})", re.I)
+
+
+def _names_of(name: str, label: Label, language: Language) -> list[str]:
+    known = [*label.names(language)]
+    if name == "foreign_net_buy_100m_krw":
+        known += lexicon.SELLING[language]
+    return sorted(known, key=len, reverse=True)
 
 
 def _number_pattern(label: Label, language: Language) -> str:
     if label.unit == "won":
         return _WON[language]
+    if label in MARKET.values():
+        return _market_pattern(label, language)
     sign = "[+-]" if label.signed else "-?"
     digits = r"\d+"
     if label.decimals:
         digits += rf"\.\d{{{label.decimals}}}"
     return rf"{sign}{digits}(?![\d.]\d|\d)(?={_unit_pattern(label)})"
+
+
+def _market_pattern(label: Label, language: Language) -> str:
+    """Returns the pattern of a number of the market with its unit: as people write it, with a sign
+    or with a word that tells which way it moved, and with no more decimals than it has.
+    """
+    size = rf"[+-]?\d+(?:\.\d{{1,{label.decimals}}})? ?%"
+    words = "|".join(word for move in lexicon.MOVES[language] for word in move)
+    if language == "ko":
+        return rf"{size}(?: ?(?:{words}))?"
+    return rf"(?:(?:{words}) )?(?:by )?{size}"
 
 
 def _unit_pattern(label: Label) -> str:
@@ -208,13 +241,27 @@ def _unit_pattern(label: Label) -> str:
 
 def _value(text: str, label: Label) -> float:
     """Returns the number that a text prints; won are in hundred millions (억)."""
+    if label in MARKET.values():
+        return _market_value(text)
     if label.unit != "won":
         return float(text)
     sign = -1.0 if text.startswith("-") else 1.0
-    if "KRW" in text:
+    if "억" not in text and "조" not in text:
         billions = float(re.sub(r"[^\d.]", "", text))
         return sign * round(10 * billions, 1)
     return sign * (10_000 * _amount(text, "조") + _amount(text, "억"))
+
+
+_SIZE = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_FELL = re.compile("|".join(lexicon.MOVES["ko"][lexicon.FELL] + lexicon.MOVES["en"][lexicon.FELL]))
+
+
+def _market_value(text: str) -> float:
+    """Returns a number of the market; a word that it fell is a minus."""
+    size = _SIZE.search(text)
+    assert size, "the pattern has a number in it"
+    value = float(size[0])
+    return -abs(value) if _FELL.search(text.lower()) else value
 
 
 def _amount(text: str, unit: str) -> float:
