@@ -114,7 +114,7 @@ def _normalized(file: Path | None, work: Path, report: "Progress") -> "Rows":
     """Rows as `normalize` makes them, of a file of one's own or of those that are packaged."""
     from tasks.core.data.download import packaged_rows
     from tasks.core.data.normalize import normalize
-    from tasks.core.kinds.base import system_prompt
+    from tasks.core.kinds.base import ANALYST_PROMPT
     from tasks.core.parity.prompts import Rows
     from tasks.core.settings.profiles import load
 
@@ -125,5 +125,5 @@ def _normalized(file: Path | None, work: Path, report: "Progress") -> "Rows":
         sources.mkdir()
         shutil.copyfile(file, sources / f"own{file.suffix}")
         data = data.model_copy(update={"own": str(file), "own_share": 1.0})
-    normalize(sources, system_prompt("en"), data, work / "rows", report)
+    normalize(sources, ANALYST_PROMPT, data, work / "rows", report)
     return Rows(finance=work / "rows" / "rows.parquet")

@@ -94,7 +94,10 @@ class Needs:
     numbers: tuple[str, ...] = ()
     words: tuple[str, ...] = ()  # of previous_regime, event, shock
     asides: tuple[str, ...] = ()  # numbers that some questions mention and others do not
-    partial_share: float = 0.0  # share of questions that state only some of the market's numbers
+    stock_asides: tuple[str, ...] = ()  # numbers of stocks that some undated questions mention
+    # Share of hurried questions: they state only some of the market's numbers or the regime alone,
+    # and offer no stocks.
+    partial_share: float = 0.0
 
 
 class Kind(Protocol):
@@ -181,6 +184,14 @@ _ROLE = {
         "only, arguing from the question's numbers."
     ),
 }
+
+
+ANALYST_PROMPT = (
+    "You are a Korean-equity strategist. Answer as an analyst would, from the facts given."
+)
+"""What stands in for a blank system prompt of Stage 1's rows: the strategist's role, without JSON.
+Stage 1's answers are prose, and under the served prompt they would unteach what Stage 2 teaches.
+"""
 
 
 def _span(band: tuple[int, int]) -> str:

@@ -131,7 +131,8 @@ def read_prompts(file: Path) -> Prompts:
 def _strategy_rows(file: Path) -> Iterator[_Row]:
     for row in read_lines(file):
         metadata = row["metadata"]
-        yield _Row(row["messages"], metadata["kind"], metadata["language"], metadata["scene"])
+        if metadata["scene"]:  # not a user's own row, whose answer nothing can grade
+            yield _Row(row["messages"], metadata["kind"], metadata["language"], metadata["scene"])
 
 
 def _finance_rows(file: Path) -> Iterator[_Row]:

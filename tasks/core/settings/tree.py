@@ -124,6 +124,10 @@ class Synthesis(Section):
     """Most tokens of a row, prompt and answer, by the base model's tokenizer: fewer stocks, never
     cut answers.
     """
+    own: Annotated[str, BESIDE] = ""
+    """Your own rows beside the synthetic ones: a JSONL or parquet file with `messages`, each row
+    proven if its metadata say what it is about; empty is none.
+    """
     seed: int = 42
     """Seed of the generator; each kind draws from its own."""
 
@@ -134,6 +138,10 @@ class Pairs(Section):
     model_reject_share: Share = 0.0
     """Share of each flaw's pairs whose rejected answer the Stage 2 model itself gave, asked at
     temperature 0.7; 0 asks no model, 0.15 is a good share on a GPU.
+    """
+    own: Annotated[str, BESIDE] = ""
+    """Your own pairs beside ours: a JSONL or parquet file with `prompt`, `chosen` and `rejected`;
+    empty is none.
     """
     seed: int = 42
     """Seed of the pair builder."""
@@ -364,7 +372,7 @@ class Settings(Part):
 
         The released stage is the release itself, and so is the F16 model if that is released.
         """
-        none = {"base"} if not self.evaluation.baseline else set()
+        none = {"base", "briefed"} if not self.evaluation.baseline else set()
         none |= set(STAGES) - set(self.trained_stages[:-1])
         none |= {"f16"} if self.release.quantization == "F16" else set()
         return [name for name in COMPARED if name in self.evaluation.models and name not in none]

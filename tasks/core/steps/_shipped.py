@@ -1,4 +1,4 @@
-"""What ships with kospilot and artifacts depend on: the strategy prompt and the tables."""
+"""What ships with kospilot and artifacts depend on: prompts, words and tables."""
 
 from functools import cache
 from importlib.resources import files
@@ -13,6 +13,21 @@ def prompt_digest() -> str:
     from tasks.core.kinds.base import system_prompt
 
     return digest_value([system_prompt("ko"), system_prompt("en")])
+
+
+@cache
+def analyst_digest() -> str:
+    """The digest of the prompt that stands in for a blank one in Stage 1."""
+    from tasks.core.kinds.base import ANALYST_PROMPT
+
+    return digest_value(ANALYST_PROMPT)
+
+
+@cache
+def words_digest() -> str:
+    """The digest of the words in which the kinds ask and argue."""
+    folder = Path(str(files("tasks.core.kinds.catalog")))
+    return digest_value([[file.name, digest_file(file)] for file in sorted(folder.glob("*.yaml"))])
 
 
 @cache

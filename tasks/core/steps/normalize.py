@@ -3,19 +3,19 @@
 from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
-from tasks.core.steps._shipped import prompt_digest
+from tasks.core.steps._shipped import analyst_digest
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
-    return {"strategy prompt": prompt_digest()}
+    return {"analyst prompt": analyst_digest()}
 
 
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.data.normalize import normalize
-    from tasks.core.kinds.base import system_prompt
+    from tasks.core.kinds.base import ANALYST_PROMPT
 
     sources = job.folder("download") / "sources"
-    return normalize(sources, system_prompt("en"), job.settings.data, job.out, job.progress)
+    return normalize(sources, ANALYST_PROMPT, job.settings.data, job.out, job.progress)
 
 
 STEP = Step(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from tasks.core.chain.step import Job, Reads, Step
+from tasks.core.chain.step import Job, Reads, Step, Surroundings
 from tasks.core.settings.tree import Settings
+from tasks.core.steps._own import own_digest
 
 
 def _reads_also(settings: Settings) -> Reads:
@@ -11,6 +12,10 @@ def _reads_also(settings: Settings) -> Reads:
     if settings.pairs.model_reject_share:
         return {"rejects": ("rejects.jsonl",)}
     return {}
+
+
+def _outside(around: Surroundings) -> dict[str, str]:
+    return own_digest("pairs.own", around.settings.pairs.own, around)
 
 
 def _build(job: Job) -> dict[str, Any]:
@@ -31,5 +36,6 @@ STEP = Step(
     reads={"synthesize": ("rows.jsonl",)},
     reads_also=_reads_also,
     settings=("pairs",),
-    version=2,
+    outside=_outside,
+    version=3,  # near misses
 )

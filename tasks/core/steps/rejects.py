@@ -3,6 +3,7 @@
 The model is served for this purpose alone, and asked the rows' own questions.
 """
 
+import json
 from typing import Any
 
 from tasks.core.chain.step import Job, Step
@@ -15,20 +16,25 @@ _MODEL_SHARE = 0.2  # of the progress, until the model is on the server
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.evaluation.answer import Endpoint
     from tasks.core.evaluation.row_questions import ask_rows
-    from tasks.core.files.json_files import read_lines
     from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.servers import open_server, required_server
     from tasks.core.serving.tags import temporary_tag
     from tasks.core.serving.temporary import lent
     from tasks.core.synthesis.pairs import wanted_rejects
-    from tasks.core.synthesis.rejects import collect_rejects, most_asked, write_rejects
+    from tasks.core.synthesis.rejects import (
+        collect_rejects,
+        most_asked,
+        rows_with_scenes,
+        write_rejects,
+    )
 
     release = job.settings.release
     base = job.folder("download") / "base"
     modelfile = build_modelfile(base, release, system_prompt(release.system_language))
     _build_stage2_model(job)
-    rows = list(read_lines(job.folder("synthesize") / "rows.jsonl"))
+    lines = rows_with_scenes(job.folder("synthesize") / "rows.jsonl")
+    rows = [json.loads(line) for line in lines]
     wanted = wanted_rejects(job.settings.pairs)
     most = most_asked(rows, wanted)
     tag = temporary_tag(release.name, "rejects", job.key)

@@ -3,11 +3,13 @@
 from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
-from tasks.core.steps._shipped import prompt_digest, table_digests
+from tasks.core.steps._own import own_digest
+from tasks.core.steps._shipped import prompt_digest, table_digests, words_digest
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
-    return {"strategy prompt": prompt_digest(), **table_digests()}
+    shipped = {"strategy prompt": prompt_digest(), "words": words_digest(), **table_digests()}
+    return {**shipped, **own_digest("synthesis.own", around.settings.synthesis.own, around)}
 
 
 def _build(job: Job) -> dict[str, Any]:
@@ -25,5 +27,5 @@ STEP = Step(
     reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
     settings=("synthesis",),
     outside=_outside,
-    version=2,
+    version=3,  # every answer begins with its working
 )

@@ -27,6 +27,7 @@ from tasks.core.records.market_days import read_marks
 from tasks.core.settings.tree import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
+from tasks.core.synthesis.own import own_rows, require_file
 from tasks.core.synthesis.variety import Variety
 
 _TEMPLATE_TOKENS = 24
@@ -119,6 +120,7 @@ def synthesize(
     lines: list[bytes] = []  # take less memory than the rows
     reported: list[dict[str, Any]] = []
     variety = Variety()
+    own = _own_rows(synthesis, tokenizer)
     with ThreadPoolExecutor(_THREADS) as pool:
         for rows in pool.map(make, quotas):
             for row in rows:
@@ -126,16 +128,30 @@ def synthesize(
                 reported.append({name: row["metadata"][name] for name in _REPORTED})
                 row["metadata"]["market_generated"] = generated
                 lines.append(encode_line(row))
+    lines += [encode_line(row) for row in own]
     Random(synthesis.seed).shuffle(lines)
     write_encoded(out / "rows.jsonl", lines)
     report = {
         "rows": len(lines),
+        "own": len(own),
         **_counts(reported),
         "market_generated": generated,
         "variety": variety.report(),
     }
     write_json(out / "report.json", report)
     return report
+
+
+def _own_rows(synthesis: Synthesis, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Returns the user's own rows, if there are any."""
+    if not synthesis.own:
+        return []
+
+    def count(texts: list[str]) -> list[int]:
+        return list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
+
+    file = require_file("synthesis.own", synthesis.own)
+    return own_rows(file, synthesis.token_budget, count)
 
 
 def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[Quota]:

@@ -11,12 +11,13 @@ from random import Random
 from typing import Any
 
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import read_encoded, write_json, write_lines
+from tasks.core.files.json_files import write_json, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_rows
-from tasks.core.synthesis.rejects import Reject
+from tasks.core.synthesis.own import own_pairs, require_file
+from tasks.core.synthesis.rejects import Reject, rows_with_scenes
 
 FLAW_SHARES: dict[Flaw, float] = {
     "strategy_violation": 0.30,
@@ -42,7 +43,7 @@ def build_pairs(
     nothing, if no rejected answer can be made that grades below the chosen one for its own reason,
     or if a pair cannot be proven.
     """
-    rows = read_encoded(rows_file)  # which takes less: most are needed once
+    rows = rows_with_scenes(rows_file)
     rng = Random(pairs.seed)
     rejects_left = list(rejects)
     seen: set[str] = set()
@@ -60,8 +61,10 @@ def build_pairs(
             f"{len(failures)} pairs are not true; the first is {first.row}, {first.rule}:"
             f" {first.detail}"
         )
+    own = own_pairs(require_file("pairs.own", pairs.own)) if pairs.own else []
+    built += own
     write_lines(out / "pairs.jsonl", built)
-    report = _report(built)
+    report = {**_report(built), "own": len(own)}
     write_json(out / "report.json", report)
     return report
 

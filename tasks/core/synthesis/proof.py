@@ -92,7 +92,7 @@ def prove_file(file: Path) -> Proof:
     """
     proof = Proof()
     holds_our_rows = False
-    for number, row in enumerate(_rows(file), 1):
+    for number, row in enumerate(rows_of(file), 1):
         problems = dict.fromkeys(_problems(row))
         holds_our_rows = holds_our_rows or _is_ours(row)
         proof.rows = number
@@ -111,11 +111,19 @@ def prove_file(file: Path) -> Proof:
     return proof
 
 
-def _problems(row: dict[str, Any]) -> Iterator[Problem]:
+def form_problem(row: dict[str, Any]) -> str | None:
+    """Returns what is wrong with the form of a row, or None if its text can be judged."""
     error = next(_SHAPE.iter_errors(row), None)
-    if error is not None:
-        path = ".".join(map(str, error.instance_path)) or "row"
-        yield Problem("form", f"{path}: {error.message[:160]}")
+    if error is None:
+        return None
+    path = ".".join(map(str, error.instance_path)) or "row"
+    return f"{path}: {error.message[:160]}"
+
+
+def _problems(row: dict[str, Any]) -> Iterator[Problem]:
+    problem = form_problem(row)
+    if problem:
+        yield Problem("form", problem)
         return
     try:
         yield from check_row(row)
@@ -137,7 +145,8 @@ def _is_ours(row: dict[str, Any]) -> bool:
     return kind_of_reply(reply) is not None
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
+def rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a JSONL or parquet file. Raises RequestError for one that is neither."""
     try:
         if file.suffix.lower() == ".parquet":
             yield from _rows_of_parquet(file)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.core.files.json_files import read_lines, write_lines
+from tasks.core.files.json_files import read_encoded, read_lines, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import Flaw, scene_from_dict
 from tasks.core.synthesis.checks import MODEL_REJECT_SCORE
@@ -32,7 +32,7 @@ stands for a reply that a limit cut.
 class Reject:
     """One wrong reply. It may show several flaws; it serves as a pair of one of them."""
 
-    row: int  # of rows.jsonl, from 0
+    row: int  # of rows_with_scenes, from 0
     reply: str
     flaw: Flaw
     flaws: tuple[Flaw, ...]
@@ -65,6 +65,13 @@ def collect_rejects(
 def most_asked(rows: Rows, wanted: Mapping[Flaw, int]) -> int:
     """Returns the largest number of questions that collect_rejects asks."""
     return min(len(rows), _QUESTIONS_PER_REJECT * sum(wanted.values()))
+
+
+def rows_with_scenes(file: Path) -> list[bytes]:
+    """Returns the lines of rows.jsonl whose answers can be graded, in their order: not a user's own
+    that are of none of our kinds. Encoded, they take less memory; most are needed once.
+    """
+    return [line for line in read_encoded(file) if b'"scene": null' not in line]
 
 
 def write_rejects(file: Path, rejects: Sequence[Reject]) -> None:
