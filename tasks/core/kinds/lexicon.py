@@ -110,6 +110,8 @@ CONTEXT = {
 STOCK = {
     "per": Label("PER", "PER", 1, unit=""),
     "pbr": Label("PBR", "PBR", 2, unit=""),
+    "ev_ebitda": Label("EV/EBITDA", "EV/EBITDA", 1, unit=""),
+    "roe_pct": Label("ROE", "ROE", 1),
     "beta": Label("베타", "beta", 2, unit=""),
     "weight_pct": Label("비중", "weight", 0),
     "pnl_pct": Label("손익", "P&L", 1, signed=True),

@@ -21,8 +21,10 @@ from tasks.core.kinds.simulate import (
     OF_THE_WORLD,
     SIMULATED_STOCK_NUMBERS,
     simulate_market,
+    simulate_nav,
     simulate_near,
     simulate_number,
+    simulate_ratios,
     simulate_stock_number,
 )
 from tasks.core.records.facts import Facts, Language, StockFacts
@@ -32,6 +34,7 @@ from tasks.core.strategy.borders import confidence_pct
 from tasks.core.strategy.events import event_named, events
 from tasks.core.strategy.rules import NUMBERS, REGIMES, SHOCKS, regime_of
 from tasks.core.strategy.universe import (
+    TIERS,
     Origin,
     beta_of,
     etfs,
@@ -101,6 +104,17 @@ class _Offer:
 
     stock: StockFacts
     origins: dict[str, Origin] = field(default_factory=dict)
+    simulated: tuple[str, ...] = ()  # names of the ratios that come from no data
+    market_cap: float = float("inf")  # won; a fund grows with what is bought
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What decides which stocks are offered, and what is said of them."""
+
+    kind: Kind
+    words: Mapping[str, str]
+    inventions: tuple[str, ...]  # ratios that are simulated where the data holds none
 
 
 def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
@@ -122,13 +136,20 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
         context = _without_inventions(context, measured, kind)
     numbers = {**market, **{name: measured.get(name, value) for name, value in context.items()}}
     if draw.partial:
-        _hide_some(numbers, rng)
-    offers = _draw_offers(kind, days.stocks[day.snapshot.date], words, rng)
+        _hurry(numbers, words, rng)
     simulated = [] if real else [*NUMBERS]
     simulated += [name for name in context if name not in measured]
     simulated += [name for name in words if name in OF_THE_WORLD and name not in known]
     simulated += [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
     names_its_day = real and not set(simulated) & set(OF_THE_WORLD)
+    offers: list[_Offer] = []
+    if not draw.partial:
+        asked = _Asked(kind, words, () if names_its_day else _inventions_of_stocks(kind, rng))
+        offers = _draw_offers(asked, days.stocks[day.snapshot.date], rng)
+    simulated += sorted({name for offer in offers for name in offer.simulated})
+    if offers and "nav_100m_krw" in numbers:
+        smallest = min(offer.market_cap for offer in offers)
+        numbers["nav_100m_krw"] = simulate_nav(rng, smallest)
     return Scene(
         kind=kind.name,
         language=draw.language,
@@ -238,21 +259,44 @@ def _macro(days: Days, date: str) -> dict[str, float]:
     return measured
 
 
-def _hide_some(numbers: dict[str, float], rng: Random) -> None:
-    """Removes one to three of the market's numbers, never its return: what a hurried trader leaves
-    out.
+_REGIME_ALONE_SHARE = 0.15
+_RETURN_HIDDEN_SHARE = 0.1
+"""Shares of hurried questions: those that give the regime and no number, and those that leave out
+the return.
+"""
+
+
+def _hurry(numbers: dict[str, float], words: dict[str, str], rng: Random) -> None:
+    """Removes one to three of the market's numbers, seldom its return: what a hurried trader leaves
+    out. Some give the regime instead of all numbers.
     """
-    for name in rng.sample(NUMBERS[1:], rng.randint(1, 3)):
+    chance = rng.random()
+    hidden = rng.sample(NUMBERS[1:], rng.randint(1, 3))
+    if chance < _REGIME_ALONE_SHARE:
+        words["current_regime"] = regime_of(**{name: numbers[name] for name in NUMBERS})
+        hidden = list(NUMBERS)
+    elif chance < _REGIME_ALONE_SHARE + _RETURN_HIDDEN_SHARE:
+        hidden = ["return_pct", *rng.sample(NUMBERS[2:], rng.randint(0, 2))]
+    for name in hidden:
         del numbers[name]
 
 
 # The stocks and ETFs.
 
 
-def _draw_offers(
-    kind: Kind, traded: list[StockDay], words: Mapping[str, str], rng: Random
-) -> list[_Offer]:
+_RATIOS = ("per", "pbr")
+
+
+def _inventions_of_stocks(kind: Kind, rng: Random) -> tuple[str, ...]:
+    """Returns which ratios a question without a date invents where the data holds none."""
+    ratios = [name for name in _RATIOS if name in kind.needs.stock_numbers]
+    ratios += [name for name in kind.needs.stock_asides if rng.random() < _ASIDE_SHARE]
+    return tuple(ratios)
+
+
+def _draw_offers(asked: _Asked, traded: list[StockDay], rng: Random) -> list[_Offer]:
     """Returns the offered stocks, and after them one or two ETFs of each group that is needed."""
+    kind = asked.kind
     fewest, most = kind.needs.stocks
     if len(traded) < fewest:
         raise WorkError(
@@ -260,7 +304,7 @@ def _draw_offers(
             f"and the market has {len(traded)}."
         )
     count = min(rng.randint(fewest, most), len(traded))
-    offers = [_offer(day, kind, rng) for day in _draw_stocks(traded, count, words, rng)]
+    offers = [_offer(day, asked, rng) for day in _draw_stocks(traded, count, asked.words, rng)]
     for group in kind.needs.funds:
         tickers = [etf.ticker for etf in etfs() if etf.group == group]
         for ticker in rng.sample(tickers, rng.randint(1, 2)):
@@ -278,7 +322,7 @@ def _draw_stocks(
     if "event" not in words:
         return rng.sample(traded, count)
     event = event_named(words["event"])
-    moved = [day for day in traded if event.impact_on(get_stock(day.ticker).sector)]
+    moved = [day for day in traded if event.impact_on(get_stock(day.ticker))]
     chosen = rng.sample(moved, min(len(moved), max(1, count // 2)))
     others = [day for day in traded if day not in chosen]
     chosen += rng.sample(others, count - len(chosen))
@@ -286,10 +330,13 @@ def _draw_stocks(
     return chosen
 
 
-def _offer(day: StockDay, kind: Kind, rng: Random) -> _Offer:
+def _offer(day: StockDay, asked: _Asked, rng: Random) -> _Offer:
     """Returns what the kind's question says of one stock."""
-    needs = kind.needs
+    needs = asked.kind.needs
     numbers = ratios_of(day)
+    invented = tuple(name for name in asked.inventions if name not in numbers)
+    if invented:
+        numbers |= simulate_ratios(day.ticker, invented, numbers, rng)
     words: dict[str, str] = {}
     origins: dict[str, Origin] = {}
     if "beta" in needs.stock_numbers:
@@ -303,8 +350,10 @@ def _offer(day: StockDay, kind: Kind, rng: Random) -> _Offer:
         if name in SIMULATED_STOCK_NUMBERS:
             numbers[name] = simulate_stock_number(name, rng)
     stated = {name: numbers[name] for name in needs.stock_numbers if name in numbers}
+    stated |= {name: numbers[name] for name in invented}
     in_order = {name: words[name] for name in needs.stock_words}
-    return _Offer(StockFacts(day.ticker, stated, in_order), origins)
+    cap = day.market_cap or TIERS[get_stock(day.ticker).tier][0]
+    return _Offer(StockFacts(day.ticker, stated, in_order), origins, invented, cap)
 
 
 def ratios_of(day: StockDay) -> dict[str, float]:

@@ -6,18 +6,20 @@ chance would bring them. All chance comes from the generator that the caller giv
 and writes no file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from tasks.core.strategy.borders import NEAR, confidence_pct, nearest_turn
 from tasks.core.strategy.rules import (
     EXPOSURES,
     GAP_PCT,
+    MAX_LONG_WEIGHT_PCT,
     REGIMES,
     VOLUME_RATIO,
     WEAK_REGIMES,
     regime_of,
 )
+from tasks.core.strategy.universe import sector_of
 
 # return, breadth, momentum, volatility: ranges in % around each regime's corner of the rule
 _MARKET = {
@@ -65,7 +67,11 @@ def simulate_near(rng: Random, regime: str | None = None) -> dict[str, float]:
 # Numbers of a question beside the market's. `+ 0.0` makes 0.0 of -0.0, which prints a minus.
 
 _WON_EDGES = (-0.5, -0.49, 0.49, 0.5)
-_NAVS = (100, 300, 500, 800, 1_200, 2_500, 5_000, 10_000, 12_500, 30_000)
+_NAVS = (
+    *(30, 50, 80, 100, 150, 200, 300, 500, 800, 1_200),
+    *(2_500, 5_000, 10_000, 12_500, 30_000),
+)
+"""In hundred millions (억) of won."""
 _MAX_WEIGHTS = (10, 12, 14, 15, 16, 18)
 
 
@@ -107,6 +113,19 @@ def simulate_number(
         case "shock_pct":
             return _shock(words["shock"], rng)
     raise ValueError(f"no such number: {name}")
+
+
+_MOST_OF_A_COMPANY = 0.02
+"""A fund's largest position is at most this share of a company, or it could not be traded."""
+
+
+def simulate_nav(rng: Random, smallest_cap: float) -> float:
+    """Returns a NAV in hundred millions (억) of won that can hold the largest allowed position of a
+    company with this market cap in won.
+    """
+    most = smallest_cap * _MOST_OF_A_COMPANY / (MAX_LONG_WEIGHT_PCT / 100) / 1e8
+    fitting = [nav for nav in _NAVS if nav <= most] or [_NAVS[0]]
+    return float(rng.choice(fitting))
 
 
 def _between(low: float, value: float, high: float) -> float:
@@ -178,3 +197,39 @@ def simulate_stock_number(name: str, rng: Random) -> float:
         case "f_score":
             return float(rng.randint(2, 9))
     raise ValueError(f"no such number: {name}")
+
+
+# Valuations.
+
+_CHEAP_SHARE, _DEAR_SHARE = 0.25, 0.2
+"""Shares of simulated ratios that lie below and above their sector's usual range."""
+_DECIMALS = {"per": 1, "pbr": 2, "ev_ebitda": 1, "roe_pct": 1}
+
+
+def simulate_ratios(
+    ticker: str, wanted: Sequence[str], known: Mapping[str, float], rng: Random
+) -> dict[str, float]:
+    """Returns the wanted numbers of a company's valuation and quality, in keeping with its sector.
+
+    The return on equity is what PER and PBR say: profit on book value is PBR / PER.
+    """
+    sector = sector_of(ticker)
+    ratios = dict(known)
+    for name in wanted:
+        if name == "f_score":
+            ratios[name] = simulate_stock_number(name, rng)
+        elif name == "roe_pct" and {"per", "pbr"} <= ratios.keys():
+            ratios[name] = round(100 * ratios["pbr"] / ratios["per"], 1)
+        else:
+            low, high = sector.usual(name)
+            ratios[name] = round(_around(low, high, rng), _DECIMALS[name])
+    return {name: ratios[name] for name in wanted}
+
+
+def _around(low: float, high: float, rng: Random) -> float:
+    chance = rng.random()
+    if chance < _CHEAP_SHARE:
+        return rng.uniform(0.6 * low, low)
+    if chance < _CHEAP_SHARE + _DEAR_SHARE:
+        return rng.uniform(high, 1.4 * high)
+    return rng.uniform(low, high)

@@ -58,8 +58,10 @@ def settled(decision: Any) -> Any:
 
 def confidence(facts: Facts) -> Choice:
     """Returns the confidence in %: that of the distance to the next regime, and half of it if a
-    number of the market is missing.
+    number of the market is missing. A regime that is given without numbers gets what is allowed.
     """
+    if "current_regime" in facts.words:
+        return Choice(PARTIAL_CONFIDENCE_PCT, 0, PARTIAL_CONFIDENCE_PCT)
     full = confidence_pct(**known_numbers(facts))
     if missing_numbers(facts):
         return Choice(full // 2, 0, PARTIAL_CONFIDENCE_PCT)

@@ -54,8 +54,8 @@ def _usual_breadth(return_pct: float) -> float:
 
 
 def stated_regime(facts: Facts) -> str:
-    """Returns the rule's regime of the numbers that the question states."""
-    return regime_of(**known_numbers(facts))
+    """Returns the regime that the question gives, else the rule's of the numbers that it states."""
+    return facts.words.get("current_regime") or regime_of(**known_numbers(facts))
 
 
 def missing_numbers(facts: Facts) -> list[str]:

@@ -31,8 +31,11 @@ def market_working(facts: Facts, claimed: str | None = None) -> str:
     """Returns where each of the market's numbers lies among the rule's limits, and the regime.
 
     A number that the question does not state is marked: it is what it usually is. With a `claimed`
-    regime, the line ends with that one, as a mistaken reader's would.
+    regime, the line ends with that one, as a mistaken reader's would. Of a regime that is given
+    the line says so.
     """
+    if "current_regime" in facts.words:
+        return f"given: {claimed or facts.words['current_regime']}; no numbers to check it by"
     numbers = known_numbers(facts)
     missing = missing_numbers(facts)
     steps = []
@@ -51,6 +54,8 @@ def numbers_working(numbers: dict[str, float]) -> str:
 
 def confidence_working(facts: Facts) -> str:
     """Returns the nearest limit that would change the regime, and the confidence that it leaves."""
+    if "current_regime" in facts.words:
+        return f"unchecked: confidence {confidence(facts).value}"
     numbers = known_numbers(facts)
     turn = nearest_turn(numbers)
     value = str(confidence(facts).value)

@@ -19,7 +19,7 @@ from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.scripts import HANJA
 from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.rules import NUMBERS
-from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.stated import missing_numbers, stated_regime
 from tasks.core.strategy.universe import names
 from tasks.core.synthesis.problems import Failure, Problem
 from tasks.core.synthesis.prose import prose_problems
@@ -179,7 +179,9 @@ def _simulated_problems(reading: Reading, metadata: dict[str, Any]) -> Iterator[
 def _missing(facts: Facts, kind: Kind) -> list[str]:
     """Names what the kind's decision needs and the question does not say."""
     needs = kind.needs
-    market = NUMBERS[:1] if needs.partial_share else NUMBERS
+    if needs.partial_share and missing_numbers(facts):
+        return _missing_in_a_hurry(facts)
+    market = NUMBERS
     missing = [name for name in (*market, *needs.numbers) if name not in facts.numbers]
     missing += [name for name in needs.words if name not in facts.words]
     for stock in facts.stocks[: needs.stocks[1]]:
@@ -188,6 +190,13 @@ def _missing(facts: Facts, kind: Kind) -> list[str]:
     if len(facts.stocks) < fewest:
         missing.append(f"{fewest} stocks")
     return missing
+
+
+def _missing_in_a_hurry(facts: Facts) -> list[str]:
+    """A hurried question states a number of the market, or the regime, and offers no stocks."""
+    if "current_regime" in facts.words or any(name in facts.numbers for name in NUMBERS):
+        return []
+    return ["a number of the market or the regime"]
 
 
 def _missing_of_stock(stock: StockFacts, kind: Kind) -> list[str]:
