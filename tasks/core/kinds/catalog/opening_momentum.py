@@ -1,21 +1,23 @@
 """opening_momentum: which opening gaps are worth following, with what weight and what stop.
 
-Question: the market's numbers, and two to four stocks with their opening gap, volume ratio,
-F-Score, US correlation and cap tier.
+Question: the market's numbers at the close of the session before, and two to four stocks with their
+opening gap, volume ratio, F-Score, US correlation and cap tier.
 Right answer: a score of one point for each test that a stock passes, and the signal it makes. From
-2 points on the stock is bought, with more weight the higher the score and a stop of half the gap.
-Mistake: a weak gap followed, or a good one passed over.
+2 points on the stock is bought, with more weight the higher the score and a stop of half the gap;
+but in a bear market nothing is bought.
+Mistake: a test misread or miscounted, a weak gap followed, a good one passed over, or a purchase in
+a bear market.
 Grade: score, signal, action and stop have one right value each; a bought stock may weigh 3 to 8 %.
 """
 
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import printed
-from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     WORKING,
     Schema,
@@ -29,15 +31,16 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Choice, Decision, settled
 from tasks.core.strategy.rules import (
     F_SCORE,
     GAP_PCT,
+    MODERATE_SCORE,
     OPENING_WEIGHTS,
+    STRONG_SCORE,
     VOLUME_RATIO,
-    opening_signal,
 )
+from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working
 
 name = "opening_momentum"
@@ -60,57 +63,147 @@ def templates(language: Language) -> tuple[str, ...]:
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    """Asks which of the scene's opening gaps to follow, and how."""
-    return wording.ask(scene, _WORDS.templates[scene.language])
+    """Asks which of the scene's opening gaps to follow, after yesterday's close."""
+    return wording.ask(scene, _WORDS.templates[scene.language], wording.YESTERDAY)
 
 
 # What the right answer is.
 
+_WEIGHTS = (3, 8)
+"""The least and the most that an opening gap is followed with, in % of NAV."""
+_NOTHING_BOUGHT = "BEAR"
+"""The regime in which no gap is followed."""
+
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides on each opening gap by its score; the regime plays no part."""
+    """Decides on each opening gap by its score, and whether the regime lets it be followed."""
+    return _decision(facts, _openings(facts, regime or stated_regime(facts)), regime)
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """A stock's opening, the tests that it is taken to pass, and whether gaps are followed."""
+
+    stock: StockFacts
+    points: dict[str, bool]
+    regime: str
+    may_buy: bool
+
+    @property
+    def score(self) -> int:
+        return sum(self.points.values())
+
+    @property
+    def signal(self) -> str:
+        if self.score >= STRONG_SCORE:
+            return "STRONG"
+        return "MODERATE" if self.score >= MODERATE_SCORE else "WEAK"
+
+    @property
+    def followed(self) -> bool:
+        return self.may_buy and self.signal != "WEAK"
+
+    @property
+    def stop_bp(self) -> int:
+        """Half the gap, in hundredths of a %."""
+        return round(abs(self.stock.numbers["gap_pct"]) * 50)
+
+
+def _openings(facts: Facts, regime: str) -> list[_Opening]:
+    may_buy = regime != _NOTHING_BOUGHT
+    return [_Opening(stock, _points(stock), regime, may_buy) for stock in facts.stocks]
+
+
+def _points(stock: StockFacts) -> dict[str, bool]:
+    """Which of the five tests the stock passes, each worth a point."""
     return {
-        "working": [market_working(facts, regime)],
-        "opening_analysis": [_opening(stock) for stock in facts.stocks],
+        "gap_pct": stock.numbers["gap_pct"] > GAP_PCT,
+        "volume_x": stock.numbers["volume_x"] > VOLUME_RATIO,
+        "f_score": stock.numbers["f_score"] >= F_SCORE,
+        "us_correlation": stock.words["us_correlation"] == "high",
+        "tier": stock.words["tier"] == "mid",
     }
 
 
-def _opening(stock: StockFacts) -> Decision:
-    gap = stock.numbers["gap_pct"]
-    score = rules.opening_score(
-        gap_pct=gap,
-        volume_ratio=stock.numbers["volume_x"],
-        f_score=stock.numbers["f_score"],
-        us_correlation=stock.words["us_correlation"],
-        tier=stock.words["tier"],
+def _decision(facts: Facts, openings: list[_Opening], regime: str | None) -> Decision:
+    bought = [OPENING_WEIGHTS[opening.score] for opening in openings if opening.followed]
+    total = f"ADD {'+'.join(map(str, bought))}={sum(bought)}" if bought else "no ADD"
+    buying = "may buy" if openings[0].may_buy else "buy nothing"
+    return {
+        "working": [
+            market_working(facts, regime),
+            f"{openings[0].regime}: {buying}; points: {_TESTS}",
+            *[_step(opening) for opening in openings],
+            total,
+        ],
+        "opening_analysis": [_verdict(opening) for opening in openings],
+    }
+
+
+_TESTS = f"gap > {GAP_PCT:g}, vol > {VOLUME_RATIO:g}, F >= {F_SCORE}, US high, mid"
+
+
+def _step(opening: _Opening) -> str:
+    """The points one by one, their sum, and the trade."""
+    numbers, words = opening.stock.numbers, opening.stock.words
+    measures = (
+        f"gap {numbers['gap_pct']:.1f}",
+        f"vol {numbers['volume_x']:.1f}",
+        f"F {numbers['f_score']:.0f}",
+        f"US {words['us_correlation']}",
+        words["tier"],
     )
-    decision: Decision = {
-        "ticker": stock.ticker,
-        "score_points": score,
-        "signal": rules.opening_signal(score),
+    tests = zip(measures, opening.points.values(), strict=True)
+    points = ", ".join(f"{measure} {point:d}" for measure, point in tests)
+    return f"{opening.stock.ticker}: {points}: {opening.score} {opening.signal}, {_trade(opening)}"
+
+
+def _trade(opening: _Opening) -> str:
+    if opening.followed:
+        gap = abs(opening.stock.numbers["gap_pct"])
+        weight = OPENING_WEIGHTS[opening.score]
+        return f"ADD {weight}, stop {gap:.1f}/2={opening.stop_bp / 100:.2f}"
+    return "SKIP" if opening.signal == "WEAK" else f"{opening.regime} SKIP"
+
+
+def _verdict(opening: _Opening) -> Decision:
+    verdict: Decision = {
+        "ticker": opening.stock.ticker,
+        "score_points": opening.score,
+        "signal": opening.signal,
     }
-    if score < rules.MODERATE_SCORE:
-        return {**decision, "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
-    weight = Choice(rules.OPENING_WEIGHTS[score], 3, 8)
-    stop_bp = round(abs(gap) * 50)  # half the gap
-    return {**decision, "action": "ADD", "weight_pct": weight, "stop_bp": stop_bp}
+    if not opening.followed:
+        return {**verdict, "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
+    weight = Choice(OPENING_WEIGHTS[opening.score], *_WEIGHTS)
+    return {**verdict, "action": "ADD", "weight_pct": weight, "stop_bp": opening.stop_bp}
 
 
-card = ""
-
-# How it is argued. A blank such as {points_da} is the word with the
-# Korean particle that its sound takes.
+_TAUGHT_WEIGHTS = ", ".join(
+    f"{score} points {weight}" for score, weight in OPENING_WEIGHTS.items() if weight
+)
+card = f"""\
+one point each: gap > {GAP_PCT:g} %, volume ratio > {VOLUME_RATIO:g}x, F-Score >= {F_SCORE}, \
+US correlation high, cap tier mid
+signal: {STRONG_SCORE} or more STRONG, {MODERATE_SCORE} MODERATE, else WEAK
+STRONG and MODERATE: ADD, weight {_WEIGHTS[0]} to {_WEIGHTS[1]} % of NAV ({_TAUGHT_WEIGHTS}), \
+stop_bp = 50 * gap (half the gap); WEAK: SKIP, weight 0, stop 0
+{_NOTHING_BOUGHT}: score all the same, buy nothing: every action SKIP, weight 0, stop 0
+the market's numbers are those of the session before
+working after the market's line: "MILD_BULL: may buy; points: {_TESTS}"; for each stock \
+"108320: gap 2.9 0, vol 5.8 1, F 7 1, US high 1, mid 1: 4 STRONG, ADD 7, stop 2.9/2=1.45" (or \
+SKIP, or {_NOTHING_BOUGHT} SKIP); last "ADD 7+3=10" or "no ADD"\
+"""
 
 schema: Schema = closed(
     working=WORKING,
     opening_analysis=listed(
         stock_entry(
+            reason=text(300),
             score_points=integer(0, 5),
             signal=one_of("STRONG", "MODERATE", "WEAK"),
             action=one_of("ADD", "SKIP"),
-            weight_pct=integer(0, 8),
+            weight_pct=integer(0, _WEIGHTS[1]),
             stop_bp=integer(0, 1500),
-            reason=text(200),
         ),
         8,
         1,
@@ -118,7 +211,78 @@ schema: Schema = closed(
     recommendation=text(),
 )
 
-_POINTS = {
+# How it is argued. A blank such as {points_da} is the word with the Korean particle that its sound
+# takes.
+
+
+def answer(scene: Scene, rng: Random) -> Answer:
+    """Returns the score and the trade of every opening, with a reason for each and a summary."""
+    return _told(scene, _openings(scene.facts, scene.regime), rng)
+
+
+def _told(scene: Scene, openings: list[_Opening], rng: Random) -> Answer:
+    """The verdicts as an answer, argued in the scene's language."""
+    decision = wording.named(settled(_decision(scene.facts, openings, None)), scene.language)
+    verdicts = decision["opening_analysis"]
+    for opening, verdict in zip(openings, verdicts, strict=True):
+        verdict["reason"] = _reason(opening, verdict, scene.language, rng)
+    may_buy = openings[0].may_buy
+    decision["recommendation"] = _summary(verdicts, may_buy, scene.language, rng)
+    return arranged(decision, schema)
+
+
+def _reason(opening: _Opening, verdict: dict[str, Any], language: Language, rng: Random) -> str:
+    """What the stock scored for, why one of these matters, and the trade."""
+    stated = _stated(opening.stock, language)
+    passed = [test for test, passes in opening.points.items() if passes]
+    points = ", ".join(stated[test] for test in passed)
+    missed = ", ".join(stated[test] for test in _NUMBERS if test not in passed)
+    blanks = {
+        "score": opening.score,
+        "points": points,
+        "points_da": with_particle(points, "이다/다"),
+        "points_i": with_particle(points, "이/가"),
+        "missed": missed,
+        "missed_eun": with_particle(missed, "은/는"),
+        "weight": verdict["weight_pct"],
+        "stop": f"{opening.stop_bp / 100:.2f}",
+    }
+    sentences = _chosen(verdict, passed, language, rng)
+    return " ".join(sentence.format(**blanks) for sentence in sentences)
+
+
+_NUMBERS = ("gap_pct", "volume_x", "f_score")
+
+
+def _chosen(
+    verdict: dict[str, Any], passed: list[str], language: Language, rng: Random
+) -> list[str]:
+    """The sentences of a reason, with their blanks."""
+    texts = _WORDS.texts
+    if verdict["signal"] == "WEAK":
+        few = "one_point" if passed else "no_point"
+        return [rng.choice(texts[few][language]), rng.choice(texts["weak"][language])]
+    score = rng.choice(texts["score"][language])
+    if verdict["action"] == "SKIP":
+        return [score, rng.choice(texts["bear"][language])]
+    why = rng.choice(texts[f"why_{rng.choice(passed)}"][language])
+    return [score, why, rng.choice(texts["add"][language])]
+
+
+def _stated(stock: StockFacts, language: Language) -> dict[str, str]:
+    """The stock's tests as texts name them. Korean prose says 3.5배 for the question's 3.5x."""
+    stated = {}
+    for test, sentences in _TEST_WORDS[language].items():
+        value = ""
+        if test in stock.numbers:
+            value = printed(test, stock.numbers[test], language)
+        if language == "ko":
+            value = value.replace("x", "배")
+        stated[test] = sentences.format(value=value)
+    return stated
+
+
+_TEST_WORDS: dict[Language, dict[str, str]] = {
     "ko": {
         "gap_pct": "갭 {value}",
         "volume_x": "거래량 {value}",
@@ -134,217 +298,51 @@ _POINTS = {
         "tier": "mid cap",
     },
 }
-_SCORES = {
-    "ko": {
-        "some": crossed(
-            (
-                "{score}점이다.",
-                "점수는 {score}점이다.",
-                "신호는 {score}점이다.",
-                "{score}점을 준다.",
-                "{score}점으로 매긴다.",
-                "평가는 {score}점이다.",
-                "{score}점짜리 갭이다.",
-                "합계는 {score}점이다.",
-                "신호 강도는 {score}점이다.",
-                "{score}점을 받는다.",
-                "판정은 {score}점이다.",
-            ),
-            (
-                "{points} 조건을 채웠다.",
-                "근거는 {points_da}.",
-                "기준을 넘은 것은 {points_da}.",
-                "해당 항목은 {points_da}.",
-                "충족한 조건은 {points_da}.",
-                "점수를 준 항목은 {points_da}.",
-            ),
-        ),
-        "none": (
-            "모두 기준에 못 미친다. 갭 {gap}, 거래량 {volume}, F-Score {f}로 0점이다.",
-            "점수가 없다. 갭 {gap}에 거래량 {volume}뿐이다.",
-            "0점이다. 갭 {gap}, 거래량 {volume}, F-Score {f} 어느 것도 기준을 넘지 못했다.",
-            "기준을 넘은 항목이 없다. 갭은 {gap}, 거래량은 {volume}다.",
-        ),
-    },
-    "en": {
-        "some": crossed(
-            (
-                "Scores {score}.",
-                "Gets {score}.",
-                "Rated {score}.",
-                "Earns {score}.",
-                "Worth {score}.",
-                "Total {score}.",
-                "Signal {score}.",
-                "Makes {score}.",
-                "Marked {score}.",
-                "Score {score}.",
-                "Reaches {score}.",
-            ),
-            (
-                "It comes from {points}.",
-                "Counted: {points}.",
-                "What counts is {points}.",
-                "In its favour: {points}.",
-                "The ground: {points}.",
-                "Conditions met: {points}.",
-                "Credited: {points}.",
-                "Passed: {points}.",
-            ),
-        ),
-        "none": (
-            "Gap {gap}, volume {volume} and F-Score {f} all miss their marks: 0 points.",
-            "No point scored with a gap of {gap} on volume of {volume}.",
-            "Nothing counts here, with gap {gap}, volume {volume} and F-Score {f}.",
-            "A score of 0: gap {gap}, volume {volume}, F-Score {f}.",
-        ),
-    },
-}
-_TRADES = {
-    "ko": {
-        "ADD": (
-            "비중 {weight}%에 손절은 갭의 절반인 {stop}%다.",
-            "{weight}% 담고 {stop}% 밀리면 나온다.",
-            "{weight}%를 사고 손절 폭은 {stop}%로 둔다.",
-        ),
-        "SKIP": ("따라 사지 않는다.", "진입하지 않는다.", "이 갭은 넘긴다."),
-    },
-    "en": {
-        "ADD": (
-            "Weight {weight}%, stop at {stop}%, half the gap.",
-            "Buy {weight}% and leave if it loses {stop}%.",
-            "It gets {weight}% with a stop of {stop}%.",
-        ),
-        "SKIP": ("Not followed.", "We pass.", "No trade."),
-    },
-}
-_SUMMARIES = {
-    "ko": {
-        "some": (
-            "{names_eul} 합계 {total}% 담고 나머지는 넘긴다.",
-            "진입은 {names}, 비중 합계 {total}%다.",
-            "합계 {total}%로 {names}에 들어간다.",
-        ),
-        "all": (
-            "모두 신호가 살아 있어 합계 {total}% 담는다.",
-            "전 종목이 2점 이상이라 {total}%를 나눠 산다.",
-        ),
-        "none": ("2점을 넘긴 종목이 없어 모두 넘긴다.", "신호가 2점에 못 미쳐 오늘은 쉬어 간다."),
-    },
-    "en": {
-        "some": (
-            "Buy {names}, {total}% in all, and pass on the rest.",
-            "Entries: {names}, together {total}%.",
-            "A total of {total}% goes into {names}.",
-        ),
-        "all": (
-            "Every signal holds, so {total}% in all is bought.",
-            "All score 2 or more and share {total}%.",
-        ),
-        "none": (
-            "None reaches 2 points, so we pass on all.",
-            "No signal scores 2 today; stay out.",
-        ),
-    },
-}
 
 
-def answer(scene: Scene, rng: Random) -> dict[str, Any]:
-    """Returns the score and the trade of every opening, with a reason for each and a summary."""
-    return _with_reasons(scene, decide(scene.facts), rng)
-
-
-def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
-    """The decision as an answer, argued in the scene's language."""
-    decision = wording.named(settled(decision), scene.language)
-    openings = decision["opening_analysis"]
-    for opening, stock in zip(openings, scene.facts.stocks, strict=True):
-        opening["reason"] = _reason(stock, opening, scene.language, rng)
-    decision["recommendation"] = _summary(openings, scene.language, rng)
-    return arranged(decision, schema)
-
-
-def _reason(stock: StockFacts, opening: dict[str, Any], language: Language, rng: Random) -> str:
-    """What the stock scored for, or that it scored nothing, and the trade."""
-    stated = _stated_numbers(stock, language)
-    points = _points(stock, stated, language)
-    listed_points = ", ".join(points)
-    score = rng.choice(_SCORES[language]["some" if points else "none"]).format(
-        score=opening["score_points"],
-        points=listed_points,
-        points_da=with_particle(listed_points, "이다/다"),
-        gap=stated["gap_pct"],
-        volume=stated["volume_x"],
-        f=stated["f_score"],
-    )
-    trade = rng.choice(_TRADES[language][opening["action"]]).format(
-        weight=opening["weight_pct"], stop=f"{opening['stop_bp'] / 100:.2f}"
-    )
-    return f"{score} {trade}"
-
-
-def _stated_numbers(stock: StockFacts, language: Language) -> dict[str, str]:
-    """The stock's opening as texts print it. Korean prose says 3.5배 for the question's 3.5x."""
-    stated = {}
-    for number in ("gap_pct", "volume_x", "f_score"):
-        stated[number] = printed(number, stock.numbers[number], language)
-    if language == "ko":
-        stated["volume_x"] = stated["volume_x"].replace("x", "배")
-    return stated
-
-
-def _points(stock: StockFacts, stated: dict[str, str], language: Language) -> list[str]:
-    """What the stock scores a point for, in words."""
-    phrases = _POINTS[language]
-    points = []
-    if stock.numbers["gap_pct"] > GAP_PCT:
-        points.append(phrases["gap_pct"].format(value=stated["gap_pct"]))
-    if stock.numbers["volume_x"] > VOLUME_RATIO:
-        points.append(phrases["volume_x"].format(value=stated["volume_x"]))
-    if stock.numbers["f_score"] >= F_SCORE:
-        points.append(phrases["f_score"].format(value=stated["f_score"]))
-    if stock.words["us_correlation"] == "high":
-        points.append(phrases["us_correlation"])
-    if stock.words["tier"] == "mid":
-        points.append(phrases["tier"])
-    return points
-
-
-def _summary(openings: list[dict[str, Any]], language: Language, rng: Random) -> str:
+def _summary(verdicts: list[dict[str, Any]], may_buy: bool, language: Language, rng: Random) -> str:
     """Which stocks are bought, and with what weight in all."""
-    bought = [opening for opening in openings if opening["action"] == "ADD"]
+    bought = [verdict for verdict in verdicts if verdict["action"] == "ADD"]
+    case = "some"
     if not bought:
-        return rng.choice(_SUMMARIES[language]["none"])
-    how_many = "all" if len(bought) == len(openings) else "some"
-    stock_names = ", ".join(opening["name"] for opening in bought)
-    return rng.choice(_SUMMARIES[language][how_many]).format(
+        case = "none" if may_buy else "bear"
+    elif len(bought) == len(verdicts):
+        case = "all"
+    stock_names = ", ".join(verdict["name"] for verdict in bought)
+    return rng.choice(_WORDS.texts[f"sum_{case}"][language]).format(
         names=stock_names,
         names_eul=with_particle(stock_names, "을/를"),
-        total=sum(opening["weight_pct"] for opening in bought),
+        names_eun=with_particle(stock_names, "은/는"),
+        names_ro=with_particle(stock_names, "으로/로"),
+        total=sum(verdict["weight_pct"] for verdict in bought),
+        enough=MODERATE_SCORE,
     )
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken trader follows a weak gap, or passes over a
-    good one.
+    """Spoils the right answer in one way; a mistaken trader misreads a test, follows a weak gap,
+    passes over a good one, or buys in a bear market.
     """
 
-    def mistake() -> dict[str, Any]:
-        decision = decide(scene.facts)
-        index = rng.randrange(len(decision["opening_analysis"]))
-        opening = decision["opening_analysis"][index]
-        if opening["action"] == "ADD":
-            opening |= {"signal": "WEAK", "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
-        else:
-            pretended_score = rng.choice((2, 3))
-            gap_pct = scene.facts.stocks[index].numbers["gap_pct"]
-            opening["signal"] = opening_signal(pretended_score)
-            opening["action"] = "ADD"
-            opening["weight_pct"] = OPENING_WEIGHTS[pretended_score]
-            opening["stop_bp"] = round(abs(gap_pct) * 50)
-        return _with_reasons(scene, decision, rng)
+    def mistake() -> Answer:
+        return _told(scene, _mistaken(scene, rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _mistaken(scene: Scene, rng: Random) -> list[_Opening]:
+    """The openings as a mistaken trader reads them: one test wrongly, or a bear market that may be
+    bought.
+    """
+    openings = _openings(scene.facts, scene.regime)
+    bought = [replace(opening, may_buy=True) for opening in openings]
+    if scene.regime == _NOTHING_BOUGHT and any(opening.followed for opening in bought):
+        return bought
+    index = rng.randrange(len(openings))
+    points = openings[index].points
+    test = rng.choice(list(points))
+    openings[index] = replace(openings[index], points={**points, test: not points[test]})
+    return openings
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -163,9 +163,9 @@ size, % of NAV: {_LEAST}; +{OVERNIGHT_STEP_PCT} if S&P 500 <= -{LARGE_US_MOVE_PC
 funds: {_codes(-1)} -1x; {_codes(-2)} -2x; {_codes(2)} 2x; any offered one of the direction
 side BUY; weight = size / |multiple|, rounded up; effective = weight * multiple
 max_overnight_nav_pct: |effective| to {_MOST}; unwind NEXT_OPEN, share 100
-working after the market's line, e.g.: "WEAKENING weak: INVERSE"; "S&P -1.20 <= -1: +5; VIX 18.0 \
-not >= 25: +0; 10+5+0=15"; a line for each offered fund of the direction: "252670 -2x: 15/2 up to \
-8; 8*-2=-16"\
+working after the market's line, e.g.: "WEAKENING weak: INVERSE"; "S&P -1.20 <= -1: +5; VIX \
+18.0 not >= 25: +0; 10+5+0=15" (LONG: "S&P 0.30 not >= 1: +0; LONG, no VIX: +0; 10+0+0=10"); a \
+line for each offered fund of the direction: "252670 -2x: 15/2 up to 8; 8*-2=-16"\
 """
 
 schema: Schema = closed(
