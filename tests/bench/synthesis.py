@@ -74,7 +74,7 @@ def _work(part: str, folder: Path, tokenizer: Path, number: int) -> dict[str, An
     if part == "make rows":
         return synthesize(folder / "train", tokenizer, Synthesis(rows=number), folder)
     if part == "make pairs":
-        return build_pairs(folder / "rows.jsonl", Pairs(rows=number), folder)
+        return build_pairs(folder / "rows.jsonl", tokenizer, Pairs(rows=number), folder)
     proof = prove_file(folder / f"{part.removeprefix('check ')}.jsonl")
     assert not proof.failed
     return proof.to_dict()

@@ -16,7 +16,7 @@ def made(tmp_path_factory):
     out = folder / "out"
     synthetic_rows(market / "train", out, rows=96)
     (out / "pairs").mkdir()
-    build_pairs(out / "rows.jsonl", Pairs(rows=40), out / "pairs")
+    build_pairs(out / "rows.jsonl", out / "tokenizer.json", Pairs(rows=40), out / "pairs")
     build_questions(market / "holdout", Evaluation(questions=24), out)
     return out
 

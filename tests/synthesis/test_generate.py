@@ -44,7 +44,12 @@ def test_one_language_alone_can_be_asked_for(train, tmp_path):
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train, tmp_path):
     for name, seed in (("a", 42), ("b", 42), ("c", 7)):
         synthetic_rows(train, tmp_path / name, rows=100, seed=seed)
-        build_pairs(tmp_path / name / "rows.jsonl", Pairs(rows=30, seed=seed), tmp_path / name)
+        build_pairs(
+            tmp_path / name / "rows.jsonl",
+            tmp_path / name / "tokenizer.json",
+            Pairs(rows=30, seed=seed),
+            tmp_path / name,
+        )
     for file in ("rows.jsonl", "pairs.jsonl"):
         same, again, other = ((tmp_path / name / file).read_bytes() for name in "abc")
         assert same == again != other

@@ -32,7 +32,12 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     market = demo_market(folder)
     synthetic_rows(market / "train", folder / "out", rows=120)
-    build_pairs(folder / "out" / "rows.jsonl", Pairs(rows=60), folder / "out")
+    build_pairs(
+        folder / "out" / "rows.jsonl",
+        folder / "out" / "tokenizer.json",
+        Pairs(rows=60),
+        folder / "out",
+    )
     build_questions(market / "holdout", Evaluation(questions=60), folder / "out")
     return folder
 
@@ -178,7 +183,12 @@ def files_of(folder, after=None):
     (folder / "market").mkdir()
     build_market(folder / "daily", Market(), folder / "market")
     synthetic_rows(folder / "market" / "train", folder / "out", rows=60)
-    build_pairs(folder / "out" / "rows.jsonl", Pairs(rows=24), folder / "out")
+    build_pairs(
+        folder / "out" / "rows.jsonl",
+        folder / "out" / "tokenizer.json",
+        Pairs(rows=24),
+        folder / "out",
+    )
     build_questions(folder / "market" / "holdout", Evaluation(questions=12), folder / "out")
     names = ("rows.jsonl", "pairs.jsonl", "questions.jsonl")
     last_day = read_snapshots(folder / "market" / "train")[-1].date

@@ -5,20 +5,29 @@ from collections import Counter
 from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_row, check_rows
 from tasks.core.synthesis.pairs import build_pairs
+from tasks.core.synthesis.shortcuts import LENGTH_AUC, WORDS_AUC
 from tests.synthetic import read_lines, synthetic_rows
 
 
 def test_pairs_have_their_shares_and_length_tells_little(train, tmp_path):
     synthetic_rows(train, tmp_path / "rows", rows=200)
-    report = build_pairs(tmp_path / "rows" / "rows.jsonl", Pairs(rows=500), tmp_path / "rows")
+    report = build_pairs(
+        tmp_path / "rows" / "rows.jsonl",
+        tmp_path / "rows" / "tokenizer.json",
+        Pairs(rows=500),
+        tmp_path / "rows",
+    )
     assert report["flaw"] == {
         "strategy_violation": 150,
         "quality_degradation": 150,
         "schema_violation": 100,
         "hallucination": 100,
     }
-    for flaw, auc in report["length_auc"].items():
-        assert auc <= 0.75 or flaw == "quality_degradation"
+    for flaw, found in report["shortcuts"].items():
+        # 100 pairs say less than 2,000: the bench prints those.
+        assert found["length_auc"] <= LENGTH_AUC + 0.1 or flaw == "quality_degradation"
+        assert found["words_auc"] <= WORDS_AUC + 0.1
+        assert found["edit_words"] >= 1
     pairs = read_lines(tmp_path / "rows" / "pairs.jsonl")
     assert check_rows(pairs) == []
     texts = Counter(pair["prompt"][1]["content"] + pair["rejected"][0]["content"] for pair in pairs)
@@ -27,7 +36,12 @@ def test_pairs_have_their_shares_and_length_tells_little(train, tmp_path):
 
 def test_a_pair_that_is_no_pair_is_seen(train, tmp_path):
     synthetic_rows(train, tmp_path / "rows", rows=24)
-    build_pairs(tmp_path / "rows" / "rows.jsonl", Pairs(rows=20), tmp_path / "rows")
+    build_pairs(
+        tmp_path / "rows" / "rows.jsonl",
+        tmp_path / "rows" / "tokenizer.json",
+        Pairs(rows=20),
+        tmp_path / "rows",
+    )
     pair = read_lines(tmp_path / "rows" / "pairs.jsonl")[0]
     right = {**pair, "rejected": pair["chosen"]}
     assert {problem.rule for problem in check_row(right)} == {"rejected"}

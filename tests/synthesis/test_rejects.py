@@ -61,7 +61,7 @@ def test_wrong_replies_become_pairs_that_are_proven(made, rows, tmp_path):
     write_rejects(tmp_path / "rejects.jsonl", found)
     assert read_rejects(tmp_path / "rejects.jsonl") == found
 
-    report = build_pairs(made / "rows.jsonl", PAIRS, tmp_path, found)
+    report = build_pairs(made / "rows.jsonl", made / "tokenizer.json", PAIRS, tmp_path, found)
     assert report["model"] == len(found)
     assert report["flaw"] == {
         "strategy_violation": 12,
@@ -128,7 +128,7 @@ def with_several_flaws(pairs):
 )
 def test_a_pair_that_lies_about_a_models_reply_is_found(made, rows, tmp_path, change, rule):
     found, _ = collect_rejects(rows, wanted_rejects(PAIRS), wrong_replies(rows))
-    build_pairs(made / "rows.jsonl", PAIRS, tmp_path, found)
+    build_pairs(made / "rows.jsonl", made / "tokenizer.json", PAIRS, tmp_path, found)
     pairs = read_lines(tmp_path / "pairs.jsonl")
     number, pair = with_several_flaws(pairs)
     change(pair)

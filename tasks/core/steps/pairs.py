@@ -26,14 +26,15 @@ def _build(job: Job) -> dict[str, Any]:
     if "rejects" in job.reads:
         rejects = read_rejects(job.folder("rejects") / "rejects.jsonl")
     rows = job.folder("synthesize") / "rows.jsonl"
-    return build_pairs(rows, job.settings.pairs, job.out, rejects)
+    tokenizer = job.folder("download") / "base" / "tokenizer.json"
+    return build_pairs(rows, tokenizer, job.settings.pairs, job.out, rejects)
 
 
 STEP = Step(
     name="pairs",
     build=_build,
     content=("pairs.jsonl",),
-    reads={"synthesize": ("rows.jsonl",)},
+    reads={"synthesize": ("rows.jsonl",), "download": ("base/tokenizer.json",)},
     reads_also=_reads_also,
     settings=("pairs",),
     outside=_outside,

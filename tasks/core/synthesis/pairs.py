@@ -1,6 +1,6 @@
 """Stage 3 pairs: the right answer beside one that fails for a known reason.
 
-Reads rows.jsonl; writes pairs.jsonl and, beside it, report.json.
+Reads rows.jsonl and tokenizer.json; writes pairs.jsonl and, beside it, report.json.
 """
 
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import write_json, write_lines
 from tasks.core.kinds import kind_named
@@ -18,6 +20,7 @@ from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.own import own_pairs, require_file
 from tasks.core.synthesis.rejects import Reject, rows_with_scenes
+from tasks.core.synthesis.shortcuts import Contrast, measure
 
 FLAW_SHARES: dict[Flaw, float] = {
     "strategy_violation": 0.30,
@@ -34,7 +37,11 @@ _COPIED = ("kind", "language", "regime", "date", "day", "simulated", "market_gen
 
 
 def build_pairs(
-    rows_file: Path, pairs: Pairs, out: Path, rejects: Sequence[Reject] = ()
+    rows_file: Path,
+    tokenizer_file: Path,
+    pairs: Pairs,
+    out: Path,
+    rejects: Sequence[Reject] = (),
 ) -> dict[str, Any]:
     """Writes out/pairs.jsonl with `prompt`, `chosen`, `rejected` (messages) and `metadata`.
 
@@ -65,6 +72,7 @@ def build_pairs(
     built += own
     write_lines(out / "pairs.jsonl", built)
     report = {**_report(built), "own": len(own)}
+    report["shortcuts"] = _shortcuts(built, Tokenizer.from_file(str(tokenizer_file)))
     write_json(out / "report.json", report)
     return report
 
@@ -145,24 +153,18 @@ def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     for name in ("flaw", "kind", "language", "regime"):
         counts = Counter(pair["metadata"][name] for pair in pairs)
         report[name] = dict(sorted(counts.items()))
-    report["length_auc"] = {}
-    for flaw in FLAWS:
-        of_flaw = [pair for pair in pairs if pair["metadata"]["flaw"] == flaw]
-        report["length_auc"][flaw] = _length_auc(of_flaw)
     return report
 
 
-def _length_auc(pairs: list[dict[str, Any]]) -> float | None:
-    """Says how well length alone tells chosen from rejected: 0.5 is not at all, 1 is always. It is
-    None without pairs.
-    """
-    if not pairs:
-        return None
-    chosen = [len(pair["chosen"][0]["content"]) for pair in pairs]
-    rejected = [len(pair["rejected"][0]["content"]) for pair in pairs]
-    wins = 0.0
-    for own in chosen:
-        for other in rejected:
-            wins += (own > other) + 0.5 * (own == other)
-    auc = wins / (len(chosen) * len(rejected))
-    return round(max(auc, 1 - auc), 3)
+def _shortcuts(pairs: Sequence[dict[str, Any]], tokenizer: Tokenizer) -> dict[str, Any]:
+    """Returns shortcuts.measure of each flaw's pairs."""
+    texts: list[str] = []
+    for pair in pairs:
+        texts += [pair["chosen"][0]["content"], pair["rejected"][0]["content"]]
+    lengths = list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
+    contrasts: dict[str, list[Contrast]] = {flaw: [] for flaw in FLAWS}
+    for number, pair in enumerate(pairs):
+        at = 2 * number
+        contrast = Contrast(texts[at], texts[at + 1], lengths[at], lengths[at + 1])
+        contrasts.setdefault(pair["metadata"]["flaw"], []).append(contrast)
+    return {flaw: measure(of_flaw) for flaw, of_flaw in contrasts.items()}
