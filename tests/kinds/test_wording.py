@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tasks.core.kinds import phrases
+from tasks.core.kinds import exposure_phrases, phrases
 from tasks.core.kinds.catalog import regime_classification
 from tasks.core.kinds.lexicon import MARKET, printed
 from tasks.core.kinds.texts import grounds_claimed, numbers_in, to_text
@@ -57,9 +57,12 @@ def test_phrases_keep_to_their_language(language):
     banks = [
         *phrases.GROUNDS[language].values(),
         phrases.TURNS[language],
-        phrases.EXPOSURES[language],
-        phrases.PARTIAL[language],
-        phrases.USUAL[language],
+        exposure_phrases.EXPOSURES[language],
+        exposure_phrases.BY_BREADTH[language],
+        exposure_phrases.WILD[language],
+        exposure_phrases.PARTIAL[language],
+        exposure_phrases.USUAL[language],
+        exposure_phrases.GIVEN[language],
     ]
     for text in chain.from_iterable(banks):
         assert not HANJA.search(text)

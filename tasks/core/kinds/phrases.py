@@ -8,16 +8,6 @@ own regime and no other, because graders see by that name what a text argues for
 begin with different words, because the beginnings are what a model learns by heart.
 """
 
-from itertools import product
-
-
-def crossed(*parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns every sentence that begins with one of the first parts and goes on with one of each
-    of the next.
-    """
-    return tuple(" ".join(chosen) for chosen in product(*parts))
-
-
 _KOREAN_GROUNDS = {
     "BEAR": (
         "시장 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}가 모두 약세장 기준을 밑돈다.",
@@ -311,73 +301,9 @@ TURNS = {
         "Past {limit} in the {label}, {gap} points away, the call is {regime}.",
         "The view changes to {regime} as soon as the {label} {moves} {limit}.",
         "Keep an eye on the {label}, since {limit} is where {regime} starts.",
-        "Just {limit} in the {label} stands between this call and {regime}.",
+        "{limit} on the {label} is the border; {regime} lies beyond it, {gap} points away.",
     ),
 }
 """What would change the view: the number that is nearest to its limit. {limit} comes with its %,
 {gap} is in points.
 """
-
-EXPOSURES = {
-    "ko": (
-        "순노출은 상승 종목 비중에 맞춰 {low}~{high}% 밴드 안의 {net}%로 둔다.",
-        "이 국면의 순노출 밴드 {low}~{high}%에서 상승 종목 비중에 맞는 값은 {net}%다.",
-        "그래서 순노출 {net}%를 권한다. 밴드는 {low}~{high}%다.",
-        "권고 순노출은 {low}~{high}% 가운데 {net}%다.",
-    ),
-    "en": (
-        "Net exposure goes to {net}%, where the breadth puts it in the {low} to {high}% band.",
-        "In the band of {low} to {high}% the breadth points to a net {net}%.",
-        "Hence a net exposure of {net}%, within {low} to {high}%.",
-        "The recommended net is {net}%, from a band of {low} to {high}%.",
-    ),
-}
-"""Which net exposure the answer recommends, and the band that it lies in."""
-
-PARTIAL = {
-    "ko": crossed(
-        (
-            "확인된 {known} 기준으로",
-            "지금 아는 것은 {known}이고, 그것으로 보면",
-            "{known}만 놓고 규칙을 적용하면",
-            "{known}까지만 나왔지만",
-            "수치가 다 모이지는 않았으나 {known}에서는",
-        ),
-        (
-            "{regime} 국면이다.",
-            "{regime_ro} 본다.",
-            "{regime_ro} 판정한다.",
-            "{regime} 쪽이다.",
-        ),
-    ),
-    "en": crossed(
-        (
-            "On what is known, {known},",
-            "With only {known} at hand,",
-            "Judging by {known} alone,",
-            "So far there is {known}, and",
-            "The figures are incomplete, but with {known}",
-        ),
-        (
-            "the rule gives {regime}.",
-            "the call is {regime}.",
-            "this reads {regime}.",
-            "it is {regime}.",
-        ),
-    ),
-}
-"""Why the regime is what it is, where the question gives only some of the market's numbers."""
-
-USUAL = {
-    "ko": (
-        "주어지지 않은 {labels_eun} 이런 날의 통상 수준({values})으로 두었다.",
-        "{labels_eun} 알 수 없어 통상 수준인 {values_ro} 보았다.",
-        "빠진 {labels_eun} 보통 때 값 {values_ro} 채웠고, 확인되면 다시 판정한다.",
-    ),
-    "en": (
-        "Not given and taken as usual on such a day: {labels} at {values}.",
-        "Missing are {labels}, which I take at the usual {values}.",
-        "For want of {labels} I assume the usual {values}; check them before acting.",
-    ),
-}
-"""Which of the market's numbers were missing, and as what they were taken."""

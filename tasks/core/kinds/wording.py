@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from tasks.core.kinds import lexicon, phrases
+from tasks.core.kinds import exposure_phrases, lexicon, phrases
 from tasks.core.kinds.base import Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import (
@@ -22,7 +22,13 @@ from tasks.core.kinds.lexicon import (
 from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.events import event_named
-from tasks.core.strategy.rules import EXPOSURES, allocation_for, regime_of, rule_of
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    WILD_VOLATILITY_PCT,
+    allocation_for,
+    regime_of,
+    rule_of,
+)
 from tasks.core.strategy.stated import known_numbers, missing_numbers
 from tasks.core.strategy.universe import names
 
@@ -41,9 +47,12 @@ def ask(scene: Scene, templates: tuple[str, ...], undated: Mapping[Language, str
 
     The blanks are {day}, {market}, {stocks}, {event} and {shock}; a template has those that its
     kind needs. The {day} of numbers without a date is called `undated`: an opening or intraday
-    question speaks of the session before.
+    question speaks of the session before. A template without {day} is led by the date, if any.
     """
-    question = templates[scene.template].format(
+    template = templates[scene.template]
+    if scene.date and "{day}" not in template:
+        template = "{day}: " + template
+    question = template.format(
         day=scene.date or undated[scene.language],
         market=market_block(scene),
         stocks="\n".join(stock_line(stock, scene) for stock in scene.facts.stocks),
@@ -76,7 +85,7 @@ def _shock_text(scene: Scene) -> str:
 def market_block(scene: Scene) -> str:
     """Returns every number of the market and its context in the scene's layout.
 
-    The sentence of a hurried question ends without a full stop.
+    The sentence of a hurried question ends without a full stop, because the question goes on.
     """
     entries = _market_entries(scene)
     if scene.layout == "bullets":
@@ -167,9 +176,10 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
     With `exposure`, it ends with the net exposure.
     """
     numbers, language = known_numbers(scene.facts), scene.language
-    regime = regime_of(**numbers)
     sentences = [ground(scene, rng, claimed)]
     missing = missing_numbers(scene.facts)
+    if "current_regime" in scene.facts.words:
+        return f"{sentences[0]} {_exposure(claimed, scene, rng)}"
     if missing:
         sentences.append(_usual(missing, numbers, language, rng))
     else:
@@ -177,13 +187,15 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
         if rng.random() < 0.35:
             sentences.reverse()
     if exposure:
-        sentences.append(_exposure(claimed or regime, numbers, language, rng))
+        sentences.append(_exposure(claimed, scene, rng))
     return " ".join(sentences)
 
 
 def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
     """Returns the first part of `argue` alone: why the regime is what it is."""
     numbers = known_numbers(scene.facts)
+    if "current_regime" in scene.facts.words:
+        return _given(claimed or scene.regime, scene.language, rng)
     if scene.partial:
         return _partial_ground(scene, rng, claimed or regime_of(**numbers))
     reason = ground_of(scene.facts)
@@ -205,9 +217,12 @@ def _partial_ground(scene: Scene, rng: Random, regime: str) -> str:
         if name in scene.facts.numbers:
             value = lexicon.printed(name, scene.facts.numbers[name], scene.language)
             known.append(f"{label.of(scene.language)} {value}")
-    sentence = rng.choice(phrases.PARTIAL[scene.language])
+    sentence = rng.choice(exposure_phrases.PARTIAL[scene.language])
     return sentence.format(
-        known=", ".join(known), regime=regime, regime_ro=with_particle(regime, "으로/로")
+        known=", ".join(known),
+        regime=regime,
+        regime_ro=with_particle(regime, "으로/로"),
+        regime_da=with_particle(regime, "이다/다"),
     )
 
 
@@ -274,10 +289,28 @@ def _korean_turn(sentence: str, turn: Turn, gap: str, beyond: str) -> str:
     )
 
 
-def _exposure(regime: str, numbers: Mapping[str, float], language: Language, rng: Random) -> str:
+def _given(regime: str, language: Language, rng: Random) -> str:
+    """Returns what is said of a regime that the question gives."""
+    sentence = rng.choice(exposure_phrases.GIVEN[language])
+    return sentence.format(
+        regime=regime,
+        regime_ro=with_particle(regime, "으로/로"),
+        regime_iraneun=with_particle(regime, "이라는/라는"),
+    )
+
+
+def _exposure(claimed: str | None, scene: Scene, rng: Random) -> str:
+    """Returns which net exposure fits the regime, and what decides its place in the band."""
+    regime = claimed or scene.regime
+    numbers = known_numbers(scene.facts)
     low, high = EXPOSURES[regime].net
     net = allocation_for(regime, numbers["breadth_pct"], numbers["volatility_pct"]).net
-    return rng.choice(phrases.EXPOSURES[language]).format(low=low, high=high, net=net)
+    sentences = exposure_phrases.EXPOSURES[scene.language]
+    if numbers["volatility_pct"] > WILD_VOLATILITY_PCT:
+        sentences = exposure_phrases.WILD[scene.language]
+    elif "breadth_pct" in scene.facts.numbers:
+        sentences += exposure_phrases.BY_BREADTH[scene.language]
+    return rng.choice(sentences).format(low=low, high=high, net=net)
 
 
 def _usual(
@@ -285,10 +318,11 @@ def _usual(
 ) -> str:
     labels = ", ".join(MARKET[name].of(language) for name in missing)
     values = ", ".join(lexicon.printed(name, numbers[name], language) for name in missing)
-    sentence = rng.choice(phrases.USUAL[language])
+    sentence = rng.choice(exposure_phrases.USUAL[language])
     return sentence.format(
         labels=labels,
         labels_eun=with_particle(labels, "은/는"),
+        labels_eul=with_particle(labels, "을/를"),
         values=values,
         values_ro=with_particle(values, "으로/로"),
     )

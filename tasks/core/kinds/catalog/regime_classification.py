@@ -88,7 +88,7 @@ schema: Schema = optional(
         reasoning=text(),
         recommended_net_exposure_pct=NET,
     ),
-    missing_inputs=listed(one_of(*NUMBERS), 3),
+    missing_inputs=listed(one_of(*NUMBERS), len(NUMBERS)),
 )
 
 
