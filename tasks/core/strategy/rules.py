@@ -295,7 +295,7 @@ SHOCKS = {  # what one point (%) of the shock does to return, breadth, momentum 
     "index_rally": (1.0, 6.0, 1.0, 0.0),
     "us_selloff": (-0.6, -5.0, -0.6, 1.5),
     "won_slump": (-0.4, -4.0, -0.5, 1.0),
-    "oil_spike": (-0.1, -1.5, -0.2, 0.5),
+    "oil_spike": (-0.1, -2.0, -0.2, 0.5),
     "rate_hike": (-1.5, -12.0, -1.0, 4.0),
     "foreign_exodus": (-0.5, -7.0, -1.2, 2.0),
 }

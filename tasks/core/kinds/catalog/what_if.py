@@ -2,19 +2,21 @@
 
 Question: the market's numbers, and a shock with its size.
 Right answer: the shock moves the four numbers by the strategy's table; the rule gives the regime of
-what results, and that regime the long gross, index short and net. Cut or add if the regime changes.
-Mistake: another regime after the shock.
-Grade: any long gross, index short and net in the bands of the regime after the shock is right.
+what results, and that regime the long gross, the hedge and the net. Cut or add if the regime
+changes. The hedge is a fund that is bought: one that shorts the KOSPI, or US shares where the shock
+comes from there.
+Mistake: one number shocked the wrong way or compared wrongly, or the book of another regime.
+Grade: any long gross, index short and net in the bands of the regime after the shock is right if
+they add up, and so is any fund that shorts what the shock hits.
 """
 
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import printed
-from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     INDEX_SHORT,
     LONG_GROSS,
@@ -24,16 +26,20 @@ from tasks.core.kinds.schemas import (
     Schema,
     arranged,
     closed,
+    integer,
+    listed,
     one_of,
+    stock_entry,
     text,
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, exposures, settled
-from tasks.core.strategy.rules import EXPOSURES, SHOCKS, shocked
+from tasks.core.strategy.holdings import fund_order, hedges
+from tasks.core.strategy.rules import EXPOSURES, NUMBERS, SHOCKS, regime_of, shocked
 from tasks.core.strategy.stated import known_numbers, stated_regime
-from tasks.core.strategy.working import market_working
+from tasks.core.strategy.universe import etfs, find_etf
+from tasks.core.strategy.working import exposure_working, market_working
 
 name = "what_if"
 share = 0.06
@@ -56,25 +62,75 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
+_FROM_THE_US = "us_selloff"
+"""The shock whose view is of the US."""
+
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides what a shock would make of the regime; a `regime` is taken for the one after it."""
-    shock, size = facts.words["shock"], facts.numbers["shock_pct"]
-    before = stated_regime(facts)
-    after = regime or rules.regime_of(**rules.shocked(known_numbers(facts), shock, size))
-    allowed = exposures(after, facts)
+    return _decision(facts, _after(facts), regime)
+
+
+def _after(facts: Facts) -> dict[str, float]:
+    """The market's numbers after the shock."""
+    return shocked(known_numbers(facts), facts.words["shock"], facts.numbers["shock_pct"])
+
+
+def _decision(facts: Facts, numbers_after: dict[str, float], regime: str | None) -> Decision:
+    before, after = stated_regime(facts), regime or regime_of(**numbers_after)
+    market_after = Facts(numbers_after)
+    allowed = exposures(after, market_after)
+    hedge = _hedge(facts.words["shock"], allowed.index_short.value)
+    action = _shock_action(before, after)
     return {
-        "working": [market_working(facts)],
-        "scenario_analysis": {"shock": shock, "regime_now": before, "regime_after": after},
-        "recommended_action": {
-            "action": _shock_action(before, after),
-            "net_exposure_pct": allowed.net,
+        "working": [
+            market_working(facts),
+            _shock_step(facts, numbers_after),
+            market_working(market_after, regime),
+            f"{before} -> {after}: {action}",
+            exposure_working(after, market_after),
+            *[f"hedge {order['ticker']} {_product(order)}" for order in hedge],
+        ],
+        "scenario_analysis": {
+            "shock": facts.words["shock"],
+            "regime_now": before,
+            "regime_after": after,
         },
+        "recommended_action": {"action": action, "net_exposure_pct": allowed.net},
         "positions": {
             "long_gross_pct": allowed.long_gross,
             "index_short_pct": allowed.index_short,
+            "hedge": hedge,
         },
     }
+
+
+def _shock_step(facts: Facts, numbers_after: dict[str, float]) -> str:
+    """What the shock adds to each number, and what results."""
+    shock, size = facts.words["shock"], facts.numbers["shock_pct"]
+    numbers = known_numbers(facts)
+    steps = []
+    for number, effect in zip(NUMBERS, SHOCKS[shock], strict=True):
+        decimals = 1 if number == "breadth_pct" else 2
+        added = f"{effect:g}*{size:.1f}={effect * size + 0.0:.{decimals}f}"
+        before, after = f"{numbers[number]:.{decimals}f}", f"{numbers_after[number]:.{decimals}f}"
+        steps.append(f"{number.removesuffix('_pct')} {before}, {added}: {after}")
+    return f"{shock}: {'; '.join(steps)}"
+
+
+def _hedge(shock: str, index_short: int) -> list[dict[str, Any]]:
+    """The order of the fund that training teaches, none if nothing is shorted."""
+    if not index_short:
+        return []
+    group = "inverse_us" if shock == _FROM_THE_US else "short_kospi"
+    first = next(etf.ticker for etf in etfs() if etf.group == group)
+    return [fund_order(first, index_short)]
+
+
+def _product(order: dict[str, Any]) -> str:
+    """Its weight times its multiple, as the working shows it."""
+    multiple = order["effective_pct"] // order["weight_pct"]
+    return f"{order['weight_pct']}*{multiple}={order['effective_pct']}"
 
 
 def _shock_action(before: str, after: str) -> str:
@@ -86,128 +142,84 @@ def _shock_action(before: str, after: str) -> str:
     return "ADD"
 
 
-card = ""
+def _effects() -> str:
+    lines = []
+    for shock, effects in SHOCKS.items():
+        lines.append(f"{shock} {', '.join(f'{effect:g}' for effect in effects)}")
+    return "\n".join(lines)
 
-# How it is argued. A blank such as {after_ro} is the word with the
-# Korean particle that its sound takes.
 
+card = f"""\
+each point of the shock adds to return, breadth, momentum, volatility (breadth stays in 0..100):
+{_effects()}
+the rule on the numbers after the shock gives regime_after; its bands give the book, as breadth
+after the shock has it in them
+action: KEEP if the regime stays, CUT if the top of its net band is lower, else ADD
+net = long_gross - index_short; hedge: funds bought (side BUY) whose weight * multiple sums to \
+-index_short; none if that is 0
+funds: {hedges()[0]} -1x and others that short the KOSPI; after {_FROM_THE_US} 225030 -1x or \
+another inverse US fund
+working: the market's line; "index_drop: return 0.40, -1*3.0=-3.00: -2.60; breadth 55.0, \
+-6*3.0=-18.0: 37.0; ..."; the line of the numbers after it; "MILD_BULL -> WEAKENING: CUT"; \
+long, short and net; "hedge {hedges()[0]} 14*-1=-14"\
+"""
+
+_HEDGE = stock_entry(
+    reason=text(160),
+    side=one_of("BUY"),
+    weight_pct=integer(1, 80),
+    effective_pct=integer(-80, -1),
+)
 schema: Schema = closed(
     working=WORKING,
     scenario_analysis=closed(
-        shock=one_of(*SHOCKS), regime_now=REGIME, regime_after=REGIME, reasoning=text()
+        shock=one_of(*SHOCKS), regime_now=REGIME, reasoning=text(), regime_after=REGIME
     ),
     recommended_action=closed(action=one_of("CUT", "ADD", "KEEP"), net_exposure_pct=NET),
-    positions=closed(long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT),
-    contingency=text(200),
+    positions=closed(
+        long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT, hedge=listed(_HEDGE, 3)
+    ),
+    contingency=text(300),
 )
 
-# {r} {b} {m} {v} are the market's return, breadth, momentum and volatility after the shock.
-_EFFECTS = {
-    "ko": crossed(
-        (
-            "충격 {size}를 반영하면",
-            "{size} 충격 뒤에는",
-            "이 시나리오({size})에서는",
-            "{size}를 가정하면",
-            "{size} 충격이면",
-            "{size} 충격을 넣으면",
-        ),
-        (
-            "시장 수익률이 {r}, 상승 종목 비중이 {b}가 된다.",
-            "수익률 {r}, 10일 모멘텀 {m}, 연율 변동성 {v}로 옮겨 간다.",
-            "상승 종목 비중이 {b}, 수익률이 {r}까지 움직인다.",
-            "10일 모멘텀은 {m}, 연율 변동성은 {v}이고 수익률은 {r}다.",
-            "연율 변동성이 {v}, 상승 종목 비중이 {b}, 수익률이 {r}가 된다.",
-            "지표는 수익률 {r}, 상승 종목 비중 {b}, 10일 모멘텀 {m}로 바뀐다.",
-        ),
-    ),
-    "en": crossed(
-        (
-            "Shock of {size}:",
-            "Post-shock ({size}),",
-            "Assuming {size},",
-            "After the {size},",
-            "Given the {size},",
-            "Hit by {size},",
-        ),
-        (
-            "the market return is {r} and breadth {b}.",
-            "return goes to {r}, momentum to {m} and volatility to {v}.",
-            "breadth comes to {b} on a return of {r}.",
-            "momentum is {m}, volatility {v} and the return {r}.",
-            "volatility reaches {v}, with a return of {r} and breadth of {b}.",
-        ),
-    ),
-}
-_SHIFTS = {
-    "ko": {
-        "stays": ("그래도 국면은 {before} 그대로다.", "국면은 {before}에서 바뀌지 않는다."),
-        "changes": (
-            "국면은 {before}에서 {after_ro} 바뀐다.",
-            "그러면 {before} 국면이 끝나고 {after_i} 된다.",
-        ),
-    },
-    "en": {
-        "stays": ("The regime stays {before}.", "That still is {before}."),
-        "changes": (
-            "The regime goes from {before} to {after}.",
-            "That ends {before} and means {after}.",
-        ),
-    },
-}
-_TODAY = {"ko": "지금은 {before_da}.", "en": "Today it is {before}."}
-_CONTINGENCIES = {
-    "ko": (
-        "예상과 달리 수치가 돌아오면 순노출 밴드 {low}~{high}% 안에서 다시 맞춘다.",
-        "충격이 더 커지면 인덱스 숏 {short}%부터 다시 본다.",
-        "하루 뒤 수치를 다시 넣어 {low}~{high}% 밴드를 벗어나는지 확인한다.",
-    ),
-    "en": (
-        "If the figures recover, realign within the {low} to {high}% net band.",
-        "Should the shock grow, the index short of {short}% is reviewed first.",
-        "A day later run the figures again and check the {low} to {high}% band.",
-    ),
-}
+# How it is argued. A blank such as {after_ro} is the word with the Korean particle that its sound
+# takes.
 
 
-def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
     """Returns the regime after the shock, the book that fits it and a contingency, all argued.
 
     With a `regime`, it is the answer of someone who expects that one after the shock.
     """
-    decision = settled(decide(scene.facts, regime))
-    scenario = decision["scenario_analysis"]
-    scenario["reasoning"] = _reasoning(scene, scenario, rng)
-    low, high = EXPOSURES[scenario["regime_after"]].net
-    decision["contingency"] = rng.choice(_CONTINGENCIES[scene.language]).format(
-        low=low, high=high, short=decision["positions"]["index_short_pct"]
-    )
+    return _told(scene, decide(scene.facts, regime), _after(scene.facts), rng)
+
+
+def _told(scene: Scene, decision: Decision, numbers_after: dict[str, float], rng: Random) -> Answer:
+    """The decision as an answer, argued in the scene's language."""
+    decision = wording.named(settled(decision), scene.language)
+    scenario, positions = decision["scenario_analysis"], decision["positions"]
+    reasons = [
+        _cause(scene, rng),
+        _effect(scene, numbers_after, rng),
+        _shift(scenario["regime_now"], scenario["regime_after"], scene.language, rng),
+    ]
+    scenario["reasoning"] = " ".join(reasons)
+    for order in positions["hedge"]:
+        order["reason"] = _hedge_reason(order, positions["long_gross_pct"], scene.language, rng)
+    decision["contingency"] = _contingency(scene, decision, rng)
     return arranged(decision, schema)
 
 
-def _reasoning(scene: Scene, scenario: dict[str, Any], rng: Random) -> str:
-    """What the shock does to the numbers and to the regime, before or after the ground of today's
-    regime.
-    """
-    language = scene.language
-    before, after = scenario["regime_now"], scenario["regime_after"]
-    shift = _shift(before, after, language, rng)
-    effect = _effect(scene, rng)
-    ground_today = wording.ground(scene, rng)
-    if rng.random() < 0.5:
-        return " ".join([ground_today, effect, shift])
-    today = _TODAY[language].format(before=before, before_da=with_particle(before, "이다/다"))
-    return " ".join([effect, shift, today, ground_today])
+def _cause(scene: Scene, rng: Random) -> str:
+    """Why such a shock moves Korean shares."""
+    return rng.choice(_WORDS.texts[f"cause_{scene.facts.words['shock']}"][scene.language])
 
 
-def _effect(scene: Scene, rng: Random) -> str:
+def _effect(scene: Scene, after: dict[str, float], rng: Random) -> str:
     """The market's numbers after the shock."""
     language = scene.language
-    size = scene.facts.numbers["shock_pct"]
-    market = known_numbers(scene.facts)
-    after = shocked(market, scene.facts.words["shock"], size)
-    return rng.choice(_EFFECTS[language]).format(
-        size=printed("shock_pct", size, language),
+    return rng.choice(_WORDS.texts["effect"][language]).format(
+        size=printed("shock_pct", scene.facts.numbers["shock_pct"], language),
         r=printed("return_pct", after["return_pct"], language),
         b=printed("breadth_pct", after["breadth_pct"], language),
         m=printed("momentum_pct", after["momentum_pct"], language),
@@ -217,29 +229,107 @@ def _effect(scene: Scene, rng: Random) -> str:
 
 def _shift(before: str, after: str, language: Language, rng: Random) -> str:
     """The regime's change, or that it stays."""
-    change = "stays" if before == after else "changes"
-    return rng.choice(_SHIFTS[language][change]).format(
+    change = "shift_stays" if before == after else "shift_changes"
+    return rng.choice(_WORDS.texts[change][language]).format(
         before=before,
+        before_i=with_particle(before, "이/가"),
+        before_eun=with_particle(before, "은/는"),
         after=after,
         after_ro=with_particle(after, "으로/로"),
         after_i=with_particle(after, "이/가"),
+        after_da=with_particle(after, "이다/다"),
+    )
+
+
+def _hedge_reason(order: dict[str, Any], long_gross: int, language: Language, rng: Random) -> str:
+    """Why this fund: by the market that it shorts, or by the longs that it stands beside."""
+    etf = find_etf(order["ticker"])
+    market = "hedge_us" if etf and etf.group == "inverse_us" else "hedge_kospi"
+    beside = "hedge_of_longs" if long_gross else "hedge_alone"
+    bank = market if rng.random() < 0.6 else beside
+    sentence = rng.choice(_WORDS.texts[bank][language])
+    return sentence.format(weight=order["weight_pct"], effective=order["effective_pct"])
+
+
+def _contingency(scene: Scene, decision: Decision, rng: Random) -> str:
+    """What is done if it comes otherwise: about the hedge where there is one."""
+    after = decision["scenario_analysis"]["regime_after"]
+    low, high = EXPOSURES[after].net
+    hedge = decision["positions"]["hedge"]
+    texts = _WORDS.texts
+    banks = [texts["otherwise"], texts["hedged" if hedge else "unhedged"]]
+    if rng.random() < 0.5:
+        banks.reverse()
+    sentences = [rng.choice(bank[scene.language]) for bank in banks]
+    return " ".join(sentences).format(
+        low=low, high=high, short=decision["positions"]["index_short_pct"]
     )
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist expects another regime after the
-    shock.
+    shock, or takes one number of it with the wrong sign.
     """
 
-    def mistake() -> dict[str, Any]:
+    def mistake() -> Answer:
         after = right["scenario_analysis"]["regime_after"]
+        wrong = _misread(scene.facts, rng)
+        if regime_of(**wrong) != after:
+            return _told(scene, _decision(scene.facts, wrong, None), wrong, rng)
         return answer(scene, rng, spoiling.other_regime(after, rng))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _misread(facts: Facts, rng: Random) -> dict[str, float]:
+    """The numbers after the shock, one of which the shock did not move."""
+    still = rng.choice(NUMBERS)
+    return {**_after(facts), still: known_numbers(facts)[still]}
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades both regimes and the action against the decision, and the book against the bands of
     the regime after the shock.
     """
-    return grading.judge(scene, reply, schema, decide(scene.facts))
+    decision = decide(scene.facts)
+    del decision["positions"]["hedge"]  # the taught fund is one of many right ones
+    judged = grading.judge(scene, reply, schema, decision, ("tickers", "exposure"))
+    if judged.told is None:
+        return judged
+    parts = dict(judged.parts)
+    hedge = judged.told["positions"]["hedge"]
+    parts["tickers"] = grading.pairs_exist(hedge)
+    parts["exposure"] = parts["exposure"] and _adds_up(judged.told)
+    parts["actions"] = parts["actions"] and _shorts_what_falls(hedge, scene.facts.words["shock"])
+    return grading.graded(parts, judged.parts, judged.told)
+
+
+def _adds_up(answer: Answer) -> bool:
+    """Whether the net is the longs less the short, and the hedge makes the short, each to a
+    point.
+    """
+    positions = answer["positions"]
+    short = positions["index_short_pct"]
+    effective = sum(order["effective_pct"] for order in positions["hedge"])
+    net = answer["recommended_action"]["net_exposure_pct"]
+    return abs(positions["long_gross_pct"] - short - net) <= 1 and abs(effective + short) <= 1
+
+
+def _shorts_what_falls(hedge: list[dict[str, Any]], shock: str) -> bool:
+    """Whether every order is of a fund that shorts the KOSPI, or US shares if these fall, with the
+    effective exposure of its multiple. A fund that does not exist is made up, which is another
+    flaw.
+    """
+    groups = ["short_kospi"]
+    if shock == _FROM_THE_US:
+        groups.append("inverse_us")
+    for order in hedge:
+        etf = find_etf(order["ticker"])
+        if etf is None:
+            continue
+        if etf.group not in groups or order["effective_pct"] != order["weight_pct"] * etf.multiple:
+            return False
+    return True
