@@ -5,7 +5,6 @@ import pytest
 from tasks.core.kinds import kind_named
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.deciding import Choice, settled
-from tasks.core.strategy.events import event_named
 from tasks.core.strategy.holdings import hedges, ratios
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
 from tasks.core.strategy.universe import etfs, find_etf, stocks
@@ -114,53 +113,6 @@ def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
 
 
 @pytest.mark.parametrize(
-    ("name", "regime", "action"),
-    [
-        ("memory_price_up", "STRONG_BULL", "ADD"),
-        ("memory_price_up", "MILD_BULL", "ADD"),
-        ("memory_price_up", "WEAKENING", "HOLD"),
-        ("memory_glut", "STRONG_BULL", "REDUCE"),
-        ("memory_glut", "BEAR", "REDUCE"),
-    ],
-)
-def test_gains_are_bought_only_in_a_strong_regime(name, regime, action):
-    decision = kind_named("sector_analysis").decide(facts_of(regime, stocks_of(4), {"event": name}))
-    assert (decision["action"], decision["direction"]) == (action, event_named(name).direction)
-
-
-def test_an_event_moves_the_stocks_of_its_sectors_and_no_others():
-    event = event_named("memory_price_up")
-    offered = [StockFacts(stock.ticker) for stock in stocks()]
-    decision = kind_named("sector_analysis").decide(
-        facts_of("MILD_BULL", offered, {"event": event.name})
-    )
-    gaining = {stock.ticker for stock in stocks() if stock.sector in event.gains}
-    losing = {stock.ticker for stock in stocks() if stock.sector in event.loses}
-    impacts = {entry["ticker"]: entry["impact"] for entry in decision["affected_stocks"]}
-    assert impacts == dict.fromkeys(gaining, "POSITIVE") | dict.fromkeys(losing, "NEGATIVE")
-
-
-@pytest.mark.parametrize(
-    ("drawdown", "leverage", "regime", "action"),
-    [
-        (62.5, 1.6, "STRONG_BULL", "MAINTAIN"),  # exactly 100 / 62.5
-        (62.5, 1.61, "STRONG_BULL", "DELEVERAGE"),
-        (62.6, 1.6, "MILD_BULL", "DELEVERAGE"),
-        (20.0, 2.0, "MILD_BULL", "MAINTAIN"),
-        (20.0, 2.01, "MILD_BULL", "DELEVERAGE"),
-        (20.0, 2.0, "WEAKENING", "HEDGE"),
-        (20.0, 2.01, "BEAR", "DELEVERAGE"),
-    ],
-)
-def test_leverage_above_its_limit_falls_before_anything_else(drawdown, leverage, regime, action):
-    decision = kind_named("risk_management").decide(
-        facts_of(regime, drawdown_pct=drawdown, leverage_x=leverage)
-    )
-    assert decision["action"] == action
-    assert decision["risk_assessment"]["leverage_x100"] == round(100 * leverage)
-
-
-@pytest.mark.parametrize(
     ("before", "to", "now", "urgency", "first"),
     [
         ("MILD_BULL", "MILD_BULL", 91, "NONE", 91),
@@ -213,81 +165,6 @@ def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
         "weight_pct"
     ]
     assert [size for size in range(12) if weight.allows(size)] == [3, 4, 5, 6, 7, 8]
-
-
-@pytest.mark.parametrize(
-    ("change", "direction", "action"),
-    [
-        (0.5, "WON_WEAK", "TILT_TO_EXPORTERS"),
-        (-0.5, "WON_STRONG", "TILT_TO_DOMESTIC"),
-        (0.49, "NEUTRAL", "KEEP"),
-    ],
-)
-def test_fx_impact(change, direction, action):
-    decision = kind_named("fx_impact").decide(
-        facts_of("MILD_BULL", stocks_of(40), usdkrw=1300.0, usdkrw_change_pct=change)
-    )
-    assert (decision["fx_analysis"]["direction"], decision["portfolio_action"]) == (
-        direction,
-        action,
-    )
-    gains, loses = (
-        {entry["ticker"] for entry in decision[key]}
-        for key in ("beneficiaries", "negatively_affected")
-    )
-    abroad = {stock.ticker for stock in stocks()[:40] if stock.exporter}
-    at_home = {stock.ticker for stock in stocks()[:40]} - abroad
-    assert abroad and at_home
-    assert (gains, loses) == {
-        "WON_WEAK": (abroad, at_home), "WON_STRONG": (at_home, abroad), "NEUTRAL": (set(), set())
-    }[direction]  # fmt: skip
-
-
-@each_regime
-def test_stop_loss_management(regime):
-    pnls = (-8.0, -7.9, -3.0, -2.9, 14.9, 15.0)
-    offered = [
-        StockFacts(stock.ticker, {"pnl_pct": pnl})
-        for stock, pnl in zip(stocks(), pnls, strict=False)
-    ]
-    decision = kind_named("stop_loss_management").decide(facts_of(regime, offered))
-    small = "REDUCE" if regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR") else "HOLD"
-    assert [entry["action"] for entry in decision["position_review"]] == [
-        "STOP_LOSS", small, small, "HOLD", "HOLD", "TAKE_PROFIT"
-    ]  # fmt: skip
-    reviewed = [entry["ticker"] for entry in decision["position_review"]]
-    assert reviewed == [stock.ticker for stock in offered]
-
-
-@pytest.mark.parametrize(
-    ("regime", "weights", "assessment", "actions"),
-    [
-        ("MILD_BULL", (18, 18, 18, 18, 18), "IN_BAND", ["HOLD"] * 5),
-        ("MILD_BULL", (20, 20, 20, 20, 20), "IN_BAND", ["TRIM"] * 5),  # 100 % is the band's end
-        ("MILD_BULL", (21, 20, 20, 20, 20), "OVER_EXPOSED", ["TRIM"] * 5),
-        ("MILD_BULL", (16, 16, 16, 16, 16), "IN_BAND", ["HOLD"] * 5),
-        ("MILD_BULL", (16, 16, 16, 16, 15), "UNDER_EXPOSED", ["HOLD"] * 5),
-        ("BEAR", (6,), "OVER_EXPOSED", ["EXIT"]),
-    ],
-)
-def test_intraday_rebalancing(regime, weights, assessment, actions):
-    offered = [
-        StockFacts(stock.ticker, {"weight_pct": float(weight), "pnl_pct": 0.0})
-        for stock, weight in zip(stocks(), weights, strict=False)
-    ]
-    decision = kind_named("intraday_rebalancing").decide(facts_of(regime, offered))
-    assert decision["overall_assessment"] == assessment
-    assert [entry["action"] for entry in decision["rebalancing_decision"]] == actions
-
-
-def test_a_questions_own_limit_per_stock_counts():
-    position = StockFacts("005930", {"weight_pct": 15.0, "pnl_pct": 0.0})
-    free = kind_named("intraday_rebalancing").decide(facts_of("MILD_BULL", [position]))
-    limited = kind_named("intraday_rebalancing").decide(
-        facts_of("MILD_BULL", [position], max_weight_pct=12.0)
-    )
-    assert free["rebalancing_decision"][0]["target_weight_pct"] == 15
-    assert limited["rebalancing_decision"][0]["target_weight_pct"] == 12
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_values_of_the_columns():
     for stock in universe.stocks():
         assert stock.us_correlation in ("high", "medium", "low")
         assert 0.1 < stock.beta < 2.5
-    exporters = Counter(stock.exporter for stock in universe.stocks())
-    assert exporters[True] >= 20 and exporters[False] >= 20
+    businesses = Counter(stock.business for stock in universe.stocks())
+    assert set(businesses) == set(universe.BUSINESSES) and businesses["exporter"] >= 20
     assert {etf.group for etf in universe.etfs()} == {
         "long_us",
         "inverse_us",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -45,3 +46,13 @@ def _crossed(parts: list[Any]) -> tuple[str, ...]:
     if parts and isinstance(parts[0], list):
         return tuple(" ".join(chosen) for chosen in product(*parts))
     return tuple(parts)
+
+
+def unused(sentences: tuple[str, ...], used: set[str], rng: Random) -> str:
+    """Returns one of the sentences, none of the used ones while others are left, and adds it to
+    these: the entries of an answer do not repeat each other.
+    """
+    free = [sentence for sentence in sentences if sentence not in used]
+    chosen = rng.choice(free or sentences)
+    used.add(chosen)
+    return chosen

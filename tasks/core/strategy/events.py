@@ -1,14 +1,16 @@
-"""The events of sector_analysis: US and world news, and which Korean sectors each helps or hurts.
+"""The events of sector_analysis: US and world news, and which Korean stocks each helps or hurts.
 
-Reads events.csv in the folder tables. Which sectors an event moves is a judgement about their
-business, written once there: the generator says it in its answers, the checker and the graders look
-it up.
+Reads events.csv in the folder tables. What an event moves is a judgement about the business, which
+is written once there: by sector where it is true of the sector, by ticker where it is true of some.
+The generator says it in its answers, the checker and the graders look it up.
 """
 
 import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from tasks.core.strategy.universe import Stock
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,18 @@ class Event:
     en: str
     primary_sector: str  # universe.Sector.name
     direction: str  # POSITIVE or NEGATIVE: what it means for the primary sector
-    gains: frozenset[str]
+    gains: frozenset[str]  # sectors and tickers
     loses: frozenset[str]
+    spared: frozenset[str]  # tickers of these sectors that it does not move
 
-    def impact_on(self, sector: str) -> str | None:
-        """Returns POSITIVE or NEGATIVE, or None if the event does not move the sector."""
-        if sector in self.gains:
+    def impact_on(self, stock: Stock) -> str | None:
+        """Returns POSITIVE or NEGATIVE, or None if the event does not move the stock."""
+        if stock.ticker in self.spared:
+            return None
+        named = {stock.ticker, stock.sector}
+        if named & self.gains:
             return "POSITIVE"
-        if sector in self.loses:
+        if named & self.loses:
             return "NEGATIVE"
         return None
 
@@ -53,12 +59,13 @@ def _event(row: dict[str, str]) -> Event:
         en=row["en"],
         primary_sector=row["primary_sector"],
         direction=row["direction"],
-        gains=_sectors(row["gains"]),
-        loses=_sectors(row["loses"]),
+        gains=_listed(row["gains"]),
+        loses=_listed(row["loses"]),
+        spared=_listed(row["spared"]),
     )
 
 
-def _sectors(cell: str) -> frozenset[str]:
+def _listed(cell: str) -> frozenset[str]:
     if not cell:
         return frozenset()
     return frozenset(cell.split(";"))

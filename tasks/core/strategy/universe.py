@@ -5,7 +5,7 @@ names are KRX's own.
 
 Where the columns come from: tier is the market cap of 2026-03-20; beta is the slope of daily
 returns against the KOSPI, 2020-2025, and for names without that history the mean of their sector's
-measured betas; US correlation, exporter and the sectors' ranges are judgements about the business.
+measured betas; US correlation, business and the sectors' ranges are judgements about the company.
 What a market folder measures on a day overrules tier, beta and US correlation: tier_of, beta_of and
 us_correlation_of give the value and which of the two it is.
 """
@@ -22,6 +22,11 @@ from tasks.core.records.market import StockDay
 Tier = Literal["large", "mid_large", "mid", "small_mid"]
 Group = Literal["long_us", "inverse_us", "long_kospi", "short_kospi", "leveraged_kospi"]
 Level = Literal["high", "medium", "low"]
+Business = Literal["exporter", "overseas", "importer", "dollar_debt", "domestic"]
+BUSINESSES: tuple[Business, ...] = get_args(Business)
+"""How the won reaches a company's profit: it sells for dollars, it earns abroad in other money or
+from visitors, it buys fuel or materials for dollars, it owes dollars, or none of these.
+"""
 Origin = Literal["measured", "table"]
 """Whether a value comes from the market folder's own data up to the day, or from the shipped
 table.
@@ -52,7 +57,7 @@ class Stock:
     tier: Tier
     beta: float
     us_correlation: Level
-    exporter: bool  # earns mostly abroad: a weak won helps it
+    business: Business
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,16 @@ class Sector:
     pbr: tuple[float, float]
     ev_ebitda: tuple[float, float]
     roe: tuple[float, float]
+
+    def usual(self, ratio: str) -> tuple[float, float]:
+        """Returns the usual range of per, pbr, ev_ebitda or roe_pct."""
+        ranges = {
+            "per": self.per,
+            "pbr": self.pbr,
+            "ev_ebitda": self.ev_ebitda,
+            "roe_pct": self.roe,
+        }
+        return ranges[ratio]
 
 
 class Sourced(NamedTuple, Generic[Value]):
@@ -122,7 +137,7 @@ def _stock(row: dict[str, str]) -> Stock:
         tier=_one_of(TIERS, row["tier"]),
         beta=float(row["beta"]),
         us_correlation=_one_of(US_LEVELS, row["us_correlation"]),
-        exporter=row["exporter"] == "yes",
+        business=_one_of(BUSINESSES, row["business"]),
     )
 
 
@@ -172,6 +187,12 @@ def find_etf(ticker: str) -> Etf | None:
         if etf.ticker == ticker:
             return etf
     return None
+
+
+@cache
+def sector_of(ticker: str) -> Sector:
+    """Returns the sector of the stock with this code. Raises KeyError if the universe has none."""
+    return {sector.name: sector for sector in sectors()}[get_stock(ticker).sector]
 
 
 def names(ticker: str) -> tuple[str, ...]:

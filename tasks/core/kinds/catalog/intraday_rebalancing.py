@@ -1,20 +1,23 @@
-"""intraday_rebalancing: bring a book's weights back inside the stop, the limit per stock and the
+"""intraday_rebalancing: bring a book's weights back inside the stops, the limit per stock and the
 regime's band.
 
 Question: the market's numbers, three to six positions with weight and profit or loss, and in some
-questions a limit per stock, which is 18 % otherwise.
-Right answer: a stopped position goes, none stays above the limit, and what is left is scaled down
-if its sum is above the regime's long gross.
-Mistake: the book of another regime.
-Grade: every position has one right action and target weight.
+questions a limit per stock, which is 18 % otherwise and never more.
+Right answer: what the stop review sells or halves is sold or halved, none stays above the limit; a
+book above the band of long gross comes down to its top pro rata, one below it is bought up to its
+low end over the names that are held and have room. What finds no room is named.
+Mistake: a stop, a limit or the band overlooked, or another regime's book.
+Grade: the weights of sold, halved and limited names are fixed; how purchases are spread is free as
+long as the book ends in its band.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     REGIME,
     WORKING,
@@ -27,13 +30,19 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.kinds.words import words_beside
+from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
-from tasks.core.strategy import rules
-from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, STOP_LOSS_PCT
+from tasks.core.strategy.deciding import Choice, Decision, settled
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    MAX_LONG_WEIGHT_PCT,
+    REDUCE_PCT,
+    STOP_LOSS_PCT,
+    TAKE_PROFIT_PCT,
+    stop_action,
+)
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.working import market_working
+from tasks.core.strategy.working import market_working, stop_working
 
 name = "intraday_rebalancing"
 share = 0.06
@@ -58,50 +67,200 @@ def ask(scene: Scene, rng: Random) -> str:
     return wording.ask(scene, _WORDS.templates[scene.language])
 
 
-# What the right answer is.
+# What the right answer is. All weights are in % of NAV.
+
+
+@dataclass(frozen=True)
+class _Book:
+    """The positions as they are, and what the stops and the limit per stock leave of each."""
+
+    positions: tuple[StockFacts, ...]
+    regime: str
+    limit: int
+
+    @property
+    def weights(self) -> list[int]:
+        return [int(position.numbers["weight_pct"]) for position in self.positions]
+
+    @property
+    def actions(self) -> list[str]:
+        """The stop review's action of each position."""
+        return [stop_action(stock.numbers["pnl_pct"], self.regime) for stock in self.positions]
+
+    @property
+    def kept(self) -> list[int]:
+        """What is left of each weight: all or half of it, at most the limit, or nothing."""
+        kept = []
+        for weight, action in zip(self.weights, self.actions, strict=True):
+            left = {"HOLD": weight, "REDUCE": weight // 2}.get(action, 0)
+            kept.append(min(left, self.limit))
+        return kept
+
+    @property
+    def room(self) -> list[int]:
+        """How much more of each position may be bought: nothing of one that is not on hold."""
+        room = []
+        for weight, action in zip(self.kept, self.actions, strict=True):
+            room.append(self.limit - weight if action == "HOLD" else 0)
+        return room
+
+    @property
+    def band(self) -> tuple[int, int]:
+        """The regime's band of long gross."""
+        return EXPOSURES[self.regime].long_gross
+
+    @property
+    def missing(self) -> int:
+        """How far what is kept lies below the band."""
+        return max(0, self.band[0] - sum(self.kept))
+
+    @property
+    def unplaced(self) -> int:
+        """What is missing and finds no room."""
+        return max(0, self.missing - sum(self.room))
+
+
+def _book_of(facts: Facts, regime: str | None = None) -> _Book:
+    """Returns the question's book. A limit per stock that it states counts if it is the lower."""
+    stated = int(facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
+    return _Book(facts.stocks, regime or stated_regime(facts), min(stated, MAX_LONG_WEIGHT_PCT))
+
+
+def _targets(book: _Book) -> list[int]:
+    """Returns the target weight of each position."""
+    gross, most = sum(book.kept), book.band[1]
+    if gross > most:
+        return [weight * most // gross for weight in book.kept]
+    bought = _spread(book.room, book.missing - book.unplaced)
+    return [weight + more for weight, more in zip(book.kept, bought, strict=True)]
+
+
+def _spread(room: Sequence[int], amount: int) -> list[int]:
+    """Returns an amount spread in proportion to the room; the first names take the remainder."""
+    if amount == 0:
+        return [0] * len(room)
+    spread = [space * amount // sum(room) for space in room]
+    for at, space in enumerate(room):
+        if sum(spread) < amount and spread[at] < space:
+            spread[at] += 1
+    return spread
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides the target weight of each position, and whether the book as a whole is in its band.
-
-    A limit per stock that the question states stands in place of the strategy's own.
-    """
-    regime = regime or stated_regime(facts)
-    weights = [int(position.numbers["weight_pct"]) for position in facts.stocks]
-    pnls = [position.numbers["pnl_pct"] for position in facts.stocks]
-    limit = int(facts.numbers.get("max_weight_pct", rules.MAX_LONG_WEIGHT_PCT))
-    targets = rules.rebalanced(weights, pnls, regime, limit)
+    """Decides the target weight of each position, and whether the book is in its band."""
+    book = _book_of(facts, regime)
     entries = []
-    for position, weight, target in zip(facts.stocks, weights, targets, strict=True):
-        action = _rebalancing_action(weight, target)
-        entry = {"ticker": position.ticker, "action": action, "target_weight_pct": target}
+    for at, target in enumerate(_targets(book)):
+        entry = {"ticker": facts.stocks[at].ticker, **_entry(book, at, target)}
         entries.append(entry)
     return {
-        "working": [market_working(facts, regime)],
+        "working": _working(facts, book, regime),
         "rebalancing_decision": entries,
-        "overall_assessment": _gross_assessment(sum(weights), regime),
-        "regime": regime,
+        "overall_assessment": _assessment(book),
+        "unplaced_pct": book.unplaced,
+        "regime": book.regime,
     }
 
 
-def _rebalancing_action(weight: int, target: int) -> str:
+def _entry(book: _Book, at: int, target: int) -> Decision:
+    """Returns a position's action and target weight, and what else is as right."""
+    kept = book.kept[at]
+    low, high = target, target
+    if sum(book.kept) > book.band[1]:
+        high = min(target + 1, kept)  # pro rata, rounded the other way
+    elif book.missing and book.room[at]:
+        low, high = kept, book.limit
+    weight = book.weights[at]
+    action = _action(weight, target)
+    others = {_action(weight, size) for size in range(low, high + 1)} - {action}
+    return {
+        "action": Choice(action, others=tuple(sorted(others))),
+        "target_weight_pct": Choice(target, low, high),
+    }
+
+
+def _action(weight: int, target: int) -> str:
     if target == 0:
         return "EXIT"
     if target < weight:
         return "TRIM"
+    if target > weight:
+        return "BUY"
     return "HOLD"
 
 
-def _gross_assessment(gross: int, regime: str) -> str:
-    low, high = EXPOSURES[regime].long_gross
-    if gross > high:
+def _assessment(book: _Book) -> str:
+    low, high = book.band
+    if sum(book.weights) > high:
         return "OVER_EXPOSED"
-    if gross < low:
+    if sum(book.weights) < low:
         return "UNDER_EXPOSED"
     return "IN_BAND"
 
 
-card = ""
+# The working.
+
+
+def _working(facts: Facts, book: _Book, claimed: str | None) -> list[str]:
+    low, high = book.band
+    lines = [market_working(facts, claimed)]
+    lines.append(f"now {_summed(book.weights)}; band {low} to {high}: {_assessment(book)}")
+    lines += [_step(book, at) for at in range(len(book.positions))]
+    lines.append(f"kept {_summed(book.kept)}; {_fitted(book)}")
+    return lines
+
+
+def _step(book: _Book, at: int) -> str:
+    """Returns what the stops and the limit leave of one position."""
+    position, weight, kept = book.positions[at], book.weights[at], book.kept[at]
+    step = f"{position.ticker} {stop_working(position.numbers['pnl_pct'], book.regime)}"
+    if book.actions[at] == "REDUCE":
+        weight //= 2
+        step = f"{step} {book.weights[at]}/2={weight}"
+    elif book.actions[at] != "HOLD":
+        return f"{step} 0"
+    if weight > book.limit:
+        return f"{step} {weight}>{book.limit}: {kept}"
+    return f"{step} {weight}<={book.limit}"
+
+
+def _summed(weights: Sequence[int]) -> str:
+    """Returns a sum with every subtotal, without the zeros: 18+11=29+17=46."""
+    held = [weight for weight in weights if weight]
+    if not held:
+        return "0"
+    steps, total = str(held[0]), held[0]
+    for weight in held[1:]:
+        total += weight
+        steps = f"{steps}+{weight}={total}"
+    return steps
+
+
+def _fitted(book: _Book) -> str:
+    """Returns how what is kept comes into the band."""
+    gross, (low, high) = sum(book.kept), book.band
+    if gross > high:
+        scaled = [f"{weight}*{high}/{gross}={weight * high // gross}" for weight in book.kept]
+        return f"{gross}>{high}: {', '.join(step for step in scaled if step[0] != '0')}"
+    if not book.missing:
+        return "in band, unplaced 0"
+    step = f"{low}-{gross}={book.missing} to buy, room {_summed(book.room)}"
+    if book.missing >= sum(book.room):
+        return f"{step}: all to {book.limit}, unplaced {book.unplaced}"
+    bought = [str(more) for more in _spread(book.room, book.missing) if more]
+    return f"{step}: +{', +'.join(bought)}, unplaced 0"
+
+
+card = f"""\
+Each weight in %, in this order (long gross = sum of weights; band = the regime's long band):
+1 P&L <={STOP_LOSS_PCT:g} (stop) or >={TAKE_PROFIT_PCT:g} (target): 0. BEAR: all 0
+2 P&L <={REDUCE_PCT:g} in WEAKENING or SHORT_TERM_STRESS: half, rounded down
+3 none above the limit per stock: {MAX_LONG_WEIGHT_PCT}, or the question's if lower
+4 sum above the band's top: each weight * top / sum, rounded down
+5 sum below the band's low end: buy what is missing, in proportion to the room below the limit of
+the names untouched by 1 and 2 (rounded down, the rest 1 each from the first); no room: unplaced_pct
+Action: EXIT to 0, TRIM lower, BUY higher, else HOLD
+overall_assessment, of the sum before: OVER_EXPOSED above the band, UNDER_EXPOSED below, IN_BAND"""
 
 # How it is argued.
 
@@ -109,186 +268,127 @@ schema: Schema = closed(
     working=WORKING,
     rebalancing_decision=listed(
         stock_entry(
-            action=one_of("EXIT", "TRIM", "HOLD"),
-            target_weight_pct=integer(0, 18),
-            reason=text(160),
+            reason=text(200),
+            action=one_of("EXIT", "TRIM", "HOLD", "BUY"),
+            target_weight_pct=integer(0, MAX_LONG_WEIGHT_PCT),
         ),
         10,
         1,
     ),
     overall_assessment=one_of("OVER_EXPOSED", "IN_BAND", "UNDER_EXPOSED"),
+    unplaced_pct=integer(0, 130),
     regime=REGIME,
 )
 
-_WEIGHTS_EN = (
-    "At {weight}% it",
-    "With {weight}% it",
-    "Its {weight}%",
-    "This {weight}%",
-    "The {weight}%",
-    "Now {weight}%, it",
-)
-_REASONS = {
-    "ko": {
-        "stopped": crossed(
-            ("손익 {pnl}%가", "{pnl}% 손익은", "현재 손익 {pnl}%는", "이 손익({pnl}%)은"),
-            (
-                "손절 기준 {stop:g}% 이하라 전량 판다.",
-                "손절선 {stop:g}%에 걸려 비운다.",
-                "{stop:g}% 손절 규칙에 따라 전량 정리한다.",
-                "{stop:g}%보다 나쁘거나 같아 남기지 않는다.",
-            ),
-        ),
-        "no_longs": crossed(
-            (
-                "비중 {weight}%는",
-                "{weight}%의 비중은",
-                "현재 {weight}%는",
-                "{weight}% 비중은",
-                "보유한 {weight}%는",
-            ),
-            (
-                "모두 정리한다. 롱 상한이 {high}%인 국면이다.",
-                "전량 매도한다. 개별 롱을 두지 않는 국면이다.",
-                "비운다. 이 국면의 롱 밴드는 {high}%다.",
-            ),
-        ),
-        "scaled": (
-            "롱 합계를 밴드 상한 {high}%에 맞추려 {weight}%에서 {target}%로 낮춘다.",
-            "롱 합계가 밴드 {high}%를 넘어 {weight}%를 {target}%로 줄인다.",
-            "국면의 롱 상한 {high}%에 비례해 {weight}%를 {target}%로 낮춘다.",
-            "비중 {weight}%는 {target}%로 줄인다. 롱 합계 상한이 {high}%다.",
-        ),
-        "capped": crossed(
-            (
-                "비중 {weight}%가",
-                "{weight}%의 비중은",
-                "현재 {weight}%는",
-                "{weight}% 비중은",
-                "보유한 {weight}%는",
-                "지금의 {weight}%는",
-            ),
-            (
-                "종목당 한도 {limit}%를 넘어 {target}%로 줄인다.",
-                "한도를 넘는다. {limit}%에 맞춰 {target}%까지 판다.",
-                "{limit}% 한도를 벗어나 {target}%로 낮춘다.",
-                "한도({limit}%)보다 커서 {target}%에 맞춘다.",
-            ),
-        ),
-        "kept": crossed(
-            (
-                "비중 {weight}%는",
-                "{weight}%의 비중은",
-                "현재 {weight}%는",
-                "{weight}% 비중은",
-                "보유한 {weight}%는",
-                "지금의 {weight}%는",
-            ),
-            (
-                "한도 {limit}% 안이고 손익 {pnl}%도 손절선 위라 둔다.",
-                "한도 {limit}%를 지키고 손익도 {pnl}%라 유지한다.",
-                "손익이 {pnl}%이고 한도 {limit}% 이내라 손대지 않는다.",
-                "그대로 둔다. 한도는 {limit}%, 손익은 {pnl}%다.",
-                "종목당 {limit}% 이내이며 손익 {pnl}%도 문제없다.",
-            ),
-        ),
-    },
-    "en": {
-        "stopped": crossed(
-            ("At {pnl}% it", "With {pnl}% it", "Its {pnl}%", "The {pnl}% result"),
-            (
-                "is at or below the {stop:g}% stop, so all of it goes.",
-                "hits the {stop:g}% stop: sell.",
-                "falls under the {stop:g}% stop rule.",
-                "trips the {stop:g}% stop, and nothing is kept.",
-            ),
-        ),
-        "no_longs": crossed(
-            ("All {weight}%", "The {weight}%", "Its {weight}%", "This {weight}%"),
-            (
-                "goes: the regime's long band ends at {high}%.",
-                "is sold, as this regime holds no single longs.",
-                "leaves the book, whose long band is {high}%.",
-            ),
-        ),
-        "scaled": (
-            "Longs come down to the band's {high}%: from {weight}% to {target}% here.",
-            "The book is above its {high}% band, so {weight}% becomes {target}%.",
-            "Scaled with the rest to the {high}% band, {weight}% to {target}%.",
-            "A weight of {weight}% shrinks to {target}% as longs are held to {high}%.",
-        ),
-        "capped": crossed(
-            _WEIGHTS_EN,
-            (
-                "exceeds the {limit}% limit per stock: cut to {target}%.",
-                "breaks the {limit}% limit: down to {target}%.",
-                "goes over {limit}%, the limit per stock; trim to {target}%.",
-                "must shrink to {target}% under the {limit}% limit.",
-            ),
-        ),
-        "kept": crossed(
-            _WEIGHTS_EN,
-            (
-                "respects the {limit}% limit, and {pnl}% is above the stop.",
-                "stays: limit {limit}%, result {pnl}%.",
-                "needs no trade with {pnl}% and a limit of {limit}%.",
-                "fits the {limit}% limit; {pnl}% trips no stop.",
-            ),
-        ),
-    },
-}
+
+def answer(scene: Scene, rng: Random) -> dict[str, Any]:
+    """Returns the target weight of every position, with the rule that set it."""
+    return _with_reasons(scene, decide(scene.facts), rng)
 
 
-def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
-    """Returns the target weight of every position, with the rule that set it.
-
-    With a `regime`, it is the answer of someone who takes the market to be in that one.
-    """
-    decision = settled(decide(scene.facts, regime))
-    decision = wording.named(decision, scene.language)
-    limit = int(scene.facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
-    most_long = EXPOSURES[decision["regime"]].long_gross[1]
-    for entry, position in zip(decision["rebalancing_decision"], scene.facts.stocks, strict=True):
+def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
+    """The decision as an answer, argued in the scene's language."""
+    decision = wording.named(settled(decision), scene.language)
+    book = _book_of(scene.facts, decision["regime"])
+    used: set[str] = set()
+    for at, entry in enumerate(decision["rebalancing_decision"]):
         target = entry["target_weight_pct"]
-        rule = _rule_behind(target, position, limit, most_long)
-        entry["reason"] = rng.choice(_REASONS[scene.language][rule]).format(
-            pnl=f"{position.numbers['pnl_pct']:.1f}",
-            weight=int(position.numbers["weight_pct"]),
-            target=target,
-            stop=STOP_LOSS_PCT,
-            limit=limit,
-            high=most_long,
-        )
+        sentence = unused(_WORDS.texts[_case(book, at, target)][scene.language], used, rng)
+        entry["reason"] = _filled(sentence, book, at, target)
     return arranged(decision, schema)
 
 
-def _rule_behind(target: int, position: StockFacts, limit: int, most_long: int) -> str:
-    """Which rule set the target weight: the stop before the band, the band before the limit. All
-    are in %; `limit` is that per stock, `most_long` the top of the regime's band.
-    """
-    weight = int(position.numbers["weight_pct"])
-    if position.numbers["pnl_pct"] <= STOP_LOSS_PCT:
-        return "stopped"
-    if most_long == 0:
-        return "no_longs"
-    if target < min(weight, limit):
+def _case(book: _Book, at: int, target: int) -> str:
+    """Returns which rule set the target weight, and so which texts argue for it."""
+    action, weight, kept = book.actions[at], book.weights[at], book.kept[at]
+    if target == 0 and action in ("STOP_LOSS", "TAKE_PROFIT", "EXIT"):
+        return action
+    if target > weight:
+        return "buy"
+    if target < kept:
         return "scaled"
+    if action == "REDUCE" and target < weight:
+        return "REDUCE"
     if target < weight:
         return "capped"
-    return "kept"
+    return "full" if weight == book.limit else "kept"
+
+
+def _filled(sentence: str, book: _Book, at: int, target: int) -> str:
+    pnl = f"{book.positions[at].numbers['pnl_pct']:.1f}%"
+    low, high = book.band
+    return sentence.format(
+        pnl=pnl,
+        weight=f"{book.weights[at]}%",
+        target=f"{target}%",
+        more=target - book.weights[at],
+        limit=f"{book.limit}%",
+        stop=f"{STOP_LOSS_PCT:g}%",
+        cut=f"{REDUCE_PCT:g}%",
+        take=f"{TAKE_PROFIT_PCT:g}%",
+        low=f"{low}%",
+        high=f"{high}%",
+    )
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime.
+    """Spoils the right answer in one way; a mistaken trader leaves one position as it is, or takes
+    the market for another regime.
     """
 
     def mistake() -> dict[str, Any]:
-        return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
+        changed = [entry for entry in right["rebalancing_decision"] if entry["action"] != "HOLD"]
+        if not changed or rng.random() < 0.4:
+            other = spoiling.other_regime(right["regime"], rng)
+            return _with_reasons(scene, decide(scene.facts, other), rng)
+        return _with_reasons(scene, _overlooked(scene.facts, rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
+def _overlooked(facts: Facts, rng: Random) -> Decision:
+    """Returns the decision with one position that is left as it is, against the working."""
+    decision = settled(decide(facts))
+    book = _book_of(facts)
+    moved = []
+    for at, entry in enumerate(decision["rebalancing_decision"]):
+        if entry["action"] != "HOLD":
+            moved.append(at)
+    at = rng.choice(moved)
+    weight = min(book.weights[at], MAX_LONG_WEIGHT_PCT)
+    decision["rebalancing_decision"][at] |= {"action": "HOLD", "target_weight_pct": weight}
+    return decision
+
+
 def grade(scene: Scene, reply: str) -> Grade:
-    """Grades every action and target weight, and the book as a whole, against the decision."""
-    return grading.judge(scene, reply, schema, decide(scene.facts))
+    """Grades every target weight, its action, and whether the book ends in its band."""
+    judged = grading.judge(scene, reply, schema, decide(scene.facts), ("exposure",))
+    if judged.told is None:
+        return judged
+    book = _book_of(scene.facts)
+    parts = dict(judged.parts)
+    parts["exposure"] = _ends_in_band(judged.told, book)
+    parts["actions"] = parts["actions"] and _acts_as_it_aims(judged.told, book)
+    return grading.graded(parts, judged.parts, judged.told)
+
+
+def _ends_in_band(told: dict[str, Any], book: _Book) -> bool:
+    """Whether the target weights, with what is named as unplaced, sum to the band."""
+    low, high = book.band
+    gross = sum(entry["target_weight_pct"] for entry in told["rebalancing_decision"])
+    return gross <= high and low <= gross + told["unplaced_pct"]
+
+
+def _acts_as_it_aims(told: dict[str, Any], book: _Book) -> bool:
+    """Whether each action is that of its own target weight."""
+    weights = {
+        stock.ticker: weight for stock, weight in zip(book.positions, book.weights, strict=True)
+    }
+    for entry in told["rebalancing_decision"]:
+        weight = weights.get(entry["ticker"])
+        if weight is not None and entry["action"] != _action(weight, entry["target_weight_pct"]):
+            return False
+    return True

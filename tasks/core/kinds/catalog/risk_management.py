@@ -2,8 +2,9 @@
 
 Question: the market's numbers, the maximum drawdown and the current leverage.
 Right answer: the level of risk; a leverage of at most 100 / drawdown in %, and never more than 2;
-deleverage if it is above that ceiling, else hedge in a weak regime, else maintain.
-Mistake: the action of another regime, or the ceiling overlooked.
+in a bear market the longs are sold, else deleverage if the leverage is above that ceiling, else
+hedge in a weak regime, else maintain.
+Mistake: the action of another regime, the ceiling overlooked, or a neighbouring level.
 Grade: level, ceiling, action and regime have one right value each.
 """
 
@@ -12,7 +13,6 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     REGIME,
     WORKING,
@@ -27,7 +27,7 @@ from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.rules import MAX_LEVERAGE, WEAK_REGIMES
+from tasks.core.strategy.rules import EXPOSURES, MAX_LEVERAGE, RISK_LEVELS, WEAK_REGIMES
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working
 
@@ -62,14 +62,14 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     drawdown = facts.numbers["drawdown_pct"]
     leverage = round(100 * facts.numbers["leverage_x"])
     most = rules.max_leverage_x100(drawdown)
-    if leverage > most:
-        action = "DELEVERAGE"
-    elif regime in WEAK_REGIMES:
-        action = "HEDGE"
-    else:
-        action = "MAINTAIN"
+    action = _action(leverage, most, regime)
     return {
-        "working": [market_working(facts, regime)],
+        "working": [
+            market_working(facts, regime),
+            _level_step(drawdown),
+            _ceiling_step(drawdown, most),
+            _action_step(leverage, most, regime),
+        ],
         "risk_assessment": {
             "level": rules.risk_level(drawdown),
             "leverage_x100": leverage,
@@ -80,125 +80,73 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     }
 
 
-card = ""
+def _action(leverage_x100: int, most_x100: int, regime: str) -> str:
+    if regime == "BEAR":
+        return "EXIT_LONGS"
+    if leverage_x100 > most_x100:
+        return "DELEVERAGE"
+    if regime in WEAK_REGIMES:
+        return "HEDGE"
+    return "MAINTAIN"
+
+
+def _level_step(drawdown_pct: float) -> str:
+    """Returns between which levels' limits the drawdown lies."""
+    limits = [limit for limit, _ in RISK_LEVELS[:-1]]
+    reached = [limit for limit in limits if limit <= drawdown_pct]
+    ahead = [limit for limit in limits if limit > drawdown_pct]
+    if not reached:
+        place = f"below {ahead[0]:g}"
+    elif not ahead:
+        place = f"{reached[-1]:g} or more"
+    else:
+        place = f"{reached[-1]:g} to {ahead[0]:g}"
+    return f"MDD {drawdown_pct:.1f}: {place}: {rules.risk_level(drawdown_pct)}"
+
+
+def _ceiling_step(drawdown_pct: float, most_x100: int) -> str:
+    """Returns the ceiling as 100 / MDD, rounded down to hundredths, and at most the cap."""
+    if drawdown_pct <= 0:
+        return f"ceiling: no MDD, cap {most_x100 / 100:.2f}"
+    allowed = int(10_000 / drawdown_pct) / 100
+    step = f"ceiling 100/{drawdown_pct:.1f}={allowed:.2f}"
+    if allowed > MAX_LEVERAGE:
+        return f"{step}>{MAX_LEVERAGE:g}: {most_x100 / 100:.2f}"
+    return step
+
+
+def _action_step(leverage_x100: int, most_x100: int, regime: str) -> str:
+    """Returns the leverage against the ceiling, the regime, and what follows from both."""
+    sign = ">" if leverage_x100 > most_x100 else "<="
+    gap = abs(leverage_x100 - most_x100) / 100
+    step = f"leverage {leverage_x100 / 100:.2f}{sign}{most_x100 / 100:.2f}, gap {gap:.2f}"
+    state = regime
+    if regime in WEAK_REGIMES and regime != "BEAR":
+        state = f"{regime} weak"
+    return f"{step}; {state}: {_action(leverage_x100, most_x100, regime)}"
+
+
+_LEVELS = ", ".join(f"{level} <{limit:g}" for limit, level in RISK_LEVELS[:-1])
+card = f"""\
+level by MDD in %, the first that holds: {_LEVELS}, else {RISK_LEVELS[-1][1]}
+max leverage = 100 / MDD %, rounded down to 0.01, at most {MAX_LEVERAGE:g}; x100 = in hundredths
+action, the first that holds: BEAR: EXIT_LONGS; leverage above max: DELEVERAGE;
+WEAKENING or SHORT_TERM_STRESS: HEDGE (index short of the regime's band); else MAINTAIN"""
 
 # How it is argued.
 
-_ACTIONS = ("DELEVERAGE", "HEDGE", "MAINTAIN")
+_ACTIONS = ("EXIT_LONGS", "DELEVERAGE", "HEDGE", "MAINTAIN")
 schema: Schema = closed(
     working=WORKING,
+    reasoning=text(),
     risk_assessment=closed(
-        level=one_of("LOW", "ELEVATED", "HIGH", "CRITICAL"),
+        level=one_of(*(level for _, level in RISK_LEVELS)),
         leverage_x100=integer(0, 1000),
         max_leverage_x100=integer(0, 200),
     ),
     action=one_of(*_ACTIONS),
-    reasoning=text(),
     regime=REGIME,
 )
-
-_SUBJECTS_EN = (
-    "Leverage of {now}x",
-    "Today's {now}x",
-    "Running {now}x",
-    "This {now}x",
-    "Our {now}x",
-    "The book's {now}x",
-)
-_LEVERAGE = {
-    "ko": {
-        "DELEVERAGE": crossed(
-            (
-                "레버리지 {now}배는",
-                "지금의 {now}배는",
-                "현재 레버리지 {now}배는",
-                "쓰고 있는 {now}배는",
-            ),
-            (
-                "최대 낙폭 {drawdown}%가 허용하는 {most}배를 넘어 줄여야 한다.",
-                "상한 {most}배(낙폭 {drawdown}%)를 넘는 수준이라 축소 대상이다.",
-                "낙폭 {drawdown}%에서 나온 한도 {most}배보다 높아 낮춰야 한다.",
-                "한도 초과다. 낙폭 {drawdown}%면 {most}배가 한계다.",
-            ),
-        ),
-        "HEDGE": crossed(
-            (
-                "레버리지는 {now}배로",
-                "레버리지가 {now}배라",
-                "현재 {now}배로",
-                "지금은 {now}배라",
-                "레버리지 {now}배로",
-            ),
-            (
-                "낙폭 {drawdown}%의 상한 {most}배 안이지만 국면이 약해 지수 헤지를 둔다.",
-                "상한 {most}배를 지키고 있다. 줄일 필요는 없으나 약한 국면이라 헤지를 더한다.",
-                (
-                    "최대 낙폭 {drawdown}%가 허용하는 {most}배 이내다. "
-                    "다만 국면이 약해 헤지로 대응한다."
-                ),
-                "한도 {most}배에 걸리지 않는다. 국면이 약하므로 헤지만 얹는다.",
-            ),
-        ),
-        "MAINTAIN": crossed(
-            (
-                "{now}배 레버리지는",
-                "현 수준 {now}배는",
-                "운용 레버리지 {now}배는",
-                "포트폴리오의 {now}배는",
-            ),
-            (
-                "낙폭 {drawdown}%의 상한 {most}배 안이고 국면도 나쁘지 않아 유지한다.",
-                "상한 {most}배를 지키고 있고 시장도 받쳐 주어 그대로 둔다.",
-                "최대 낙폭 {drawdown}%가 허용하는 {most}배 이내라 손댈 것이 없다.",
-                "한도 {most}배에 걸리지 않고 헤지가 필요한 국면도 아니다.",
-            ),
-        ),
-    },
-    "en": {
-        "DELEVERAGE": crossed(
-            _SUBJECTS_EN,
-            (
-                "is above the {most}x that a drawdown of {drawdown}% allows and has to come down.",
-                "exceeds the ceiling of {most}x set by a drawdown of {drawdown}%.",
-                (
-                    "goes past {most}x, "
-                    "the most that a drawdown of {drawdown}% permits; it must be cut."
-                ),
-                "breaks the {most}x limit of a drawdown of {drawdown}%, so part of it is sold.",
-            ),
-        ),
-        "HEDGE": crossed(
-            _SUBJECTS_EN,
-            (
-                (
-                    "keeps inside the {most}x that a drawdown of {drawdown}% allows, "
-                    "but the regime is weak: add a hedge."
-                ),
-                (
-                    "respects the ceiling of {most}x. "
-                    "Nothing need be sold; the weak regime is answered with a hedge."
-                ),
-                (
-                    "stays within {most}x for a drawdown of {drawdown}%. "
-                    "The regime still calls for an index hedge."
-                ),
-                "may stay under a limit of {most}x, yet a weak regime wants an index hedge.",
-            ),
-        ),
-        "MAINTAIN": crossed(
-            _SUBJECTS_EN,
-            (
-                (
-                    "fits inside the {most}x that a drawdown of {drawdown}% allows, "
-                    "and the regime is sound."
-                ),
-                "meets the ceiling of {most}x, and no hedge is called for.",
-                "needs no change: a drawdown of {drawdown}% allows {most}x.",
-                "leaves the {most}x limit intact in a regime that asks for no hedge.",
-            ),
-        ),
-    },
-}
 
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
@@ -213,36 +161,58 @@ def _with_reasons(
     given.
     """
     decision = settled(decision)
-    risk = decision["risk_assessment"]
-    leverage_reason = rng.choice(_LEVERAGE[scene.language][decision["action"]]).format(
-        drawdown=f"{scene.facts.numbers['drawdown_pct']:.1f}",
-        now=f"{risk['leverage_x100'] / 100:.2f}",
-        most=f"{risk['max_leverage_x100'] / 100:.2f}",
-    )
-    reasons = [leverage_reason, wording.argue(scene, rng, claimed=regime)]
+    sentences = [_leverage_reason(scene, decision, rng), wording.argue(scene, rng, claimed=regime)]
     if rng.random() < 0.4:
-        reasons.reverse()
-    decision["reasoning"] = " ".join(reasons)
+        sentences.reverse()
+    sentences.append(rng.choice(_WORDS.texts[f"{decision['action']}_then"][scene.language]))
+    low, high = EXPOSURES[decision["regime"]].index_short
+    sentences[-1] = sentences[-1].format(low=f"{low}%", high=f"{high}%")
+    decision["reasoning"] = " ".join(sentences)
     return arranged(decision, schema)
+
+
+def _leverage_reason(scene: Scene, decision: Decision, rng: Random) -> str:
+    """Returns how the leverage compares with the ceiling."""
+    risk = decision["risk_assessment"]
+    now, most = risk["leverage_x100"], risk["max_leverage_x100"]
+    case = "above" if now > most else "within"
+    return rng.choice(_WORDS.texts[case][scene.language]).format(
+        drawdown=f"{scene.facts.numbers['drawdown_pct']:.1f}%",
+        level=risk["level"],
+        now=f"{now / 100:.2f}",
+        most=f"{most / 100:.2f}",
+        gap=f"{abs(now - most) / 100:.2f}",
+    )
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime, or overlooks the leverage ceiling.
+    regime, or does not do what the working says.
     """
 
     def mistake() -> dict[str, Any]:
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             other = spoiling.other_regime(right["regime"], rng)
             return _with_reasons(scene, decide(scene.facts, other), rng, other)
         decision = decide(scene.facts)
-        decision["risk_assessment"]["max_leverage_x100"] = int(100 * MAX_LEVERAGE)
-        decision["action"] = rng.choice(
-            [action for action in _ACTIONS if action != decision["action"]]
-        )
+        if rng.random() < 0.5:
+            decision["risk_assessment"]["level"] = _level_beside(right, rng)
+        else:
+            wrong = [action for action in _ACTIONS if action != decision["action"]]
+            decision["action"] = rng.choice(wrong)
         return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _level_beside(right: dict[str, Any], rng: Random) -> str:
+    """Returns a level next to the right one."""
+    levels = [level for _, level in RISK_LEVELS]
+    at = levels.index(right["risk_assessment"]["level"])
+    return rng.choice(levels[max(0, at - 1) : at] + levels[at + 1 : at + 2])
 
 
 def grade(scene: Scene, reply: str) -> Grade:

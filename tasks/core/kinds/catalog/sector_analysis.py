@@ -2,12 +2,15 @@
 to do about it.
 
 Question: an event, the market's numbers, and three to six stocks with their beta.
-Right answer: the event's primary sector and direction, each offered stock whose sector the event
-moves, and a trade: reduce on bad news; on good news add, or hold if the regime is weak.
-Mistake: the event read the wrong way round.
+Right answer: the event's primary sector and direction, each offered stock that the event moves, and
+a trade in those: add the winners that are listed, unless the regime is BEAR, which carries no
+longs, and reduce the losers that are listed.
+Mistake: the trade of the event's direction and not of the stocks at hand, one stock read the wrong
+way round, or another regime.
 Grade: every stock that the event moves is to be named, with its impact, and no other.
 """
 
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -24,11 +27,10 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.kinds.words import words_beside
+from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.events import event_named, events
-from tasks.core.strategy.rules import WEAK_REGIMES
+from tasks.core.strategy.events import Event, event_named, events
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import find_stock, get_stock, sectors
 from tasks.core.strategy.working import market_working
@@ -60,131 +62,96 @@ def ask(scene: Scene, rng: Random) -> str:
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides which of the offered stocks an event moves, and what to do about it."""
     event = event_named(facts.words["event"])
-    affected = []
+    regime = regime or stated_regime(facts)
+    affected, steps = [], []
     for offered in facts.stocks:
-        stock = find_stock(offered.ticker)
-        impact = event.impact_on(stock.sector) if stock else None
+        impact = _impact(event, offered.ticker)
+        steps.append(_step(event, offered.ticker))
         if impact:
             affected.append({"ticker": offered.ticker, "impact": impact})
+    impacts = [entry["impact"] for entry in affected]
     return {
-        "working": [market_working(facts, regime)],
+        "working": [
+            market_working(facts, regime),
+            f"{event.name}: {event.primary_sector} {event.direction}",
+            *steps,
+            _trade_step(impacts, regime),
+        ],
         "event": event.name,
         "primary_sector": event.primary_sector,
         "direction": event.direction,
         "affected_stocks": affected,
-        "action": _event_action(event.direction, regime or stated_regime(facts)),
+        "action": _trade(impacts, regime),
     }
 
 
-def _event_action(direction: str, regime: str) -> str:
-    """Returns what to do: gains are bought only in a strong regime."""
-    if direction == "NEGATIVE":
-        return "REDUCE"
-    if regime in WEAK_REGIMES:
-        return "HOLD"
-    return "ADD"
+def _impact(event: Event, ticker: str) -> str | None:
+    """Returns what the event means for a stock; None if nothing, or if the stock is unknown."""
+    stock = find_stock(ticker)
+    return event.impact_on(stock) if stock else None
 
 
-card = ""
+def _step(event: Event, ticker: str) -> str:
+    stock = find_stock(ticker)
+    sector = stock.sector if stock else "unknown"
+    return f"{ticker} {sector}: {_impact(event, ticker) or 'none'}"
 
-# How it is argued. A blank such as {beta_da} is the word with the
-# Korean particle that its sound takes.
+
+def _trade(impacts: list[str], regime: str) -> str:
+    """Returns what to do with the listed winners and losers."""
+    buys = "POSITIVE" in impacts and regime != "BEAR"
+    sells = "NEGATIVE" in impacts
+    if buys and sells:
+        return "ADD_AND_REDUCE"
+    if buys:
+        return "ADD"
+    return "REDUCE" if sells else "HOLD"
+
+
+def _trade_step(impacts: list[str], regime: str) -> str:
+    gains, losses = impacts.count("POSITIVE"), impacts.count("NEGATIVE")
+    longs = "no longs" if regime == "BEAR" else "longs"
+    return f"winners {gains}, losers {losses}; {regime} {longs}: {_trade(impacts, regime)}"
+
+
+def _card() -> str:
+    """Returns the rule card, with the table of events: its sectors, and the tickers of those that
+    it moves or spares beside their sector.
+    """
+    lines = [
+        "event: primary_sector direction; + sectors and tickers that gain; - that lose; = spared",
+        *(_event_line(event) for event in events()),
+        "affected_stocks: the listed stocks that gain (POSITIVE) or lose (NEGATIVE), no others",
+        "action: ADD if winners are listed and the regime is not BEAR (no single-stock longs),",
+        "REDUCE if losers are listed, ADD_AND_REDUCE if both hold, else HOLD",
+    ]
+    return "\n".join(lines)
+
+
+def _event_line(event: Event) -> str:
+    line = f"{event.name}: {event.primary_sector} {event.direction}"
+    for sign, names in (("+", event.gains), ("-", event.loses), ("=", event.spared)):
+        if names:
+            line = f"{line}; {sign} {', '.join(sorted(names))}"
+    return line
+
+
+card = _card()
+
+# How it is argued. A blank such as {why_ro} is the word with the Korean particle that its sound
+# takes.
 
 _IMPACT = one_of("POSITIVE", "NEGATIVE")
+_ACTIONS = ("ADD", "REDUCE", "ADD_AND_REDUCE", "HOLD")
 schema: Schema = closed(
     working=WORKING,
     event=one_of(*(event.name for event in events())),
     primary_sector=one_of(*(sector.name for sector in sectors())),
     direction=_IMPACT,
-    affected_stocks=listed(stock_entry(impact=_IMPACT, reason=text(160)), 10),
+    affected_stocks=listed(stock_entry(reason=text(200), impact=_IMPACT), 10),
     reasoning=text(),
-    action=one_of("ADD", "REDUCE", "HOLD"),
+    action=one_of(*_ACTIONS),
 )
-
-_STOCK_REASONS = {
-    "ko": {
-        "POSITIVE": (
-            "{sector} 업종이라 수혜를 받는다. 베타는 {beta_da}.",
-            "{sector} 실적에 도움이 된다. 베타는 {beta_da}.",
-            "베타 {beta}의 {sector} 종목으로 수혜가 기대된다.",
-            "수혜 업종인 {sector} 종목이다. 베타는 {beta_da}.",
-            "{sector} 이익이 늘 수 있다. 베타는 {beta_da}.",
-            "호재가 닿는 {sector} 업종이며 베타는 {beta_da}.",
-            "{sector}에 호재다. 베타 {beta}의 종목이다.",
-        ),
-        "NEGATIVE": (
-            "{sector} 업종이라 타격을 받는다. 베타는 {beta_da}.",
-            "{sector} 실적에 부담이 된다. 베타는 {beta_da}.",
-            "베타 {beta}의 {sector} 종목으로 피해가 우려된다.",
-            "피해 업종인 {sector} 종목이다. 베타는 {beta_da}.",
-            "{sector} 이익이 줄 수 있다. 베타는 {beta_da}.",
-            "악재가 닿는 {sector} 업종이며 베타는 {beta_da}.",
-            "{sector}에 악재다. 베타 {beta}의 종목이다.",
-        ),
-    },
-    "en": {
-        "POSITIVE": (
-            "In {sector}, which gains; beta {beta}.",
-            "Helps {sector} earnings; its beta is {beta}.",
-            "A {sector} name with a beta of {beta} that benefits.",
-            "Good for {sector}; beta {beta}.",
-            "Winner in {sector}, beta {beta}.",
-            "Beta {beta} in {sector}, which the event lifts.",
-            "As {sector} it stands to gain; beta {beta}.",
-        ),
-        "NEGATIVE": (
-            "In {sector}, which suffers; beta {beta}.",
-            "Weighs on {sector} earnings; its beta is {beta}.",
-            "A {sector} name with a beta of {beta} that loses.",
-            "Bad for {sector}; beta {beta}.",
-            "Loser in {sector}, beta {beta}.",
-            "Beta {beta} in {sector}, which the event hurts.",
-            "As {sector} it stands to lose; beta {beta}.",
-        ),
-    },
-}
-_SECTOR_REASONS = {
-    "ko": {
-        "POSITIVE": (
-            "{sector_eun} 가장 먼저 수혜를 본다.",
-            "가장 큰 수혜 업종은 {sector_da}.",
-            "{sector_eun} 이익 전망이 올라간다.",
-            "중심 업종은 {sector_da}. 실적에 보탬이 된다.",
-        ),
-        "NEGATIVE": (
-            "{sector_eun} 가장 먼저 부담을 진다.",
-            "가장 큰 피해 업종은 {sector_da}.",
-            "{sector_eun} 이익 전망이 깎인다.",
-            "중심 업종은 {sector_da}. 실적에 부담이 된다.",
-        ),
-    },
-    "en": {
-        "POSITIVE": (
-            "{sector} gains first.",
-            "The sector with most to win is {sector}.",
-            "Earnings estimates rise in {sector}.",
-            "The good news lands in {sector}.",
-        ),
-        "NEGATIVE": (
-            "{sector} is hit first.",
-            "The sector with most to lose is {sector}.",
-            "Earnings estimates fall in {sector}.",
-            "The bad news lands in {sector}.",
-        ),
-    },
-}
-_TRADE_REASONS = {
-    "ko": {
-        "ADD": "국면이 받쳐 주므로 수혜주를 더 담는다.",
-        "HOLD": "호재라도 국면이 약해 새로 사지 않고 지켜본다.",
-        "REDUCE": "악재이므로 피해 종목의 비중을 줄인다.",
-    },
-    "en": {
-        "ADD": "The regime supports it, so the winners are bought.",
-        "HOLD": "Good news, but in a weak regime nothing new is bought.",
-        "REDUCE": "Bad news: the losers' weights come down.",
-    },
-}
 
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
@@ -192,32 +159,59 @@ def answer(scene: Scene, rng: Random) -> dict[str, Any]:
     return _with_reasons(scene, decide(scene.facts), rng)
 
 
-def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
-    """The decision as an answer, argued in the scene's language."""
+def _with_reasons(
+    scene: Scene, decision: Decision, rng: Random, regime: str | None = None
+) -> dict[str, Any]:
+    """The decision as an answer, argued in the scene's language, and for another `regime` if one is
+    given.
+    """
     language = scene.language
     decision = wording.named(settled(decision), language)
     betas = {stock.ticker: stock.numbers["beta"] for stock in scene.facts.stocks}
+    used: set[str] = set()
     for entry in decision["affected_stocks"]:
         beta = f"{betas[entry['ticker']]:.2f}"
-        entry["reason"] = rng.choice(_STOCK_REASONS[language][entry["impact"]]).format(
-            sector=_sector_label(get_stock(entry["ticker"]).sector, language),
-            beta=beta,
-            beta_da=with_particle(beta, "이다/다"),
-        )
-    sector_label = _sector_label(decision["primary_sector"], language)
-    sector_reason = rng.choice(_SECTOR_REASONS[language][decision["direction"]]).format(
-        sector=sector_label,
-        sector_da=with_particle(sector_label, "이다/다"),
-        sector_eun=with_particle(sector_label, "은/는"),
-    )
-    reasons = [sector_reason, wording.argue(scene, rng)]
+        sector = get_stock(entry["ticker"]).sector
+        sentence = unused(_WORDS.texts[entry["impact"]][language], used, rng)
+        entry["reason"] = _filled(sentence, decision["event"], sector, language, beta)
+    sentence = rng.choice(_WORDS.texts[f"primary_{decision['direction']}"][language])
+    on_sector = _filled(sentence, decision["event"], decision["primary_sector"], language)
+    reasons = [on_sector, wording.argue(scene, rng, claimed=regime)]
     if rng.random() < 0.6:
         reasons.reverse()
-    reasons.append(_TRADE_REASONS[language][decision["action"]])
+    reasons.append(rng.choice(_WORDS.texts[_trade_case(decision)][language]))
     decision["reasoning"] = " ".join(reasons)
     return arranged(decision, schema)
 
 
+def _trade_case(decision: Decision) -> str:
+    """Returns which texts argue for the trade: in HOLD it matters whether anything gains."""
+    if decision["action"] == "HOLD":
+        return "HOLD_winners" if decision["affected_stocks"] else "HOLD_none"
+    return str(decision["action"])
+
+
+def _filled(sentence: str, event: str, sector: str, language: Language, beta: str = "") -> str:
+    """Returns the sentence with the reason why the event moves the sector."""
+    why = _WORDS.texts[f"{event}/{sector}"][language][0]
+    label = _sector_label(sector, language)
+    return sentence.format(
+        why=why,
+        why_ro=with_particle(why, "으로/로"),
+        why_i=with_particle(why, "이/가"),
+        why_eun=with_particle(why, "은/는"),
+        why_reul=with_particle(why, "을/를"),
+        why_da=with_particle(why, "이다/다"),
+        sector=label,
+        sector_eun=with_particle(label, "은/는"),
+        sector_da=with_particle(label, "이다/다"),
+        sector_i=with_particle(label, "이/가"),
+        beta=beta,
+        beta_da=with_particle(beta, "이다/다"),
+    )
+
+
+@cache
 def _sector_label(sector_name: str, language: Language) -> str:
     """What texts of this language call the sector."""
     if language == "en":
@@ -225,21 +219,26 @@ def _sector_label(sector_name: str, language: Language) -> str:
     return next(sector.name_ko for sector in sectors() if sector.name == sector_name)
 
 
+# How it goes wrong.
+
 _OPPOSITE = {"POSITIVE": "NEGATIVE", "NEGATIVE": "POSITIVE"}
-_TRADE_ON = {"POSITIVE": "ADD", "NEGATIVE": "REDUCE"}
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist reads the event the wrong way
-    round, in the sector, its stocks and the trade.
+    """Spoils the right answer in one way; a mistaken strategist reads one stock or the trade the
+    wrong way round, or takes the market for another regime.
     """
 
     def mistake() -> dict[str, Any]:
         decision = decide(scene.facts)
-        decision["direction"] = _OPPOSITE[decision["direction"]]
-        for entry in decision["affected_stocks"]:
+        affected = decision["affected_stocks"]
+        if affected and rng.random() < 0.5:
+            entry = rng.choice(affected)
             entry["impact"] = _OPPOSITE[entry["impact"]]
-        decision["action"] = _TRADE_ON[decision["direction"]]
+            decision["action"] = _trade([each["impact"] for each in affected], scene.regime)
+        else:
+            wrong = [action for action in _ACTIONS if action != decision["action"]]
+            decision["action"] = rng.choice(wrong)
         return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)

@@ -1,9 +1,10 @@
 """stop_loss_management: what to do with each position, given its profit or loss and the regime.
 
 Question: the market's numbers, and three to five positions with their profit or loss.
-Right answer: stop out a loss of 8 % or more, take a profit of 15 % or more, reduce a position that
-lost 3 % or more in a weak regime, and hold the rest.
-Mistake: the action of another rule for one position.
+Right answer: stop out a loss of 8 % or more and take a profit of 15 % or more; reduce a position
+that lost 3 % or more in a weak regime, and hold the rest. A bear market keeps no single-stock long:
+what is neither stopped nor taken there is sold too.
+Mistake: a limit misread for one position, one that does not exist, or another regime's review.
 Grade: every position has one right action.
 """
 
@@ -12,7 +13,6 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.phrases import crossed
 from tasks.core.kinds.schemas import (
     REGIME,
     WORKING,
@@ -24,13 +24,13 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.kinds.words import words_beside
+from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.rules import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT
+from tasks.core.strategy.rules import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT, WEAK_REGIMES
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.working import market_working
+from tasks.core.strategy.working import market_working, stop_working
 
 name = "stop_loss_management"
 share = 0.06
@@ -57,123 +57,49 @@ def ask(scene: Scene, rng: Random) -> str:
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides what happens to each position by its profit or loss."""
     regime = regime or stated_regime(facts)
+    working = [market_working(facts, regime)]
     review = []
     for position in facts.stocks:
-        action = rules.stop_action(position.numbers["pnl_pct"], regime)
+        pnl = position.numbers["pnl_pct"]
+        action = rules.stop_action(pnl, regime)
+        working.append(_step(position.ticker, pnl, regime))
         review.append({"ticker": position.ticker, "action": action})
-    return {"working": [market_working(facts, regime)], "position_review": review, "regime": regime}
+    return {"working": working, "position_review": review, "regime": regime}
 
 
-card = ""
+def _step(ticker: str, pnl_pct: float, regime: str) -> str:
+    """Returns a position's line of the working; if it is held, with how near its next limit is."""
+    step = f"{ticker} {stop_working(pnl_pct, regime)}"
+    if rules.stop_action(pnl_pct, regime) != "HOLD":
+        return step
+    limit = _next_limit(pnl_pct, regime)
+    return f"{step}, {abs(pnl_pct - limit):.1f} from {limit:g}"
+
+
+def _next_limit(pnl_pct: float, regime: str) -> float:
+    """Returns the limit (%) that a held position would reach first."""
+    lower = REDUCE_PCT if regime in WEAK_REGIMES else STOP_LOSS_PCT
+    if pnl_pct - lower <= TAKE_PROFIT_PCT - pnl_pct:
+        return lower
+    return TAKE_PROFIT_PCT
+
+
+card = f"""\
+Each position by its P&L in %, the first line that holds:
+<={STOP_LOSS_PCT:g} STOP_LOSS (sell all)
+>={TAKE_PROFIT_PCT:g} TAKE_PROFIT (sell all)
+BEAR: EXIT (sell all: no single-stock longs)
+<={REDUCE_PCT:g} in WEAKENING or SHORT_TERM_STRESS: REDUCE (sell half)
+else HOLD"""
 
 # How it is argued.
 
-_ACTIONS = ("STOP_LOSS", "TAKE_PROFIT", "REDUCE", "HOLD")
+_ACTIONS = ("STOP_LOSS", "TAKE_PROFIT", "REDUCE", "EXIT", "HOLD")
 schema: Schema = closed(
     working=WORKING,
-    position_review=listed(stock_entry(action=one_of(*_ACTIONS), reason=text(160)), 10, 1),
+    position_review=listed(stock_entry(reason=text(200), action=one_of(*_ACTIONS)), 10, 1),
     regime=REGIME,
 )
-
-_LOSSES_KO = ("손익 {pnl}%로", "현재 손익 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 밀려")
-_RESULTS_EN = (
-    "At {pnl}% it",
-    "With {pnl}% it",
-    "Its {pnl}%",
-    "The {pnl}% result",
-    "Now {pnl}%, it",
-)
-_REASONS = {
-    "ko": {
-        "STOP_LOSS": crossed(
-            _LOSSES_KO,
-            (
-                "손절 기준인 {stop:g}%에 걸린다.",
-                "{stop:g}% 손절 규칙을 따른다.",
-                "손절선 {stop:g}% 이하이므로 정리한다.",
-                "{stop:g}% 손절선을 지키지 못해 판다.",
-            ),
-        ),
-        "TAKE_PROFIT": crossed(
-            ("손익 {pnl}%로", "수익률 {pnl}%로", "손익이 {pnl}%라서", "{pnl}%까지 올라"),
-            (
-                "익절 기준 {take:g}% 이상이다.",
-                "목표 {take:g}%를 채웠다.",
-                "{take:g}% 익절 규칙에 따라 차익을 실현한다.",
-                "이익을 확정할 {take:g}%선에 닿았다.",
-            ),
-        ),
-        "REDUCE": crossed(
-            _LOSSES_KO,
-            (
-                "축소 기준 {reduce:g}% 이하이고 국면이 약해 비중을 줄인다.",
-                "약한 국면의 축소선 {reduce:g}%에 걸려 덜어 낸다.",
-                "손절선 {stop:g}%까지는 아니지만 약한 국면이라 줄인다.",
-            ),
-        ),
-        "HOLD": crossed(
-            (
-                "손익 {pnl}%로",
-                "손익이 {pnl}%여서",
-                "{pnl}% 손익은",
-                "현재 손익 {pnl}%는",
-                "손익 {pnl}% 수준은",
-            ),
-            (
-                "조치 기준에 닿지 않는다.",
-                "손절과 익절 어느 선에도 걸리지 않는다.",
-                "규칙이 정한 범위 안에 있다.",
-                "그대로 두어도 되는 구간이다.",
-                "아직 손댈 단계가 아니다.",
-            ),
-        ),
-    },
-    "en": {
-        "STOP_LOSS": crossed(
-            _RESULTS_EN,
-            (
-                "is at or below the {stop:g}% stop.",
-                "hits the {stop:g}% stop.",
-                "falls under the {stop:g}% stop rule.",
-                "trips the {stop:g}% stop: sell.",
-            ),
-        ),
-        "TAKE_PROFIT": crossed(
-            _RESULTS_EN,
-            (
-                "is at or above the {take:g}% target.",
-                "meets the {take:g}% target.",
-                "clears {take:g}%, so the gain is realized.",
-                "triggers the {take:g}% profit rule.",
-            ),
-        ),
-        "REDUCE": crossed(
-            _RESULTS_EN,
-            (
-                "is at or below {reduce:g}% in a weak regime and is cut back.",
-                "does not trip the {stop:g}% stop, but in a weak regime part of it goes.",
-                "crosses the {reduce:g}% line that counts in a weak regime.",
-            ),
-        ),
-        "HOLD": crossed(
-            (
-                "At {pnl}% it",
-                "With {pnl}% it",
-                "Its {pnl}%",
-                "Today's {pnl}%",
-                "Now {pnl}%, it",
-                "The {pnl}% result",
-            ),
-            (
-                "touches no limit.",
-                "hits neither stop nor target.",
-                "stays inside what the rules allow.",
-                "calls for no trade.",
-                "gives no reason to act.",
-            ),
-        ),
-    },
-}
 
 
 def answer(scene: Scene, rng: Random) -> dict[str, Any]:
@@ -184,28 +110,81 @@ def answer(scene: Scene, rng: Random) -> dict[str, Any]:
 def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, Any]:
     """The decision as an answer, argued in the scene's language."""
     decision = wording.named(settled(decision), scene.language)
+    used: set[str] = set()
     for entry, position in zip(decision["position_review"], scene.facts.stocks, strict=True):
-        entry["reason"] = rng.choice(_REASONS[scene.language][entry["action"]]).format(
-            pnl=f"{position.numbers['pnl_pct']:.1f}",
-            stop=STOP_LOSS_PCT,
-            reduce=REDUCE_PCT,
-            take=TAKE_PROFIT_PCT,
-        )
+        pnl = position.numbers["pnl_pct"]
+        case = _case(entry["action"], pnl, decision["regime"])
+        words = _WORDS.texts[case][scene.language]
+        reason = _filled(unused(words, used, rng), pnl, decision["regime"])
+        if rng.random() < 0.5:
+            what_follows = unused(_WORDS.texts[f"{case}_then"][scene.language], used, rng)
+            reason = f"{reason} {what_follows}"
+        entry["reason"] = reason
     return arranged(decision, schema)
 
 
+_NEAR_PCT = 2.0
+"""How near a limit, in points, makes a held position one to watch."""
+
+
+def _case(action: str, pnl_pct: float, regime: str) -> str:
+    """Returns which texts argue for an action; a mistaken one has no limit that it is near to."""
+    if action != "HOLD" or rules.stop_action(pnl_pct, regime) != "HOLD":
+        return action
+    limit = _next_limit(pnl_pct, regime)
+    if abs(pnl_pct - limit) > _NEAR_PCT:
+        return action
+    return {STOP_LOSS_PCT: "near_stop", REDUCE_PCT: "near_cut"}.get(limit, "near_target")
+
+
+def _filled(sentence: str, pnl_pct: float, regime: str) -> str:
+    return sentence.format(
+        pnl=f"{pnl_pct:.1f}%",
+        stop=f"{STOP_LOSS_PCT:g}%",
+        cut=f"{REDUCE_PCT:g}%",
+        take=f"{TAKE_PROFIT_PCT:g}%",
+        gap=f"{abs(pnl_pct - _next_limit(pnl_pct, regime)):.1f}",
+    )
+
+
+# How it goes wrong.
+
+
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken trader overlooks a limit of one position, or
-    sees one that is not reached.
+    """Spoils the right answer in one way; a mistaken trader reviews one position by a limit beside
+    the right one, does not do what the working says, or takes the market for another regime.
     """
 
     def mistake() -> dict[str, Any]:
-        decision = decide(scene.facts)
-        entry = rng.choice(decision["position_review"])
-        entry["action"] = rng.choice([action for action in _ACTIONS if action != entry["action"]])
-        return _with_reasons(scene, decision, rng)
+        if rng.random() < 0.3:
+            other = spoiling.other_regime(right["regime"], rng)
+            return _with_reasons(scene, decide(scene.facts, other), rng)
+        return _with_reasons(scene, _misread(scene.facts, right["regime"], rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _misread(facts: Facts, regime: str, rng: Random) -> Decision:
+    """Returns the review with one wrong action, in half of the cases in the working too."""
+    decision = decide(facts)
+    at = rng.randrange(len(facts.stocks))
+    entry = decision["position_review"][at]
+    action = entry["action"]
+    entry["action"] = rng.choice([other for other in _beside(action, regime) if other != action])
+    if rng.random() < 0.5:
+        decision["working"][at + 1] = decision["working"][at + 1].replace(action, entry["action"])
+    return decision
+
+
+def _beside(action: str, regime: str) -> tuple[str, ...]:
+    """Returns the actions that a small misreading makes of one."""
+    if regime == "BEAR":
+        return ("HOLD", "REDUCE")
+    if action == "TAKE_PROFIT":
+        return ("HOLD",)
+    if action == "HOLD":
+        return ("REDUCE", "TAKE_PROFIT", "STOP_LOSS")
+    return ("HOLD", "REDUCE", "STOP_LOSS")
 
 
 def grade(scene: Scene, reply: str) -> Grade:
