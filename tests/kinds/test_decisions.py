@@ -6,8 +6,8 @@ from tasks.core.kinds import kind_named
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.deciding import Choice, settled
 from tasks.core.strategy.holdings import hedges, ratios
-from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES, SHOCKS
-from tasks.core.strategy.universe import etfs, find_etf, stocks
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES
+from tasks.core.strategy.universe import etfs, stocks
 
 DAYS = {
     "BEAR": (-3.2, 18.0, -7.5, 31.0),
@@ -95,105 +95,6 @@ def test_ratios_become_integers_and_absent_ones_stay_absent():
     assert ratios(stock) == {"per_x10": 123, "pbr_x100": 115}
     assert ratios(StockFacts("005930", {"per": 0.6})) == {"per_x10": 6}
     assert ratios(StockFacts("005930")) == {}
-
-
-@each_regime
-def test_overnight_leans_with_the_regime_on_an_offered_fund(regime):
-    decision = kind_named("overnight_gap").decide(
-        facts_of(regime, etfs_of("short_kospi", "leveraged_kospi"), us_return_pct=-1.0, vix=25.0)
-    )["overnight_strategy"]
-    bearish = regime in ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
-    assert decision["direction"] == ("INVERSE" if bearish else "LONG")
-    assert decision["weight_pct"].value == 20
-    group = "short_kospi" if bearish else "leveraged_kospi"
-    right = (decision["ticker"].value, *decision["ticker"].others)
-    assert all(find_etf(ticker).group == group for ticker in right)
-    other = etfs_of("leveraged_kospi" if bearish else "short_kospi")[0].ticker
-    assert not decision["ticker"].allows(other)
-
-
-@pytest.mark.parametrize(
-    ("before", "to", "now", "urgency", "first"),
-    [
-        ("MILD_BULL", "MILD_BULL", 91, "NONE", 91),
-        ("MILD_BULL", "WEAKENING", 90, "GRADUAL", 71),
-        ("MILD_BULL", "SHORT_TERM_STRESS", 90, "IMMEDIATE", 44),
-        ("BEAR", "BEAR", -60, "NONE", -70),
-        ("STRONG_BULL", "BEAR", 120, "IMMEDIATE", -16),
-    ],
-)
-def test_regime_transition(before, to, now, urgency, first):
-    decision = kind_named("regime_transition").decide(
-        facts_of(to, words={"previous_regime": before}, net_now_pct=float(now))
-    )
-    target = decision["target_net_exposure_pct"].value
-    assert (decision["transition"], decision["urgency"]) == ({"from": before, "to": to}, urgency)
-    assert decision["execution_plan"]["day_2"]["net_exposure_pct"].value == target
-    day_1 = decision["execution_plan"]["day_1"]["net_exposure_pct"]
-    assert day_1.value == first and day_1.allows(target)
-    assert not day_1.allows(now - 31 if target > now else now + 31)
-
-
-@pytest.mark.parametrize(
-    ("numbers", "words", "expected"),
-    [
-        ((3.0, 3.0, 6), ("low", "large"), (0, "WEAK", "SKIP", 0, 0)),
-        ((3.1, 3.0, 6), ("high", "large"), (2, "MODERATE", "ADD", 3, 155)),
-        ((3.1, 3.1, 7), ("low", "large"), (3, "STRONG", "ADD", 5, 155)),
-        ((9.0, 3.1, 7), ("high", "mid"), (5, "STRONG", "ADD", 8, 450)),
-        ((-4.2, 3.1, 7), ("low", "large"), (2, "MODERATE", "ADD", 3, 210)),
-    ],
-)
-def test_opening_momentum(numbers, words, expected):
-    keys = ("gap_pct", "volume_x", "f_score"), ("us_correlation", "tier")
-    stock = StockFacts(
-        "005930", dict(zip(keys[0], numbers, strict=True)), dict(zip(keys[1], words, strict=True))
-    )
-    entry = settled(kind_named("opening_momentum").decide(Facts({}, (stock,))))["opening_analysis"][
-        0
-    ]
-    assert tuple(entry.values()) == ("005930", *expected)
-
-
-def test_a_weight_for_an_opening_gap_may_lie_anywhere_between_three_and_eight():
-    stock = StockFacts(
-        "005930",
-        {"gap_pct": 5.0, "volume_x": 4.0, "f_score": 8},
-        {"us_correlation": "low", "tier": "mid"},
-    )
-    weight = kind_named("opening_momentum").decide(Facts({}, (stock,)))["opening_analysis"][0][
-        "weight_pct"
-    ]
-    assert [size for size in range(12) if weight.allows(size)] == [3, 4, 5, 6, 7, 8]
-
-
-@pytest.mark.parametrize(
-    ("before", "shock", "size", "after", "action"),
-    [
-        ("MILD_BULL", "index_drop", 1.0, "WEAKENING", "CUT"),
-        ("MILD_BULL", "index_drop", 7.0, "BEAR", "CUT"),
-        ("MILD_BULL", "oil_spike", 1.0, "MILD_BULL", "KEEP"),
-        ("MILD_BULL", "index_rally", 5.0, "STRONG_BULL", "ADD"),
-        ("WEAKENING", "index_rally", 3.0, "MILD_BULL", "ADD"),
-    ],
-)
-def test_what_if(before, shock, size, after, action):
-    decision = kind_named("what_if").decide(
-        facts_of(before, words={"shock": shock}, shock_pct=size)
-    )
-    scenario = decision["scenario_analysis"]
-    assert scenario["regime_now"] == before
-    assert (scenario["regime_after"], decision["recommended_action"]["action"]) == (after, action)
-    net = decision["recommended_action"]["net_exposure_pct"]
-    assert (net.low, net.high) == EXPOSURES[after].net
-
-
-@pytest.mark.parametrize("shock", SHOCKS)
-def test_a_shock_of_nothing_changes_nothing(shock):
-    decision = kind_named("what_if").decide(
-        facts_of("WEAKENING", words={"shock": shock}, shock_pct=0.0)
-    )
-    assert decision["recommended_action"]["action"] == "KEEP"
 
 
 @each_regime

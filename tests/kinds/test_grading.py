@@ -6,9 +6,6 @@ from random import Random
 from tasks.core.kinds.catalog import (
     full_analysis,
     fx_impact,
-    opening_momentum,
-    overnight_gap,
-    regime_transition,
     stop_loss_management,
 )
 from tasks.core.kinds.texts import to_text
@@ -172,58 +169,3 @@ def test_a_winner_among_the_losers_is_a_wrong_decision_and_a_strange_name_made_u
 
 
 # where the strategy leaves room
-
-
-def test_any_fund_of_the_right_group_and_any_size_in_the_band_is_right():
-    scene = scene_on(overnight_gap, DAYS["BEAR"], us_return_pct=-0.2, vix=30.0)
-    first, second, *_ = [fund for fund in etfs() if fund.group == "short_kospi"]
-    leveraged = next(fund for fund in etfs() if fund.group == "leveraged_kospi")
-
-    def told(fund, size=15):
-        def change(answer):
-            answer["overnight_strategy"] |= {
-                "ticker": fund.ticker,
-                "name": fund.name_ko,
-                "weight_pct": size,
-            }
-            answer["max_overnight_nav_pct"] = size
-
-        return parts_after(overnight_gap, scene, change)
-
-    assert told(first) == told(second) == told(first, 20) == set()
-    assert told(leveraged) == {"actions"}
-    assert told(first, 21) == {"schema"}
-
-
-def test_a_first_day_may_go_further_than_taught_and_not_past_the_target():
-    scene = scene_on(regime_transition, DAYS["BEAR"], net_now_pct=90.0)
-    plan = answered(regime_transition, scene)["execution_plan"]
-    first, target = plan["day_1"]["net_exposure_pct"], plan["day_2"]["net_exposure_pct"]
-
-    def day_1(net):
-        def change(answer):
-            answer["execution_plan"]["day_1"] |= {
-                "net_exposure_pct": net,
-                "note": f"down to {net}% at once",
-            }
-
-        return parts_after(regime_transition, scene, change)
-
-    assert day_1(first) == day_1(target) == day_1((first + target) // 2) == set()
-    assert day_1(first + 1) == {"exposure"}
-    assert "exposure" in day_1(target - 1)
-
-
-def test_an_opening_weight_may_lie_in_its_band():
-    scene = scene_on(opening_momentum, DAYS["MILD_BULL"])
-
-    def weigh(weight):
-        def change(answer):
-            entry = answer["opening_analysis"][0]
-            answer["recommendation"] = entry["reason"] = f"buy {weight}% of it"
-            entry["weight_pct"] = weight
-
-        return parts_after(opening_momentum, scene, change)
-
-    assert weigh(3) == weigh(8) == set()
-    assert weigh(2) == {"actions"}

@@ -6,17 +6,12 @@ from tasks.core.strategy.rules import (
     EXPOSURES,
     MAX_LONG_WEIGHT_PCT,
     NUMBERS,
-    OPENING_WEIGHTS,
     REGIMES,
     SHOCKS,
     Allocation,
     allocation_for,
-    first_day_net,
     long_weights,
     max_leverage_x100,
-    opening_score,
-    opening_signal,
-    overnight_pct,
     regime_of,
     risk_level,
     shocked,
@@ -148,41 +143,6 @@ def test_risk_level(drawdown, level):
 
 
 @pytest.mark.parametrize(
-    ("us_return", "vix", "size"),
-    [
-        (0.99, 24.9, 10),
-        (1.0, 24.9, 15),
-        (-0.99, 24.9, 10),
-        (-1.0, 24.9, 15),
-        (0.0, 25.0, 15),
-        (-1.0, 25.0, 20),
-    ],
-)
-def test_the_overnight_overlay_grows_with_a_large_move_and_a_high_vix(us_return, vix, size):
-    assert overnight_pct(us_return, vix) == size
-
-
-@pytest.mark.parametrize(
-    ("facts", "score", "signal"),
-    [
-        ((3.0, 3.0, 6, "medium", "large"), 0, "WEAK"),
-        ((3.1, 3.0, 6, "medium", "large"), 1, "WEAK"),
-        ((3.0, 3.1, 6, "medium", "large"), 1, "WEAK"),
-        ((3.0, 3.0, 7, "medium", "large"), 1, "WEAK"),
-        ((3.0, 3.0, 6, "high", "large"), 1, "WEAK"),
-        ((3.0, 3.0, 6, "low", "mid"), 1, "WEAK"),
-        ((3.0, 3.0, 6, "low", "mid_large"), 0, "WEAK"),
-        ((3.1, 3.1, 6, "low", "small_mid"), 2, "MODERATE"),
-        ((3.1, 3.1, 7, "low", "large"), 3, "STRONG"),
-        ((9.0, 7.0, 9, "high", "mid"), 5, "STRONG"),
-    ],
-)
-def test_an_opening_gap_scores_one_point_for_each_rule(facts, score, signal):
-    assert opening_score(*facts) == score and opening_signal(score) == signal
-    assert OPENING_WEIGHTS[score] == 0 if signal == "WEAK" else 3 <= OPENING_WEIGHTS[score] <= 8
-
-
-@pytest.mark.parametrize(
     ("change", "direction"),
     [
         (0.5, "WON_WEAK"),
@@ -194,33 +154,6 @@ def test_an_opening_gap_scores_one_point_for_each_rule(facts, score, signal):
 )
 def test_a_dollar_that_rises_is_a_weak_won(change, direction):
     assert won_direction(change) == direction
-
-
-@pytest.mark.parametrize(
-    ("now", "target", "regime", "first"),
-    [
-        (90, 90, "MILD_BULL", 90),
-        (80, 90, "MILD_BULL", 90),  # a small step at once
-        (79, 90, "MILD_BULL", 85),  # 5.5 is rounded to 6
-        (100, 60, "WEAKENING", 80),
-        (100, 20, "SHORT_TERM_STRESS", 44),  # most of it
-        (90, -60, "BEAR", -15),
-        (-60, -70, "BEAR", -70),
-        (-80, 100, "STRONG_BULL", 10),
-    ],
-)
-def test_the_first_day_of_a_transition(now, target, regime, first):
-    assert first_day_net(now, target, regime) == first
-
-
-@pytest.mark.parametrize("regime", REGIMES)
-def test_a_transition_never_leaves_the_way_and_does_most_of_an_urgent_one_on_day_one(regime):
-    for now in range(-80, 131):
-        for target in range(EXPOSURES[regime].net[0], EXPOSURES[regime].net[1] + 1):
-            first = first_day_net(now, target, regime)
-            assert min(now, target) <= first <= max(now, target)
-            if regime in ("SHORT_TERM_STRESS", "BEAR") and now != target:
-                assert abs(first - now) > abs(target - first)
 
 
 def test_a_shock_moves_each_number_by_its_sensitivity_and_breadth_stays_a_share():

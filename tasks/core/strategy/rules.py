@@ -201,19 +201,6 @@ LARGE_US_MOVE_PCT = 1.0
 HIGH_VIX = 25.0
 
 
-def overnight_pct(us_return_pct: float, vix: float) -> int:
-    """Returns the overnight overlay in % of NAV.
-
-    It is 10, and 5 more for each of a large US move and a high VIX.
-    """
-    size = OVERNIGHT_PCT[0]
-    if abs(us_return_pct) >= LARGE_US_MOVE_PCT:
-        size += OVERNIGHT_STEP_PCT
-    if vix >= HIGH_VIX:
-        size += OVERNIGHT_STEP_PCT
-    return size
-
-
 # Opening gaps.
 
 GAP_PCT = 3.0
@@ -223,33 +210,6 @@ STRONG_SCORE = 3
 MODERATE_SCORE = 2
 OPENING_WEIGHTS = {0: 0, 1: 0, 2: 3, 3: 5, 4: 7, 5: 8}
 """Weight in % of NAV by opening score: nothing for a WEAK signal, 3 to 8 for the others."""
-
-
-def opening_score(
-    gap_pct: float, volume_ratio: float, f_score: float, us_correlation: str, tier: str
-) -> int:
-    """Returns the opening score, 0 to 5.
-
-    There is one point for each of a gap above 3 %, a volume above 3 times the usual, an F-Score of
-    7 or more, a high US correlation and a mid cap.
-    """
-    points = (
-        gap_pct > GAP_PCT,
-        volume_ratio > VOLUME_RATIO,
-        f_score >= F_SCORE,
-        us_correlation == "high",
-        tier == "mid",
-    )
-    return sum(points)
-
-
-def opening_signal(score: int) -> str:
-    """Returns how strong an opening signal of this score is."""
-    if score >= STRONG_SCORE:
-        return "STRONG"
-    if score >= MODERATE_SCORE:
-        return "MODERATE"
-    return "WEAK"
 
 
 # The won.
@@ -274,18 +234,6 @@ URGENT_REGIMES = ("SHORT_TERM_STRESS", "BEAR")
 
 SMALL_STEP_PCT = 10
 """A change of net exposure up to this many points of NAV is made in one day."""
-
-
-def first_day_net(net_now: int, target: int, regime: str) -> int:
-    """Returns the net exposure in % of NAV after day 1 of a transition into the regime.
-
-    A small step is made at once. Of a larger one, 70 % is made on the first day if it leads into
-    stress or a bear market, else half.
-    """
-    if abs(target - net_now) <= SMALL_STEP_PCT:
-        return target
-    share = 0.7 if regime in URGENT_REGIMES else 0.5
-    return net_now + round((target - net_now) * share)
 
 
 # Shocks.

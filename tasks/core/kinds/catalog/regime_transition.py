@@ -1,25 +1,27 @@
 """regime_transition: from yesterday's regime to today's, in one or two days.
 
 Question: the market's numbers, the previous regime and the current net exposure.
-Right answer: the net exposure of today's regime as the target. A move of up to 10 points takes one
-day; of a larger one the first day makes 70 % into stress or a bear market, and half otherwise.
-Mistake: a move to another regime.
-Grade: day 1 may lie anywhere between the taught step and the target, day 2 anywhere in the target
-regime's band.
+Right answer: the net exposure of today's regime as the target; a book that is inside the band of a
+regime that stays is left as it is. A move of up to 10 points takes one day; of a larger one the
+first day makes 70 % into stress or a bear market, and half otherwise.
+Mistake: a move to another regime, a first day that goes the wrong part of the way, a target that
+the second day misses, or haste where there is none.
+Grade: the target may lie anywhere in the regime's band, day 2 is the target, and day 1 lies between
+now and there; into stress or a bear market at least half of the way.
 """
 
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.schemas import NET, REGIME, WORKING, Schema, arranged, closed, one_of, text
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Choice, Decision, exposures, settled
-from tasks.core.strategy.rules import URGENT_REGIMES
+from tasks.core.strategy.rules import EXPOSURES, SMALL_STEP_PCT, URGENT_REGIMES
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import exposure_working, market_working
 
@@ -48,207 +50,240 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
+_FAST_TENTHS, _CALM_TENTHS = 7, 5
+"""How much of a large move the first day makes, in tenths: into URGENT_REGIMES, and otherwise."""
+
+
+@dataclass(frozen=True)
+class _Move:
+    """The way of the net exposure, all in % of NAV."""
+
+    previous: str
+    regime: str
+    now: int
+    target: int
+    tenths: int  # of a large move, on the first day
+
+    @property
+    def urgency(self) -> str:
+        if self.regime == self.previous:
+            return "NONE"
+        return "IMMEDIATE" if self.regime in URGENT_REGIMES else "GRADUAL"
+
+    @property
+    def size(self) -> int:
+        return abs(self.target - self.now)
+
+    @property
+    def small(self) -> bool:
+        return self.size <= SMALL_STEP_PCT
+
+    @property
+    def first_step(self) -> int:
+        """The points of the first day, rounded half up."""
+        if self.small:
+            return self.size
+        return (self.size * self.tenths + 5) // 10
+
+    @property
+    def first(self) -> int:
+        """Where the first day ends."""
+        sign = 1 if self.target > self.now else -1
+        return self.now + sign * self.first_step
+
+    @property
+    def pace(self) -> str:
+        """Which words fit the first day."""
+        if self.size == 0:
+            return "stay"
+        if self.small:
+            return "small"
+        return "fast" if self.tenths == _FAST_TENTHS else "calm"
+
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides how fast the net exposure moves from the previous regime's to the present one's.
+    """Decides how fast the net exposure moves from the previous regime's to the present one's."""
+    return _plan(facts, _move(facts, regime or stated_regime(facts)), regime)
 
-    Training teaches the rule's share for day 1; to go further, up to the target, is as right.
+
+def _move(facts: Facts, regime: str, target: int | None = None) -> _Move:
+    """The move into a regime, to the taught target if no other is given."""
+    now, previous = int(facts.numbers["net_now_pct"]), facts.words["previous_regime"]
+    if target is None:
+        stays = _in_band(regime, now) and regime == previous
+        target = now if stays else exposures(regime, facts).net.value
+    tenths = _FAST_TENTHS if regime in URGENT_REGIMES else _CALM_TENTHS
+    return _Move(previous, regime, now, target, tenths)
+
+
+def _in_band(regime: str, net: int) -> bool:
+    low, high = EXPOSURES[regime].net
+    return low <= net <= high
+
+
+def _plan(facts: Facts, move: _Move, claimed: str | None = None) -> Decision:
+    """The decision with this move. Its working is of the move that training teaches if the move is
+    a reply's own.
     """
-    previous = facts.words["previous_regime"]
-    regime = regime or stated_regime(facts)
-    target = exposures(regime, facts).net
-    net_now = int(facts.numbers["net_now_pct"])
-    first = rules.first_day_net(net_now, target.value, regime)
-    day_1 = Choice(first, min(first, target.value), max(first, target.value))
     return {
-        "working": [
-            market_working(facts, regime),
-            exposure_working(regime, facts),
-        ],
-        "transition": {"from": previous, "to": regime},
-        "urgency": _urgency(previous, regime),
+        "working": [market_working(facts, claimed), *_steps(facts, move)],
+        "transition": {"from": move.previous, "to": move.regime},
+        "urgency": move.urgency,
         "execution_plan": {
-            "day_1": {"net_exposure_pct": day_1},
-            "day_2": {"net_exposure_pct": target},
+            "day_1": {"net_exposure_pct": _first_days(move)},
+            "day_2": {"net_exposure_pct": move.target},
         },
-        "target_net_exposure_pct": target,
+        "target_net_exposure_pct": Choice(move.target, *EXPOSURES[move.regime].net),
     }
 
 
-def _urgency(previous: str, regime: str) -> str:
-    if regime == previous:
-        return "NONE"
-    if regime in rules.URGENT_REGIMES:
-        return "IMMEDIATE"
-    return "GRADUAL"
+def _first_days(move: _Move) -> Choice:
+    """The first day that is taught, and the others that are right: from now to the target, into
+    stress or a bear market at least half of the way, and never no step at all of a large move.
+    """
+    least = 0 if move.small else 1
+    if move.regime in URGENT_REGIMES and not move.small:
+        least = (move.size + 1) // 2
+    sign = 1 if move.target > move.now else -1
+    slowest = move.now + sign * least
+    return Choice(move.first, min(slowest, move.target), max(slowest, move.target))
 
 
-card = ""
+def _steps(facts: Facts, move: _Move) -> list[str]:
+    """From where to where, the target, and both days."""
+    steps = [f"{move.previous} -> {move.regime}: {move.urgency}"]
+    low, high = EXPOSURES[move.regime].net
+    if move.urgency == "NONE" and move.size == 0:
+        return [*steps, f"net {move.now} in {low} to {high}: keep {move.now}"]
+    steps.append(exposure_working(move.regime, facts))
+    return [*steps, f"{move.target}-{_signed(move.now)}={move.target - move.now}; {_days(move)}"]
 
-# How it is argued. A blank such as {to_ro} is the word with the
-# Korean particle that its sound takes.
 
-_DAY = closed(net_exposure_pct=NET, note=text(160))
+def _signed(net: int) -> str:
+    return f"({net})" if net < 0 else str(net)
+
+
+def _days(move: _Move) -> str:
+    if move.small:
+        return f"at most {SMALL_STEP_PCT}: day 1 {move.target}"
+    step, sign = move.first_step, "+" if move.target > move.now else "-"
+    part = f"{10 * move.tenths}% of {move.size}={step}"
+    return f"{part}; day 1 {move.now}{sign}{step}={move.first}; day 2 {move.target}"
+
+
+card = f"""\
+urgency: NONE if the regime stays, IMMEDIATE into {" or ".join(URGENT_REGIMES)}, else GRADUAL
+target: a net already in the band of a regime that stays is kept; else the net in the new band that \
+the breadth gives
+day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS}% of it if \
+IMMEDIATE regimes are the target (at least half), {10 * _CALM_TENTHS}% otherwise, rounded half up
+day 2: the target; target_net_exposure_pct is day 2
+working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; long, short and net of \
+the new regime; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 122" or "net 91 in 80 to 100: \
+keep 91"\
+"""
+
+# How it is argued. A blank such as {to_ro} is the word with the Korean particle that its sound
+# takes.
+
+_DAY = closed(note=text(200), net_exposure_pct=NET)
 schema: Schema = closed(
     working=WORKING,
-    transition=closed(**{"from": REGIME, "to": REGIME, "reasoning": text()}),
+    transition=closed(**{"from": REGIME, "reasoning": text(), "to": REGIME}),
     urgency=one_of("IMMEDIATE", "GRADUAL", "NONE"),
     execution_plan=closed(day_1=_DAY, day_2=_DAY),
     target_net_exposure_pct=NET,
 )
 
-_TRANSITIONS = {
-    "ko": {
-        "stays": (
-            "국면은 {before}에서 벗어나지 않았다.",
-            "직전과 같은 {before}다.",
-            "{before} 그대로다.",
-            "전환은 없다. {before} 국면이 이어진다.",
-        ),
-        "moves": (
-            "국면이 {before}에서 {to_ro} 넘어간다.",
-            "{before} 국면이 끝나고 {to_i} 시작된다.",
-            "직전의 {before_eun} 더는 맞지 않고 이제 {to_ro} 본다.",
-        ),
-    },
-    "en": {
-        "stays": (
-            "It has not left {before}.",
-            "The regime is {before} as before.",
-            "No switch: {before} goes on.",
-            "Still {before}, as on the day before.",
-        ),
-        "moves": (
-            "It moves from {before} to {to}.",
-            "The {before} of the day before gives way to {to}.",
-            "{before} is over and {to} begins.",
-            "After {before} comes {to}.",
-            "{to} follows {before}.",
-        ),
-    },
-}
-_FIRST_DAY = {
-    "ko": {
-        "once": (
-            "{now}%에서 {first}%까지는 하루면 된다.",
-            "움직일 폭이 크지 않아 첫날 {first}%로 마친다.",
-            "첫날에 바로 {first}%로 맞춘다.",
-        ),
-        "fast": (
-            "급한 국면이라 {now}%에서 {first}%까지 이동 폭의 대부분을 첫날에 옮긴다.",
-            "첫날에 이동 폭의 칠 할을 옮겨 {now}%를 {first}%로 바꾼다.",
-            "첫날이 중요하다. {now}%에서 {first}%까지 한 번에 옮긴다.",
-        ),
-        "half": (
-            "{now}%와 {target}%의 중간인 {first}%까지 옮긴다.",
-            "절반만 먼저 움직여 {now}%를 {first}%로 바꾼다.",
-            "급하지 않으므로 {now}%에서 {first}%까지만 간다.",
-        ),
-    },
-    "en": {
-        "once": (
-            "{first}% is within a day's reach of {now}%.",
-            "No large move is needed, so day one ends at {first}%.",
-            "Straight to {first}% on the first day.",
-        ),
-        "fast": (
-            "An urgent regime: most of the way from {now}%, to {first}%, on the first day.",
-            "Seven tenths of the move come first, which takes {now}% to {first}%.",
-            "The first day matters: from {now}% to {first}% at once.",
-        ),
-        "half": (
-            "Half of the way from {now}% to {target}%, which is {first}%.",
-            "Half goes first and turns {now}% into {first}%.",
-            "There is time, so only from {now}% to {first}%.",
-        ),
-    },
-}
-_SECOND_DAY = {
-    "ko": {
-        "done": (
-            "{target}%를 유지하며 수치를 다시 본다.",
-            "{target}%에 맞춰져 있어 더 옮기지 않는다.",
-        ),
-        "rest": (
-            "남은 {rest}%p를 옮겨 목표 {target}%에 맞춘다.",
-            "나머지 {rest}%p를 마저 움직여 {target}%로 마친다.",
-        ),
-    },
-    "en": {
-        "done": (
-            "Hold {target}% and look at the figures again.",
-            "Already at {target}%, nothing to do.",
-        ),
-        "rest": (
-            "The remaining {rest} points take it to the target of {target}%.",
-            "Another {rest} points complete the move to {target}%.",
-        ),
-    },
-}
 
-
-def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
+def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
     """Returns the transition, the target and a plan of two days, argued in the scene's language.
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    language = scene.language
-    decision = settled(decide(scene.facts, regime))
-    transition = decision["transition"]
+    return _told(scene, _move(scene.facts, regime or scene.regime), rng, regime)
+
+
+def _told(scene: Scene, move: _Move, rng: Random, claimed: str | None = None) -> Answer:
+    """The move as an answer, argued in the scene's language."""
+    decision = settled(_plan(scene.facts, move, claimed))
     reasons = [
-        _transition_in_words(transition["from"], transition["to"], language, rng),
-        wording.argue(scene, rng, claimed=regime),
+        _transition_in_words(move, scene.language, rng),
+        wording.argue(scene, rng, claimed=claimed),
     ]
     if rng.random() < 0.7:
         reasons.reverse()
-    transition["reasoning"] = " ".join(reasons)
-
+    decision["transition"]["reasoning"] = " ".join(reasons)
     plan = decision["execution_plan"]
-    first = plan["day_1"]["net_exposure_pct"]
-    target = decision["target_net_exposure_pct"]
-    blanks = {
-        "now": int(scene.facts.numbers["net_now_pct"]),
-        "first": first,
-        "target": target,
-        "rest": abs(target - first),
-    }
-    pace = _pace(first, target, transition["to"])
-    plan["day_1"]["note"] = rng.choice(_FIRST_DAY[language][pace]).format(**blanks)
-    remainder = "done" if pace == "once" else "rest"
-    plan["day_2"]["note"] = rng.choice(_SECOND_DAY[language][remainder]).format(**blanks)
+    plan["day_1"]["note"] = _first_note(move, scene.language, rng)
+    plan["day_2"]["note"] = _second_note(move, scene.language, rng)
     return arranged(decision, schema)
 
 
-def _transition_in_words(before: str, to: str, language: Language, rng: Random) -> str:
+def _transition_in_words(move: _Move, language: Language, rng: Random) -> str:
     """From which regime to which, or that the regime stays."""
-    change = "stays" if before == to else "moves"
-    return rng.choice(_TRANSITIONS[language][change]).format(
-        before=before,
-        before_eun=with_particle(before, "은/는"),
-        to=to,
-        to_ro=with_particle(to, "으로/로"),
-        to_i=with_particle(to, "이/가"),
+    change = "stays" if move.previous == move.regime else "moves"
+    return rng.choice(_WORDS.texts[change][language]).format(
+        before=move.previous,
+        before_i=with_particle(move.previous, "이/가"),
+        before_eun=with_particle(move.previous, "은/는"),
+        to=move.regime,
+        to_ro=with_particle(move.regime, "으로/로"),
+        to_i=with_particle(move.regime, "이/가"),
+        to_da=with_particle(move.regime, "이다/다"),
     )
 
 
-def _pace(first: int, target: int, to: str) -> str:
-    """How the first day moves: all the way at once, fast into an urgent regime, or half the way."""
-    if first == target:
-        return "once"
-    if to in URGENT_REGIMES:
-        return "fast"
-    return "half"
+def _first_note(move: _Move, language: Language, rng: Random) -> str:
+    """How far the first day goes, and at times by what means."""
+    sentences = [rng.choice(_WORDS.texts[f"first_{move.pace}"][language])]
+    if move.size and rng.random() < 0.5:
+        sentences.append(rng.choice(_WORDS.texts[f"means_{_way(move)}"][language]))
+    return " ".join(sentences).format(**_blanks(move))
+
+
+def _second_note(move: _Move, language: Language, rng: Random) -> str:
+    """What is left for the second day."""
+    case = f"second_{_way(move)}"
+    if move.first == move.target:
+        case = "second_stay" if move.pace == "stay" else "second_done"
+    return rng.choice(_WORDS.texts[case][language]).format(**_blanks(move))
+
+
+def _way(move: _Move) -> str:
+    return "up" if move.target > move.now else "down"
+
+
+def _blanks(move: _Move) -> dict[str, int]:
+    return {
+        "now": move.now,
+        "first": move.first,
+        "target": move.target,
+        "size": move.size,
+        "step": move.first_step,
+        "rest": move.size - move.first_step,
+    }
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist moves to another regime."""
 
-    def mistake() -> dict[str, Any]:
+    def mistake() -> Answer:
         return answer(scene, rng, spoiling.other_regime(right["transition"]["to"], rng))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
+# How it is graded.
+
+
 def grade(scene: Scene, reply: str) -> Grade:
-    """Grades the regimes, the urgency, the target and both days against the strategy's decision."""
-    return grading.judge(scene, reply, schema, decide(scene.facts))
+    """Grades the regimes, the urgency, the target and both days, for the reply's own target if that
+    lies in the band.
+    """
+    right = decide(scene.facts)
+    told, _ = grading.read(reply, schema)
+    if told and _in_band(scene.regime, told["target_net_exposure_pct"]):
+        own = _move(scene.facts, scene.regime, told["target_net_exposure_pct"])
+        right = {**_plan(scene.facts, own), "working": right["working"]}
+    return grading.judge(scene, reply, schema, right)

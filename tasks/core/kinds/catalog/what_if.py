@@ -80,7 +80,7 @@ def _decision(facts: Facts, numbers_after: dict[str, float], regime: str | None)
     before, after = stated_regime(facts), regime or regime_of(**numbers_after)
     market_after = Facts(numbers_after)
     allowed = exposures(after, market_after)
-    hedge = _hedge(facts.words["shock"], allowed.index_short.value)
+    hedge = _hedge(facts.words["shock"], after, allowed.index_short.value)
     action = _shock_action(before, after)
     return {
         "working": [
@@ -118,11 +118,15 @@ def _shock_step(facts: Facts, numbers_after: dict[str, float]) -> str:
     return f"{shock}: {'; '.join(steps)}"
 
 
-def _hedge(shock: str, index_short: int) -> list[dict[str, Any]]:
-    """The order of the fund that training teaches, none if nothing is shorted."""
+def _hedge(shock: str, after: str, index_short: int) -> list[dict[str, Any]]:
+    """The order of the fund that training teaches, none if nothing is shorted.
+
+    Longs are hedged where the shock comes from. Without longs the short is a view of the KOSPI.
+    """
     if not index_short:
         return []
-    group = "inverse_us" if shock == _FROM_THE_US else "short_kospi"
+    from_the_us = shock == _FROM_THE_US and EXPOSURES[after].long_gross[1] > 0
+    group = "inverse_us" if from_the_us else "short_kospi"
     first = next(etf.ticker for etf in etfs() if etf.group == group)
     return [fund_order(first, index_short)]
 
@@ -157,8 +161,8 @@ after the shock has it in them
 action: KEEP if the regime stays, CUT if the top of its net band is lower, else ADD
 net = long_gross - index_short; hedge: funds bought (side BUY) whose weight * multiple sums to \
 -index_short; none if that is 0
-funds: {hedges()[0]} -1x and others that short the KOSPI; after {_FROM_THE_US} 225030 -1x or \
-another inverse US fund
+funds: {hedges()[0]} -1x or another that shorts the KOSPI; beside longs after {_FROM_THE_US}: \
+225030 -1x or another inverse US fund
 working: the market's line; "index_drop: return 0.40, -1*3.0=-3.00: -2.60; breadth 55.0, \
 -6*3.0=-18.0: 37.0; ..."; the line of the numbers after it; "MILD_BULL -> WEAKENING: CUT"; \
 long, short and net; "hedge {hedges()[0]} 14*-1=-14"\
