@@ -1,5 +1,7 @@
 """Korean particles: which of a pair follows a name or a number, by how it is read aloud."""
 
+from functools import lru_cache
+
 _DIGITS_READ_WITH_A_CONSONANT = set("013678")  # 영 일 삼 육 칠 팔; not 이 사 오 구
 _DIGITS_READ_WITH_L = set("178")  # 일 칠 팔
 _LETTERS_READ_WITH_A_CONSONANT = set("LMNR")  # 엘 엠 엔 알
@@ -41,3 +43,24 @@ def _last_spoken(word: str) -> str:
         if character.isalnum() or character == "%":
             return character
     return ""
+
+
+_BLANKS = {
+    "ro": "으로/로",
+    "eun": "은/는",
+    "i": "이/가",
+    "eul": "을/를",
+    "ira": "이라/라",
+    "da": "이다/다",
+}
+
+
+@lru_cache(maxsize=4096)
+def forms(blank: str, word: str) -> dict[str, str]:
+    """Returns the word for a blank of a sentence, and for the blanks that add a particle to it:
+    {beta}, {beta_ro}, {beta_eun} and so on.
+    """
+    filled = {blank: word}
+    for suffix, pair in _BLANKS.items():
+        filled[f"{blank}_{suffix}"] = with_particle(word, pair)
+    return filled

@@ -72,9 +72,15 @@ INDEX_SHORT = integer(0, 80)
 
 
 def arranged(answer: Any, schema: Schema) -> Any:
-    """Returns the answer with its keys in the schema's order, at any depth."""
+    """Returns the answer with its keys in the schema's order, at any depth. Of `anyOf`, the schema
+    is the first that has all of the answer's keys.
+    """
     if isinstance(answer, dict):
         in_order = {}
+        for either in schema.get("anyOf", ()):
+            if answer.keys() <= either["properties"].keys():
+                schema = either
+                break
         for key, entry in schema["properties"].items():
             if key in answer:
                 in_order[key] = arranged(answer[key], entry)

@@ -305,7 +305,7 @@ def _exposure(claimed: str | None, scene: Scene, rng: Random) -> str:
     numbers = known_numbers(scene.facts)
     low, high = EXPOSURES[regime].net
     net = allocation_for(regime, numbers["breadth_pct"], numbers["volatility_pct"]).net
-    sentences = exposure_phrases.EXPOSURES[scene.language]
+    sentences: tuple[str, ...] = exposure_phrases.EXPOSURES[scene.language]
     if numbers["volatility_pct"] > WILD_VOLATILITY_PCT:
         sentences = exposure_phrases.WILD[scene.language]
     elif "breadth_pct" in scene.facts.numbers:

@@ -1,5 +1,6 @@
 """What a book holds: the stocks that a regime prefers, their weights, and the ETFs beside them."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -11,10 +12,19 @@ from tasks.core.strategy.universe import etfs, find_etf
 def preferred(facts: Facts, regime: str) -> list[StockFacts]:
     """Returns the stocks as the regime's stance likes them.
 
-    Low betas come first in weak regimes, high ones in the others; equal ones go by ticker.
+    Low betas come first in weak regimes, high ones in a strong bull market, and in a mild one those
+    nearest to the market's; equal ones go by ticker.
     """
-    sign = 1 if regime in WEAK_REGIMES else -1
-    return sorted(facts.stocks, key=lambda stock: (sign * stock.numbers["beta"], stock.ticker))
+
+    def rank(stock: StockFacts) -> tuple[float, str]:
+        beta = stock.numbers["beta"]
+        if regime in WEAK_REGIMES:
+            return beta, stock.ticker
+        if regime == "STRONG_BULL":
+            return -beta, stock.ticker
+        return round(abs(beta - 1), 2), stock.ticker
+
+    return sorted(facts.stocks, key=rank)
 
 
 @cache
@@ -24,23 +34,27 @@ def hedges() -> tuple[str, ...]:
 
 
 def ratios(stock: StockFacts) -> dict[str, int]:
-    """Returns PER in tenths and PBR in hundredths, as integers because a grammar can bound these.
+    """Returns PER in tenths, PBR in hundredths and so on, as integers because a grammar can bound
+    these.
 
     A ratio that the question does not state is absent.
     """
     scaled = {}
-    if "per" in stock.numbers:
-        scaled["per_x10"] = round(stock.numbers["per"] * 10)
-    if "pbr" in stock.numbers:
-        scaled["pbr_x100"] = round(stock.numbers["pbr"] * 100)
+    for name, scale in _SCALES.items():
+        if name in stock.numbers:
+            key = f"{name}_x{scale}" if scale > 1 else name
+            scaled[key] = round(stock.numbers[name] * scale)
     return scaled
+
+
+_SCALES = {"per": 10, "pbr": 100, "ev_ebitda": 10, "roe_pct": 10, "f_score": 1}
 
 
 def even_longs(stocks: list[StockFacts], long_gross: int) -> list[dict[str, Any]]:
     """Returns entries for the first of the stocks, as few as the limit per stock allows."""
     longs = []
     for stock, weight in zip(stocks, long_weights(long_gross), strict=False):
-        longs.append({"ticker": stock.ticker, "weight_pct": weight, **ratios(stock)})
+        longs.append({"ticker": stock.ticker, **ratios(stock), "weight_pct": weight})
     return longs
 
 
@@ -58,6 +72,44 @@ def fund_order(ticker: str, exposure_pct: int) -> dict[str, Any]:
         "weight_pct": weight,
         "effective_pct": weight * multiple,
     }
+
+
+INDEX_FUND, LEVERAGED_FUND = "069500", "122630"
+"""The funds of the KOSPI 200 that training teaches: once and twice the index."""
+
+
+@cache
+def index_funds() -> frozenset[str]:
+    """Returns the ETFs that hold the index long, once or twice."""
+    groups = ("long_kospi", "leveraged_kospi")
+    return frozenset(etf.ticker for etf in etfs() if etf.group in groups)
+
+
+def index_longs(long_gross: int) -> list[dict[str, Any]]:
+    """Returns orders of index funds for this long gross in % of NAV. What exceeds the cash comes
+    from a fund of twice the index: of 115 %, 85 % once and 15 % twice.
+    """
+    if not long_gross:
+        return []
+    beyond = max(0, long_gross - 100)
+    orders = [fund_order(INDEX_FUND, long_gross - 2 * beyond)]
+    if beyond:
+        orders.append(fund_order(LEVERAGED_FUND, 2 * beyond))
+    return orders
+
+
+def exposure_of(positions: Iterable[dict[str, Any]]) -> int:
+    """Returns what positions add to the net exposure, in % of NAV: a fund by its multiple."""
+    return sum(entry.get("effective_pct", entry["weight_pct"]) for entry in positions)
+
+
+def knows_multiples(positions: Iterable[dict[str, Any]]) -> bool:
+    """Whether each fund has the exposure that its weight and multiple give."""
+    for entry in positions:
+        fund = find_etf(entry["ticker"])
+        if fund and entry.get("effective_pct") != entry["weight_pct"] * fund.multiple:
+            return False
+    return True
 
 
 def multiple_of(ticker: str) -> int:

@@ -4,9 +4,13 @@ The lines are ASCII and the same in both languages. They are a pure function of 
 teaches a model to write them before it decides, and a grader wants them exactly.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from tasks.core.records.facts import Facts
 from tasks.core.strategy.borders import confidence_pct, nearest_turn
 from tasks.core.strategy.deciding import confidence
+from tasks.core.strategy.holdings import preferred
 from tasks.core.strategy.rules import (
     EXPOSURES,
     NUMBERS,
@@ -81,6 +85,27 @@ def exposure_working(regime: str, facts: Facts) -> str:
     long = _sum(bands.long_gross, "+", breadth, point.long_gross)
     short = _sum(bands.index_short, "-", breadth, point.index_short)
     return f"long {long}; short {short}; {net}"
+
+
+def preference_working(facts: Facts, regime: str, count: int) -> str:
+    """Returns the first of the stocks as the regime's stance likes them, with their betas."""
+    order = "nearest 1"
+    if regime in WEAK_REGIMES:
+        order = "lowest"
+    elif regime == "STRONG_BULL":
+        order = "highest"
+    chosen = preferred(facts, regime)[:count]
+    betas = [f"{stock.ticker} {stock.numbers['beta']:.2f}" for stock in chosen]
+    return f"betas, {order} first: {', '.join(betas)}"
+
+
+def orders_working(orders: Iterable[dict[str, Any]]) -> str:
+    """Returns the weight times the multiple of each fund that is bought: its effective exposure."""
+    parts = []
+    for order in orders:
+        weight, effective = order["weight_pct"], order["effective_pct"]
+        parts.append(f"{order['ticker']} {weight}*{effective // weight}={effective}")
+    return ", ".join(parts)
 
 
 def stop_working(pnl_pct: float, regime: str) -> str:

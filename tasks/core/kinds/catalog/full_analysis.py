@@ -1,21 +1,25 @@
-"""full_analysis: the regime, the exposure, and a book of longs and shorts from the offered stocks.
+"""full_analysis: the regime, the exposure, and a book of longs and a hedge.
 
-Question: the market's numbers, and six to eight stocks with their PER, PBR and beta.
+Question: the market's numbers, and six to eight stocks with their PER, PBR and beta; or in a hurry
+some of the numbers, or the regime alone, and no stocks.
 Right answer: as few stocks as the limit per stock allows, in even weights that sum to the regime's
-long gross; low betas first in a weak regime, high betas first in the others; an index ETF short
-if the regime asks for a hedge.
-Mistake: the book of another regime.
-Grade: any book of the offered stocks that keeps the regime's bands and the limit per stock is
-right, not only the one that training teaches.
+long gross, ordered by beta as the regime's stance wants them; an inverse fund bought if the regime
+asks for a hedge. Without stocks the longs are index funds.
+Mistake: the book of another regime, a hedge whose multiple is forgotten, a long in a bear market.
+Grade: any book of the offered stocks that keeps the regime's bands, in effective exposure, and the
+limit per stock is right, not only the one that training teaches.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD
+from tasks.core.kinds.korean import forms
+from tasks.core.kinds.lexicon import STOCK, printed
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
     NET,
@@ -26,19 +30,45 @@ from tasks.core.kinds.schemas import (
     closed,
     integer,
     listed,
+    one_of,
     optional,
     stock_entry,
     text,
 )
-from tasks.core.kinds.words import words_beside
+from tasks.core.kinds.valuation import RATIOS, verdict
+from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Choice, Decision, confidence, exposures, settled
-from tasks.core.strategy.holdings import even_longs, hedges, preferred, ratios
-from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES, Exposure
-from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.universe import Sector, get_stock, names, sectors
-from tasks.core.strategy.working import confidence_working, exposure_working, market_working
+from tasks.core.strategy.holdings import (
+    INDEX_FUND,
+    LEVERAGED_FUND,
+    even_longs,
+    exposure_of,
+    fund_order,
+    hedges,
+    index_funds,
+    index_longs,
+    knows_multiples,
+    multiple_of,
+    preferred,
+    ratios,
+)
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    MAX_LONG_WEIGHT_PCT,
+    NUMBERS,
+    WEAK_REGIMES,
+    Exposure,
+)
+from tasks.core.strategy.stated import missing_numbers, stated_regime
+from tasks.core.strategy.universe import find_etf, names, sector_of
+from tasks.core.strategy.working import (
+    confidence_working,
+    exposure_working,
+    market_working,
+    orders_working,
+    preference_working,
+)
 
 name = "full_analysis"
 share = 0.22
@@ -47,7 +77,9 @@ needs = Needs(
     # its 130 %.
     stocks=(6, 8),
     stock_numbers=("per", "pbr", "beta"),
+    stock_asides=("ev_ebitda", "roe_pct", "f_score"),
     asides=("nav_100m_krw", "foreign_net_buy_100m_krw"),
+    partial_share=0.12,
 )
 
 # What it asks.
@@ -56,12 +88,16 @@ _WORDS = words_beside(__file__)
 
 
 def templates(language: Language) -> tuple[str, ...]:
-    """Returns every way to ask in this language."""
+    """Returns every way to ask in this language, the hurried ones aside: these are as many."""
     return _WORDS.templates[language]
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    """Asks for the regime and a weighted book of the scene's stocks."""
+    """Asks for the regime and a weighted book of the scene's stocks, or in a hurry for positions
+    in index funds.
+    """
+    if not scene.facts.stocks:
+        return wording.ask(scene, _WORDS.texts["hurried"][scene.language])
     return wording.ask(scene, _WORDS.templates[scene.language])
 
 
@@ -69,111 +105,102 @@ def ask(scene: Scene, rng: Random) -> str:
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides the regime and a book: the regime's longs in even weights, and one index hedge."""
+    """Decides the regime and a book: longs of the regime's gross, and one hedge."""
     regime = regime or stated_regime(facts)
     allowed = exposures(regime, facts)
-    index_short = allowed.index_short.value
-    most = rules.MAX_LONG_WEIGHT_PCT * len(facts.stocks)  # that so few stocks can carry
-    long_gross = min(allowed.long_gross.value, most)
-    shorts = []
-    if index_short:
-        shorts.append({"ticker": hedges()[0], "weight_pct": index_short})
-    return {
+    long_gross = allowed.long_gross.value
+    if facts.stocks:
+        # That so few stocks can carry.
+        long_gross = min(long_gross, MAX_LONG_WEIGHT_PCT * len(facts.stocks))
+        longs = even_longs(preferred(facts, regime), long_gross)
+    else:
+        longs = index_longs(long_gross)
+    hedge = []
+    if allowed.index_short.value:
+        hedge.append(fund_order(hedges()[0], allowed.index_short.value))
+    decision: Decision = {
         "working": [
             market_working(facts, regime),
             confidence_working(facts),
             exposure_working(regime, facts),
+            *_book_working(facts, regime, longs, hedge),
         ],
         "regime": regime,
         "confidence_pct": confidence(facts),
-        "net_exposure_pct": Choice(long_gross - index_short, *EXPOSURES[regime].net),
-        "positions": {"long": even_longs(preferred(facts, regime), long_gross), "short": shorts},
+        "net_exposure_pct": Choice(exposure_of([*longs, *hedge]), *EXPOSURES[regime].net),
+        "positions": {"long": longs, "hedge": hedge},
     }
+    missing = missing_numbers(facts)
+    if missing:
+        decision["missing_inputs"] = missing
+    return decision
 
 
-card = ""
+def _book_working(
+    facts: Facts, regime: str, longs: list[dict[str, Any]], hedge: list[dict[str, Any]]
+) -> list[str]:
+    """Returns the order of the stocks, the weights and their sum, and the hedge, a line each."""
+    steps = []
+    gross = exposure_of(longs)
+    if longs and facts.stocks:
+        weights = [entry["weight_pct"] for entry in longs]
+        added = "+".join(map(str, weights))
+        steps.append(preference_working(facts, regime, len(longs)))
+        steps.append(f"{gross}/{MAX_LONG_WEIGHT_PCT}: {len(longs)} longs, {added}={gross}")
+    elif longs:
+        steps.append(f"no stocks offered: {orders_working(longs)}; long {gross}")
+    if hedge:
+        net = gross + exposure_of(hedge)
+        steps.append(f"hedge {orders_working(hedge)}; net {gross}{exposure_of(hedge)}={net}")
+    return steps
 
-# How it is argued. A blank such as {beta_ro} is the word with the
-# Korean particle that its sound takes.
 
-_LONG = optional(
-    stock_entry(weight_pct=integer(1, MAX_LONG_WEIGHT_PCT), reason=text(120)),
-    per_x10=integer(6, 1999),
-    pbr_x100=integer(2, 4999),
+card = f"""\
+{CONFIDENCE_CARD}
+{USUAL_CARD}
+{EXPOSURE_CARD}
+Longs: offered stocks only; as few as carry the long gross at <={MAX_LONG_WEIGHT_PCT}% each, even \
+weights that sum to it (+-1). Lowest betas first in {", ".join(WEAK_REGIMES)}; highest first in \
+STRONG_BULL; nearest to 1 first in MILD_BULL. BEAR: no longs.
+No stocks offered: index funds long, {INDEX_FUND} x1; beyond 100% {LEVERAGED_FUND} x2.
+Hedge: the index short as an inverse KOSPI fund that is bought (side BUY), {hedges()[0]} x-1; \
+effective_pct = weight * multiple. Net = long + effective."""
+
+# How it is argued. A blank such as {beta_ro} is the word with the Korean particle that its sound
+# takes.
+
+_REASON_LIMIT = 200
+_RATIOS = {
+    "per_x10": integer(6, 1999),
+    "pbr_x100": integer(2, 4999),
+    "ev_ebitda_x10": integer(1, 1999),
+    "roe_pct_x10": integer(-1000, 2000),
+    "f_score": integer(0, 9),
+}
+_STOCK = stock_entry(
+    **_RATIOS, reason=text(_REASON_LIMIT), weight_pct=integer(1, MAX_LONG_WEIGHT_PCT)
 )
-_SHORT = stock_entry(weight_pct=integer(1, 80), reason=text(120))
-schema: Schema = closed(
-    working=WORKING,
-    regime=REGIME,
-    confidence_pct=CONFIDENCE,
-    reasoning=text(),
-    net_exposure_pct=NET,
-    positions=closed(long=listed(_LONG, 10), short=listed(_SHORT, 3)),
+_STOCK["required"] = ["ticker", "name", "reason", "weight_pct"]
+_FUND = stock_entry(
+    reason=text(_REASON_LIMIT),
+    side=one_of("BUY"),
+    weight_pct=integer(1, 100),
+    effective_pct=integer(-80, 130),
 )
-
-_DEFENSIVE_ROLES = {
-    "ko": (
-        "{sector}, 베타 {beta_ro} 방어 축",
-        "베타 {beta}의 낮은 변동, {sector} 방어주",
-        "{sector} 가운데 지킬 몫, 베타 {beta}",
+schema: Schema = optional(
+    closed(
+        working=WORKING,
+        regime=REGIME,
+        confidence_pct=CONFIDENCE,
+        reasoning=text(),
+        net_exposure_pct=NET,
+        positions=closed(
+            long=listed({"anyOf": [_STOCK, _FUND]}, 10),
+            hedge=listed(_FUND, 3),
+        ),
     ),
-    "en": (
-        "{sector}, a defensive beta of {beta}",
-        "low beta of {beta} in {sector}",
-        "steady {sector} name, beta {beta}",
-    ),
-}
-_RISING_ROLES = {
-    "ko": (
-        "{sector}, 베타 {beta_ro} 상승 탄력",
-        "베타 {beta}의 탄력, {sector} 주도주 후보",
-        "{sector} 상승 몫, 베타 {beta}",
-    ),
-    "en": (
-        "{sector}, a lively beta of {beta}",
-        "beta of {beta} to ride the rise in {sector}",
-        "upside in {sector}, beta {beta}",
-    ),
-}
-_BALANCING_ROLES = {
-    "ko": ("{sector_ro} 업종 분산, 베타 {beta}", "업종이 겹치지 않게 {sector}, 베타 {beta}"),
-    "en": (
-        "{sector} spreads the risk, beta {beta}",
-        "balances the book with {sector}, beta {beta}",
-    ),
-}
-_VALUATIONS = {
-    "ko": {
-        "cheap": "업종 대비 싼 {ratio} {value}",
-        "dear": "업종 대비 비싼 {ratio} {value}",
-    },
-    "en": {
-        "cheap": "cheap for the sector at {ratio} {value}",
-        "dear": "dear for the sector at {ratio} {value}",
-    },
-}
-_HEDGES = {
-    "ko": (
-        "지수 하락에 대비한 {weight}% 헤지",
-        "롱을 남긴 채 지수 위험만 {weight}% 덜어 낸다",
-        "국면 밴드 안의 인덱스 숏 {weight}%",
-    ),
-    "en": (
-        "a hedge of {weight}% against the index",
-        "takes {weight}% of index risk off the book",
-        "an index short of {weight}%, inside the band",
-    ),
-}
-_SHORT_ONLY = {
-    "ko": (
-        "개별 롱 없이 인덱스 숏 {weight}%만 든다",
-        "하락장에 남기는 것은 인덱스 숏 {weight}%뿐이다",
-    ),
-    "en": (
-        "no single longs, only this index short of {weight}%",
-        "all that is held is an index short of {weight}%",
-    ),
-}
+    missing_inputs=listed(one_of(*NUMBERS), len(NUMBERS)),
+)
 
 
 def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
@@ -184,75 +211,147 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     decision = settled(decide(scene.facts, regime))
     decision = wording.named(decision, scene.language)
     decision["reasoning"] = wording.argue(scene, rng, claimed=regime)
-    longs = decision["positions"]["long"]
-    offered = {stock.ticker: stock for stock in scene.facts.stocks}
-    for rank, entry in enumerate(longs):
-        leads = 2 * rank < len(longs)
-        roles = _roles(decision["regime"], leads, scene.language)
-        entry["reason"] = _long_reason(offered[entry["ticker"]], roles, scene.language, rng)
-    for entry in decision["positions"]["short"]:
-        phrases = _short_phrases(decision["regime"], scene.language)
-        entry["reason"] = rng.choice(phrases).format(weight=entry["weight_pct"])
+    _argue_positions(decision, scene, rng)
     return arranged(decision, schema)
 
 
-def _roles(regime: str, leads: bool, language: Language) -> tuple[str, ...]:
-    """What a long is there for: the leading half carry the regime's stance, the others spread the
-    risk.
-    """
-    if not leads:
-        return _BALANCING_ROLES[language]
-    if regime in WEAK_REGIMES:
-        return _DEFENSIVE_ROLES[language]
-    return _RISING_ROLES[language]
+def _argue_positions(decision: dict[str, Any], scene: Scene, rng: Random) -> None:
+    """Gives each position its reason."""
+    positions = decision["positions"]
+    writer = _Writer(scene.language, decision["regime"], rng, set(), set())
+    offered = {stock.ticker: stock for stock in scene.facts.stocks}
+    for entry in positions["long"]:
+        stock = offered.get(entry["ticker"])
+        entry["reason"] = writer.of_stock(stock) if stock else writer.of_fund(entry, "index_fund")
+    for entry in positions["hedge"]:
+        has_longs = bool(EXPOSURES[decision["regime"]].long_gross[1])
+        entry["reason"] = writer.of_fund(entry, "hedge" if has_longs else "bear")
 
 
-def _long_reason(stock: StockFacts, roles: tuple[str, ...], language: Language, rng: Random) -> str:
-    """The stock's role in the book, and its valuation if that is unusual for the sector."""
-    sector = _sector_of(stock.ticker)
-    sector_name = sector.name_ko if language == "ko" else sector.name
-    beta = f"{stock.numbers['beta']:.2f}"
-    role = rng.choice(roles).format(
-        sector=sector_name,
-        sector_ro=with_particle(sector_name, "으로/로"),
-        beta=beta,
-        beta_ro=with_particle(beta, "으로/로"),
-    )
-    valuation = _unusual_valuation(stock, sector, language)
-    return f"{role}, {valuation}" if valuation else role
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the reasons of one book; no sentence comes twice while others are left."""
 
+    language: Language
+    regime: str
+    rng: Random
+    used: set[str]
+    sectors: set[str]  # of the stocks so far
 
-def _sector_of(ticker: str) -> Sector:
-    sector_name = get_stock(ticker).sector
-    return next(sector for sector in sectors() if sector.name == sector_name)
+    def of_stock(self, stock: StockFacts) -> str:
+        """The stock's part in the book, and its valuation or quality if that is known."""
+        sector = sector_of(stock.ticker)
+        text = _role(stock.numbers["beta"], self.regime)
+        if self.sectors and sector.name not in self.sectors and self.rng.random() < 0.3:
+            text = "new_sector"
+        self.sectors.add(sector.name)
+        beta = printed("beta", stock.numbers["beta"], self.language)
+        sector_name = sector.name_ko if self.language == "ko" else sector.name
+        role = self._sentence(text).format(**forms("beta", beta), **forms("sector", sector_name))
+        value = self._of_value(stock)
+        return f"{role} {value}" if value else role
 
+    def _of_value(self, stock: StockFacts) -> str:
+        """What one of the stock's ratios says of its price or quality; empty if none says any."""
+        verdicts = {ratio: verdict(ratio, stock) for ratio in RATIOS if ratio in stock.numbers}
+        telling = [ratio for ratio, where in verdicts.items() if where != "usual"]
+        if not verdicts:
+            return ""
+        ratio = self.rng.choice(telling or list(verdicts))
+        text = _TEXT_OF_VERDICT[ratio].get(verdicts[ratio])
+        if text is None:
+            return ""
+        value = printed(ratio, stock.numbers[ratio], self.language)
+        label = STOCK[ratio].of(self.language)
+        return self._sentence(text).format(ratio=label, **forms("value", value))
 
-def _unusual_valuation(stock: StockFacts, sector: Sector, language: Language) -> str:
-    """The first of PER and PBR outside the sector's usual range, in words; empty if neither is."""
-    for ratio, (low, high), decimals in (("per", sector.per, 1), ("pbr", sector.pbr, 2)):
-        value = stock.numbers.get(ratio)
-        if value is None or low <= value <= high:
-            continue
-        valuation = "cheap" if value < low else "dear"
-        return _VALUATIONS[language][valuation].format(
-            ratio=ratio.upper(), value=f"{value:.{decimals}f}"
+    def of_fund(self, order: dict[str, Any], text: str) -> str:
+        """Why the fund is bought, and how much of it."""
+        if order["ticker"] == LEVERAGED_FUND:
+            text = "leveraged_fund"
+        low, high = EXPOSURES[self.regime].index_short
+        return self._sentence(text).format(
+            weight=order["weight_pct"],
+            effective=order["effective_pct"],
+            size=abs(order["effective_pct"]),
+            low=low,
+            high=high,
         )
-    return ""
+
+    def _sentence(self, text: str) -> str:
+        return unused(_WORDS.texts[text][self.language], self.used, self.rng)
 
 
-def _short_phrases(regime: str, language: Language) -> tuple[str, ...]:
-    """A short hedges the longs, or stands alone in a regime that allows none."""
-    if EXPOSURES[regime].long_gross[1]:
-        return _HEDGES[language]
-    return _SHORT_ONLY[language]
+_AS_THE_MARKET, _NEAR_THE_MARKET = 0.05, 0.15
+"""A beta that is no further from 1 moves as the market does, or nearly so."""
+
+
+def _role(beta: float, regime: str) -> str:
+    """Which text speaks of such a beta in the regime: calm is below 1, lively above."""
+    near = _NEAR_THE_MARKET if regime == "MILD_BULL" else _AS_THE_MARKET
+    if abs(beta - 1) <= near:
+        return "near"
+    stance = {"MILD_BULL": "mild", "STRONG_BULL": "strong"}.get(regime, "weak")
+    return f"{stance}_{'calm' if beta < 1 else 'lively'}"
+
+
+_PRICE = {"below": "cheap", "usual": "fair", "above": "dear"}
+_TEXT_OF_VERDICT = {
+    "per": _PRICE,
+    "pbr": _PRICE,
+    "ev_ebitda": _PRICE,
+    "roe_pct": {"below": "low_roe", "above": "high_roe"},
+    "f_score": {"below": "poor_quality", "above": "good_quality"},
+}
+"""The text of a ratio by where it lies among its sector's; none if it is not worth a word."""
+
+
+def _overweigh(wrong: Answer, rng: Random) -> bool:
+    """Adds to the first long what the regime does not allow, and to the net as well."""
+    longs = wrong["positions"]["long"]
+    band = EXPOSURES[wrong["regime"]].long_gross
+    if not longs or "effective_pct" in longs[0]:
+        return False
+    taken = band[1] + rng.randint(2, 6) - exposure_of(longs)
+    for entry in longs:
+        more = min(taken, MAX_LONG_WEIGHT_PCT - entry["weight_pct"])
+        entry["weight_pct"] += more
+        taken -= more
+        wrong["net_exposure_pct"] += more
+    return taken == 0
+
+
+def _forget_multiple(wrong: Answer, rng: Random) -> bool:
+    """Buys the fund of twice the inverse index at the weight of the plain one."""
+    for order in wrong["positions"]["hedge"]:
+        twice = rng.choice([ticker for ticker in hedges() if multiple_of(ticker) == -2])
+        order.update(ticker=twice, name=names(twice)[0])
+        return True
+    return False
+
+
+def _skip_hedge(wrong: Answer, rng: Random) -> bool:
+    """Leaves the hedge out, so that the longs are the net exposure."""
+    if not wrong["positions"]["hedge"] or not wrong["positions"]["long"]:
+        return False
+    wrong["positions"]["hedge"] = []
+    wrong["net_exposure_pct"] = exposure_of(wrong["positions"]["long"])
+    return True
+
+
+_SLIPS = (_overweigh, _forget_multiple, _skip_hedge)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime.
+    regime, or gets one order wrong.
     """
 
     def mistake() -> dict[str, Any]:
+        slip = rng.choice(_SLIPS)
+        wrong = deepcopy(right)
+        if rng.random() < 0.5 and slip(wrong, rng):
+            return wrong
         return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
@@ -261,92 +360,71 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 # How it is graded.
 
 
-@dataclass(frozen=True)
-class _Book:
-    """The positions of a reply: entries with a ticker, a name and a weight in % of NAV."""
-
-    longs: list[dict[str, Any]]
-    shorts: list[dict[str, Any]]
-    stated_net: int  # the net exposure that the reply states, in % of NAV
-
-    @property
-    def long_gross(self) -> int:
-        return sum(entry["weight_pct"] for entry in self.longs)
-
-    @property
-    def index_short(self) -> int:
-        return sum(entry["weight_pct"] for entry in self.shorts)
-
-    def adds_up(self) -> bool:
-        """Whether the weights make the stated net, to a point, and no ticker is held twice."""
-        tickers = [entry["ticker"] for entry in (*self.longs, *self.shorts)]
-        if len(set(tickers)) < len(tickers):
-            return False
-        return abs(self.long_gross - self.index_short - self.stated_net) <= 1
-
-
 def grade(scene: Scene, reply: str) -> Grade:
-    """Grades as right any book of the offered stocks that keeps the regime's bands and the limit
-    per stock.
+    """Grades as right any book of the offered stocks, or of index funds if none are offered, that
+    keeps the regime's bands in effective exposure and the limit per stock.
     """
     decision = decide(scene.facts)
     del decision["positions"]  # the taught book is one of many right ones
     judged = grading.judge(scene, reply, schema, decision, ("tickers", "book", "exposure"))
     if judged.told is None:
         return judged
-    positions = judged.told["positions"]
-    book = _Book(positions["long"], positions["short"], judged.told["net_exposure_pct"])
+    longs = judged.told["positions"]["long"]
+    hedge = judged.told["positions"]["hedge"]
     band = EXPOSURES[decision["regime"]]
     parts = dict(judged.parts)
-    parts["tickers"] = _is_offered(book, scene)
-    parts["book"] = book.adds_up()
-    parts["exposure"] = parts["exposure"] and _keeps_longs(book, band) and _keeps_hedge(book, band)
-    parts["grounded"] = parts["grounded"] and _quotes_its_ratios(book, scene)
+    parts["tickers"] = _is_offered(longs, scene) and grading.pairs_exist([*longs, *hedge])
+    parts["book"] = _adds_up([*longs, *hedge], judged.told["net_exposure_pct"])
+    # A book that does not add up is a flaw already, and says nothing of the exposure meant.
+    in_bands = not parts["book"] or _is_within(exposure_of(longs), band.long_gross)
+    in_bands = in_bands and knows_multiples([*longs, *hedge])
+    parts["exposure"] = parts["exposure"] and in_bands and _keeps_hedge(hedge, band)
+    parts["grounded"] = parts["grounded"] and _quotes_its_ratios(longs, scene)
     return grading.graded(parts, judged.parts, judged.told)
 
 
-def _is_offered(book: _Book, scene: Scene) -> bool:
-    """Whether the question offers every long, and every name is that of its ticker."""
-    offered = {stock.ticker for stock in scene.facts.stocks}
-    if not all(entry["ticker"] in offered for entry in book.longs):
-        return False
-    return grading.pairs_exist([*book.longs, *book.shorts])
+def _is_offered(longs: list[dict[str, Any]], scene: Scene) -> bool:
+    """Whether the question offers every long, or it is an index fund and none are offered."""
+    offered = {stock.ticker for stock in scene.facts.stocks} or index_funds()
+    return all(entry["ticker"] in offered for entry in longs)
 
 
-def _keeps_longs(book: _Book, band: Exposure) -> bool:
-    """Whether the longs lie in the regime's band, and are absent if it allows none."""
-    if not book.adds_up():
-        # That is a flaw of quality already, and such a gross says nothing about the exposure meant.
-        return True
-    if book.longs and not band.long_gross[1]:
-        return False
-    return _is_within(book.long_gross, band.long_gross)
+def _adds_up(entries: list[dict[str, Any]], stated_net: int) -> bool:
+    """Whether the exposures make the stated net, to a point, and no ticker is held twice."""
+    tickers = {entry["ticker"] for entry in entries}
+    return len(tickers) == len(entries) and abs(exposure_of(entries) - stated_net) <= 1
 
 
-def _keeps_hedge(book: _Book, band: Exposure) -> bool:
-    """Whether the shorts are index ETFs, in the regime's band. A ticker that does not exist is made
-    up, which is another flaw.
+def _keeps_hedge(hedge: list[dict[str, Any]], band: Exposure) -> bool:
+    """Whether the hedge is of inverse index funds, and in the regime's band. A ticker that does not
+    exist is made up, which is another flaw.
     """
-    for entry in book.shorts:
-        exists = bool(names(entry["ticker"]))
-        if exists and entry["ticker"] not in hedges():
-            return False
-    return _is_within(book.index_short, band.index_short)
-
-
-def _is_within(weight: int, band: tuple[int, int]) -> bool:
-    """Whether a weight in % lies in the band, or misses it by no more than a point of rounding."""
-    return band[0] - 1 <= weight <= band[1] + 1
-
-
-def _quotes_its_ratios(book: _Book, scene: Scene) -> bool:
-    """Whether every PER and PBR of an offered stock is the one that the question states."""
-    offered = {stock.ticker: ratios(stock) for stock in scene.facts.stocks}
-    for entry in book.longs:
-        if entry["ticker"] not in offered:
+    for order in hedge:
+        fund = find_etf(order["ticker"])
+        if fund is None:
+            if names(order["ticker"]):  # a stock is no hedge
+                return False
             continue
-        stated = offered[entry["ticker"]]
-        for ratio in ("per_x10", "pbr_x100"):
+        if fund.group != "short_kospi":
+            return False
+    return _is_within(-exposure_of(hedge), band.index_short)
+
+
+def _is_within(exposure: int, band: tuple[int, int]) -> bool:
+    """Whether an exposure in % lies in the band, or misses it by no more than a point of
+    rounding.
+    """
+    return band[0] - 1 <= exposure <= band[1] + 1
+
+
+def _quotes_its_ratios(longs: list[dict[str, Any]], scene: Scene) -> bool:
+    """Whether every ratio of an offered stock is the one that the question states."""
+    offered = {stock.ticker: ratios(stock) for stock in scene.facts.stocks}
+    for entry in longs:
+        stated = offered.get(entry["ticker"])
+        if stated is None:
+            continue
+        for ratio in _RATIOS:
             if ratio in entry and entry[ratio] != stated.get(ratio):
                 return False
     return True
