@@ -64,7 +64,7 @@ def templates(language: Language) -> tuple[str, ...]:
 
 def ask(scene: Scene, rng: Random) -> str:
     """Asks for a target weight of each of the scene's positions."""
-    return wording.ask(scene, _WORDS.templates[scene.language])
+    return wording.ask(scene, _WORDS.templates[scene.language], wording.YESTERDAY)
 
 
 # What the right answer is. All weights are in % of NAV.
