@@ -59,6 +59,7 @@ def ask(scene: Scene, templates: tuple[str, ...], undated: Mapping[Language, str
         event=_event_text(scene),
         shock=_shock_text(scene),
     )
+    question = question[:1].upper() + question[1:]  # "the index" may come first
     return f"{question}\n{kind_line(scene.kind)}"
 
 
@@ -92,6 +93,8 @@ def market_block(scene: Scene) -> str:
         return "\n".join(f"- {label}: {value}" for label, value in entries)
     if scene.layout == "table":
         return "\n".join(f"| {label} | {value} |" for label, value in entries)
+    if "current_regime" in scene.facts.words:
+        return ", ".join(f"{label}: {value}" for label, value in entries)
     pairs = [f"{label} {value}" for label, value in entries]
     if scene.layout == "compact":
         return " / ".join(pairs)

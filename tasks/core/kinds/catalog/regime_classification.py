@@ -1,9 +1,11 @@
 """regime_classification: which regime is it, and how much exposure does it allow?
 
-Question: the market's four numbers; in some questions, asked in a hurry, only some of them.
+Question: the market's four numbers; in some questions, asked in a hurry, only some of them, or the
+regime alone.
 Right answer: the regime of the strategy's rule, the confidence, and a net exposure in the regime's
-band. A number that nobody gave is named, counts as neutral, and halves the confidence.
-Mistake: another regime.
+band. A number that nobody gave is named, is taken as it usually is on such a day, and halves the
+confidence.
+Mistake: another regime, a number misread against its limit, a verdict that its working denies.
 Grade: any net exposure in the regime's band is right, and any confidence, which may not exceed 50 %
 if a number is missing.
 """
@@ -13,6 +15,8 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD
+from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
     NET,
@@ -28,9 +32,10 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.deciding import Decision, confidence, exposures, settled
 from tasks.core.strategy.rules import NUMBERS
-from tasks.core.strategy.stated import missing_numbers, stated_regime
+from tasks.core.strategy.stated import known_numbers, missing_numbers, stated_regime
 from tasks.core.strategy.working import confidence_working, exposure_working, market_working
 
 name = "regime_classification"
@@ -76,7 +81,11 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     return decision
 
 
-card = ""
+card = f"""\
+Regime: the system message's rule. Net: a point of the regime's net band.
+{CONFIDENCE_CARD}
+{USUAL_CARD}
+{EXPOSURE_CARD}"""
 
 # How it is argued.
 
@@ -98,20 +107,45 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
     decision = settled(decide(scene.facts, regime))
-    argues_exposure = rng.random() < 0.5
+    argues_exposure = scene.partial or rng.random() < 0.5
     decision["reasoning"] = wording.argue(scene, rng, claimed=regime, exposure=argues_exposure)
     return arranged(decision, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime.
+    regime, by a wrong line of the working or in spite of a right one.
     """
 
     def mistake() -> dict[str, Any]:
-        return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
+        turn = nearest_turn(known_numbers(scene.facts))
+        claimed = spoiling.other_regime(right["regime"], rng)
+        if turn and turn.regime != right["regime"] and rng.random() < 0.6:
+            claimed = turn.regime
+        wrong = answer(scene, rng, claimed)
+        chance = rng.random()
+        if chance < 0.3:
+            wrong["working"] = right["working"]
+        elif chance < 0.6 and turn and claimed == turn.regime:
+            wrong["working"][0] = _misread(scene.facts, turn)
+        return wrong
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _misread(facts: Facts, turn: Turn) -> str:
+    """Returns the market's line of one who takes a number to lie beyond its nearest limit."""
+    value = known_numbers(facts)[turn.name]
+    step = -_BEYOND if turn.falls else _BEYOND
+    moved = Facts({**facts.numbers, turn.name: turn.limit + step})
+    label = turn.name.removesuffix("_pct")
+    decimals = MARKET[turn.name].decimals
+    shown = f"{label} {turn.limit + step:.{decimals}f}"
+    return market_working(moved).replace(shown, f"{label} {value:.{decimals}f}")
+
+
+_BEYOND = 0.1
+"""Points beyond a limit, to see what lies there."""
 
 
 def grade(scene: Scene, reply: str) -> Grade:
