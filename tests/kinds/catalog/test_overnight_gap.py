@@ -83,7 +83,7 @@ def test_any_offered_fund_of_the_group_is_right_with_the_weight_of_its_multiple(
     assert held("114800", 15, -15, 15) == held("252670", 8, -16, 16) == set()
     assert held("252670", 8, -16, 20) == set()  # a maximum may leave room
     assert held("252670", 15, -15, 16) == {"actions"}  # its multiple forgotten
-    assert held("252670", 15, -30, 20) == {"actions", "exposure"}
+    assert held("252670", 15, -30, 20) == {"actions"}
     assert held("122630", 8, 16, 16) >= {"actions"}  # a long fund in a bear market
 
 

@@ -210,8 +210,9 @@ def _told(
         _sum_reason(scene, position, size, rng),
     ]
     position["reasoning"] = " ".join(reason for reason in reasons if reason)
-    notes = _WORDS.texts[f"note_{size.direction}"][scene.language]
-    decision["unwind_plan"]["note"] = rng.choice(notes).format(weight=position["weight_pct"])
+    bank = "note" if rng.random() < 0.75 else f"note_{size.direction}"
+    note = rng.choice(_WORDS.texts[bank][scene.language])
+    decision["unwind_plan"]["note"] = note.format(weight=position["weight_pct"])
     return arranged(decision, schema)
 
 

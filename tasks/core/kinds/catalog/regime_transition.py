@@ -173,8 +173,8 @@ def _days(move: _Move) -> str:
 
 card = f"""\
 urgency: NONE if the regime stays, IMMEDIATE into {" or ".join(URGENT_REGIMES)}, else GRADUAL
-target: a net already in the band of a regime that stays is kept; else the net in the new band that \
-the breadth gives
+target: a net already in the band of a regime that stays is kept; else the net in the new band \
+that the breadth gives
 day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS}% of it if \
 IMMEDIATE regimes are the target (at least half), {10 * _CALM_TENTHS}% otherwise, rounded half up
 day 2: the target; target_net_exposure_pct is day 2
