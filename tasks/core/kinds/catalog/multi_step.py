@@ -1,18 +1,20 @@
 """multi_step: regime, then portfolio, then risk, each step resting on the one before.
 
 Question: the market's numbers, the maximum drawdown, and three to five stocks with their beta.
-Right answer: the regime; its long gross, index short, net and up to three core longs, low betas
-first in a weak regime and high betas first in the others; the leverage that the drawdown allows,
-the stop and the target.
-Mistake: the steps of another regime.
+Right answer: the regime; its long gross, index short, net and up to three core longs, by beta as
+the regime's stance wants them; the leverage that the drawdown allows, the stop and the target.
+Mistake: the steps of another regime, a sum or a ceiling that is not what the step before says.
 Grade: any long gross, index short and net in the regime's bands is right.
 """
 
+from copy import deepcopy
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD
+from tasks.core.kinds.lexicon import STOCK
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
     INDEX_SHORT,
@@ -30,12 +32,23 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, confidence, exposures, settled
 from tasks.core.strategy.holdings import preferred
-from tasks.core.strategy.rules import EXPOSURES, STOP_LOSS_PCT, TAKE_PROFIT_PCT
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    MAX_LEVERAGE,
+    STOP_LOSS_PCT,
+    TAKE_PROFIT_PCT,
+    WEAK_REGIMES,
+    max_leverage_x100,
+)
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.working import confidence_working, exposure_working, market_working
+from tasks.core.strategy.working import (
+    confidence_working,
+    exposure_working,
+    market_working,
+    preference_working,
+)
 
 name = "multi_step"
 share = 0.06
@@ -64,93 +77,75 @@ def ask(scene: Scene, rng: Random) -> str:
 # What the right answer is.
 
 
+_CORE = 3
+"""The most core longs."""
+
+
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides regime, portfolio and risk limits, one after the other."""
     regime = regime or stated_regime(facts)
     allowed = exposures(regime, facts)
-    core = preferred(facts, regime)[:3] if allowed.long_gross.value else []
+    core = preferred(facts, regime)[:_CORE] if allowed.long_gross.value else []
+    drawdown = facts.numbers["drawdown_pct"]
     return {
         "working": [
             market_working(facts, regime),
             confidence_working(facts),
             exposure_working(regime, facts),
+            preference_working(facts, regime, _CORE) if core else "no core longs",
+            _leverage_working(drawdown),
         ],
         "step_1_regime": {"regime": regime, "confidence_pct": confidence(facts)},
         "step_2_portfolio": {
+            "core_longs": [{"ticker": stock.ticker} for stock in core],
             "long_gross_pct": allowed.long_gross,
             "index_short_pct": allowed.index_short,
             "net_exposure_pct": allowed.net,
-            "core_longs": [{"ticker": stock.ticker} for stock in core],
         },
         "step_3_risk": {
-            "max_leverage_x100": rules.max_leverage_x100(facts.numbers["drawdown_pct"]),
-            "stop_loss_pct": int(rules.STOP_LOSS_PCT),
-            "take_profit_pct": int(rules.TAKE_PROFIT_PCT),
+            "max_leverage_x100": max_leverage_x100(drawdown),
+            "stop_loss_pct": int(STOP_LOSS_PCT),
+            "take_profit_pct": int(TAKE_PROFIT_PCT),
         },
     }
 
 
-card = ""
+def _leverage_working(drawdown: float) -> str:
+    """Returns the division that makes the ceiling, rounded down, and the ceiling itself."""
+    most = max_leverage_x100(drawdown) / 100
+    if drawdown <= 0:
+        return f"no drawdown: leverage {most:.2f}"
+    divided = int(10_000 / drawdown) / 100
+    return f"100/{drawdown:.1f}={divided:.2f}, at most {MAX_LEVERAGE:.2f}: leverage {most:.2f}"
+
+
+card = f"""\
+Step 1: the system message's rule. {CONFIDENCE_CARD}
+Step 2: {EXPOSURE_CARD}
+core_longs: {_CORE} of the offered stocks; lowest betas first in {", ".join(WEAK_REGIMES)}, \
+highest first in STRONG_BULL, nearest to 1 first in MILD_BULL; none in BEAR.
+Step 3: max_leverage_x100 = 100 * min({MAX_LEVERAGE:g}, 100 / drawdown %), rounded down; stop \
+{STOP_LOSS_PCT:g}; target {TAKE_PROFIT_PCT:g}."""
 
 # How it is argued.
 
 schema: Schema = closed(
     working=WORKING,
-    step_1_regime=closed(regime=REGIME, confidence_pct=CONFIDENCE, reasoning=text()),
+    step_1_regime=closed(reasoning=text(), regime=REGIME, confidence_pct=CONFIDENCE),
     step_2_portfolio=closed(
+        reasoning=text(300),
+        core_longs=listed(stock_entry(), _CORE),
         long_gross_pct=LONG_GROSS,
         index_short_pct=INDEX_SHORT,
         net_exposure_pct=NET,
-        core_longs=listed(stock_entry(), 3),
-        reasoning=text(200),
     ),
     step_3_risk=closed(
+        reasoning=text(300),
         max_leverage_x100=integer(0, 200),
         stop_loss_pct=integer(-20, 0),
         take_profit_pct=integer(0, 50),
-        reasoning=text(200),
     ),
 )
-
-_PORTFOLIO = {
-    "ko": (
-        "롱 {long}%에서 인덱스 숏 {short}%를 빼면 순노출 {net}%로 밴드 {low}~{high}% 안이다.",
-        "순노출 {net}%는 롱 {long}%와 숏 {short}%의 차이이며 국면 밴드는 {low}~{high}%다.",
-        "이 국면의 순노출 {low}~{high}%에 맞춰 롱 {long}%, 숏 {short}%로 {net}%를 만든다.",
-    ),
-    "en": (
-        "Long {long}% less an index short of {short}% nets {net}%, inside {low} to {high}%.",
-        "Net {net}% is {long}% long minus {short}% short; the regime's band is {low} to {high}%.",
-        "To sit in the {low} to {high}% band: {long}% long, {short}% short, {net}% net.",
-    ),
-}
-_RISK = {
-    "ko": (
-        "최대 낙폭 {drawdown}%면 레버리지는 {most}배까지다. 손절 {stop:g}%, 익절 {take:g}%를 건다.",
-        (
-            "낙폭 {drawdown}%에서 상한은 {most}배이고, "
-            "종목은 손절 {stop:g}%와 익절 {take:g}% 사이에서 관리한다."
-        ),
-        (
-            "레버리지 상한은 {most}배(낙폭 {drawdown}%), "
-            "종목별로 {stop:g}%에 손절하고 {take:g}%에 익절한다."
-        ),
-    ),
-    "en": (
-        (
-            "A drawdown of {drawdown}% caps leverage at {most}x. "
-            "Stops at {stop:g}%, targets at {take:g}%."
-        ),
-        (
-            "With {drawdown}% lost from the peak the ceiling is {most}x; "
-            "each name runs between {stop:g}% and {take:g}%."
-        ),
-        (
-            "Leverage may reach {most}x after a drawdown of {drawdown}%; "
-            "stops at {stop:g}%, profits at {take:g}%."
-        ),
-    ),
-}
 
 
 def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, Any]:
@@ -160,39 +155,101 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     """
     decision = settled(decide(scene.facts, regime))
     decision = wording.named(decision, scene.language)
+    taken = decision["step_1_regime"]["regime"]
+    portfolio, risk = decision["step_2_portfolio"], decision["step_3_risk"]
+    decision["step_1_regime"]["reasoning"] = wording.argue(scene, rng, claimed=regime)
+    portfolio["reasoning"] = _portfolio_reasoning(portfolio, taken, scene, rng)
+    risk["reasoning"] = _risk_reasoning(risk, scene, rng)
+    return arranged(decision, schema)
 
-    regime_step = decision["step_1_regime"]
-    regime_step["reasoning"] = wording.argue(scene, rng, claimed=regime)
 
-    portfolio = decision["step_2_portfolio"]
-    low, high = EXPOSURES[regime_step["regime"]].net
-    portfolio["reasoning"] = rng.choice(_PORTFOLIO[scene.language]).format(
+def _portfolio_reasoning(portfolio: Answer, regime: str, scene: Scene, rng: Random) -> str:
+    """Returns how the exposures sum, and which names come first."""
+    sums, core = _TEXTS_OF_REGIME[regime]
+    low, high = EXPOSURES[regime].net
+    texts = (rng.choice(_WORDS.texts[name][scene.language]) for name in (sums, core))
+    return " ".join(texts).format(
         long=portfolio["long_gross_pct"],
         short=portfolio["index_short_pct"],
         net=portfolio["net_exposure_pct"],
         low=low,
         high=high,
+        core=_core_names(portfolio["core_longs"], scene),
     )
 
-    risk = decision["step_3_risk"]
-    risk["reasoning"] = rng.choice(_RISK[scene.language]).format(
+
+_TEXTS_OF_REGIME = {
+    "STRONG_BULL": ("unhedged", "core_strong"),
+    "MILD_BULL": ("unhedged", "core_mild"),
+    "WEAKENING": ("hedged", "core_weak"),
+    "SHORT_TERM_STRESS": ("hedged", "core_weak"),
+    "BEAR": ("bear", "core_none"),
+}
+"""Which texts say how the exposures of a regime sum, and which names come first."""
+
+
+def _core_names(core: list[dict[str, Any]], scene: Scene) -> str:
+    """Returns the core longs with their betas, as a text lists them."""
+    betas = {stock.ticker: stock.numbers["beta"] for stock in scene.facts.stocks}
+    label = STOCK["beta"].of(scene.language)
+    named = [f"{entry['name']}({label} {betas[entry['ticker']]:.2f})" for entry in core]
+    return ", ".join(named)
+
+
+def _risk_reasoning(risk: Answer, scene: Scene, rng: Random) -> str:
+    """Returns what bounds the leverage, and where positions are sold."""
+    is_capped = risk["max_leverage_x100"] == 100 * MAX_LEVERAGE
+    texts = ("capped" if is_capped else "bound", "stops")
+    sentences = (rng.choice(_WORDS.texts[name][scene.language]) for name in texts)
+    return " ".join(sentences).format(
         drawdown=f"{scene.facts.numbers['drawdown_pct']:.1f}",
         most=f"{risk['max_leverage_x100'] / 100:.2f}",
-        stop=STOP_LOSS_PCT,
-        take=TAKE_PROFIT_PCT,
+        stop=f"{STOP_LOSS_PCT:g}",
+        take=f"{TAKE_PROFIT_PCT:g}",
     )
-    return arranged(decision, schema)
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime.
+    regime, or gets one number of a later step wrong.
     """
 
     def mistake() -> dict[str, Any]:
+        chance = rng.random()
+        wrong = deepcopy(right)
+        if chance < 0.25:
+            _ignore_drawdown(wrong, rng)
+            return wrong
+        if chance < 0.5:
+            _leave_band(wrong, rng)
+            return wrong
         return answer(scene, rng, spoiling.other_regime(right["step_1_regime"]["regime"], rng))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _ignore_drawdown(wrong: dict[str, Any], rng: Random) -> None:
+    """Allows the full leverage although the drawdown does not, or less where it does."""
+    risk = wrong["step_3_risk"]
+    full = int(100 * MAX_LEVERAGE)
+    if risk["max_leverage_x100"] < full:
+        risk["max_leverage_x100"] = full
+    else:
+        risk["max_leverage_x100"] = rng.choice((100, 120, 150))
+
+
+def _leave_band(wrong: dict[str, Any], rng: Random) -> None:
+    """Holds more long than the regime allows, or less short, and sums it right."""
+    portfolio = wrong["step_2_portfolio"]
+    bands = EXPOSURES[wrong["step_1_regime"]["regime"]]
+    if portfolio["index_short_pct"] and rng.random() < 0.5:
+        portfolio["index_short_pct"] = bands.index_short[0] - rng.randint(2, 8)
+    else:
+        portfolio["long_gross_pct"] = min(130, bands.long_gross[1] + rng.randint(2, 8))
+        if bands.long_gross[1] >= 130:
+            portfolio["long_gross_pct"] = bands.long_gross[0] - rng.randint(2, 8)
+    net = portfolio["long_gross_pct"] - portfolio["index_short_pct"]
+    portfolio["net_exposure_pct"] = net
 
 
 def grade(scene: Scene, reply: str) -> Grade:
