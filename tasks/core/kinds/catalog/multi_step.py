@@ -189,11 +189,18 @@ _TEXTS_OF_REGIME = {
 
 
 def _core_names(core: list[dict[str, Any]], scene: Scene) -> str:
-    """Returns the core longs with their betas, as a text lists them."""
+    """Returns the core longs with their betas, as a text lists them.
+
+    A name of two letters stands alone: in a text it may be a word of the language, and a number
+    beside it would seem to be another's.
+    """
     betas = {stock.ticker: stock.numbers["beta"] for stock in scene.facts.stocks}
     label = STOCK["beta"].of(scene.language)
-    named = [f"{entry['name']}({label} {betas[entry['ticker']]:.2f})" for entry in core]
-    return ", ".join(named)
+    listed_names = []
+    for entry in core:
+        beta = f"({label} {betas[entry['ticker']]:.2f})" if len(entry["name"]) > 2 else ""
+        listed_names.append(f"{entry['name']}{beta}")
+    return ", ".join(listed_names)
 
 
 def _risk_reasoning(risk: Answer, scene: Scene, rng: Random) -> str:
