@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.records import Question
 from tasks.core.evaluation.twins import Change, limit_twin, names_twin
 from tasks.core.evaluation.verdicts import regime_of_question
@@ -38,6 +38,9 @@ PARTIAL_EVERY = 5
 """Every so manieth question of a kind is near a limit, or states only some of the numbers if its
 kind has such questions.
 """
+
+WORDINGS = 20
+"""Attempts at a wording of a right answer that grades 1."""
 
 _REMEDY = "Use the questions.jsonl of an evaluate artifact."
 
@@ -72,9 +75,11 @@ def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[st
 
 
 def question_of(scene: Scene, kind: Kind, name: str) -> Question:
-    """Returns the question that a scene asks, with its right answer. `name` becomes its id."""
-    right = to_text(kind.answer(scene, Random(scene.seed)))
-    assert kind.grade(scene, right).score == 1, f"{name}: the right answer is not graded right"
+    """Returns the question that a scene asks, with its right answer. `name` becomes its id.
+
+    Raises WorkError if no wording of the right answer is graded right.
+    """
+    right = _right_answer(scene, kind, name)
     return Question(
         id=name,
         kind=kind.name,
@@ -88,6 +93,18 @@ def question_of(scene: Scene, kind: Kind, name: str) -> Question:
         reference=right,
         scene=scene_to_dict(scene),
     )
+
+
+def _right_answer(scene: Scene, kind: Kind, name: str) -> str:
+    """Returns the right answer in the first wording that the strict grader passes."""
+    grade = None
+    for attempt in range(WORDINGS):
+        right = to_text(kind.answer(scene, Random(scene.seed + attempt)))
+        grade = kind.grade(scene, right)
+        if grade.score == 1:
+            return right
+    reason = grade.reason if grade else "never asked"
+    raise WorkError(f"{name}: no wording of the right answer is graded right ({reason}).")
 
 
 def briefed(question: Question) -> Question:

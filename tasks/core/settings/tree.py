@@ -120,7 +120,7 @@ class Synthesis(Section):
     """Share of rows whose market numbers are a real day's; the others are simulated to cover rare
     regimes.
     """
-    token_budget: Count = 1_600
+    token_budget: Count = 2_000
     """Most tokens of a row, prompt and answer, by the base model's tokenizer: fewer stocks, never
     cut answers.
     """

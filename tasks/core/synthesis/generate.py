@@ -47,6 +47,12 @@ _SHORT_DRAWS = 2_000
 _PROBES = 100
 """Short scenes of each kind and language that are looked at before any row is made."""
 
+_REDRAWS = 5
+_FEW = 0.05
+"""A share of rows up to this, of which the strict proof of texts does not pass the wording, is
+drawn again, so many times.
+"""
+
 _THREADS = 4
 """Some kinds' tokens are counted, without Python, while another kind is written."""
 
@@ -207,9 +213,21 @@ def _refuse_budget(quota: Quota, material: _Material) -> None:
 
 
 def _proven_rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
-    """Makes one row for each draw. Raises WorkError if one of them is not true."""
+    """Makes one row for each draw. A row that the proof does not pass is drawn again.
+
+    Raises WorkError if more than a few are not true: something is wrong with how they are made.
+    """
     rows = _rows(draws, material)
     failures = check_rows(rows)
+    for _ in range(_REDRAWS):
+        failed = sorted({failure.row - 1 for failure in failures})
+        if not failed or len(failed) > max(2, _FEW * len(rows)):
+            break
+        anew = _rows([draws[index] for index in failed], material)
+        for index, row in zip(failed, anew, strict=True):
+            rows[index] = row
+        again = check_rows(anew)
+        failures = [replace(failure, row=failed[failure.row - 1] + 1) for failure in again]
     if failures:
         first = failures[0]
         question = rows[first.row - 1]["messages"][1]["content"]
@@ -233,7 +251,9 @@ def _rows(draws: list[Draw], material: _Material) -> list[dict[str, Any]]:
             return [_row(draft, count) for draft, count in zip(drafts, tokens, strict=True)]
         for index in too_long:
             if attempt < _DRAWS:
-                drafts[index] = _shorter(drafts[index], draws[index], material)
+                # Of the same regime: the books of some are longer than those of others.
+                draw = replace(draws[index], regime=drafts[index].scene.regime)
+                drafts[index] = _shorter(drafts[index], draw, material)
             else:
                 drafts[index] = _shortest_draft(draws[index], material)
         counts = _count_tokens([drafts[index] for index in too_long], material)
