@@ -1,7 +1,7 @@
 """intraday_rebalancing: bring a book's weights back inside the stops, the limit per stock and the
 regime's band.
 
-Question: the market's numbers, three to six positions with weight and profit or loss, and in some
+Question: the market's numbers, four to seven positions with weight and profit or loss, and in some
 questions a limit per stock, which is 18 % otherwise and never more.
 Right answer: what the stop review sells or halves is sold or halved, none stays above the limit; a
 book above the band of long gross comes down to its top pro rata, one below it is bought up to its
@@ -47,7 +47,7 @@ from tasks.core.strategy.working import market_working, stop_working
 name = "intraday_rebalancing"
 share = 0.06
 needs = Needs(
-    stocks=(3, 6),
+    stocks=(4, 7),
     stock_numbers=("weight_pct", "pnl_pct"),
     asides=("max_weight_pct", "nav_100m_krw"),
 )
@@ -240,8 +240,10 @@ def _fitted(book: _Book) -> str:
     """Returns how what is kept comes into the band."""
     gross, (low, high) = sum(book.kept), book.band
     if gross > high:
-        scaled = [f"{weight}*{high}/{gross}={weight * high // gross}" for weight in book.kept]
-        return f"{gross}>{high}: {', '.join(step for step in scaled if step[0] != '0')}"
+        scaled = [
+            f"{weight}*{high}/{gross}={weight * high // gross}" for weight in book.kept if weight
+        ]
+        return f"{gross}>{high}: {', '.join(scaled)}, unplaced 0"
     if not book.missing:
         return "in band, unplaced 0"
     step = f"{low}-{gross}={book.missing} to buy, room {_summed(book.room)}"
@@ -321,7 +323,6 @@ def _filled(sentence: str, book: _Book, at: int, target: int) -> str:
         pnl=pnl,
         weight=f"{book.weights[at]}%",
         target=f"{target}%",
-        more=target - book.weights[at],
         limit=f"{book.limit}%",
         stop=f"{STOP_LOSS_PCT:g}%",
         cut=f"{REDUCE_PCT:g}%",
