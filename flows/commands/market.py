@@ -1,7 +1,8 @@
 """kospilot market: daily market parquet imported, updated, checked, described, drawn, generated."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +10,9 @@ from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout, table
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.settings.tree import Weights
+
+if TYPE_CHECKING:
+    from tasks.core.market.check import Findings
 
 app = typer.Typer(
     name="market",
@@ -28,6 +32,10 @@ def import_files(
     listing: Annotated[
         Path | None, typer.Option(help="A KRX listing CSV: shares for market caps.")
     ] = None,
+    allow_closed_days: Annotated[
+        bool,
+        typer.Option("--allow-closed-days", help="Take rows on weekends and on days to come."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Imports tables into a market folder; says what it dropped and what it derived."""
@@ -38,7 +46,7 @@ def import_files(
         def show(share: float, text: str) -> None:
             status.update(text)
 
-        report = import_tables(files, market, listing, show)
+        report = import_tables(files, market, listing, show, allow_closed_days)
     _show_and_tell(report, market, as_json)
 
 
@@ -72,14 +80,22 @@ def regimes(
         share = 100 * count / max(report["days"], 1)
         rows.append((regime, count, f"{share:.1f} %"))
     table("", ("regime", "days", "share"), rows)
-    if report["beyond_limit"]:
-        say(
-            f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it:"
-            f" `kospilot market check {market}`."
-        )
+    doubts = _doubts(report)
+    if doubts:
+        say(f"{'; '.join(doubts)}: `kospilot market check {market}`.")
     if days and report["snapshots"]:
         snapshots = [list(day.values()) for day in report["snapshots"]]
         table("", list(report["snapshots"][0]), snapshots)
+
+
+def _doubts(report: dict[str, Any]) -> list[str]:
+    """Returns what speaks against a report of regimes."""
+    texts = {
+        "beyond_limit": "returns beyond KRX's daily limit are in it",
+        "on_weekends": "of the days are on weekends",
+        "left_out": "days are left out: few stocks, repeated prices, or a gap before them",
+    }
+    return [f"{report[name]:,} {text}" for name, text in texts.items() if report[name]]
 
 
 @app.command()
@@ -113,27 +129,42 @@ def check(
     names: Annotated[
         bool, typer.Option("--names", help="Compare the universe's codes and names with KRX's.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Reads every partition and names what is wrong; with --names also looks at KRX's listing."""
-    from tasks.core.market.check import check_market, check_names, summarize_market
+    """Reads every partition; tells what is wrong (exit code 1), what is odd, and what is there.
+
+    With --names it also compares the universe with KRX's listing.
+    """
+    from tasks.core.market.check import Findings, check_market, check_names
 
     if folder is None and not names:
         raise RequestError("Name a market folder, or compare the universe with KRX: --names.")
-    problems = check_market(folder) if folder else []
+    found = check_market(folder) if folder else Findings([], [], {})
     if names:
         from tasks.core.market.krx import fetch_names
 
-        problems += check_names(fetch_names())
-    for problem in problems:
-        stdout.print(f"- {problem}", markup=False, soft_wrap=True)
-    subject = folder or "the universe"
-    if problems:
-        plural = "s" if len(problems) > 1 else ""
-        raise WorkError(f"{subject}: {len(problems)} problem{plural}.")
-    if folder:
-        for name, value in summarize_market(folder).items():
-            stdout.print(f"{name}: {value}", markup=False)
-    say(f"{subject}: nothing wrong.")
+        found.errors.extend(check_names(fetch_names()))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _show_findings(found)
+    counts = f"{_counted(found.errors, 'error')}, {_counted(found.warnings, 'warning')}."
+    if found.errors:
+        raise WorkError(f"{folder or 'the universe'}: {counts}")
+    say(f"{folder or 'the universe'}: {counts if found.warnings else 'nothing wrong.'}")
+
+
+def _show_findings(found: "Findings") -> None:
+    for error in found.errors:
+        stdout.print(f"- error: {error}", markup=False, soft_wrap=True)
+    for warning in found.warnings:
+        stdout.print(f"- warning: {warning}", markup=False, soft_wrap=True)
+    for name, value in found.summary.items():
+        stdout.print(f"{name}: {value}", markup=False, soft_wrap=True)
+
+
+def _counted(texts: list[str], noun: str) -> str:
+    return f"{len(texts)} {noun}{'' if len(texts) == 1 else 's'}"
 
 
 @app.command()

@@ -135,7 +135,7 @@ def test_a_second_table_joins_by_ticker_and_day(tmp_path):
 def test_the_same_import_again_changes_no_byte(tmp_path):
     listing = write_source(tmp_path / "listing.csv", "Code,Stocks\n005930,100\n")
     prices = write_source(
-        tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10.5\n2024-03-02,005930,11\n"
+        tmp_path / "p.csv", "Date,Code,Close\n2024-01-02,005930,10.5\n2024-03-04,005930,11\n"
     )
     import_tables([prices], tmp_path / "m", listing)
     before = contents(tmp_path / "m")

@@ -9,7 +9,7 @@ import pytest
 from tasks.core.errors import RequestError
 from tasks.core.market.check import check_market
 from tasks.core.market.importer import import_tables
-from tests.market.folders import rows_of, write_source
+from tests.market.folders import rows_of, weekdays, write_source
 
 DAY = date(2024, 1, 2)
 DAYS = [
@@ -28,8 +28,15 @@ DAYS = [
     "2024-01-01 15:00+00",
     "2024-01-01 10:00:00-05:00",
     "45293",
+    "20240102153000",
+    "202401021530",
+    "2.0240102e+07",
     "1704121200",
+    "1704121200.0",
     "1704153600000",
+    "1704153600000000",
+    "1704153600000000000",
+    "1.7041536e+18",
 ]
 """Ways to write the second of January 2024, in Seoul."""
 CODES = [
@@ -62,15 +69,61 @@ def test_days(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "day", ["24/01/02", "24.1.2", "01/02/2024", "0001-01-01", "9999-12-31", "2024-02-30", "240102"]
+    "day", ["24/01/02", "24.1.2", "01/02/2024", "0001-01-01", "2024-02-30", "240102", "20241302"]
 )
 def test_days_that_are_not_certain_are_refused_with_the_cell(tmp_path, day):
     with pytest.raises(RequestError, match=f"e.g. '{day}' in row 1"):
         imported(tmp_path, f"date,code,close\n{day},005930,71300\n")
 
 
+@pytest.mark.parametrize(
+    ("number", "day"),
+    [
+        (946_857_600, date(2000, 1, 3)),
+        (946_857_600_000, date(2000, 1, 3)),
+        (946_857_600_000_000, date(2000, 1, 3)),
+        (946_857_600_000_000_000, date(2000, 1, 3)),
+        (20_000_103, date(2000, 1, 3)),
+        (20_000_103.0, date(2000, 1, 3)),
+        (1_704_153_600e9, DAY),
+    ],
+)
+def test_days_that_are_numbers(tmp_path, number, day):
+    rows = {"date": [number], "ticker": ["005930"], "close": [71300.0]}
+    parquet.write_table(pa.table(rows), tmp_path / "t.parquet")
+    import_tables([tmp_path / "t.parquet"], tmp_path / "m")
+    assert [row["date"] for row in rows_of(tmp_path / "m")] == [day]
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (["2024-01-05", "2024-01-06", "2024-01-07"], "2 on weekends, e.g. 2024-01-06 in row 2"),
+        (["2024-01-05", "2099-01-02"], "1 in the future, e.g. 2099-01-02 in row 2"),
+        (["9999-12-31"], "1 in the future, e.g. 9999-12-31 in row 1"),
+        (["2099-01-03"], "1 on weekends, 1 in the future, e.g. 2099-01-03 in row 1"),
+    ],
+)
+def test_days_without_a_market_are_refused_unless_told(tmp_path, days, words):
+    lines = [f"{day},005930,71300" for day in days]
+    table = write_source(tmp_path / "t.csv", "\n".join(["date,code,close", *lines]))
+    with pytest.raises(RequestError, match=f"t.csv has rows .*: {words}.*--allow-closed-days"):
+        import_tables([table], tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+    report = import_tables([table], tmp_path / "m", allow_closed_days=True)
+    assert report["rows"] == len(days)
+
+
+def test_krx_traded_on_saturdays_until_1998(tmp_path):
+    rows, _ = imported(tmp_path, "date,code,close\n1998-12-05,005930,71300\n")
+    assert rows[0]["date"] == date(1998, 12, 5)
+    with pytest.raises(RequestError, match="1 on weekends"):
+        imported(tmp_path, "date,code,close\n1998-12-12,005930,71300\n", name="later.csv")
+
+
 def test_codes(tmp_path):
-    lines = [f"2024-01-{number:02},{code},71300" for number, code in enumerate(CODES, 1)]
+    days = weekdays("2024-01-02", len(CODES))
+    lines = [f"{day},{code},71300" for day, code in zip(days, CODES, strict=True)]
     rows, _ = imported(tmp_path, "\n".join(["date,code,close", *lines]))
     assert [row["ticker"] for row in rows] == ["005930"] * len(CODES)
 
@@ -259,13 +312,13 @@ def test_a_partition_and_a_macro_file_of_too_many_rows_are_refused(tmp_path, mon
     monkeypatch.setattr("tasks.core.market.macro.MOST_ROWS", 1)
     rows = {"date": [DAY, DAY], "vix": [15.0, 15.0]}
     parquet.write_table(pa.table(rows), tmp_path / "m/macro.parquet")
-    assert "macro.parquet holds 2 rows." in check_market(tmp_path / "m")[0]
+    assert "macro.parquet holds 2 rows." in check_market(tmp_path / "m").errors[0]
     monkeypatch.setattr("tasks.core.market.partitions.MOST_ROWS", 1)
-    assert "data.parquet holds 2 rows; no month" in check_market(tmp_path / "m")[0]
+    assert "data.parquet holds 2 rows; no month" in check_market(tmp_path / "m").errors[0]
 
 
 def test_a_git_lfs_pointer_among_the_months_is_named(tmp_path):
     imported(tmp_path, "date,code,close,marcap\n2024-01-02,005930,1,1\n")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     (tmp_path / "m/year=2024/month=1/data.parquet").write_text(pointer)
-    assert "is a Git LFS pointer" in check_market(tmp_path / "m")[0]
+    assert "is a Git LFS pointer" in check_market(tmp_path / "m").errors[0]

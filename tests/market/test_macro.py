@@ -119,7 +119,7 @@ def test_files_that_are_refused(folder, tmp_path, columns, text):
     with pytest.raises(RequestError, match=text) as refusal:
         build_market(folder, Market(), tmp_path / "out")
     assert "macro.parquet" in str(refusal.value) and not (tmp_path / "out").exists()
-    assert any(text.split(". ")[0] in problem for problem in check_market(folder))
+    assert any(text.split(". ")[0] in problem for problem in check_market(folder).errors)
 
 
 def test_a_cut_file_is_refused(folder, tmp_path):

@@ -42,7 +42,7 @@ def test_a_month_counts_by_its_number(tmp_path, plain):
     assert snapshots(plain) == expected
     import_tables([source(tmp_path, "000270")], plain)
     assert sorted(file.parent.name for file in plain.rglob("*.parquet")) == ["month=02", "month=1"]
-    assert check_market(plain) == []
+    assert check_market(plain).errors == []
 
 
 def test_two_spellings_of_a_month_are_refused_by_all_alike(tmp_path, plain):
@@ -65,16 +65,16 @@ def test_a_month_in_parts_is_read_and_joined(tmp_path, plain):
         (month / hidden).write_bytes(b"not parquet")
     (month / ".ipynb_checkpoints").mkdir()
     (month / ".ipynb_checkpoints/part-checkpoint.parquet").write_bytes(b"not parquet")
-    assert snapshots(plain) == expected and check_market(plain) == []
+    assert snapshots(plain) == expected and check_market(plain).errors == []
     import_tables([source(tmp_path, "000270")], plain)
     assert [found.file.name for found in find_partitions(plain)] == ["data.parquet"] * 2
     assert {row["ticker"] for row in rows_of(plain)} == {*TICKERS, "000270"}
-    assert check_market(plain) == []
+    assert check_market(plain).errors == []
 
 
 def test_parquet_that_nothing_reads_is_named(tmp_path, plain):
     (plain / "year=2024/month=1/data.parquet").rename(plain / "january.parquet")
-    assert "1 parquet files are not read, e.g. " in check_market(plain)[0]
+    assert "1 parquet files are not read, e.g. " in check_market(plain).warnings[0]
     other = tmp_path / "other"
     (other / "2024").mkdir(parents=True)
     (plain / "january.parquet").rename(other / "2024/01.parquet")

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.market.artifact import build_market
-from tasks.core.market.check import summarize_market
+from tasks.core.market.check import check_market
 from tasks.core.market.importer import import_tables
 from tasks.core.market.regimes import regimes_report
 from tasks.core.market.snapshots import snapshots
@@ -158,7 +158,7 @@ def test_real_valuations_join_real_prices(tmp_path):
     assert report["rows"] == 275_618
     [dropped] = report["dropped"]
     assert dropped.startswith(f"{values.name}: valuation without a price that day, e.g. ")
-    assert 10 < summarize_market(tmp_path / "m")["with_per_pct"] < 20
+    assert 10 < check_market(tmp_path / "m").summary["with_per_pct"] < 20
 
 
 def test_real_valuations_alone_are_refused(tmp_path):

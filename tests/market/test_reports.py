@@ -12,7 +12,7 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.market import krx
-from tasks.core.market.check import check_market, summarize_market
+from tasks.core.market.check import check_market
 from tasks.core.market.importer import import_tables
 from tasks.core.market.regimes import regimes_report
 from tasks.core.market.update import update_market
@@ -133,17 +133,17 @@ def test_listing(tmp_path, name):
 
 def test_partitions_of_pandas(tmp_path):
     folder = shutil.copytree(REPORTS / "m12-pandas-partitioned/market", tmp_path / "m")
-    assert check_market(folder) == []
+    assert check_market(folder).errors == []
     days = regimes_report(folder, None, None, False)["days"]
     import_tables([REPORTS / "m14-bracket-path/prices.csv"], folder)
-    assert summarize_market(folder)["partitions"] == 2
+    assert check_market(folder).summary["partitions"] == 2
     assert regimes_report(folder, None, None, False)["days"] == days
 
 
 def test_months_with_a_zero(tmp_path):
     folder = shutil.copytree(REPORTS / "m13-zero-padded-month/market", tmp_path / "m")
     import_tables([REPORTS / "m13-zero-padded-month/feb.csv"], folder)
-    assert check_market(folder) == []
+    assert check_market(folder).errors == []
     assert regimes_report(folder, None, None, False)["days"] == 25
 
 
@@ -160,7 +160,7 @@ def test_months_with_a_zero(tmp_path):
 def test_macro(tmp_path, name, problem):
     import_tables([REPORTS / "m14-bracket-path/prices.csv"], tmp_path)
     shutil.copy(REPORTS / f"m26-macro/{name}.parquet", tmp_path / "macro.parquet")
-    problems = check_market(tmp_path)
+    problems = check_market(tmp_path).errors
     assert bool(problems) == bool(problem)
     assert not problem or problem in problems[0]
 
@@ -201,4 +201,4 @@ def test_update(tmp_path, monkeypatch, case, words):
     else:
         with pytest.raises(WorkError, match=words):
             update()
-        assert summarize_market(tmp_path)["last"] == "2024-02-12"
+        assert check_market(tmp_path).summary["last"] == "2024-02-12"

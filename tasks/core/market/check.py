@@ -1,8 +1,9 @@
-"""`kospilot market check`: every partition read to the last row, and what is wrong or odd in it.
+"""`kospilot market check`: every partition read to the last row; what is wrong and what is odd.
 
 Reads a market folder; changes nothing.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,50 +13,47 @@ from tasks.core.errors import RequestError
 from tasks.core.market.database import one_row, open_market, rows_until, sql, why_unreadable
 from tasks.core.market.folder import marks_of
 from tasks.core.market.macro import load_macro
-from tasks.core.market.partitions import (
-    Partition,
-    column_problem,
-    list_partitions,
-    market_files,
-    unread_files,
-)
+from tasks.core.market.partitions import column_problem, market_files, unread_files
 from tasks.core.strategy.universe import Etf, Stock, etfs, stocks
 
 
-def check_market(folder: Path) -> list[str]:
-    """Returns what is wrong, one short text for each problem; nothing wrong gives an empty list.
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong or odd in a market folder, one short text each, and what it holds."""
 
-    Raises RequestError only if there is nothing to look at: no folder, or no partition in it.
+    errors: list[str]  # they make the market's numbers wrong, or keep it from being read
+    warnings: list[str]  # odd, and without effect on the market's numbers
+    summary: dict[str, Any]  # of the partitions that can be read; {} if there are none
+
+
+def check_market(folder: Path) -> Findings:
+    """Returns what is wrong, what is odd, and what the folder holds.
+
+    The summary's keys are "partitions", "rows", "days", "tickers", "first", "last", "with_…_pct"
+    and the folder's marks. Its rows are those that count: halts and rows without a price are left
+    out. Raises RequestError only if there is nothing to look at: no folder, or no partition in it.
     """
-    partitions = list_partitions(folder)
-    unusable = _unusable_files([partition.file for partition in partitions])
-    sound = [partition for partition in partitions if partition.file not in unusable]
-    files = [partition.file for partition in sound]
-    problems = [*unusable.values(), *_unread_problem(folder)]
-    with open_market(files) as connection:
-        for partition in sound:
-            problems += _odd_rows(connection, partition)
-        problems += _macro_problem(connection, folder)
-        if files:
-            problems += _repeated_across_files(connection, files)
-            problems += _market_problems(connection, files)
-            problems += _returns_beyond_limit(connection, files)
-    return problems
+    partitions = market_files(folder)
+    unusable = _unusable_files(partitions)
+    sound = [file for file in partitions if file not in unusable]
+    errors = _grouped(unusable)
+    warnings = _unread_files(folder)
+    summary: dict[str, Any] = {}
+    with open_market(sound) as connection:
+        errors += _macro_problem(connection, folder)
+        if sound:
+            found = [*_row_problems(connection, sound), *_repeated_rows(connection, sound)]
+            found += _market_problems(connection, sound, is_whole=not unusable)
+            errors += [text for severity, text in found if severity == "error"]
+            warnings += [text for severity, text in found if severity == "warning"]
+            summary = {"partitions": len(sound), **_summary(connection, sound)}
+    return Findings(errors, warnings, summary | marks_of(folder))
 
 
-def summarize_market(folder: Path) -> dict[str, Any]:
-    """Returns what the folder holds, and its marks.
-
-    The keys are "partitions", "rows", "days", "tickers", "first", "last" and "with_…_pct". Rows are
-    those that count: halts and rows without a price are left out. Raises RequestError as
-    `snapshots` does.
-    """
-    files = market_files(folder)
-    with open_market(files) as connection:
-        result = connection.execute(sql("folder_summary.sql"), rows_until(files))
-        names = [column[0] for column in result.description]
-        summary = dict(zip(names, one_row(result), strict=True))
-    return {"partitions": len(files), **summary, **marks_of(folder)}
+def _summary(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str, Any]:
+    result = connection.execute(sql("folder_summary.sql"), rows_until(files))
+    names = [column[0] for column in result.description]
+    return dict(zip(names, one_row(result), strict=True))
 
 
 def check_names(listed: dict[str, str]) -> list[str]:
@@ -99,7 +97,19 @@ def _why_unusable(file: Path) -> str | None:
         return str(error)
 
 
-def _unread_problem(folder: Path) -> list[str]:
+def _grouped(unusable: dict[Path, str]) -> list[str]:
+    """Returns the reasons why files are of no use; one that many files share is shown once."""
+    alike: dict[str, list[str]] = {}
+    for file, reason in unusable.items():
+        alike.setdefault(reason.replace(str(file), ""), []).append(reason)
+    texts = []
+    for first, *others in alike.values():
+        more = f" (So it is with {len(others):,} more files.)" if others else ""
+        texts.append(first + more)
+    return texts
+
+
+def _unread_files(folder: Path) -> list[str]:
     unread = unread_files(folder)
     if not unread:
         return []
@@ -111,29 +121,45 @@ def _unread_problem(folder: Path) -> list[str]:
     ]
 
 
-def _odd_rows(connection: duckdb.DuckDBPyConnection, partition: Partition) -> list[str]:
-    """Returns the kinds of odd rows in a partition, with their number and an example of each."""
-    file = partition.file
-    parameters = {"files": [str(file)], "year": partition.year, "month": partition.month}
-    rows = connection.execute(sql("partition_problems.sql"), parameters).fetchall()
+def _row_problems(
+    connection: duckdb.DuckDBPyConnection, files: list[Path]
+) -> list[tuple[str, str]]:
+    """Returns severity and text of the kinds of wrong and odd rows, each with an example."""
+    names = {"files": [str(file) for file in files]}
+    connection.execute(sql("checked_rows.sql"), names)
+    rows = connection.execute(sql("row_problems.sql")).fetchall()
     return [
-        f"{file}: {count:,} rows {problem}, e.g. {example}." for problem, count, example in rows
+        (severity, f"rows that {problem}: {count:,}, e.g. {example} in {file}.")
+        for severity, problem, count, example, file in rows
     ]
 
 
-def _repeated_across_files(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> list[str]:
-    """Returns the rows that two files hold; those that one file repeats are among its odd rows."""
-    result = connection.execute(sql("repeated_across_files.sql"), rows_until(files))
-    count, example, held_by = one_row(result)
+def _repeated_rows(
+    connection: duckdb.DuckDBPyConnection, files: list[Path]
+) -> list[tuple[str, str]]:
+    count, example, held_by = one_row(
+        connection.execute(sql("repeated_rows.sql"), rows_until(files))
+    )
     if not count:
         return []
-    return [f"{count:,} days of tickers lie in more than one file, e.g. {example} in {held_by}."]
+    return [("error", f"rows that repeat a ticker's day: {count:,}, e.g. {example} in {held_by}.")]
 
 
-def _market_problems(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> list[str]:
-    """Returns what no file alone shows: gaps, units, days that cannot be."""
-    rows = connection.execute(sql("market_problems.sql"), rows_until(files)).fetchall()
-    return [f"{problem.strip()} {example}." for problem, example in rows]
+def _market_problems(
+    connection: duckdb.DuckDBPyConnection, files: list[Path], is_whole: bool
+) -> list[tuple[str, str]]:
+    """Returns severity and text of what no row alone shows: gaps, units, days that cannot be.
+
+    is_whole: whether all of the folder's files are among these; else a month may only seem missing.
+    """
+    if not is_whole:
+        return [("warning", "The market as a whole was not looked at: not all files can be read.")]
+    connection.execute(sql("checked_moves.sql"), rows_until(files))
+    rows = connection.execute(sql("market_problems.sql")).fetchall()
+    return [
+        (severity, f"{what}: {often:,}, e.g. {example}. {remedy}")
+        for severity, what, often, example, remedy in rows
+    ]
 
 
 def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:
@@ -142,15 +168,3 @@ def _macro_problem(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[
     except RequestError as error:
         return [str(error)]
     return []
-
-
-def _returns_beyond_limit(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> list[str]:
-    result = connection.execute(sql("returns_beyond_limit.sql"), rows_until(files))
-    count, example = one_row(result)
-    if not count:
-        return []
-    return [
-        f"{count:,} returns are beyond KRX's daily limit of 30 %, e.g. {example}:"
-        " splits or mergers in unadjusted prices."
-        " They distort the market's return; adjusted prices do not."
-    ]

@@ -18,7 +18,13 @@ import pyarrow as pa
 
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import write_json
-from tasks.core.market.database import connect, one_row, refuse_unreadable, sql
+from tasks.core.market.database import (
+    connect,
+    define_partition_rows,
+    one_row,
+    refuse_unreadable,
+    sql,
+)
 from tasks.core.market.folder import (
     DESCRIPTION,
     GENERATED,
@@ -28,7 +34,13 @@ from tasks.core.market.folder import (
     write_parquet,
 )
 from tasks.core.market.headers import check_needed, check_prices
-from tasks.core.market.partitions import Partition, find_partitions, month_file, read_columns
+from tasks.core.market.partitions import (
+    Partition,
+    find_partitions,
+    month_file,
+    numbered_partitions,
+    read_columns,
+)
 from tasks.core.market.source_tables import (
     SourceTable,
     numbered_rows,
@@ -67,12 +79,14 @@ def import_tables(
     folder: Path,
     listing: Path | None = None,
     progress: Progress = no_progress,
+    allow_closed_days: bool = False,
 ) -> dict[str, Any]:
     """Adds the tables to the market folder; returns what was read, dropped and derived.
 
-    listing: a table of codes and share counts, for market caps that the files do not give. Waits
-    for another import into the folder. Raises RequestError, with nothing written, if a file cannot
-    be used, a month that would be extended is damaged, or the market is a generated one.
+    listing: a table of codes and share counts, for market caps that the files do not give.
+    allow_closed_days: take rows on weekends and on days to come too. Waits for another import into
+    the folder. Raises RequestError, with nothing written, if a file cannot be used, a month that
+    would be extended is damaged, or the market is a generated one.
     """
     if is_generated(folder):
         raise RequestError(
@@ -80,6 +94,7 @@ def import_tables(
         )
     sources = _names_of(files)
     with connect() as connection:
+        connection.execute(sql("cell_days.sql"))
         connection.execute(sql("import_cells.sql"))
         connection.execute(sql("import_setup.sql"))
         unused_columns: dict[str, str] = {}
@@ -88,6 +103,8 @@ def import_tables(
             progress(position / len(files), f"reading {file.name}, {position} / {len(files)} files")
             table = open_table(file, needed=("date",))
             _read_file(connection, table, position)
+            if not allow_closed_days:
+                _refuse_closed_days(connection, table.file, position)
             if table.unused():
                 unused_columns[sources[position]] = ", ".join(table.unused())
             if table.above:
@@ -182,6 +199,23 @@ def _refuse_impossible(
         )
 
 
+def _refuse_closed_days(connection: duckdb.DuckDBPyConnection, file: Path, position: int) -> None:
+    """Raises RequestError if rows lie on days on which KRX cannot have traded."""
+    days = one_row(connection.execute(sql("import_closed_days.sql"), {"file": position}))
+    weekends, to_come, day, row = days
+    kinds = []
+    if weekends:
+        kinds.append(f"{weekends:,} on weekends")
+    if to_come:
+        kinds.append(f"{to_come:,} in the future")
+    if kinds:
+        raise RequestError(
+            f"{file} has rows on days when KRX cannot have traded: {', '.join(kinds)}, e.g. {day}"
+            f" in row {row}. Mend days that are mistaken or another zone's, leave out rows that"
+            " only repeat the last price, or take all as they are: --allow-closed-days."
+        )
+
+
 def _read_listing(connection: duckdb.DuckDBPyConnection, listing: Path) -> str:
     """Fills the table shares_listed; returns the listing's day, which its file name says."""
     table = open_table(listing, needed=("ticker", "shares"))
@@ -220,13 +254,12 @@ def _merge(
                 f"{file} has columns that an import would lose: {', '.join(sorted(unknown))}."
                 " Import into a new folder."
             )
-    if files:
-        names = [str(file) for file in files]
-        rows = connection.read_parquet(names, union_by_name=True, hive_partitioning=False)
-        rows.create_view("present_rows")
-    else:
-        connection.register("present_rows", pa.table({"date": pa.array([], pa.date32())}))
     try:
+        if files:
+            define_partition_rows(connection, files, numbered_partitions(files))
+            connection.execute(sql("import_present.sql"), {"files": [str(file) for file in files]})
+        else:
+            connection.register("present_rows", pa.table({"date": pa.array([], pa.date32())}))
         connection.execute(sql("import_merged.sql"), {"listing_date": listing_date})
     except duckdb.Error:
         refuse_unreadable(files)

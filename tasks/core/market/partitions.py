@@ -7,6 +7,7 @@ What is hidden (.name or _name) is never read. Reads only.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +34,14 @@ class Partition:
     year: int
     month: int
     file: Path
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a parquet file's footer says."""
+
+    rows: int
+    types: dict[str, pa.DataType]  # by the column's name in lower case
 
 
 def find_partitions(folder: Path) -> list[Partition]:
@@ -146,28 +155,54 @@ def column_problem(file: Path) -> str | None:
     )
 
 
+def numbered_partitions(files: list[Path]) -> list[Path]:
+    """Returns the files whose days are not days but numbers or text, such as 20240102.
+
+    Raises RequestError as `read_columns` does.
+    """
+    numbered = []
+    for file in files:
+        kind = _read_types(file).get("date")
+        if kind is not None and not pa.types.is_temporal(kind):
+            numbered.append(file)
+    return numbered
+
+
 def read_columns(file: Path) -> list[str]:
     """Returns a partition's column names, in lower case.
 
     Raises RequestError, which names the file, if it is not whole parquet, or holds more rows than a
     month can have: few bytes may unpack to gigabytes.
     """
-    refuse_other_kinds(file)
+    return list(_read_types(file))
+
+
+def _read_types(file: Path) -> dict[str, pa.DataType]:
+    """Returns the type of each column, by its name in lower case."""
     try:
-        metadata = parquet.read_metadata(file)
-        names = metadata.schema.to_arrow_schema().names
+        stat = file.stat()
+        shape = _shape_of(file, stat.st_size, stat.st_mtime_ns)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
             f"{file} cannot be read as parquet ({reason}). It was cut short or is something else:"
             " delete it and import its month again with `kospilot market import`."
         ) from error
-    if metadata.num_rows > MOST_ROWS:
+    if shape.rows > MOST_ROWS:
         raise RequestError(
-            f"{file} holds {metadata.num_rows:,} rows; no month of KRX has {MOST_ROWS:,}."
+            f"{file} holds {shape.rows:,} rows; no month of KRX has {MOST_ROWS:,}."
             " It is another kind of table: move it out of the market folder."
         )
-    return [name.lower() for name in names]
+    return shape.types
+
+
+@lru_cache(maxsize=4096)
+def _shape_of(file: Path, size: int, modified: int) -> _Shape:
+    """Returns a file's shape; it is remembered while size and time of change are the same."""
+    refuse_other_kinds(file)
+    metadata = parquet.read_metadata(file)
+    schema = metadata.schema.to_arrow_schema()
+    return _Shape(metadata.num_rows, {field.name.lower(): field.type for field in schema})
 
 
 def import_anew(file: Path) -> str:

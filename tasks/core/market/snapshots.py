@@ -5,7 +5,7 @@ before it, never on later ones.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ class Span:
 
 @dataclass(frozen=True)
 class MeasuredDays:
-    """A market's days, and how far splits in raw prices may have distorted them."""
+    """A market's days, and what is to be said of them."""
 
     snapshots: list[Snapshot]  # oldest first
-    beyond_limit: int  # returns of their stocks that KRX's daily limit forbids
+    beyond_limit: int  # their stocks' returns that KRX's limit forbids: splits in raw prices
+    left_out: int  # days with few stocks or the last prices, and the first after a gap
 
 
 def snapshots(
@@ -56,7 +57,7 @@ def snapshots(
 def measure_days(
     folder: Path, start: str | None, end: str | None, weights: Weights = "previous_day"
 ) -> MeasuredDays:
-    """Returns what `snapshots` does, and how many returns splits in raw prices may explain."""
+    """Returns what `snapshots` does, and what is to be said of those days."""
     wanted = Span(check_date(start or ALWAYS), check_date(end or EVER), weights)
     partitions = sound_partitions(folder, wanted.until)
     with open_market(partitions) as connection:
@@ -68,27 +69,33 @@ def measure(
 ) -> MeasuredDays:
     """Returns the wanted days, and leaves them unrounded in the table market_days.
 
-    Raises RequestError if a ticker has a day twice, and if no day is left.
+    Raises RequestError if a ticker has a day twice, a market cap cannot be right, a day lies in the
+    future, and if no day is left.
     """
     rows = rows_until(partitions, wanted.until)
-    connection.execute(sql("market_days.sql"), rows | {"weights": wanted.weights})
-    (has_repeated,) = one_row(connection.execute("SELECT bool_or(repeated > 0) FROM market_days"))
+    since = {"since": wanted.since}
+    connection.execute(sql("market_sums.sql"), rows | {"weights": wanted.weights})
+    faults = one_row(connection.execute(sql("market_faults.sql"), since))
+    has_repeated, has_odd_caps, to_come, left_out = faults
     if has_repeated:
         raise RequestError(_repeated_rows(connection, rows))
+    if has_odd_caps:
+        raise RequestError(_odd_caps(connection, folder, rows))
+    if to_come is not None:
+        raise RequestError(
+            f"{folder} holds {to_come}, a day in the future. `kospilot market check {folder}`"
+            " names the rows: delete them, or end before them."
+        )
+    connection.execute(sql("market_days.sql"))
     days = []
     beyond_limit = 0
-    for row in connection.execute(sql("snapshots.sql"), {"since": wanted.since}).fetchall():
+    for row in connection.execute(sql("snapshots.sql"), since).fetchall():
         *numbers, leaps = row
         days.append(Snapshot(*numbers))
         beyond_limit += leaps
-    if days and days[-1].date > (date.today() + timedelta(days=1)).isoformat():
-        raise RequestError(
-            f"{folder} holds {days[-1].date}, a day in the future. `kospilot market check {folder}`"
-            " names the rows: delete them, or end before them."
-        )
     if not days:
         raise RequestError(_no_days(folder, wanted))
-    return MeasuredDays(days, beyond_limit)
+    return MeasuredDays(days, beyond_limit, left_out)
 
 
 def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> str:
@@ -97,6 +104,15 @@ def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) 
         f"{example} is more than once in {files}; {count:,} rows in all repeat a ticker's day."
         " Which one is right cannot be known: `kospilot market check DIR` lists them;"
         " delete those months and import them again."
+    )
+
+
+def _odd_caps(connection: duckdb.DuckDBPyConnection, folder: Path, rows: dict[str, Any]) -> str:
+    count, example = one_row(connection.execute(sql("odd_caps.sql"), rows))
+    return (
+        f"{folder}: {count:,} market caps cannot be right, e.g. {example}: they are above"
+        " 100,000 tn won, or their unit changes while the price does not. Weights made of them are"
+        f" wrong: import those months again in won. `kospilot market check {folder}` says more."
     )
 
 

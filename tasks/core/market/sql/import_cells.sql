@@ -1,10 +1,6 @@
--- How a cell of the world's tables is read: macros for text, numbers, days and codes.
+-- How a cell of the world's tables is read: macros for text, numbers and codes; cell_days.sql has
+-- those for days.
 -- A cell is what its file shows; what cannot be read for certain is NULL.
--- Bytes of a cell above which it is neither a day, a number nor a code: a small file can hold
--- gigabytes of text.
-CREATE TEMP MACRO longest() AS 100;
-CREATE TEMP MACRO text_of(cell) AS
-    nullif(trim(cell::VARCHAR, ' ' || chr(9) || chr(160) || chr(12288)), '');
 CREATE TEMP MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END;
 -- Commas count only between groups of three: "6,461" is a number, "9,13" is none.
 CREATE TEMP MACRO grouped(text) AS CASE
@@ -50,42 +46,6 @@ CREATE TEMP MACRO is_unread(number, cell) AS CASE
         text_of(left(cell, longest())), '-|--|\.|nan|nat|none|null|#?n/?a|<na>|-?inf', 'i'
     )
 END;
-
-CREATE TEMP MACRO serial_day(text) AS CASE
-    WHEN try_cast(text AS DOUBLE) BETWEEN 20000 AND 80000
-        THEN DATE '1899-12-30' + try_cast(text AS DOUBLE)::INTEGER
-END;
--- Seconds since 1970, or thousandths and so on: their number of digits tells.
-CREATE TEMP MACRO instant_day(text) AS
-    to_timestamp(try_cast(text AS DOUBLE) / power(10, length(text) - 10))::DATE;
-CREATE TEMP MACRO joined_day(parts) AS
-    try_cast(concat_ws('-', parts.year, parts.month, parts.day) AS DATE);
-CREATE TEMP MACRO odd_day(text) AS CASE
-    WHEN regexp_full_match(text, '[0-9]{8}(\.0+)?')
-        THEN try_strptime(left(text, 8), '%Y%m%d')::DATE
-    WHEN regexp_full_match(text, '[0-9]{5}(\.[0-9]+)?')
-        THEN serial_day(split_part(text, '.', 1))
-    WHEN regexp_full_match(text, '[0-9]{10}|[0-9]{13}|[0-9]{16}|[0-9]{19}')
-        THEN instant_day(text)
-    -- An instant with its offset from UTC is a day in Seoul.
-    WHEN regexp_full_match(text, '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(Z|UTC|[+-][0-9:]+)')
-        THEN try_cast(replace(text, ' UTC', 'Z') AS TIMESTAMPTZ)::DATE
-    -- 2024-1-2, 2024. 01. 02., 2024/01/02, 2024년 1월 2일, with a weekday or a clock time behind.
-    ELSE joined_day(regexp_extract(
-        text,
-        '^([0-9]{4})\s*[-./년]\s*([0-9]{1,2})\s*[-./월]\s*([0-9]{1,2})\s*[.일]?'
-        || '(?:\s*\(?[월화수목금토일](?:요일)?\)?)?'
-        || '(?:[T ]\s*(?:오전|오후|AM|PM)?\s*[0-9]{1,2}:[0-9:.]+\s*(?:AM|PM)?)?$',
-        ['year', 'month', 'day']
-    ))
-END;
-CREATE TEMP MACRO day_of(cell) AS CASE
-    WHEN length(cell) = 10 OR cell LIKE '____-__-__ __:__:__'
-        THEN coalesce(try_cast(left(cell, 10) AS DATE), odd_day(text_of(cell)))
-    WHEN strlen(cell) <= longest() THEN odd_day(text_of(cell))
-END;
--- KRX opened on 1956-03-03; a clock may be a day behind.
-CREATE TEMP MACRO is_possible(day) AS day BETWEEN DATE '1956-03-03' AND current_date + 1;
 
 -- The forms in which a code is certain: A005930, '005930, ="005930", KRX:005930, 005930.KS,
 -- 삼성전자(005930), and the ISIN of a common stock (of a preferred one it holds another code).

@@ -58,8 +58,8 @@ judged AS (
         CASE
             WHEN date IS NULL
                 THEN 'no date'
-            WHEN NOT is_possible(date)
-                THEN 'a day before KRX opened or in the future'
+            WHEN is_before_krx(date)
+                THEN 'a day before KRX opened'
             WHEN ticker IS NULL
                 THEN 'no six-character code'
             WHEN close < 0
@@ -102,7 +102,7 @@ SELECT
     $file AS file,
     left(
         CASE
-            WHEN reason IN ('no date', 'a day before KRX opened or in the future') THEN texts.date
+            WHEN reason IN ('no date', 'a day before KRX opened') THEN texts.date
             WHEN reason IN ('negative price', 'no price') THEN texts.close
             WHEN reason IS NOT NULL OR is_float(texts.ticker) THEN texts.ticker
         END,

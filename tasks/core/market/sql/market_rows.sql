@@ -6,11 +6,26 @@ CREATE OR REPLACE TEMP MACRO positive(value) AS
 CREATE OR REPLACE TEMP MACRO given_ratio(value) AS
     CASE WHEN isfinite(value::DOUBLE) THEN nullif(value::DOUBLE, 0) END;
 CREATE OR REPLACE TEMP MACRO plain_code(code) AS upper(regexp_extract(code::VARCHAR, '[^ ]+'));
--- `005930 KP`, `005930` and a number's 5930 are one ticker.
+-- `005930 KP`, `005930` and a number's 5930 or 5930.0 are one ticker.
 CREATE OR REPLACE TEMP MACRO plain_ticker(code) AS CASE
-    WHEN regexp_full_match(plain_code(code), '[0-9]{1,5}') THEN lpad(plain_code(code), 6, '0')
+    WHEN regexp_full_match(plain_code(code), '[0-9]{1,5}|[0-9]{1,6}\.0')
+        THEN lpad(split_part(plain_code(code), '.', 1), 6, '0')
     ELSE plain_code(code)
 END;
+-- More than 100,000 tn won, which no company is worth.
+CREATE OR REPLACE TEMP MACRO is_impossible_cap(cap) AS cap >= 1e17;
+-- Between two rows of a ticker. Issues and splits change its shares and its price; a cap in another
+-- unit (thousands, millions, 억) seems to change its shares alone.
+CREATE OR REPLACE TEMP MACRO is_other_unit(shares_ratio, price_ratio) AS
+    (shares_ratio > 500 OR shares_ratio < 0.002) AND price_ratio BETWEEN 0.5 AND 2;
+-- KRX's daily limit is 30 %; ticks round it up a little. Splits in raw prices, mostly.
+CREATE OR REPLACE TEMP MACRO is_beyond_limit(change) AS abs(change) > 0.31;
+-- Days between two trading days: KRX's longest pause since 1998 were eleven.
+CREATE OR REPLACE TEMP MACRO longest_pause() AS 14;
+-- A day that was cut off: fewer than half of the stocks of a usual one.
+CREATE OR REPLACE TEMP MACRO is_thin(stocks, usual) AS usual >= 10 AND stocks < usual / 2;
+-- A day without a market, whose rows repeat the last prices. On real days a fifth is still at most.
+CREATE OR REPLACE TEMP MACRO is_still(still, moves) AS moves >= 10 AND still >= 0.95 * moves;
 CREATE OR REPLACE TEMP MACRO market_rows(files, until) AS TABLE
 WITH every_column AS (
     -- The empty relation gives every optional column a name and a type if no partition has it.
@@ -30,9 +45,7 @@ WITH every_column AS (
         WHERE false
     )
     UNION ALL BY NAME
-    FROM read_parquet(
-        files, union_by_name = true, hive_partitioning = false, filename = 'partition_file'
-    )
+    FROM partition_rows(files)
 )
 SELECT
     date::DATE AS date,
