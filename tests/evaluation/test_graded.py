@@ -32,7 +32,7 @@ def schema_sent(model_server):
 @pytest.mark.parametrize("name", [known.name for known in KINDS])
 def test_the_right_answer_is_shown_with_full_marks(model_server, part, name):
     question = make_question(name, part)
-    assert question.date == read_snapshots(part)[-1].date
+    assert question.day == read_snapshots(part)[-1].date
     model_server.reply = lambda body: question.reference
     answer = graded_answer(model_server.endpoint, question)
     assert json.loads(json.dumps(answer)) == answer
@@ -41,7 +41,7 @@ def test_the_right_answer_is_shown_with_full_marks(model_server, part, name):
     assert schema_sent(model_server) == kind_named(name).schema
     text = printed(answer)
     assert "grade 1.00" in text and "✓ schema" in text and "✓ grounded" in text and "✗" not in text
-    assert f"{name}, {question.date}" in text
+    assert f"{name}, {question.day}" in text
     for key in kind_named(name).schema["required"]:
         assert f'"{key}"' in text
 

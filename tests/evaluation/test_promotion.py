@@ -7,6 +7,7 @@ DAYS = [f"2025-{number // 28 + 1:02d}-{number % 28 + 1:02d}" for number in range
 
 def marks(*grades, valid=1.0, regime=1.0):
     mark = {"schema_valid": valid, "regime_accuracy": regime, "exposure_in_band": None}
+    mark["fully_right"] = None
     return [{**mark, "grade": float(grade)} for grade in grades]
 
 

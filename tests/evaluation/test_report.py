@@ -6,6 +6,7 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.evaluated import read_marks
+from tasks.core.evaluation.records import days_of
 from tasks.core.evaluation.report import write_report
 from tests.evaluation.replies import evaluated
 
@@ -27,7 +28,10 @@ def test_the_report_sets_the_models_side_by_side(questions, tmp_path):
     assert speed["base"] == both.scores["base"]["speed"]
     marks = read_marks(tmp_path)
     assert marks.of == both.marks
-    assert marks.days == [question.date for question in questions]
+    assert marks.days == days_of(questions)
+    assert "Fully right: released 87.5 [" in table and "best constant answer (always " in table
+    assert "| right regime; released told |" in table
+    assert "| confidence of released, % | stated, mean % | regime right, % | n |" in table
 
 
 def test_a_measure_that_applies_nowhere_is_a_dash(questions, tmp_path):

@@ -98,7 +98,7 @@ def graded_answer(endpoint: Endpoint, question: Question) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "model": endpoint.model,
         "kind": question.kind,
-        "date": question.date,
+        "date": question.day,
         "question": question.messages[-1]["content"],
         "text": reply.text,
         "reply": parse(reply.text),

@@ -61,7 +61,7 @@ def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[st
     questions += _draw_twins(questions, twins)
     bounded = [replace(question, most_tokens=evaluation.max_tokens) for question in questions]
     write_lines(out / "questions.jsonl", [asdict(question) for question in bounded])
-    real = {question.scene["day"] for question in questions if question.scene["day"]}
+    real = {question.day for question in questions if question.day}
     return {
         "questions": len(questions),
         "kinds": dict(Counter(question.kind for question in questions)),

@@ -21,7 +21,7 @@ class Question:
     id: str
     kind: str
     language: str  # ko or en
-    date: str | None  # the day it is about, YYYY-MM-DD
+    date: str | None  # the day it names, YYYY-MM-DD
     messages: list[dict[str, str]]  # system, user
     schema: dict[str, Any] | None  # JSON Schema of the answer; None binds the reply to nothing
     reference: str  # the right answer's text
@@ -29,6 +29,11 @@ class Question:
     most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)
     twin_of: str | None = None  # the id of the question that this one is a counterfactual of
     change: str | None = None  # what was changed there (twins.Change)
+
+    @property
+    def day(self) -> str | None:
+        """The real day whose numbers it states, whether it names the day or not."""
+        return self.scene.get("day") or self.date
 
     @property
     def max_tokens(self) -> int:
@@ -62,5 +67,4 @@ def days_of(questions: list[Question]) -> list[str]:
 
 
 def _day_of(question: Question) -> str:
-    day = question.scene.get("day") or question.date
-    return day or question.twin_of or question.id
+    return question.day or question.twin_of or question.id
