@@ -54,10 +54,8 @@ def test_the_working_weighs_every_fund_that_may_be_bought():
     assert overlay("SHORT_TERM_STRESS", -1.2, 18.0)["working"][1:] == [
         "SHORT_TERM_STRESS weak: INVERSE",
         "S&P -1.20 <= -1: +5; VIX 18.0 not >= 25: +0; 10+5+0=15",
-        "114800 -1x: 15/1 up to 15; 15*-1=-15",
-        "123310 -1x: 15/1 up to 15; 15*-1=-15",
-        "252670 -2x: 15/2 up to 8; 8*-2=-16",
-        "252710 -2x: 15/2 up to 8; 8*-2=-16",
+        "114800, 123310 -1x: 15/1 up to 15; 15*-1=-15",
+        "252670, 252710 -2x: 15/2 up to 8; 8*-2=-16",
     ]
 
 

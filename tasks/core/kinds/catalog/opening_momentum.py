@@ -325,12 +325,14 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> Answer:
-        return _told(scene, _mistaken(scene, rng), rng)
+        if rng.random() < 0.3:
+            return _acted_otherwise(scene, rng)
+        return _told(scene, _misread(scene, rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _mistaken(scene: Scene, rng: Random) -> list[_Opening]:
+def _misread(scene: Scene, rng: Random) -> list[_Opening]:
     """The openings as a mistaken trader reads them: one test wrongly, or a bear market that may be
     bought.
     """
@@ -343,6 +345,23 @@ def _mistaken(scene: Scene, rng: Random) -> list[_Opening]:
     test = rng.choice(list(points))
     openings[index] = replace(openings[index], points={**points, test: not points[test]})
     return openings
+
+
+def _acted_otherwise(scene: Scene, rng: Random) -> Answer:
+    """The right working, and one trade that does not follow from it: a gap that is skipped, or one
+    with a stop of the whole gap; a weak one that is bought.
+    """
+    careless = answer(scene, rng)
+    openings = list(zip(careless["opening_analysis"], scene.facts.stocks, strict=True))
+    verdict, stock = rng.choice(openings)
+    whole_gap = round(100 * stock.numbers["gap_pct"])
+    if verdict["action"] == "SKIP":
+        verdict |= {"action": "ADD", "weight_pct": _WEIGHTS[0], "stop_bp": whole_gap // 2}
+    elif rng.random() < 0.5:
+        verdict["stop_bp"] = whole_gap
+    else:
+        verdict |= {"action": "SKIP", "weight_pct": 0, "stop_bp": 0}
+    return careless
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -11,7 +11,7 @@ Grade: any offered fund of the right group is right, with the weight that its mu
 any maximum from there to the end of the band.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -72,27 +72,6 @@ _LEAST, _MOST = OVERNIGHT_PCT
 _GROUPS = {"INVERSE": "short_kospi", "LONG": "leveraged_kospi"}
 
 
-def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides the overnight overlay in the first fund of the right group that the question
-    offers.
-    """
-    return _overlay(facts, regime or stated_regime(facts))
-
-
-def _overlay(facts: Facts, regime: str, fund: str | None = None) -> Decision:
-    """The same in another `fund`, if the question offers it and it is of the right group."""
-    size = _size(facts, "INVERSE" if regime in WEAK_REGIMES else "LONG")
-    offered = offered_etfs(facts, _GROUPS[size.direction])
-    order = fund_order(fund if fund in offered else offered[0], size.total)
-    effective = abs(order["effective_pct"])
-    return {
-        "working": [market_working(facts, regime), *_steps(facts, regime, size, offered)],
-        "overnight_strategy": {"direction": size.direction, **order},
-        "unwind_plan": {"when": "NEXT_OPEN", "share_pct": 100},
-        "max_overnight_nav_pct": Choice(effective, effective, _MOST),
-    }
-
-
 @dataclass(frozen=True)
 class _Size:
     """The effective exposure of a position of this direction, in % of NAV, and what it adds for the
@@ -106,6 +85,33 @@ class _Size:
     @property
     def total(self) -> int:
         return _LEAST + self.for_us + self.for_vix
+
+
+def decide(facts: Facts, regime: str | None = None) -> Decision:
+    """Decides the overnight overlay in the first fund of the right group that the question
+    offers.
+    """
+    regime = regime or stated_regime(facts)
+    return _overlay(facts, regime, _size(facts, _direction(regime)))
+
+
+def _direction(regime: str) -> str:
+    return "INVERSE" if regime in WEAK_REGIMES else "LONG"
+
+
+def _overlay(facts: Facts, regime: str, size: _Size, fund: str | None = None) -> Decision:
+    """The overlay of this size; in another `fund`, if the question offers it and it is of the right
+    group.
+    """
+    offered = offered_etfs(facts, _GROUPS[size.direction])
+    order = fund_order(fund if fund in offered else offered[0], size.total)
+    effective = abs(order["effective_pct"])
+    return {
+        "working": [market_working(facts, regime), *_steps(facts, regime, size, offered)],
+        "overnight_strategy": {"direction": size.direction, **order},
+        "unwind_plan": {"when": "NEXT_OPEN", "share_pct": 100},
+        "max_overnight_nav_pct": Choice(effective, effective, _MOST),
+    }
 
 
 def _size(facts: Facts, direction: str) -> _Size:
@@ -122,15 +128,16 @@ def _size(facts: Facts, direction: str) -> _Size:
 def _steps(facts: Facts, regime: str, size: _Size, offered: list[str]) -> list[str]:
     """The direction, the size, and the weight of every fund that it allows."""
     us, vix = facts.numbers["us_return_pct"], facts.numbers["vix"]
-    weak = "weak" if size.direction == "INVERSE" else "not weak"
-    limit = f"<= -{LARGE_US_MOVE_PCT:g}" if weak == "weak" else f">= {LARGE_US_MOVE_PCT:g}"
-    us_step = f"S&P {us:.2f} {limit}: +{size.for_us}"
+    inverse = size.direction == "INVERSE"
+    weak = "weak" if inverse else "not weak"
+    limit = f"<= -{LARGE_US_MOVE_PCT:g}" if inverse else f">= {LARGE_US_MOVE_PCT:g}"
     if not size.for_us:
-        us_step = f"S&P {us:.2f} not {limit}: +0"
+        limit = f"not {limit}"
+    us_step = f"S&P {us:.2f} {limit}: +{size.for_us}"
     return [
         f"{regime} {weak}: {size.direction}",
         f"{us_step}; {_vix_step(vix, size)}; {_LEAST}+{size.for_us}+{size.for_vix}={size.total}",
-        *[_weight_step(ticker, size.total) for ticker in offered],
+        *_weight_steps(offered, size.total),
     ]
 
 
@@ -142,13 +149,18 @@ def _vix_step(vix: float, size: _Size) -> str:
     return f"VIX {vix:.1f} not >= {HIGH_VIX:g}: +0"
 
 
-def _weight_step(ticker: str, size: int) -> str:
-    order = fund_order(ticker, size)
-    multiple, weight = multiple_of(ticker), order["weight_pct"]
-    return (
-        f"{ticker} {multiple}x: {size}/{abs(multiple)} up to {weight};"
-        f" {weight}*{multiple}={order['effective_pct']}"
-    )
+def _weight_steps(offered: list[str], size: int) -> list[str]:
+    """The weight and the exposure that each multiple makes, with the funds that have it."""
+    steps = []
+    for multiple in sorted({multiple_of(ticker) for ticker in offered}, reverse=True):
+        tickers = [ticker for ticker in offered if multiple_of(ticker) == multiple]
+        order = fund_order(tickers[0], size)
+        weight, effective = order["weight_pct"], order["effective_pct"]
+        steps.append(
+            f"{', '.join(tickers)} {multiple}x: {size}/{abs(multiple)} up to {weight};"
+            f" {weight}*{multiple}={effective}"
+        )
+    return steps
 
 
 def _codes(multiple: int) -> str:
@@ -157,7 +169,8 @@ def _codes(multiple: int) -> str:
 
 
 card = f"""\
-direction: INVERSE (a fund that shorts the KOSPI) in {", ".join(WEAK_REGIMES)}; else LONG (leveraged)
+direction: INVERSE (a fund that shorts the KOSPI) in {", ".join(WEAK_REGIMES)}; else LONG \
+(leveraged)
 size, % of NAV: {_LEAST}; +{OVERNIGHT_STEP_PCT} if S&P 500 <= -{LARGE_US_MOVE_PCT:g} for INVERSE, \
 >= {LARGE_US_MOVE_PCT:g} for LONG; +{OVERNIGHT_STEP_PCT} if INVERSE and VIX >= {HIGH_VIX:g}
 funds: {_codes(-1)} -1x; {_codes(-2)} -2x; {_codes(2)} 2x; any offered one of the direction
@@ -165,7 +178,7 @@ side BUY; weight = size / |multiple|, rounded up; effective = weight * multiple
 max_overnight_nav_pct: |effective| to {_MOST}; unwind NEXT_OPEN, share 100
 working after the market's line, e.g.: "WEAKENING weak: INVERSE"; "S&P -1.20 <= -1: +5; VIX \
 18.0 not >= 25: +0; 10+5+0=15" (LONG: "S&P 0.30 not >= 1: +0; LONG, no VIX: +0; 10+0+0=10"); a \
-line for each offered fund of the direction: "252670 -2x: 15/2 up to 8; 8*-2=-16"\
+line for each multiple of the offered funds: "252670, 252710 -2x: 15/2 up to 8; 8*-2=-16"\
 """
 
 schema: Schema = closed(
@@ -192,21 +205,24 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    taken = regime or scene.regime
-    size = _size(scene.facts, "INVERSE" if taken in WEAK_REGIMES else "LONG")
-    return _told(scene, decide(scene.facts, regime), size, rng, regime)
+    size = _size(scene.facts, _direction(regime or scene.regime))
+    return _told(scene, size, rng, claimed=regime)
 
 
 def _told(
-    scene: Scene, decision: Decision, size: _Size, rng: Random, regime: str | None = None
+    scene: Scene, size: _Size, rng: Random, claimed: str | None = None, sound: bool = True
 ) -> Answer:
-    """The decision as an answer, argued in the scene's language."""
+    """The overlay of this size as an answer, argued in the scene's language.
+
+    `sound` is whether the size is the rule's, so that its grounds can be told.
+    """
+    decision = _overlay(scene.facts, claimed or scene.regime, size)
     decision = wording.named(settled(decision), scene.language)
     position = decision["overnight_strategy"]
     reasons = [
-        wording.ground(scene, rng, claimed=regime),
-        _us_reason(scene, size, rng),
-        _vix_reason(scene, size, rng),
+        wording.ground(scene, rng, claimed=claimed),
+        _us_reason(scene, size, sound, rng),
+        _vix_reason(scene, size, sound, rng),
         _sum_reason(scene, position, size, rng),
     ]
     position["reasoning"] = " ".join(reason for reason in reasons if reason)
@@ -216,27 +232,31 @@ def _told(
     return arranged(decision, schema)
 
 
-def _us_reason(scene: Scene, size: _Size, rng: Random) -> str:
-    """What the US move adds, or why it adds nothing."""
+def _us_reason(scene: Scene, size: _Size, sound: bool, rng: Random) -> str:
+    """What the US move adds, or why it adds nothing; without a why if that is not `sound`."""
     us = scene.facts.numbers["us_return_pct"]
-    move = "us_small"
-    if size.for_us:
-        move = f"us_adds_{size.direction}"
-    elif abs(us) >= LARGE_US_MOVE_PCT:
-        move = f"us_against_{size.direction}"
-    return rng.choice(_WORDS.texts[move][scene.language]).format(
+    banks = ["us_adds" if size.for_us else "us_none"]
+    if sound and size.for_us:
+        banks.append(f"us_adds_{size.direction}")
+    elif sound:
+        large = abs(us) >= LARGE_US_MOVE_PCT
+        banks.append(f"us_against_{size.direction}" if large else "us_small")
+    return _one_of(banks, scene.language, rng).format(
         us=f"{us:+.2f}%", step=OVERNIGHT_STEP_PCT, limit=LARGE_US_MOVE_PCT
     )
 
 
-def _vix_reason(scene: Scene, size: _Size, rng: Random) -> str:
+def _vix_reason(scene: Scene, size: _Size, sound: bool, rng: Random) -> str:
     """What the VIX adds to a short. A long takes nothing from it, and mostly leaves it unsaid."""
     vix = scene.facts.numbers["vix"]
     level = "high" if vix >= HIGH_VIX else "low"
-    if size.direction == "LONG" and (level == "low" or rng.random() < 0.5):
+    if size.direction == "LONG" and not size.for_vix and (level == "low" or rng.random() < 0.5):
         return ""
+    banks = ["vix_adds" if size.for_vix else "vix_none"]
+    if sound:
+        banks.append(f"vix_{level}_{size.direction}")
     printed = f"{vix:.1f}"
-    return rng.choice(_WORDS.texts[f"vix_{level}_{size.direction}"][scene.language]).format(
+    return _one_of(banks, scene.language, rng).format(
         vix=printed,
         vix_i=with_particle(printed, "이/가"),
         vix_eun=with_particle(printed, "은/는"),
@@ -244,6 +264,14 @@ def _vix_reason(scene: Scene, size: _Size, rng: Random) -> str:
         step=OVERNIGHT_STEP_PCT,
         limit=f"{HIGH_VIX:g}",
     )
+
+
+def _one_of(banks: list[str], language: Language, rng: Random) -> str:
+    """One sentence of all of these banks, with its blanks."""
+    sentences: list[str] = []
+    for bank in banks:
+        sentences += _WORDS.texts[bank][language]
+    return rng.choice(sentences)
 
 
 def _sum_reason(scene: Scene, position: dict[str, Any], size: _Size, rng: Random) -> str:
@@ -268,20 +296,52 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> Answer:
-        if rng.random() < 0.3:
-            held = answer(scene, rng)
-            held["unwind_plan"]["when"] = "NEXT_CLOSE"
-            return held
-        opposite = ("WEAKENING", "BEAR")
-        if right["overnight_strategy"]["direction"] == "INVERSE":
-            opposite = ("STRONG_BULL", "MILD_BULL")
-        return answer(scene, rng, rng.choice(opposite))
+        slips = [_other_lean, _wrong_size, _held_longer]
+        if abs(multiple_of(right["overnight_strategy"]["ticker"])) > 1:
+            slips.append(_multiple_forgotten)
+        return rng.choice(slips)(scene, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _other_lean(scene: Scene, rng: Random) -> Answer:
+    """A position of another regime, which leans the other way."""
+    if scene.regime in WEAK_REGIMES:
+        return answer(scene, rng, rng.choice(("STRONG_BULL", "MILD_BULL")))
+    return answer(scene, rng, rng.choice(WEAK_REGIMES))
+
+
+def _wrong_size(scene: Scene, rng: Random) -> Answer:
+    """A size that adds for the US move or the VIX what it should not, or fails to add it."""
+    size = _size(scene.facts, _direction(scene.regime))
+    if rng.random() < 0.5:
+        wrong = replace(size, for_us=OVERNIGHT_STEP_PCT - size.for_us)
+    else:
+        wrong = replace(size, for_vix=OVERNIGHT_STEP_PCT - size.for_vix)
+    return _told(scene, wrong, rng, sound=False)
+
+
+def _multiple_forgotten(scene: Scene, rng: Random) -> Answer:
+    """A fund that moves twofold, bought as if it moved like its index."""
+    careless = answer(scene, rng)
+    position = careless["overnight_strategy"]
+    size = _size(scene.facts, position["direction"]).total
+    position["weight_pct"] = size
+    position["effective_pct"] = -size if position["effective_pct"] < 0 else size
+    careless["max_overnight_nav_pct"] = size
+    return careless
+
+
+def _held_longer(scene: Scene, rng: Random) -> Answer:
+    """The right position, held past the open."""
+    held = answer(scene, rng)
+    held["unwind_plan"]["when"] = "NEXT_CLOSE"
+    return held
 
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the direction, the fund with its weight, and the unwinding."""
     told, _ = grading.read(reply, schema)
     fund = told["overnight_strategy"]["ticker"] if told else None
-    return grading.judge(scene, reply, schema, _overlay(scene.facts, scene.regime, fund))
+    size = _size(scene.facts, _direction(scene.regime))
+    return grading.judge(scene, reply, schema, _overlay(scene.facts, scene.regime, size, fund))

@@ -4,13 +4,13 @@ Question: the market's numbers, the previous regime and the current net exposure
 Right answer: the net exposure of today's regime as the target; a book that is inside the band of a
 regime that stays is left as it is. A move of up to 10 points takes one day; of a larger one the
 first day makes 70 % into stress or a bear market, and half otherwise.
-Mistake: a move to another regime, a first day that goes the wrong part of the way, a target that
-the second day misses, or haste where there is none.
+Mistake: a move to another regime, no move where one is due, a first day that goes the wrong way or
+too slowly, a target that the second day misses, or another haste.
 Grade: the target may lie anywhere in the regime's band, day 2 is the target, and day 1 lies between
 now and there; into stress or a bear market at least half of the way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -50,6 +50,7 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
+_URGENCIES = ("IMMEDIATE", "GRADUAL", "NONE")
 _FAST_TENTHS, _CALM_TENTHS = 7, 5
 """How much of a large move the first day makes, in tenths: into URGENT_REGIMES, and otherwise."""
 
@@ -63,6 +64,8 @@ class _Move:
     now: int
     target: int
     tenths: int  # of a large move, on the first day
+    keeps: bool = False  # the net is left as it is
+    backwards: bool = False  # the first day goes the wrong way
 
     @property
     def urgency(self) -> str:
@@ -86,10 +89,14 @@ class _Move:
         return (self.size * self.tenths + 5) // 10
 
     @property
+    def rises(self) -> bool:
+        """Whether the first day goes up."""
+        return (self.target > self.now) != self.backwards
+
+    @property
     def first(self) -> int:
         """Where the first day ends."""
-        sign = 1 if self.target > self.now else -1
-        return self.now + sign * self.first_step
+        return self.now + self.first_step if self.rises else self.now - self.first_step
 
     @property
     def pace(self) -> str:
@@ -109,11 +116,11 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
 def _move(facts: Facts, regime: str, target: int | None = None) -> _Move:
     """The move into a regime, to the taught target if no other is given."""
     now, previous = int(facts.numbers["net_now_pct"]), facts.words["previous_regime"]
+    keeps = target is None and regime == previous and _in_band(regime, now)
     if target is None:
-        stays = _in_band(regime, now) and regime == previous
-        target = now if stays else exposures(regime, facts).net.value
+        target = now if keeps else exposures(regime, facts).net.value
     tenths = _FAST_TENTHS if regime in URGENT_REGIMES else _CALM_TENTHS
-    return _Move(previous, regime, now, target, tenths)
+    return _Move(previous, regime, now, target, tenths, keeps)
 
 
 def _in_band(regime: str, net: int) -> bool:
@@ -153,7 +160,7 @@ def _steps(facts: Facts, move: _Move) -> list[str]:
     """From where to where, the target, and both days."""
     steps = [f"{move.previous} -> {move.regime}: {move.urgency}"]
     low, high = EXPOSURES[move.regime].net
-    if move.urgency == "NONE" and move.size == 0:
+    if move.keeps:
         return [*steps, f"net {move.now} in {low} to {high}: keep {move.now}"]
     steps.append(exposure_working(move.regime, facts))
     return [*steps, f"{move.target}-{_signed(move.now)}={move.target - move.now}; {_days(move)}"]
@@ -166,9 +173,12 @@ def _signed(net: int) -> str:
 def _days(move: _Move) -> str:
     if move.small:
         return f"at most {SMALL_STEP_PCT}: day 1 {move.target}"
-    step, sign = move.first_step, "+" if move.target > move.now else "-"
-    part = f"{10 * move.tenths}% of {move.size}={step}"
-    return f"{part}; day 1 {move.now}{sign}{step}={move.first}; day 2 {move.target}"
+    step, sign = move.first_step, "+" if move.rises else "-"
+    rest = move.target - move.first
+    return (
+        f"{10 * move.tenths}% of {move.size}={step}; day 1 {move.now}{sign}{step}={move.first};"
+        f" day 2 {move.first}{rest:+d}={move.target}"
+    )
 
 
 card = f"""\
@@ -179,18 +189,19 @@ day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS
 IMMEDIATE regimes are the target (at least half), {10 * _CALM_TENTHS}% otherwise, rounded half up
 day 2: the target; target_net_exposure_pct is day 2
 working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; long, short and net of \
-the new regime; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 122" or "net 91 in 80 to 100: \
+the new regime; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 in 80 to 100: \
 keep 91"\
 """
 
 # How it is argued. A blank such as {to_ro} is the word with the Korean particle that its sound
 # takes.
 
+_LEAST_NET, _MOST_NET = NET["minimum"], NET["maximum"]
 _DAY = closed(note=text(200), net_exposure_pct=NET)
 schema: Schema = closed(
     working=WORKING,
     transition=closed(**{"from": REGIME, "reasoning": text(), "to": REGIME}),
-    urgency=one_of("IMMEDIATE", "GRADUAL", "NONE"),
+    urgency=one_of(*_URGENCIES),
     execution_plan=closed(day_1=_DAY, day_2=_DAY),
     target_net_exposure_pct=NET,
 )
@@ -266,12 +277,58 @@ def _blanks(move: _Move) -> dict[str, int]:
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist moves to another regime."""
+    """Spoils the right answer in one way; a mistaken strategist moves to another regime, in another
+    haste, not at all, the wrong way, too slowly, or not as far as the target.
+    """
 
     def mistake() -> Answer:
-        return answer(scene, rng, spoiling.other_regime(right["transition"]["to"], rng))
+        move = _move(scene.facts, scene.regime)
+        slips = [_to_another_regime, _in_another_haste]
+        if move.regime != move.previous and not _in_band(move.regime, move.now):
+            slips.append(_left_as_it_is)
+        if not move.small:
+            slips.append(_short_of_the_target)
+        if not move.small and _LEAST_NET <= 2 * move.now - move.first <= _MOST_NET:
+            slips.append(_the_wrong_way)
+        if move.pace == "fast":
+            slips.append(_too_slow)
+        return rng.choice(slips)(scene, move, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _to_another_regime(scene: Scene, move: _Move, rng: Random) -> Answer:
+    return answer(scene, rng, spoiling.other_regime(move.regime, rng))
+
+
+def _in_another_haste(scene: Scene, move: _Move, rng: Random) -> Answer:
+    """The right working, and an urgency that does not follow from it."""
+    careless = answer(scene, rng)
+    others = [urgency for urgency in _URGENCIES if urgency != careless["urgency"]]
+    careless["urgency"] = rng.choice(others)
+    return careless
+
+
+def _left_as_it_is(scene: Scene, move: _Move, rng: Random) -> Answer:
+    """No move at all, as if the net lay in the new band."""
+    return _told(scene, replace(move, target=move.now, keeps=True), rng)
+
+
+def _the_wrong_way(scene: Scene, move: _Move, rng: Random) -> Answer:
+    """A first day that adds what it should take off, or the other way round."""
+    return _told(scene, replace(move, backwards=True), rng)
+
+
+def _too_slow(scene: Scene, move: _Move, rng: Random) -> Answer:
+    """Three tenths of an urgent move on the first day instead of seven."""
+    return _told(scene, replace(move, tenths=10 - _FAST_TENTHS), rng)
+
+
+def _short_of_the_target(scene: Scene, move: _Move, rng: Random) -> Answer:
+    """A second day that stays where the first one ended."""
+    careless = answer(scene, rng)
+    careless["execution_plan"]["day_2"]["net_exposure_pct"] = move.first
+    return careless
 
 
 # How it is graded.

@@ -5,7 +5,8 @@ Right answer: the shock moves the four numbers by the strategy's table; the rule
 what results, and that regime the long gross, the hedge and the net. Cut or add if the regime
 changes. The hedge is a fund that is bought: one that shorts the KOSPI, or US shares where the shock
 comes from there.
-Mistake: one number shocked the wrong way or compared wrongly, or the book of another regime.
+Mistake: a number that the shock does not move, a wrong comparison, today's book kept, or an action
+that does not follow.
 Grade: any long gross, index short and net in the bands of the regime after the shock is right if
 they add up, and so is any fund that shorts what the shock hits.
 """
@@ -62,6 +63,7 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
+_ACTIONS = ("CUT", "ADD", "KEEP")
 _FROM_THE_US = "us_selloff"
 """The shock whose view is of the US."""
 
@@ -76,11 +78,17 @@ def _after(facts: Facts) -> dict[str, float]:
     return shocked(known_numbers(facts), facts.words["shock"], facts.numbers["shock_pct"])
 
 
-def _decision(facts: Facts, numbers_after: dict[str, float], regime: str | None) -> Decision:
+def _decision(
+    facts: Facts, numbers_after: dict[str, float], regime: str | None, book: str | None = None
+) -> Decision:
+    """The decision for these numbers after the shock; a `book` is the regime whose book it names,
+    if that is not the regime after the shock.
+    """
     before, after = stated_regime(facts), regime or regime_of(**numbers_after)
     market_after = Facts(numbers_after)
-    allowed = exposures(after, market_after)
-    hedge = _hedge(facts.words["shock"], after, allowed.index_short.value)
+    held = book or after
+    allowed = exposures(held, market_after)
+    hedge = _hedge(facts.words["shock"], held, allowed.index_short.value)
     action = _shock_action(before, after)
     return {
         "working": [
@@ -88,7 +96,7 @@ def _decision(facts: Facts, numbers_after: dict[str, float], regime: str | None)
             _shock_step(facts, numbers_after),
             market_working(market_after, regime),
             f"{before} -> {after}: {action}",
-            exposure_working(after, market_after),
+            exposure_working(held, market_after),
             *[f"hedge {order['ticker']} {_product(order)}" for order in hedge],
         ],
         "scenario_analysis": {
@@ -179,7 +187,7 @@ schema: Schema = closed(
     scenario_analysis=closed(
         shock=one_of(*SHOCKS), regime_now=REGIME, reasoning=text(), regime_after=REGIME
     ),
-    recommended_action=closed(action=one_of("CUT", "ADD", "KEEP"), net_exposure_pct=NET),
+    recommended_action=closed(action=one_of(*_ACTIONS), net_exposure_pct=NET),
     positions=closed(
         long_gross_pct=LONG_GROSS, index_short_pct=INDEX_SHORT, hedge=listed(_HEDGE, 3)
     ),
@@ -271,24 +279,48 @@ def _contingency(scene: Scene, decision: Decision, rng: Random) -> str:
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist expects another regime after the
-    shock, or takes one number of it with the wrong sign.
+    """Spoils the right answer in one way; a mistaken strategist expects another regime, forgets
+    to shock a number, keeps today's book, or acts against what he worked out.
     """
 
     def mistake() -> Answer:
-        after = right["scenario_analysis"]["regime_after"]
-        wrong = _misread(scene.facts, rng)
-        if regime_of(**wrong) != after:
-            return _told(scene, _decision(scene.facts, wrong, None), wrong, rng)
-        return answer(scene, rng, spoiling.other_regime(after, rng))
+        return rng.choice((_expects_another, _forgets_a_number, _keeps_the_book, _acts_wrongly))(
+            scene, rng
+        )
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _misread(facts: Facts, rng: Random) -> dict[str, float]:
-    """The numbers after the shock, one of which the shock did not move."""
-    still = rng.choice(NUMBERS)
-    return {**_after(facts), still: known_numbers(facts)[still]}
+def _expects_another(scene: Scene, rng: Random) -> Answer:
+    """The answer of someone who compares wrongly and expects another regime."""
+    after = regime_of(**_after(scene.facts))
+    return answer(scene, rng, spoiling.other_regime(after, rng))
+
+
+def _forgets_a_number(scene: Scene, rng: Random) -> Answer:
+    """The same of someone who leaves one number as it is today, where that changes the regime."""
+    today, after = known_numbers(scene.facts), _after(scene.facts)
+    for still in rng.sample(NUMBERS, len(NUMBERS)):
+        wrong = {**after, still: today[still]}
+        if regime_of(**wrong) != regime_of(**after):
+            return _told(scene, _decision(scene.facts, wrong, None), wrong, rng)
+    return _expects_another(scene, rng)
+
+
+def _keeps_the_book(scene: Scene, rng: Random) -> Answer:
+    """The right regime after the shock, with the book of today's."""
+    after = _after(scene.facts)
+    if scene.regime == regime_of(**after):
+        return _acts_wrongly(scene, rng)
+    return _told(scene, _decision(scene.facts, after, None, scene.regime), after, rng)
+
+
+def _acts_wrongly(scene: Scene, rng: Random) -> Answer:
+    """The right working, and an action that does not follow from it."""
+    careless = answer(scene, rng)
+    action = careless["recommended_action"]
+    action["action"] = rng.choice([other for other in _ACTIONS if other != action["action"]])
+    return careless
 
 
 # How it is graded.
