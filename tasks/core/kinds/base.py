@@ -36,6 +36,7 @@ FLAW_OF_PART: dict[str, Flaw] = {
     "tickers": "hallucination",
     "grounded": "hallucination",
     "argued": "quality_degradation",
+    "language": "quality_degradation",
     "book": "quality_degradation",
 }
 """Which flaw a failed part of a grade speaks of."""

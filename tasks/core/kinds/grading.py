@@ -6,24 +6,16 @@ Reads and writes no file.
 """
 
 from collections.abc import Iterable, Iterator
+from random import Random
 from typing import Any
 
 import jsonschema_rs
 
 from tasks.core.kinds.base import Answer, Grade, Scene
-from tasks.core.kinds.lexicon import MARKET
+from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults, texts_of
+from tasks.core.kinds.judging.substance import is_copied, lists_numbers
 from tasks.core.kinds.replies import parse
-from tasks.core.kinds.texts import (
-    grounds_claimed,
-    numbers_in,
-    prose,
-    regimes_in,
-    sentences_in,
-)
-from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy.deciding import Choice, Decision
-from tasks.core.strategy.rules import BAND_NUMBERS, RULE_NUMBERS, THRESHOLDS, shocked
-from tasks.core.strategy.stated import known_numbers
+from tasks.core.strategy.deciding import Choice, Decision, settled
 from tasks.core.strategy.universe import names
 
 _KEYS_OF_PART = {
@@ -60,7 +52,7 @@ def judge(
     right: Decision,
     own_parts: tuple[str, ...] = (),
 ) -> Grade:
-    """Grades a reply by the parts json and schema, those of the decision, grounded and argued.
+    """Grades a reply by the parts json and schema, those of the decision, and those of the texts.
 
     `own_parts` are parts that the kind judges itself afterwards: here they pass if there is an
     answer to judge.
@@ -68,7 +60,7 @@ def judge(
     answer, parts = read(reply, schema)
     if answer is not None:
         parts = {**dict.fromkeys(own_parts, True), **parts, **_judged(answer, right, scene)}
-    wanted = ("json", "schema", *_parts_of(right), "grounded", "argued", *own_parts)
+    wanted = ("json", "schema", *_parts_of(right), *TEXT_PARTS, *own_parts)
     return graded(parts, wanted, answer)
 
 
@@ -111,10 +103,25 @@ def _judged(answer: Answer, right: Decision, scene: Scene) -> dict[str, bool]:
     offered = {stock.ticker for stock in scene.facts.stocks}
     for part, holds in _compared(answer, right, offered):
         parts[part] = parts.get(part, True) and holds
-    texts = [text for _, text in prose(answer)]
-    parts["grounded"] = _is_grounded(texts, answer, scene)
-    parts["argued"] = _is_argued(texts, answer, scene.language)
-    return parts
+    decided = all(parts.values())
+    for fault in text_faults(answer, settled(right), scene.facts, scene.language):
+        # A wrong decision argues for itself: what its words claim is the same mistake.
+        if decided or not fault.of_claim:
+            parts[fault.part] = False
+    if _copies_question(answer, scene):
+        parts["argued"] = False
+    return {**dict.fromkeys(TEXT_PARTS, True), **parts}
+
+
+def _copies_question(answer: Answer, scene: Scene) -> bool:
+    """Whether a text is the words of the question, which the scene tells again."""
+    listing = [text for text in texts_of(answer) if lists_numbers(text, scene.language)]
+    if not listing:
+        return False
+    from tasks.core.kinds import kind_named  # noqa: PLC0415  the kinds are graded by this module
+
+    question = kind_named(scene.kind).ask(scene, Random(scene.seed))
+    return any(is_copied(text, question) for text in listing)
 
 
 # The decision.
@@ -184,100 +191,3 @@ def _compared_entries(
 def pairs_exist(entries: Iterable[Answer]) -> bool:
     """Whether every entry's ticker and name belong together in the universe."""
     return all(entry["name"] in names(entry["ticker"]) for entry in entries)
-
-
-# The texts.
-
-
-def _is_argued(texts: list[str], answer: Answer, language: Language) -> bool:
-    """Whether every text quotes a number, says no sentence twice, and argues for the answer."""
-    regimes = set(regimes_in(answer))
-    for text in texts:
-        sentences = sentences_in(text)
-        repeats = len(set(sentences)) < len(sentences)
-        if repeats or not numbers_in(text) or not _agrees(text, regimes, language):
-            return False
-    return True
-
-
-def _agrees(text: str, regimes: set[str], language: Language) -> bool:
-    """Whether a text argues for a regime that the answer gives, if both name any.
-
-    The ground of another regime is no argument for it.
-    """
-    claims = grounds_claimed(text, language)
-    return not claims or not regimes or bool(claims & regimes)
-
-
-_LIMITS = RULE_NUMBERS | BAND_NUMBERS
-
-
-def _is_grounded(texts: list[str], answer: Answer, scene: Scene) -> bool:
-    """Whether every number of the texts stands in the question, the strategy's tables or the
-    answer, or follows from these. Signs do not count.
-    """
-    quoted: set[float] = set()
-    for text in texts:
-        quoted.update(abs(number) for number in numbers_in(text))
-    unexplained = quoted - _LIMITS - _stated_sizes(scene.facts)
-    return not unexplained or unexplained <= _following_sizes(answer, scene.facts)
-
-
-def _stated_sizes(facts: Facts) -> set[float]:
-    """Returns the question's numbers without their signs."""
-    stated = {abs(number) for number in (*facts.numbers.values(), *known_numbers(facts).values())}
-    for stock in facts.stocks:
-        stated.update(map(abs, stock.numbers.values()))
-    return stated
-
-
-def _following_sizes(answer: Answer, facts: Facts) -> set[float]:
-    """Returns the sizes of the answer's numbers and of what follows.
-
-    These are the sums of its weights, the distances of the market's numbers to the limits of the
-    regime's rule, and the market after a shock.
-    """
-    market = known_numbers(facts)
-    integers = list(_integers(answer))
-    known: set[float] = {*integers, *_sums_of_weights(answer)}
-    if "execution_plan" in answer:  # what is left to move
-        for number in integers:
-            known.update(number - other for other in integers)
-    for name, limit in THRESHOLDS:
-        known.add(round(market[name] - limit, MARKET[name].decimals))
-    if "shock" in facts.words:
-        after = shocked(market, facts.words["shock"], facts.numbers["shock_pct"])
-        known.update(after.values())
-    return set(map(abs, known))
-
-
-def _integers(answer: Any) -> Iterator[float]:
-    """Yields an answer's integers in the unit that prose has: not hundredths, tenths or basis
-    points.
-    """
-    if isinstance(answer, dict):
-        for key, value in answer.items():
-            for number in _integers(value):
-                yield number / _scale_of(key)
-    elif isinstance(answer, list):
-        for entry in answer:
-            yield from _integers(entry)
-    elif isinstance(answer, int):
-        yield answer
-
-
-def _scale_of(key: str) -> int:
-    if key.endswith(("_x100", "_bp")):
-        return 100
-    if key.endswith("_x10"):
-        return 10
-    return 1
-
-
-def _sums_of_weights(answer: Any) -> Iterator[int]:
-    """Yields the total weight of each list of an answer."""
-    if isinstance(answer, dict):
-        for value in answer.values():
-            yield from _sums_of_weights(value)
-    elif isinstance(answer, list):
-        yield sum(entry.get("weight_pct", 0) for entry in answer if isinstance(entry, dict))

@@ -73,7 +73,7 @@ def check_row(row: dict[str, Any]) -> Iterator[Problem]:
     if missing:
         yield Problem("prompt", f"the question does not say {', '.join(missing)}")
         return
-    yield from _reply_problems(row, texts.reply, reading, kind)
+    yield from _reply_problems(row, texts, reading, kind)
 
 
 @dataclass(frozen=True)
@@ -209,19 +209,20 @@ def _missing_of_stock(stock: StockFacts, kind: Kind) -> list[str]:
 
 
 def _reply_problems(
-    row: dict[str, Any], reply: str, reading: Reading, kind: Kind
+    row: dict[str, Any], texts: _Texts, reading: Reading, kind: Kind
 ) -> Iterator[Problem]:
     """Yields the problems of the row's answer and, in a pair, of the rejected one."""
     scene = Scene(kind.name, reading.language, 0, "bullets", None, reading.facts)
     try:
         decision = settled(kind.decide(reading.facts))
-        grade = kind.grade(scene, reply)
+        grade = kind.grade(scene, texts.reply)
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         yield Problem(
             "prompt", f"the question allows no decision ({type(error).__name__}: {error})"
         )
         return
     yield from _answer_problems(grade, decision, reading)
+    yield from prose_problems(grade, decision, reading, texts.question)
     if "rejected" in row:
         rejected = kind.grade(scene, row["rejected"][-1]["content"])
         yield from _rejected_problems(rejected, row.get("metadata") or {})
@@ -236,7 +237,6 @@ def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iter
     for entry in _named_entries(answer):
         if entry["name"] not in names(entry["ticker"]):
             yield Problem("names", f"{entry['name']}({entry['ticker']}) is not the universe's")
-    yield from prose_problems(answer, decision, reading)
     if grade.score < 1:
         yield Problem("grade", f"its answer grades {grade.score:.2f} ({grade.reason})")
 

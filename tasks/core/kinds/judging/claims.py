@@ -1,0 +1,249 @@
+"""Whether the words of a text hold: what it says goes up or down, which regime it argues for, and
+what it would do, against the question and the entry that it gives the reason of.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.core.kinds.judging.figures import Figures
+from tasks.core.kinds.judging.meaning import Claim
+from tasks.core.kinds.judging.sentences import Sentence
+from tasks.core.kinds.judging.vocabulary import meanings
+from tasks.core.strategy.rules import (
+    F_SCORE,
+    GAP_PCT,
+    HIGH_VIX,
+    THRESHOLDS,
+    VOLUME_RATIO,
+    WEAK_REGIMES,
+    regime_of,
+)
+from tasks.core.strategy.stated import known_numbers
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What a text is the reason of."""
+
+    owner: str | None  # the stock, in a list
+    sides: frozenset[str]  # what its entry does or says: meanings such as hold, trim, gain, lose
+    regimes: frozenset[str]  # that the answer gives
+    is_reason: bool  # and no plan or summary
+    words: dict[str, str]  # of the owner, as the question states them
+
+
+def claim_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterator[str]:
+    """Yields what a sentence says that is not so."""
+    sense = sentence.sense
+    yield from _regime_faults(sentence, stand, figures)
+    if "reverse" in sense.says:
+        yield "it tells to do the opposite of the answer"
+    if sense.supposes:
+        return
+    for claim in sense.claims:
+        if not _holds(claim, stand, figures):
+            yield f"the question does not have {claim.of} {claim.way}"
+    bulls = stand.regimes and not stand.regimes & set(WEAK_REGIMES)
+    if bulls and stand.owner is None and stand.is_reason and "all_out" in sense.says:
+        yield "it sells out in a bull regime"
+    if stand.regimes and stand.regimes <= set(WEAK_REGIMES) and "all_in" in sense.says:
+        yield "it goes all in in a weak regime"
+    yield from _credit_faults(sentence, stand, figures)
+
+
+# Directions.
+
+_SMALL = 0.1
+"""A move in % below this is neither up nor down to the judge of words."""
+_CALM_VIX, _CALM_VOLATILITY, _TENSE_VOLATILITY = 20.0, 25.0, 15.0
+
+_UP = frozenset(("up", "positive", "strong", "high"))
+_DOWN = frozenset(("down", "negative", "weak"))
+_GOES = ("up", "down", "strong", "weak")
+_SIGNS = ("positive", "negative")
+_MOVES = {
+    "return_pct": ("return_pct", _SIGNS),
+    "momentum_pct": ("momentum_pct", _SIGNS),
+    "us_return_pct": ("us_return_pct", (*_GOES, *_SIGNS)),
+    "foreign_net_buy_100m_krw": ("foreign_net_buy_100m_krw", ("up", "down")),
+    "usdkrw": ("usdkrw_change_pct", ("up", "down")),
+    "dollar": ("usdkrw_change_pct", _GOES),
+}
+"""Of which stated number a claim tells the sign, and in which words."""
+
+
+def _holds(claim: Claim, stand: Stand, figures: Figures) -> bool:
+    stated = figures.facts.numbers
+    if claim.of == "market" and claim.way in ("up", "down"):
+        shocked = "shock" in figures.facts.words  # a scenario moves the market
+        return shocked or _goes(claim.way, stated.get("return_pct"))
+    if claim.of == "won" and claim.way in _GOES:
+        change = stated.get("usdkrw_change_pct")
+        return _goes(claim.way, None if change is None else -change)
+    name, ways = _MOVES.get(claim.of, ("", ()))
+    if claim.way in ways:
+        return _goes(claim.way, stated.get(name))
+    if claim.of == "vix":
+        return _is_tense(claim.way, stated.get("vix"), _CALM_VIX, HIGH_VIX)
+    if claim.of == "volatility_pct":
+        return _is_tense(
+            claim.way, stated.get("volatility_pct"), _TENSE_VOLATILITY, _CALM_VOLATILITY
+        )
+    if claim.of == "breadth_pct" and claim.way in ("low", "high"):
+        return _is_beyond(claim.way, stated.get("breadth_pct"), 50.0)
+    if claim.of == "beta" and claim.way in ("low", "high"):
+        values = figures.named("beta", stand.owner)
+        return len(values) != 1 or _is_beyond(claim.way, values[0], 1.0)
+    if claim.of == "us_correlation" and claim.way in ("low", "high"):
+        said = stand.words.get("us_correlation", "medium")
+        return said in ("medium", claim.way)
+    return True
+
+
+def _goes(way: str, change: float | None) -> bool:
+    """Whether a change goes this way, if it is known and no small one."""
+    if change is None or abs(change) < _SMALL:
+        return True
+    return change > 0 if way in _UP else change < 0
+
+
+def _is_tense(way: str, value: float | None, calm: float, tense: float) -> bool:
+    """Whether a gauge of fear is calm below `tense`, or tense above `calm`."""
+    if value is None:
+        return True
+    if way in ("calm", "low"):
+        return value < tense
+    if way in ("tense", "high"):
+        return value > calm
+    return True
+
+
+def _is_beyond(way: str, value: float | None, middle: float) -> bool:
+    if value is None:
+        return True
+    return value <= middle if way == "low" else value >= middle
+
+
+# Regimes.
+
+
+def _regime_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterator[str]:
+    """A regime that the answer does not give may be denied, or lie beyond a limit of the rule."""
+    strange = sentence.sense.regimes - stand.regimes
+    if not strange or not stand.regimes:
+        return
+    beyond = set(_regimes_beyond(sentence, figures))
+    if beyond:
+        strange -= beyond
+    elif sentence.sense.supposes or (sentence.sense.regimes & stand.regimes):
+        return
+    if strange:
+        yield f"it argues for {', '.join(sorted(strange))}"
+
+
+_STEP = 0.1  # points beyond a limit, to see which regime lies there
+
+
+def _regimes_beyond(sentence: Sentence, figures: Figures) -> Iterator[str]:
+    """Yields the regimes beyond the limits that a sentence names with their number."""
+    sense = sentence.sense
+    if not (sense.supposes or sense.of_limits):
+        return
+    market = known_numbers(figures.facts)
+    named = {name for name in market if name in sense.says}
+    for number, slot in zip(sentence.numbers, sense.slots, strict=True):
+        names = {slot.label} & named or slot.nearby & named or named
+        for name, limit in THRESHOLDS:
+            if name in names and number.value == limit:
+                step = -_STEP if market[name] >= limit else _STEP
+                yield regime_of(**{**market, name: limit + step})
+                if market[name] == limit:
+                    yield regime_of(**{**market, name: limit + _STEP})
+
+
+# What is done, and what it means for a company.
+
+_AGAINST = {
+    "gain": frozenset(("lose",)),
+    "lose": frozenset(("gain",)),
+    "hold": frozenset(("trim", "exit", "buy", "all_out")),
+    "trim": frozenset(("hold", "buy", "nothing")),
+    "exit": frozenset(("hold", "buy", "nothing")),
+    "buy": frozenset(("skip", "exit", "trim", "all_out")),
+    "skip": frozenset(("buy",)),
+}
+_SAID_ANYWHERE = frozenset(("gain", "lose", "nothing", "all_out"))
+_ALIKE = {
+    "hold": frozenset(("hold", "stay")),
+    "trim": frozenset(("trim", "exit")),
+    "exit": frozenset(("trim", "exit")),
+}
+_SIDE_OF_VALUE = {"positive": "gain", "negative": "lose"}
+
+
+def side_faults(sentences: tuple[Sentence, ...], stand: Stand) -> Iterator[str]:
+    """Yields what a text does that its entry does not: only the opposite, of all that it says."""
+    said: set[str] = set()
+    if stand.owner is None:  # a text on the whole weighs one thing against another, then ends
+        sentences = sentences[-1:]
+    for sentence in sentences:
+        if not sentence.sense.supposes or len(sentences) == 1:
+            said |= sentence.sense.acts
+            if "others" in sentence.sense.says:  # what rivals win or lose
+                said -= {"gain", "lose"}
+            elif not sentence.sense.contrasts:
+                said |= sentence.sense.says & _SAID_ANYWHERE
+            said.update(_outcomes(sentence.sense.claims))
+    sides = stand.sides if stand.owner else stand.sides - {"gain", "lose"}
+    for side in sides:
+        against = said & _AGAINST.get(side, frozenset())
+        for_it = said & (_ALIKE.get(side, frozenset((side,))) | stand.sides)
+        if against and not for_it:
+            yield f"its entry is to {side}, the text says {', '.join(sorted(against))}"
+
+
+def _outcomes(claims: frozenset[Claim]) -> Iterator[str]:
+    """Yields gain or lose for profits that rise or fall, and for costs the other way round."""
+    for claim in claims:
+        if claim.of in ("outcome", "cost") and claim.way in (*_UP, *_DOWN):
+            rises = claim.way in _UP
+            yield "gain" if rises == (claim.of == "outcome") else "lose"
+
+
+def sides_of(entry: dict[str, Any], list_key: str, free: tuple[str, ...]) -> frozenset[str]:
+    """Returns what an entry stands for, read from its words as English: those under its keys that
+    are not written freely (`free`), and the name of its list.
+    """
+    written = [list_key]
+    for key, value in entry.items():
+        if isinstance(value, str) and key not in free and value.isupper():
+            written.append(value)
+    found: set[str] = set()
+    for text in written:
+        whole = meanings(text.lower(), "en")
+        found |= whole
+        for word in text.lower().split("_"):
+            found |= meanings(word, "en")
+    sides = {_SIDE_OF_VALUE.get(side, side) for side in found}
+    return frozenset(sides & _AGAINST.keys())
+
+
+# Conditions that a stock is credited for.
+
+_MINIMA = {"gap_pct": GAP_PCT, "volume_x": VOLUME_RATIO, "f_score": F_SCORE - 1}
+_TIERS = {"mid": ("mid",), "large": ("large", "mid_large"), "small": ("small_mid",)}
+
+
+def _credit_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterator[str]:
+    """A stock is of the size that the question says, and earns no point for what it misses."""
+    said = sentence.sense.says
+    for size, tiers in _TIERS.items():
+        if f"tier_{size}" in said and stand.words.get("tier", tiers[0]) not in tiers:
+            yield f"the stock is no {size} cap"
+    if "credit" not in said or sentence.sense.denies or stand.owner is None:
+        return
+    for name, least in _MINIMA.items():
+        values = figures.named(name, stand.owner)
+        if name in said and values and values[0] <= least:
+            yield f"it credits a {name} of {values[0]:g}"

@@ -1,0 +1,134 @@
+"""The judgement of an answer's texts, by the parts of a grade: grounded, argued and language.
+
+Graders and the check of data read by this alone. Nothing here knows a kind by name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.core.kinds.judging.claims import Stand, claim_faults, side_faults, sides_of
+from tasks.core.kinds.judging.figures import Figures
+from tasks.core.kinds.judging.following import lists_in
+from tasks.core.kinds.judging.grounds import number_faults, quotes_question
+from tasks.core.kinds.judging.sentences import read_text
+from tasks.core.kinds.judging.substance import (
+    empty_faults,
+    language_faults,
+    repeat_faults,
+    same_reasons,
+)
+from tasks.core.kinds.texts import PROSE_KEYS, regimes_in
+from tasks.core.records.facts import Facts, Language
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.universe import names
+
+TEXT_PARTS = ("grounded", "argued", "language")
+"""The parts of a grade that the texts of an answer decide."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with a text, by the part of the grade that it fails."""
+
+    part: str
+    detail: str
+    of_claim: bool = False  # whether it is about what the text says of the question
+
+
+@dataclass(frozen=True)
+class _Told:
+    content: str
+    stand: Stand
+
+
+def text_faults(
+    answer: dict[str, Any], right: dict[str, Any], facts: Facts, language: Language
+) -> Iterator[Fault]:
+    """Yields what is wrong with the texts of an answer; `right` is what training teaches."""
+    figures = Figures(facts, right, answer)
+    for text in _told(answer, facts):
+        for fault in _faults_of(text, figures, language):
+            yield Fault(fault.part, f"{fault.detail}: {text.content[:60]}", fault.of_claim)
+    for entries in lists_in(answer):
+        reasons = [entry[key] for entry in entries for key in PROSE_KEYS if key in entry]
+        if same_reasons(reasons):
+            yield Fault("argued", f"one reason for several names: {reasons[0][:60]}")
+
+
+def _faults_of(told: _Told, figures: Figures, language: Language) -> Iterator[Fault]:
+    text, stand = read_text(told.content, language), told.stand
+    for detail in language_faults(text, language):
+        yield Fault("language", detail)
+
+    def quotes() -> bool:
+        return quotes_question(text.sentences, stand.owner, figures)
+
+    for detail in (
+        *empty_faults(text, language, stand.is_reason, quotes),
+        *repeat_faults(text.sentences),
+    ):
+        yield Fault("argued", detail)
+    for detail in side_faults(text.sentences, stand):
+        yield Fault("argued", detail)
+    for sentence in text.sentences:
+        for detail in number_faults(sentence, stand.owner, figures):
+            yield Fault("grounded", detail)
+        for detail in claim_faults(sentence, stand, figures):
+            yield Fault("argued", detail, of_claim=True)
+        for ticker in sentence.tickers:
+            if not _is_known(ticker, figures):
+                yield Fault("grounded", f"{names(ticker)[0]} is not in the question")
+
+
+def texts_of(answer: dict[str, Any]) -> Iterator[str]:
+    """Yields the texts of an answer that are written freely."""
+    for content, *_ in _places(answer):
+        yield content
+
+
+def _is_known(ticker: str, figures: Figures) -> bool:
+    """Whether the question offers a stock or fund, or the right answer has it."""
+    return ticker in figures.of_stocks or ticker in str(figures.right)
+
+
+def _told(answer: dict[str, Any], facts: Facts) -> Iterator[_Told]:
+    regimes = frozenset(_regimes(answer, facts))
+    words = {stock.ticker: stock.words for stock in facts.stocks}
+    for content, name, holder, key, listed in _places(answer):
+        owner = holder.get("ticker") if listed else None
+        stand = Stand(
+            owner=owner,
+            sides=sides_of(holder, key, (*PROSE_KEYS, "ticker", "name", "side")),
+            regimes=regimes,
+            is_reason=name in _REASONS,
+            words=words.get(owner or "", {}),
+        )
+        yield _Told(content, stand)
+
+
+def _regimes(answer: dict[str, Any], facts: Facts) -> Iterator[str]:
+    given = list(regimes_in(answer))
+    yield from given or [stated_regime(facts)]
+    if "previous_regime" in facts.words:
+        yield facts.words["previous_regime"]
+
+
+_REASONS = ("reasoning", "reason")
+
+
+def _places(
+    value: Any, key: str = "", listed: bool = False
+) -> Iterator[tuple[str, str, dict[str, Any], str, bool]]:
+    """Yields each text with its key, the object that holds it, the key of that object or of its
+    list, and whether it is an entry of a list.
+    """
+    if isinstance(value, dict):
+        for name, content in value.items():
+            if isinstance(content, str) and name in PROSE_KEYS:
+                yield content, name, value, key, listed
+            else:
+                yield from _places(content, name, False)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _places(entry, key, True)

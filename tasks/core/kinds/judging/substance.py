@@ -1,0 +1,134 @@
+"""Whether a text says something, in the question's language, and not what another text says."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from tasks.core.kinds.judging.meaning import NAME
+from tasks.core.kinds.judging.sentences import Sentence, Text, names_pattern, read_text
+from tasks.core.kinds.judging.vocabulary import NUMBERS
+from tasks.core.records.facts import Language
+from tasks.core.scripts import HANGUL, HANJA
+
+_GROUNDS = frozenset(("gain", "lose", "outcome", "cost", "credit", "term", "won", "us_correlation"))
+"""What says something by itself."""
+_SOME = 3
+"""As many words with content say something."""
+_VERDICTS = frozenset(
+    (
+        *("hold", "trim", "exit", "buy", "skip", "all_in", "all_out", "verdict"),
+        *("up", "down", "strong", "weak", "calm", "tense", "low", "high"),
+        *("positive", "negative", "limit", "above", "below"),
+    )
+)
+"""What says something of a number: without one it is a verdict without a ground."""
+
+
+def empty_faults(
+    text: Text, language: Language, is_reason: bool, quotes: Callable[[], bool]
+) -> Iterator[str]:
+    """Yields that a text has no ground in it: filler, digits alone, or what the question says. A
+    text that is no reason (a plan, a summary) need have no ground, but say something. `quotes`
+    tells whether it has a number of the question.
+    """
+    said: set[str] = set()
+    for sentence in text.sentences:
+        said |= sentence.sense.means
+    if "filler" in said:
+        yield "it is filler"
+    if said & _GROUNDS:
+        return
+    numbered = any(sentence.numbers for sentence in text.sentences)
+    content = sum(sentence.sense.content for sentence in text.sentences)
+    if (numbered or said & NUMBERS) and said & _VERDICTS:
+        return
+    if numbered and content and (said & NUMBERS or quotes()):
+        return
+    if content >= _SOME and (language == "ko" or "plain" in said):  # words in a row are no English
+        return
+    if not is_reason and (said & _VERDICTS or (numbered and content)):
+        return
+    yield "it says nothing"
+
+
+def repeat_faults(sentences: tuple[Sentence, ...]) -> Iterator[str]:
+    """Yields that a text says a sentence twice."""
+    told = {sentence.text.strip(" .") for sentence in sentences}
+    if len(told) < len(sentences):
+        yield "it says a sentence twice"
+
+
+def same_reasons(texts: list[str]) -> bool:
+    """Whether the reasons of a list's entries are one reason, whatever the name in it."""
+    if len(texts) < _FEW:
+        return False
+    if len(set(texts)) == len(texts):  # most lists; names cost time
+        texts = [names_pattern().sub(NAME, text).strip(" .").lower() for text in texts]
+    most = max(Counter(texts).values())
+    return most == len(texts) or most > _FEW
+
+
+_FEW = 2
+"""As many names may share a reason, if another name has another one."""
+
+
+# Languages.
+
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_NO_ENGLISH = re.compile(r"[^\W\d_A-Za-z\u00aa-\u03ff]")
+_NEITHER = re.compile(r"[^\W\d_A-Za-z\u00aa-\u03ff\uac00-\ud7a3\u3131-\u318e]")
+"""Letters of neither language; Greek ones stand for numbers."""
+_CODES = re.compile(r"[A-Z][A-Z_&/\d-]+|F-Score")
+"""Words that Korean writes in Latin letters: regimes and ratios."""
+_LEAST_KOREAN = 0.5
+
+
+def language_faults(text: Text, language: Language) -> Iterator[str]:
+    """Yields that a text is not in this language, names and codes aside, or has Hanja."""
+    plain = text.plain
+    if language == "en":
+        if not plain.isascii() and _NO_ENGLISH.search(plain):
+            yield "it has Hanja" if HANJA.search(plain) else "it is not English"
+        return
+    if HANJA.search(plain):
+        yield "it has Hanja"
+    elif _NEITHER.search(plain):
+        yield "it is not Korean"
+    if len(plain.encode()) < 2 * len(plain):  # else half of its characters are Korean
+        korean = len(HANGUL.findall(plain))
+        latin = len(_LATIN.findall(_CODES.sub(" ", plain)))
+        if korean < _LEAST_KOREAN * (korean + latin):
+            yield "it is not Korean"
+
+
+# Copies.
+
+_RUN = 4
+_COPIED = 0.7
+_MANY = 3
+_WORD = re.compile(r"[A-Za-z가-힣]+")
+
+
+def lists_numbers(text: str, language: Language) -> bool:
+    """Whether a text has three numbers with their names in a row, as questions have."""
+    for sentence in read_text(text, language).sentences:
+        if sum(slot.label is not None for slot in sentence.sense.slots) >= _MANY:
+            return True
+    return False
+
+
+def is_copied(text: str, question: str) -> bool:
+    """Whether a text is mostly the question's own words in their order."""
+    words = tuple(_WORD.findall(text))
+    if len(words) < _RUN:
+        return False
+    own = [words[index : index + _RUN] for index in range(len(words) - _RUN + 1)]
+    asked = _runs(question)
+    return sum(run in asked for run in own) >= _COPIED * len(own)
+
+
+@lru_cache(maxsize=64)
+def _runs(question: str) -> frozenset[tuple[str, ...]]:
+    words = tuple(_WORD.findall(question))
+    return frozenset(words[index : index + _RUN] for index in range(len(words) - _RUN + 1))
