@@ -38,7 +38,10 @@ def _number_as_text(broken: Answer, rng: Random) -> None:
 
 def _fraction_for_integer(broken: Answer, rng: Random) -> None:
     place = _number(broken, rng)
-    place.put(place.value + rng.choice((0.5, 0.25)))
+    if isinstance(place.value, int):
+        place.put(place.value + rng.choice((0.5, 0.25)))
+    else:  # the kind has no numbers
+        _key_missing(broken, rng)
 
 
 def _number(broken: Answer, rng: Random) -> Place:
