@@ -5,8 +5,8 @@ import pytest
 from tasks.core.kinds import kind_named
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.deciding import Choice, settled
-from tasks.core.strategy.holdings import hedges, ratios
-from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, NUMBERS, REGIMES
+from tasks.core.strategy.holdings import ratios
+from tasks.core.strategy.rules import EXPOSURES, NUMBERS, REGIMES
 from tasks.core.strategy.universe import etfs, stocks
 
 DAYS = {
@@ -41,72 +41,11 @@ def test_a_choice_allows_its_value_its_span_and_its_others():
     assert not Choice(15, 10, 20).allows("15") and not Choice(15, 10, 20).allows(None)
 
 
-@each_regime
-def test_regime_classification(regime):
-    decision = kind_named("regime_classification").decide(facts_of(regime))
-    assert decision["regime"] == regime and "missing_inputs" not in decision
-    net = decision["recommended_net_exposure_pct"]
-    assert (net.low, net.high) == EXPOSURES[regime].net
-    assert net.allows(settled(net))
-
-
-def test_what_nobody_gave_is_neutral_named_and_lowers_the_confidence():
-    decision = kind_named("regime_classification").decide(Facts({"return_pct": -3.2}))
-    assert decision["regime"] == "WEAKENING" and decision["missing_inputs"] == list(NUMBERS[1:])
-    assert decision["confidence_pct"].value <= 50 and not decision["confidence_pct"].allows(51)
-    assert _regime({"return_pct": -0.4}) == "WEAKENING"
-    assert _regime({"return_pct": 0.4}) == "MILD_BULL"
-
-
-@each_regime
-@pytest.mark.parametrize("offered", [6, 7, 8])
-def test_a_book_is_inside_every_band_with_as_few_names_as_the_limit_allows(regime, offered):
-    decision = settled(kind_named("full_analysis").decide(facts_of(regime, stocks_of(offered))))
-    longs, shorts = decision["positions"]["long"], decision["positions"]["short"]
-    gross = sum(entry["weight_pct"] for entry in longs)
-    short = sum(entry["weight_pct"] for entry in shorts)
-    band = EXPOSURES[regime]
-    assert band.long_gross[0] <= gross <= band.long_gross[1]
-    assert band.index_short[0] <= short <= band.index_short[1]
-    assert band.net[0] <= gross - short <= band.net[1]
-    assert decision["net_exposure_pct"] == gross - short
-    assert all(entry["weight_pct"] <= MAX_LONG_WEIGHT_PCT for entry in longs)
-    assert len(longs) == -(-gross // MAX_LONG_WEIGHT_PCT)
-    assert [entry["ticker"] for entry in shorts] == [hedges()[0]] * bool(short)
-
-
-def test_weak_regimes_hold_the_calmest_names_and_strong_ones_the_liveliest():
-    offered = stocks_of(8)
-    by_beta = [stock.ticker for stock in sorted(offered, key=lambda stock: stock.numbers["beta"])]
-    longs = {
-        regime: [
-            entry["ticker"]
-            for entry in kind_named("full_analysis").decide(facts_of(regime, offered))["positions"][
-                "long"
-            ]
-        ]
-        for regime in ("WEAKENING", "STRONG_BULL")
-    }
-    assert longs["WEAKENING"][0] == by_beta[0] and longs["STRONG_BULL"][0] == by_beta[-1]
-
-
 def test_ratios_become_integers_and_absent_ones_stay_absent():
     stock = StockFacts("005930", {"per": 12.3, "pbr": 1.15})
     assert ratios(stock) == {"per_x10": 123, "pbr_x100": 115}
     assert ratios(StockFacts("005930", {"per": 0.6})) == {"per_x10": 6}
     assert ratios(StockFacts("005930")) == {}
-
-
-@each_regime
-def test_multi_step(regime):
-    decision = settled(
-        kind_named("multi_step").decide(facts_of(regime, stocks_of(5), drawdown_pct=62.5))
-    )
-    book, risk = decision["step_2_portfolio"], decision["step_3_risk"]
-    assert decision["step_1_regime"]["regime"] == regime
-    assert book["long_gross_pct"] - book["index_short_pct"] == book["net_exposure_pct"]
-    assert len(book["core_longs"]) == (0 if regime == "BEAR" else 3)
-    assert risk == {"max_leverage_x100": 160, "stop_loss_pct": -8, "take_profit_pct": 15}
 
 
 @each_regime

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from tasks.core.records.facts import Facts, StockFacts
-from tasks.core.strategy.rules import WEAK_REGIMES, long_weights
+from tasks.core.strategy.rules import MAX_LONG_WEIGHT_PCT, WEAK_REGIMES, long_weights
 from tasks.core.strategy.universe import etfs, find_etf
 
 
@@ -42,9 +42,24 @@ def ratios(stock: StockFacts) -> dict[str, int]:
     scaled = {}
     for name, scale in _SCALES.items():
         if name in stock.numbers:
-            key = f"{name}_x{scale}" if scale > 1 else name
-            scaled[key] = round(stock.numbers[name] * scale)
+            scaled[_scaled_key(name, scale)] = round(stock.numbers[name] * scale)
     return scaled
+
+
+def quotes_ratios(positions: Iterable[dict[str, Any]], offered: Iterable[StockFacts]) -> bool:
+    """Whether every ratio that a position of an offered stock quotes is the stated one."""
+    stated = {stock.ticker: ratios(stock) for stock in offered}
+    for entry in positions:
+        known = stated.get(entry["ticker"])
+        for name, scale in _SCALES.items():
+            key = _scaled_key(name, scale)
+            if known is not None and key in entry and entry[key] != known.get(key):
+                return False
+    return True
+
+
+def _scaled_key(name: str, scale: int) -> str:
+    return f"{name}_x{scale}" if scale > 1 else name
 
 
 _SCALES = {"per": 10, "pbr": 100, "ev_ebitda": 10, "roe_pct": 10, "f_score": 1}
@@ -101,6 +116,20 @@ def index_longs(long_gross: int) -> list[dict[str, Any]]:
 def exposure_of(positions: Iterable[dict[str, Any]]) -> int:
     """Returns what positions add to the net exposure, in % of NAV: a fund by its multiple."""
     return sum(entry.get("effective_pct", entry["weight_pct"]) for entry in positions)
+
+
+def adds_up(positions: list[dict[str, Any]], net: int) -> bool:
+    """Whether the exposures make this net, to a point, and no ticker is held twice."""
+    tickers = {entry["ticker"] for entry in positions}
+    return len(tickers) == len(positions) and abs(exposure_of(positions) - net) <= 1
+
+
+def keeps_limit(positions: Iterable[dict[str, Any]]) -> bool:
+    """Whether no stock weighs more than the limit; funds have none."""
+    return all(
+        entry["weight_pct"] <= MAX_LONG_WEIGHT_PCT or find_etf(entry["ticker"])
+        for entry in positions
+    )
 
 
 def knows_multiples(positions: Iterable[dict[str, Any]]) -> bool:

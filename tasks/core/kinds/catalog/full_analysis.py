@@ -42,16 +42,18 @@ from tasks.core.strategy.deciding import Choice, Decision, confidence, exposures
 from tasks.core.strategy.holdings import (
     INDEX_FUND,
     LEVERAGED_FUND,
+    adds_up,
     even_longs,
     exposure_of,
     fund_order,
     hedges,
     index_funds,
     index_longs,
+    keeps_limit,
     knows_multiples,
     multiple_of,
     preferred,
-    ratios,
+    quotes_ratios,
 )
 from tasks.core.strategy.rules import (
     EXPOSURES,
@@ -143,15 +145,16 @@ def _book_working(
     steps = []
     gross = exposure_of(longs)
     if longs and facts.stocks:
-        weights = [entry["weight_pct"] for entry in longs]
-        added = "+".join(map(str, weights))
+        added = "+".join(str(entry["weight_pct"]) for entry in longs)
         steps.append(preference_working(facts, regime, len(longs)))
+        if gross < exposures(regime, facts).long_gross.value:
+            steps.append(f"at most {len(facts.stocks)}*{MAX_LONG_WEIGHT_PCT}={gross}")
         steps.append(f"{gross}/{MAX_LONG_WEIGHT_PCT}: {len(longs)} longs, {added}={gross}")
     elif longs:
         steps.append(f"no stocks offered: {orders_working(longs)}; long {gross}")
     if hedge:
-        net = gross + exposure_of(hedge)
-        steps.append(f"hedge {orders_working(hedge)}; net {gross}{exposure_of(hedge)}={net}")
+        sold = exposure_of(hedge)
+        steps.append(f"hedge {orders_working(hedge)}; net {gross}{sold}={gross + sold}")
     return steps
 
 
@@ -255,7 +258,7 @@ class _Writer:
         """What one of the stock's ratios says of its price or quality; empty if none says any."""
         verdicts = {ratio: verdict(ratio, stock) for ratio in RATIOS if ratio in stock.numbers}
         telling = [ratio for ratio, where in verdicts.items() if where != "usual"]
-        if not verdicts:
+        if not verdicts or (not telling and self.rng.random() < _SILENT_SHARE):
             return ""
         ratio = self.rng.choice(telling or list(verdicts))
         text = _TEXT_OF_VERDICT[ratio].get(verdicts[ratio])
@@ -295,6 +298,8 @@ def _role(beta: float, regime: str) -> str:
     return f"{stance}_{'calm' if beta < 1 else 'lively'}"
 
 
+_SILENT_SHARE = 0.5
+"""Share of reasons that pass over a valuation which is as usual."""
 _PRICE = {"below": "cheap", "usual": "fair", "above": "dear"}
 _TEXT_OF_VERDICT = {
     "per": _PRICE,
@@ -307,39 +312,23 @@ _TEXT_OF_VERDICT = {
 
 
 def _overweigh(wrong: Answer, rng: Random) -> bool:
-    """Adds to the first long what the regime does not allow, and to the net as well."""
-    longs = wrong["positions"]["long"]
-    band = EXPOSURES[wrong["regime"]].long_gross
-    if not longs or "effective_pct" in longs[0]:
-        return False
-    taken = band[1] + rng.randint(2, 6) - exposure_of(longs)
+    """Buys more than the regime allows, each stock within its limit, and sums it right."""
+    longs = [entry for entry in wrong["positions"]["long"] if "side" not in entry]
+    excess = EXPOSURES[wrong["regime"]].long_gross[1] + rng.randint(2, 6) - exposure_of(longs)
+    wrong["net_exposure_pct"] += excess
     for entry in longs:
-        more = min(taken, MAX_LONG_WEIGHT_PCT - entry["weight_pct"])
+        more = min(excess, MAX_LONG_WEIGHT_PCT - entry["weight_pct"])
         entry["weight_pct"] += more
-        taken -= more
-        wrong["net_exposure_pct"] += more
-    return taken == 0
+        excess -= more
+    return excess == 0
 
 
 def _forget_multiple(wrong: Answer, rng: Random) -> bool:
     """Buys the fund of twice the inverse index at the weight of the plain one."""
+    twice = rng.choice([ticker for ticker in hedges() if multiple_of(ticker) == -2])
     for order in wrong["positions"]["hedge"]:
-        twice = rng.choice([ticker for ticker in hedges() if multiple_of(ticker) == -2])
         order.update(ticker=twice, name=names(twice)[0])
-        return True
-    return False
-
-
-def _skip_hedge(wrong: Answer, rng: Random) -> bool:
-    """Leaves the hedge out, so that the longs are the net exposure."""
-    if not wrong["positions"]["hedge"] or not wrong["positions"]["long"]:
-        return False
-    wrong["positions"]["hedge"] = []
-    wrong["net_exposure_pct"] = exposure_of(wrong["positions"]["long"])
-    return True
-
-
-_SLIPS = (_overweigh, _forget_multiple, _skip_hedge)
+    return bool(wrong["positions"]["hedge"])
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -348,9 +337,8 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> dict[str, Any]:
-        slip = rng.choice(_SLIPS)
         wrong = deepcopy(right)
-        if rng.random() < 0.5 and slip(wrong, rng):
+        if rng.random() < 0.5 and (_forget_multiple(wrong, rng) or _overweigh(wrong, rng)):
             return wrong
         return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
@@ -374,12 +362,12 @@ def grade(scene: Scene, reply: str) -> Grade:
     band = EXPOSURES[decision["regime"]]
     parts = dict(judged.parts)
     parts["tickers"] = _is_offered(longs, scene) and grading.pairs_exist([*longs, *hedge])
-    parts["book"] = _adds_up([*longs, *hedge], judged.told["net_exposure_pct"])
+    parts["book"] = adds_up([*longs, *hedge], judged.told["net_exposure_pct"])
     # A book that does not add up is a flaw already, and says nothing of the exposure meant.
     in_bands = not parts["book"] or _is_within(exposure_of(longs), band.long_gross)
-    in_bands = in_bands and knows_multiples([*longs, *hedge])
+    in_bands = in_bands and knows_multiples([*longs, *hedge]) and keeps_limit(longs)
     parts["exposure"] = parts["exposure"] and in_bands and _keeps_hedge(hedge, band)
-    parts["grounded"] = parts["grounded"] and _quotes_its_ratios(longs, scene)
+    parts["grounded"] = parts["grounded"] and quotes_ratios(longs, scene.facts.stocks)
     return grading.graded(parts, judged.parts, judged.told)
 
 
@@ -387,12 +375,6 @@ def _is_offered(longs: list[dict[str, Any]], scene: Scene) -> bool:
     """Whether the question offers every long, or it is an index fund and none are offered."""
     offered = {stock.ticker for stock in scene.facts.stocks} or index_funds()
     return all(entry["ticker"] in offered for entry in longs)
-
-
-def _adds_up(entries: list[dict[str, Any]], stated_net: int) -> bool:
-    """Whether the exposures make the stated net, to a point, and no ticker is held twice."""
-    tickers = {entry["ticker"] for entry in entries}
-    return len(tickers) == len(entries) and abs(exposure_of(entries) - stated_net) <= 1
 
 
 def _keeps_hedge(hedge: list[dict[str, Any]], band: Exposure) -> bool:
@@ -415,16 +397,3 @@ def _is_within(exposure: int, band: tuple[int, int]) -> bool:
     rounding.
     """
     return band[0] - 1 <= exposure <= band[1] + 1
-
-
-def _quotes_its_ratios(longs: list[dict[str, Any]], scene: Scene) -> bool:
-    """Whether every ratio of an offered stock is the one that the question states."""
-    offered = {stock.ticker: ratios(stock) for stock in scene.facts.stocks}
-    for entry in longs:
-        stated = offered.get(entry["ticker"])
-        if stated is None:
-            continue
-        for ratio in _RATIOS:
-            if ratio in entry and entry[ratio] != stated.get(ratio):
-                return False
-    return True
