@@ -23,6 +23,8 @@ from tasks.core.kinds.korean import with_particle
         ("WEAKENING", "으로/로", "WEAKENING으로"),
         ("MILD_BULL", "으로/로", "MILD_BULL로"),
         ("BEAR", "으로/로", "BEAR로"),
+        ("BEAR", "은/는", "BEAR는"),
+        ("BEAR", "이/가", "BEAR가"),
     ],
 )
 def test_particles_follow_the_sound(word, pair, said):

@@ -28,6 +28,8 @@ def _ending(word: str) -> tuple[bool, bool]:
     """Returns whether the word's sound ends in a consonant, and whether that is ㄹ."""
     if word.upper().endswith("ING"):  # 위크닝
         return True, False
+    if word.upper().endswith("BEAR"):  # 베어
+        return False, False
     last = _last_spoken(word)
     if last and _FIRST_SYLLABLE <= ord(last) <= _LAST_SYLLABLE:
         final = (ord(last) - _FIRST_SYLLABLE) % _FINALS

@@ -235,20 +235,29 @@ def _reason(opening: _Opening, verdict: dict[str, Any], language: Language, rng:
     """What the stock scored for, why one of these matters, and the trade."""
     stated = _stated(opening.stock, language)
     passed = [test for test, passes in opening.points.items() if passes]
-    points = ", ".join(stated[test] for test in passed)
-    missed = ", ".join(stated[test] for test in _NUMBERS if test not in passed)
+    points = _listed([stated[test] for test in passed], language)
+    missed = _listed([stated[test] for test in _NUMBERS if test not in passed], language)
     blanks = {
         "score": opening.score,
         "points": points,
         "points_da": with_particle(points, "이다/다"),
         "points_i": with_particle(points, "이/가"),
+        "points_eul": with_particle(points, "을/를"),
         "missed": missed,
         "missed_eun": with_particle(missed, "은/는"),
         "weight": verdict["weight_pct"],
         "stop": f"{opening.stop_bp / 100:.2f}",
     }
     sentences = _chosen(verdict, passed, language, rng)
-    return " ".join(sentence.format(**blanks) for sentence in sentences)
+    reason = " ".join(sentence.format(**blanks) for sentence in sentences)
+    return reason[0].upper() + reason[1:]
+
+
+def _listed(words: list[str], language: Language) -> str:
+    """The words as a list that is read: English puts an `and` before the last."""
+    if language == "ko" or len(words) < 2:
+        return ", ".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 _NUMBERS = ("gap_pct", "volume_x", "f_score")
@@ -308,7 +317,7 @@ def _summary(verdicts: list[dict[str, Any]], may_buy: bool, language: Language, 
         case = "none" if may_buy else "bear"
     elif len(bought) == len(verdicts):
         case = "all"
-    stock_names = ", ".join(verdict["name"] for verdict in bought)
+    stock_names = _listed([verdict["name"] for verdict in bought], language)
     return rng.choice(_WORDS.texts[f"sum_{case}"][language]).format(
         names=stock_names,
         names_eul=with_particle(stock_names, "을/를"),

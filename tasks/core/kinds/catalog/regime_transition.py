@@ -189,8 +189,8 @@ day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS
 IMMEDIATE regimes are the target (at least half), {10 * _CALM_TENTHS}% otherwise, rounded half up
 day 2: the target; target_net_exposure_pct is day 2
 working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; long, short and net of \
-the new regime; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 in 80 to 100: \
-keep 91"\
+the new regime; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 in 80 to \
+100: keep 91"\
 """
 
 # How it is argued. A blank such as {to_ro} is the word with the Korean particle that its sound
@@ -238,6 +238,7 @@ def _transition_in_words(move: _Move, language: Language, rng: Random) -> str:
         before=move.previous,
         before_i=with_particle(move.previous, "이/가"),
         before_eun=with_particle(move.previous, "은/는"),
+        before_past=with_particle(move.previous, "이었다/였다"),
         to=move.regime,
         to_ro=with_particle(move.regime, "으로/로"),
         to_i=with_particle(move.regime, "이/가"),

@@ -246,6 +246,7 @@ def _shift(before: str, after: str, language: Language, rng: Random) -> str:
         before=before,
         before_i=with_particle(before, "이/가"),
         before_eun=with_particle(before, "은/는"),
+        before_da=with_particle(before, "이다/다"),
         after=after,
         after_ro=with_particle(after, "으로/로"),
         after_i=with_particle(after, "이/가"),
