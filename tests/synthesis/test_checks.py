@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tasks.core.kinds import kind_named
+from tasks.core.kinds import kind_named, lexicon
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.synthesis.checks import check_row, check_rows
 from tasks.core.synthesis.problems import Failure
@@ -32,12 +32,19 @@ def changed(row, place, change):
     row["messages"][place]["content"] = change(row["messages"][place]["content"])
 
 
+def stocks_of(row):
+    return row["metadata"]["scene"]["facts"]["stocks"]
+
+
 def simulate_the_market(row):
     row["metadata"]["simulated"] = [*NUMBERS, *row["metadata"]["simulated"]]
 
 
 def unlabel_the_return(row):
-    changed(row, QUESTION, lambda text: re.sub("market return", "return", text))
+    facts = row["metadata"]["scene"]["facts"]["numbers"]
+    seed = row["metadata"]["scene"]["seed"]
+    called = lexicon.called("return_pct", facts["return_pct"], "en", seed).name
+    changed(row, QUESTION, lambda text: re.sub(called, "so much", text, flags=re.I))
 
 
 def offer_a_stock_that_does_not_exist(row):
@@ -52,7 +59,7 @@ def offer_a_stock_that_does_not_exist(row):
         ("date", lambda row: row["metadata"].update(date="2019-01-02")),
         ("language", lambda row: row["metadata"].update(language="ko")),
         ("metadata", simulate_the_market),
-        ("metadata", lambda row: row["metadata"].update(date=None)),
+        ("date", lambda row: row["metadata"].update(date=None)),
         ("prompt", lambda row: changed(row, QUESTION, lambda text: text + " About 999 of them.")),
         ("prompt", unlabel_the_return),
         ("names", offer_a_stock_that_does_not_exist),
@@ -60,13 +67,13 @@ def offer_a_stock_that_does_not_exist(row):
         ("hanja", lambda row: changed(row, QUESTION, lambda text: "\U00020000 " + text)),
         ("schema", lambda row: changed(row, ANSWER, lambda text: text[:-2])),
         ("schema", lambda row: changed(row, ANSWER, lambda text: "[]")),
-        ("held_out", lambda row: row["metadata"].update(template=8)),
+        ("held_out", lambda row: row["metadata"].update(template=10_000)),
         ("form", lambda row: row.pop("messages")),
         ("form", lambda row: row["messages"].pop()),
     ],
 )
 def test_an_untrue_row_is_seen(rows, rule, harm):
-    of_real_days = [row for row in rows if row["metadata"]["date"]]
+    of_real_days = [row for row in rows if row["metadata"]["date"] and stocks_of(row)]
     row = first_of(of_real_days, "full_analysis", language="en")
     assert not list(check_row(row))
     harm(row)
@@ -106,7 +113,9 @@ def test_a_reason_may_not_quote_another_stocks_number(rows):
 def test_a_pair_whose_question_allows_no_decision_is_named(rows):
     """Its rejected answer cannot be graded either, and that is no reason to stop."""
     most = kind_named("multi_step").needs.stocks[1]
-    full = [row for row in rows if len(row["metadata"]["scene"]["facts"]["stocks"]) == most]
+    full = [
+        row for row in rows if len(stocks_of(row)) == most and row["metadata"]["regime"] != "BEAR"
+    ]
     row = first_of(full, "multi_step")
     offer_a_stock_that_does_not_exist(row)  # one too many, and without a beta
     system, question, answer = row["messages"]
