@@ -71,18 +71,23 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
 
     Raises KeyError for a stock outside the universe.
     """
-    regime = regime or stated_regime(facts)
-    change = facts.numbers["usdkrw_change_pct"]
-    direction = rules.won_direction(change)
+    direction = rules.won_direction(facts.numbers["usdkrw_change_pct"])
+    return _decided(facts, direction, regime)
+
+
+def _decided(facts: Facts, direction: str, regime: str | None = None) -> Decision:
+    """Decides for a won of this direction, which a mistaken reader takes for another."""
+    working = [market_working(facts, regime)]
+    working.append(_direction_step(facts.numbers["usdkrw_change_pct"], direction))
     helped: list[Decision] = []
     hurt: list[Decision] = []
-    working = [market_working(facts, regime), _direction_step(change)]
     if direction != "NEUTRAL":
         for stock in facts.stocks:
             business = get_stock(stock.ticker).business
             gains = _gains(business, direction)
             working.append(f"{stock.ticker} {business}: {'gains' if gains else 'loses'}")
             (helped if gains else hurt).append({"ticker": stock.ticker})
+    regime = regime or stated_regime(facts)
     action = _tilt(direction, regime)
     working.append(f"{direction}, {regime}: {action}")
     return {
@@ -103,8 +108,7 @@ def _tilt(direction: str, regime: str) -> str:
     return "KEEP" if regime == "BEAR" else _TILTS[direction]
 
 
-def _direction_step(change_pct: float) -> str:
-    direction = rules.won_direction(change_pct)
+def _direction_step(change_pct: float, direction: str) -> str:
     places = {
         "WON_WEAK": f">={WON_MOVE_PCT:g}",
         "WON_STRONG": f"<=-{WON_MOVE_PCT:g}",
@@ -165,9 +169,19 @@ def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, An
     used: set[str] = set()
     for entry in decision["beneficiaries"] + decision["negatively_affected"]:
         stock = get_stock(entry["ticker"])
-        frame = unused(texts[f"{stock.business}_{direction}"][language], used, rng)
+        gains = entry in decision["beneficiaries"]
+        frame = unused(texts[_case(stock, direction, gains)][language], used, rng)
         entry["reason"] = _filled(frame, scene, _acted_on(stock, direction, language))
     return arranged(decision, schema)
+
+
+def _case(stock: Stock, direction: str, gains: bool) -> str:
+    """Returns which texts argue for a stock; one that is taken for a winner or loser by mistake is
+    argued for as if the won had moved the other way.
+    """
+    if gains != _gains(stock.business, direction):
+        direction = {"WON_WEAK": "WON_STRONG", "WON_STRONG": "WON_WEAK"}[direction]
+    return f"{stock.business}_{direction}"
 
 
 def _acted_on(stock: Stock, direction: str, language: Language) -> str:
@@ -200,18 +214,21 @@ def _filled(sentence: str, scene: Scene, what: str = "") -> str:
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist puts one stock among those that the
-    won moves the other way, or tilts where the rules do not.
+    """Spoils the right answer in one way; a mistaken strategist misreads the limit of the won's
+    move, exchanges a winner with a loser, or tilts where the rules do not.
     """
 
     def mistake() -> dict[str, Any]:
+        direction = right["fx_analysis"]["direction"]
+        chance = rng.random()
+        if chance < 0.4:
+            others = [other for other in _DIRECTIONS if other != direction]
+            return _with_reasons(scene, _decided(scene.facts, rng.choice(others)), rng)
         decision = decide(scene.facts)
         helped, hurt = decision["beneficiaries"], decision["negatively_affected"]
-        if (helped or hurt) and rng.random() < 0.5:
-            source, other = rng.choice(
-                [pair for pair in ((helped, hurt), (hurt, helped)) if pair[0]]
-            )
-            other.append(source.pop(rng.randrange(len(source))))
+        if helped and hurt and chance < 0.7:
+            one, other = rng.randrange(len(helped)), rng.randrange(len(hurt))
+            helped[one], hurt[other] = hurt[other], helped[one]
         else:
             tilts = {*_TILTS.values()} - {decision["portfolio_action"]}
             decision["portfolio_action"] = rng.choice(sorted(tilts))

@@ -300,6 +300,10 @@ def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, An
     return arranged(decision, schema)
 
 
+_NEAR_PCT = 1.5
+"""How near the stop, in points, makes a position one to watch."""
+
+
 def _case(book: _Book, at: int, target: int) -> str:
     """Returns which rule set the target weight, and so which texts argue for it."""
     action, weight, kept = book.actions[at], book.weights[at], book.kept[at]
@@ -313,6 +317,8 @@ def _case(book: _Book, at: int, target: int) -> str:
         return "REDUCE"
     if target < weight:
         return "capped"
+    if STOP_LOSS_PCT < book.positions[at].numbers["pnl_pct"] <= STOP_LOSS_PCT + _NEAR_PCT:
+        return "near_stop"
     return "full" if weight == book.limit else "kept"
 
 
@@ -336,31 +342,34 @@ def _filled(sentence: str, book: _Book, at: int, target: int) -> str:
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken trader leaves one position as it is, or takes
-    the market for another regime.
+    """Spoils the right answer in one way; a mistaken trader overlooks what one position calls for,
+    or takes the market for another regime.
     """
 
     def mistake() -> dict[str, Any]:
-        changed = [entry for entry in right["rebalancing_decision"] if entry["action"] != "HOLD"]
-        if not changed or rng.random() < 0.4:
+        overlooked = _overlooked(scene.facts, rng)
+        if overlooked is None or rng.random() < 0.3:
             other = spoiling.other_regime(right["regime"], rng)
             return _with_reasons(scene, decide(scene.facts, other), rng)
-        return _with_reasons(scene, _overlooked(scene.facts, rng), rng)
+        return _with_reasons(scene, overlooked, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _overlooked(facts: Facts, rng: Random) -> Decision:
-    """Returns the decision with one position that is left as it is, against the working."""
-    decision = settled(decide(facts))
+def _overlooked(facts: Facts, rng: Random) -> Decision | None:
+    """Returns the decision with one position left as far as a schema allows, against the working;
+    None if every position is.
+    """
     book = _book_of(facts)
-    moved = []
-    for at, entry in enumerate(decision["rebalancing_decision"]):
-        if entry["action"] != "HOLD":
-            moved.append(at)
+    decision = settled(decide(facts))
+    entries = decision["rebalancing_decision"]
+    left = [min(weight, MAX_LONG_WEIGHT_PCT) for weight in book.weights]
+    moved = [at for at, entry in enumerate(entries) if entry["target_weight_pct"] != left[at]]
+    if not moved:
+        return None
     at = rng.choice(moved)
-    weight = min(book.weights[at], MAX_LONG_WEIGHT_PCT)
-    decision["rebalancing_decision"][at] |= {"action": "HOLD", "target_weight_pct": weight}
+    entries[at]["target_weight_pct"] = left[at]
+    entries[at]["action"] = _action(book.weights[at], left[at])
     return decision
 
 
@@ -377,9 +386,14 @@ def grade(scene: Scene, reply: str) -> Grade:
 
 
 def _ends_in_band(told: dict[str, Any], book: _Book) -> bool:
-    """Whether the target weights, with what is named as unplaced, sum to the band."""
+    """Whether the target weights, with what is named as unplaced, sum to the band. An answer that
+    leaves out positions, which is another fault, has no sum to judge.
+    """
+    entries = told["rebalancing_decision"]
+    if len(entries) < len(book.positions):
+        return True
     low, high = book.band
-    gross = sum(entry["target_weight_pct"] for entry in told["rebalancing_decision"])
+    gross = sum(entry["target_weight_pct"] for entry in entries)
     return gross <= high and low <= gross + told["unplaced_pct"]
 
 

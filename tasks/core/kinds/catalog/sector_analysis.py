@@ -10,6 +10,7 @@ way round, or another regime.
 Grade: every stock that the event moves is to be named, with its impact, and no other.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from random import Random
 from typing import Any
@@ -149,7 +150,7 @@ schema: Schema = closed(
     primary_sector=one_of(*(sector.name for sector in sectors())),
     direction=_IMPACT,
     affected_stocks=listed(stock_entry(reason=text(200), impact=_IMPACT), 10),
-    reasoning=text(),
+    reasoning=text(500),
     action=one_of(*_ACTIONS),
 )
 
@@ -167,51 +168,80 @@ def _with_reasons(
     """
     language = scene.language
     decision = wording.named(settled(decision), language)
-    betas = {stock.ticker: stock.numbers["beta"] for stock in scene.facts.stocks}
+    betas = {stock.ticker: f"{stock.numbers['beta']:.2f}" for stock in scene.facts.stocks}
     used: set[str] = set()
     for entry in decision["affected_stocks"]:
-        beta = f"{betas[entry['ticker']]:.2f}"
-        sector = get_stock(entry["ticker"]).sector
-        sentence = unused(_WORDS.texts[entry["impact"]][language], used, rng)
-        entry["reason"] = _filled(sentence, decision["event"], sector, language, beta)
-    sentence = rng.choice(_WORDS.texts[f"primary_{decision['direction']}"][language])
-    on_sector = _filled(sentence, decision["event"], decision["primary_sector"], language)
-    reasons = [on_sector, wording.argue(scene, rng, claimed=regime)]
+        channel = _channel(decision["event"], get_stock(entry["ticker"]).sector, language)
+        sentences = _WORDS.texts[f"{entry['impact']}{channel.on}"][language]
+        entry["reason"] = channel.said_by(unused(sentences, used, rng), betas[entry["ticker"]])
+    channel = _channel(decision["event"], decision["primary_sector"], language)
+    sentences = _WORDS.texts[f"primary_{decision['direction']}{channel.on}"][language]
+    reasons = [channel.said_by(rng.choice(sentences)), wording.argue(scene, rng, claimed=regime)]
     if rng.random() < 0.6:
         reasons.reverse()
-    reasons.append(rng.choice(_WORDS.texts[_trade_case(decision)][language]))
+    reasons.append(_trade_reason(decision, language, rng))
     decision["reasoning"] = " ".join(reasons)
     return arranged(decision, schema)
 
 
-def _trade_case(decision: Decision) -> str:
-    """Returns which texts argue for the trade: in HOLD it matters whether anything gains."""
-    if decision["action"] == "HOLD":
-        return "HOLD_winners" if decision["affected_stocks"] else "HOLD_none"
-    return str(decision["action"])
-
-
-def _filled(sentence: str, event: str, sector: str, language: Language, beta: str = "") -> str:
-    """Returns the sentence with the reason why the event moves the sector."""
-    why = _WORDS.texts[f"{event}/{sector}"][language][0]
-    label = _sector_label(sector, language)
-    return sentence.format(
-        why=why,
-        why_ro=with_particle(why, "으로/로"),
-        why_i=with_particle(why, "이/가"),
-        why_eun=with_particle(why, "은/는"),
-        why_reul=with_particle(why, "을/를"),
-        why_da=with_particle(why, "이다/다"),
-        sector=label,
-        sector_eun=with_particle(label, "은/는"),
-        sector_da=with_particle(label, "이다/다"),
-        sector_i=with_particle(label, "이/가"),
-        beta=beta,
-        beta_da=with_particle(beta, "이다/다"),
+def _trade_reason(decision: Decision, language: Language, rng: Random) -> str:
+    """Returns what is bought and sold, or why nothing is."""
+    case = str(decision["action"])
+    if case == "HOLD":
+        case = "HOLD_winners" if decision["affected_stocks"] else "HOLD_none"
+    winners = _names(decision, "POSITIVE")
+    losers = _names(decision, "NEGATIVE")
+    return rng.choice(_WORDS.texts[case][language]).format(
+        winners=winners,
+        winners_reul=with_particle(winners, "을/를"),
+        winners_da=with_particle(winners, "이다/다"),
+        losers=losers,
+        losers_reul=with_particle(losers, "을/를"),
+        losers_da=with_particle(losers, "이다/다"),
     )
 
 
+def _names(decision: Decision, impact: str) -> str:
+    """Returns the names of the stocks with this impact; a mistaken answer may have none."""
+    affected = decision["affected_stocks"]
+    named = [entry["name"] for entry in affected if entry["impact"] == impact]
+    return ", ".join(named or [entry["name"] for entry in affected])
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """The way in which an event reaches a sector, in words."""
+
+    why: str
+    sector: str  # as texts of the language call it
+    on: str  # "_price" if it moves what the market pays and not what companies earn, else ""
+
+    def said_by(self, sentence: str, beta: str = "") -> str:
+        """Returns the sentence about this channel, and about a stock of that beta."""
+        return sentence.format(
+            why=self.why,
+            why_ro=with_particle(self.why, "으로/로"),
+            why_i=with_particle(self.why, "이/가"),
+            why_eun=with_particle(self.why, "은/는"),
+            why_reul=with_particle(self.why, "을/를"),
+            why_da=with_particle(self.why, "이다/다"),
+            sector=self.sector,
+            sector_i=with_particle(self.sector, "이/가"),
+            sector_da=with_particle(self.sector, "이다/다"),
+            beta=beta,
+            beta_da=with_particle(beta, "이다/다"),
+        )
+
+
 @cache
+def _channel(event: str, sector: str, language: Language) -> _Channel:
+    label = _sector_label(sector, language)
+    on_price = _WORDS.texts.get(f"{event}/{sector}/price")
+    if on_price:
+        return _Channel(on_price[language][0], label, "_price")
+    return _Channel(_WORDS.texts[f"{event}/{sector}"][language][0], label, "")
+
+
 def _sector_label(sector_name: str, language: Language) -> str:
     """What texts of this language call the sector."""
     if language == "en":
