@@ -84,6 +84,9 @@ def _holds(claim: Claim, stand: Stand, figures: Figures) -> bool:
     name, ways = _MOVES.get(claim.of, ("", ()))
     if claim.way in ways:
         return _goes(claim.way, stated.get(name))
+    if claim.of == "market" and claim.way == "calm":
+        calm_vix = _is_tense("calm", stated.get("vix"), _CALM_VIX, HIGH_VIX)
+        return calm_vix and stated.get("volatility_pct", 0.0) <= _CALM_VOLATILITY
     if claim.of == "vix":
         return _is_tense(claim.way, stated.get("vix"), _CALM_VIX, HIGH_VIX)
     if claim.of == "volatility_pct":
@@ -192,7 +195,9 @@ def side_faults(sentences: tuple[Sentence, ...], stand: Stand) -> Iterator[str]:
             said |= sentence.sense.acts
             if "others" in sentence.sense.says:  # what rivals win or lose
                 said -= {"gain", "lose"}
-            elif not sentence.sense.contrasts:
+            elif sentence.sense.contrasts:
+                said -= {"gain", "lose"} - sentence.sense.acts
+            else:
                 said |= sentence.sense.says & _SAID_ANYWHERE
             said.update(_outcomes(sentence.sense.claims))
     sides = stand.sides if stand.owner else stand.sides - {"gain", "lose"}

@@ -154,7 +154,11 @@ class Figures:
     def worked(self) -> dict[float, int]:
         """The numbers of the right working, without signs, and their decimals."""
         lines = " ".join(self.right.get("working", ()))
-        return {float(found[0]): len(found[1] or "") for found in _IN_WORKING.finditer(lines)}
+        decimals: dict[float, int] = {}
+        for found in _IN_WORKING.finditer(lines):
+            value, printed = float(found[0]), len(found[1] or "")
+            decimals[value] = max(printed, decimals.get(value, 0))
+        return decimals
 
     @cached_property
     def told(self) -> frozenset[float]:

@@ -50,16 +50,15 @@ class _Quoted:
 
 def number_faults(sentence: Sentence, owner: str | None, figures: Figures) -> Iterator[str]:
     """Yields what is wrong with each number of a sentence, and with what it is said to pass."""
-    subject = None
+    before: _Quoted | None = None
     for number, slot in zip(sentence.numbers, sentence.sense.slots, strict=True):
         quoted = _Quoted(number, slot, sentence, _owner(slot, sentence, owner, figures))
         fault = _fault(quoted, figures, owner)
         if fault:
             yield fault
-        named = slot.label or (min(slot.nearby) if len(slot.nearby) == 1 else None)
-        if slot.beyond and not _passes(quoted, named or subject, figures):
-            yield f"{named or subject} is not {slot.beyond} {quoted.printed}"
-        subject = named
+        if slot.beyond and not _passes(quoted, before, figures):
+            yield f"what it compares is not {slot.beyond} {quoted.printed}"
+        before = quoted
 
 
 def quotes_question(sentences: tuple[Sentence, ...], owner: str | None, figures: Figures) -> bool:
@@ -112,9 +111,12 @@ def _is_after_shock(quoted: _Quoted, figures: Figures) -> bool:
     )
 
 
+_OF_DISTANCES = ("%p", "point")
+
+
 def _is_derived(quoted: _Quoted, figures: Figures) -> bool:
     """Whether the number follows from others in a sentence that says so."""
-    says_so = quoted.slot.points or "derived" in quoted.sentence.sense.means
+    says_so = quoted.slot.unit in _OF_DISTANCES or "derived" in quoted.sentence.sense.means
     return says_so and figures.follows(quoted.number)
 
 
@@ -129,7 +131,7 @@ def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str 
         return None
     if entry is not None and figures.is_of_another(number, str(owner)):
         return f"{quoted.printed} is another stock's"
-    counts = not quoted.slot.percent and number.decimals == 0 and abs(number.value) <= _MOST_COUNTED
+    counts = not quoted.slot.unit and number.decimals == 0 and abs(number.value) <= _MOST_COUNTED
     if counts or figures.has(number):
         return None
     return f"{quoted.printed} stands neither in the question nor in the rules"
@@ -209,21 +211,35 @@ def _is_limit(quoted: _Quoted, figures: Figures) -> bool:
 def _is_of_size(number: Number, stated: list[float], figures: Figures) -> bool:
     """Whether a stated number has these digits, which neither a limit nor the answer has."""
     size = abs(number.value)
-    if number.value in figures.limits or figures.has(number):
+    if number.value in figures.limits or (number.decimals == 0 and figures.has(number)):
         return False
     return any(abs(abs(value) - size) < EXACT for value in stated)
 
 
-def _passes(quoted: _Quoted, label: str | None, figures: Figures) -> bool:
-    """Whether a number that is said to be above or below another one is. What is supposed or
-    denied, and what is said of a loss, is not looked at.
+_OF_EITHER_SIGN = {"us_return_pct", "usdkrw"}  # rules.LARGE_US_MOVE_PCT, WON_MOVE_PCT
+
+
+def _passes(quoted: _Quoted, before: _Quoted | None, figures: Figures) -> bool:
+    """Whether a number that is said to be above or below another one is: the number before it, or
+    the one that the text names. What is supposed, denied or said of a loss is not looked at.
     """
     sense, slot = quoted.sentence.sense, quoted.slot
-    if label is None or sense.supposes or sense.denies or slot.falls:
+    if sense.supposes or sense.denies or slot.falls:
         return True
-    values = figures.named(label, quoted.owner)
-    if len(values) != 1 or "shock" in figures.facts.words:  # a shock moves what is compared
+    named = {slot.label} if slot.label else {*slot.nearby}
+    if len(named) == 1:
+        label = str(min(map(str, named)))
+        values = figures.named(label, quoted.owner)
+        if len(values) != 1 or "shock" in figures.facts.words:  # a shock moves what is compared
+            return True
+        value, called = values[0], {label}
+    elif before and not named and before.slot.unit == slot.unit:
+        value, called = before.number.value, figures.names_of(before.number, quoted.owner)
+        if not called:  # it is reckoned from others
+            return True
+    else:
         return True
-    if slot.beyond == "above":
-        return max(values[0], abs(values[0])) >= quoted.number.value
-    return values[0] <= quoted.number.value
+    limit = quoted.number.value
+    if limit > 0 and called <= _OF_EITHER_SIGN:
+        value = abs(value)
+    return value >= limit if slot.beyond == "above" else value <= limit

@@ -29,8 +29,7 @@ class Slot:
     moved: str | None = None  # up or down, if it is the size of a move
     falls: bool = False  # a word of falling or losing stands near it
     beyond: str | None = None  # above or below, if the text says that something is beyond it
-    percent: bool = False  # whether it has a unit
-    points: bool = False  # whether that is points, the unit of distances
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,14 +106,16 @@ def understood(sentence: str, language: Language) -> Sense:
 
 
 def _acts(words: list[_Word], denied: set[int], language: Language) -> frozenset[str]:
-    """Returns what a sentence does: in Korean its last words say it, in English all, unless one
-    of them contrasts what is done with what is not.
+    """Returns what a sentence does: in Korean its last words say it, in English all, or those
+    behind "but"; who begins with "although" says both.
     """
     first = 0
     if language == "ko":
         first = max(0, len(words) - 2)
     elif _contrasts(words, language):
-        return _NO_MEANING
+        first = max(
+            (place for place, word in enumerate(words) if word.text in _TURNING), default=len(words)
+        )
     done: set[str] = set()
     for index in range(first, len(words)):
         if index not in denied:
@@ -122,6 +123,7 @@ def _acts(words: list[_Word], denied: set[int], language: Language) -> frozenset
     return frozenset(done)
 
 
+_TURNING = ("but", "yet")
 _CONTRASTING_END = re.compile(r"(?:지만|으나|는데|나만)$")
 
 
@@ -181,8 +183,8 @@ def _joined(pieces: list[str], index: int) -> tuple[str, int]:
     return first, 1
 
 
-_REACH = {"en": range(-6, 0), "ko": range(1, 3)}
-"""Where a denying word stands, from the word that it denies: English before, Korean behind."""
+_DENIED_AHEAD = 6  # words: English denies before it says
+_LEADING_TO_DENIAL = re.compile(r"(?:이유|필요|것|적|리|수|일|때문)[은는이가도]?$")
 
 
 def _denied(words: list[_Word], language: Language) -> set[int]:
@@ -191,17 +193,29 @@ def _denied(words: list[_Word], language: Language) -> set[int]:
     for index, word in enumerate(words):
         if "not" not in word.means:
             continue
-        offsets = [*_REACH[language]]
-        if word.text in ("no", "none", "nothing"):
-            offsets.append(1)  # "holds no longs"
-        for offset in offsets:
-            target = index - offset
-            if not 0 <= target < len(words):
-                continue
-            between = words[min(index, target) + 1 : max(index, target)]
-            if not any(other.is_number or other.is_pause for other in between):
-                denied.add(target)
+        if language == "ko":
+            denied.update(_denied_in_korean(words, index))
+            continue
+        if word.text in ("no", "none", "nothing") and index:
+            denied.add(index - 1)  # "holds no longs"
+        for target in range(index + 1, min(index + 1 + _DENIED_AHEAD, len(words))):
+            if words[target].is_number or words[target].is_pause:
+                break
+            denied.add(target)
     return denied
+
+
+def _denied_in_korean(words: list[_Word], index: int) -> Iterator[int]:
+    """Yields the word before a denial, and the one before that of "팔 이유가 없다", "공포 구간이
+    아니다" and "약세장도 스트레스도 아니다".
+    """
+    if not index or words[index - 1].is_pause:
+        return
+    yield index - 1
+    before = words[index - 1].text
+    of_noun = words[index].text.startswith(("아니", "아닌"))
+    if index > 1 and (of_noun or before.endswith("도") or _LEADING_TO_DENIAL.search(before)):
+        yield index - 2
 
 
 _SUPPOSING_END = re.compile(r"(?<![국반화측방장전표외직])면$")
@@ -264,13 +278,12 @@ def _slots(words: list[_Word], language: Language) -> Iterator[Slot]:
             moved=moved,
             falls=_falls(behind, ahead),
             beyond=_beyond(behind, ahead, language),
-            points=bool(ahead) and ahead[0].text.startswith(("%p", "point")),
-            percent=bool(ahead) and ahead[0].text.startswith(_UNITS),
+            unit=next((unit for unit in _UNITS if ahead and ahead[0].text.startswith(unit)), ""),
         )
         start = index + 1
 
 
-_UNITS = ("%", "point", "percent", "x", "times", "배", "퍼센트", "포인트")
+_UNITS = ("%p", "%", "point", "percent", "x", "times", "배", "퍼센트", "포인트")
 
 
 def _until_number(words: list[_Word], index: int) -> list[_Word]:
@@ -386,10 +399,15 @@ def _beyond(behind: list[_Word], ahead: list[_Word], language: Language) -> str 
         than = than or word.text == "보다"
         for side in ("above", "below"):
             if side in word.means:
-                return side
+                return None if _is_by_rule(word, ahead) else side
         if word.is_pause or (language == "ko" and word.text not in _TO_LIMIT):
             return None
     return None
+
+
+def _is_by_rule(word: _Word, ahead: list[_Word]) -> bool:
+    """Whether "under" names the rule: "sold under the 15% rule"."""
+    return word.text == "under" and any(other.text == "rule" for other in ahead[:3])
 
 
 _TO_LIMIT = frozenset(("%", "%p", "x", "를", "을", "보다", "선을", "선", "배를", "배", "점"))
