@@ -18,9 +18,8 @@ from tasks.core.market.folder import marks_of
 from tasks.core.market.macro import load_macro, macro_of_days
 from tasks.core.market.partitions import sound_partitions
 from tasks.core.market.regimes import count_regimes
-from tasks.core.market.snapshots import ALWAYS, Span, check_date, measure
+from tasks.core.market.snapshots import ALWAYS, MeasuredDays, Span, check_date, measure
 from tasks.core.market.split import train_until
-from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import (
     MACRO_MEASURES,
     SNAPSHOT_SCHEMA,
@@ -36,7 +35,7 @@ from tasks.core.strategy.universe import stocks
 class _WholeMarket:
     """All of a market folder's days, as records and as tables."""
 
-    snapshots: list[Snapshot]  # oldest first
+    measured: MeasuredDays
     part: Part
 
 
@@ -47,7 +46,8 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
     """
     wanted = Span(since=check_date(market.start or ALWAYS), weights=market.weights)
     whole = _read_market(folder, wanted)
-    days = [snapshot.date for snapshot in whole.snapshots]
+    snapshots = whole.measured.snapshots
+    days = [snapshot.date for snapshot in snapshots]
     last = train_until(days, market.train_until)
     cut = bisect_right(days, last)
     write_part(out / "train", whole.part.between(days[0], last))
@@ -57,9 +57,11 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
         "first": days[0],
         "last": days[-1],
         "weights": market.weights,
+        "left_out": whole.measured.left_out,
+        "beyond_limit": whole.measured.beyond_limit,
         "train_until": last,
-        "train": {"days": cut, "regimes": count_regimes(whole.snapshots[:cut])},
-        "holdout": {"days": len(days) - cut, "regimes": count_regimes(whole.snapshots[cut:])},
+        "train": {"days": cut, "regimes": count_regimes(snapshots[:cut])},
+        "holdout": {"days": len(days) - cut, "regimes": count_regimes(snapshots[cut:])},
         "universe_stocks": len(whole.part.stocks["ticker"].unique()),
         "macro": _known_measures(whole.part.macro),
         **whole.part.marks,
@@ -77,15 +79,15 @@ def _read_market(folder: Path, wanted: Span) -> _WholeMarket:
     partitions = sound_partitions(folder, EVER)
     with open_market(partitions) as connection:
         load_macro(connection, folder)
-        snapshots = measure(connection, folder, partitions, wanted).snapshots
-        days = [snapshot.date for snapshot in snapshots]
+        measured = measure(connection, folder, partitions, wanted)
+        days = [snapshot.date for snapshot in measured.snapshots]
         part = Part(
-            pa.Table.from_pylist([vars(day) for day in snapshots], schema=SNAPSHOT_SCHEMA),
+            pa.Table.from_pylist([vars(day) for day in measured.snapshots], schema=SNAPSHOT_SCHEMA),
             _stock_days(connection, partitions, days),
             macro_of_days(connection, days),
             marks_of(folder),
         )
-    return _WholeMarket(snapshots, part)
+    return _WholeMarket(measured, part)
 
 
 def _stock_days(

@@ -47,7 +47,7 @@ def connect() -> duckdb.DuckDBPyConnection:
     )
     # A timestamp with a zone is a day in Seoul: midnight there is still the day before in UTC.
     connection.execute("SET TimeZone = 'Asia/Seoul'")
-    connection.execute(sql("calendar.sql"))
+    connection.execute(sql("krx_limits.sql"))
     return connection
 
 

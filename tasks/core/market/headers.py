@@ -111,7 +111,7 @@ def check_prices(file: Path, names: list[str], known: dict[str, Header]) -> None
     if {"close", "pe_ratio", "pb_ratio"} & known.keys():
         return
     adjusted = [name for name in names if _plain(name) in _ADJUSTED]
-    hint = ""
+    hint = " Rename the column of closing prices to close."
     if adjusted:
         hint = f" Rename {adjusted[0]} to close if adjusted prices are what you want."
     raise RequestError(

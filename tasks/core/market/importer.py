@@ -288,7 +288,7 @@ def _report(connection: duckdb.DuckDBPyConnection, sources: list[str]) -> dict[s
     names = ("rows_read", "rows", "days", "tickers", "first", "last")
     report: dict[str, Any] = dict(zip(names, totals, strict=True))
     report |= {"dropped": _dropped(connection, sources), "unreadable": {}, "derived": {}}
-    report["missing"] = {}
+    report |= {"missing": {}, "odd": {}}
     counts = connection.execute(sql("import_report.sql"), {"names": sources}).fetchall()
     for part, what, count in counts:
         report[part][what] = count

@@ -6,7 +6,7 @@ SELECT
     close,
     market_cap,
     close / lag(close) OVER of_ticker AS ratio,
-    market_cap / lag(market_cap) OVER of_ticker / ratio AS shares_ratio,
+    market_cap / lag(market_cap) OVER of_ticker AS cap_ratio,
     CASE
         WHEN ratio IS NOT NULL THEN coalesce(lag(market_cap) OVER of_ticker, market_cap / ratio)
     END AS weight

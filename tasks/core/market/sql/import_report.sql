@@ -1,4 +1,4 @@
--- What an import did, as (part, what, rows): a row for each kind of dropped, derived and missing
+-- What an import did, as (part, what, rows): a row for each kind of dropped, derived, missing and odd
 -- value. $names are the given files' names.
 SELECT
     'dropped' AS part,
@@ -46,10 +46,26 @@ GROUP BY ALL
 UNION ALL
 SELECT
     'missing',
-    'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return',
+    'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return'
+        || ' (--listing gives caps)',
     count(*)
 FROM merged
 WHERE close IS NOT NULL AND market_cap IS NULL
+HAVING count(*) > 0
+UNION ALL
+SELECT
+    'odd',
+    'returns beyond KRX''s daily limit of 30 % (splits in raw prices?), e.g. '
+        || arg_max(
+            ticker || ' on ' || date || ' (' || round(100 * (ratio - 1), 1) || ' %)', abs(ratio - 1)
+        ),
+    count(*)
+FROM (
+    SELECT *, close / lag(close) OVER (PARTITION BY ticker ORDER BY date) AS ratio
+    FROM merged
+    WHERE close IS NOT NULL
+)
+WHERE file IS NOT NULL AND is_beyond_limit(ratio - 1)
 HAVING count(*) > 0
 UNION ALL
 SELECT 'derived', $names[file + 1] || ': no tickers, kept as the index for `market plot`', count(*)

@@ -144,19 +144,19 @@ SELECT
     min(ticker || ' on ' || date),
     'Import those months again in won, or with the unit in the header: 시가총액(억원).'
 FROM checked_moves
-WHERE is_other_unit(shares_ratio, ratio)
+WHERE is_other_unit(cap_ratio, ratio)
 HAVING count(*) > 0
 UNION ALL
 SELECT
     'warning',
-    'shares that become 50 times as many or as few within a day, while the price does not change so',
+    'market caps that are 30 times the day before''s or a 30th, while the price is not',
     count(*),
     min(ticker || ' on ' || date),
-    'Compare their market caps with KRX''s.'
+    'Compare them with KRX''s.'
 FROM checked_moves
 WHERE
-    (shares_ratio > 50 OR shares_ratio < 0.02) AND ratio BETWEEN 0.5 AND 2
-    AND NOT is_other_unit(shares_ratio, ratio)
+    (cap_ratio > 30 OR cap_ratio < 1 / 30) AND ratio BETWEEN 0.5 AND 2
+    AND NOT is_other_unit(cap_ratio, ratio)
 HAVING count(*) > 0
 UNION ALL
 -- KRX's company with the fewest shares has 200,000.

@@ -14,12 +14,9 @@ CREATE OR REPLACE TEMP MACRO plain_ticker(code) AS CASE
 END;
 -- More than 100,000 tn won, which no company is worth.
 CREATE OR REPLACE TEMP MACRO is_impossible_cap(cap) AS cap >= 1e17;
--- Between two rows of a ticker. Issues and splits change its shares and its price; a cap in another
--- unit (thousands, millions, 억) seems to change its shares alone.
-CREATE OR REPLACE TEMP MACRO is_other_unit(shares_ratio, price_ratio) AS
-    (shares_ratio > 500 OR shares_ratio < 0.002) AND price_ratio BETWEEN 0.5 AND 2;
--- KRX's daily limit is 30 %; ticks round it up a little. Splits in raw prices, mostly.
-CREATE OR REPLACE TEMP MACRO is_beyond_limit(change) AS abs(change) > 0.31;
+-- Between two rows of a ticker: a cap in another unit (thousands, millions, 억) changes alone.
+CREATE OR REPLACE TEMP MACRO is_other_unit(cap_ratio, price_ratio) AS
+    (cap_ratio > 300 OR cap_ratio < 1 / 300) AND price_ratio BETWEEN 0.5 AND 2;
 -- Days between two trading days: KRX's longest pause since 1998 were eleven.
 CREATE OR REPLACE TEMP MACRO longest_pause() AS 14;
 -- A day that was cut off: fewer than half of the stocks of a usual one.

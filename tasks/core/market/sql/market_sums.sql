@@ -33,7 +33,7 @@ moves AS (
         END AS weight,
         repeated,
         is_impossible_cap(market_cap)
-            OR is_other_unit(market_cap / previous_cap / ratio, ratio) AS odd_cap
+            OR is_other_unit(market_cap / previous_cap, ratio) AS odd_cap
     FROM pairs
 ),
 days AS (

@@ -14,4 +14,4 @@ SELECT
     arg_min(ticker || ' on ' || date || format(' ({:.4g} won)', market_cap), (date, ticker))
 FROM caps
 WHERE
-    is_impossible_cap(market_cap) OR is_other_unit(market_cap / previous_cap / ratio, ratio);
+    is_impossible_cap(market_cap) OR is_other_unit(market_cap / previous_cap, ratio);
