@@ -10,13 +10,12 @@ Grade: any book of the offered stocks that keeps the regime's bands, in effectiv
 limit per stock is right, not only the one that training teaches.
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
-from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
+from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD
 from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import STOCK, printed
@@ -75,9 +74,7 @@ from tasks.core.strategy.working import (
 name = "full_analysis"
 share = 0.22
 needs = Needs(
-    # At no more than 18 % each, six stocks carry the 100 % that STRONG_BULL asks for, and eight
-    # its 130 %.
-    stocks=(6, 8),
+    stocks=(6, 8),  # six carry STRONG_BULL's 100 % at 18 % each, eight its 130 %
     stock_numbers=("per", "pbr", "beta"),
     stock_asides=("ev_ebitda", "roe_pct", "f_score"),
     asides=("nav_100m_krw", "foreign_net_buy_100m_krw"),
@@ -95,9 +92,7 @@ def templates(language: Language) -> tuple[str, ...]:
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    """Asks for the regime and a weighted book of the scene's stocks, or in a hurry for positions
-    in index funds.
-    """
+    """Asks for the regime and a book of the scene's stocks, or in a hurry for index funds."""
     if not scene.facts.stocks:
         return wording.ask(scene, _WORDS.texts["hurried"][scene.language])
     return wording.ask(scene, _WORDS.templates[scene.language])
@@ -197,10 +192,7 @@ schema: Schema = optional(
         confidence_pct=CONFIDENCE,
         reasoning=text(),
         net_exposure_pct=NET,
-        positions=closed(
-            long=listed({"anyOf": [_STOCK, _FUND]}, 10),
-            hedge=listed(_FUND, 3),
-        ),
+        positions=closed(long=listed({"anyOf": [_STOCK, _FUND]}, 10), hedge=listed(_FUND, 3)),
     ),
     missing_inputs=listed(one_of(*NUMBERS), len(NUMBERS)),
 )
@@ -211,9 +203,12 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    decision = settled(decide(scene.facts, regime))
+    return _told(settled(decide(scene.facts, regime)), scene, rng, regime)
+
+
+def _told(decision: Decision, scene: Scene, rng: Random, claimed: str | None) -> dict[str, Any]:
     decision = wording.named(decision, scene.language)
-    decision["reasoning"] = wording.argue(scene, rng, claimed=regime)
+    decision["reasoning"] = wording.argue(scene, rng, claimed=claimed)
     _argue_positions(decision, scene, rng)
     return arranged(decision, schema)
 
@@ -290,7 +285,7 @@ _AS_THE_MARKET, _NEAR_THE_MARKET = 0.05, 0.15
 
 
 def _role(beta: float, regime: str) -> str:
-    """Which text speaks of such a beta in the regime: calm is below 1, lively above."""
+    """Which text speaks of such a beta: calm is below 1, lively above."""
     near = _NEAR_THE_MARKET if regime == "MILD_BULL" else _AS_THE_MARKET
     if abs(beta - 1) <= near:
         return "near"
@@ -311,38 +306,44 @@ _TEXT_OF_VERDICT = {
 """The text of a ratio by where it lies among its sector's; none if it is not worth a word."""
 
 
-def _overweigh(wrong: Answer, rng: Random) -> bool:
-    """Buys more than the regime allows, each stock within its limit, and sums it right."""
-    longs = [entry for entry in wrong["positions"]["long"] if "side" not in entry]
-    excess = EXPOSURES[wrong["regime"]].long_gross[1] + rng.randint(2, 6) - exposure_of(longs)
-    wrong["net_exposure_pct"] += excess
-    for entry in longs:
-        more = min(excess, MAX_LONG_WEIGHT_PCT - entry["weight_pct"])
-        entry["weight_pct"] += more
-        excess -= more
-    return excess == 0
-
-
-def _forget_multiple(wrong: Answer, rng: Random) -> bool:
-    """Buys the fund of twice the inverse index at the weight of the plain one."""
-    twice = rng.choice([ticker for ticker in hedges() if multiple_of(ticker) == -2])
-    for order in wrong["positions"]["hedge"]:
-        order.update(ticker=twice, name=names(twice)[0])
-    return bool(wrong["positions"]["hedge"])
-
-
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime, or gets one order wrong.
+    regime, counts a hedge wrong, or buys more or less than the regime allows.
     """
 
     def mistake() -> dict[str, Any]:
-        wrong = deepcopy(right)
-        if rng.random() < 0.5 and (_forget_multiple(wrong, rng) or _overweigh(wrong, rng)):
-            return wrong
+        wrong = settled(decide(scene.facts))
+        if rng.random() < 0.5 and (_miscount_hedge(wrong, rng) or _leave_band(wrong, rng)):
+            return _told(wrong, scene, rng, None)
         return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _miscount_hedge(wrong: Decision, rng: Random) -> bool:
+    """Counts a bought inverse fund as a long, or forgets the multiple of another one."""
+    for order in wrong["positions"]["hedge"]:
+        if rng.random() < 0.7:
+            order["effective_pct"] = order["weight_pct"]
+            wrong["net_exposure_pct"] += 2 * order["weight_pct"]
+        else:
+            order["ticker"] = next(ticker for ticker in hedges() if multiple_of(ticker) == -2)
+    return bool(wrong["positions"]["hedge"])
+
+
+def _leave_band(wrong: Decision, rng: Random) -> bool:
+    """Buys stocks beyond the regime's band, each within its limit, and sums it right."""
+    longs = [entry for entry in wrong["positions"]["long"] if "side" not in entry]
+    least, most = EXPOSURES[wrong["regime"]].long_gross
+    wanted = most + rng.randint(2, 6) if most < NET["maximum"] else least - rng.randint(2, 6)
+    change = wanted - exposure_of(longs)
+    wrong["net_exposure_pct"] += change
+    for rank, entry in enumerate(longs):
+        even = change // (len(longs) - rank)
+        step = min(even, MAX_LONG_WEIGHT_PCT - entry["weight_pct"])
+        entry["weight_pct"] += step
+        change -= step
+    return change == 0
 
 
 # How it is graded.
@@ -393,7 +394,5 @@ def _keeps_hedge(hedge: list[dict[str, Any]], band: Exposure) -> bool:
 
 
 def _is_within(exposure: int, band: tuple[int, int]) -> bool:
-    """Whether an exposure in % lies in the band, or misses it by no more than a point of
-    rounding.
-    """
+    """Whether an exposure in % lies in the band, or a point of rounding beside it."""
     return band[0] - 1 <= exposure <= band[1] + 1
