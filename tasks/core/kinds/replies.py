@@ -1,18 +1,23 @@
 """A model's reply as JSON, which any program that asked for it has to be able to read."""
 
 import json
+import re
 from typing import Any
 
 _DEEPEST = 64
 """Levels of a reply; no schema has ten."""
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.S)
 
 
 def parse(reply: str) -> Any:
-    """Returns the reply's value. Raises ValueError if it is no JSON or none that every program can
-    hold: NaN, Infinity, a number beyond a double, half a character, or a thousand brackets.
+    """Returns the reply's value, which may stand in a code fence.
+
+    Raises ValueError if it is no JSON or none that every program can hold: NaN, Infinity, a number
+    beyond a double, half a character, or a thousand brackets.
     """
     try:
-        value = json.loads(reply.strip())
+        fenced = _FENCED.fullmatch(reply.strip())
+        value = json.loads(fenced[1] if fenced else reply.strip())
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         level = [value]
         for _ in range(_DEEPEST):
