@@ -48,8 +48,8 @@ def decided(regime, *positions, **numbers):
         ("MILD_BULL", ((17, -3.0), 18, 18, 18, 18), [17, 18, 18, 18, 18], ["HOLD"] * 5),
         # 90 comes down to 80 pro rata
         ("WEAKENING", (18, 18, 18, 18, 18), [16] * 5, ["TRIM"] * 5),
-        # 70 goes up to 80: the room of 2 and 18 gets 1 and 9
-        ("MILD_BULL", (16, 0, 18, 18, 18), [17, 9, 18, 18, 18], ["BUY", "BUY"] + ["HOLD"] * 3),
+        # 74 goes up to 80: the room of 2 and 14 gets 1 and 5
+        ("MILD_BULL", (16, 4, 18, 18, 18), [17, 9, 18, 18, 18], ["BUY", "BUY"] + ["HOLD"] * 3),
         ("BEAR", ((18, 5.0), (10, -9.0)), [0, 0], ["EXIT", "EXIT"]),
     ],
 )
@@ -75,9 +75,9 @@ def test_the_book_is_assessed_as_it_was(regime, positions, assessment):
     assert decided(regime, *positions)["overall_assessment"] == assessment
 
 
-def test_what_finds_no_room_is_named():
-    decision = decided("MILD_BULL", 18, 15, (10, -9.0))
-    assert decision["targets"] == [18, 18, 0] and decision["unplaced_pct"] == 80 - 36
+def test_what_finds_no_room_is_named_and_what_is_not_held_is_not_bought():
+    decision = decided("MILD_BULL", 18, 15, (10, -9.0), 0)
+    assert decision["targets"] == [18, 18, 0, 0] and decision["unplaced_pct"] == 80 - 36
 
 
 @pytest.mark.parametrize(("stated", "most"), [(12.0, 12), (30.0, 18)])

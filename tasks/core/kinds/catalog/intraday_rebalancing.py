@@ -7,11 +7,10 @@ Right answer: what the stop review sells or halves is sold or halved, none stays
 book above the band of long gross comes down to its top pro rata, one below it is bought up to its
 low end over the names that are held and have room. What finds no room is named.
 Mistake: a stop, a limit or the band overlooked, or another regime's book.
-Grade: the weights of sold, halved and limited names are fixed; how purchases are spread is free as
-long as the book ends in its band.
+Grade: the weights of sold, halved and limited names are fixed, how purchases are spread is free.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -47,9 +46,7 @@ from tasks.core.strategy.working import market_working, stop_working
 name = "intraday_rebalancing"
 share = 0.06
 needs = Needs(
-    stocks=(4, 7),
-    stock_numbers=("weight_pct", "pnl_pct"),
-    asides=("max_weight_pct", "nav_100m_krw"),
+    (4, 7), stock_numbers=("weight_pct", "pnl_pct"), asides=("max_weight_pct", "nav_100m_krw")
 )
 
 # What it asks.
@@ -71,38 +68,23 @@ def ask(scene: Scene, rng: Random) -> str:
 
 
 @dataclass(frozen=True)
-class _Book:
-    """The positions as they are, and what the stops and the limit per stock leave of each."""
+class _Position:
+    """A position as it is, and what the stops and the limit per stock leave of it."""
 
-    positions: tuple[StockFacts, ...]
+    ticker: str
+    pnl: float
+    weight: int
+    action: str  # the stop review's
+    left: int  # all or half of the weight, or nothing
+    kept: int  # of this at most the limit
+    room: int  # how much more may be bought: nothing of one that is not on hold
+
+
+@dataclass(frozen=True)
+class _Book:
+    positions: tuple[_Position, ...]
     regime: str
     limit: int
-
-    @property
-    def weights(self) -> list[int]:
-        return [int(position.numbers["weight_pct"]) for position in self.positions]
-
-    @property
-    def actions(self) -> list[str]:
-        """The stop review's action of each position."""
-        return [stop_action(stock.numbers["pnl_pct"], self.regime) for stock in self.positions]
-
-    @property
-    def kept(self) -> list[int]:
-        """What is left of each weight: all or half of it, at most the limit, or nothing."""
-        kept = []
-        for weight, action in zip(self.weights, self.actions, strict=True):
-            left = {"HOLD": weight, "REDUCE": weight // 2}.get(action, 0)
-            kept.append(min(left, self.limit))
-        return kept
-
-    @property
-    def room(self) -> list[int]:
-        """How much more of each position may be bought: nothing of one that is not on hold."""
-        room = []
-        for weight, action in zip(self.kept, self.actions, strict=True):
-            room.append(self.limit - weight if action == "HOLD" else 0)
-        return room
 
     @property
     def band(self) -> tuple[int, int]:
@@ -110,49 +92,65 @@ class _Book:
         return EXPOSURES[self.regime].long_gross
 
     @property
+    def kept(self) -> int:
+        """The sum of what is kept."""
+        return sum(position.kept for position in self.positions)
+
+    @property
     def missing(self) -> int:
         """How far what is kept lies below the band."""
-        return max(0, self.band[0] - sum(self.kept))
+        return max(0, self.band[0] - self.kept)
 
     @property
     def unplaced(self) -> int:
         """What is missing and finds no room."""
-        return max(0, self.missing - sum(self.room))
+        return max(0, self.missing - sum(position.room for position in self.positions))
 
 
 def _book_of(facts: Facts, regime: str | None = None) -> _Book:
     """Returns the question's book. A limit per stock that it states counts if it is the lower."""
+    regime = regime or stated_regime(facts)
     stated = int(facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
-    return _Book(facts.stocks, regime or stated_regime(facts), min(stated, MAX_LONG_WEIGHT_PCT))
+    limit = min(stated, MAX_LONG_WEIGHT_PCT)
+    positions = tuple(_position(stock, regime, limit) for stock in facts.stocks)
+    return _Book(positions, regime, limit)
+
+
+def _position(stock: StockFacts, regime: str, limit: int) -> _Position:
+    pnl, weight = stock.numbers["pnl_pct"], int(stock.numbers["weight_pct"])
+    action = stop_action(pnl, regime)
+    left = {"HOLD": weight, "REDUCE": weight // 2}.get(action, 0)
+    kept = min(left, limit)
+    room = limit - kept if kept and action == "HOLD" else 0
+    return _Position(stock.ticker, pnl, weight, action, left, kept, room)
 
 
 def _targets(book: _Book) -> list[int]:
     """Returns the target weight of each position."""
-    gross, most = sum(book.kept), book.band[1]
-    if gross > most:
-        return [weight * most // gross for weight in book.kept]
-    bought = _spread(book.room, book.missing - book.unplaced)
-    return [weight + more for weight, more in zip(book.kept, bought, strict=True)]
+    most = book.band[1]
+    if book.kept > most:
+        return [position.kept * most // book.kept for position in book.positions]
+    bought = _bought(book)
+    return [position.kept + more for position, more in zip(book.positions, bought, strict=True)]
 
 
-def _spread(room: Sequence[int], amount: int) -> list[int]:
-    """Returns an amount spread in proportion to the room; the first names take the remainder."""
-    if amount == 0:
-        return [0] * len(room)
-    spread = [space * amount // sum(room) for space in room]
+def _bought(book: _Book) -> list[int]:
+    """Returns what is bought of each, in proportion to its room; the first take the remainder."""
+    amount = book.missing - book.unplaced
+    room = [position.room for position in book.positions]
+    bought = [space * amount // max(1, sum(room)) for space in room]
     for at, space in enumerate(room):
-        if sum(spread) < amount and spread[at] < space:
-            spread[at] += 1
-    return spread
+        if sum(bought) < amount and bought[at] < space:
+            bought[at] += 1
+    return bought
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides the target weight of each position, and whether the book is in its band."""
     book = _book_of(facts, regime)
     entries = []
-    for at, target in enumerate(_targets(book)):
-        entry = {"ticker": facts.stocks[at].ticker, **_entry(book, at, target)}
-        entries.append(entry)
+    for position, target in zip(book.positions, _targets(book), strict=True):
+        entries.append({"ticker": position.ticker, **_entry(book, position, target)})
     return {
         "working": _working(facts, book, regime),
         "rebalancing_decision": entries,
@@ -162,17 +160,15 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     }
 
 
-def _entry(book: _Book, at: int, target: int) -> Decision:
+def _entry(book: _Book, position: _Position, target: int) -> Decision:
     """Returns a position's action and target weight, and what else is as right."""
-    kept = book.kept[at]
     low, high = target, target
-    if sum(book.kept) > book.band[1]:
-        high = min(target + 1, kept)  # pro rata, rounded the other way
-    elif book.missing and book.room[at]:
-        low, high = kept, book.limit
-    weight = book.weights[at]
-    action = _action(weight, target)
-    others = {_action(weight, size) for size in range(low, high + 1)} - {action}
+    if book.kept > book.band[1]:
+        high = min(target + 1, position.kept)  # pro rata, rounded the other way
+    elif book.missing and position.room:
+        low, high = position.kept, book.limit
+    action = _action(position.weight, target)
+    others = {_action(position.weight, size) for size in range(low, high + 1)} - {action}
     return {
         "action": Choice(action, others=tuple(sorted(others))),
         "target_weight_pct": Choice(target, low, high),
@@ -190,10 +186,12 @@ def _action(weight: int, target: int) -> str:
 
 
 def _assessment(book: _Book) -> str:
+    """Returns how the book as it is lies to its band."""
     low, high = book.band
-    if sum(book.weights) > high:
+    gross = sum(position.weight for position in book.positions)
+    if gross > high:
         return "OVER_EXPOSED"
-    if sum(book.weights) < low:
+    if gross < low:
         return "UNDER_EXPOSED"
     return "IN_BAND"
 
@@ -203,54 +201,53 @@ def _assessment(book: _Book) -> str:
 
 def _working(facts: Facts, book: _Book, claimed: str | None) -> list[str]:
     low, high = book.band
-    lines = [market_working(facts, claimed)]
-    lines.append(f"now {_summed(book.weights)}; band {low} to {high}: {_assessment(book)}")
-    lines += [_step(book, at) for at in range(len(book.positions))]
-    lines.append(f"kept {_summed(book.kept)}; {_fitted(book)}")
-    return lines
+    now = _summed(position.weight for position in book.positions)
+    kept = _summed(position.kept for position in book.positions)
+    return [
+        market_working(facts, claimed),
+        f"now {now}; band {low} to {high}: {_assessment(book)}",
+        *(_step(book, position) for position in book.positions),
+        f"kept {kept}; {_fitted(book)}",
+    ]
 
 
-def _step(book: _Book, at: int) -> str:
+def _step(book: _Book, position: _Position) -> str:
     """Returns what the stops and the limit leave of one position."""
-    position, weight, kept = book.positions[at], book.weights[at], book.kept[at]
-    step = f"{position.ticker} {stop_working(position.numbers['pnl_pct'], book.regime)}"
-    if book.actions[at] == "REDUCE":
-        weight //= 2
-        step = f"{step} {book.weights[at]}/2={weight}"
-    elif book.actions[at] != "HOLD":
+    step = f"{position.ticker} {stop_working(position.pnl, book.regime)}"
+    if position.action == "REDUCE":
+        step = f"{step} {position.weight}/2={position.left}"
+    elif position.action != "HOLD":
         return f"{step} 0"
-    if weight > book.limit:
-        return f"{step} {weight}>{book.limit}: {kept}"
-    return f"{step} {weight}<={book.limit}"
+    if position.left > book.limit:
+        return f"{step} {position.left}>{book.limit}: {position.kept}"
+    return f"{step} {position.left}<={book.limit}"
 
 
-def _summed(weights: Sequence[int]) -> str:
+def _summed(weights: Iterable[int]) -> str:
     """Returns a sum with every subtotal, without the zeros: 18+11=29+17=46."""
-    held = [weight for weight in weights if weight]
-    if not held:
-        return "0"
-    steps, total = str(held[0]), held[0]
-    for weight in held[1:]:
-        total += weight
-        steps = f"{steps}+{weight}={total}"
+    steps, total = "0", 0
+    for weight in weights:
+        if weight:
+            total += weight
+            steps = f"{steps}+{weight}={total}" if total > weight else str(weight)
     return steps
 
 
 def _fitted(book: _Book) -> str:
     """Returns how what is kept comes into the band."""
-    gross, (low, high) = sum(book.kept), book.band
-    if gross > high:
-        scaled = [
-            f"{weight}*{high}/{gross}={weight * high // gross}" for weight in book.kept if weight
-        ]
-        return f"{gross}>{high}: {', '.join(scaled)}, unplaced 0"
+    low, high = book.band
+    if book.kept > high:
+        held = [position.kept for position in book.positions if position.kept]
+        scaled = [f"{kept}*{high}/{book.kept}={kept * high // book.kept}" for kept in held]
+        return f"{book.kept}>{high}: {', '.join(scaled)}, unplaced 0"
     if not book.missing:
         return "in band, unplaced 0"
-    step = f"{low}-{gross}={book.missing} to buy, room {_summed(book.room)}"
-    if book.missing >= sum(book.room):
+    room = _summed(position.room for position in book.positions)
+    step = f"{low}-{book.kept}={book.missing} to buy, room {room}"
+    if book.unplaced:
         return f"{step}: all to {book.limit}, unplaced {book.unplaced}"
-    bought = [str(more) for more in _spread(book.room, book.missing) if more]
-    return f"{step}: +{', +'.join(bought)}, unplaced 0"
+    bought = [f"+{more}" for more in _bought(book) if more]
+    return f"{step}: {', '.join(bought)}, unplaced 0"
 
 
 card = f"""\
@@ -293,10 +290,10 @@ def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, An
     decision = wording.named(settled(decision), scene.language)
     book = _book_of(scene.facts, decision["regime"])
     used: set[str] = set()
-    for at, entry in enumerate(decision["rebalancing_decision"]):
+    for position, entry in zip(book.positions, decision["rebalancing_decision"], strict=True):
         target = entry["target_weight_pct"]
-        sentence = unused(_WORDS.texts[_case(book, at, target)][scene.language], used, rng)
-        entry["reason"] = _filled(sentence, book, at, target)
+        sentences = _WORDS.texts[_case(book, position, target)][scene.language]
+        entry["reason"] = _filled(unused(sentences, used, rng), book, position, target)
     return arranged(decision, schema)
 
 
@@ -304,37 +301,32 @@ _NEAR_PCT = 1.5
 """How near the stop, in points, makes a position one to watch."""
 
 
-def _case(book: _Book, at: int, target: int) -> str:
+def _case(book: _Book, position: _Position, target: int) -> str:
     """Returns which rule set the target weight, and so which texts argue for it."""
-    action, weight, kept = book.actions[at], book.weights[at], book.kept[at]
-    if target == 0 and action in ("STOP_LOSS", "TAKE_PROFIT", "EXIT"):
-        return action
-    if target > weight:
+    if target == 0 and position.action in ("STOP_LOSS", "TAKE_PROFIT", "EXIT"):
+        return position.action
+    if target > position.weight:
         return "buy"
-    if target < kept:
+    if target < position.kept:
         return "scaled"
-    if action == "REDUCE" and target < weight:
-        return "REDUCE"
-    if target < weight:
-        return "capped"
-    if STOP_LOSS_PCT < book.positions[at].numbers["pnl_pct"] <= STOP_LOSS_PCT + _NEAR_PCT:
+    if target < position.weight:
+        return "REDUCE" if position.action == "REDUCE" else "capped"
+    if STOP_LOSS_PCT < position.pnl <= STOP_LOSS_PCT + _NEAR_PCT:
         return "near_stop"
-    return "full" if weight == book.limit else "kept"
+    return "full" if position.weight == book.limit else "kept"
 
 
-def _filled(sentence: str, book: _Book, at: int, target: int) -> str:
-    pnl = f"{book.positions[at].numbers['pnl_pct']:.1f}%"
-    low, high = book.band
+def _filled(sentence: str, book: _Book, position: _Position, target: int) -> str:
     return sentence.format(
-        pnl=pnl,
-        weight=f"{book.weights[at]}%",
+        pnl=f"{position.pnl:.1f}%",
+        weight=f"{position.weight}%",
         target=f"{target}%",
         limit=f"{book.limit}%",
         stop=f"{STOP_LOSS_PCT:g}%",
         cut=f"{REDUCE_PCT:g}%",
         take=f"{TAKE_PROFIT_PCT:g}%",
-        low=f"{low}%",
-        high=f"{high}%",
+        low=f"{book.band[0]}%",
+        high=f"{book.band[1]}%",
     )
 
 
@@ -357,19 +349,19 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def _overlooked(facts: Facts, rng: Random) -> Decision | None:
-    """Returns the decision with one position left as far as a schema allows, against the working;
-    None if every position is.
+    """Returns the decision with one position left as far as the schema allows, against the
+    working; None if every position is.
     """
-    book = _book_of(facts)
     decision = settled(decide(facts))
-    entries = decision["rebalancing_decision"]
-    left = [min(weight, MAX_LONG_WEIGHT_PCT) for weight in book.weights]
-    moved = [at for at, entry in enumerate(entries) if entry["target_weight_pct"] != left[at]]
+    entries, moved = decision["rebalancing_decision"], []
+    for position, entry in zip(_book_of(facts).positions, entries, strict=True):
+        left = min(position.weight, MAX_LONG_WEIGHT_PCT)
+        if abs(entry["target_weight_pct"] - left) > 1:  # one point is another rounding
+            moved.append((entry, position.weight, left))
     if not moved:
         return None
-    at = rng.choice(moved)
-    entries[at]["target_weight_pct"] = left[at]
-    entries[at]["action"] = _action(book.weights[at], left[at])
+    entry, weight, left = rng.choice(moved)
+    entry |= {"target_weight_pct": left, "action": _action(weight, left)}
     return decision
 
 
@@ -399,11 +391,9 @@ def _ends_in_band(told: dict[str, Any], book: _Book) -> bool:
 
 def _acts_as_it_aims(told: dict[str, Any], book: _Book) -> bool:
     """Whether each action is that of its own target weight."""
-    weights = {
-        stock.ticker: weight for stock, weight in zip(book.positions, book.weights, strict=True)
-    }
-    for entry in told["rebalancing_decision"]:
-        weight = weights.get(entry["ticker"])
-        if weight is not None and entry["action"] != _action(weight, entry["target_weight_pct"]):
+    targets = {entry["ticker"]: entry for entry in told["rebalancing_decision"]}
+    for position in book.positions:
+        entry = targets.get(position.ticker)
+        if entry and entry["action"] != _action(position.weight, entry["target_weight_pct"]):
             return False
     return True
