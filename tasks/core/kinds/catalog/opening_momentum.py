@@ -330,13 +330,13 @@ def _summary(verdicts: list[dict[str, Any]], may_buy: bool, language: Language, 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken trader misreads a test, follows a weak gap,
-    passes over a good one, or buys in a bear market.
+    passes over a good one, or buys in a bear market. His words are those of the scene's own answer.
     """
 
     def mistake() -> Answer:
         if rng.random() < 0.3:
             return _acted_otherwise(scene, rng)
-        return _told(scene, _misread(scene, rng), rng)
+        return _told(scene, _misread(scene, rng), Random(scene.seed))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
@@ -360,7 +360,7 @@ def _acted_otherwise(scene: Scene, rng: Random) -> Answer:
     """The right working, and one trade that does not follow from it: a gap that is skipped, or one
     with a stop of the whole gap; a weak one that is bought.
     """
-    careless = answer(scene, rng)
+    careless = answer(scene, Random(scene.seed))
     openings = list(zip(careless["opening_analysis"], scene.facts.stocks, strict=True))
     verdict, stock = rng.choice(openings)
     whole_gap = round(100 * stock.numbers["gap_pct"])

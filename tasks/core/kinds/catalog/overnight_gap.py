@@ -209,20 +209,15 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
     return _told(scene, size, rng, claimed=regime)
 
 
-def _told(
-    scene: Scene, size: _Size, rng: Random, claimed: str | None = None, sound: bool = True
-) -> Answer:
-    """The overlay of this size as an answer, argued in the scene's language.
-
-    `sound` is whether the size is the rule's, so that its grounds can be told.
-    """
+def _told(scene: Scene, size: _Size, rng: Random, claimed: str | None = None) -> Answer:
+    """The overlay of this size as an answer, argued in the scene's language."""
     decision = _overlay(scene.facts, claimed or scene.regime, size)
     decision = wording.named(settled(decision), scene.language)
     position = decision["overnight_strategy"]
     reasons = [
         wording.ground(scene, rng, claimed=claimed),
-        _us_reason(scene, size, sound, rng),
-        _vix_reason(scene, size, sound, rng),
+        _us_reason(scene, size, rng),
+        _vix_reason(scene, size, rng),
         _sum_reason(scene, position, size, rng),
     ]
     position["reasoning"] = " ".join(reason for reason in reasons if reason)
@@ -232,46 +227,51 @@ def _told(
     return arranged(decision, schema)
 
 
-def _us_reason(scene: Scene, size: _Size, sound: bool, rng: Random) -> str:
-    """What the US move adds, or why it adds nothing; without a why if that is not `sound`."""
+_WHY_SHARE = 0.4
+"""Share of the sentences on the US move and the VIX that say why; a mistaken size has no why, and
+must not be known by that.
+"""
+
+
+def _us_reason(scene: Scene, size: _Size, rng: Random) -> str:
+    """What the US move adds, or why it adds nothing. A mistaken size has no why."""
     us = scene.facts.numbers["us_return_pct"]
-    banks = ["us_adds" if size.for_us else "us_none"]
-    if sound and size.for_us:
-        banks.append(f"us_adds_{size.direction}")
-    elif sound:
-        large = abs(us) >= LARGE_US_MOVE_PCT
-        banks.append(f"us_against_{size.direction}" if large else "us_small")
-    return _one_of(banks, scene.language, rng).format(
+    bank = "us_adds" if size.for_us else "us_none"
+    told_why = rng.random() < _WHY_SHARE
+    if told_why and size.for_us == _size(scene.facts, size.direction).for_us:
+        bank = _us_why(us, size)
+    return rng.choice(_WORDS.texts[bank][scene.language]).format(
         us=f"{us:+.2f}%", step=OVERNIGHT_STEP_PCT, limit=LARGE_US_MOVE_PCT
     )
 
 
-def _vix_reason(scene: Scene, size: _Size, sound: bool, rng: Random) -> str:
+def _us_why(us: float, size: _Size) -> str:
+    """The bank of sentences that say why the US move adds what it does."""
+    if size.for_us:
+        return f"us_adds_{size.direction}"
+    return f"us_against_{size.direction}" if abs(us) >= LARGE_US_MOVE_PCT else "us_small"
+
+
+def _vix_reason(scene: Scene, size: _Size, rng: Random) -> str:
     """What the VIX adds to a short. A long takes nothing from it, and mostly leaves it unsaid."""
     vix = scene.facts.numbers["vix"]
     level = "high" if vix >= HIGH_VIX else "low"
     if size.direction == "LONG" and not size.for_vix and (level == "low" or rng.random() < 0.5):
         return ""
-    banks = ["vix_adds" if size.for_vix else "vix_none"]
-    if sound:
-        banks.append(f"vix_{level}_{size.direction}")
+    bank = "vix_adds" if size.for_vix else "vix_none"
+    told_why = rng.random() < _WHY_SHARE
+    if told_why and size.for_vix == _size(scene.facts, size.direction).for_vix:
+        bank = f"vix_{level}_{size.direction}"
     printed = f"{vix:.1f}"
-    return _one_of(banks, scene.language, rng).format(
+    return rng.choice(_WORDS.texts[bank][scene.language]).format(
         vix=printed,
         vix_i=with_particle(printed, "이/가"),
         vix_eun=with_particle(printed, "은/는"),
         vix_ro=with_particle(printed, "으로/로"),
+        vix_ira=with_particle(printed, "이라/라"),
         step=OVERNIGHT_STEP_PCT,
         limit=f"{HIGH_VIX:g}",
     )
-
-
-def _one_of(banks: list[str], language: Language, rng: Random) -> str:
-    """One sentence of all of these banks, with its blanks."""
-    sentences: list[str] = []
-    for bank in banks:
-        sentences += _WORDS.texts[bank][language]
-    return rng.choice(sentences)
 
 
 def _sum_reason(scene: Scene, position: dict[str, Any], size: _Size, rng: Random) -> str:
@@ -291,12 +291,15 @@ def _sum_reason(scene: Scene, position: dict[str, Any], size: _Size, rng: Random
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist leans the wrong way, or holds past
-    the open.
+    """Spoils the right answer in one way; a mistaken strategist leans the wrong way, adds what he
+    should not, forgets the fund's multiple, or holds past the open. His words are those of the
+    scene's own answer.
     """
 
     def mistake() -> Answer:
-        slips = [_other_lean, _wrong_size, _held_longer]
+        slips = [_other_lean, _wrong_size]
+        if rng.random() < 0.3:
+            slips.append(_held_longer)
         if abs(multiple_of(right["overnight_strategy"]["ticker"])) > 1:
             slips.append(_multiple_forgotten)
         return rng.choice(slips)(scene, rng)
@@ -306,9 +309,8 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def _other_lean(scene: Scene, rng: Random) -> Answer:
     """A position of another regime, which leans the other way."""
-    if scene.regime in WEAK_REGIMES:
-        return answer(scene, rng, rng.choice(("STRONG_BULL", "MILD_BULL")))
-    return answer(scene, rng, rng.choice(WEAK_REGIMES))
+    others = ("STRONG_BULL", "MILD_BULL") if scene.regime in WEAK_REGIMES else WEAK_REGIMES
+    return answer(scene, Random(scene.seed), rng.choice(others))
 
 
 def _wrong_size(scene: Scene, rng: Random) -> Answer:
@@ -318,12 +320,12 @@ def _wrong_size(scene: Scene, rng: Random) -> Answer:
         wrong = replace(size, for_us=OVERNIGHT_STEP_PCT - size.for_us)
     else:
         wrong = replace(size, for_vix=OVERNIGHT_STEP_PCT - size.for_vix)
-    return _told(scene, wrong, rng, sound=False)
+    return _told(scene, wrong, Random(scene.seed))
 
 
 def _multiple_forgotten(scene: Scene, rng: Random) -> Answer:
     """A fund that moves twofold, bought as if it moved like its index."""
-    careless = answer(scene, rng)
+    careless = answer(scene, Random(scene.seed))
     position = careless["overnight_strategy"]
     size = _size(scene.facts, position["direction"]).total
     position["weight_pct"] = size
@@ -334,7 +336,7 @@ def _multiple_forgotten(scene: Scene, rng: Random) -> Answer:
 
 def _held_longer(scene: Scene, rng: Random) -> Answer:
     """The right position, held past the open."""
-    held = answer(scene, rng)
+    held = answer(scene, Random(scene.seed))
     held["unwind_plan"]["when"] = "NEXT_CLOSE"
     return held
 

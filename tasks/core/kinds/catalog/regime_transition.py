@@ -279,7 +279,8 @@ def _blanks(move: _Move) -> dict[str, int]:
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist moves to another regime, in another
-    haste, not at all, the wrong way, too slowly, or not as far as the target.
+    haste, not at all, the wrong way, too slowly, or not as far as the target. His words are those
+    of the scene's own answer.
     """
 
     def mistake() -> Answer:
@@ -299,12 +300,14 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def _to_another_regime(scene: Scene, move: _Move, rng: Random) -> Answer:
-    return answer(scene, rng, spoiling.other_regime(move.regime, rng))
+    """The move of someone who takes the market to be in another regime."""
+    other = spoiling.other_regime(move.regime, rng)
+    return answer(scene, Random(scene.seed), other)
 
 
 def _in_another_haste(scene: Scene, move: _Move, rng: Random) -> Answer:
     """The right working, and an urgency that does not follow from it."""
-    careless = answer(scene, rng)
+    careless = answer(scene, Random(scene.seed))
     others = [urgency for urgency in _URGENCIES if urgency != careless["urgency"]]
     careless["urgency"] = rng.choice(others)
     return careless
@@ -312,22 +315,23 @@ def _in_another_haste(scene: Scene, move: _Move, rng: Random) -> Answer:
 
 def _left_as_it_is(scene: Scene, move: _Move, rng: Random) -> Answer:
     """No move at all, as if the net lay in the new band."""
-    return _told(scene, replace(move, target=move.now, keeps=True), rng)
+    return _told(scene, replace(move, target=move.now, keeps=True), Random(scene.seed))
 
 
 def _the_wrong_way(scene: Scene, move: _Move, rng: Random) -> Answer:
     """A first day that adds what it should take off, or the other way round."""
-    return _told(scene, replace(move, backwards=True), rng)
+    return _told(scene, replace(move, backwards=True), Random(scene.seed))
 
 
 def _too_slow(scene: Scene, move: _Move, rng: Random) -> Answer:
     """Three tenths of an urgent move on the first day instead of seven."""
-    return _told(scene, replace(move, tenths=10 - _FAST_TENTHS), rng)
+    slow = replace(move, tenths=10 - _FAST_TENTHS)
+    return _told(scene, slow, Random(scene.seed))
 
 
 def _short_of_the_target(scene: Scene, move: _Move, rng: Random) -> Answer:
     """A second day that stays where the first one ended."""
-    careless = answer(scene, rng)
+    careless = answer(scene, Random(scene.seed))
     careless["execution_plan"]["day_2"]["net_exposure_pct"] = move.first
     return careless
 

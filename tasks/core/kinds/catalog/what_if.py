@@ -66,6 +66,7 @@ def ask(scene: Scene, rng: Random) -> str:
 _ACTIONS = ("CUT", "ADD", "KEEP")
 _FROM_THE_US = "us_selloff"
 """The shock whose view is of the US."""
+_US_SHORT = next(etf.ticker for etf in etfs() if etf.group == "inverse_us")
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
@@ -134,9 +135,7 @@ def _hedge(shock: str, after: str, index_short: int) -> list[dict[str, Any]]:
     if not index_short:
         return []
     from_the_us = shock == _FROM_THE_US and EXPOSURES[after].long_gross[1] > 0
-    group = "inverse_us" if from_the_us else "short_kospi"
-    first = next(etf.ticker for etf in etfs() if etf.group == group)
-    return [fund_order(first, index_short)]
+    return [fund_order(_US_SHORT if from_the_us else hedges()[0], index_short)]
 
 
 def _product(order: dict[str, Any]) -> str:
@@ -170,7 +169,7 @@ action: KEEP if the regime stays, CUT if the top of its net band is lower, else 
 net = long_gross - index_short; hedge: funds bought (side BUY) whose weight * multiple sums to \
 -index_short; none if that is 0
 funds: {hedges()[0]} -1x or another that shorts the KOSPI; beside longs after {_FROM_THE_US}: \
-225030 -1x or another inverse US fund
+{_US_SHORT} -1x or another inverse US fund
 working: the market's line; "index_drop: return 0.40, -1*3.0=-3.00: -2.60; breadth 55.0, \
 -6*3.0=-18.0: 37.0; ..."; the line of the numbers after it; "MILD_BULL -> WEAKENING: CUT"; \
 long, short and net; "hedge {hedges()[0]} 14*-1=-14"\
@@ -281,13 +280,14 @@ def _contingency(scene: Scene, decision: Decision, rng: Random) -> str:
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist expects another regime, forgets
-    to shock a number, keeps today's book, or acts against what he worked out.
+    to shock a number, keeps today's book, or acts against what he worked out. His words are those
+    of the scene's own answer.
     """
 
     def mistake() -> Answer:
-        return rng.choice((_expects_another, _forgets_a_number, _keeps_the_book, _acts_wrongly))(
-            scene, rng
-        )
+        slips = (_expects_another, _forgets_a_number, _keeps_the_book, _acts_wrongly)
+        (slip,) = rng.choices(slips, weights=(2, 3, 1, 2))
+        return slip(scene, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
@@ -295,7 +295,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 def _expects_another(scene: Scene, rng: Random) -> Answer:
     """The answer of someone who compares wrongly and expects another regime."""
     after = regime_of(**_after(scene.facts))
-    return answer(scene, rng, spoiling.other_regime(after, rng))
+    return answer(scene, Random(scene.seed), spoiling.other_regime(after, rng))
 
 
 def _forgets_a_number(scene: Scene, rng: Random) -> Answer:
@@ -304,7 +304,7 @@ def _forgets_a_number(scene: Scene, rng: Random) -> Answer:
     for still in rng.sample(NUMBERS, len(NUMBERS)):
         wrong = {**after, still: today[still]}
         if regime_of(**wrong) != regime_of(**after):
-            return _told(scene, _decision(scene.facts, wrong, None), wrong, rng)
+            return _told(scene, _decision(scene.facts, wrong, None), wrong, Random(scene.seed))
     return _expects_another(scene, rng)
 
 
@@ -313,12 +313,13 @@ def _keeps_the_book(scene: Scene, rng: Random) -> Answer:
     after = _after(scene.facts)
     if scene.regime == regime_of(**after):
         return _acts_wrongly(scene, rng)
-    return _told(scene, _decision(scene.facts, after, None, scene.regime), after, rng)
+    kept = _decision(scene.facts, after, None, book=scene.regime)
+    return _told(scene, kept, after, Random(scene.seed))
 
 
 def _acts_wrongly(scene: Scene, rng: Random) -> Answer:
     """The right working, and an action that does not follow from it."""
-    careless = answer(scene, rng)
+    careless = answer(scene, Random(scene.seed))
     action = careless["recommended_action"]
     action["action"] = rng.choice([other for other in _ACTIONS if other != action["action"]])
     return careless
