@@ -92,6 +92,7 @@ def _doubts(report: dict[str, Any]) -> list[str]:
     """Returns what speaks against a report of regimes."""
     texts = {
         "beyond_limit": "returns beyond KRX's daily limit are in it",
+        "cap_leaps": "market caps seem to change their unit",
         "on_weekends": "of the days are on weekends",
         "left_out": "days are left out: few stocks, repeated prices, or a gap before them",
     }

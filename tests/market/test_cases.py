@@ -1,4 +1,4 @@
-"""Market folders and tables that are wrong in one way each: read right, or refused in words that help.
+"""Market folders and tables, each wrong in one way: read right, or refused in words that help.
 
 They lie outside the repository; where that folder is absent, the tests are skipped. The kinds of
 fault are tested with rows of our own in test_check.py and test_import_forms.py.

@@ -178,6 +178,10 @@ WARNINGS = {
         first_stock(close=50_000.0),
         "in which a traded ticker keeps one close: 2, e.g. 000100 in 2024-01",
     ),
+    "caps of one day for all": (
+        lambda row: row | {"market_cap": CLOSES[row["ticker"]] * 1e7},
+        "stand still while the price moves.*: 528, e.g. 000100 on 2024-01-03",
+    ),
     "a few stocks": (
         lambda row: row if row["ticker"] <= "000110" else None,
         "breadth says little: on no day more than: 2",
@@ -231,6 +235,17 @@ def test_days_that_cannot_be_judged_are_left_out(tmp_path):
         assert not lost & {day["date"] for day in report["snapshots"]}
         done = CliRunner().invoke(app, ["regimes", "--market", str(folder)])
         assert done.exit_code == 0
+
+
+def test_caps_in_thousands_for_a_month_are_told(tmp_path):
+    def in_thousands(row):
+        is_it = row["ticker"] == "000150" and row["date"].month == 2
+        return row | {"market_cap": row["market_cap"] / 1e3} if is_it else row
+
+    folder = write_market(tmp_path, changed(in_thousands))
+    assert "change their unit" in "".join(check_market(folder).errors)
+    done = CliRunner().invoke(app, ["regimes", "--market", str(folder)])
+    assert "2 market caps seem to change their unit" in done.output
 
 
 @pytest.mark.parametrize(

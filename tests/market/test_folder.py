@@ -10,13 +10,15 @@ import pytest
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.market.artifact import build_market
+from tasks.core.market.check import check_market
 from tasks.core.market.database import connect
 from tasks.core.market.folder import write_parquet
+from tasks.core.market.importer import import_tables
 from tasks.core.market.partitions import market_files
 from tasks.core.market.snapshots import snapshots
 from tasks.core.records.market_days import read_stocks
 from tasks.core.settings.tree import Market
-from tests.market.folders import TICKERS, random_rows, weekdays, write_market
+from tests.market.folders import TICKERS, random_rows, weekdays, write_market, write_source
 
 ROWS = random_rows(weekdays("2024-01-02", 60))
 FEBRUARY = "year=2024/month=2/data.parquet"
@@ -49,6 +51,14 @@ SAME = {
     "ticker with its exchange": lambda row: row | {"ticker": row["ticker"].lower() + " KP"},
     "ticker padded": lambda row: row | {"ticker": f" {row['ticker']} "},
     "date as text": lambda row: row | {"date": row["date"].isoformat()},
+    "date as text without hyphens": lambda row: row | {"date": f"{row['date']:%Y%m%d}"},
+    "date as number": lambda row: row | {"date": int(f"{row['date']:%Y%m%d}")},
+    "date as nanoseconds": lambda row: (
+        row | {"date": int(at(row["date"], UTC).timestamp()) * 1_000_000_000}
+    ),
+    "date as seconds with a fraction": lambda row: (
+        row | {"date": at(row["date"], ZoneInfo("Asia/Seoul")).timestamp()}
+    ),
     "date as timestamp": lambda row: row | {"date": at(row["date"], None)},
     "date as timestamp in UTC": lambda row: row | {"date": at(row["date"], UTC)},
     "date as timestamp in Seoul": lambda row: (
@@ -89,11 +99,34 @@ def test_a_partition_of_another_schema_counts_as_well(tmp_path, plain, change):
     } <= set(TICKERS)
 
 
+def test_days_that_are_numbers_everywhere_are_read_and_joined(tmp_path, plain):
+    numbers = [row | {"date": int(f"{row['date']:%Y%m%d}")} for row in ROWS]
+    folder = write_market(tmp_path / "m", ROWS)
+    for file in market_files(folder):
+        month = int(file.parent.name.removeprefix("month="))
+        rows = [row for row in numbers if row["date"] // 100 % 100 == month]
+        parquet.write_table(pa.Table.from_pylist(rows), file)
+    assert snapshots(folder) == plain and check_market(folder).errors == []
+    more = write_source(tmp_path / "more.csv", "date,code,close\n2024-02-01,000270,5000\n")
+    import_tables([more], folder)
+    assert snapshots(folder) == plain, "a stock without a market cap has no weight"
+    assert check_market(folder).summary["tickers"] == len(TICKERS) + 1
+
+
+def test_a_number_that_is_no_day_is_refused(tmp_path):
+    folder = write_market(tmp_path, ROWS)
+    rows = [row | {"date": 20241302} for row in ROWS[:3]]
+    parquet.write_table(pa.Table.from_pylist(rows), folder / FEBRUARY)
+    with pytest.raises(RequestError, match=f"{FEBRUARY} cannot be read .*'20241302' is no day"):
+        snapshots(folder)
+
+
 def test_codes_that_became_numbers_get_their_zeros_back(tmp_path):
     rows = [row for row in ROWS if row["ticker"].isdigit()]
-    numbers = [row | {"ticker": int(row["ticker"])} for row in rows]
     expected = snapshots(write_market(tmp_path / "plain", rows))
-    assert snapshots(write_market(tmp_path / "numbers", numbers)) == expected
+    for kind in (int, float):
+        numbers = [row | {"ticker": kind(row["ticker"])} for row in rows]
+        assert snapshots(write_market(tmp_path / kind.__name__, numbers)) == expected
 
 
 def test_an_empty_partition_and_rows_without_values_count_for_nothing(tmp_path, plain):

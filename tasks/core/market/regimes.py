@@ -24,11 +24,11 @@ def regimes_report(
 ) -> dict[str, Any]:
     """Returns how many days of each regime there are, and the folder's marks.
 
-    The keys are "days", "first", "last", "weights", "counts" ({regime: n}), "beyond_limit",
-    "left_out" and "on_weekends". with_days adds "snapshots": each has its date, its four numbers
-    in % and its regime. beyond_limit counts the stocks' returns that KRX's daily limit forbids,
-    splits in raw prices that distort those days; left_out the days that cannot be judged, for few
-    stocks, repeated prices or a gap before them. Raises RequestError as `snapshots` does.
+    The keys are "days", "first", "last", "weights" and "counts" ({regime: n}), and what speaks
+    against them: "beyond_limit", "cap_leaps" (see MeasuredDays), "on_weekends", and "left_out", the
+    days that cannot be judged, for few stocks, repeated prices or a gap before them. with_days adds
+    "snapshots": each has its date, its four numbers in % and its regime. Raises RequestError as
+    `snapshots` does.
     """
     measured = measure_days(folder, start, end, weights)
     days = measured.snapshots
@@ -39,6 +39,7 @@ def regimes_report(
         "weights": weights,
         "counts": count_regimes(days),
         "beyond_limit": measured.beyond_limit,
+        "cap_leaps": measured.cap_leaps,
         "left_out": measured.left_out,
         "on_weekends": sum(date.fromisoformat(day.date).weekday() > FRIDAY for day in days),
         **marks_of(folder),

@@ -36,6 +36,7 @@ class MeasuredDays:
 
     snapshots: list[Snapshot]  # oldest first
     beyond_limit: int  # their stocks' returns that KRX's limit forbids: splits in raw prices
+    cap_leaps: int  # market caps 300 times another from one day to the next: another unit
     left_out: int  # days with few stocks or the last prices, and the first after a gap
 
 
@@ -76,7 +77,7 @@ def measure(
     since = {"since": wanted.since}
     connection.execute(sql("market_sums.sql"), rows | {"weights": wanted.weights})
     faults = one_row(connection.execute(sql("market_faults.sql"), since))
-    has_repeated, has_odd_caps, to_come, left_out = faults
+    has_repeated, has_odd_caps, to_come, left_out, cap_leaps = faults
     if has_repeated:
         raise RequestError(_repeated_rows(connection, rows))
     if has_odd_caps:
@@ -95,7 +96,7 @@ def measure(
         beyond_limit += leaps
     if not days:
         raise RequestError(_no_days(folder, wanted))
-    return MeasuredDays(days, beyond_limit, left_out)
+    return MeasuredDays(days, beyond_limit, cap_leaps, left_out)
 
 
 def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> str:

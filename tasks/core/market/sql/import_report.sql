@@ -46,8 +46,7 @@ GROUP BY ALL
 UNION ALL
 SELECT
     'missing',
-    'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return'
-        || ' (--listing gives caps)',
+    'market cap, of ' || count(DISTINCT ticker) || ' tickers: no weight in the market''s return',
     count(*)
 FROM merged
 WHERE close IS NOT NULL AND market_cap IS NULL

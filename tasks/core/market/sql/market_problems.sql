@@ -144,7 +144,7 @@ SELECT
     min(ticker || ' on ' || date),
     'Import those months again in won, or with the unit in the header: 시가총액(억원).'
 FROM checked_moves
-WHERE is_other_unit(cap_ratio, ratio)
+WHERE is_other_cap(cap_ratio, ratio, 300)
 HAVING count(*) > 0
 UNION ALL
 SELECT
@@ -154,10 +154,17 @@ SELECT
     min(ticker || ' on ' || date),
     'Compare them with KRX''s.'
 FROM checked_moves
-WHERE
-    (cap_ratio > 30 OR cap_ratio < 1 / 30) AND ratio BETWEEN 0.5 AND 2
-    AND NOT is_other_unit(cap_ratio, ratio)
+WHERE is_other_cap(cap_ratio, ratio, 30) AND NOT is_other_cap(cap_ratio, ratio, 300)
 HAVING count(*) > 0
+UNION ALL
+SELECT
+    'warning',
+    'market caps that stand still while the price moves are more than half',
+    count(*) FILTER (cap_ratio = 1 AND ratio <> 1),
+    min(ticker || ' on ' || date) FILTER (cap_ratio = 1 AND ratio <> 1),
+    'A market cap is the day''s: import each day''s own, or shares with --listing CSV.'
+FROM checked_moves
+HAVING count(*) FILTER (cap_ratio = 1 AND ratio <> 1) > count(*) / 2
 UNION ALL
 -- KRX's company with the fewest shares has 200,000.
 SELECT

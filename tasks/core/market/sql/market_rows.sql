@@ -15,8 +15,11 @@ END;
 -- More than 100,000 tn won, which no company is worth.
 CREATE OR REPLACE TEMP MACRO is_impossible_cap(cap) AS cap >= 1e17;
 -- Between two rows of a ticker: a cap in another unit (thousands, millions, 억) changes alone.
+CREATE OR REPLACE TEMP MACRO is_other_cap(cap_ratio, price_ratio, least) AS
+    (cap_ratio > least OR cap_ratio < 1 / least) AND price_ratio BETWEEN 0.5 AND 2;
+-- Beyond all doubt.
 CREATE OR REPLACE TEMP MACRO is_other_unit(cap_ratio, price_ratio) AS
-    (cap_ratio > 300 OR cap_ratio < 1 / 300) AND price_ratio BETWEEN 0.5 AND 2;
+    is_other_cap(cap_ratio, price_ratio, 3000);
 -- Days between two trading days: KRX's longest pause since 1998 were eleven.
 CREATE OR REPLACE TEMP MACRO longest_pause() AS 14;
 -- A day that was cut off: fewer than half of the stocks of a usual one.

@@ -33,7 +33,8 @@ moves AS (
         END AS weight,
         repeated,
         is_impossible_cap(market_cap)
-            OR is_other_unit(market_cap / previous_cap, ratio) AS odd_cap
+            OR is_other_unit(market_cap / previous_cap, ratio) AS odd_cap,
+        is_other_cap(market_cap / previous_cap, ratio, 300) AS cap_leap
     FROM pairs
 ),
 days AS (
@@ -46,6 +47,7 @@ days AS (
         count(*) FILTER (is_beyond_limit(change) AND weight IS NOT NULL) AS leaps,
         count(*) FILTER (repeated) AS repeated,
         count(*) FILTER (odd_cap) AS odd_caps,
+        count(*) FILTER (cap_leap) AS cap_leaps,
         count(*) AS stocks,
         is_still(count(*) FILTER (change = 0), count(change)) AS still
     FROM moves
