@@ -1,7 +1,7 @@
 """What is said of an exposure and of a question that leaves numbers out, in both languages.
 
-The module is data alone, as phrases is. {known} lists the numbers that were given, {labels} and
-{values} those that were not and what they were taken for.
+The module is data alone, as phrases is. {known} lists the numbers that were given, {assumed} what
+those that were not were taken for.
 """
 
 EXPOSURES = {
@@ -26,32 +26,34 @@ EXPOSURES = {
 
 BY_BREADTH = {
     "ko": (
-        "순노출은 상승 종목 비중에 맞춰 {low}~{high}% 밴드 안의 {net}%로 둔다.",
-        "이 국면의 순노출 밴드 {low}~{high}%에서 상승 종목 비중에 맞는 값은 {net}%다.",
-        "오른 종목의 폭을 반영하면 {low}~{high}% 가운데 순노출 {net}%가 나온다.",
-        "밴드 {low}~{high}% 안에서의 위치는 상승 종목 비중이 정하며, 순노출 {net}%다.",
+        "순노출 {net}%는 {low}~{high}% 밴드에서 상승 종목 비중에 맞춘 자리다.",
+        "밴드 {low}~{high}%의 {net}%가 순노출이고, 그 자리는 상승 종목 비중이 정한다.",
+        "순노출은 {low}~{high}% 가운데 {net}%로, 오른 종목의 폭을 반영했다.",
+        "순노출 {net}%(밴드 {low}~{high}%)는 상승 종목 비중에서 나온 값이다.",
     ),
     "en": (
-        "Net exposure goes to {net}%, where the breadth puts it in the {low} to {high}% band.",
-        "In the band of {low} to {high}% the breadth points to a net {net}%.",
-        "Scaled by breadth, the {low} to {high}% band gives {net}% net.",
-        "Breadth decides the place inside {low} to {high}%: {net}% net.",
+        "Net exposure goes to {net}% of a {low} to {high}% band, where the breadth puts it.",
+        "I propose {net}% net out of {low} to {high}%, scaled by breadth.",
+        "Inside {low} to {high}% the place is {net}% net, which the breadth decides.",
+        "A net {net}% of the {low} to {high}% allowed is in keeping with the breadth.",
     ),
 }
-"""The same, where the breadth decides the place in the band."""
+"""The same, where the breadth decides the place in the band. The numbers stand before its label, or
+they would seem to be the breadth's.
+"""
 
 WILD = {
     "ko": (
-        "변동성이 지나치게 높아 {low}~{high}% 밴드에서 보수적인 쪽인 순노출 {net}%를 택한다.",
+        "순노출은 {low}~{high}% 가운데 조심스러운 {net}%다. 변동성이 지나치게 높다.",
         "흔들림이 큰 장이라 순노출은 {low}~{high}% 가운데 조심스러운 {net}%로 시작한다.",
-        "변동성이 가라앉기 전까지 순노출은 {low}~{high}% 중 {net}%로 낮게 둔다.",
-        "이런 변동성에서는 밴드 {low}~{high}%를 다 쓰지 않고 순노출 {net}%에 머문다.",
+        "순노출 {net}%, 밴드 {low}~{high}%의 낮은 쪽에 머문다. 변동성이 가라앉을 때까지다.",
+        "밴드 {low}~{high}%를 다 쓰지 않고 순노출 {net}%에 머문다. 변동성이 너무 높다.",
     ),
     "en": (
-        "Volatility is extreme, so net stays at the careful end of {low} to {high}%: {net}%.",
+        "Net stays at the careful end of {low} to {high}%, {net}%, because volatility is extreme.",
         "In so wild a market I take the careful end of {low} to {high}%, a net {net}%.",
-        "Until volatility settles, {net}% net is all I would use of {low} to {high}%.",
-        "With swings like these the {low} to {high}% band is used with care: {net}% net.",
+        "{net}% net is all I would use of {low} to {high}% until volatility settles.",
+        "The band of {low} to {high}% is used with care, {net}% net, with swings like these.",
     ),
 }
 """The same, while the volatility keeps the book at the careful end of its bands."""
@@ -90,27 +92,27 @@ PARTIAL = {
 
 USUAL = {
     "ko": (
-        "주어지지 않은 {labels_eun} 이런 날의 통상 수준({values})으로 두었다.",
-        "{labels_eun} 알 수 없어 통상 수준인 {values_ro} 보았다.",
-        "빠진 {labels_eun} 보통 때 값 {values_ro} 채웠고, 확인되면 다시 판정한다.",
-        "확인이 필요한 것은 {labels}이며 일단 {values_ro} 가정했다.",
-        "{labels_eun} 아직 없다. 비슷한 날의 값 {values_ro} 대신했다.",
-        "{values}라는 가정은 {labels}의 실제 값이 나오면 바꾼다.",
-        "주문 전에 {labels_eul} 확인해야 한다. 여기서는 {values_ro} 두었다.",
-        "비어 있는 칸은 {labels}이고, 통상치 {values}를 넣었다.",
+        "주어지지 않은 값은 이런 날의 통상 수준({assumed})으로 두었다.",
+        "나머지는 알 수 없어 비슷한 날의 값인 {assumed_ro} 보았다.",
+        "빠진 칸은 보통 때처럼 {assumed_ro} 채웠고, 확인되면 다시 판정한다.",
+        "확인이 필요한 가정은 {assumed_da}.",
+        "아직 나오지 않은 수치는 {assumed_ro} 대신했다.",
+        "{assumed_iraneun} 가정은 실제 값이 나오면 바꾼다.",
+        "주문 전에 확인할 것이 있다. 여기서는 {assumed_ro} 두었다.",
+        "비어 있는 칸에는 통상치({assumed})를 넣었다.",
     ),
     "en": (
-        "Not given and taken as usual on such a day: {labels} at {values}.",
-        "Missing are {labels}, which I take at the usual {values}.",
-        "For want of {labels} I assume the usual {values}; check them before acting.",
-        "I have no {labels} and put in {values}, as is usual on such days.",
-        "Still to be confirmed: {labels}, assumed here at {values}.",
-        "The gap, {labels}, is filled with what such days bring: {values}.",
-        "Once {labels} is in, replace my assumption of {values} and ask again.",
-        "Standing in for {labels}: {values}, the norm for such a day.",
+        "Not given, and taken as usual on such a day: {assumed}.",
+        "What is missing I take at its usual level, {assumed}.",
+        "For want of figures I assume {assumed}; check them before acting.",
+        "The rest is what such days bring: {assumed}.",
+        "Still to be confirmed are my assumptions, {assumed}.",
+        "The gaps are filled with the norm for such a day, {assumed}.",
+        "Once the figures are in, replace {assumed} and ask again.",
+        "Standing in for what was left out: {assumed}.",
     ),
 }
-"""Which of the market's numbers were missing, and as what they were taken."""
+"""What the missing numbers were taken for, each beside its label."""
 
 GIVEN = {
     "ko": (

@@ -4,7 +4,7 @@ argument for a regime.
 Reads and writes no file. All chance comes from the generator that the caller gives.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -215,14 +215,10 @@ def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
 
 def _partial_ground(scene: Scene, rng: Random, regime: str) -> str:
     """Returns what the numbers that were given say of the regime."""
-    known = []
-    for name, label in MARKET.items():
-        if name in scene.facts.numbers:
-            value = lexicon.printed(name, scene.facts.numbers[name], scene.language)
-            known.append(f"{label.of(scene.language)} {value}")
+    known = _listed(scene.facts.numbers, scene.facts.numbers, scene.language)
     sentence = rng.choice(exposure_phrases.PARTIAL[scene.language])
     return sentence.format(
-        known=", ".join(known),
+        known=known,
         regime=regime,
         regime_ro=with_particle(regime, "으로/로"),
         regime_da=with_particle(regime, "이다/다"),
@@ -319,13 +315,20 @@ def _exposure(claimed: str | None, scene: Scene, rng: Random) -> str:
 def _usual(
     missing: list[str], numbers: Mapping[str, float], language: Language, rng: Random
 ) -> str:
-    labels = ", ".join(MARKET[name].of(language) for name in missing)
-    values = ", ".join(lexicon.printed(name, numbers[name], language) for name in missing)
+    assumed = _listed(numbers, missing, language)
     sentence = rng.choice(exposure_phrases.USUAL[language])
     return sentence.format(
-        labels=labels,
-        labels_eun=with_particle(labels, "은/는"),
-        labels_eul=with_particle(labels, "을/를"),
-        values=values,
-        values_ro=with_particle(values, "으로/로"),
+        assumed=assumed,
+        assumed_ro=with_particle(assumed, "으로/로"),
+        assumed_da=with_particle(assumed, "이다/다"),
+        assumed_iraneun=with_particle(assumed, "이라는/라는"),
     )
+
+
+def _listed(numbers: Mapping[str, float], names: Collection[str], language: Language) -> str:
+    """Returns those of the market's numbers that are named, each behind its label."""
+    parts = []
+    for name, label in MARKET.items():
+        if name in names:
+            parts.append(f"{label.of(language)} {lexicon.printed(name, numbers[name], language)}")
+    return ", ".join(parts)

@@ -267,13 +267,10 @@ class _Writer:
         """Why the fund is bought, and how much of it."""
         if order["ticker"] == LEVERAGED_FUND:
             text = "leveraged_fund"
-        low, high = EXPOSURES[self.regime].index_short
         return self._sentence(text).format(
             weight=order["weight_pct"],
             effective=order["effective_pct"],
             size=abs(order["effective_pct"]),
-            low=low,
-            high=high,
         )
 
     def _sentence(self, text: str) -> str:
