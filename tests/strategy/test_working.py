@@ -6,7 +6,12 @@ import pytest
 
 from tasks.core.records.facts import Facts
 from tasks.core.strategy.rules import NUMBERS, THRESHOLDS, regime_of
-from tasks.core.strategy.working import confidence_working, exposure_working, market_working
+from tasks.core.strategy.working import (
+    confidence_working,
+    exposure_working,
+    market_working,
+    stop_working,
+)
 
 
 def facts_of(*values: float) -> Facts:
@@ -31,6 +36,21 @@ def test_a_missing_number_is_marked_and_the_confidence_halved():
     line = market_working(facts)
     assert "breadth 2.0 (usual): below 30" in line and line.endswith("rule 1: BEAR")
     assert confidence_working(facts).endswith("confidence 95/2=47")
+
+
+@pytest.mark.parametrize(
+    ("pnl", "regime", "step"),
+    [
+        (-8.0, "BEAR", "-8.0: <=-8 STOP_LOSS"),
+        (-7.9, "BEAR", "-7.9: -8 to -3, BEAR: EXIT"),
+        (-7.9, "MILD_BULL", "-7.9: -8 to -3, not weak: HOLD"),
+        (-3.0, "WEAKENING", "-3.0: -8 to -3, weak: REDUCE"),
+        (-2.9, "WEAKENING", "-2.9: -3 to 15 HOLD"),
+        (15.0, "BEAR", "+15.0: >=15 TAKE_PROFIT"),
+    ],
+)
+def test_a_profit_or_loss_is_placed_among_the_limits_of_the_stop_review(pnl, regime, step):
+    assert stop_working(pnl, regime) == step
 
 
 def test_the_exposures_are_points_of_the_bands():
