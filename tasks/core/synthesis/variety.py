@@ -7,24 +7,34 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from tasks.core.kinds.texts import prose
+from tasks.core.kinds.texts import PROSE_KEYS, prose, sentences_in
+from tasks.core.strategy.rules import REGIMES
+from tasks.core.strategy.universe import etfs, sectors, stocks
 
 _DIGITS = re.compile(r"\d+")
 _WORDS = 4  # of an opening, and of a phrase that is counted
 
+LEAST_SKELETONS = 40
+"""Every text of an answer has at least so many skeletons in each language over 1,000 rows."""
+
+_SKELETON_ROWS = 200
+"""Rows of each kind and language whose sentences are taken apart: enough to see so many."""
+
 
 class Variety:
-    """Counts, for each language, the different four-word phrases for every 1,000 rows and, for each
-    kind and language, the commonest opening.
+    """Counts how varied texts are, over the rows that it is given.
 
-    Digits are masked, so that another number makes no other phrase. An opening is the first four
-    words of a row's first free text; its share is of the rows of that kind and language. The more
-    rows there are, the more phrases come again: compare equal numbers of rows.
+    For each language: the different four-word phrases for every 1,000 rows. For each kind and
+    language: the commonest opening, which is the first four words of a row's first free text, with
+    its share; and for each text the skeletons, which are its different sentences with numbers,
+    names, sectors and regimes masked, over up to 200 rows. Another number makes no other phrase.
+    The more rows there are, the more phrases come again: compare equal numbers of rows.
     """
 
     def __init__(self) -> None:
         self._phrases: dict[str, set[str]] = defaultdict(set)
         self._openings: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._sentences: dict[tuple[str, str, str], set[str]] = defaultdict(set)
 
     def add(self, row: dict[str, Any]) -> None:
         """Counts the texts of one row's answer."""
@@ -32,6 +42,10 @@ class Variety:
         language = row["metadata"]["language"]
         answer = json.loads(row["messages"][-1]["content"])
         texts = [_masked_words(text) for _, text in prose(answer)]
+        if self._openings[kind, language].total() < _SKELETON_ROWS:
+            for path, text in _texts_of(answer):
+                sentences = sentences_in(_DIGITS.sub("#", text))
+                self._sentences[kind, path, language].update(sentences)
         for words in texts:
             self._phrases[language].update(_phrases_of(words))
         self._openings[kind, language][" ".join(texts[0][:_WORDS])] += 1
@@ -46,7 +60,44 @@ class Variety:
         phrases = {}
         for language in sorted(rows):
             phrases[language] = round(1000 * len(self._phrases[language]) / rows[language])
-        return {"phrases_per_1000_rows": phrases, "commonest_opening": openings}
+        return {
+            "phrases_per_1000_rows": phrases,
+            "commonest_opening": openings,
+            "skeletons": self._skeletons(),
+        }
+
+    def _skeletons(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Returns {kind: {text: {language: skeletons}}}; a text is named by its keys."""
+        counts: dict[str, dict[str, dict[str, int]]] = {}
+        for (kind, path, language), sentences in sorted(self._sentences.items()):
+            skeletons = {_NAMES.sub("@", sentence) for sentence in sentences}
+            counts.setdefault(kind, {}).setdefault(path, {})[language] = len(skeletons)
+        return counts
+
+
+def _texts_of(value: Any, path: str = "", key: str = "") -> Iterator[tuple[str, str]]:
+    """Yields each free text of an answer, behind its keys: positions.long.reason."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _texts_of(entry, f"{path}.{name}" if path else name, name)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts_of(entry, path, key)
+    elif isinstance(value, str) and key in PROSE_KEYS:
+        yield path, value
+
+
+def _names() -> list[str]:
+    """Returns what a skeleton masks beside numbers, the longest first."""
+    names = [*REGIMES, *(fund.name_ko for fund in etfs())]
+    for stock in stocks():
+        names += [stock.name_ko, stock.name_en]
+    for sector in sectors():
+        names += [sector.name_ko, sector.name]
+    return sorted(names, key=len, reverse=True)
+
+
+_NAMES = re.compile("|".join(re.escape(_DIGITS.sub("#", name)) for name in _names()))
 
 
 def _masked_words(text: str) -> list[str]:
