@@ -1,4 +1,4 @@
-"""The table of events: its sectors and stocks are the universe's, and no text is part of another."""
+"""The table of events: its sectors and stocks are the universe's, no text is part of another."""
 
 import re
 
