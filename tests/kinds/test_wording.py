@@ -128,7 +128,7 @@ def test_korean_particles_fit_what_they_follow():
         regime_classification, DAYS["WEAKENING"], "ko", given=("return_pct", "breadth_pct")
     )
     told = " ".join(argue(scene, Random(seed)) for seed in range(40))
-    assert "WEAKENING으로" in told and "연율 변동성은" in told and "%로" in told
+    assert "WEAKENING으로" in told and "%로" in told and "WEAKENING이다" in told
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
