@@ -47,3 +47,12 @@ def test_the_report_beside_the_rows_tells_it(made):
     told = json.loads((made / "report.json").read_text())["variety"]
     assert set(told["phrases_per_1000_rows"]) == {"ko", "en"}
     assert len(told["commonest_opening"]) == 12
+
+
+def test_skeletons_are_sentences_without_their_numbers_and_names():
+    rows = [
+        row("k", "en", "Samsung Electronics is sold at -8.1%. It is a stop."),
+        row("k", "en", "Kia is sold at -9.3%. It is a stop."),
+        row("k", "en", "Kia stays."),
+    ]
+    assert variety(rows)["skeletons"]["k"] == {"entries.reason": {"en": 3}}
