@@ -75,7 +75,7 @@ _MOVES = {
 
 def _holds(claim: Claim, stand: Stand, figures: Figures) -> bool:
     stated = figures.facts.numbers
-    if claim.of == "market" and claim.way in ("up", "down"):
+    if claim.of == "market" and claim.way in _GOES:
         shocked = "shock" in figures.facts.words  # a scenario moves the market
         return shocked or _goes(claim.way, stated.get("return_pct"))
     if claim.of == "won" and claim.way in _GOES:
@@ -168,15 +168,15 @@ def _regimes_beyond(sentence: Sentence, figures: Figures) -> Iterator[str]:
 # What is done, and what it means for a company.
 
 _AGAINST = {
-    "gain": frozenset(("lose",)),
-    "lose": frozenset(("gain",)),
+    "gain": frozenset(("lose", "unaffected")),
+    "lose": frozenset(("gain", "unaffected")),
     "hold": frozenset(("trim", "exit", "buy", "all_out")),
     "trim": frozenset(("hold", "buy", "nothing")),
     "exit": frozenset(("hold", "buy", "nothing")),
     "buy": frozenset(("skip", "exit", "trim", "all_out")),
     "skip": frozenset(("buy",)),
 }
-_SAID_ANYWHERE = frozenset(("gain", "lose", "nothing", "all_out"))
+_SAID_ANYWHERE = frozenset(("gain", "lose", "unaffected", "nothing", "all_out"))
 _ALIKE = {
     "hold": frozenset(("hold", "stay")),
     "trim": frozenset(("trim", "exit")),

@@ -24,6 +24,9 @@ Values = tuple[float, ...]
 _NAME_IN_TEXTS = {"usdkrw_change_pct": "usdkrw"}
 """Texts call the rate and its change alike."""
 
+_SIZES = frozenset(("shock_pct", "drawdown_pct"))
+"""Numbers of a fall or a move that are stated without its direction."""
+
 _OVERNIGHT = (rules.OVERNIGHT_STEP_PCT, *rules.OVERNIGHT_PCT)
 LIMITS: dict[str, Values] = {
     **{name: () for name in rules.NUMBERS},
@@ -41,6 +44,7 @@ LIMITS: dict[str, Values] = {
 for _name, _limit in THRESHOLDS:
     LIMITS[_name] = (*LIMITS[_name], _limit)
 LIMITS["volatility_pct"] = (*LIMITS["volatility_pct"], rules.WILD_VOLATILITY_PCT)
+_SIZES_OF_LIMITS = frozenset(abs(limit) for _, limit in THRESHOLDS)
 _IN_EVERY_KIND = (0.0, 50.0, 100.0, float(rules.MAX_LONG_WEIGHT_PCT))
 
 
@@ -77,7 +81,10 @@ class Figures:
     @cached_property
     def of_market(self) -> dict[str, Values]:
         """The stated numbers by their names in texts; the four of the rule as it sees them."""
-        return _by_name({**known_numbers(self.facts), **self.facts.numbers})
+        named = _by_name({**known_numbers(self.facts), **self.facts.numbers})
+        for name in _SIZES.intersection(named):
+            named[name] = (*named[name], -named[name][0])
+        return named
 
     @cached_property
     def of_stocks(self) -> dict[str, dict[str, Values]]:
@@ -170,12 +177,14 @@ class Figures:
         """How far each of the market's numbers is from each of its limits."""
         return tuple(abs(self.of_market[name][0] - limit) for name, limit in THRESHOLDS)
 
-    def has(self, number: Number) -> bool:
+    def has(self, number: Number, unit: str = "") -> bool:
         """Whether the answer decides on the number, the right working has it, or a band ends with
         it, whatever its sign.
         """
         size = abs(number.value)
-        if not size or number.decimals <= self.worked.get(size, -1):
+        # Every working has the limits of the regime rule, which only texts on the market quote.
+        of_rule = unit == "%" and number.decimals == 0 and size in _SIZES_OF_LIMITS
+        if not size or (not of_rule and number.decimals <= self.worked.get(size, -1)):
             return True
         is_whole = size.is_integer()
         if size in self.told:

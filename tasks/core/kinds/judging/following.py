@@ -18,13 +18,10 @@ from tasks.core.strategy.rules import (
 from tasks.core.strategy.stated import known_numbers
 
 _OfStocks = Mapping[str, Mapping[str, tuple[float, ...]]]
-_LIMITS_OF_STOCKS = (
-    STOP_LOSS_PCT,
-    REDUCE_PCT,
-    TAKE_PROFIT_PCT,
-    float(MAX_LONG_WEIGHT_PCT),
-    GAP_PCT,
-)
+_LIMITS_OF_STOCKS = {
+    "pnl_pct": (STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT),
+    "gap_pct": (GAP_PCT,),
+}
 
 
 def consequences(
@@ -45,11 +42,14 @@ def consequences(
 
 def of_entry(entry: Mapping[str, Any], of_stocks: _OfStocks) -> Iterator[float]:
     """Yields what follows from the numbers of one entry and of its stock, with any sign."""
-    own = [value for _, value in integers(entry)]
-    for values in of_stocks.get(entry.get("ticker", ""), {}).values():
-        own += values
-        yield from (value / 2 for value in values)
-    yield from _apart([*own, *_LIMITS_OF_STOCKS])
+    stated = of_stocks.get(entry.get("ticker", ""), {})
+    weights = [float(MAX_LONG_WEIGHT_PCT), *stated.get("weight_pct", ())]
+    weights += [value for _, value in integers(entry)]
+    yield from _apart(weights)
+    for name, limits in _LIMITS_OF_STOCKS.items():
+        for value in stated.get(name, ()):
+            yield from (value - limit for limit in limits)
+            yield value / 2
 
 
 def averages(answer: Any, facts: Facts, of_stocks: _OfStocks) -> Iterator[float]:

@@ -81,6 +81,9 @@ def _fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str | None:
     called = figures.named(slot.label, quoted.owner) if slot.label else ()
     if any(quoted.says(value) for value in called) or _is_distance(quoted, figures):
         return None
+    fell = slot.falls and slot.label in (None, "breadth_pct")  # "28.7% of the names fell"
+    if fell and quotes(number, 100 - figures.of_market["breadth_pct"][0]):
+        return None
     if number.value and any(quotes(_bare(number), abs(value)) for value in called):
         return f"{quoted.printed} has another sign than the {slot.label} of the question"
     if called and slot.label in MARKET and _is_after_shock(quoted, figures):
@@ -132,7 +135,7 @@ def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str 
     if entry is not None and figures.is_of_another(number, str(owner)):
         return f"{quoted.printed} is another stock's"
     counts = not quoted.slot.unit and number.decimals == 0 and abs(number.value) <= _MOST_COUNTED
-    if counts or figures.has(number):
+    if counts or figures.has(number, quoted.slot.unit):
         return None
     return f"{quoted.printed} stands neither in the question nor in the rules"
 
@@ -201,8 +204,10 @@ def _is_limit(quoted: _Quoted, figures: Figures) -> bool:
     if values & figures.other_limits:
         return True
     named = set(sense.means & MARKET.keys())
-    if not named and sense.means & _OF_INDEX:
-        named = {"return_pct"}
+    if sense.supposes and len(named) == 1:
+        return quoted.number.value in LIMITS[min(named)]
+    if sense.means & _OF_INDEX:
+        named.add("return_pct")
     if not named and "verdict" in sense.means:
         named = set(MARKET)
     return any(values & {*LIMITS[name]} for name in named)

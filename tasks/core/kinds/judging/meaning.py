@@ -72,8 +72,10 @@ class _Word:
         return self.text in _PAUSES
 
 
-_PAUSES = frozenset(",:()/—–|;")
-_WORDS = re.compile(r"#|@|%p?|[A-Za-z]+(?:[&/·_.'-][A-Za-z]+)*|[가-힣]+(?:/[가-힣]+)?|[,:()/—–|;±]")
+_PAUSES = frozenset(",:()/—–|;<>≤≥")
+_WORDS = re.compile(
+    r"#|@|%p?|[A-Za-z]+(?:[&/·_.'-][A-Za-z]+)*|[가-힣]+(?:/[가-힣]+)?|[,:()/—–|;±<>≤≥=]"
+)
 _NO_MEANING: Meanings = frozenset()
 
 
@@ -199,7 +201,8 @@ def _denied(words: list[_Word], language: Language) -> set[int]:
         if word.text in ("no", "none", "nothing") and index:
             denied.add(index - 1)  # "holds no longs"
         for target in range(index + 1, min(index + 1 + _DENIED_AHEAD, len(words))):
-            if words[target].is_number or words[target].is_pause:
+            word_there = words[target]
+            if word_there.is_number or word_there.is_pause or word_there.text == "but":
                 break
             denied.add(target)
     return denied
@@ -218,7 +221,7 @@ def _denied_in_korean(words: list[_Word], index: int) -> Iterator[int]:
         yield index - 2
 
 
-_SUPPOSING_END = re.compile(r"(?<![국반화측방장전표외직])면$")
+_SUPPOSING_END = re.compile(r"[^국반화측방장전표외직]면$")
 _KOREAN_NEXT = ("바뀌", "바뀐", "넘어가", "넘어간", "전환", "옮긴", "옮겨", "시작")
 
 
@@ -226,7 +229,7 @@ def _supposes(words: list[_Word], language: Language) -> bool:
     if any("if" in word.means for word in words):
         return True
     if language == "en":
-        return False
+        return bool(words) and words[0].text == "should"
     return any(
         _SUPPOSING_END.search(word.text) or word.text.startswith(_KOREAN_NEXT) for word in words
     )
@@ -322,10 +325,12 @@ def _bare(word: str, language: Language) -> str:
 def _is_listed(behind: list[_Word]) -> bool:
     """Whether the last named number is one of several in a row: "breadth, momentum at"."""
     named = [place for place, word in enumerate(behind) if _numbers_of(word)]
-    if len(named) < 2 or _numbers_of(behind[named[-1]]) == _numbers_of(behind[named[-2]]):
+    last = _numbers_of(behind[named[-1]])
+    others = [place for place in named if _numbers_of(behind[place]) != last]
+    if not others:
         return False
-    between = behind[named[-2] + 1 : named[-1]]
-    return all(word.text in _LISTING for word in between)
+    between = behind[others[-1] + 1 : named[-1]]
+    return all(word.text in _LISTING or _numbers_of(word) == last for word in between)
 
 
 _LISTING = frozenset((",", "and", "/", "annualized", "연율", "및"))
@@ -381,17 +386,18 @@ def _way(word: _Word) -> str | None:
 
 
 def _falls(behind: list[_Word], ahead: list[_Word]) -> bool:
-    near = [*behind[-6:], *ahead[:4]]
-    return any(
-        word.means & {"down", "loss", "negative", "lose"} or "stop" in word.text for word in near
-    )
+    pause = next((place for place, word in enumerate(ahead) if word.is_pause), len(ahead))
+    near = [*behind[-6:], *ahead[: min(pause, 6)]]
+    falling = {"down", "loss", "negative", "lose"}
+    return any(word.means & falling or "stop" in word.text for word in near)
 
 
 def _beyond(behind: list[_Word], ahead: list[_Word], language: Language) -> str | None:
     """Returns above or below if the text puts something there: "above 3%", "3%를 넘어"."""
-    if behind and behind[-1].text == "±":
-        return None
-    near = reversed(behind[-3:]) if language == "en" else ahead
+    last = behind[-1].text if behind else ""
+    if last in _SIGNS_OF_SIDES:
+        return _SIGNS_OF_SIDES[last]
+    near = reversed(behind[-4:]) if language == "en" else ahead
     than = False
     for word in near:
         if than and word.means & {"low", "high"}:
@@ -410,7 +416,10 @@ def _is_by_rule(word: _Word, ahead: list[_Word]) -> bool:
     return word.text == "under" and any(other.text == "rule" for other in ahead[:3])
 
 
-_TO_LIMIT = frozenset(("%", "%p", "x", "를", "을", "보다", "선을", "선", "배를", "배", "점"))
+_SIGNS_OF_SIDES = {">": "above", "≥": "above", "<": "below", "≤": "below", "±": None}
+_TO_LIMIT = frozenset(
+    ("에", "에는", "%", "%p", "x", "를", "을", "보다", "선을", "선", "배를", "배", "점")
+)
 """What Korean puts between a limit and that it is passed."""
 
 
@@ -425,6 +434,8 @@ _SUBJECTS = frozenset(
 )
 _WAYS = ("positive", "negative", "calm", "tense", "strong", "weak", "low", "high", "up", "down")
 _CLAIM_REACH = 5
+_JOINING = ("and", "or", "및", "에", "에서")
+"""Words behind which something else is spoken of."""
 
 
 def _claims(words: list[_Word], denied: set[int]) -> Iterator[Claim]:
@@ -467,7 +478,7 @@ def _way_behind(words: list[_Word], index: int, denied: set[int]) -> str | None:
     for place in range(index + 1, min(index + 1 + _CLAIM_REACH, len(words))):
         word = words[place]
         pauses = word.is_pause and word.text not in "()"
-        if word.means & _SUBJECTS or pauses or word.text in ("and", "or", "및"):
+        if word.means & (_SUBJECTS | vocabulary.NUMBERS) or pauses or word.text in _JOINING:
             return None
         for way in _WAYS:
             if way in word.means:

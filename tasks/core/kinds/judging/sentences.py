@@ -74,7 +74,7 @@ def _sentence(text: str, tickers: tuple[str, ...], language: Language) -> Senten
         if unit.lstrip()[0] in _OF_WON:
             numbers.append(_won(match))
             return NUMBER
-        return " "
+        return _TEN_DAYS[language] if _plain(match["digits"]).value == _OF_MOMENTUM else " "
 
     skeleton = _NUMBERS.sub(take_number, text)
     return Sentence(text, understood(skeleton, language), tuple(numbers), tickers)
@@ -92,6 +92,8 @@ _NUMBERS = re.compile(
     r"|\s?(?:bn|tn|trillion|billion)\b)?"
 )
 """A number, and behind it what makes it a date, a duration or an amount of won."""
+_OF_MOMENTUM = 10  # days
+_TEN_DAYS = {"en": " tenday ", "ko": " 십일 "}
 _OF_WON = frozenset("조억bt")
 
 
