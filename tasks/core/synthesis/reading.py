@@ -39,6 +39,7 @@ _WON = {
     "en": r"[+-]?(?:KRW [\d,]+(?:\.\d+)? ?bn|[\d,]+(?:\.\d+)? ?bn (?:KRW|won)|[\d,]+B KRW)",
 }
 _AROUND_STOCKS = {**MARKET, **CONTEXT}
+_IN_WON = {name for name, label in CONTEXT.items() if label.unit == "won"}
 """The labels of numbers that stand outside the stocks' lines."""
 
 
@@ -176,7 +177,7 @@ def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _L
         name = str(match.lastgroup)
         if name in numbers:
             repeated.append(match[0])
-        value = _value(match[name], labels[name])
+        value = _value(match[name], name)
         if match[0].lower().startswith(lexicon.SELLING[language]):
             value = -abs(value)
         numbers[name] = value
@@ -196,8 +197,8 @@ def _numbers_pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
     parts = []
     for name, label in longest_first:
         called = "|".join(re.escape(known) for known in _names_of(name, label, language))
-        number = _number_pattern(label, language)
-        unit = "" if label in MARKET.values() else _unit_pattern(label)
+        number = _number_pattern(name, label, language)
+        unit = "" if name in MARKET else _unit_pattern(label)
         parts.append(rf"(?:{called}){_BETWEEN}(?P<{name}>{number}){unit}")
     # A name begins a word: within one, none of the many alternatives is tried.
     return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})", re.I)
@@ -210,10 +211,10 @@ def _names_of(name: str, label: Label, language: Language) -> list[str]:
     return sorted(known, key=len, reverse=True)
 
 
-def _number_pattern(label: Label, language: Language) -> str:
+def _number_pattern(name: str, label: Label, language: Language) -> str:
     if label.unit == "won":
         return _WON[language]
-    if label in MARKET.values():
+    if name in MARKET:
         return _market_pattern(label, language)
     sign = "[+-]" if label.signed else "-?"
     digits = r"\d+"
@@ -239,11 +240,11 @@ def _unit_pattern(label: Label) -> str:
     return re.escape(label.unit)
 
 
-def _value(text: str, label: Label) -> float:
+def _value(text: str, name: str) -> float:
     """Returns the number that a text prints; won are in hundred millions (억)."""
-    if label in MARKET.values():
+    if name in MARKET:
         return _market_value(text)
-    if label.unit != "won":
+    if name not in _IN_WON:
         return float(text)
     sign = -1.0 if text.startswith("-") else 1.0
     if "억" not in text and "조" not in text:
