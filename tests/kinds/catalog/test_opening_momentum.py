@@ -1,5 +1,7 @@
 """opening_momentum: five points, the trade that they make, and nothing bought in a bear market."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.core.kinds.catalog import opening_momentum
@@ -85,3 +87,11 @@ def test_a_weight_outside_its_band_and_a_purchase_in_a_bear_market_are_wrong():
     assert parts_after(opening_momentum, mild, bought(2)) - {"argued"} == {"actions"}
     bear = scene_on(opening_momentum, DAYS["BEAR"])
     assert "actions" in parts_after(opening_momentum, bear, bought(3))
+
+
+def test_the_card_shows_what_the_working_looks_like():
+    stock = opened(2.9, 5.8, 7, "high", "mid")
+    stock = replace(stock, ticker="108320")
+    steps = opening_momentum.decide(facts_of("MILD_BULL", [stock]))["working"][1:3]
+    assert opening_momentum.card.isascii()
+    assert all(f'"{step}"' in opening_momentum.card for step in steps)

@@ -96,3 +96,12 @@ def test_it_is_closed_at_the_next_open():
         answer["unwind_plan"]["when"] = "NEXT_CLOSE"
 
     assert parts_after(overnight_gap, SCENE, later) - {"argued"} == {"actions"}
+
+
+def test_the_card_shows_what_the_working_looks_like():
+    assert overnight_gap.card.isascii()
+    for step in overlay("WEAKENING", -1.2, 18.0)["working"][1:3]:
+        assert f'"{step}"' in overnight_gap.card
+    long = overlay("MILD_BULL", 0.3, 18.0)["working"]
+    inverse = overlay("WEAKENING", -1.2, 18.0)["working"]
+    assert long[2] in overnight_gap.card and inverse[-1] in overnight_gap.card

@@ -108,3 +108,11 @@ def test_a_dated_question_names_the_real_regime_of_the_day_before_and_a_net_of_i
             before = days.snapshots[dates.index(scene.date) - 1]
             assert previous == regime_of(*[getattr(before, name) for name in NUMBERS])
             assert scene.date != dates[0]  # of which nothing is known
+
+
+def test_the_card_shows_what_the_working_looks_like():
+    assert regime_transition.card.isascii()
+    kept = moved("MILD_BULL", "MILD_BULL", 91)["working"]
+    started = moved("WEAKENING", "STRONG_BULL", 62)["working"]
+    for step in (kept[2], *started[1:]):
+        assert f'"{step}"' in regime_transition.card

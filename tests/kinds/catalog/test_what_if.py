@@ -108,3 +108,12 @@ def test_any_fund_that_shorts_what_falls_is_right_and_no_other():
     assert hedged(("114800", short - 4, 4 - short)) == {"exposure"}
     wrong_net = {"long_gross_pct": taught["long_gross_pct"] + 5}
     assert hedged(("114800", short, -short), **wrong_net) == {"exposure"}
+
+
+def test_the_card_shows_what_the_working_looks_like():
+    steps = shaken("MILD_BULL", "index_drop", 3.0)["working"]
+    assert what_if.card.isascii()
+    assert steps[1].split("; momentum")[0] in what_if.card
+    assert all(f'"{step}"' in what_if.card for step in steps[3:])
+    for shock, effects in SHOCKS.items():
+        assert f"{shock} {', '.join(f'{effect:g}' for effect in effects)}" in what_if.card

@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import EXPOSURE_CARD
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.schemas import NET, REGIME, WORKING, Schema, arranged, closed, one_of, text
 from tasks.core.kinds.words import words_beside
@@ -183,14 +184,14 @@ def _days(move: _Move) -> str:
 
 card = f"""\
 urgency: NONE if the regime stays, IMMEDIATE into {" or ".join(URGENT_REGIMES)}, else GRADUAL
-target: a net already in the band of a regime that stays is kept; else the net in the new band \
-that the breadth gives
-day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS}% of it if \
-IMMEDIATE regimes are the target (at least half), {10 * _CALM_TENTHS}% otherwise, rounded half up
+target: a net already in the band of a regime that stays is kept; else a net in the new band
+{EXPOSURE_CARD}
+day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS}% of it into \
+{" or ".join(URGENT_REGIMES)} (half is enough), {10 * _CALM_TENTHS}% otherwise, rounded half up
 day 2: the target; target_net_exposure_pct is day 2
-working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; long, short and net of \
-the new regime; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 in 80 to \
-100: keep 91"\
+working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; "long 100+30*74.0%=122; \
+short 0; net 122-0=122"; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 \
+in 80 to 100: keep 91"\
 """
 
 # How it is argued. A blank such as {to_ro} is the word with the Korean particle that its sound

@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import EXPOSURE_CARD
 from tasks.core.kinds.korean import with_particle
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.schemas import (
@@ -163,8 +164,9 @@ def _effects() -> str:
 card = f"""\
 each point of the shock adds to return, breadth, momentum, volatility (breadth stays in 0..100):
 {_effects()}
-the rule on the numbers after the shock gives regime_after; its bands give the book, as breadth
-after the shock has it in them
+the rule on the numbers after the shock gives regime_after, its bands the book, by the breadth and
+volatility after the shock
+{EXPOSURE_CARD}
 action: KEEP if the regime stays, CUT if the top of its net band is lower, else ADD
 net = long_gross - index_short; hedge: funds bought (side BUY) whose weight * multiple sums to \
 -index_short; none if that is 0
@@ -172,7 +174,7 @@ funds: {hedges()[0]} -1x or another that shorts the KOSPI; beside longs after {_
 {_US_SHORT} -1x or another inverse US fund
 working: the market's line; "index_drop: return 0.40, -1*3.0=-3.00: -2.60; breadth 55.0, \
 -6*3.0=-18.0: 37.0; ..."; the line of the numbers after it; "MILD_BULL -> WEAKENING: CUT"; \
-long, short and net; "hedge {hedges()[0]} 14*-1=-14"\
+"long 60+20*37.0%=67; short 20-10*37.0%=16; net 67-16=51"; "hedge {hedges()[0]} 16*-1=-16"\
 """
 
 _HEDGE = stock_entry(
