@@ -189,8 +189,8 @@ def _trade_reason(decision: Decision, language: Language, rng: Random) -> str:
     case = str(decision["action"])
     if case == "HOLD":
         case = "HOLD_winners" if decision["affected_stocks"] else "HOLD_none"
-    winners = _names(decision, "POSITIVE")
-    losers = _names(decision, "NEGATIVE")
+    winners = _names(decision, "POSITIVE", language)
+    losers = _names(decision, "NEGATIVE", language)
     return rng.choice(_WORDS.texts[case][language]).format(
         winners=winners,
         winners_reul=with_particle(winners, "을/를"),
@@ -201,11 +201,14 @@ def _trade_reason(decision: Decision, language: Language, rng: Random) -> str:
     )
 
 
-def _names(decision: Decision, impact: str) -> str:
+def _names(decision: Decision, impact: str, language: Language) -> str:
     """Returns the names of the stocks with this impact; a mistaken answer may have none."""
     affected = decision["affected_stocks"]
     named = [entry["name"] for entry in affected if entry["impact"] == impact]
-    return ", ".join(named or [entry["name"] for entry in affected])
+    *others, last = named or [entry["name"] for entry in affected] or [""]
+    if language == "en" and others:
+        return f"{', '.join(others)} and {last}"
+    return ", ".join([*others, last])
 
 
 @dataclass(frozen=True)
