@@ -39,8 +39,8 @@ _WON = {
     "en": r"[+-]?(?:KRW [\d,]+(?:\.\d+)? ?bn|[\d,]+(?:\.\d+)? ?bn (?:KRW|won)|[\d,]+B KRW)",
 }
 _AROUND_STOCKS = {**MARKET, **CONTEXT}
-_IN_WON = {name for name, label in CONTEXT.items() if label.unit == "won"}
 """The labels of numbers that stand outside the stocks' lines."""
+_IN_WON = {name for name, label in CONTEXT.items() if label.unit == "won"}
 
 
 @dataclass(frozen=True)
