@@ -310,7 +310,8 @@ def _case(book: _Book, position: _Position, target: int) -> str:
     if target < position.kept:
         return "scaled"
     if target < position.weight:
-        return "REDUCE" if position.action == "REDUCE" else "capped"
+        cut = "REDUCE_capped" if position.kept < position.left else "REDUCE"
+        return cut if position.action == "REDUCE" else "capped"
     if STOP_LOSS_PCT < position.pnl <= STOP_LOSS_PCT + _NEAR_PCT:
         return "near_stop"
     return "full" if position.weight == book.limit else "kept"
