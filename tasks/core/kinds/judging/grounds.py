@@ -84,6 +84,8 @@ def _fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str | None:
     fell = slot.falls and slot.label in (None, "breadth_pct")  # "28.7% of the names fell"
     if fell and quotes(number, 100 - figures.of_market["breadth_pct"][0]):
         return None
+    if called and _is_worked_out(quoted, figures):
+        return None
     if number.value and any(quotes(_bare(number), abs(value)) for value in called):
         return f"{quoted.printed} has another sign than the {slot.label} of the question"
     if called and slot.label in MARKET and _is_after_shock(quoted, figures):
@@ -112,6 +114,15 @@ def _is_after_shock(quoted: _Quoted, figures: Figures) -> bool:
     return "shock" in figures.facts.words and number.decimals <= figures.worked.get(
         abs(number.value), -1
     )
+
+
+def _is_worked_out(quoted: _Quoted, figures: Figures) -> bool:
+    """Whether the working has the number under this very name and with its sign, as it has what a
+    shock makes of the market.
+    """
+    name, number = str(quoted.slot.label).removesuffix("_pct"), quoted.number
+    worked_out = f"{name} {number.value:.{number.decimals}f}:"
+    return worked_out in " ".join(figures.right.get("working", ()))
 
 
 _OF_DISTANCES = ("%p", "point")
