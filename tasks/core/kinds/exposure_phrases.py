@@ -32,10 +32,10 @@ BY_BREADTH = {
         "순노출 {net}%(밴드 {low}~{high}%)는 상승 종목 비중에서 나온 값이다.",
     ),
     "en": (
-        "Net exposure goes to {net}% of a {low} to {high}% band, where the breadth puts it.",
+        "Net exposure goes to {net}%, from {low} to {high}%, where the breadth puts it.",
         "I propose {net}% net out of {low} to {high}%, scaled by breadth.",
         "Inside {low} to {high}% the place is {net}% net, which the breadth decides.",
-        "A net {net}% of the {low} to {high}% allowed is in keeping with the breadth.",
+        "A net {net}%, with {low} to {high}% allowed, is in keeping with the breadth.",
     ),
 }
 """The same, where the breadth decides the place in the band. The numbers stand before its label, or

@@ -208,7 +208,8 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
 def _told(decision: Decision, scene: Scene, rng: Random, claimed: str | None) -> dict[str, Any]:
     decision = wording.named(decision, scene.language)
-    decision["reasoning"] = wording.argue(scene, rng, claimed=claimed)
+    tells_net = scene.partial or rng.random() < 0.35
+    decision["reasoning"] = wording.argue(scene, rng, claimed=claimed, exposure=tells_net)
     _argue_positions(decision, scene, rng)
     return arranged(decision, schema)
 
@@ -221,9 +222,13 @@ def _argue_positions(decision: dict[str, Any], scene: Scene, rng: Random) -> Non
     for entry in positions["long"]:
         stock = offered.get(entry["ticker"])
         entry["reason"] = writer.of_stock(stock) if stock else writer.of_fund(entry, "index_fund")
+    beside = "index_hedge"
+    if not positions["long"]:
+        beside = "bear"
+    elif offered:
+        beside = "hedge"
     for entry in positions["hedge"]:
-        has_longs = bool(EXPOSURES[decision["regime"]].long_gross[1])
-        entry["reason"] = writer.of_fund(entry, "hedge" if has_longs else "bear")
+        entry["reason"] = writer.of_fund(entry, beside)
 
 
 @dataclass(frozen=True)
@@ -277,14 +282,14 @@ class _Writer:
         return unused(_WORDS.texts[text][self.language], self.used, self.rng)
 
 
-_AS_THE_MARKET, _NEAR_THE_MARKET = 0.05, 0.15
+_AS_THE_MARKET, _NEAR_THE_MARKET = 0.1, 0.15
 """A beta that is no further from 1 moves as the market does, or nearly so."""
 
 
 def _role(beta: float, regime: str) -> str:
     """Which text speaks of such a beta: calm is below 1, lively above."""
     near = _NEAR_THE_MARKET if regime == "MILD_BULL" else _AS_THE_MARKET
-    if abs(beta - 1) <= near:
+    if round(abs(beta - 1), 2) <= near:
         return "near"
     stance = {"MILD_BULL": "mild", "STRONG_BULL": "strong"}.get(regime, "weak")
     return f"{stance}_{'calm' if beta < 1 else 'lively'}"
