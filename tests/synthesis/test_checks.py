@@ -98,16 +98,17 @@ def test_a_rows_kind_is_known_from_its_answer_alone(rows):
 
 
 def test_a_reason_may_not_quote_another_stocks_number(rows):
-    row = first_of(rows, "sector_analysis", language="en")
+    row = first_of(rows, "full_analysis", regime="WEAKENING", language="en")
     answer = json.loads(row["messages"][2]["content"])
-    entry = answer["affected_stocks"][0]
+    entry = answer["positions"]["long"][0]
     offered = read_question(row["messages"][1]["content"]).facts.stocks
     betas = {stock.ticker: stock.numbers["beta"] for stock in offered}
     own = betas[entry["ticker"]]
     other = next(beta for beta in betas.values() if beta != own)
+    assert f"{own:.2f}" in entry["reason"]
     entry["reason"] = entry["reason"].replace(f"{own:.2f}", f"{other:.2f}")
     row["messages"][2]["content"] = json.dumps(answer)
-    assert rules_broken(row) == {"grounded"}
+    assert rules_broken(row) == {"grounded", "grade"}
 
 
 def test_a_pair_whose_question_allows_no_decision_is_named(rows):

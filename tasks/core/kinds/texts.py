@@ -1,6 +1,6 @@
-"""What an answer's free texts say: their sentences, their numbers, and the regimes they argue for.
+"""An answer's free texts, cut into sentences and numbers, and the regimes that it gives.
 
-Graders and checkers read texts by these functions alone. Reads and writes no file.
+What a text means is judged in tasks.core.kinds.judging. Reads and writes no file.
 """
 
 import json
@@ -10,7 +10,6 @@ from typing import Any
 
 from tasks.core.kinds.base import Answer
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
-from tasks.core.records.facts import Language
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import etfs, sectors
 
@@ -67,43 +66,11 @@ _NAME_WITH_DIGITS = re.compile("|".join(re.escape(name) for name in _names_with_
 
 def numbers_in(text: str) -> list[float]:
     """Returns the numbers of a text, apart from those in a label or a fund's name."""
-    numbers = _NUMBER.findall(without_names(text))
+    numbers = _NUMBER.findall(_NAME_WITH_DIGITS.sub(" ", text))
     return [float(number.replace(",", "")) for number in numbers]
 
 
-def without_names(text: str) -> str:
-    """Returns the text without the labels and names that hold digits."""
-    return _NAME_WITH_DIGITS.sub(" ", text)
-
-
 # Regimes.
-
-_REGIME_OF_CLAIM = {
-    "ko": {
-        "약세장": "BEAR",
-        "스트레스": "SHORT_TERM_STRESS",
-        "약화": "WEAKENING",
-        "약해지": "WEAKENING",
-        "완만": "MILD_BULL",
-        "강세장": "STRONG_BULL",
-    },
-    "en": {
-        "bear": "BEAR",
-        "stress": "SHORT_TERM_STRESS",
-        "weakening": "WEAKENING",
-        "mild": "MILD_BULL",
-        "strong bull": "STRONG_BULL",
-        "strong-bull": "STRONG_BULL",
-    },
-}
-"""What a text calls each regime."""
-_CLAIM = {language: re.compile("|".join(claims)) for language, claims in _REGIME_OF_CLAIM.items()}
-
-
-def grounds_claimed(text: str, language: Language) -> set[str]:
-    """Returns the regimes that a text says in words that the market is in."""
-    claims = _CLAIM[language].findall(text)
-    return {_REGIME_OF_CLAIM[language][claim] for claim in claims}
 
 
 def regimes_in(answer: Any) -> Iterator[str]:

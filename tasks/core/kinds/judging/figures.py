@@ -131,10 +131,14 @@ class Figures:
     def is_of_another(self, number: Number, owner: str) -> bool:
         """Whether another stock has this number, and neither the owner's entry nor a limit."""
         size = abs(number.value)
-        if number.value in self.limits or size in self._told_of(owner):
+        if number.value in self.limits or self.is_told_of(number, owner):
             return False
         others = (group for ticker, group in self.of_stocks.items() if ticker != owner)
         return any(abs(value) == size for group in others for value in _all(group))
+
+    def is_told_of(self, number: Number, owner: str) -> bool:
+        """Whether the answer decides on this number for the owner, as its stop or its weight."""
+        return abs(number.value) in self._told_of(owner)
 
     # What may be quoted beside it, whatever its sign.
 

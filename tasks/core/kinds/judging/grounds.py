@@ -139,6 +139,8 @@ def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str 
     stated = figures.stated(owner)
     if any(quoted.is_exactly(value) for value in stated):
         return None
+    if entry is not None and not number.signed and figures.is_told_of(number, str(owner)):
+        return None
     if _is_of_size(number, stated, figures) and not _is_derived(quoted, figures):
         return f"{quoted.printed} has another sign in the question"
     if _is_limit(quoted, figures) or _is_derived(quoted, figures):
