@@ -187,7 +187,7 @@ def simulate_stock_number(name: str, rng: Random) -> float:
         return rng.choice(_EDGES[name])
     match name:
         case "pnl_pct":
-            return round(rng.uniform(-14, 22), 1) + 0.0
+            return round(_between(-25.0, rng.gauss(2.5, 8.0), 40.0), 1) + 0.0
         case "weight_pct":
             return float(rng.randint(6, 27))
         case "gap_pct":

@@ -1,7 +1,7 @@
 """intraday_rebalancing: bring a book's weights back inside the stops, the limit per stock and the
 regime's band.
 
-Question: the market's numbers, four to seven positions with weight and profit or loss, and in some
+Question: the market's numbers, five to seven positions with weight and profit or loss, and in some
 questions a limit per stock, which is 18 % otherwise and never more.
 Right answer: what the stop review sells or halves is sold or halved, none stays above the limit; a
 book above the band of long gross comes down to its top pro rata, one below it is bought up to its
@@ -46,7 +46,7 @@ from tasks.core.strategy.working import market_working, stop_working
 name = "intraday_rebalancing"
 share = 0.06
 needs = Needs(
-    (4, 7), stock_numbers=("weight_pct", "pnl_pct"), asides=("max_weight_pct", "nav_100m_krw")
+    (5, 7), stock_numbers=("weight_pct", "pnl_pct"), asides=("max_weight_pct", "nav_100m_krw")
 )
 
 # What it asks.
