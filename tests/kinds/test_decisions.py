@@ -1,38 +1,11 @@
-"""Every kind's decision at its edges, from the numbers of a question alone."""
-
-import pytest
+"""What the decisions of several kinds are made of."""
 
 from tasks.core.kinds import kind_named
-from tasks.core.records.facts import Facts, StockFacts
+from tasks.core.records.facts import StockFacts
 from tasks.core.strategy.deciding import Choice, settled
 from tasks.core.strategy.holdings import ratios
-from tasks.core.strategy.rules import EXPOSURES, NUMBERS, REGIMES
-from tasks.core.strategy.universe import etfs, stocks
-
-DAYS = {
-    "BEAR": (-3.2, 18.0, -7.5, 31.0),
-    "SHORT_TERM_STRESS": (-1.8, 33.0, -2.0, 27.0),
-    "WEAKENING": (-0.6, 42.0, -1.0, 16.0),
-    "MILD_BULL": (0.4, 55.0, 1.0, 14.0),
-    "STRONG_BULL": (1.9, 74.0, 5.2, 18.0),
-}
-each_regime = pytest.mark.parametrize("regime", REGIMES)
-
-
-def facts_of(regime, offered=(), words=None, **numbers):
-    return Facts(
-        {**dict(zip(NUMBERS, DAYS[regime], strict=True)), **numbers}, tuple(offered), words or {}
-    )
-
-
-def stocks_of(number, **numbers):
-    return [
-        StockFacts(stock.ticker, {"beta": stock.beta, **numbers}) for stock in stocks()[:number]
-    ]
-
-
-def etfs_of(*groups):
-    return [StockFacts(etf.ticker) for group in groups for etf in etfs() if etf.group == group]
+from tasks.core.strategy.rules import EXPOSURES
+from tests.kinds.given import each_regime, facts_of, stocks_of
 
 
 def test_a_choice_allows_its_value_its_span_and_its_others():

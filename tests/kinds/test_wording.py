@@ -16,8 +16,7 @@ from tasks.core.kinds.wording import argue, ground_of
 from tasks.core.records.facts import Facts
 from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.strategy.rules import NUMBERS, REGIMES, regime_of
-from tests.kinds.test_decisions import DAYS
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, parts_after
 from tests.synthetic import LANGUAGES, scene_on
 
 REGIME_OF_GROUND = {

@@ -20,8 +20,7 @@ from tasks.core.strategy.holdings import (
 )
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT
 from tasks.core.strategy.universe import find_etf, names, sector_of, stocks
-from tests.kinds.test_decisions import DAYS, each_regime, facts_of, stocks_of
-from tests.kinds.test_grading import outsider, parts_after
+from tests.kinds.given import DAYS, each_regime, facts_of, outsider, parts_after, stocks_of
 from tests.synthetic import LANGUAGES, made_up_days, scene_on
 
 

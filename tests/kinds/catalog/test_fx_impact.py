@@ -7,8 +7,7 @@ import pytest
 from tasks.core.kinds.catalog import fx_impact
 from tasks.core.records.facts import StockFacts
 from tasks.core.strategy.universe import find_stock, stocks
-from tests.kinds.test_decisions import DAYS, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, facts_of, parts_after
 from tests.synthetic import scene_on
 
 ALL = tuple(StockFacts(stock.ticker) for stock in stocks())

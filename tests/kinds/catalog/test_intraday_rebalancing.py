@@ -9,8 +9,7 @@ from tasks.core.records.facts import StockFacts
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import EXPOSURES, REGIMES
 from tasks.core.strategy.universe import stocks
-from tests.kinds.test_decisions import DAYS, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, facts_of, parts_after
 from tests.synthetic import scene_on
 
 

@@ -8,8 +8,7 @@ import pytest
 from tasks.core.kinds.catalog import multi_step
 from tasks.core.kinds.texts import to_text
 from tasks.core.strategy.deciding import settled
-from tests.kinds.test_decisions import DAYS, each_regime, facts_of, stocks_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, each_regime, facts_of, parts_after, stocks_of
 from tests.synthetic import LANGUAGES, scene_on
 
 

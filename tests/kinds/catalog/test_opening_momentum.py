@@ -8,8 +8,7 @@ from tasks.core.kinds.catalog import opening_momentum
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import NUMBERS
-from tests.kinds.test_decisions import DAYS, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, facts_of, parts_after
 from tests.synthetic import scene_on
 
 

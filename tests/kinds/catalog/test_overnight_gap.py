@@ -6,8 +6,7 @@ from tasks.core.kinds.catalog import overnight_gap
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import WEAK_REGIMES
 from tasks.core.strategy.universe import find_etf
-from tests.kinds.test_decisions import DAYS, each_regime, etfs_of, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, each_regime, etfs_of, facts_of, parts_after
 from tests.synthetic import scene_on
 
 FUNDS = etfs_of("short_kospi", "leveraged_kospi")

@@ -10,7 +10,7 @@ from tasks.core.kinds.texts import to_text
 from tasks.core.records.facts import Facts
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import EXPOSURES, NUMBERS
-from tests.kinds.test_decisions import DAYS, each_regime, facts_of
+from tests.kinds.given import DAYS, each_regime, facts_of
 from tests.synthetic import LANGUAGES, made_up_days, scene_on
 
 

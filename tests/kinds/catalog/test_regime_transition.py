@@ -8,8 +8,7 @@ from tasks.core.kinds.catalog import regime_transition
 from tasks.core.kinds.scenes import Draw, draw_scene
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import EXPOSURES, NUMBERS, regime_of
-from tests.kinds.test_decisions import DAYS, each_regime, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, each_regime, facts_of, parts_after
 from tests.synthetic import made_up_days, scene_on
 
 

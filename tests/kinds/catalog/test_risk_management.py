@@ -3,8 +3,7 @@
 import pytest
 
 from tasks.core.kinds.catalog import risk_management
-from tests.kinds.test_decisions import DAYS, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, facts_of, parts_after
 from tests.synthetic import scene_on
 
 

@@ -6,8 +6,7 @@ from tasks.core.kinds.catalog import sector_analysis
 from tasks.core.records.facts import StockFacts
 from tasks.core.strategy.events import event_named, events
 from tasks.core.strategy.universe import get_stock, stocks
-from tests.kinds.test_decisions import DAYS, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, facts_of, parts_after
 from tests.synthetic import scene_on
 
 

@@ -8,8 +8,7 @@ from tasks.core.kinds.catalog import stop_loss_management
 from tasks.core.records.facts import StockFacts
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import stocks
-from tests.kinds.test_decisions import DAYS, facts_of
-from tests.kinds.test_grading import answered, outsider, parts_after
+from tests.kinds.given import DAYS, answered, facts_of, outsider, parts_after
 from tests.synthetic import scene_on
 
 PNLS = (-8.0, -7.9, -3.0, -2.9, 14.9, 15.0)

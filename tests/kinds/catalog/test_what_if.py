@@ -9,8 +9,7 @@ from tasks.core.kinds.catalog import what_if
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import EXPOSURES, SHOCKS
 from tasks.core.strategy.universe import find_etf
-from tests.kinds.test_decisions import DAYS, each_regime, facts_of
-from tests.kinds.test_grading import parts_after
+from tests.kinds.given import DAYS, each_regime, facts_of, parts_after
 from tests.synthetic import LANGUAGES, scene_on
 
 
