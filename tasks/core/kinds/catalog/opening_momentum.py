@@ -12,7 +12,7 @@ Grade: score, signal, action and stop have one right value each; a bought stock 
 
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
@@ -88,6 +88,7 @@ class _Opening:
     points: dict[str, bool]
     regime: str
     may_buy: bool
+    slip: Literal["", "trade", "stop"] = ""  # what the verdict has otherwise than the working
 
     @property
     def score(self) -> int:
@@ -172,10 +173,11 @@ def _verdict(opening: _Opening) -> Decision:
         "score_points": opening.score,
         "signal": opening.signal,
     }
-    if not opening.followed:
+    if opening.followed == (opening.slip == "trade"):
         return {**verdict, "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
-    weight = Choice(OPENING_WEIGHTS[opening.score], *_WEIGHTS)
-    return {**verdict, "action": "ADD", "weight_pct": weight, "stop_bp": opening.stop_bp}
+    weight = Choice(OPENING_WEIGHTS[opening.score] or _WEIGHTS[0], *_WEIGHTS)
+    stop_bp = opening.stop_bp * (2 if opening.slip == "stop" else 1)
+    return {**verdict, "action": "ADD", "weight_pct": weight, "stop_bp": stop_bp}
 
 
 _TAUGHT_WEIGHTS = ", ".join(
@@ -246,7 +248,7 @@ def _reason(opening: _Opening, verdict: dict[str, Any], language: Language, rng:
         "missed": missed,
         "missed_eun": with_particle(missed, "은/는"),
         "weight": verdict["weight_pct"],
-        "stop": f"{opening.stop_bp / 100:.2f}",
+        "stop": f"{verdict['stop_bp'] / 100:.2f}",
     }
     sentences = _chosen(verdict, passed, language, rng)
     reason = " ".join(sentence.format(**blanks) for sentence in sentences)
@@ -268,14 +270,14 @@ def _chosen(
 ) -> list[str]:
     """The sentences of a reason, with their blanks."""
     texts = _WORDS.texts
-    if verdict["signal"] == "WEAK":
-        few = "one_point" if passed else "no_point"
-        return [rng.choice(texts[few][language]), rng.choice(texts["weak"][language])]
-    score = rng.choice(texts["score"][language])
-    if verdict["action"] == "SKIP":
-        return [score, rng.choice(texts["bear"][language])]
-    why = rng.choice(texts[f"why_{rng.choice(passed)}"][language])
-    return [score, why, rng.choice(texts["add"][language])]
+    scored = ("no_point", "one_point")[len(passed)] if verdict["signal"] == "WEAK" else "score"
+    sentences = [rng.choice(texts[scored][language])]
+    if verdict["action"] == "ADD":
+        if passed:
+            sentences.append(rng.choice(texts[f"why_{rng.choice(passed)}"][language]))
+        return [*sentences, rng.choice(texts["add"][language])]
+    skipped = "weak" if verdict["signal"] == "WEAK" else "bear"
+    return [*sentences, rng.choice(texts[skipped][language])]
 
 
 def _stated(stock: StockFacts, language: Language) -> dict[str, str]:
@@ -334,43 +336,30 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> Answer:
-        if rng.random() < 0.3:
-            return _acted_otherwise(scene, rng)
-        return _told(scene, _misread(scene, rng), Random(scene.seed))
+        return _told(scene, _mistaken(scene, rng), Random(scene.seed))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _misread(scene: Scene, rng: Random) -> list[_Opening]:
-    """The openings as a mistaken trader reads them: one test wrongly, or a bear market that may be
-    bought.
+def _mistaken(scene: Scene, rng: Random) -> list[_Opening]:
+    """The openings as a mistaken trader sees them: a bear market that may be bought, one test
+    misread, or one trade or stop that does not follow from the working.
     """
     openings = _openings(scene.facts, scene.regime)
     bought = [replace(opening, may_buy=True) for opening in openings]
     if scene.regime == _NOTHING_BOUGHT and any(opening.followed for opening in bought):
         return bought
     index = rng.randrange(len(openings))
-    points = openings[index].points
-    test = rng.choice(list(points))
-    openings[index] = replace(openings[index], points={**points, test: not points[test]})
-    return openings
-
-
-def _acted_otherwise(scene: Scene, rng: Random) -> Answer:
-    """The right working, and one trade that does not follow from it: a gap that is skipped, or one
-    with a stop of the whole gap; a weak one that is bought.
-    """
-    careless = answer(scene, Random(scene.seed))
-    openings = list(zip(careless["opening_analysis"], scene.facts.stocks, strict=True))
-    verdict, stock = rng.choice(openings)
-    whole_gap = round(100 * stock.numbers["gap_pct"])
-    if verdict["action"] == "SKIP":
-        verdict |= {"action": "ADD", "weight_pct": _WEIGHTS[0], "stop_bp": whole_gap // 2}
-    elif rng.random() < 0.5:
-        verdict["stop_bp"] = whole_gap
+    chosen = openings[index]
+    slip = rng.choice(("test", "test", "trade", "stop"))
+    if slip == "stop" and chosen.followed:
+        openings[index] = replace(chosen, slip="stop")
+    elif slip == "trade" and chosen.signal == "WEAK" and chosen.may_buy:
+        openings[index] = replace(chosen, slip="trade")
     else:
-        verdict |= {"action": "SKIP", "weight_pct": 0, "stop_bp": 0}
-    return careless
+        test = rng.choice(list(chosen.points))
+        openings[index] = replace(chosen, points={**chosen.points, test: not chosen.points[test]})
+    return openings
 
 
 def grade(scene: Scene, reply: str) -> Grade:

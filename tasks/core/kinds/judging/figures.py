@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tasks.core.kinds.judging.following import averages, consequences, integers, lists_in, of_entry
+from tasks.core.kinds.judging.following import (
+    averages,
+    consequences,
+    integers,
+    lists_in,
+    of_entry,
+    weight_of,
+)
 from tasks.core.kinds.judging.sentences import Number
 from tasks.core.kinds.texts import regimes_in
 from tasks.core.records.facts import Facts
@@ -173,8 +180,13 @@ class Figures:
 
     @cached_property
     def told(self) -> frozenset[float]:
-        """The integers of the answer, in the units that texts print, without signs."""
-        return frozenset(abs(value) for _, value in integers(self.answer))
+        """The integers of the answer, in the units that texts print, without signs, and the total
+        weight of each of its lists.
+        """
+        told = {abs(value) for _, value in integers(self.answer)}
+        for entries in lists_in(self.answer):
+            told.add(sum(weight_of(entry) for entry in entries))
+        return frozenset(told)
 
     @cached_property
     def distances(self) -> tuple[float, ...]:
