@@ -99,15 +99,16 @@ def by_pandas(folder: Path) -> list[tuple]:
     import numpy as np
 
     rows = _read_frame(folder).sort_values(["ticker", "date"], kind="stable")
-    rows["change"] = (
-        rows["close"] / rows.groupby("ticker", observed=True, sort=False)["close"].shift() - 1
+    before = rows.groupby("ticker", observed=True, sort=False)[["close", "market_cap"]].shift()
+    ratio = rows["close"] / before["close"]
+    rows["change"] = ratio - 1
+    rows["weight"] = before["market_cap"].fillna(rows["market_cap"] / ratio)
+    rows = rows[rows["change"].notna() & rows["weight"].notna()]
+    rows["weighted"], rows["rose"] = rows["change"] * rows["weight"], rows["change"] > 0
+    days = rows.groupby("date")[["weighted", "weight", "rose", "change"]].agg(
+        {"weighted": "sum", "weight": "sum", "rose": "mean", "change": "size"}
     )
-    rows = rows[rows["change"].notna() & rows["market_cap"].notna()]
-    rows["weighted"], rows["rose"] = rows["change"] * rows["market_cap"], rows["change"] > 0
-    days = rows.groupby("date")[["weighted", "market_cap", "rose", "change"]].agg(
-        {"weighted": "sum", "market_cap": "sum", "rose": "mean", "change": "size"}
-    )
-    move = 100 * days["weighted"] / days["market_cap"]
+    move = 100 * days["weighted"] / days["weight"]
     window = move.rolling(10, min_periods=5)
     found = zip(
         days.index, move, 100 * days["rose"], window.sum(), window.std() * np.sqrt(252), strict=True
@@ -126,10 +127,13 @@ def by_loop(folder: Path) -> list[tuple]:
     for ticker in data["ticker"].unique():
         rows = data[data["ticker"] == ticker].sort_values("date").reset_index(drop=True)
         for position in range(1, len(rows)):
-            row = rows.iloc[position]
-            if row["market_cap"] == row["market_cap"]:
-                change = row["close"] / rows.iloc[position - 1]["close"] - 1
-                moves.setdefault(str(row["date"])[:10], []).append((change, row["market_cap"]))
+            row, before = rows.iloc[position], rows.iloc[position - 1]
+            ratio = row["close"] / before["close"]
+            weight = before["market_cap"]
+            if math.isnan(weight):
+                weight = row["market_cap"] / ratio
+            if not math.isnan(weight):
+                moves.setdefault(str(row["date"])[:10], []).append((ratio - 1, weight))
     found, last = [], []
     for day in sorted(moves):
         total = sum(cap for _, cap in moves[day])

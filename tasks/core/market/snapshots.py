@@ -77,11 +77,12 @@ def measure(
     since = {"since": wanted.since}
     connection.execute(sql("market_sums.sql"), rows | {"weights": wanted.weights})
     faults = one_row(connection.execute(sql("market_faults.sql"), since))
-    has_repeated, has_odd_caps, to_come, left_out, cap_leaps = faults
+    has_repeated, may_have_odd_caps, to_come, left_out = faults
     if has_repeated:
         raise RequestError(_repeated_rows(connection, rows))
-    if has_odd_caps:
-        raise RequestError(_odd_caps(connection, folder, rows))
+    cap_leaps = 0
+    if may_have_odd_caps:
+        cap_leaps = _count_cap_leaps(connection, folder, rows | since)
     if to_come is not None:
         raise RequestError(
             f"{folder} holds {to_come}, a day in the future. `kospilot market check {folder}`"
@@ -108,10 +109,15 @@ def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) 
     )
 
 
-def _odd_caps(connection: duckdb.DuckDBPyConnection, folder: Path, rows: dict[str, Any]) -> str:
-    count, example = one_row(connection.execute(sql("odd_caps.sql"), rows))
-    return (
-        f"{folder}: {count:,} market caps cannot be right, e.g. {example}: they are above"
+def _count_cap_leaps(
+    connection: duckdb.DuckDBPyConnection, folder: Path, rows: dict[str, Any]
+) -> int:
+    """Returns how many caps seem to be in another unit. Raises RequestError if some must be."""
+    wrong, example, leaps = one_row(connection.execute(sql("odd_caps.sql"), rows))
+    if not wrong:
+        return int(leaps)
+    raise RequestError(
+        f"{folder}: {wrong:,} market caps cannot be right, e.g. {example}: they are above"
         " 100,000 tn won, or their unit changes while the price does not. Weights made of them are"
         f" wrong: import those months again in won. `kospilot market check {folder}` says more."
     )

@@ -32,9 +32,8 @@ moves AS (
             ELSE coalesce(previous_cap, market_cap / ratio)
         END AS weight,
         repeated,
-        is_impossible_cap(market_cap)
-            OR is_other_unit(market_cap / previous_cap, ratio) AS odd_cap,
-        is_other_cap(market_cap / previous_cap, ratio, 300) AS cap_leap
+        market_cap,
+        CASE WHEN ratio IS NOT NULL THEN market_cap / previous_cap END AS cap_ratio
     FROM pairs
 ),
 days AS (
@@ -46,8 +45,9 @@ days AS (
             / nullif(count(weight), 0) AS breadth,
         count(*) FILTER (is_beyond_limit(change) AND weight IS NOT NULL) AS leaps,
         count(*) FILTER (repeated) AS repeated,
-        count(*) FILTER (odd_cap) AS odd_caps,
-        count(*) FILTER (cap_leap) AS cap_leaps,
+        max(market_cap) AS largest_cap,
+        max(cap_ratio) AS largest_cap_ratio,
+        min(cap_ratio) AS smallest_cap_ratio,
         count(*) AS stocks,
         is_still(count(*) FILTER (change = 0), count(change)) AS still
     FROM moves

@@ -1,4 +1,5 @@
--- Market caps that cannot be: how many rows, and the first.
+-- Market caps that cannot be right: how many rows, and the first; and how many from $since on seem
+-- to be in another unit than the one before.
 WITH caps AS (
     SELECT
         date,
@@ -8,10 +9,17 @@ WITH caps AS (
         lag(market_cap) OVER of_ticker AS previous_cap
     FROM market_rows($files, $until)
     WINDOW of_ticker AS (PARTITION BY ticker ORDER BY date)
+),
+judged AS (
+    SELECT
+        *,
+        is_impossible_cap(market_cap)
+            OR is_other_unit(market_cap / previous_cap, ratio) AS is_wrong
+    FROM caps
 )
 SELECT
-    count(*),
+    count(*) FILTER (is_wrong),
     arg_min(ticker || ' on ' || date || format(' ({:.4g} won)', market_cap), (date, ticker))
-FROM caps
-WHERE
-    is_impossible_cap(market_cap) OR is_other_unit(market_cap / previous_cap, ratio);
+        FILTER (is_wrong),
+    count(*) FILTER (is_other_cap(market_cap / previous_cap, ratio, 300) AND date >= $since::DATE)
+FROM judged;
