@@ -347,7 +347,8 @@ def _mistaken(scene: Scene, rng: Random) -> list[_Opening]:
     """
     openings = _openings(scene.facts, scene.regime)
     bought = [replace(opening, may_buy=True) for opening in openings]
-    if scene.regime == _NOTHING_BOUGHT and any(opening.followed for opening in bought):
+    in_bear = any(opening.followed for opening in bought) and not openings[0].may_buy
+    if in_bear and rng.random() < 0.6:
         return bought
     index = rng.randrange(len(openings))
     chosen = openings[index]
@@ -357,9 +358,18 @@ def _mistaken(scene: Scene, rng: Random) -> list[_Opening]:
     elif slip == "trade" and chosen.signal == "WEAK" and chosen.may_buy:
         openings[index] = replace(chosen, slip="trade")
     else:
-        test = rng.choice(list(chosen.points))
-        openings[index] = replace(chosen, points={**chosen.points, test: not chosen.points[test]})
+        openings[index] = replace(chosen, points=_one_misread(chosen.points, rng))
     return openings
+
+
+def _one_misread(points: dict[str, bool], rng: Random) -> dict[str, bool]:
+    """The points with one test misread, more often one that is passed: failing it makes no text
+    longer, and length must not tell.
+    """
+    passed = [test for test, passes in points.items() if passes]
+    tests = passed if passed and rng.random() < 0.7 else list(points)
+    test = rng.choice(tests)
+    return {**points, test: not points[test]}
 
 
 def grade(scene: Scene, reply: str) -> Grade:

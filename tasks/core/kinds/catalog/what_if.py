@@ -288,7 +288,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
     def mistake() -> Answer:
         slips = (_expects_another, _forgets_a_number, _keeps_the_book, _acts_wrongly)
-        (slip,) = rng.choices(slips, weights=(2, 3, 1, 2))
+        (slip,) = rng.choices(slips, weights=(3, 2, 1, 2))
         return slip(scene, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
