@@ -11,7 +11,7 @@ Grade: the weights of sold, halved and limited names are fixed, how purchases ar
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -29,6 +29,7 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
+from tasks.core.kinds.spoilt.limits import misread
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.strategy.deciding import Choice, Decision, settled
@@ -335,34 +336,32 @@ def _filled(sentence: str, book: _Book, position: _Position, target: int) -> str
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken trader overlooks what one position calls for,
-    or takes the market for another regime.
+    """Spoils the right answer in one way; a mistaken trader reads one profit or loss across a
+    limit, or takes the market for another regime.
     """
 
     def mistake() -> dict[str, Any]:
-        overlooked = _overlooked(scene.facts, rng)
-        if overlooked is None or rng.random() < 0.3:
+        if right["regime"] == "BEAR" or rng.random() < 0.3:
             other = spoiling.other_regime(right["regime"], rng)
             return _with_reasons(scene, decide(scene.facts, other), rng)
-        return _with_reasons(scene, overlooked, rng)
+        return _with_reasons(scene, _misread(scene.facts, rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _overlooked(facts: Facts, rng: Random) -> Decision | None:
-    """Returns the decision with one position left as far as the schema allows, against the
-    working; None if every position is.
+def _misread(facts: Facts, rng: Random) -> Decision:
+    """Returns the decision of a book of which one profit or loss is read across a limit, in half of
+    the cases in the working too.
     """
-    decision = settled(decide(facts))
-    entries, moved = decision["rebalancing_decision"], []
-    for position, entry in zip(_book_of(facts).positions, entries, strict=True):
-        left = min(position.weight, MAX_LONG_WEIGHT_PCT)
-        if abs(entry["target_weight_pct"] - left) > 1:  # one point is another rounding
-            moved.append((entry, position.weight, left))
-    if not moved:
-        return None
-    entry, weight, left = rng.choice(moved)
-    entry |= {"target_weight_pct": left, "action": _action(weight, left)}
+    wrong = misread(facts, stated_regime(facts), rng)
+    stocks = list(facts.stocks)
+    numbers = {**stocks[wrong.at].numbers, "pnl_pct": wrong.read}
+    stocks[wrong.at] = replace(stocks[wrong.at], numbers=numbers)
+    decision = decide(replace(facts, stocks=tuple(stocks)))
+    working = decision["working"]
+    working[wrong.at + 2] = wrong.in_working(working[wrong.at + 2])
+    if rng.random() < 0.5:
+        decision["working"] = decide(facts)["working"]
     return decision
 
 

@@ -62,7 +62,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     drawdown = facts.numbers["drawdown_pct"]
     leverage = round(100 * facts.numbers["leverage_x"])
     most = rules.max_leverage_x100(drawdown)
-    action = _action(leverage, most, regime)
+    action = _action(leverage > most, regime)
     return {
         "working": [
             market_working(facts, regime),
@@ -80,10 +80,10 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     }
 
 
-def _action(leverage_x100: int, most_x100: int, regime: str) -> str:
+def _action(is_above: bool, regime: str) -> str:
     if regime == "BEAR":
         return "EXIT_LONGS"
-    if leverage_x100 > most_x100:
+    if is_above:
         return "DELEVERAGE"
     if regime in WEAK_REGIMES:
         return "HEDGE"
@@ -115,15 +115,18 @@ def _ceiling_step(drawdown_pct: float, most_x100: int) -> str:
     return step
 
 
-def _action_step(leverage_x100: int, most_x100: int, regime: str) -> str:
-    """Returns the leverage against the ceiling, the regime, and what follows from both."""
-    sign = ">" if leverage_x100 > most_x100 else "<="
+def _action_step(leverage_x100: int, most_x100: int, regime: str, misread: bool = False) -> str:
+    """Returns the leverage against the ceiling, the regime, and what follows from both; `misread`
+    takes the comparison the wrong way round.
+    """
+    is_above = (leverage_x100 > most_x100) != misread
+    sign = ">" if is_above else "<="
     gap = abs(leverage_x100 - most_x100) / 100
     step = f"leverage {leverage_x100 / 100:.2f}{sign}{most_x100 / 100:.2f}, gap {gap:.2f}"
     state = regime
     if regime in WEAK_REGIMES and regime != "BEAR":
         state = f"{regime} weak"
-    return f"{step}; {state}: {_action(leverage_x100, most_x100, regime)}"
+    return f"{step}; {state}: {_action(is_above, regime)}"
 
 
 _LEVELS = ", ".join(f"{level} <{limit:g}" for limit, level in RISK_LEVELS[:-1])
@@ -190,29 +193,49 @@ def _leverage_reason(scene: Scene, decision: Decision, rng: Random) -> str:
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
-    regime, or does not do what the working says.
+    regime, compares the leverage or the drawdown wrongly, or does not do what the working says.
     """
 
     def mistake() -> dict[str, Any]:
-        if rng.random() < 0.4:
+        chance = rng.random()
+        if chance < 0.3:
             other = spoiling.other_regime(right["regime"], rng)
             return _with_reasons(scene, decide(scene.facts, other), rng, other)
+        if chance < 0.55:
+            return _with_reasons(scene, _of_another_level(scene.facts, rng), rng)
+        if chance < 0.8 and right["regime"] != "BEAR":
+            return _with_reasons(scene, _misread(scene.facts), rng)
         decision = decide(scene.facts)
-        if rng.random() < 0.5:
-            decision["risk_assessment"]["level"] = _level_beside(right, rng)
-        else:
-            wrong = [action for action in _ACTIONS if action != decision["action"]]
-            decision["action"] = rng.choice(wrong)
+        wrong = [action for action in _ACTIONS if action != decision["action"]]
+        decision["action"] = rng.choice(wrong)
         return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _level_beside(right: dict[str, Any], rng: Random) -> str:
-    """Returns a level next to the right one."""
+def _misread(facts: Facts) -> Decision:
+    """Returns the decision with leverage and ceiling compared the wrong way round."""
+    decision = decide(facts)
+    risk, regime = decision["risk_assessment"], decision["regime"]
+    leverage, most = risk["leverage_x100"], risk["max_leverage_x100"]
+    decision["working"][-1] = _action_step(leverage, most, regime, misread=True)
+    decision["action"] = _action(leverage <= most, regime)
+    return decision
+
+
+def _of_another_level(facts: Facts, rng: Random) -> Decision:
+    """Returns the decision with a neighbour of the right level, in half of the cases in the working
+    too.
+    """
+    decision = decide(facts)
     levels = [level for _, level in RISK_LEVELS]
-    at = levels.index(right["risk_assessment"]["level"])
-    return rng.choice(levels[max(0, at - 1) : at] + levels[at + 1 : at + 2])
+    level = decision["risk_assessment"]["level"]
+    at = levels.index(level)
+    beside = rng.choice(levels[max(0, at - 1) : at] + levels[at + 1 : at + 2])
+    decision["risk_assessment"]["level"] = beside
+    if rng.random() < 0.5:
+        decision["working"][1] = decision["working"][1].replace(level, beside)
+    return decision
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -63,26 +63,30 @@ def ask(scene: Scene, rng: Random) -> str:
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides which of the offered stocks an event moves, and what to do about it."""
     event = event_named(facts.words["event"])
+    impacts = {offered.ticker: _impact(event, offered.ticker) for offered in facts.stocks}
+    return _decided(facts, impacts, regime)
+
+
+def _decided(facts: Facts, impacts: dict[str, str | None], regime: str | None = None) -> Decision:
+    """Decides for these impacts by ticker, which a mistaken reader takes for others."""
+    event = event_named(facts.words["event"])
     regime = regime or stated_regime(facts)
-    affected, steps = [], []
-    for offered in facts.stocks:
-        impact = _impact(event, offered.ticker)
-        steps.append(_step(event, offered.ticker))
-        if impact:
-            affected.append({"ticker": offered.ticker, "impact": impact})
-    impacts = [entry["impact"] for entry in affected]
+    affected = [
+        {"ticker": ticker, "impact": impact} for ticker, impact in impacts.items() if impact
+    ]
+    moves = [entry["impact"] for entry in affected]
     return {
         "working": [
             market_working(facts, regime),
             f"{event.name}: {event.primary_sector} {event.direction}",
-            *steps,
-            _trade_step(impacts, regime),
+            *(_step(ticker, impact) for ticker, impact in impacts.items()),
+            _trade_step(moves, regime),
         ],
         "event": event.name,
         "primary_sector": event.primary_sector,
         "direction": event.direction,
         "affected_stocks": affected,
-        "action": _trade(impacts, regime),
+        "action": _trade(moves, regime),
     }
 
 
@@ -92,10 +96,10 @@ def _impact(event: Event, ticker: str) -> str | None:
     return event.impact_on(stock) if stock else None
 
 
-def _step(event: Event, ticker: str) -> str:
+def _step(ticker: str, impact: str | None) -> str:
     stock = find_stock(ticker)
     sector = stock.sector if stock else "unknown"
-    return f"{ticker} {sector}: {_impact(event, ticker) or 'none'}"
+    return f"{ticker} {sector}: {impact or 'none'}"
 
 
 def _trade(impacts: list[str], regime: str) -> str:
@@ -258,23 +262,35 @@ _OPPOSITE = {"POSITIVE": "NEGATIVE", "NEGATIVE": "POSITIVE"}
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken strategist reads one stock or the trade the
-    wrong way round, or takes the market for another regime.
+    """Spoils the right answer in one way; a mistaken strategist reads one stock the wrong way round
+    or makes a trade that does not follow.
     """
 
     def mistake() -> dict[str, Any]:
         decision = decide(scene.facts)
-        affected = decision["affected_stocks"]
-        if affected and rng.random() < 0.5:
-            entry = rng.choice(affected)
-            entry["impact"] = _OPPOSITE[entry["impact"]]
-            decision["action"] = _trade([each["impact"] for each in affected], scene.regime)
-        else:
-            wrong = [action for action in _ACTIONS if action != decision["action"]]
-            decision["action"] = rng.choice(wrong)
+        if decision["affected_stocks"] and rng.random() < 0.5:
+            return _with_reasons(scene, _misread(scene.facts, rng), rng)
+        wrong = [action for action in _ACTIONS if action != decision["action"]]
+        decision["action"] = rng.choice(wrong)
         return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+def _misread(facts: Facts, rng: Random) -> Decision:
+    """Returns the decision with one impact the wrong way round, in half of the cases in the working
+    too.
+    """
+    right = decide(facts)
+    impacts: dict[str, str | None] = {offered.ticker: None for offered in facts.stocks}
+    for entry in right["affected_stocks"]:
+        impacts[entry["ticker"]] = entry["impact"]
+    entry = rng.choice(right["affected_stocks"])
+    impacts[entry["ticker"]] = _OPPOSITE[entry["impact"]]
+    decision = _decided(facts, impacts)
+    if rng.random() < 0.5:
+        decision["working"] = right["working"]
+    return decision
 
 
 def grade(scene: Scene, reply: str) -> Grade:

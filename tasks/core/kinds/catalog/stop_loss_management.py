@@ -24,6 +24,7 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
+from tasks.core.kinds.spoilt.limits import misread
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy import rules
@@ -151,8 +152,8 @@ def _filled(sentence: str, pnl_pct: float, regime: str) -> str:
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
-    """Spoils the right answer in one way; a mistaken trader reviews one position by a limit beside
-    the right one, does not do what the working says, or takes the market for another regime.
+    """Spoils the right answer in one way; a mistaken trader reads one position across a limit, does
+    not do what the working says, or takes the market for another regime.
     """
 
     def mistake() -> dict[str, Any]:
@@ -165,26 +166,17 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def _misread(facts: Facts, regime: str, rng: Random) -> Decision:
-    """Returns the review with one wrong action, in half of the cases in the working too."""
+    """Returns the review with one position read across a limit, in half of the cases in the working
+    too.
+    """
     decision = decide(facts)
-    at = rng.randrange(len(facts.stocks))
-    entry = decision["position_review"][at]
-    action = entry["action"]
-    entry["action"] = rng.choice([other for other in _beside(action, regime) if other != action])
+    wrong = misread(facts, regime, rng)
+    entry = decision["position_review"][wrong.at]
+    entry["action"] = rules.stop_action(wrong.read, regime)
     if rng.random() < 0.5:
-        decision["working"][at + 1] = decision["working"][at + 1].replace(action, entry["action"])
+        step = _step(entry["ticker"], wrong.read, regime)
+        decision["working"][wrong.at + 1] = wrong.in_working(step)
     return decision
-
-
-def _beside(action: str, regime: str) -> tuple[str, ...]:
-    """Returns the actions that a small misreading makes of one."""
-    if regime == "BEAR":
-        return ("HOLD", "REDUCE")
-    if action == "TAKE_PROFIT":
-        return ("HOLD",)
-    if action == "HOLD":
-        return ("REDUCE", "TAKE_PROFIT", "STOP_LOSS")
-    return ("HOLD", "REDUCE", "STOP_LOSS")
 
 
 def grade(scene: Scene, reply: str) -> Grade:
