@@ -6,14 +6,14 @@ Reads and writes no file.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from random import Random
 from typing import Any
 
 import jsonschema_rs
 
 from tasks.core.kinds.base import Answer, Grade, Scene
-from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults, texts_of
-from tasks.core.kinds.judging.substance import is_copied, lists_numbers
+from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults
 from tasks.core.kinds.replies import parse
 from tasks.core.strategy.deciding import Choice, Decision, settled
 from tasks.core.strategy.universe import names
@@ -104,24 +104,19 @@ def _judged(answer: Answer, right: Decision, scene: Scene) -> dict[str, bool]:
     for part, holds in _compared(answer, right, offered):
         parts[part] = parts.get(part, True) and holds
     decided = all(parts.values())
-    for fault in text_faults(answer, settled(right), scene.facts, scene.language):
+    asked = partial(_asked, scene)
+    for fault in text_faults(answer, settled(right), scene.facts, scene.language, asked):
         # A wrong decision argues for itself: what its words claim is the same mistake.
         if decided or not fault.of_claim:
             parts[fault.part] = False
-    if _copies_question(answer, scene):
-        parts["argued"] = False
     return {**dict.fromkeys(TEXT_PARTS, True), **parts}
 
 
-def _copies_question(answer: Answer, scene: Scene) -> bool:
-    """Whether a text is the words of the question, which the scene tells again."""
-    listing = [text for text in texts_of(answer) if lists_numbers(text, scene.language)]
-    if not listing:
-        return False
+def _asked(scene: Scene) -> str:
+    """Returns the scene's question."""
     from tasks.core.kinds import kind_named  # noqa: PLC0415  the kinds are graded by this module
 
-    question = kind_named(scene.kind).ask(scene, Random(scene.seed))
-    return any(is_copied(text, question) for text in listing)
+    return kind_named(scene.kind).ask(scene, Random(scene.seed))
 
 
 # The decision.

@@ -4,6 +4,7 @@ what it would do, against the question and the entry that it gives the reason of
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tasks.core.kinds.judging.figures import Figures
@@ -220,14 +221,19 @@ def sides_of(entry: dict[str, Any], list_key: str, free: tuple[str, ...]) -> fro
     """Returns what an entry stands for, read from its words as English: those under its keys that
     are not written freely (`free`), and the name of its list.
     """
-    written = [list_key]
-    for key, value in entry.items():
-        if isinstance(value, str) and key not in free and value.isupper():
-            written.append(value)
+    values = [
+        value
+        for key, value in entry.items()
+        if isinstance(value, str) and key not in free and value.isupper()
+    ]
+    return _sides(list_key, *values)
+
+
+@lru_cache(maxsize=4096)
+def _sides(*written: str) -> frozenset[str]:
     found: set[str] = set()
     for text in written:
-        whole = meanings(text.lower(), "en")
-        found |= whole
+        found |= meanings(text.lower(), "en")
         for word in text.lower().split("_"):
             found |= meanings(word, "en")
     sides = {_SIDE_OF_VALUE.get(side, side) for side in found}

@@ -98,14 +98,15 @@ class Figures:
         """The stated numbers of each stock, by ticker."""
         return {stock.ticker: _by_name(stock.numbers) for stock in self.facts.stocks}
 
-    def stated(self, owner: str | None) -> list[float]:
+    def stated(self, owner: str | None) -> frozenset[float]:
         """Returns the numbers of the market and of the owner, else of all stocks."""
-        values = list(self._of_market)
-        if owner is not None:
-            return values + _all(self.of_stocks.get(owner, {}))
-        for group in self.of_stocks.values():
-            values += _all(group)
-        return values
+        if owner not in self._stated:
+            values = list(self._of_market)
+            groups = self.of_stocks.values() if owner is None else [self.of_stocks.get(owner, {})]
+            for group in groups:
+                values += _all(group)
+            self._stated[owner] = frozenset(values)
+        return self._stated[owner]
 
     def named(self, label: str, owner: str | None) -> Values:
         """Returns the stated values of a name: the owner's, else the market's, else any stock's."""
@@ -214,6 +215,10 @@ class Figures:
             return True
         bare = Number(size, number.decimals, False)
         return any(quotes(bare, abs(value)) for value in self._averages)
+
+    @cached_property
+    def _stated(self) -> dict[str | None, frozenset[float]]:
+        return {}
 
     @cached_property
     def _limited(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tasks.core.kinds.judging.sentences import Number, Sentence
 from tasks.core.kinds.lexicon import MARKET
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Quoted:
     """A number as one sentence quotes it."""
 
@@ -137,7 +137,8 @@ def _is_derived(quoted: _Quoted, figures: Figures) -> bool:
 def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str | None:
     number, owner = quoted.number, quoted.owner
     stated = figures.stated(owner)
-    if any(quoted.is_exactly(value) for value in stated):
+    plain = number.value in stated and not quoted.slot.moved
+    if plain or any(quoted.is_exactly(value) for value in stated):
         return None
     if entry is not None and not number.signed and figures.is_told_of(number, str(owner)):
         return None
@@ -226,7 +227,7 @@ def _is_limit(quoted: _Quoted, figures: Figures) -> bool:
     return any(values & {*LIMITS[name]} for name in named)
 
 
-def _is_of_size(number: Number, stated: list[float], figures: Figures) -> bool:
+def _is_of_size(number: Number, stated: frozenset[float], figures: Figures) -> bool:
     """Whether a stated number has these digits, which neither a limit nor the answer has."""
     size = abs(number.value)
     if number.value in figures.limits or (number.decimals == 0 and figures.has(number)):

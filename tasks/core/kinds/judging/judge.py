@@ -3,7 +3,7 @@
 Graders and the check of data read by this alone. Nothing here knows a kind by name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ from tasks.core.kinds.judging.claims import Stand, claim_faults, side_faults, si
 from tasks.core.kinds.judging.figures import Figures
 from tasks.core.kinds.judging.following import lists_in
 from tasks.core.kinds.judging.grounds import number_faults, quotes_question
-from tasks.core.kinds.judging.sentences import read_text
+from tasks.core.kinds.judging.sentences import Text, read_text
 from tasks.core.kinds.judging.substance import (
     empty_faults,
+    is_copied,
     language_faults,
+    lists_market,
     repeat_faults,
     same_reasons,
 )
@@ -43,31 +45,39 @@ class _Told:
 
 
 def text_faults(
-    answer: dict[str, Any], right: dict[str, Any], facts: Facts, language: Language
+    answer: dict[str, Any],
+    right: dict[str, Any],
+    facts: Facts,
+    language: Language,
+    question: Callable[[], str] | None = None,
 ) -> Iterator[Fault]:
-    """Yields what is wrong with the texts of an answer; `right` is what training teaches."""
+    """Yields what is wrong with the texts of an answer.
+
+    `right` is what training teaches; `question` tells what was asked, for a text that may copy it.
+    """
     figures = Figures(facts, right, answer)
-    for text in _told(answer, facts):
-        for fault in _faults_of(text, figures, language):
-            yield Fault(fault.part, f"{fault.detail}: {text.content[:60]}", fault.of_claim)
+    for told in _told(answer, facts):
+        text = read_text(told.content, language)
+        for fault in _faults_of(text, told.stand, figures, language):
+            yield Fault(fault.part, f"{fault.detail}: {told.content[:60]}", fault.of_claim)
+        if question and lists_market(text) and is_copied(told.content, question()):
+            yield Fault("argued", f"it is the question's own words: {told.content[:60]}")
     for entries in lists_in(answer):
         reasons = [entry[key] for entry in entries for key in PROSE_KEYS if key in entry]
         if same_reasons(reasons):
             yield Fault("argued", f"one reason for several names: {reasons[0][:60]}")
 
 
-def _faults_of(told: _Told, figures: Figures, language: Language) -> Iterator[Fault]:
-    text, stand = read_text(told.content, language), told.stand
+def _faults_of(text: Text, stand: Stand, figures: Figures, language: Language) -> Iterator[Fault]:
     for detail in language_faults(text, language):
         yield Fault("language", detail)
 
     def quotes() -> bool:
         return quotes_question(text.sentences, stand.owner, figures)
 
-    for detail in (
-        *empty_faults(text, language, stand.is_reason, quotes),
-        *repeat_faults(text.sentences),
-    ):
+    for detail in empty_faults(text, language, stand.is_reason, quotes):
+        yield Fault("argued", detail)
+    for detail in repeat_faults(text.sentences):
         yield Fault("argued", detail)
     for detail in side_faults(text.sentences, stand):
         yield Fault("argued", detail)
@@ -79,12 +89,6 @@ def _faults_of(told: _Told, figures: Figures, language: Language) -> Iterator[Fa
         for ticker in sentence.tickers:
             if not _is_known(ticker, figures):
                 yield Fault("grounded", f"{names(ticker)[0]} is not in the question")
-
-
-def texts_of(answer: dict[str, Any]) -> Iterator[str]:
-    """Yields the texts of an answer that are written freely."""
-    for content, *_ in _places(answer):
-        yield content
 
 
 def _is_known(ticker: str, figures: Figures) -> bool:
@@ -118,17 +122,18 @@ _REASONS = ("reasoning", "reason")
 
 
 def _places(
-    value: Any, key: str = "", listed: bool = False
+    value: dict[str, Any], key: str = "", listed: bool = False
 ) -> Iterator[tuple[str, str, dict[str, Any], str, bool]]:
     """Yields each text with its key, the object that holds it, the key of that object or of its
     list, and whether it is an entry of a list.
     """
-    if isinstance(value, dict):
-        for name, content in value.items():
-            if isinstance(content, str) and name in PROSE_KEYS:
+    for name, content in value.items():
+        if isinstance(content, str):
+            if name in PROSE_KEYS:
                 yield content, name, value, key, listed
-            else:
-                yield from _places(content, name, False)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _places(entry, key, True)
+        elif isinstance(content, dict):
+            yield from _places(content, name)
+        elif isinstance(content, list):
+            for entry in content:
+                if isinstance(entry, dict):
+                    yield from _places(entry, name, listed=True)

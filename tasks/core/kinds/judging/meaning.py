@@ -19,7 +19,7 @@ NUMBER, NAME = "#", "@"
 """What stands in a sentence for a number, and for the name of a stock or fund."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slot:
     """What a sentence says of one of its numbers."""
 
@@ -32,7 +32,7 @@ class Slot:
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """That something goes or stands in some way, which the sentence does not deny."""
 
@@ -40,7 +40,7 @@ class Claim:
     way: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sense:
     """What a sentence means."""
 
@@ -58,7 +58,7 @@ class Sense:
     content: int  # words that are neither plain or generic nor the name of a number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Word:
     text: str
     means: Meanings

@@ -15,7 +15,7 @@ from tasks.core.records.facts import Language
 from tasks.core.strategy.universe import etfs, stocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Number:
     """A number as a text prints it."""
 
@@ -24,7 +24,7 @@ class Number:
     signed: bool  # whether a sign is printed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence of a text."""
 
@@ -37,7 +37,7 @@ class Sentence:
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Text:
     """A text with its sentences."""
 

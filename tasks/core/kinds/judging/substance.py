@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from tasks.core.kinds.judging.meaning import NAME
-from tasks.core.kinds.judging.sentences import Sentence, Text, names_pattern, read_text
+from tasks.core.kinds.judging.sentences import Sentence, Text, names_pattern
 from tasks.core.kinds.judging.vocabulary import NUMBERS
+from tasks.core.kinds.lexicon import MARKET
 from tasks.core.records.facts import Language
 from tasks.core.scripts import HANGUL, HANJA
 
@@ -106,16 +107,13 @@ def language_faults(text: Text, language: Language) -> Iterator[str]:
 
 _RUN = 4
 _COPIED = 0.7
-_MANY = 3
 _WORD = re.compile(r"[A-Za-z가-힣]+")
 
 
-def lists_numbers(text: str, language: Language) -> bool:
-    """Whether a text has three numbers with their names in a row, as questions have."""
-    for sentence in read_text(text, language).sentences:
-        if sum(slot.label is not None for slot in sentence.sense.slots) >= _MANY:
-            return True
-    return False
+def lists_market(text: Text) -> bool:
+    """Whether a text names all of the market's numbers, as a question does: worth comparing."""
+    labels = {slot.label for sentence in text.sentences for slot in sentence.sense.slots}
+    return labels >= MARKET.keys()
 
 
 def is_copied(text: str, question: str) -> bool:
