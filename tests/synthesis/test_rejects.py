@@ -138,9 +138,9 @@ def test_a_pair_that_lies_about_a_models_reply_is_found(made, rows, tmp_path, ch
 
 
 def test_pairs_read_rejects_only_if_a_models_replies_are_wanted():
-    assert set(chain(Settings())["pairs"].reads) == {"synthesize"}
+    assert set(chain(Settings())["pairs"].reads) == {"synthesize", "download"}
     asking = chain(Settings(pairs=PAIRS))
-    assert set(asking["pairs"].reads) == {"synthesize", "rejects"}
+    assert set(asking["pairs"].reads) == {"synthesize", "download", "rejects"}
     built = set()
     for name, step in asking.items():
         assert step.reads.keys() <= built

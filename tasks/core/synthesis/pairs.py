@@ -29,7 +29,7 @@ FLAW_SHARES: dict[Flaw, float] = {
     "hallucination": 0.20,
 }
 
-_ATTEMPTS = 20
+ATTEMPTS = 20
 """Attempts at a rejected answer that is new and fails for its own reason."""
 
 _COPIED = ("kind", "language", "regime", "date", "day", "simulated", "market_generated")
@@ -117,14 +117,14 @@ def _spoilt_pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -
     answer = json.loads(row["messages"][2]["content"])
     kind = kind_named(row["metadata"]["kind"])
     scene = scene_from_dict(row["metadata"]["scene"])
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         spoilt = kind.spoil(scene, answer, flaw, rng)
         identity = question + spoilt
         if kind.grade(scene, spoilt).flaws == {flaw} and identity not in seen:
             seen.add(identity)
             return _pair(row, spoilt, {"flaw": flaw})
     raise WorkError(
-        f"No new answer with {flaw} could be made for a {kind.name} row after {_ATTEMPTS} attempts."
+        f"No new answer with {flaw} could be made for a {kind.name} row after {ATTEMPTS} attempts."
         " Lower pairs.rows or raise synthesis.rows."
     )
 

@@ -75,7 +75,8 @@ def _words_auc(contrasts: Sequence[Contrast]) -> float | None:
     known = _differences(order[:half], vocabulary)
     held_out = _differences(order[half:], vocabulary)
     kernel = known @ known.T
-    damping = _RIDGE * np.trace(kernel) / half * np.eye(half)
+    # Never singular, even if no pair's words differ.
+    damping = (_RIDGE * np.trace(kernel) / half + np.finfo(float).eps) * np.eye(half)
     weights = np.linalg.solve(kernel + damping, np.ones(half))
     return round(_within(held_out @ (known.T @ weights)), 3)
 

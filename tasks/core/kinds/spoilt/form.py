@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.core.kinds.base import Answer
 from tasks.core.kinds.spoilt.places import Place, places
-from tasks.core.kinds.texts import to_text
+from tasks.core.kinds.texts import PROSE_KEYS, to_text
 
 _MALFORMED_SHARE = 0.08
 """Broken JSON is rare here: a grammar, which serving has, cannot emit it."""
@@ -51,14 +51,18 @@ def _number(broken: Answer, rng: Random) -> Place:
 
 def _word_in_lower_case(broken: Answer, rng: Random) -> None:
     """Writes a word of a fixed set, such as a regime, as a text would."""
-    words = [
-        place for place in places(broken) if isinstance(place.value, str) and place.value.isupper()
-    ]
+    words = [place for place in places(broken) if _is_word(place)]
     if words:
         place = rng.choice(words)
         place.put(place.value.lower().replace("_", " "))
     else:
         _key_missing(broken, rng)
+
+
+def _is_word(place: Place) -> bool:
+    """Whether a word of a fixed set stands there: no text, and no name such as KT&G."""
+    free = (*PROSE_KEYS, "name", "ticker")
+    return place.key not in free and isinstance(place.value, str) and place.value.isupper()
 
 
 def _key_missing(broken: Answer, rng: Random) -> None:

@@ -47,6 +47,9 @@ _GENERIC: dict[Language, tuple[tuple[str, ...], ...]] = {
 }
 """Sentences that would fit any day: nothing in them can be right or wrong."""
 
+_REASONS = ("reasoning", "reason")
+"""Texts that must argue; a note may be as short and as general as it likes."""
+
 _REASONING_LIMIT, _OTHER_TEXT_LIMIT = 200, 120
 """The least characters that any kind's schema allows a `reasoning`, or another text: a longer one
 would break the form, which is another flaw.
@@ -68,7 +71,8 @@ def degrade(worse: Answer, scene: Scene, rng: Random) -> None:
 
 
 def _say_nothing(draft: _Draft) -> None:
-    place = draft.rng.choice(texts(draft.worse))
+    reasons = [place for place in texts(draft.worse) if place.key in _REASONS]
+    place = draft.rng.choice(reasons or texts(draft.worse))
     generic = [" ".join(parts) for parts in product(*_GENERIC[draft.scene.language])]
     sentences = len(sentences_in(place.value))
     said = " ".join(draft.rng.sample(generic, max(1, sentences)))
@@ -89,6 +93,8 @@ def _say_twice(draft: _Draft) -> None:
     said = " ".join(sentences)
     if len(said) <= _limit(place):
         place.put(said)
+    else:
+        _say_nothing(draft)
 
 
 def _argue_otherwise(draft: _Draft) -> None:
