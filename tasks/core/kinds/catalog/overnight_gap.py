@@ -259,7 +259,7 @@ def _vix_reason(scene: Scene, size: _Size, rng: Random) -> str:
     if size.direction == "LONG" and not size.for_vix and (level == "low" or rng.random() < 0.5):
         return ""
     bank = "vix_adds" if size.for_vix else "vix_none"
-    told_why = rng.random() < _WHY_SHARE
+    told_why = size.direction == "LONG" or rng.random() < _WHY_SHARE
     if told_why and size.for_vix == _size(scene.facts, size.direction).for_vix:
         bank = f"vix_{level}_{size.direction}"
     printed = f"{vix:.1f}"
@@ -283,6 +283,7 @@ def _sum_reason(scene: Scene, position: dict[str, Any], size: _Size, rng: Random
         weight=position["weight_pct"],
         effective=position["effective_pct"],
         multiple=multiple,
+        fold=abs(multiple),
         name=position["name"],
         name_eul=with_particle(position["name"], "을/를"),
         name_eun=with_particle(position["name"], "은/는"),
