@@ -1,6 +1,6 @@
 """kospilot market: daily market parquet imported, updated, checked, described, drawn, generated."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,7 +144,7 @@ def check(
     if names:
         from tasks.core.market.krx import fetch_names
 
-        found.errors.extend(check_names(fetch_names()))
+        found = replace(found, errors=[*found.errors, *check_names(fetch_names())])
     if as_json:
         print_json(asdict(found))
     else:

@@ -52,5 +52,6 @@ CREATE TEMP MACRO day_of(cell) AS CASE
 END;
 -- The day of a partition's row: what is none is refused, as it would be left out unseen.
 CREATE TEMP MACRO row_day(value) AS coalesce(
-    day_of(value::VARCHAR), CASE WHEN value IS NOT NULL THEN error('''' || value || ''' is no day') END
+    day_of(value::VARCHAR),
+    CASE WHEN value IS NOT NULL THEN error('''' || value || ''' is no day') END
 );

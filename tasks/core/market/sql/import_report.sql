@@ -1,5 +1,5 @@
--- What an import did, as (part, what, rows): a row for each kind of dropped, derived, missing and odd
--- value. $names are the given files' names.
+-- What an import did, as (part, what, rows): a row for each kind of dropped, derived, missing and
+-- odd value. $names are the given files' names.
 SELECT
     'dropped' AS part,
     $names[file + 1] || ': valuation without a price that day, e.g. '

@@ -1,6 +1,6 @@
--- Creates market_days: the days of market_sums that can be judged, with their windows. snapshots.sql
--- rounds them. The return over a gap is no day's, a few stocks are no market, and days that repeat the
--- last prices had none.
+-- Creates market_days: the days of market_sums that can be judged, with their windows.
+-- snapshots.sql rounds them. The return over a gap is no day's, a few stocks are no market, and days
+-- that repeat the last prices had none.
 CREATE OR REPLACE TEMP TABLE market_days AS
 SELECT
     date,

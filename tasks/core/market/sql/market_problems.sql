@@ -1,5 +1,5 @@
--- What is wrong or odd in the market as a whole, as (severity, what, how often, an example, what to do
--- about it), from checked_moves. A problem that is not there gives no row. An error makes the
+-- What is wrong or odd in the market as a whole, as (severity, what, how often, an example, what to
+-- do about it), from checked_moves. A problem that is not there gives no row. An error makes the
 -- market's numbers wrong.
 WITH days AS (
     SELECT
