@@ -61,6 +61,12 @@ def test_the_working_names_each_business(ticker, business):
     ]
 
 
+def test_a_stock_whose_business_is_unknown_is_in_neither_list():
+    decision = decided(0.8, offered=[StockFacts("999999")])
+    assert decision["beneficiaries"] == decision["negatively_affected"] == []
+    assert "999999 unknown: none" in decision["working"]
+
+
 @pytest.mark.parametrize("language", ["ko", "en"])
 @pytest.mark.parametrize("change", [0.8, -0.8])
 def test_every_stock_has_a_reason_that_is_true_of_its_business(change, language):

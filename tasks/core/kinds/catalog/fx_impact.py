@@ -33,7 +33,7 @@ from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.rules import WON_MOVE_PCT
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.universe import BUSINESSES, Stock, get_stock, stocks
+from tasks.core.strategy.universe import BUSINESSES, Stock, find_stock, get_stock, stocks
 from tasks.core.strategy.working import market_working
 
 name = "fx_impact"
@@ -62,15 +62,11 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
-_HELPED_BY_A_WEAK_WON = ("exporter", "overseas")
 _TILTS = {"WON_WEAK": "TILT_TO_EXPORTERS", "WON_STRONG": "TILT_TO_DOMESTIC", "NEUTRAL": "KEEP"}
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
-    """Decides whom a move of the won helps and hurts.
-
-    Raises KeyError for a stock outside the universe.
-    """
+    """Decides whom a move of the won helps and hurts: nobody whose business is unknown."""
     direction = rules.won_direction(facts.numbers["usdkrw_change_pct"])
     return _decided(facts, direction, regime)
 
@@ -79,28 +75,32 @@ def _decided(facts: Facts, direction: str, regime: str | None = None) -> Decisio
     """Decides for a won of this direction, which a mistaken reader takes for another."""
     working = [market_working(facts, regime)]
     working.append(_direction_step(facts.numbers["usdkrw_change_pct"], direction))
-    helped: list[Decision] = []
-    hurt: list[Decision] = []
+    moved: dict[str, list[Decision]] = {"gains": [], "loses": [], "none": []}
     if direction != "NEUTRAL":
-        for stock in facts.stocks:
-            business = get_stock(stock.ticker).business
-            gains = _gains(business, direction)
-            working.append(f"{stock.ticker} {business}: {'gains' if gains else 'loses'}")
-            (helped if gains else hurt).append({"ticker": stock.ticker})
+        for offered in facts.stocks:
+            stock = find_stock(offered.ticker)
+            business = stock.business if stock else "unknown"
+            effect = _effect(business, direction)
+            working.append(f"{offered.ticker} {business}: {effect}")
+            moved[effect].append({"ticker": offered.ticker})
     regime = regime or stated_regime(facts)
     action = _tilt(direction, regime)
     working.append(f"{direction}, {regime}: {action}")
     return {
         "working": working,
         "fx_analysis": {"direction": direction},
-        "beneficiaries": helped,
-        "negatively_affected": hurt,
+        "beneficiaries": moved["gains"],
+        "negatively_affected": moved["loses"],
         "portfolio_action": action,
     }
 
 
-def _gains(business: str, direction: str) -> bool:
-    return (business in _HELPED_BY_A_WEAK_WON) == (direction == "WON_WEAK")
+def _effect(business: str, direction: str) -> str:
+    """Returns whether a business gains or loses by a won of this direction."""
+    if business == "unknown":
+        return "none"
+    gains_by_a_weak_won = business in ("exporter", "overseas")
+    return "gains" if gains_by_a_weak_won == (direction == "WON_WEAK") else "loses"
 
 
 def _tilt(direction: str, regime: str) -> str:
@@ -179,7 +179,7 @@ def _case(stock: Stock, direction: str, gains: bool) -> str:
     """Returns which texts argue for a stock; one that is taken for a winner or loser by mistake is
     argued for as if the won had moved the other way.
     """
-    if gains != _gains(stock.business, direction):
+    if gains != (_effect(stock.business, direction) == "gains"):
         direction = {"WON_WEAK": "WON_STRONG", "WON_STRONG": "WON_WEAK"}[direction]
     return f"{stock.business}_{direction}"
 
