@@ -169,6 +169,16 @@ class Figures:
             regimes.add(self.facts.words["previous_regime"])
         return frozenset(end for regime in regimes for end in _ENDS[regime])
 
+    def works_out(self, label: str, number: Number) -> bool:
+        """Whether the working has the number under this very name and with its sign, as it has
+        what a shock makes of the market.
+        """
+        found = self._worked_by_name.get(label.removesuffix("_pct"), ())
+        return any(
+            abs(value - number.value) < EXACT and number.decimals <= decimals
+            for value, decimals in found
+        )
+
     @cached_property
     def worked(self) -> dict[float, int]:
         """The numbers of the right working, without signs, and their decimals."""
@@ -221,6 +231,19 @@ class Figures:
         return {}
 
     @cached_property
+    def _told(self) -> dict[str, set[float]]:
+        return {}
+
+    @cached_property
+    def _worked_by_name(self) -> dict[str, list[tuple[float, int]]]:
+        named: dict[str, list[tuple[float, int]]] = {}
+        for line in self.right.get("working", ()):
+            for found in _NAMED_IN_WORKING.finditer(line):
+                value = float(found["number"]), len(found["decimals"] or "")
+                named.setdefault(found["name"], []).append(value)
+        return named
+
+    @cached_property
     def _limited(self) -> tuple[str, ...]:
         """The names of the stated numbers that have limits."""
         stocks = self.facts.stocks
@@ -244,16 +267,20 @@ class Figures:
         """Returns the sizes of what the answer says of the owner and of what follows from that,
         and of what it says outside its lists.
         """
+        if owner in self._told:
+            return self._told[owner]
         told = {abs(value) for listed, value in integers(self.answer) if not listed}
         for entries in lists_in(self.answer):
             for entry in entries:
                 if entry.get("ticker") == owner:
                     told.update(abs(value) for _, value in integers(entry))
                     told.update(round(abs(value), 6) for value in of_entry(entry, self.of_stocks))
+        self._told[owner] = told
         return told
 
 
 _IN_WORKING = re.compile(r"\d+(?:\.(\d+))?")
+_NAMED_IN_WORKING = re.compile(r"(?P<name>[a-z]+) (?P<number>-?\d+(?:\.(?P<decimals>\d+))?):")
 _OF_LEVERAGE = 2  # decimals, as in 2.00x
 
 

@@ -84,12 +84,10 @@ def _fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str | None:
     fell = slot.falls and slot.label in (None, "breadth_pct")  # "28.7% of the names fell"
     if fell and quotes(number, 100 - figures.of_market["breadth_pct"][0]):
         return None
-    if called and _is_worked_out(quoted, figures):
+    if called and figures.works_out(str(slot.label), number):
         return None
     if number.value and any(quotes(_bare(number), abs(value)) for value in called):
         return f"{quoted.printed} has another sign than the {slot.label} of the question"
-    if called and slot.label in MARKET and _is_after_shock(quoted, figures):
-        return None
     other = _mislabelled(quoted, figures)
     if other:
         return f"{quoted.printed} is the {other} of the question"
@@ -108,23 +106,6 @@ def _binds(quoted: _Quoted, figures: Figures) -> bool:
     return label in figures.of_stocks.get(owner or "", {})
 
 
-def _is_after_shock(quoted: _Quoted, figures: Figures) -> bool:
-    """Whether the number is what a shock of the question makes of the market, by the working."""
-    number = quoted.number
-    return "shock" in figures.facts.words and number.decimals <= figures.worked.get(
-        abs(number.value), -1
-    )
-
-
-def _is_worked_out(quoted: _Quoted, figures: Figures) -> bool:
-    """Whether the working has the number under this very name and with its sign, as it has what a
-    shock makes of the market.
-    """
-    name, number = str(quoted.slot.label).removesuffix("_pct"), quoted.number
-    worked_out = f"{name} {number.value:.{number.decimals}f}:"
-    return worked_out in " ".join(figures.right.get("working", ()))
-
-
 _OF_DISTANCES = ("%p", "point")
 
 
@@ -139,6 +120,8 @@ def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str 
     stated = figures.stated(owner)
     plain = number.value in stated and not quoted.slot.moved
     if plain or any(quoted.is_exactly(value) for value in stated):
+        return None
+    if entry is None and number.decimals == 0 and figures.has(number, quoted.slot.unit):
         return None
     if entry is not None and not number.signed and figures.is_told_of(number, str(owner)):
         return None
