@@ -137,8 +137,8 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     numbers = {**market, **{name: measured.get(name, value) for name, value in context.items()}}
     if draw.partial:
         _hurry(numbers, words, rng)
-    simulated = [] if real else [*NUMBERS]
-    simulated += [name for name in context if name not in measured]
+    simulated = [] if real else [name for name in NUMBERS if name in numbers]
+    simulated += [name for name in context if name in numbers and name not in measured]
     simulated += [name for name in words if name in OF_THE_WORLD and name not in known]
     simulated += [name for name in kind.needs.stock_numbers if name in SIMULATED_STOCK_NUMBERS]
     names_its_day = real and not set(simulated) & set(OF_THE_WORLD)
