@@ -287,7 +287,9 @@ def _show_entries(store: "Store", title: str, entries: "Sequence[Entry]") -> Non
     rows = []
     for entry in entries:
         content = ", its content, which is rebuilt when needed" if entry.expends else ""
-        folder = entry.path.relative_to(store.root.parent)
+        folder = entry.path
+        if folder.is_relative_to(store.root.parent):
+            folder = folder.relative_to(store.root.parent)
         rows.append((size(entry.size), f"{folder}{content}"))
     long_table(("size", "folder"), rows)
 

@@ -1,7 +1,6 @@
 """kospilot ask, chat, schema, promote, rollback: the models on the server."""
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +46,7 @@ def ask(
 ) -> None:
     """Asks for one schema-bound answer, which is graded if the question is ours."""
     from tasks.core.evaluation.graded import make_question, own_question
+    from tasks.core.files.scratch import scratch_folder
     from tasks.core.market.artifact import write_days
     from tasks.core.market.demo import ensure_demo_market
     from tasks.core.settings.home import kospilot_home
@@ -64,7 +64,7 @@ def ask(
     if market is None:
         market = home / "market" / "demo"
         ensure_demo_market(market)
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         write_days(market, Path(scratch))
         question = make_question(kind, Path(scratch), date)
     ask_and_show(home, tag, question, as_json)

@@ -4,8 +4,6 @@ Reads the queries in sql/, and partitions through market_rows(files, until), whi
 sql/market_rows.sql defines: all queries see the same rows in the same shape.
 """
 
-import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from typing import Any
 import duckdb
 
 from tasks.core.errors import RequestError
+from tasks.core.files.scratch import scratch_path
 
 THREADS = 2
 MEMORY = "2GB"
@@ -33,7 +32,7 @@ def sql(name: str) -> str:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Returns an empty database in memory, to be used in a `with` block."""
-    spilled = Path(tempfile.gettempdir()) / f"kospilot-duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    spilled = scratch_path(f"duckdb-{uuid.uuid4().hex[:8]}")
     connection = duckdb.connect(
         config={
             "threads": THREADS,

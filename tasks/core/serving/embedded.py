@@ -14,6 +14,7 @@ import httpx
 
 from tasks.core.chat.template import Messages
 from tasks.core.errors import WorkError
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.http import http_client, refusal_of, responds
 from tasks.core.processes.server import Program, free_port, log_tail, start_server
@@ -22,7 +23,7 @@ from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
-_LONGEST_TEMP = 70
+_LONGEST_TEMP = 60
 """A socket's whole path may have 107 characters (Linux' sun_path), on macOS 103."""
 
 
@@ -136,4 +137,4 @@ class EmbeddedServer:
 def _folder_of_sockets() -> tempfile.TemporaryDirectory[str]:
     """A folder that is this user's alone; however the process ends, we remove it."""
     place = "/tmp" if len(tempfile.gettempdir()) > _LONGEST_TEMP else None
-    return tempfile.TemporaryDirectory("", "kospilot-", place, ignore_cleanup_errors=True)
+    return scratch_folder(place)
