@@ -4,6 +4,7 @@ Writes the models that it is given to KOSPILOT_HOME/serving. The process, embedd
 with the first question.
 """
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,8 @@ from tasks.core.processes.server import Program, free_port, log_tail, start_serv
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
 _LONGEST_TEMP = 60
@@ -54,9 +57,18 @@ class EmbeddedServer:
         return {entry.tag: entry.digest for entry in registry.entries(self._folder)}
 
     def digest(self, tag: str) -> str | None:
-        """Returns a model's digest, or None if there is no such model or it is not whole."""
+        """Returns a model's digest, or None if there is no such model or it is not whole; the
+        latter is said with the file.
+        """
+        problem = registry.problem_of(self._folder, tag)
+        if problem:
+            log.warning("%s counts as not registered: %s", tag, problem)
         entry = registry.get(self._folder, tag)
         return entry.digest if entry else None
+
+    def problem(self, tag: str) -> str | None:
+        """What is wrong with a registered model's weights; None if they are whole."""
+        return registry.problem_of(self._folder, tag)
 
     def context_length(self, tag: str) -> int | None:
         """Returns None: llama.cpp rounds a Modelfile's num_ctx up, and it refuses a prompt that is
