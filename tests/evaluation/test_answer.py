@@ -156,7 +156,8 @@ def test_a_kept_reply_whose_content_changed_is_asked_again(model_server, tmp_pat
     lines[1] = lines[1].replace("question 1", f"question {changed}", 1)
     file.write_text("".join(lines), encoding="utf-8")
     model_server.requests.clear()
-    assert ask_three(model_server.endpoint, file) == replies
+    again = ask_three(model_server.endpoint, file)
+    assert [reply.text for reply in again] == [reply.text for reply in replies]
     assert questions_asked(model_server) == ([] if changed == "1" else ["question 1"])
 
 
