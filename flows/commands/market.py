@@ -72,6 +72,8 @@ def regimes(
             f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it:"
             f" `kospilot market check {market}`."
         )
+    if report["odd"]:
+        say(f"! {'; '.join(report['odd'])}: `kospilot market check {market}` says more.")
     if days and report["snapshots"]:
         snapshots = [list(day.values()) for day in report["snapshots"]]
         table("", list(report["snapshots"][0]), snapshots)

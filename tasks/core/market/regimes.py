@@ -16,9 +16,10 @@ def regimes_report(
 ) -> dict[str, Any]:
     """Returns how many days of each regime there are, and the folder's marks.
 
-    The keys are "days", "first", "last", "counts" ({regime: n}) and "beyond_limit". with_days adds
-    "snapshots": each has its date, its four numbers in % and its regime. beyond_limit counts the
-    stocks' returns that KRX's daily limit forbids: splits in raw prices, which distort those days.
+    The keys are "days", "first", "last", "counts" ({regime: n}), "beyond_limit" and "odd".
+    with_days adds "snapshots": each has its date, its four numbers in % and its regime.
+    beyond_limit counts the stocks' returns that KRX's daily limit forbids: splits in raw prices,
+    which distort those days. odd says which gaps and changed units distort others.
     Raises RequestError as `snapshots` does.
     """
     measured = measure_days(folder, start, end)
@@ -29,6 +30,7 @@ def regimes_report(
         "last": days[-1].date,
         "counts": count_regimes(days),
         "beyond_limit": measured.beyond_limit,
+        "odd": measured.odd,
         **marks_of(folder),
     }
     if with_days:

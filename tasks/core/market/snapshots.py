@@ -22,10 +22,13 @@ ALWAYS = "0001-01-01"
 
 @dataclass(frozen=True)
 class MeasuredDays:
-    """A market's days, and how far splits in raw prices may have distorted them."""
+    """A market's days, and what may have distorted them."""
 
     snapshots: list[Snapshot]  # oldest first
-    beyond_limit: int  # returns of their stocks that KRX's daily limit forbids
+    beyond_limit: (
+        int  # returns of their stocks that KRX's daily limit forbids: splits in raw prices
+    )
+    odd: list[str]  # gaps between the days, and market caps that change their unit
 
 
 def snapshots(folder: Path, start: str | None = None, end: str | None = None) -> list[Snapshot]:
@@ -39,7 +42,7 @@ def snapshots(folder: Path, start: str | None = None, end: str | None = None) ->
 
 
 def measure_days(folder: Path, start: str | None, end: str | None) -> MeasuredDays:
-    """Returns what `snapshots` does, and how many returns splits in raw prices may explain."""
+    """Returns what `snapshots` does, and what may have distorted the days."""
     since = check_date(start or ALWAYS)
     until = check_date(end or EVER)
     partitions = sound_partitions(folder, until)
@@ -76,7 +79,21 @@ def measure(
         )
     if not days:
         raise RequestError(_no_days(folder, since, until))
-    return MeasuredDays(days, beyond_limit)
+    return MeasuredDays(days, beyond_limit, _odd(connection))
+
+
+def _odd(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Returns what is odd in market_days, one clause for each kind."""
+    row = one_row(connection.execute(sql("market_oddities.sql")))
+    before, after, gaps, rescaled, changes = row
+    odd = []
+    if gaps:
+        more = f" (the first of {gaps} gaps)" if gaps > 1 else ""
+        odd.append(f"no day lies between {before} and {after}{more}")
+    if changes:
+        more = f" (the first of {changes} such days)" if changes > 1 else ""
+        odd.append(f"market caps change their unit on {rescaled}{more}")
+    return odd
 
 
 def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> str:

@@ -18,7 +18,11 @@ moves AS (
         END AS change,
         coalesce(
             lag(name) OVER by_name = name AND lag(date) OVER by_name = date, false
-        ) AS repeated
+        ) AS repeated,
+        CASE
+            WHEN lag(name) OVER by_name = name
+                THEN (market_cap / close) / lag(market_cap / close) OVER by_name
+        END AS growth  -- of the shares
     FROM hashed
     WINDOW by_name AS (ORDER BY name, date)
 ),
@@ -31,7 +35,9 @@ days AS (
             / nullif(count(*) FILTER (change IS NOT NULL AND market_cap IS NOT NULL), 0) AS breadth,
         -- The limit is that of returns_beyond_limit.sql.
         count(*) FILTER (abs(change) > 0.31 AND market_cap IS NOT NULL) AS leaps,
-        count(*) FILTER (repeated) AS repeated
+        count(*) FILTER (repeated) AS repeated,
+        -- As in market_problems.sql: no issue or split does this, another unit of the caps does.
+        count(*) FILTER ((growth > 50 OR growth < 0.02) AND change BETWEEN -0.5 AND 1) AS rescaled
     FROM moves
     GROUP BY date
 )
@@ -41,6 +47,8 @@ SELECT
     breadth,
     leaps,
     repeated,
+    rescaled,
+    lag(date) OVER (ORDER BY date) AS previous,
     sum(move) OVER last_ten AS momentum,
     stddev_samp(move) OVER last_ten * sqrt(252) AS volatility,
     row_number() OVER (ORDER BY date) AS number
