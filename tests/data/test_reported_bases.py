@@ -15,18 +15,31 @@ from transformers import AutoTokenizer
 
 from tasks.core.data.base_model.check import check
 from tasks.core.data.base_model.folder import fingerprint_base
+from tasks.core.data.download import fingerprints
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
+from tasks.core.files.json_files import read_lines
+from tasks.core.settings.tree import Data, Model
+from tasks.core.training.policy.base_model import load_tokenizer
+from tasks.core.training.rows.encoding import encode_rows
+from tasks.core.training.rows.selection import select_rows
 from tests.conftest import made_once
 from tests.files.test_foreign import POINTER
 from tests.tiny import CHATML, make_base
 
+REPORTS = Path(__file__).parents[3] / "shared/cases/reports"
 LOOP = "{%- for message in messages %}"
 NO_SYSTEM = CHATML.replace(
     LOOP,
     "{%- if messages[0]['role']=='system' %}{{ raise_exception('System role not supported') }}"
     "{%- endif %}" + LOOP,
     1,
+)
+ALTERNATE = CHATML.replace(
+    LOOP,
+    "{%- set ns = namespace(last='') %}" + LOOP + "{%- if message['role'] == ns.last %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}"
+    "{%- endif %}{%- set ns.last = message['role'] %}",
 )
 NF4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
 TEXTS = [
@@ -60,6 +73,18 @@ def test_c20_a_template_without_system(base):
     (base / "chat_template.jinja").write_text(NO_SYSTEM)
     with pytest.raises(RequestError, match="System role not supported.*strategy prompt"):
         plan(base)
+
+
+@pytest.mark.skipif(not REPORTS.exists(), reason="needs ../shared/cases/reports")
+def test_c03_rows_that_a_template_refuses_are_told_at_plan_and_left_out(base, caplog):
+    (base / "chat_template.jinja").write_text(ALTERNATE)
+    rows = REPORTS / "c03-not-alternating/rows.jsonl"
+    fingerprints(Model(base=str(base)), Data(own=str(rows), own_share=1), base.parent, digest_file)
+    told = "60 of the first 60 rows of"
+    assert told in caplog.text and "refused by the base's chat template" in caplog.text
+    encoded = encode_rows(load_tokenizer(base), read_lines(rows), "sft", whole_text=False)
+    with pytest.raises(RequestError, match="refuses every one of 60 rows"):
+        select_rows(encoded, 512, 0, 1)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
