@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from flows.server_files import Record, write_record
 from flows.server_settings import recorded_server
 from tasks.core.market.demo import generate_demo_market
 from tasks.core.settings.home import kospilot_home
 from tests.conftest import made_once
+from tests.files.test_foreign import POINTER
 from tests.flows.test_cli import kospilot  # noqa: F401
 from tests.flows.test_server_settings import answering
 
@@ -80,6 +83,31 @@ def test_d22_a_name_that_ollama_refuses(kospilot, name, command):  # noqa: F811
     done = kospilot(*command, f"release.name={name}")
     assert done.code == 2
     assert "release.name" in words(done.err)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("data", "check", "rows.jsonl"),
+        ("data", "report", "rows.jsonl"),
+        ("market", "import", "rows.csv", "--market", "new"),
+        ("plan", "demo", "data.own=rows.csv", "data.own_share=1"),
+        ("plan", "demo", "data.reasoning_logs=logs", "data.reasoning_logs_share=0.1"),
+        ("release", "adapter", "--base", "no/model", "--rows", "rows.jsonl"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_c30_a_pointer_of_git_lfs(kospilot, tmp_path, monkeypatch, command):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    for folder in ("logs/2024-01-02", "adapter"):
+        Path(folder).mkdir(parents=True)
+    for file in ("rows.jsonl", "rows.csv", "logs/2024-01-02/a.json"):
+        Path(file).write_text(POINTER)
+    Path("adapter/adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 8}')
+    save_file({}, "adapter/adapter_model.safetensors")
+    done = kospilot(*command)
+    assert done.code == 2
+    assert "is a Git LFS pointer, not the file itself. Fetch it: git lfs pull" in words(done.err)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from tasks.core.market.check import check_market, check_names, summarize_market
 from tasks.core.market.importer import import_tables
 from tasks.core.market.snapshots import snapshots
 from tasks.core.strategy import universe
+from tests.files.test_foreign import POINTER
 from tests.market.folders import random_rows, weekdays, write_market, write_source
 
 DAY = "2024-01-02"
@@ -93,3 +94,13 @@ def test_dollars_and_a_market_without_weights_are_named(tmp_path):
     rows = [row | {"market_cap": None} for row in random_rows(weekdays(DAY, 10))]
     without = write_market(tmp_path / "without", rows)
     assert "no stock has a market cap" in "\n".join(check_market(without))
+
+
+def test_files_beside_the_months_are_looked_at(tmp_path):
+    folder = write_market(tmp_path, random_rows(weekdays("2024-01-02", 30)))
+    assert check_market(folder) == []
+    (folder / "index.parquet").write_text("PAR1")
+    (folder / "MARKET.json").write_text(POINTER)
+    problems = "\n".join(check_market(folder))
+    assert "index.parquet cannot be read" in problems
+    assert "MARKET.json is a Git LFS pointer" in problems

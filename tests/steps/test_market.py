@@ -45,7 +45,7 @@ def test_what_distorts_the_days_is_told_at_plan_and_read_once(tmp_path, monkeypa
     assert told in caplog.text
 
 
-def test_a_market_that_cannot_be_measured_is_left_to_its_step(tmp_path, caplog):
+def test_a_market_that_cannot_be_measured_is_told_at_plan(tmp_path, caplog):
     folder = write_market(tmp_path / "market", random_rows(weekdays("2024-01-02", 3)))
     prepare("demo", [f"market.dir={folder}"])
-    assert not caplog.text
+    assert f"{folder} has no trading day that can be judged" in caplog.text

@@ -10,7 +10,7 @@ import duckdb
 
 from tasks.core.errors import RequestError
 from tasks.core.market.database import one_row, open_market, rows_until, sql, why_unreadable
-from tasks.core.market.folder import marks_of
+from tasks.core.market.folder import marks_of, read_description
 from tasks.core.market.macro import load_macro
 from tasks.core.market.partitions import (
     Partition,
@@ -19,6 +19,7 @@ from tasks.core.market.partitions import (
     market_files,
     unread_files,
 )
+from tasks.core.market.stock_index import read_index
 from tasks.core.strategy.universe import Etf, Stock, etfs, stocks
 
 
@@ -31,7 +32,7 @@ def check_market(folder: Path) -> list[str]:
     unusable = _unusable_files([partition.file for partition in partitions])
     sound = [partition for partition in partitions if partition.file not in unusable]
     files = [partition.file for partition in sound]
-    problems = [*unusable.values(), *_unread_problem(folder)]
+    problems = [*unusable.values(), *_unread_problem(folder), *_problems_beside(folder)]
     with open_market(files) as connection:
         for partition in sound:
             problems += _odd_rows(connection, partition)
@@ -109,6 +110,17 @@ def _unread_problem(folder: Path) -> list[str]:
         f" Add them with `kospilot market import {unread[0]} --market {folder}`,"
         " then move them out of the folder."
     ]
+
+
+def _problems_beside(folder: Path) -> list[str]:
+    """Returns what is wrong with the description and the index, which lie beside the months."""
+    problems = []
+    for read in (read_description, read_index):
+        try:
+            read(folder)
+        except RequestError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _odd_rows(connection: duckdb.DuckDBPyConnection, partition: Partition) -> list[str]:

@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 
 def warn_of_oddities(folder: Path, content: str, home: Path) -> None:
-    """Logs a warning if something may have distorted the folder's days.
+    """Logs a warning if something may have distorted the folder's days, or if there are none.
 
-    content: the digest of all that the folder holds. A folder that cannot be measured is left to
-    the step that reads it.
+    content: the digest of all that the folder holds.
     """
     memory = home / "artifacts" / ".odd-market.json"
     odd = _remembered(memory, content)
     if odd is None:
         try:
             odd = measure_days(folder, None, None).odd
-        except RequestError:
+        except RequestError as error:  # the market step will raise it
+            log.warning("%s", error)
             return
         with contextlib.suppress(OSError):  # on a full disk it is read again the next time
             write_json(memory, {content: odd})
