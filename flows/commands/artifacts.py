@@ -106,7 +106,7 @@ def verify(
         text = f"model {model.tag}: {model.problem or 'intact'}"
         stdout.print(text, markup=False, soft_wrap=True)
     if broken or unreadable or any(model.problem for model in models):
-        say("The next run makes what is damaged again, and what depends on changed content.")
+        say("The next run that needs what is damaged makes it again.")
         raise typer.Exit(1)
 
 

@@ -4,7 +4,6 @@ Writes the models that it is given to KOSPILOT_HOME/serving. The process, embedd
 with the first question.
 """
 
-import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -22,8 +21,7 @@ from tasks.core.processes.server import Program, free_port, log_tail, start_serv
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
-
-log = logging.getLogger(__name__)
+from tasks.core.serving.weights import tell_damage
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
 _LONGEST_TEMP = 60
@@ -62,7 +60,7 @@ class EmbeddedServer:
         """
         problem = registry.problem_of(self._folder, tag)
         if problem:
-            log.warning("%s counts as not registered: %s", tag, problem)
+            tell_damage(tag, problem)
         entry = registry.get(self._folder, tag)
         return entry.digest if entry else None
 

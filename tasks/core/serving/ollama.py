@@ -6,7 +6,6 @@ parameter without a word, and even shows it, so names are checked before.
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +20,7 @@ from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama_api import PROVEN, OllamaApi, version_at
 from tasks.core.serving.ollama_replies import Counted, Loaded, Rendered, Running, Shown, Tags
 from tasks.core.serving.tags import find, same_name
-from tasks.core.serving.weights import OllamaFiles
-
-log = logging.getLogger(__name__)
+from tasks.core.serving.weights import OllamaFiles, tell_damage
 
 _SAMPLING = ("seed", "top_k", "top_p", "min_p", "typical_p", "temperature", "stop")
 _PENALTIES = ("repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty")
@@ -94,7 +91,7 @@ class OllamaServer:
         digest = find(self.tags(), tag)
         damaged = self._files.find_damaged(tag) if digest and self._files else None
         if damaged:
-            log.warning("the content of %s changed: %s counts as not registered", damaged, tag)
+            tell_damage(tag, f"the content of {damaged} changed")
             return None
         return digest
 

@@ -5,9 +5,11 @@ Reads KOSPILOT_HOME/ollama, and the store of this machine's own Ollama. An Ollam
 again and never compares them with their names.
 """
 
+import logging
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +18,8 @@ from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import read_json
 from tasks.core.files.memory import DigestMemory
 from tasks.core.serving.tags import full_name
+
+log = logging.getLogger(__name__)
 
 _DIGEST = re.compile("sha256:([0-9a-f]{64})")
 _USUAL = ("registry.ollama.ai", "library")
@@ -73,6 +77,12 @@ class OllamaFiles:
                 " file, and run the same command again."
             )
         blob.unlink()
+
+
+@cache
+def tell_damage(tag: str, problem: str) -> None:
+    """Says, once, that a model's weights are not what they were."""
+    log.warning("%s counts as not registered: %s", tag, problem)
 
 
 def find_ollama_blobs(home: Path, sha256: str) -> list[Path]:
