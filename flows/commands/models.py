@@ -160,9 +160,11 @@ def digest_of(server: "Server", tag: str) -> str:
     """The digest of a model on the server. Raises RequestError, with those there are, if none has
     this tag.
     """
+    from tasks.core.serving.tags import same_name
+
     digest = server.digest(tag)
     if digest is None:
-        known = server.tags()
+        known = [name for name in server.tags() if not same_name(name, tag)]  # it is damaged
         there = ", ".join(known) or "none; run `kospilot demo` first"
         raise RequestError(
             f"There is no model {tag!r} on {server.name}.{did_you_mean(tag, known)} There are:"

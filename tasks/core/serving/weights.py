@@ -82,7 +82,7 @@ class OllamaFiles:
 @cache
 def tell_damage(tag: str, problem: str) -> None:
     """Says, once, that a model's weights are not what they were."""
-    log.warning("%s counts as not registered: %s", tag, problem)
+    log.warning("%s counts as not registered: %s. `kospilot run` registers it again", tag, problem)
 
 
 def find_ollama_blobs(home: Path, sha256: str) -> list[Path]:
