@@ -225,6 +225,7 @@ def test_a_damaged_file_of_an_ollama_is_found_before_its_model_is_used(tmp_path,
     sha256 = ours.name.removeprefix("sha256-")
     private.make_room(sha256)  # Ollama would take the file for the upload
     assert not ours.exists()
+    assert private.find_damaged("m:1") == ours
     with pytest.raises(WorkError, match="Remove this file, and run the same command again"):
         machine.make_room(sha256)
     assert theirs.exists()

@@ -91,7 +91,7 @@ class OllamaServer:
         digest = find(self.tags(), tag)
         damaged = self._files.find_damaged(tag) if digest and self._files else None
         if damaged:
-            tell_damage(tag, f"the content of {damaged} changed")
+            tell_damage(tag, f"the content of {damaged} changed or is gone")
             return None
         return digest
 

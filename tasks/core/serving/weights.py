@@ -47,15 +47,18 @@ class OllamaFiles:
         return cls((own, Path("/usr/share/ollama/.ollama/models")), home, False)
 
     def find_damaged(self, tag: str, anew: bool = False) -> Path | None:
-        """Returns a file of a model whose content is not what its name says; None if there is none.
+        """Returns a file of a model that is gone, or whose content is not what its name says; None
+        if there is none.
 
         A file is read only if it changed since it was read last, unless it is to be read `anew`.
         """
         memory = DigestMemory.of(self.home)
         files = [file for folder in self.folders for file in _blobs_of(folder, tag)]
-        damaged = [file for file in files if memory.digest_of(file, anew) != _digest_in(file)]
+        for file in files:
+            if not file.exists() or memory.digest_of(file, anew) != _digest_in(file):
+                return file
         memory.save()
-        return damaged[0] if damaged else None
+        return None
 
     def make_room(self, sha256: str) -> None:
         """Removes damaged files that Ollama would take for what it is about to be given: weights of
@@ -109,7 +112,8 @@ def _blobs_of(folder: Path, tag: str) -> list[Path]:
         return []
     digests = _DIGEST.findall(str(manifest))
     blobs = [_blob(folder, sha256) for sha256 in dict.fromkeys(digests)]
-    return [blob for blob in blobs if _can_be_read(blob)]
+    can_be_seen = os.access(folder / "blobs", os.R_OK | os.X_OK)
+    return [blob for blob in blobs if can_be_seen and (_can_be_read(blob) or not blob.exists())]
 
 
 def _blob(folder: Path, sha256: str) -> Path:
