@@ -7,8 +7,7 @@ PLACE is a new folder, or one in which this program ran. The chain of conftest.p
 step by step, by `kospilot run`. Each step, or only those named, is then made again from where it
 began: killed at three moments, and run again. A private Ollama is killed under the steps that ask
 it, at three moments too. A line is printed for each kill; the exit code is 1 if one was not as it
-should be.
-The suite's own test takes one quick step only.
+should be. The suite's own test takes one quick step only.
 """
 
 import os
@@ -167,12 +166,15 @@ def wait_until_gone(home: Home) -> None:
 
 
 def paths(home: Home) -> set[str]:
-    """All that lies in a home but for logs, Prefect's, and locks of artifacts, which stay."""
+    """All that lies in a home but for logs, Prefect's, and locks of artifacts, which stay, and
+    TensorBoard's files, which are named by the time.
+    """
     found = set()
     for path in home.folder.rglob("*"):
         name = str(path.relative_to(home.folder))
         is_lock = name.startswith("artifacts/.locks/") and "/run-" not in name
-        if not (is_lock or name.startswith(("logs/", "prefect/"))):
+        is_log = name.startswith(("logs/", "prefect/")) or ".tfevents." in name
+        if not (is_lock or is_log):
             found.add(name)
     return found - _PLACES
 
