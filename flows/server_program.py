@@ -10,6 +10,7 @@ import sys
 import uvicorn
 from prefect.server.api.server import create_app
 
+from tasks.core.processes.connections import BoundedConnection
 from tasks.core.processes.own_clients import OwnClientsOnly
 
 
@@ -20,6 +21,7 @@ def main(port: str) -> None:
         host="127.0.0.1",
         port=int(port),
         workers=1,  # whatever WEB_CONCURRENCY says
+        http=BoundedConnection,
         proxy_headers=False,
         access_log=False,
         log_level="warning",

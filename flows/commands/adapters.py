@@ -63,6 +63,7 @@ class Made:
 def find_adapter(adapter: str, base: str | None, home: Path) -> Source:
     """The adapter that the argument means. Raises RequestError if there is none, or no base."""
     from tasks.core.chain.store import Store
+    from tasks.core.release.adapter import check_beginnings
     from tasks.core.release.peft_folder import check_adapter, named_base
     from tasks.core.settings.tree import STAGES
 
@@ -71,6 +72,7 @@ def find_adapter(adapter: str, base: str | None, home: Path) -> Source:
     if not folder.exists() and (adapter in STAGES or _KEY.fullmatch(adapter)):
         return _of_artifact(store, _find_stage(store, adapter), base)
     check_adapter(folder)
+    check_beginnings(folder)  # before gigabytes of its base are fetched
     folder = folder.resolve()
     location = base or named_base(folder)
     local = Path(location).expanduser()

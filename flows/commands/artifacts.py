@@ -106,7 +106,7 @@ def verify(
         text = f"model {model.tag}: {model.problem or 'intact'}"
         stdout.print(text, markup=False, soft_wrap=True)
     if broken or unreadable or any(model.problem for model in models):
-        say("The next run makes what is damaged again, and what depends on changed content.")
+        say("The next run that needs what is damaged makes it again.")
         raise typer.Exit(1)
 
 
@@ -287,7 +287,9 @@ def _show_entries(store: "Store", title: str, entries: "Sequence[Entry]") -> Non
     rows = []
     for entry in entries:
         content = ", its content, which is rebuilt when needed" if entry.expends else ""
-        folder = entry.path.relative_to(store.root.parent)
+        folder = entry.path
+        if folder.is_relative_to(store.root.parent):
+            folder = folder.relative_to(store.root.parent)
         rows.append((size(entry.size), f"{folder}{content}"))
     long_table(("size", "folder"), rows)
 

@@ -80,23 +80,14 @@ def regimes(
         share = 100 * count / max(report["days"], 1)
         rows.append((regime, count, f"{share:.1f} %"))
     table("", ("regime", "days", "share"), rows)
-    doubts = _doubts(report)
+    doubts = list(report["odd"])
+    if report["on_weekends"]:
+        doubts.append(f"{report['on_weekends']:,} of the days are on weekends")
     if doubts:
-        say(f"{'; '.join(doubts)}: `kospilot market check {market}`.")
+        say(f"! {'; '.join(doubts)}: `kospilot market check {market}` says more.")
     if days and report["snapshots"]:
         snapshots = [list(day.values()) for day in report["snapshots"]]
         table("", list(report["snapshots"][0]), snapshots)
-
-
-def _doubts(report: dict[str, Any]) -> list[str]:
-    """Returns what speaks against a report of regimes."""
-    texts = {
-        "beyond_limit": "returns beyond KRX's daily limit are in it",
-        "cap_leaps": "market caps seem to change their unit",
-        "on_weekends": "of the days are on weekends",
-        "left_out": "days are left out: few stocks, repeated prices, or a gap before them",
-    }
-    return [f"{report[name]:,} {text}" for name, text in texts.items() if report[name]]
 
 
 @app.command()

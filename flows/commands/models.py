@@ -1,7 +1,6 @@
 """kospilot ask, chat, schema, promote, rollback: the models on the server."""
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +46,7 @@ def ask(
 ) -> None:
     """Asks for one schema-bound answer, which is graded if the question is ours."""
     from tasks.core.evaluation.graded import make_question, own_question
+    from tasks.core.files.scratch import scratch_folder
     from tasks.core.market.artifact import write_days
     from tasks.core.market.demo import ensure_demo_market
     from tasks.core.settings.home import kospilot_home
@@ -64,7 +64,7 @@ def ask(
     if market is None:
         market = home / "market" / "demo"
         ensure_demo_market(market)
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         write_days(market, Path(scratch))
         question = make_question(kind, Path(scratch), date)
     ask_and_show(home, tag, question, as_json)
@@ -168,9 +168,11 @@ def digest_of(server: "Server", tag: str) -> str:
     """The digest of a model on the server. Raises RequestError, with those there are, if none has
     this tag.
     """
+    from tasks.core.serving.tags import same_name
+
     digest = server.digest(tag)
     if digest is None:
-        known = server.tags()
+        known = [name for name in server.tags() if not same_name(name, tag)]  # it is damaged
         there = ", ".join(known) or "none; run `kospilot demo` first"
         raise RequestError(
             f"There is no model {tag!r} on {server.name}.{did_you_mean(tag, known)} There are:"

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 def check_rows(file: Path | None) -> Path | None:
     """Returns the file of training rows. Raises RequestError if it is named and not there."""
-    if file is None or file.is_file():
+    from tasks.core.files.foreign import refuse_pointer
+
+    if file is None:
+        return None
+    if file.is_file():
+        refuse_pointer(file)
         return file
     raise RequestError(
         f"--rows {file} is no file. Name the adapter's training rows: JSONL, parquet or CSV with a"

@@ -70,15 +70,17 @@ async def trouble(url: str, tag: str, seconds: float) -> Found:
 
 async def _asker(url: str, tag: str, waits: list[float], end: float, found: Found) -> None:
     body = {"model": tag, "messages": [{"role": "user", "content": "Which?"}], "max_tokens": 4}
-    while time.monotonic() < end:
+    while True:  # each asks once, however busy the machine is
         start = time.monotonic()
         try:
-            async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
+            async with httpx.AsyncClient(trust_env=False, verify=False, timeout=300) as client:
                 answer = await client.post(f"{url}/v1/chat/completions", json=body)
             answer.raise_for_status()
             waits.append(round(time.monotonic() - start, 3))
         except httpx.HTTPError as error:
             found.broken.append(repr(error))
+        if time.monotonic() >= end:
+            return
 
 
 def _request(body: bytes, length: int | None = None) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.core.chain.housekeeping import garbage, remove, remove_dead_locks
 from tasks.core.chain.store import Store
+from tasks.core.files.scratch import scratch_folder
 from tests.chain.stores import publish, recipe
 
 RESUMABLE = {"stage1"}
@@ -126,6 +127,50 @@ def test_what_killed_downloads_and_releases_left_goes_after_an_hour(store, tmp_p
     assert paths(garbage(store, RESUMABLE)) == set(left)
     remove_all(store, garbage(store, RESUMABLE))
     assert not any(folder.exists() for folder in left)
+
+
+def test_what_a_kill_left_half_written_goes_after_an_hour(store, tmp_path):
+    publish(store, recipe(), {"a.bin": "1"})
+    names = (".status.json.12", "artifacts/.digests.json.3", "serving/blobs/.0a.gguf.4194304")
+    left = [tmp_path / name for name in names]
+    for file in left:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("half")
+    market = tmp_path / "market" / ".demo.77"
+    (market / "year=2024").mkdir(parents=True)
+    whole = [tmp_path / name for name in ("status.json", "artifacts/.digests.json", ".hidden")]
+    for file in whole:
+        file.write_text("whole")
+    assert garbage(store, RESUMABLE).unneeded == []  # it may be written just now
+    long_ago = (time.time() - 4000,) * 2
+    for path in (*left, *whole, market / "year=2024", market):
+        os.utime(path, long_ago)
+    assert paths(garbage(store, RESUMABLE)) == {*left, market}
+    remove_all(store, garbage(store, RESUMABLE))
+    assert not any(path.exists() for path in (*left, market))
+    assert all(file.exists() for file in whole)
+
+
+def test_scratch_of_a_dead_process_goes_after_an_hour(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "import os; from tasks.core.files.scratch import scratch_folder\n"
+        "with scratch_folder() as folder:\n"
+        "    print(folder, flush=True); os.kill(os.getpid(), 9)"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
+    dead = tmp_path / done.stdout.strip()
+    assert dead.is_dir()
+    assert dead.parent == tmp_path
+    with scratch_folder() as alive:
+        assert dead not in paths(garbage(store, RESUMABLE))  # another container's, perhaps
+        for folder in (dead, alive):
+            os.utime(folder, (time.time() - 4000,) * 2)
+        assert dead in paths(garbage(store, RESUMABLE))
+        remove_all(store, garbage(store, RESUMABLE))
+        assert not dead.exists()
+    assert not os.path.exists(alive)
 
 
 def test_runs_with_equal_process_ids_do_not_wait_for_each_other(store):

@@ -1,5 +1,7 @@
 """A flipped bit in any file that a step reads is noticed before it is read, named, and mended."""
 
+import hashlib
+import json
 import shutil
 
 import pytest
@@ -15,6 +17,8 @@ from tasks.core.files import digests
 from tasks.core.files.sealed import problem_of
 from tasks.core.serving import embedded_registry
 from tasks.core.serving.modelfile import Modelfile
+from tasks.core.serving.servers import HeldModels
+from tasks.core.serving.weights import OllamaFiles
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 from tests.chain.stores import flip_bit, publish, recipe
@@ -193,6 +197,52 @@ def test_a_damaged_blob_of_the_private_ollama_is_removed_and_registered_again(tm
     assert model.problem == f"the content of its weights changed: {blob} (removed)"
     assert not blob.exists()
     assert store.problem("register", made.key) == model.problem
+
+
+def put_on_ollama(folder, name="m/1"):
+    """Writes what an Ollama keeps of a model: its weights and a manifest that names them."""
+    blob = folder / "blobs" / f"sha256-{hashlib.sha256(b'weights').hexdigest()}"
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    blob.write_text("weights")
+    manifest = folder / "manifests/registry.ollama.ai/library" / name
+    manifest.parent.mkdir(parents=True)
+    layer = {"digest": blob.name.replace("-", ":"), "size": 7}
+    manifest.write_text(json.dumps({"config": None, "layers": [layer]}))
+    return blob
+
+
+def test_a_damaged_file_of_an_ollama_is_found_before_its_model_is_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "own"))
+    ours = put_on_ollama(tmp_path / "ollama" / "models")
+    theirs = put_on_ollama(tmp_path / "own")
+    private, machine = OllamaFiles.private(tmp_path), OllamaFiles.of_machine(tmp_path)
+    assert [files.find_damaged("m:1") for files in (private, machine)] == [None, None]
+    assert private.find_damaged("m:2") is None
+    assert private.find_damaged("../../../m:1") is None
+    for blob in (ours, theirs):
+        flip_bit(blob, with_old_times=True)
+    assert [files.find_damaged("m:1") for files in (private, machine)] == [ours, theirs]
+    sha256 = ours.name.removeprefix("sha256-")
+    private.make_room(sha256)  # Ollama would take the file for the upload
+    assert not ours.exists()
+    assert private.find_damaged("m:1") == ours
+    with pytest.raises(WorkError, match="Remove this file, and run the same command again"):
+        machine.make_room(sha256)
+    assert theirs.exists()
+
+
+def test_the_plan_names_the_damaged_file_of_a_served_model(tmp_path, monkeypatch, caplog):
+    monkeypatch.delenv("OLLAMA_HOST", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))  # a machine without Ollama
+    entry = serve(tmp_path)
+    held = HeldModels(tmp_path)
+    assert held.problem("m:one", entry.digest) is None
+    blob = embedded_registry.blob_of(tmp_path / "serving", entry)
+    flip_bit(blob, with_old_times=True)
+    assert held.problem("m:one", entry.digest) == f"the content of its weights changed: {blob}"
+    assert f"m:one counts as not registered: the content of its weights changed: {blob}" in (
+        caplog.text
+    )
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "3", "{}", "{", "\0", "[" * 5000])

@@ -90,9 +90,12 @@ def test_a_programs_file_in_a_repositorys_subfolder_is_never_fetched(monkeypatch
 
 @pytest.mark.slow
 @runs_a_child
-def test_a_local_folder_is_copied_and_identified_by_the_files_that_make_the_model(folder, tmp_path):
+def test_a_local_folder_is_copied_and_identified_by_the_files_that_make_the_model(
+    folder, tmp_path, monkeypatch
+):
     (folder / "notes.txt").write_text("not part of the model", encoding="utf-8")
-    origin = fetch_base(str(folder), tmp_path / "out", quiet)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))  # no scratch there
+    origin = fetch_base(str(folder), tmp_path / "out", quiet, tmp_path / "cache")
     copied = {file.name for file in (tmp_path / "out").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= copied
     assert "notes.txt" not in copied and origin == {"from": str(folder), "revision": "local"}

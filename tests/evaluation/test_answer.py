@@ -147,6 +147,20 @@ def test_a_killed_evaluation_asks_only_what_is_missing(model_server, tmp_path):
     assert len(file.read_text(encoding="utf-8").splitlines()) == 3
 
 
+@pytest.mark.parametrize("changed", ["1", "Z", ""])
+def test_a_kept_reply_whose_content_changed_is_asked_again(model_server, tmp_path, changed):
+    file = tmp_path / "replies.jsonl"
+    replies = ask_three(model_server.endpoint, file)
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert "question 1" in lines[1]
+    lines[1] = lines[1].replace("question 1", f"question {changed}", 1)
+    file.write_text("".join(lines), encoding="utf-8")
+    model_server.requests.clear()
+    again = ask_three(model_server.endpoint, file)
+    assert [reply.text for reply in again] == [reply.text for reply in replies]
+    assert questions_asked(model_server) == ([] if changed == "1" else ["question 1"])
+
+
 def test_replies_of_another_model_or_question_are_not_reused(model_server, tmp_path):
     file = tmp_path / "replies.jsonl"
     ask_three(replace(model_server.endpoint, digest="d1"), file)

@@ -76,7 +76,19 @@ def test_links_within_a_folder_and_in_the_hubs_cache_are_followed(tmp_path):
     refuse_foreign(linked, ["LICENSE", "config.json"])
 
 
-def test_a_pointer_of_git_lfs_is_named_as_such(folder):
-    (folder / "model.safetensors").write_text(POINTER)
-    assert "model.safetensors is a Git LFS pointer" in refusal(folder)
-    assert "git lfs pull" in refusal(folder)
+@pytest.mark.parametrize(
+    ("pointer", "told"),
+    [
+        (POINTER, "is a Git LFS pointer"),
+        (POINTER.replace("\n", "\r\n"), "git lfs pull"),
+        (f"\ufeff{POINTER}", "git lfs pull"),
+        (POINTER.replace("git-lfs", "hawser"), "git lfs pull"),
+        ("/annex/objects/SHA256E-s132000000--4d7a.safetensors\n", "is a git-annex pointer"),
+        ("../.git/annex/objects/Xq/1Z/SHA256E-s1--4d/SHA256E-s1--4d", "git annex get"),
+    ],
+    ids=["lfs", "windows lines", "mark", "hawser", "annex", "annex without links"],
+)
+def test_a_pointer_is_named_as_such(folder, pointer, told):
+    (folder / "model.safetensors").write_bytes(pointer.encode())
+    assert "model.safetensors is a" in refusal(folder)
+    assert told in refusal(folder)

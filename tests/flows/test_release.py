@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 from flows.commands import release
@@ -50,7 +51,7 @@ def adapter(tmp_path):
     folder = tmp_path / "adapter"
     folder.mkdir()
     write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 4, "lora_alpha": 8})
-    (folder / "adapter_model.safetensors").write_bytes(b"")
+    save_file({}, folder / "adapter_model.safetensors")
     return folder
 
 
@@ -200,6 +201,31 @@ def test_what_is_no_adapter_is_refused(kospilot, adapter, tmp_path):  # noqa: F8
     unknown = kospilot("release", "00ff00ff")
     assert "No artifact's key begins with '00ff00ff'" in one_line(unknown.err)
     assert missing.code == cut.code == untrained.code == unknown.code == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ({"peft_type": "IA3"}, "is IA3; only LoRA is merged. Train it as LoRA."),
+        ({"r": 0}, "has r: 0, which has to be a number above 0"),
+        ({"fan_in_fan_out": True}, "was trained with fan_in_fan_out, which cannot be merged"),
+        (None, "cannot be read as .safetensors"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused_before_its_base_is_fetched(
+    kospilot,  # noqa: F811
+    adapter,
+    spoil,
+    told,
+):
+    if spoil is None:
+        (adapter / "adapter_model.safetensors").write_bytes(b"{}")
+    else:
+        config = read_json(adapter / "adapter_config.json")
+        write_json(adapter / "adapter_config.json", config | spoil)
+    done = kospilot("release", str(adapter), "--base", "no/model", "--to", "new")
+    assert done.code == 1
+    assert told in one_line(done.err)
 
 
 def test_a_base_of_another_machine_has_to_be_named(kospilot, adapter):  # noqa: F811

@@ -15,6 +15,7 @@ from tasks.core.market.check import check_market, check_names
 from tasks.core.market.regimes import regimes_report
 from tasks.core.market.snapshots import snapshots
 from tasks.core.strategy import universe
+from tests.files.test_foreign import POINTER
 from tests.market.folders import random_rows, weekdays, write_market
 
 DAYS = weekdays("2024-01-02", 45)
@@ -313,3 +314,12 @@ def test_names_beside_krx():
         "005930 삼성전자: KRX calls it 삼성전자우.",
         "000660 SK하이닉스: KRX lists no such code.",
     ]
+
+
+def test_files_beside_the_months_are_looked_at(tmp_path):
+    folder = write_market(tmp_path, ROWS)
+    (folder / "index.parquet").write_text("PAR1")
+    (folder / "MARKET.json").write_text(POINTER)
+    errors = "\n".join(check_market(folder).errors)
+    assert "index.parquet cannot be read" in errors
+    assert "MARKET.json is a Git LFS pointer" in errors

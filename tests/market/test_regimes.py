@@ -57,3 +57,38 @@ def test_the_regimes_table_warns_of_splits_in_raw_prices(tmp_path):
         CliRunner().invoke(app, ["regimes", "--market", str(folder), "--json"]).stdout
     )
     assert report["beyond_limit"] == 1
+
+
+def test_a_gap_and_caps_in_another_unit_are_told(tmp_path):
+    days = weekdays("2024-01-02", 60)
+    rows = random_rows(days[:20] + days[40:])
+    for row in rows:
+        if row["date"].isoformat() >= days[50]:
+            row["market_cap"] /= 1e8
+    odd = regimes_report(write_market(tmp_path, rows), None, None, False)["odd"]
+    assert odd == [
+        f"no day lies between {days[19]} and {days[40]}",
+        f"market caps change their unit on {days[50]}",
+    ]
+
+
+def test_every_gap_and_change_is_counted(tmp_path):
+    days = weekdays("2024-01-02", 80)
+    rows = random_rows(days[:20] + days[35:50] + days[65:])
+    for row in rows:
+        if days[40] <= row["date"].isoformat() < days[45]:
+            row["market_cap"] *= 1e6
+    odd = regimes_report(write_market(tmp_path, rows), None, None, False)["odd"]
+    assert odd == [
+        f"no day lies between {days[19]} and {days[35]} (the first of 2 gaps)",
+        f"market caps change their unit on {days[40]} (the first of 2 such days)",
+    ]
+
+
+def test_a_split_and_the_longest_holidays_are_not_odd(tmp_path):
+    days = weekdays("2024-01-02", 60)
+    rows = random_rows(days[:20] + days[29:])  # KRX's longest pause were eleven days
+    for row in rows:
+        if row["ticker"] == "005930" and row["date"].isoformat() >= days[30]:
+            row["close"] /= 60  # the cap stays: 60 shares for one
+    assert regimes_report(write_market(tmp_path, rows), None, None, False)["odd"] == []

@@ -89,6 +89,17 @@ def test_rows_without_an_answer_are_refused(tokenizer_dir, tmp_path):
         choose_prompts(Rows(finance=file), tokenizer_dir)
 
 
+def test_rows_that_the_template_refuses_are_not_asked(finance, tokenizer_dir, tmp_path):
+    folder = Path(shutil.copytree(tokenizer_dir, tmp_path / "tokenizer"))
+    template = folder / "chat_template.jinja"
+    refusal = "{% if messages[0].role != 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusal + template.read_text())
+    chosen = choose_prompts(Rows(finance=finance), folder)
+    assert 0 < len(chosen.prompts) < PROMPTS
+    assert {prompt.messages[0]["role"] for prompt in chosen.prompts} == {"system"}
+    assert chosen.longest > 0
+
+
 def test_an_end_of_answer_that_the_tokenizer_lacks_is_refused(strategy, tokenizer_dir, tmp_path):
     folder = Path(shutil.copytree(tokenizer_dir, tmp_path / "tokenizer"))
     config = folder / "tokenizer_config.json"

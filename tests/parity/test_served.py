@@ -26,6 +26,7 @@ class Answering:
     ended: bool = True
     counted: bool = True
     likely: float = 1.0
+    says: str | None = None  # in place of each reply
 
     def render(self, messages):
         return self.of(messages).text + self.tail
@@ -33,7 +34,8 @@ class Answering:
     def answer(self, messages, most_tokens):
         prompt = self.of(messages)
         read = self.read or len(prompt.tokens)
-        return Said(self.replies[prompt.name], read * self.counted, self.ended)
+        said = self.replies[prompt.name] if self.says is None else self.says
+        return Said(said, read * self.counted, self.ended)
 
     def of(self, messages):
         return next(prompt for prompt in self.prompts if prompt.messages == messages)
@@ -75,6 +77,7 @@ def test_the_right_model_passes(asked, prompts, tokenizer_dir, tmp_path):
         ({"read": 64}, "as 64 tokens where training has"),
         ({"ended": False}, "does not stop at its end token"),
         ({"counted": False}, "breaks off its reply to .*, and the quantized file's own reply"),
+        ({"says": " \n"}, "reply to .* is empty and the quantized file's own is not"),
         ({"likely": 0.4}, r"finds 40 % of the served tokens as likely as .* \(at least 90 %\)"),
     ],
 )
@@ -90,3 +93,12 @@ def test_a_model_that_repeats_itself_is_broken_off(asked, prompts, tokenizer_dir
     stuck = [FreeReply(prompt.name, [40] * 32, False) for prompt in prompts.answered]
     (tmp_path / "quantize.json").write_text(json.dumps([vars(reply) for reply in stuck]))
     verdict(replace(asked, counted=False), prompts, tokenizer_dir, tmp_path)
+
+
+def test_a_model_that_says_white_space_only_is_that_model(asked, prompts, tokenizer_dir, tmp_path):
+    tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
+    white = tokenizer.encode("\n\n", add_special_tokens=False).ids
+    blank = [FreeReply(prompt.name, white * 16, False) for prompt in prompts.answered]
+    (tmp_path / "quantize.json").write_text(json.dumps([vars(reply) for reply in blank]))
+    cut = replace(asked, says="", ended=False, likely=0.0)
+    assert verdict(cut, prompts, tokenizer_dir, tmp_path).likely is None

@@ -1,16 +1,20 @@
-"""kill -9 in the quickest step of a release that starts a program; `python -m tests.pipeline.kills`
-does all steps.
-"""
+"""kill -9 in a step that starts a program; `python -m tests.pipeline.kills` kills all steps."""
 
 import pytest
 
-from tests.pipeline.kills import copy_without, finish_step, kill_step
+from tests.pipeline.kills import kill, left_behind, make, paths, processes
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_killed_quantization_leaves_nothing_and_is_made_again(finished, tmp_path):
-    home = copy_without(finished.folder, tmp_path / "killed", ("quantize",))
-    children = kill_step(home, "quantize", r"^0\..* tensors", finished.small)
-    assert children > 0, "llama-quantize ran, and kill_step saw it end"
-    assert finish_step(home, "quantize", finished.small) == finished.newest("quantize").digest
+    home = finished.copy(tmp_path / "killed", "quantize")
+
+    def quantizes(seconds):
+        return any("llama-quantize" in " ".join(one.cmdline()) for one in processes(home))
+
+    before = paths(home)
+    assert kill(home, "quantize", quantizes).startswith("exited with -9, ")
+    assert make(home, "quantize") == finished.newest("quantize").digest
+    made = {name for name in paths(home) if name.startswith("artifacts/quantize")}
+    assert left_behind(home, before | made) == set()

@@ -1,5 +1,7 @@
 """The disk that a run needs follows from its base model and its steps."""
 
+from pathlib import Path
+
 import pytest
 
 from tasks.core.chain.manifest import Draft, Recipe
@@ -70,6 +72,13 @@ def test_what_the_disk_cannot_hold_is_refused(tmp_path):
         WorkError, match=r"GiB free and this run needs about 9000000\.0 GiB.*kospilot artifacts gc"
     ):
         check_space(tmp_path / "not" / "yet", 9e6)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a disk without space is Linux's /proc")
+def test_the_disk_that_counts_is_the_artifacts(tmp_path):
+    (tmp_path / "artifacts").symlink_to("/proc")
+    with pytest.raises(WorkError, match=rf"{tmp_path}/artifacts has 0\.0 GiB free"):
+        check_space(tmp_path, 0.1)
 
 
 def test_doctor_judges_the_settings_it_is_given(tmp_path, monkeypatch):

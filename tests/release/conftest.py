@@ -63,24 +63,28 @@ def tiny_base(demo_base, tmp_path_factory):
     """Two random layers under the demo base's tokenizer and template."""
 
     def make(folder):
-        torch.manual_seed(3)
-        config = LlamaConfig(
-            hidden_size=64,
-            intermediate_size=96,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            vocab_size=49_152,
-            max_position_embeddings=8_192,  # the context that releases are served with
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=0,
-            tie_word_embeddings=True,
-        )
-        LlamaForCausalLM(config).bfloat16().save_pretrained(folder / "base")
-        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-            shutil.copyfile(demo_base / name, folder / "base" / name)
+        write_tiny_base(folder / "base", demo_base)
 
     return made_once(tmp_path_factory, "tiny-base", make) / "base"
+
+
+def write_tiny_base(folder, demo_base):
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        vocab_size=49_152,
+        max_position_embeddings=8_192,  # the context that releases are served with
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).bfloat16().save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(demo_base / name, folder / name)
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,12 @@ def test_eos_architecture_and_template_are_read_back(tiny_base, tiny_f16):
     assert read_gguf(tiny_f16).text("tokenizer.ggml.pre") == "smollm"
 
 
-def test_bytes_do_not_depend_on_the_folders_name(tiny_base, tiny_f16, llama, tmp_path, out):
+def test_bytes_do_not_depend_on_the_folders_name(
+    tiny_base, tiny_f16, llama, tmp_path, out, monkeypatch
+):
     elsewhere = shutil.copytree(tiny_base, tmp_path / "Another-Name-7B")
+    # All scratch lies in `out`, which goes if the step is killed.
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))
     seen = []
     convert(elsewhere, llama, out, lambda share, text: seen.append(share))
     assert (out / "model-f16.gguf").read_bytes() == tiny_f16.read_bytes()

@@ -2,6 +2,8 @@
 llama.cpp reads it.
 """
 
+import shutil
+
 import gguf
 import numpy as np
 import pytest
@@ -44,6 +46,18 @@ def write_gguf(file, architecture="qwen2", widths=WIDTHS):
 @pytest.fixture
 def f16(tmp_path):
     return write_gguf(tmp_path / "model-f16.gguf")
+
+
+def test_rows_that_the_template_refuses_are_not_read(base, f16, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "base")
+    template = folder / "chat_template.jinja"
+    refusal = "{% if messages[0].role != 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusal + template.read_text())
+    whole = sum(row.messages[0]["role"] == "system" for row in ROWS)
+    assert measure_importance(folder, f16, ROWS, silent, tokens=10_000).rows == whole == 8
+    with pytest.raises(WorkError, match="There are no rows"):
+        unasked = [row for row in ROWS if row.messages[0]["role"] == "user"]
+        measure_importance(folder, f16, unasked, silent)
 
 
 def test_every_matrix_of_every_layer_has_its_columns(base, f16):

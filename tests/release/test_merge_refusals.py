@@ -113,6 +113,12 @@ def test_a_resized_head_that_peft_did_not_save(out, tmp_path):
         merge(untied, tmp_path / "other", out, silent)
 
 
+def test_a_layer_trained_whole_that_was_not_saved(base, adapter, out):
+    change_config(adapter, modules_to_save=["lm_head"])
+    with pytest.raises(WorkError, match="names lm_head as trained whole.*that training is lost"):
+        merge(base, adapter, out, silent)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_no_numbers(base, adapter, out, value):
     name = "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"
@@ -197,7 +203,7 @@ def test_an_adapter_whose_config_says_nothing(base, adapter, out):
 
 def test_a_disk_that_is_too_small(base, adapter, out, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 1000))
-    with pytest.raises(WorkError, match=r"takes about 0\.1 GB and the disk of .* has 0\.0 GB free"):
+    with pytest.raises(WorkError, match=r"takes about [0-9]+ MB and the disk of .* has 0 MB free"):
         merge(base, adapter, out, silent)
 
 

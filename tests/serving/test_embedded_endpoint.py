@@ -1,6 +1,7 @@
 """The embedded endpoint answers those who ask, whatever others send, and no web page."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from tasks.core.processes.connections import BoundedConnection
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
 from tests.bench.endpoint import trouble
@@ -145,6 +147,22 @@ def test_who_stalls_or_leaves_holds_nobody_up(endpoint):
                 httpx.post(f"{endpoint.openai_url}/chat/completions", json=endless, timeout=0.1)
         answer = httpx.post(f"{endpoint.openai_url}/chat/completions", json=QUESTION, timeout=60)
         assert answer.is_success
+
+
+@pytest.mark.slow
+def test_headers_that_never_end_hold_few_descriptors(empty):
+    url = urlsplit(empty)
+    with contextlib.ExitStack() as held:
+        for _ in range(3 * BoundedConnection.most):
+            silent = socket.create_connection((url.hostname, url.port))
+            held.enter_context(closing(silent)).sendall(b"POST /v1/chat/completions HTTP/1.1\r\n")
+        assert httpx.get(f"{empty}/v1/models").json()["data"] == []
+        (process,) = [at.pid for at in psutil.net_connections("tcp") if serves(at, url.port)]
+        assert psutil.Process(process).num_fds() < 2 * BoundedConnection.most
+
+
+def serves(at, port):
+    return at.status == "LISTEN" and at.laddr.port == port
 
 
 @pytest.mark.slow

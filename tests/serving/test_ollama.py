@@ -15,6 +15,7 @@ from tasks.core.processes.server import Program, free_port, start_server
 from tasks.core.serving.ollama import OllamaServer, read_parameters
 from tasks.core.serving.ollama_api import answers
 from tasks.core.serving.ollama_host import host_url
+from tasks.core.serving.registration import promote, rollback
 from tasks.core.serving.servers import free_card
 from tests.serving.conftest import silent
 
@@ -121,6 +122,78 @@ def test_kospilot_killed_in_upload_or_creation(ollama, tiny_f16, modelfile, tmp_
             server.create("m:one", tiny_f16, modelfile, end)
         digest = server.create("m:one", tiny_f16, modelfile, silent)
         assert server.tags() == {"m:one": digest}
+
+
+class Dying(OllamaServer):
+    """A server that is killed before so many changes of names, or right after them."""
+
+    def __init__(self, url, process, left, after):
+        super().__init__(url, "dying")
+        self.process, self.left, self.after = process, left, after
+
+    def copy(self, source, target):
+        self.change(super().copy, source, target)
+
+    def delete(self, tag):
+        self.change(super().delete, tag)
+
+    def change(self, change, *names):
+        if self.left == 0 and not self.after:
+            self.end()
+        change(*names)
+        if self.left == 0:
+            self.end()
+        self.left -= 1
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def die_in(move, binary, folder, left, after):
+    """Moves a name on a server that is killed meanwhile."""
+    with (
+        running(binary, folder) as (server, process),
+        closing(Dying(server.url, process, left, after)) as dying,
+        pytest.raises(WorkError, match="does not answer .*ollama serve"),
+    ):
+        move(dying)
+
+
+@pytest.mark.slow
+def test_a_server_killed_as_a_name_moves(ollama, tiny_f16, modelfile, tmp_path):
+    """The same command, asked again, ends as an undisturbed one: no name is lost."""
+    with running(ollama.binary, tmp_path) as (server, _):
+        old = server.create("m:1", tiny_f16, modelfile, silent)
+        new = server.create("m:2", tiny_f16, replace(modelfile, system="Other."), silent)
+    names = {"m:1": old, "m:2": new}
+    for left, after in ((0, False), (1, False), (1, True), (2, False), (2, True)):
+        with running(ollama.binary, tmp_path) as (server, _):
+            server.copy("m:1", "m:latest")
+            server.delete("m:previous")
+        die_in(lambda dying: promote(dying, "m:2", new, "m"), ollama.binary, tmp_path, left, after)
+        with running(ollama.binary, tmp_path) as (server, _):
+            promote(server, "m:2", new, "m")
+            assert server.tags() == {**names, "m:latest": new, "m:previous": old}
+    for left in range(4):
+        die_in(lambda dying: rollback(dying, "m"), ollama.binary, tmp_path, left, after=False)
+        with running(ollama.binary, tmp_path) as (server, _):
+            assert rollback(server, "m") == new
+            assert server.tags() == {**names, "m:latest": old, "m:previous": new}
+            promote(server, "m:2", new, "m")
+
+
+@pytest.mark.slow
+def test_a_name_that_a_killed_server_had_half_written(ollama, tiny_f16, modelfile, tmp_path):
+    with running(ollama.binary, tmp_path) as (server, _):
+        old = server.create("m:1", tiny_f16, modelfile, silent)
+        server.copy("m:1", "m:latest")
+    (half,) = (tmp_path / "models" / "manifests").rglob("latest")
+    half.write_text("")
+    with running(ollama.binary, tmp_path) as (server, _):
+        assert server.tags() == {"m:1": old}
+        promote(server, "m:1", old, "m")
+        assert server.tags() == {"m:1": old, "m:latest": old}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ the byte.
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,14 @@ def test_rows_beyond_the_length_and_the_budget_are_left_out_and_counted(sft):
     assert metrics["left_out"]["longer than max_length"] == 1
     assert metrics["left_out"]["beyond the token budget"] == 29 - 1 - metrics["rows"] > 0
     assert 500 < metrics["positions_trained"] <= 1_000
+
+
+def test_rows_that_the_template_refuses_are_left_out_and_counted(sft, tmp_path):
+    base = Path(shutil.copytree(sft.base, tmp_path / "own-base"))
+    template = base / "chat_template.jinja"
+    refusal = "{% if messages[-1].content == 'hold' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusal + template.read_text())
+    metrics = train(changed(sft, base=str(base)))
+    assert metrics["left_out"]["refused by the chat template"] > 0
+    assert checked(sft.out)["rows_refused by the chat template"] > 0
+    assert "refused by the chat template" in (Path(sft.out) / "README.md").read_text()

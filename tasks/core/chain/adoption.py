@@ -89,16 +89,30 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        fault = "is a file" if folder.exists() else "is not there"
+        raise RequestError(f"{folder} {fault}. {_advice(folder)}")
     config: dict[str, Any]
     try:
         config = read_json(folder / _CONFIG)
         _check_config(config)
+    except FileNotFoundError:
+        raise RequestError(
+            f"{folder} has no usable {_CONFIG}: there is none. {_advice(folder)}"
+        ) from None
     except (OSError, ValueError) as error:
         raise RequestError(
-            f"{folder} has no usable {_CONFIG}: {error}. Name the folder that"
-            " `python -m tasks.core.training` wrote, with everything in it."
+            f"{folder} has no usable {_CONFIG}: {error}. {_advice(folder)}"
         ) from error
     return config
+
+
+def _advice(folder: Path) -> str:
+    """What can be done with a folder that no training of ours wrote."""
+    advice = "Name the folder that `python -m tasks.core.training` wrote, with everything in it."
+    if (folder / "adapter_config.json").is_file():
+        advice += f" An adapter of another training becomes a model: `kospilot release {folder}`."
+    return advice
 
 
 def _check_config(config: Any) -> None:

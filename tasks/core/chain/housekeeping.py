@@ -1,6 +1,7 @@
 """Questions about the whole store: which artifact a key means, and what may go."""
 
 import os
+import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from pathlib import Path
 from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.store import Store
 from tasks.core.errors import RequestError
+from tasks.core.files.atomic import half_written
+from tasks.core.files.scratch import orphaned_folders
 from tasks.core.records.artifacts import Ref
 
 _ROLLED_BACK = "rolled-back"
-_SCRATCH = ("downloads/tmp*", ".kospilot-release-*")  # beside the artifacts, in KOSPILOT_HOME
-_ABANDONED_S = 3600  # a download or release that wrote nothing for an hour was killed
+_SCRATCH = ("downloads/tmp*", "downloads/.fetching-*", "tools/.building-*", ".kospilot-release-*")
+"""Folders beside the artifacts, in KOSPILOT_HOME."""
+_ABANDONED_S = 3600  # what wrote nothing for an hour was killed
 
 
 @dataclass(frozen=True)
@@ -162,23 +166,31 @@ def _is_in_use(store: Store, entry: Entry) -> bool:
 def _remove_entry(store: Store, entry: Entry) -> int:
     if entry.expends:
         return store.expend(entry.expends)
-    store.discard(entry.path)
+    if entry.path.is_relative_to(store.root):
+        store.discard(entry.path)
+    elif entry.path.is_dir():  # scratch, perhaps on another disk
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        entry.path.unlink(missing_ok=True)
     return entry.size
 
 
 def _scratch(home: Path) -> list[Path]:
-    """Folders that killed downloads and releases left."""
-    abandoned = []
+    """What killed processes left beside the artifacts, and in the system's temporary folder."""
+    left = half_written(home) + orphaned_folders()
     for pattern in _SCRATCH:
-        for folder in home.glob(pattern):
-            if time.time() - _newest_change(folder) > _ABANDONED_S:
-                abandoned.append(folder)
-    return abandoned
+        left += home.glob(pattern)
+    return [path for path in left if time.time() - _newest_change(path) > _ABANDONED_S]
 
 
-def _newest_change(folder: Path) -> float:
-    """When something in a folder last changed, in seconds since 1970."""
-    return max(path.lstat().st_mtime for path in [folder, *folder.rglob("*")])
+def _newest_change(entry: Path) -> float:
+    """When a file, or something in a folder, last changed, in seconds since 1970; now if it is
+    being removed.
+    """
+    try:
+        return max(path.lstat().st_mtime for path in [entry, *entry.rglob("*")])
+    except FileNotFoundError:
+        return time.time()
 
 
 def _left_over(store: Store, manifests: list[Manifest], superseded: set[Path]) -> list[Entry]:

@@ -23,7 +23,7 @@ from tasks.core.data.sources import SOURCES
 from tasks.core.data.sources.columns import require_columns
 from tasks.core.data.sources.reasoning_logs import LOGS, find_logs, gather_logs
 from tasks.core.data.sources.shares import location_of, shares_of
-from tasks.core.data.tables import FORMATS
+from tasks.core.data.tables import FORMATS, table_files
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
@@ -64,6 +64,9 @@ def fingerprints(
     prints = {"base": fingerprint_base(model.base, cache, digest_of)}
     for source in sources:
         prints[source.name] = _fingerprint_source(source, data, cache, digest_of)
+        if source.name == "own" and _repo_of(source, data) is None:
+            [first, *_] = _local_files(source, data.own)
+            warn_of_drops(source, first, _local_base(model))
     return prints
 
 
@@ -79,6 +82,8 @@ def download(
         start = _BASE_SHARE + (1 - _BASE_SHARE) * number / len(sources)
         source_progress = stretch_of(progress, start, width)
         origins[source.name] = fetch_source(source, data, out, cache, source_progress)
+        if source.name == "own" and _local_base(model) is None:  # whose template plan did not have
+            warn_of_drops(source, table_files(out / "sources", "own")[0], out / "base")
     record = {}
     metrics = {}
     for name, origin in origins.items():
@@ -170,9 +175,13 @@ def _fingerprint_source(
     files = _local_files(source, location_of(source, data))
     if source.name != LOGS:
         require_columns(source, files)
-    if source.name == "own":
-        warn_of_drops(source, files[0])
     return digest_value([[file.suffix, digest_of(file)] for file in files])
+
+
+def _local_base(model: Model) -> Path | None:
+    """The base model's folder, if the settings name one of this machine."""
+    folder = Path(model.base).expanduser()
+    return folder if folder.is_dir() else None
 
 
 def _repo_of(source: Source, data: Data) -> Repo | None:

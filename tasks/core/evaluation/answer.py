@@ -80,22 +80,24 @@ def ask_all(
     for key, reply in _ask_each(endpoint, missing, options):
         endpoint.check_same()  # before its reply is kept
         replies[key] = reply
-        line = {"key": key, "id": by_key[key].id, "model": endpoint.model}
-        append_line(out_file, {**line, **asdict(reply)})
+        named = {"key": key, "id": by_key[key].id, "model": endpoint.model}
+        line = {**named, **asdict(reply)}
+        append_line(out_file, {**line, "sha256": digest_value(line)})
         done = len(replies)
         progress(done / len(by_key), f"{done} / {len(by_key)} questions")
     return [replies[key] for key in keys]
 
 
 def kept_replies(file: Path, endpoint: Endpoint, questions: list[Question]) -> dict[str, Reply]:
-    """Returns the replies of an interrupted attempt, by key. Lines torn by a kill, and those of
-    other questions, leave the file.
+    """Returns the replies of an interrupted attempt, by key. Lines torn by a kill, those whose
+    content changed since, and those of other questions leave the file.
     """
     keys = {_key(endpoint, question) for question in questions}
     lines = []
     replies = {}
     for line in read_whole_objects(file):
-        if line.get("key") in keys:
+        rest = {name: value for name, value in line.items() if name != "sha256"}
+        if line.get("key") in keys and line.get("sha256") == digest_value(rest):
             lines.append(line)
             values = {field.name: line[field.name] for field in fields(Reply)}
             replies[line["key"]] = Reply(**values)

@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+_NEIGHBOUR = re.compile(r"\..+\.\d+")  # .NAME.PID
 
 
 @contextlib.contextmanager
@@ -21,6 +24,18 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Returns the neighbours that lie in a folder and up to two folders below it: of processes that
+    write just now, and of those that were killed.
+    """
+    found = []
+    for level in ("", "*/", "*/*/"):
+        for path in folder.glob(f"{level}.*.*"):
+            if _NEIGHBOUR.fullmatch(path.name):
+                found.append(path)
+    return found
 
 
 def write_text(path: Path, text: str) -> None:

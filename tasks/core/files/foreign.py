@@ -15,8 +15,12 @@ from tasks.core.errors import RequestError
 _CODE = (".py", ".pyc", ".pyd", ".so")
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 _CODE_KEYS = ("auto_map", "custom_pipelines", "custom_generate")
-_LFS = b"version https://git-lfs.github.com/spec/"
-_LFS_SIZE = 1024  # bytes at most, says Git LFS's specification
+_LFS = (
+    b"version https://git-lfs.github.com/spec/",
+    b"version https://hawser.github.com/spec/",  # as Git LFS was called first
+)
+_ANNEX = b"annex/objects/"
+_POINTER_SIZE = 1024  # bytes at most, says Git LFS's specification
 
 
 def refuse_foreign(folder: Path, names: Iterable[str]) -> None:
@@ -68,19 +72,21 @@ def refuse_link(file: Path) -> None:
         )
 
 
-def is_pointer(file: Path) -> bool:
-    """Whether a file is what Git LFS leaves in the place of one that was not fetched."""
-    if not file.is_file() or file.stat().st_size > _LFS_SIZE:
-        return False
-    with file.open("rb") as opened:
-        return opened.read(len(_LFS)) == _LFS
-
-
 def refuse_pointer(file: Path) -> None:
-    """Raises RequestError if a file is a pointer of Git LFS."""
-    if is_pointer(file):
+    """Raises RequestError if a file only stands for one that was not fetched, as Git LFS and
+    git-annex leave it. A file that is not there is left to its reader.
+    """
+    if not file.is_file() or file.stat().st_size > _POINTER_SIZE:
+        return
+    content = file.read_bytes().removeprefix(b"\xef\xbb\xbf")  # a Windows shell's mark
+    if content.startswith(_LFS):
         raise RequestError(
             f"{file} is a Git LFS pointer, not the file itself. Fetch it: git lfs pull in its"
+            " folder, or download it again."
+        )
+    if _ANNEX in content and len(content.splitlines()) == 1:
+        raise RequestError(
+            f"{file} is a git-annex pointer, not the file itself. Fetch it: git annex get in its"
             " folder, or download it again."
         )
 

@@ -11,9 +11,10 @@ import duckdb
 
 from tasks.core.errors import RequestError
 from tasks.core.market.database import one_row, open_market, rows_until, sql, why_unreadable
-from tasks.core.market.folder import marks_of
+from tasks.core.market.folder import marks_of, read_description
 from tasks.core.market.macro import load_macro
 from tasks.core.market.partitions import column_problem, market_files, unread_files
+from tasks.core.market.stock_index import read_index
 from tasks.core.strategy.universe import Etf, Stock, etfs, stocks
 
 
@@ -36,7 +37,7 @@ def check_market(folder: Path) -> Findings:
     partitions = market_files(folder)
     unusable = _unusable_files(partitions)
     sound = [file for file in partitions if file not in unusable]
-    errors = _grouped(unusable)
+    errors = [*_grouped(unusable), *_problems_beside(folder)]
     warnings = _unread_files(folder)
     summary: dict[str, Any] = {}
     with open_market(sound) as connection:
@@ -119,6 +120,17 @@ def _unread_files(folder: Path) -> list[str]:
         f" Add them with `kospilot market import {unread[0]} --market {folder}`,"
         " then move them out of the folder."
     ]
+
+
+def _problems_beside(folder: Path) -> list[str]:
+    """Returns what is wrong with the description and the index, which lie beside the months."""
+    problems = []
+    for read in (read_description, read_index):
+        try:
+            read(folder)
+        except RequestError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _row_problems(

@@ -4,8 +4,6 @@ Reads the queries in sql/, and partitions through partition_rows(files) and mark
 until): all queries see the same rows in the same shape.
 """
 
-import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from typing import Any
 import duckdb
 
 from tasks.core.errors import RequestError
+from tasks.core.files.scratch import scratch_path
 from tasks.core.market.partitions import numbered_partitions
 
 THREADS = 2
@@ -35,7 +34,7 @@ def sql(name: str) -> str:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Returns an empty database in memory, to be used in a `with` block."""
-    spilled = Path(tempfile.gettempdir()) / f"kospilot-duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    spilled = scratch_path(f"duckdb-{uuid.uuid4().hex[:8]}")
     connection = duckdb.connect(
         config={
             "threads": THREADS,

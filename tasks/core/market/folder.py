@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.atomic import replacing
+from tasks.core.files.foreign import refuse_pointer
 from tasks.core.files.json_files import read_json
 from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import Market
@@ -103,6 +104,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     if not file.is_file():
         return {}
+    refuse_pointer(file)
     try:
         return read_json(file)
     except ValueError as error:

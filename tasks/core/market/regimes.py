@@ -26,7 +26,8 @@ def regimes_report(
 
     The keys are "days", "first", "last", "weights" and "counts" ({regime: n}), and what speaks
     against them: "beyond_limit", "cap_leaps" (see MeasuredDays), "on_weekends", and "left_out", the
-    days that cannot be judged, for few stocks, repeated prices or a gap before them. with_days adds
+    days that cannot be judged, for few stocks, repeated prices or a gap before them; "odd" says so
+    in words. with_days adds
     "snapshots": each has its date, its four numbers in % and its regime. Raises RequestError as
     `snapshots` does.
     """
@@ -41,6 +42,7 @@ def regimes_report(
         "beyond_limit": measured.beyond_limit,
         "cap_leaps": measured.cap_leaps,
         "left_out": measured.left_out,
+        "odd": measured.odd,
         "on_weekends": sum(date.fromisoformat(day.date).weekday() > FRIDAY for day in days),
         **marks_of(folder),
     }

@@ -39,6 +39,16 @@ class MeasuredDays:
     cap_leaps: int  # market caps 300 times another from one day to the next: another unit
     left_out: int  # days with few stocks or the last prices, and the first after a gap
 
+    @property
+    def odd(self) -> list[str]:
+        """What may have distorted the days, one clause for each kind."""
+        texts = {
+            "returns beyond KRX's daily limit are in it": self.beyond_limit,
+            "market caps seem to change their unit": self.cap_leaps,
+            "days are left out: few stocks, repeated prices, or a gap before them": self.left_out,
+        }
+        return [f"{count:,} {text}" for text, count in texts.items() if count]
+
 
 def snapshots(
     folder: Path,

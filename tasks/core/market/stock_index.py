@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError
+from tasks.core.files.foreign import refuse_pointer
 from tasks.core.market.database import one_row, sql
 from tasks.core.market.folder import INDEX, write_parquet
 
@@ -53,6 +54,7 @@ def read_index(folder: Path) -> pa.Table:
     file = folder / INDEX
     if not file.is_file():
         return SCHEMA.empty_table()
+    refuse_pointer(file)
     try:
         return parquet.read_table(file, schema=SCHEMA)
     except (pa.ArrowException, OSError, ValueError) as error:

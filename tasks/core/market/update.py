@@ -6,7 +6,6 @@ Market caps of the new days are closes times the listing's shares, and marked so
 """
 
 import math
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from tasks.core.errors import RequestError, WorkError
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.market.database import EVER, open_market, rows_until, sql
 from tasks.core.market.folder import GENERATED, is_generated
 from tasks.core.market.importer import import_tables
@@ -75,7 +75,7 @@ def update_market(
             tables.append(table)
     if not tables:
         raise _nothing_new(folder, histories, silent, last)
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         prices_file = Path(scratch) / f"krx_{last}.parquet"
         listing_file = Path(scratch) / f"listing_{last}.parquet"
         parquet.write_table(pa.concat_tables(tables, promote_options="permissive"), prices_file)

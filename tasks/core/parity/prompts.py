@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from tasks.core.apportionment import in_turn
 from tasks.core.chat.template import ChatTemplate, Messages
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.json_files import read_json, read_lines, write_json
 
 PROMPTS = 64
@@ -85,8 +85,8 @@ class _Row:
         return sum(len(message["content"].encode()) for message in self.messages[:-1])
 
     @property
-    def answer_bytes(self) -> int:
-        return len(self.messages[-1]["content"].encode())
+    def bytes(self) -> int:
+        return self.question_bytes + len(self.messages[-1]["content"].encode())
 
 
 def choose_prompts(rows: Rows, tokenizer_dir: Path) -> Prompts:
@@ -102,18 +102,19 @@ def choose_prompts(rows: Rows, tokenizer_dir: Path) -> Prompts:
     if finance:
         chosen = _one_of_each_kind(chosen)
         chosen += _spread(finance, PROMPTS - len(chosen))
-    if not chosen:
-        raise WorkError("No row of the training has an answer, so nothing can be proven.")
     encoder = _Encoder(tokenizer_dir)
     encoded = [prompt for row in chosen if (prompt := encoder.encode(row))]
+    if not encoded:
+        raise WorkError("No row of the training has an answer, so nothing can be proven.")
     answered = _shortest_answers([prompt for prompt in encoded if prompt.kind] or encoded)
     prompts = []
     for prompt in encoded:
         prompts.append(prompt if prompt.name in answered else _scored_only(prompt))
-    longest = max(strategy + finance, key=lambda row: row.question_bytes + row.answer_bytes)
+    longest_first = sorted(strategy + finance, key=lambda row: -row.bytes)
+    longest = next(filter(None, map(encoder.length, longest_first)), 0)
     # sorted, so that a prompt shares a long beginning with the one before it
     prompts.sort(key=lambda prompt: prompt.tokens)
-    return Prompts(prompts, encoder.end, encoder.length(longest))
+    return Prompts(prompts, encoder.end, longest)
 
 
 def write_prompts(prompts: Prompts, file: Path) -> None:
@@ -173,7 +174,7 @@ def _surplus(choice: list[_Row]) -> float:
 
 def _spread(rows: list[_Row], count: int) -> list[_Row]:
     """Returns so many rows of the shorter half, from the shortest to the longest at equal steps."""
-    by_length = sorted(rows, key=lambda row: row.question_bytes + row.answer_bytes)
+    by_length = sorted(rows, key=lambda row: row.bytes)
     shorter = by_length[: max(count, len(by_length) // 2)]
     step = max(1.0, len(shorter) / max(1, count))
     return [shorter[int(index * step)] for index in range(min(count, len(shorter)))]
@@ -212,10 +213,13 @@ class _Encoder:
         self._count = 0
 
     def encode(self, row: _Row) -> Prompt | None:
-        """Returns a row's prompt with its whole answer, or None if the template or the tokenizer
-        runs prompt and answer into one another.
+        """Returns a row's prompt with its whole answer, or None if the template refuses it, or if
+        template or tokenizer run prompt and answer into one another.
         """
-        text = self._template.render(row.messages[:-1], add_generation_prompt=True)
+        try:
+            text = self._template.render(row.messages[:-1], add_generation_prompt=True)
+        except RequestError:  # nor was it trained
+            return None
         tokens = self._ids(text)
         whole = self._ids(text + row.messages[-1]["content"] + self._end)
         if whole[: len(tokens)] != tokens:
@@ -235,8 +239,12 @@ class _Encoder:
         )
 
     def length(self, row: _Row) -> int:
-        """Returns the tokens of a row, answer included."""
-        return len(self._ids(self._template.render(row.messages, add_generation_prompt=False)))
+        """Returns the tokens of a row, answer included; 0 if the template refuses it."""
+        try:
+            text = self._template.render(row.messages, add_generation_prompt=False)
+        except RequestError:
+            return 0
+        return len(self._ids(text))
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)

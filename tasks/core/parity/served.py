@@ -74,6 +74,11 @@ class _Answer:
         """Ollama breaks off a reply that repeats one token, and then counts no tokens at all."""
         return self.said.prompt_tokens == 0
 
+    @property
+    def is_blank(self) -> bool:
+        """llama.cpp's server cuts white space off a reply's ends, and tells no special tokens."""
+        return not self.said.text.strip()
+
 
 def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
     """Returns the served hop's figures and faults."""
@@ -87,8 +92,8 @@ def measure_served(asked: Asked, proof: Proof, progress: Progress) -> Figures:
         tokenizer = Tokenizer.from_file(str(proof.tokenizer_dir / "tokenizer.json"))
         answers = _ask(asked, prompts.answered, tokenizer, progress)
         faults += _reply_faults(answers, proof, tokenizer)
-    whole = [answer.reply for answer in answers if not answer.broken_off]
-    likely = proof.likely(whole) if whole else None
+    told = [one.reply for one in answers if not one.broken_off and not one.is_blank]
+    likely = proof.likely(told) if told else None
     faults += _choice_faults(likely)
     replies = [answer.reply for answer in answers]
     reference = read_replies(proof.folder, REFERENCE)
@@ -123,6 +128,9 @@ def _reply_faults(answers: list[_Answer], proof: Proof, tokenizer: Tokenizer) ->
             faults += _repetition_faults(answer, other, tokenizer)
             continue
         faults += _count_faults(answer.said, answer.prompt)
+        if answer.is_blank:
+            faults += _blank_faults(answer, other, tokenizer)
+            continue
         faults += _end_faults(answer.reply, other)
     return faults
 
@@ -134,6 +142,15 @@ def _repetition_faults(answer: _Answer, other: FreeReply, tokenizer: Tokenizer) 
     return [
         f"the server breaks off its reply to {answer.prompt.name!r}, as Ollama does when a model"
         " repeats itself, and the quantized file's own reply repeats nothing"
+    ]
+
+
+def _blank_faults(answer: _Answer, other: FreeReply, tokenizer: Tokenizer) -> list[str]:
+    """A reply of white space, as the quantized file's own is, is that model's reply."""
+    if not tokenizer.decode(other.tokens).strip():
+        return []
+    return [
+        f"the server's reply to {answer.prompt.name!r} is empty and the quantized file's own is not"
     ]
 
 

@@ -71,9 +71,8 @@ def _hub_bytes(repo: Repo, home: Path) -> int:
 
 
 def free_gib(home: Path) -> float:
-    """Free space on the disk of the home folder, which need not exist yet, in GiB."""
-    existing = next(folder for folder in [home, *home.parents] if folder.exists())
-    return shutil.disk_usage(existing).free / 2**30
+    """Free space on the disk of the home's artifacts, which need not exist yet, in GiB."""
+    return shutil.disk_usage(_written_to(home)).free / 2**30
 
 
 def check_space(home: Path, needed: float) -> None:
@@ -81,6 +80,15 @@ def check_space(home: Path, needed: float) -> None:
     free = free_gib(home)
     if free < needed:
         raise WorkError(
-            f"{home} has {free:.1f} GiB free and this run needs about {needed:.1f} GiB. Free some"
-            " (`kospilot artifacts gc`), or set KOSPILOT_HOME to a larger disk."
+            f"{_written_to(home)} has {free:.1f} GiB free and this run needs about"
+            f" {needed:.1f} GiB. Free some (`kospilot artifacts gc`), or set KOSPILOT_HOME to a"
+            " larger disk."
         )
+
+
+def _written_to(home: Path) -> Path:
+    """The folder that steps write to, which may be a disk of its own, or the first above it that
+    exists.
+    """
+    artifacts = home / "artifacts"
+    return next(folder for folder in [artifacts, *artifacts.parents] if folder.exists())

@@ -5,7 +5,6 @@ Trials run in a process of their own and leave nothing in the store.
 
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from tasks.core.chain.run import Run
 from tasks.core.data.base_model.config import base_config
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.files.json_files import read_json, write_json
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.preflight.prepare import prepare
 from tasks.core.processes.child import run_kospilot_program
 from tasks.core.serving.servers import free_card
@@ -127,7 +127,7 @@ def carry_out_trials(
         if line.startswith('{"rank"'):  # all other lines are the libraries'
             on_result(json.loads(line))
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         spec_file = Path(scratch) / "spec.json"
         trials_file = Path(scratch) / "trials.json"
         write_json(spec_file, asdict(spec))

@@ -93,8 +93,17 @@ def open_adapter(folder: Path) -> Adapter:
     adapter = Adapter(folder, tensors, _changes(tensors, config))
     if not adapter.changes:
         raise WorkError(f"The adapter {folder} has no LoRA matrices.")
+    _check_saved_modules(config, adapter)
     _check_finite(adapter)
     return adapter
+
+
+def check_beginnings(folder: Path) -> None:
+    """Raises WorkError if the configuration, or the header of the weights, already says that an
+    adapter cannot be merged.
+    """
+    _check_method(_read_config(folder / "adapter_config.json"), folder)
+    read_header(folder / "adapter_model.safetensors")
 
 
 def _read_config(file: Path) -> dict[str, Any]:
@@ -253,6 +262,18 @@ def _check_patterns(config: dict[str, Any], file: Path) -> None:
 def _is_positive(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and 0 < value < _HIGHEST
+
+
+def _check_saved_modules(config: dict[str, Any], adapter: Adapter) -> None:
+    """Raises WorkError if layers were trained whole and none of them is there."""
+    modules = config.get("modules_to_save") or []
+    replaced = [f".{name}" for name, change in adapter.changes.items() if change.value]
+    if modules and not any(f".{module}." in name for module in modules for name in replaced):
+        raise WorkError(
+            f"{adapter.folder / 'adapter_config.json'} names {', '.join(map(str, modules))} as"
+            f" trained whole (modules_to_save), and {adapter.tensors.path.name} has none of them:"
+            " that training is lost. Save the adapter anew, with PEFT's save_pretrained."
+        )
 
 
 def _check_finite(adapter: Adapter) -> None:

@@ -43,7 +43,7 @@ def convert(model: Path, llama: LlamaCpp, out: Path, progress: Progress) -> dict
             progress(int(bar[1]) / 100, f"{bar[2]}B written")
 
     progress(0.0, "reading the weights")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".converting-") as folder:
         named = Path(folder) / _NAME
         named.symlink_to(model.resolve(), target_is_directory=True)
         guarded = [sys.executable, "-m", "tasks.core.release.converting", str(llama.converter)]

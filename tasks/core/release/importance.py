@@ -18,6 +18,7 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
+from jinja2.exceptions import TemplateError
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -65,6 +66,8 @@ def measure_importance(
     with torch.inference_mode(), sums.watching():
         for row in in_turn(rows, lambda row: row.sort):
             ids = _shortened(_encode(tokenizer, row))[: tokens - seen]
+            if not ids:
+                continue
             network.base_model(torch.tensor([ids], device=network.device), use_cache=False)
             seen += len(ids)
             read += 1
@@ -116,7 +119,11 @@ def _computes_in_bf16() -> bool:
 
 
 def _encode(tokenizer: Any, row: Row) -> list[int]:
-    return list(tokenizer.apply_chat_template(row.messages, tokenize=True, return_dict=False))
+    """A row's tokens; none if the template refuses it, so that it was not trained either."""
+    try:
+        return list(tokenizer.apply_chat_template(row.messages, tokenize=True, return_dict=False))
+    except TemplateError:
+        return []
 
 
 def _shortened(ids: list[int]) -> list[int]:

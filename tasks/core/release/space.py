@@ -11,7 +11,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise WorkError(
-            f"{what} takes about {needed / 1e9:.1f} GB and the disk of {folder} has"
-            f" {free / 1e9:.1f} GB free. Free some (`kospilot artifacts gc`) and run the same"
-            " command again: finished steps are kept."
+            f"{what} takes about {needed / 1e6:,.0f} MB and the disk of {folder} has"
+            f" {free / 1e6:,.0f} MB free. Free some (`kospilot artifacts gc`), or set KOSPILOT_HOME"
+            " to a larger disk, and run the same command again: finished steps are kept."
         )

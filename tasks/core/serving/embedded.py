@@ -14,15 +14,17 @@ import httpx
 
 from tasks.core.chat.template import Messages
 from tasks.core.errors import WorkError
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.http import http_client, refusal_of, responds
 from tasks.core.processes.server import Program, free_port, log_tail, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
+from tasks.core.serving.weights import tell_damage
 
 _TIMEOUT = httpx.Timeout(10.0, read=600.0)
-_LONGEST_TEMP = 70
+_LONGEST_TEMP = 60
 """A socket's whole path may have 107 characters (Linux' sun_path), on macOS 103."""
 
 
@@ -53,9 +55,18 @@ class EmbeddedServer:
         return {entry.tag: entry.digest for entry in registry.entries(self._folder)}
 
     def digest(self, tag: str) -> str | None:
-        """Returns a model's digest, or None if there is no such model or it is not whole."""
+        """Returns a model's digest, or None if there is no such model or it is not whole; the
+        latter is said with the file.
+        """
+        problem = registry.problem_of(self._folder, tag)
+        if problem:
+            tell_damage(tag, problem)
         entry = registry.get(self._folder, tag)
         return entry.digest if entry else None
+
+    def problem(self, tag: str) -> str | None:
+        """What is wrong with a registered model's weights; None if they are whole."""
+        return registry.problem_of(self._folder, tag)
 
     def context_length(self, tag: str) -> int | None:
         """Returns None: llama.cpp rounds a Modelfile's num_ctx up, and it refuses a prompt that is
@@ -136,4 +147,4 @@ class EmbeddedServer:
 def _folder_of_sockets() -> tempfile.TemporaryDirectory[str]:
     """A folder that is this user's alone; however the process ends, we remove it."""
     place = "/tmp" if len(tempfile.gettempdir()) > _LONGEST_TEMP else None
-    return tempfile.TemporaryDirectory("", "kospilot-", place, ignore_cleanup_errors=True)
+    return scratch_folder(place)

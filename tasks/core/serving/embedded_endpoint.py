@@ -31,6 +31,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from tasks.core.processes.connections import BoundedConnection
 from tasks.core.processes.own_clients import OwnClientsOnly
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
@@ -258,6 +259,8 @@ def main(folder: str, port: str, sockets: str) -> None:
         host="127.0.0.1",
         port=int(port),
         workers=1,  # whatever WEB_CONCURRENCY says
+        http=BoundedConnection,
+        backlog=BoundedConnection.most,  # so many are taken at once
         ws="none",
         proxy_headers=False,
         access_log=False,

@@ -47,7 +47,7 @@ def put(folder: Path, tag: str, gguf: Path, modelfile: Modelfile) -> Entry:
     """Registers a model; what the tag stood for before is forgotten."""
     entry = Entry(full_name(tag), digest_file(gguf), gguf.stat().st_size, modelfile)
     blob = blob_of(folder, entry)
-    if not _is_whole(blob, entry):
+    if _fault(folder, entry):
         with replacing(blob) as neighbour:
             _link_or_copy(gguf, neighbour)
     _write(folder, entry)
@@ -57,12 +57,12 @@ def put(folder: Path, tag: str, gguf: Path, modelfile: Modelfile) -> Entry:
 def get(folder: Path, tag: str) -> Entry | None:
     """Returns a tag's model, or None if there is none or its weights are gone or damaged."""
     entry = _read(_file_of(folder, tag))
-    return entry if entry and _is_whole(blob_of(folder, entry), entry) else None
+    return entry if entry and _fault(folder, entry) is None else None
 
 
 def entries(folder: Path) -> list[Entry]:
     """Returns every model whose weights are whole, in the order of the files' names."""
-    return [entry for entry in _every(folder) if _is_whole(blob_of(folder, entry), entry)]
+    return [entry for entry in _every(folder) if _fault(folder, entry) is None]
 
 
 def find_problems(folder: Path) -> dict[str, str | None]:
@@ -71,20 +71,22 @@ def find_problems(folder: Path) -> dict[str, str | None]:
     A damaged model is no model from then on, so that the next run registers it again.
     """
     problems: dict[str, str | None] = {}
-    memory = _memory_of(folder)
     for file in _files(folder):
         entry = _read(file)
         if entry is None:
             problems[unquote(file.stem)] = f"{file} says nothing that can be read"
-            continue
-        blob = blob_of(folder, entry)
-        problems[entry.tag] = None
-        if not blob.is_file():
-            problems[entry.tag] = f"its weights are missing: {blob}"
-        elif memory.digest_of(blob, anew=True) != entry.sha256:
-            problems[entry.tag] = f"the content of its weights changed: {blob}"
-    memory.save()
+        else:
+            problems[entry.tag] = _fault(folder, entry, anew=True)
     return problems
+
+
+def problem_of(folder: Path, tag: str) -> str | None:
+    """What is wrong with a tag's weights, in words; None if nothing is, or if there is no such tag.
+
+    They are read only if their file changed.
+    """
+    entry = _read(_file_of(folder, tag))
+    return _fault(folder, entry) if entry else None
 
 
 def copy(folder: Path, source: Entry, tag: str) -> None:
@@ -155,15 +157,15 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _is_whole(blob: Path, entry: Entry) -> bool:
-    """Whether the weights are there, byte for byte; they are read only if their file changed."""
-    if not blob.is_file() or blob.stat().st_size != entry.size:
-        return False
-    memory = _memory_of(blob.parent.parent)
-    digest = memory.digest_of(blob)
+def _fault(folder: Path, entry: Entry, anew: bool = False) -> str | None:
+    """Why a model's weights are not there byte for byte, or None if they are.
+
+    They are read only if their file changed, unless they are to be read `anew`.
+    """
+    blob = blob_of(folder, entry)
+    if not blob.is_file():
+        return f"its weights are missing: {blob}"
+    memory = DigestMemory(folder / ".digests.json")
+    is_whole = blob.stat().st_size == entry.size and memory.digest_of(blob, anew) == entry.sha256
     memory.save()
-    return digest == entry.sha256
-
-
-def _memory_of(folder: Path) -> DigestMemory:
-    return DigestMemory(folder / ".digests.json")
+    return None if is_whole else f"the content of its weights changed: {blob}"

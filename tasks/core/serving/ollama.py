@@ -20,6 +20,7 @@ from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.ollama_api import PROVEN, OllamaApi, version_at
 from tasks.core.serving.ollama_replies import Counted, Loaded, Rendered, Running, Shown, Tags
 from tasks.core.serving.tags import find, same_name
+from tasks.core.serving.weights import OllamaFiles, tell_damage
 
 _SAMPLING = ("seed", "top_k", "top_p", "min_p", "typical_p", "temperature", "stop")
 _PENALTIES = ("repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty")
@@ -39,13 +40,22 @@ _CHUNK = 1 << 20
 
 
 class OllamaServer:
-    """One Ollama server. `name` is what artifact keys call it."""
+    """One Ollama server. `name` is what artifact keys call it; `files` is what it keeps on this
+    machine, None if that is elsewhere.
+    """
 
-    def __init__(self, url: str, name: str, close: Callable[[], None] = lambda: None):
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        close: Callable[[], None] = lambda: None,
+        files: OllamaFiles | None = None,
+    ):
         self.name = name
         self.url = url
         self.openai_url = f"{url}/v1"
         self._stop = close
+        self._files = files
         self._api = OllamaApi(url)
 
     def create(self, tag: str, gguf: Path, modelfile: Modelfile, progress: Progress) -> str:
@@ -55,7 +65,10 @@ class OllamaServer:
         RequestError if the Modelfile sets a parameter that Ollama does not know.
         """
         _check_parameters(modelfile)
-        blob = f"sha256:{digest_file(gguf)}"
+        sha256 = digest_file(gguf)
+        if self._files:
+            self._files.make_room(sha256)
+        blob = f"sha256:{sha256}"
         self._upload(blob, gguf, progress)
         try:
             self._make(tag, blob, modelfile, progress)
@@ -72,8 +85,15 @@ class OllamaServer:
         return {model.name: model.digest for model in models}
 
     def digest(self, tag: str) -> str | None:
-        """Returns a model's digest, or None if the server has no such model."""
-        return find(self.tags(), tag)
+        """Returns a model's digest, or None if the server has no such model, or none that is whole:
+        that is said with the file.
+        """
+        digest = find(self.tags(), tag)
+        damaged = self._files.find_damaged(tag) if digest and self._files else None
+        if damaged:
+            tell_damage(tag, f"the content of {damaged} changed or is gone")
+            return None
+        return digest
 
     def context_length(self, tag: str) -> int | None:
         """Returns the context in tokens that the Modelfile sets, or None if it sets none; what a

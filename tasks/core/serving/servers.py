@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -18,6 +19,7 @@ from tasks.core.chat.families import find_family, why_no_family
 from tasks.core.chat.template import ChatTemplate, Messages
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import stop_child
+from tasks.core.processes.http import is_loopback
 from tasks.core.processes.server import GUARD, Program, free_port, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.records.servers import AskedServer
@@ -27,6 +29,7 @@ from tasks.core.serving.ollama import OllamaServer
 from tasks.core.serving.ollama_api import answers, refuse_old, refuse_others, version_at
 from tasks.core.serving.ollama_host import host_url
 from tasks.core.serving.tags import belongs_to, find
+from tasks.core.serving.weights import OllamaFiles
 from tasks.core.tools import Ollama, find_ollama
 
 log = logging.getLogger(__name__)
@@ -169,7 +172,8 @@ class HeldModels:
 
     def problem(self, tag: str, digest: str) -> str | None:
         """Returns why no server holds this very model under this tag, or None if one does."""
-        if EmbeddedServer(self._home).digest(tag) == digest:
+        embedded = EmbeddedServer(self._home)
+        if embedded.digest(tag) == digest:
             return None
         try:
             digests = self._ask()
@@ -177,10 +181,12 @@ class HeldModels:
             return str(error)
         held = find(digests, tag)
         if held is None:
-            return f"{server_name(self._home)} does not hold {tag}"
+            return embedded.problem(tag) or f"{server_name(self._home)} does not hold {tag}"
         if held != digest:
             return f"{tag} on {server_name(self._home)} is another model now"
-        return None
+        files = _files_of(self._home)
+        damaged = files.find_damaged(tag) if files else None
+        return f"the content of its weights changed: {damaged}" if damaged else None
 
     def _ask(self) -> dict[str, str]:
         if self._digests is None:
@@ -224,7 +230,7 @@ def _open(home: Path) -> Server:
     url = host_url()
     if url:
         check_reachable()
-        return OllamaServer(url, _ollama_name(url))
+        return OllamaServer(url, _ollama_name(url), files=_files_of(home))
     ollama = find_ollama(home)
     if ollama:
         return _open_private(ollama, home)
@@ -274,4 +280,12 @@ def _open_private(ollama: Ollama, home: Path) -> OllamaServer:
     except WorkError:
         close()
         raise
-    return OllamaServer(url, "ollama private", close)
+    return OllamaServer(url, "ollama private", close, _files_of(home))
+
+
+def _files_of(home: Path) -> OllamaFiles | None:
+    """What the machine's Ollama keeps here; None if it is another machine's."""
+    url = host_url()
+    if url is None:
+        return OllamaFiles.private(home)
+    return OllamaFiles.of_machine(home) if is_loopback(urlsplit(url).hostname or "") else None

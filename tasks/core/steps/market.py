@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
 from tasks.core.errors import WorkError
+from tasks.core.files.digests import digest_value
 from tasks.core.files.memory import DigestMemory
 from tasks.core.steps._shipped import table_digests
 
@@ -31,7 +32,12 @@ def _outside(around: Surroundings) -> dict[str, str]:
         from tasks.core.market.demo import ensure_demo_market
 
         ensure_demo_market(folder)
-    return _inputs(folder, around.memory)
+        return _inputs(folder, around.memory)
+    from tasks.core.market.oddities import warn_of_oddities
+
+    inputs = _inputs(folder, around.memory)
+    warn_of_oddities(folder, digest_value(inputs), around.home)
+    return inputs
 
 
 def _build(job: Job) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core.errors import RequestError
+from tasks.core.files.foreign import refuse_pointer
 from tasks.core.files.json_files import LineError, numbered_lines
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import system_prompt
@@ -90,6 +91,7 @@ def prove_file(file: Path) -> Proof:
     Raises RequestError if the file cannot be read as rows, is empty, or holds no row about the
     strategy.
     """
+    refuse_pointer(file)
     proof = Proof()
     holds_our_rows = False
     for number, row in enumerate(rows_of(file), 1):

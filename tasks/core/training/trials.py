@@ -6,7 +6,6 @@ start from. Prints one JSON object a trial on stdout and writes nothing else.
 
 import gc
 import json
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -27,6 +26,7 @@ from transformers import (
 from transformers.trainer_utils import SaveStrategy
 
 from tasks.core.errors import RequestError
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.settings.tree import Stage
 from tasks.core.training.backends.assembly import make_trainer, plan_for, prepare_machine
 from tasks.core.training.backends.stage_trainer import StageTrainer
@@ -131,7 +131,7 @@ def _outcome(bench: _Bench, trial: Trial) -> dict[str, Any]:
     outcome: dict[str, Any] = {"rank": settings.training.lora_rank}
     set_seed(settings.training.seed)
     try:
-        with tempfile.TemporaryDirectory() as out:
+        with scratch_folder() as out:
             spec = replace(bench.spec, start=None, out=out)
             trainer = _trainer(bench, spec, settings, trial.scale)
             outcome |= _train_and_measure(trainer, bench)

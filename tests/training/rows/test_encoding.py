@@ -6,7 +6,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.core.errors import RequestError, WorkError
+from tasks.core.errors import WorkError
 from tasks.core.training.rows import encoding
 from tasks.core.training.rows.encoding import encode_chats, encode_once, encode_rows
 from tasks.core.training.rows.files import RowFile
@@ -40,18 +40,38 @@ def runs_of(tokenizer, labels):
     return [run for run in text.split("<|endoftext|>") if run]
 
 
-def test_a_row_that_the_template_refuses_is_shown():
-    alternating = make_tokenizer()
-    alternating.chat_template = CHATML.replace(
+@pytest.fixture
+def alternating():
+    """A tokenizer whose template refuses two turns of one role."""
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = CHATML.replace(
         "{%- for message in messages %}",
         "{%- for message in messages %}"
         "{% if loop.index > 1 and message.role == loop.previtem.role %}"
         "{{ raise_exception('Roles must alternate') }}{% endif %}",
     )
-    with pytest.raises(RequestError) as refused:
-        list(encode_chats(alternating, [TURNS, [TURNS[0], *TURNS]]))
-    assert "refuses a row (Roles must alternate)" in str(refused.value)
-    assert "user: '시장은?', user: '시장은?', assistant:" in str(refused.value)
+    return tokenizer
+
+
+def test_a_chat_that_the_template_refuses_has_no_tokens_and_is_shown(alternating, caplog):
+    refused = [TURNS[0], *TURNS]
+    encoded = list(encode_chats(alternating, [TURNS, refused, TURNS, refused]))
+    assert [chat.positions > 0 for chat in encoded] == [True, False, True, False]
+    assert lists(encoded[0]) == lists(encoded[2])
+    [record] = caplog.records
+    assert "refuses a row (Roles must alternate)" in record.message
+    assert "user: '시장은?', user: '시장은?', assistant:" in record.message
+
+
+def test_a_pair_is_refused_with_either_of_its_answers(alternating):
+    answer, twice = [TURNS[1]], [TURNS[1], TURNS[1]]
+    pairs = [
+        {"prompt": [TURNS[0]], "chosen": chosen, "rejected": rejected}
+        for chosen, rejected in ((answer, answer), (answer, twice), (twice, answer))
+    ]
+    encoded = encode_rows(alternating, pairs, "dpo", whole_text=False)
+    assert [pair.positions > 0 for pair in encoded] == [True, False, False]
+    assert [pair.number for pair in encoded] == [0, 1, 2]
 
 
 def test_only_answers_and_their_eos_are_trained(tokenizer):

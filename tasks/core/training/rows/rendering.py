@@ -30,6 +30,5 @@ def render_chat(
     except TemplateRefused as refused:
         turns = ", ".join(f"{turn['role']}: {turn['content'][:_EXCERPT]!r}" for turn in messages)
         raise RequestError(
-            f"The base's chat template refuses a row ({refused}). Its turns are {turns}. Leave such"
-            " rows out of the data, or take a base whose template renders them: model.base=FOLDER."
+            f"The base's chat template refuses a row ({refused}). Its turns are {turns}."
         ) from None

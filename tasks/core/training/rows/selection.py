@@ -34,17 +34,26 @@ def select_rows(encoded: Sequence[Row], max_length: int, budget: float, seed: in
 
     The first ones are kept for eval loss; the others are trained as far as the budget reaches.
     max_length: tokens of one sequence; budget: positions in one epoch, 0 for no limit. No row is
-    ever cut. Raises RequestError if no row can be trained.
+    ever cut. Rows without tokens are those that the base's chat template refuses. Raises
+    RequestError if no row can be trained.
     """
-    fitting = _fitting(encoded, max_length, seed)
+    rendered = [row for row in encoded if row.positions]
+    if encoded and not rendered:
+        raise RequestError(
+            f"The base's chat template refuses every one of {len(encoded)} rows: mend their turns,"
+            " or take a base whose template renders them: model.base=FOLDER."
+        )
+    fitting = _fitting(rendered, max_length, seed)
     evaluation_count = count_held_out(len(fitting))
     evaluation = fitting[:evaluation_count]
     candidates = fitting[evaluation_count:]
     train = _within_budget(candidates, budget)
     left_out = {
-        "longer than max_length": len(encoded) - len(fitting),
+        "longer than max_length": len(rendered) - len(fitting),
         "beyond the token budget": len(candidates) - len(train),
     }
+    if len(rendered) < len(encoded):
+        left_out["refused by the chat template"] = len(encoded) - len(rendered)
     return Rows(train, evaluation, left_out)
 
 
