@@ -133,9 +133,9 @@ def _case(action: str, pnl_pct: float, regime: str) -> str:
     if action != "HOLD" or rules.stop_action(pnl_pct, regime) != "HOLD":
         return action
     limit = _next_limit(pnl_pct, regime)
-    if abs(pnl_pct - limit) > _NEAR_PCT:
-        return action
-    return {STOP_LOSS_PCT: "near_stop", REDUCE_PCT: "near_cut"}.get(limit, "near_target")
+    if abs(pnl_pct - limit) <= _NEAR_PCT:
+        return {STOP_LOSS_PCT: "near_stop", REDUCE_PCT: "near_cut"}.get(limit, "near_target")
+    return "loss" if pnl_pct <= REDUCE_PCT else action
 
 
 def _filled(sentence: str, pnl_pct: float, regime: str) -> str:
