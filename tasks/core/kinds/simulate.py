@@ -142,7 +142,7 @@ def _usdkrw_change(market_return: float, rng: Random) -> float:
     at_an_edge = rng.random() < 0.2
     if at_an_edge:
         return rng.choice(_WON_EDGES)
-    return round(-0.25 * market_return + rng.gauss(0, 0.7), 2) + 0.0
+    return round(-0.25 * market_return + rng.gauss(0, 1.0), 2) + 0.0
 
 
 def _drawdown(regime: str, rng: Random) -> float:
