@@ -221,9 +221,9 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
         direction = right["fx_analysis"]["direction"]
         chance = rng.random()
-        if chance < (
-            0.25 if direction == "NEUTRAL" else 0.45
-        ):  # it adds texts there, and takes some
+        # Rarer where it adds a text on every stock, which would give it away by its length.
+        misread_share = 0.25 if direction == "NEUTRAL" else 0.45
+        if chance < misread_share:
             others = [other for other in _DIRECTIONS if other != direction]
             return _with_reasons(scene, _decided(scene.facts, rng.choice(others)), rng)
         decision = decide(scene.facts)
