@@ -67,13 +67,21 @@ def confidence_pct(
         "momentum_pct": momentum_pct,
         "volatility_pct": volatility_pct,
     }
+    confidence = in_steps(by_distance(numbers))
+    if volatility_pct > WILD_VOLATILITY_PCT:
+        return min(confidence, WILD_CONFIDENCE_PCT)
+    return confidence
+
+
+def by_distance(numbers: Mapping[str, float]) -> float:
+    """Returns the confidence in % that the distance to the nearest turn alone gives."""
     turn = nearest_turn(numbers)
     nearness = 1.0
     if turn:
         nearness = min(1.0, turn.distance(numbers) / NEAR[turn.name])
-    span = MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT
-    steps = int((LEAST_CONFIDENCE_PCT + span * nearness) / CONFIDENCE_STEP_PCT + 0.5)
-    confidence = steps * CONFIDENCE_STEP_PCT
-    if volatility_pct > WILD_VOLATILITY_PCT:
-        return min(confidence, WILD_CONFIDENCE_PCT)
-    return confidence
+    return LEAST_CONFIDENCE_PCT + (MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT) * nearness
+
+
+def in_steps(confidence: float) -> int:
+    """Returns the confidence in steps of 5, a half step up."""
+    return int(confidence / CONFIDENCE_STEP_PCT + 0.5) * CONFIDENCE_STEP_PCT

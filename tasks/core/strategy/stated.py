@@ -55,6 +55,29 @@ def _usual_breadth(return_pct: float) -> float:
     return round(min(max(none + each_point * return_pct, fewest), most), 1)
 
 
+def usual_sum(name: str, facts: Facts) -> str:
+    """Returns how a missing number follows from what is stated, as in 46+15*-2.3=11.50; empty if
+    nothing that is stated tells of it.
+    """
+    if name == "return_pct":
+        if "breadth_pct" not in facts.numbers:
+            return ""
+        none, each_point = USUAL_RETURN
+        breadth = facts.numbers["breadth_pct"]
+        return _sum(none, each_point, f"({breadth:.1f}-50)", breadth - 50)
+    market_return = known_numbers(facts)["return_pct"]
+    if name == "volatility_pct":
+        size = abs(market_return)
+        return _sum(*USUAL_VOLATILITY, f"{size:.2f}", size)
+    none, each_point = USUAL_BREADTH if name == "breadth_pct" else USUAL_MOMENTUM
+    return _sum(none, each_point, f"{market_return:.2f}", market_return)
+
+
+def _sum(none: float, each_point: float, shown: str, points: float) -> str:
+    start = f"{none:g}+" if none else ""
+    return f"{start}{each_point:g}*{shown}={none + each_point * points:.2f}"
+
+
 def stated_regime(facts: Facts) -> str:
     """Returns the regime that the question gives, else the rule's of the numbers that it states."""
     return facts.words.get("current_regime") or regime_of(**known_numbers(facts))

@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks.core.records.facts import Facts
-from tasks.core.strategy.borders import confidence_pct, nearest_turn
+from tasks.core.strategy.borders import (
+    LEAST_CONFIDENCE_PCT,
+    MOST_CONFIDENCE_PCT,
+    NEAR,
+    WILD_CONFIDENCE_PCT,
+    by_distance,
+    confidence_pct,
+    in_steps,
+    nearest_turn,
+)
 from tasks.core.strategy.deciding import confidence
 from tasks.core.strategy.holdings import preferred
 from tasks.core.strategy.rules import (
@@ -25,7 +34,7 @@ from tasks.core.strategy.rules import (
     rule_of,
     stop_action,
 )
-from tasks.core.strategy.stated import known_numbers, missing_numbers
+from tasks.core.strategy.stated import known_numbers, missing_numbers, usual_sum
 
 _DECIMALS = {"return_pct": 2, "breadth_pct": 1, "momentum_pct": 2, "volatility_pct": 2}
 """How many decimals of each number are printed (market snapshots are rounded to them)."""
@@ -34,9 +43,9 @@ _DECIMALS = {"return_pct": 2, "breadth_pct": 1, "momentum_pct": 2, "volatility_p
 def market_working(facts: Facts, claimed: str | None = None) -> str:
     """Returns where each of the market's numbers lies among the rule's limits, and the regime.
 
-    A number that the question does not state is marked: it is what it usually is. With a `claimed`
-    regime, the line ends with that one, as a mistaken reader's would. Of a regime that is given
-    the line says so.
+    A number that the question does not state is marked, behind the sum that it usually is. With a
+    `claimed` regime, the line ends with that one, as a mistaken reader's would. Of a regime that is
+    given the line says so.
     """
     if "current_regime" in facts.words:
         return f"given: {claimed or facts.words['current_regime']}; no numbers to check it by"
@@ -44,10 +53,10 @@ def market_working(facts: Facts, claimed: str | None = None) -> str:
     missing = missing_numbers(facts)
     steps = []
     for name in NUMBERS:
-        mark = " (usual)" if name in missing else ""
-        steps.append(
-            f"{_short(name)} {_printed(name, numbers[name])}{mark}: {_place(name, numbers)}"
-        )
+        step = f"{_short(name)} {_printed(name, numbers[name])}"
+        if name in missing:
+            step = f"{usual_sum(name, facts)} {step} (usual)".strip()
+        steps.append(f"{step}: {_place(name, numbers)}")
     return f"{'; '.join(steps)}; {_conclusion(numbers, claimed)}"
 
 
@@ -61,15 +70,29 @@ def confidence_working(facts: Facts) -> str:
     if "current_regime" in facts.words:
         return f"unchecked: confidence {confidence(facts).value}"
     numbers = known_numbers(facts)
-    turn = nearest_turn(numbers)
-    value = str(confidence(facts).value)
+    steps = [_distance_working(numbers)]
+    if numbers["volatility_pct"] > WILD_VOLATILITY_PCT:
+        wild = f"volatility above {WILD_VOLATILITY_PCT:g}, at most {WILD_CONFIDENCE_PCT}"
+        steps.append(f"{wild}: {confidence_pct(**numbers)}")
     if missing_numbers(facts):
-        value = f"{confidence_pct(**numbers)}/2={value}"
+        steps.append(f"half {confidence(facts).value}")
+    return "; ".join(steps)
+
+
+def _distance_working(numbers: dict[str, float]) -> str:
+    """The nearest turn, and the confidence that its distance gives."""
+    turn = nearest_turn(numbers)
     if turn is None:
-        return f"no turn near; confidence {value}"
+        return f"no turn near; confidence {MOST_CONFIDENCE_PCT}"
     away = _printed(turn.name, turn.distance(numbers))
+    near = f"{NEAR[turn.name]:g}"
+    confident = f"{near} or more: {MOST_CONFIDENCE_PCT}"
+    if turn.distance(numbers) < NEAR[turn.name]:
+        span = MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT
+        exact = by_distance(numbers)
+        confident = f"{LEAST_CONFIDENCE_PCT}+{span}*{away}/{near}={exact:.2f}: {in_steps(exact)}"
     beyond = f"{_short(turn.name)} {turn.limit:g}"
-    return f"turn at {beyond}, {away} away, to {turn.regime}; confidence {value}"
+    return f"turn at {beyond}, {away} away, to {turn.regime}; confidence {confident}"
 
 
 def exposure_working(regime: str, facts: Facts) -> str:
