@@ -108,6 +108,12 @@ class Figures:
             self._stated[owner] = frozenset(values)
         return self._stated[owner]
 
+    def sizes(self, owner: str | None) -> frozenset[float]:
+        """Returns the same without signs."""
+        if owner not in self._sizes:
+            self._sizes[owner] = frozenset(map(abs, self.stated(owner)))
+        return self._sizes[owner]
+
     def named(self, label: str, owner: str | None) -> Values:
         """Returns the stated values of a name: the owner's, else the market's, else any stock's."""
         own = self.of_stocks.get(owner or "", {})
@@ -211,11 +217,10 @@ class Figures:
         size = abs(number.value)
         # Every working has the limits of the regime rule, which only texts on the market quote.
         of_rule = unit == "%" and number.decimals == 0 and size in _SIZES_OF_LIMITS
+        if size in self.told and (number.decimals in (0, _OF_LEVERAGE) or not size.is_integer()):
+            return True
         if not size or (not of_rule and number.decimals <= self.worked.get(size, -1)):
             return True
-        is_whole = size.is_integer()
-        if size in self.told:
-            return not (is_whole and number.decimals) or number.decimals == _OF_LEVERAGE
         return number.decimals == 0 and size in self.bands
 
     def follows(self, number: Number) -> bool:
@@ -229,6 +234,14 @@ class Figures:
     @cached_property
     def _stated(self) -> dict[str | None, frozenset[float]]:
         return {}
+
+    @cached_property
+    def _sizes(self) -> dict[str | None, frozenset[float]]:
+        return {}
+
+    @cached_property
+    def _told_outside_lists(self) -> frozenset[float]:
+        return frozenset(abs(value) for listed, value in integers(self.answer) if not listed)
 
     @cached_property
     def _told(self) -> dict[str, set[float]]:
@@ -269,7 +282,7 @@ class Figures:
         """
         if owner in self._told:
             return self._told[owner]
-        told = {abs(value) for listed, value in integers(self.answer) if not listed}
+        told = {*self._told_outside_lists}
         for entries in lists_in(self.answer):
             for entry in entries:
                 if entry.get("ticker") == owner:

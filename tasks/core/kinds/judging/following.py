@@ -125,7 +125,8 @@ def lists_in(answer: Any) -> Iterator[list[dict[str, Any]]]:
     """Yields the lists of objects in an answer, at any depth."""
     if isinstance(answer, dict):
         for value in answer.values():
-            yield from lists_in(value)
+            if isinstance(value, (dict, list)):
+                yield from lists_in(value)
     elif isinstance(answer, list) and answer and isinstance(answer[0], dict):
         yield answer
 
@@ -142,7 +143,8 @@ def integers(answer: Any, listed: bool = False) -> Iterator[tuple[bool, float]]:
                 yield from integers(value, listed)
     elif isinstance(answer, list):
         for entry in answer:
-            yield from integers(entry, True)
+            if not isinstance(entry, str):
+                yield from integers(entry, True)
 
 
 def _scale_of(key: str) -> int:

@@ -3,7 +3,7 @@ the owner that the text gives it, or is a limit, the answer's own, or follows fr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.core.kinds.judging.figures import EXACT, LIMITS, Figures, quotes
 from tasks.core.kinds.judging.meaning import Slot
@@ -11,8 +11,7 @@ from tasks.core.kinds.judging.sentences import Number, Sentence
 from tasks.core.kinds.lexicon import MARKET
 
 
-@dataclass(frozen=True, slots=True)
-class _Quoted:
+class _Quoted(NamedTuple):
     """A number as one sentence quotes it."""
 
     number: Number
@@ -40,12 +39,6 @@ class _Quoted:
             return False
         fell = self.slot.moved == "down" and value > 0
         return not fell or self.number.signed or self.about_what_may_be
-
-    def is_exactly(self, value: float) -> bool:
-        """Whether the number says this value, and no whole number rounds it."""
-        return self.says(value) and (
-            self.number.decimals > 0 or abs(value) == abs(self.number.value)
-        )
 
 
 def number_faults(sentence: Sentence, owner: str | None, figures: Figures) -> Iterator[str]:
@@ -117,15 +110,13 @@ def _is_derived(quoted: _Quoted, figures: Figures) -> bool:
 
 def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str | None:
     number, owner = quoted.number, quoted.owner
-    stated = figures.stated(owner)
-    plain = number.value in stated and not quoted.slot.moved
-    if plain or any(quoted.is_exactly(value) for value in stated):
+    if _is_stated(quoted, figures):
         return None
     if entry is None and number.decimals == 0 and figures.has(number, quoted.slot.unit):
         return None
     if entry is not None and not number.signed and figures.is_told_of(number, str(owner)):
         return None
-    if _is_of_size(number, stated, figures) and not _is_derived(quoted, figures):
+    if _is_of_size(quoted, figures) and not _is_derived(quoted, figures):
         return f"{quoted.printed} has another sign in the question"
     if _is_limit(quoted, figures) or _is_derived(quoted, figures):
         return None
@@ -135,6 +126,16 @@ def _unnamed_fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str 
     if counts or figures.has(number, quoted.slot.unit):
         return None
     return f"{quoted.printed} stands neither in the question nor in the rules"
+
+
+def _is_stated(quoted: _Quoted, figures: Figures) -> bool:
+    """Whether the question states the number, which no whole number rounds."""
+    number, stated = quoted.number, figures.stated(quoted.owner)
+    if number.value in stated and not quoted.slot.moved:
+        return True
+    if number.decimals == 0 and abs(number.value) not in figures.sizes(quoted.owner):
+        return False
+    return any(quoted.says(value) for value in stated)
 
 
 _MOST_COUNTED = 10
@@ -210,12 +211,12 @@ def _is_limit(quoted: _Quoted, figures: Figures) -> bool:
     return any(values & {*LIMITS[name]} for name in named)
 
 
-def _is_of_size(number: Number, stated: frozenset[float], figures: Figures) -> bool:
+def _is_of_size(quoted: _Quoted, figures: Figures) -> bool:
     """Whether a stated number has these digits, which neither a limit nor the answer has."""
-    size = abs(number.value)
+    number = quoted.number
     if number.value in figures.limits or (number.decimals == 0 and figures.has(number)):
         return False
-    return any(abs(abs(value) - size) < EXACT for value in stated)
+    return abs(number.value) in figures.sizes(quoted.owner)
 
 
 _OF_EITHER_SIGN = {"us_return_pct", "usdkrw"}  # rules.LARGE_US_MOVE_PCT, WON_MOVE_PCT

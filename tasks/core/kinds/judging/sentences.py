@@ -5,18 +5,16 @@ once: what it means depends on its other words.
 """
 
 import re
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import nan
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.core.kinds.judging.meaning import NAME, NUMBER, Sense, understood
 from tasks.core.records.facts import Language
 from tasks.core.strategy.universe import etfs, stocks
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number as a text prints it."""
 
     value: float  # with the sign that is printed; amounts of won are in 억
@@ -24,8 +22,7 @@ class Number:
     signed: bool  # whether a sign is printed
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """One sentence of a text."""
 
     text: str
@@ -37,8 +34,7 @@ class Sentence:
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A text with its sentences."""
 
     plain: str  # with NAME for every name
@@ -67,9 +63,9 @@ def _sentence(text: str, tickers: tuple[str, ...], language: Language) -> Senten
     numbers: list[Number] = []
 
     def take_number(match: re.Match[str]) -> str:
-        unit = match["unit"]
+        digits, unit = match.group("digits", "unit")
         if unit is None:
-            numbers.append(_plain(match["digits"]))
+            numbers.append(_plain(digits))
             return NUMBER
         if unit.lstrip()[0] in _OF_WON:
             numbers.append(_won(match))
@@ -97,6 +93,7 @@ _TEN_DAYS = {"en": " tenday ", "ko": " 십일 "}
 _OF_WON = frozenset("조억bt")
 
 
+@lru_cache(maxsize=20_000)
 def _plain(printed: str) -> Number:
     digits = printed.replace(",", "")
     _, _, behind_point = digits.partition(".")
