@@ -80,11 +80,13 @@ def regimes(
         share = 100 * count / max(report["days"], 1)
         rows.append((regime, count, f"{share:.1f} %"))
     table("", ("regime", "days", "share"), rows)
-    doubts = list(report["odd"])
-    if report["on_weekends"]:
-        doubts.append(f"{report['on_weekends']:,} of the days are on weekends")
-    if doubts:
-        say(f"! {'; '.join(doubts)}: `kospilot market check {market}` says more.")
+    if report["beyond_limit"]:
+        say(
+            f"{report['beyond_limit']:,} returns beyond KRX's daily limit are in it:"
+            f" `kospilot market check {market}`."
+        )
+    if report["odd"]:
+        say(f"! {'; '.join(report['odd'])}: `kospilot market check {market}` says more.")
     if days and report["snapshots"]:
         snapshots = [list(day.values()) for day in report["snapshots"]]
         table("", list(report["snapshots"][0]), snapshots)

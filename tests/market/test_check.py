@@ -246,7 +246,7 @@ def test_caps_in_thousands_for_a_month_are_told(tmp_path):
     folder = write_market(tmp_path, changed(in_thousands))
     assert "change their unit" in "".join(check_market(folder).errors)
     done = CliRunner().invoke(app, ["regimes", "--market", str(folder)])
-    assert "2 market caps seem to change their unit" in done.output
+    assert "market caps change their unit on 2024-02-01 (the first of 2" in done.output
 
 
 @pytest.mark.parametrize(

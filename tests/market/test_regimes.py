@@ -63,8 +63,7 @@ def test_a_gap_and_caps_in_another_unit_are_told(tmp_path):
     days = weekdays("2024-01-02", 60)
     rows = random_rows(days[:20] + days[40:])
     for row in rows:
-        if row["date"].isoformat() >= days[50]:
-            row["market_cap"] /= 1e8
+        row["market_cap"] = row["close"] * (1e7 if row["date"].isoformat() < days[50] else 1e4)
     odd = regimes_report(write_market(tmp_path, rows), None, None, False)["odd"]
     assert odd == [
         f"no day lies between {days[19]} and {days[40]}",
@@ -76,13 +75,19 @@ def test_every_gap_and_change_is_counted(tmp_path):
     days = weekdays("2024-01-02", 80)
     rows = random_rows(days[:20] + days[35:50] + days[65:])
     for row in rows:
-        if days[40] <= row["date"].isoformat() < days[45]:
-            row["market_cap"] *= 1e6
+        is_other = days[40] <= row["date"].isoformat() < days[45]
+        row["market_cap"] = row["close"] * (1e9 if is_other else 1e6)
     odd = regimes_report(write_market(tmp_path, rows), None, None, False)["odd"]
     assert odd == [
         f"no day lies between {days[19]} and {days[35]} (the first of 2 gaps)",
         f"market caps change their unit on {days[40]} (the first of 2 such days)",
     ]
+
+
+def test_a_weekend_is_told(tmp_path):
+    days = [*weekdays("2024-01-02", 20), "2024-02-03", "2024-02-04"]
+    odd = regimes_report(write_market(tmp_path, random_rows(days)), None, None, False)["odd"]
+    assert odd == ["2024-02-03 is on a weekend (the first of 2 such days)"]
 
 
 def test_a_split_and_the_longest_holidays_are_not_odd(tmp_path):

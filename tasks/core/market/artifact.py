@@ -59,7 +59,7 @@ def build_market(folder: Path, market: Market, out: Path) -> dict[str, Any]:
         "weights": market.weights,
         "left_out": whole.measured.left_out,
         "beyond_limit": whole.measured.beyond_limit,
-        "cap_leaps": whole.measured.cap_leaps,
+        "odd": whole.measured.odd,
         "train_until": last,
         "train": {"days": cut, "regimes": count_regimes(snapshots[:cut])},
         "holdout": {"days": len(days) - cut, "regimes": count_regimes(snapshots[cut:])},

@@ -37,7 +37,8 @@ def check_market(folder: Path) -> Findings:
     partitions = market_files(folder)
     unusable = _unusable_files(partitions)
     sound = [file for file in partitions if file not in unusable]
-    errors = [*_grouped(unusable), *_problems_beside(folder)]
+    beside = _problems_beside(folder)
+    errors = [*_grouped(unusable), *beside]
     warnings = _unread_files(folder)
     summary: dict[str, Any] = {}
     with open_market(sound) as connection:
@@ -48,7 +49,9 @@ def check_market(folder: Path) -> Findings:
             errors += [text for severity, text in found if severity == "error"]
             warnings += [text for severity, text in found if severity == "warning"]
             summary = {"partitions": len(sound), **_summary(connection, sound)}
-    return Findings(errors, warnings, summary | marks_of(folder))
+    if not beside:
+        summary |= marks_of(folder)
+    return Findings(errors, warnings, summary)
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ from tasks.core.market.snapshots import measure_days
 from tasks.core.records.market import Snapshot
 from tasks.core.settings.tree import Weights
 from tasks.core.strategy.rules import REGIMES, regime_of
-
-FRIDAY = 4
 
 
 def regimes_report(
@@ -24,12 +21,11 @@ def regimes_report(
 ) -> dict[str, Any]:
     """Returns how many days of each regime there are, and the folder's marks.
 
-    The keys are "days", "first", "last", "weights" and "counts" ({regime: n}), and what speaks
-    against them: "beyond_limit", "cap_leaps" (see MeasuredDays), "on_weekends", and "left_out", the
-    days that cannot be judged, for few stocks, repeated prices or a gap before them; "odd" says so
-    in words. with_days adds
-    "snapshots": each has its date, its four numbers in % and its regime. Raises RequestError as
-    `snapshots` does.
+    The keys are "days", "first", "last", "weights", "counts" ({regime: n}), "beyond_limit",
+    "left_out" and "odd". with_days adds "snapshots": each has its date, its four numbers in % and
+    its regime. beyond_limit counts the stocks' returns that KRX's daily limit forbids: splits in
+    raw prices, which distort those days. odd says which gaps, changed units and days without a
+    market there are. Raises RequestError as `snapshots` does.
     """
     measured = measure_days(folder, start, end, weights)
     days = measured.snapshots
@@ -40,10 +36,8 @@ def regimes_report(
         "weights": weights,
         "counts": count_regimes(days),
         "beyond_limit": measured.beyond_limit,
-        "cap_leaps": measured.cap_leaps,
         "left_out": measured.left_out,
         "odd": measured.odd,
-        "on_weekends": sum(date.fromisoformat(day.date).weekday() > FRIDAY for day in days),
         **marks_of(folder),
     }
     if with_days:

@@ -36,18 +36,8 @@ class MeasuredDays:
 
     snapshots: list[Snapshot]  # oldest first
     beyond_limit: int  # their stocks' returns that KRX's limit forbids: splits in raw prices
-    cap_leaps: int  # market caps 300 times another from one day to the next: another unit
     left_out: int  # days with few stocks or the last prices, and the first after a gap
-
-    @property
-    def odd(self) -> list[str]:
-        """What may have distorted the days, one clause for each kind."""
-        texts = {
-            "returns beyond KRX's daily limit are in it": self.beyond_limit,
-            "market caps seem to change their unit": self.cap_leaps,
-            "days are left out: few stocks, repeated prices, or a gap before them": self.left_out,
-        }
-        return [f"{count:,} {text}" for text, count in texts.items() if count]
+    odd: list[str]  # why days are left out or may be wrong, one clause for each kind
 
 
 def snapshots(
@@ -90,9 +80,9 @@ def measure(
     has_repeated, may_have_odd_caps, to_come, left_out = faults
     if has_repeated:
         raise RequestError(_repeated_rows(connection, rows))
-    cap_leaps = 0
+    odd = _oddities(connection, wanted.since)
     if may_have_odd_caps:
-        cap_leaps = _count_cap_leaps(connection, folder, rows | since)
+        odd += _odd_caps(connection, folder, rows | since)
     if to_come is not None:
         raise RequestError(
             f"{folder} holds {to_come}, a day in the future. `kospilot market check {folder}`"
@@ -107,7 +97,7 @@ def measure(
         beyond_limit += leaps
     if not days:
         raise RequestError(_no_days(folder, wanted))
-    return MeasuredDays(days, beyond_limit, cap_leaps, left_out)
+    return MeasuredDays(days, beyond_limit, left_out, odd)
 
 
 def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> str:
@@ -119,18 +109,31 @@ def _repeated_rows(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) 
     )
 
 
-def _count_cap_leaps(
+def _odd_caps(
     connection: duckdb.DuckDBPyConnection, folder: Path, rows: dict[str, Any]
-) -> int:
-    """Returns how many caps seem to be in another unit. Raises RequestError if some must be."""
-    wrong, example, leaps = one_row(connection.execute(sql("odd_caps.sql"), rows))
-    if not wrong:
-        return int(leaps)
-    raise RequestError(
-        f"{folder}: {wrong:,} market caps cannot be right, e.g. {example}: they are above"
-        " 100,000 tn won, or their unit changes while the price does not. Weights made of them are"
-        f" wrong: import those months again in won. `kospilot market check {folder}` says more."
-    )
+) -> list[str]:
+    """Returns whether caps seem to be in another unit. Raises RequestError if some must be."""
+    found = one_row(connection.execute(sql("odd_caps.sql"), rows))
+    wrong, example, first, days = found
+    if wrong:
+        raise RequestError(
+            f"{folder}: {wrong:,} market caps cannot be right, e.g. {example}: they are above"
+            " 100,000 tn won, or their unit changes while the price does not. Weights made of them"
+            f" are wrong: import those months again in won. `kospilot market check {folder}` says"
+            " more."
+        )
+    if not days:
+        return []
+    return [_first_of(f"market caps change their unit on {first}", days, "such days")]
+
+
+def _oddities(connection: duckdb.DuckDBPyConnection, since: str) -> list[str]:
+    found = connection.execute(sql("market_oddities.sql"), {"since": since}).fetchall()
+    return [_first_of(first, count, kind) for first, count, kind in found]
+
+
+def _first_of(first: str, count: int, kind: str) -> str:
+    return f"{first} (the first of {count:,} {kind})" if count > 1 else first
 
 
 def _no_days(folder: Path, wanted: Span) -> str:

@@ -55,7 +55,8 @@ days AS (
 )
 SELECT
     *,
-    date - lag(date) OVER (ORDER BY date) > longest_pause() AS after_a_gap,
+    lag(date) OVER (ORDER BY date) AS previous,
+    date - previous > longest_pause() AS after_a_gap,
     is_thin(stocks, median(stocks) OVER month_before) AS thin
 FROM days
 WINDOW month_before AS (ORDER BY date ROWS BETWEEN 20 PRECEDING AND 1 PRECEDING);

@@ -1,5 +1,5 @@
--- Market caps that cannot be right: how many rows, and the first; and how many from $since on seem
--- to be in another unit than the one before.
+-- Market caps that cannot be right: how many rows, and the first. Then the first day from $since on
+-- on which caps seem to be in another unit than those before, and how many days there are of them.
 WITH caps AS (
     SELECT
         date,
@@ -14,12 +14,14 @@ judged AS (
     SELECT
         *,
         is_impossible_cap(market_cap)
-            OR is_other_unit(market_cap / previous_cap, ratio) AS is_wrong
+            OR is_other_unit(market_cap / previous_cap, ratio) AS is_wrong,
+        is_other_cap(market_cap / previous_cap, ratio, 300) AND date >= $since::DATE AS is_leap
     FROM caps
 )
 SELECT
     count(*) FILTER (is_wrong),
     arg_min(ticker || ' on ' || date || format(' ({:.4g} won)', market_cap), (date, ticker))
         FILTER (is_wrong),
-    count(*) FILTER (is_other_cap(market_cap / previous_cap, ratio, 300) AND date >= $since::DATE)
+    min(date) FILTER (is_leap),
+    count(DISTINCT date) FILTER (is_leap)
 FROM judged;
