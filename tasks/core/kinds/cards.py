@@ -3,6 +3,9 @@
 The cards are ASCII and the same in both languages (`kospilot schema KIND --rules`).
 """
 
+from collections.abc import Callable
+
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.borders import (
     CONFIDENCE_STEP_PCT,
     LEAST_CONFIDENCE_PCT,
@@ -10,14 +13,15 @@ from tasks.core.strategy.borders import (
     NEAR,
     WILD_CONFIDENCE_PCT,
 )
-from tasks.core.strategy.deciding import PARTIAL_CONFIDENCE_PCT
-from tasks.core.strategy.rules import WILD_VOLATILITY_PCT
+from tasks.core.strategy.deciding import PARTIAL_CONFIDENCE_PCT, Decision
+from tasks.core.strategy.rules import NUMBERS, THRESHOLDS, WILD_VOLATILITY_PCT
 from tasks.core.strategy.stated import (
     USUAL_BREADTH,
     USUAL_MOMENTUM,
     USUAL_RETURN,
     USUAL_VOLATILITY,
 )
+from tasks.core.strategy.working import confidence_working, market_working
 
 _NEAR = ", ".join(f"{name.removesuffix('_pct')} {points:g}" for name, points in NEAR.items())
 
@@ -26,13 +30,62 @@ Confidence: {LEAST_CONFIDENCE_PCT} at a limit that changes the regime, \
 +{MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT} * min(1, distance / near), near = {_NEAR}; to \
 {CONFIDENCE_STEP_PCT}; at most {WILD_CONFIDENCE_PCT} while v>{WILD_VOLATILITY_PCT:g}."""
 
+_HURRIED = Facts({"return_pct": -2.3})
+_GIVEN = Facts({}, words={"current_regime": "WEAKENING"})
+
 USUAL_CARD = f"""\
 Missing numbers as usual on such a day: b = {USUAL_BREADTH[0]:g}+{USUAL_BREADTH[1]:g}r in 2..98, \
 m = {USUAL_MOMENTUM[1]:g}r, v = {USUAL_VOLATILITY[0]:g}+{USUAL_VOLATILITY[1]:g}|r|, \
 r = {USUAL_RETURN[0]:g}+{USUAL_RETURN[1]:g}(b-50); name them in missing_inputs, halve the \
-confidence (<={PARTIAL_CONFIDENCE_PCT}). A regime that is given is taken; confidence \
-{PARTIAL_CONFIDENCE_PCT}."""
+confidence (<={PARTIAL_CONFIDENCE_PCT}), as in
+{market_working(_HURRIED)}
+{confidence_working(_HURRIED)}
+A regime that is given is taken:
+{market_working(_GIVEN)}
+{confidence_working(_GIVEN)}"""
 
 EXPOSURE_CARD = f"""\
 Point in the bands: long = low + width*b%, short = high - width*b%, net = long - short; any point \
 in the bands is right. v>{WILD_VOLATILITY_PCT:g}: least long, most short."""
+
+
+def _limits() -> str:
+    """Each number's limits, in order: between which of them it lies is the first line of a
+    working.
+    """
+    parts = []
+    for name in NUMBERS:
+        values = sorted(limit for limited, limit in THRESHOLDS if limited == name)
+        shown = " ".join(f"{value:g}" for value in values)
+        parts.append(f"{name.removesuffix('_pct')} {shown}")
+    return "; ".join(parts)
+
+
+_EXAMPLE = Facts(
+    {
+        "return_pct": -0.6,
+        "breadth_pct": 42.0,
+        "momentum_pct": -1.2,
+        "volatility_pct": 16.0,
+        "drawdown_pct": 62.5,
+    },
+    tuple(
+        StockFacts(ticker, {"beta": beta})
+        for ticker, beta in {
+            "005930": 1.07,
+            "033780": 0.31,
+            "017670": 0.4,
+            "005380": 1.08,
+            "105560": 0.98,
+            "097950": 0.76,
+        }.items()
+    ),
+)
+"""A market and six stocks, of which the cards show the working."""
+
+
+def working_card(decide: Callable[[Facts], Decision]) -> str:
+    """Returns how the working of a kind is written, by an example that is worked out here."""
+    lines = "\n".join(decide(_EXAMPLE)["working"])
+    return f"Limits: {_limits()}; a number is below, above, between two (x to y) or at one.\n\
+working, a line each, e.g.:\n{lines}"

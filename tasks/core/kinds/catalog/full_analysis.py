@@ -16,7 +16,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD
+from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD, working_card
 from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import STOCK, printed
 from tasks.core.kinds.schemas import (
@@ -162,10 +162,10 @@ weights that sum to it (+-1). Lowest betas first in {", ".join(WEAK_REGIMES)}; h
 STRONG_BULL; nearest to 1 first in MILD_BULL. BEAR: no longs.
 No stocks offered: index funds long, {INDEX_FUND} x1; beyond 100% {LEVERAGED_FUND} x2.
 Hedge: the index short as an inverse KOSPI fund that is bought (side BUY), {hedges()[0]} x-1; \
-effective_pct = weight * multiple. Net = long + effective."""
+effective_pct = weight * multiple. Net = long + effective.
+{working_card(decide)}"""
 
-# How it is argued. A blank such as {beta_ro} is the word with the Korean particle that its sound
-# takes.
+# How it is argued. {beta_ro} is the word with the Korean particle that its sound takes.
 
 _REASON_LIMIT = 200
 _RATIOS = {
@@ -323,7 +323,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 
 def _miscount_hedge(wrong: Decision, rng: Random) -> bool:
-    """Counts a bought inverse fund as a long, or forgets the multiple of another one."""
+    """Counts a bought inverse fund as a long, or forgets another one's multiple."""
     for order in wrong["positions"]["hedge"]:
         if rng.random() < 0.7:
             order["effective_pct"] = order["weight_pct"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD
+from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, working_card
 from tasks.core.kinds.lexicon import STOCK
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
@@ -125,7 +125,8 @@ Step 2: {EXPOSURE_CARD}
 core_longs: {_CORE} of the offered stocks; lowest betas first in {", ".join(WEAK_REGIMES)}, \
 highest first in STRONG_BULL, nearest to 1 first in MILD_BULL; none in BEAR.
 Step 3: max_leverage_x100 = 100 * min({MAX_LEVERAGE:g}, 100 / drawdown %), rounded down; stop \
-{STOP_LOSS_PCT:g}; target {TAKE_PROFIT_PCT:g}."""
+{STOP_LOSS_PCT:g}; target {TAKE_PROFIT_PCT:g}.
+{working_card(decide)}"""
 
 # How it is argued.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD
+from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD, working_card
 from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
@@ -85,7 +85,8 @@ card = f"""\
 Regime: the system message's rule. Net: a point of the regime's net band.
 {CONFIDENCE_CARD}
 {USUAL_CARD}
-{EXPOSURE_CARD}"""
+{EXPOSURE_CARD}
+{working_card(decide)}"""
 
 # How it is argued.
 
