@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 
 from tasks.core.kinds.base import Answer, Grade, Scene
+from tasks.core.kinds.judging.following import nets_add_up
 from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults
 from tasks.core.kinds.replies import parse
 from tasks.core.strategy.deciding import Choice, Decision, settled
@@ -103,6 +104,8 @@ def _judged(answer: Answer, right: Decision, scene: Scene) -> dict[str, bool]:
     offered = {stock.ticker for stock in scene.facts.stocks}
     for part, holds in _compared(answer, right, offered):
         parts[part] = parts.get(part, True) and holds
+    if "exposure" in parts and not nets_add_up(answer):
+        parts["exposure"] = False
     decided = all(parts.values())
     asked = partial(_asked, scene)
     for fault in text_faults(answer, settled(right), scene.facts, scene.language, asked):

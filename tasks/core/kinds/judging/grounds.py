@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tasks.core.kinds.judging.figures import EXACT, LIMITS, Figures, quotes
-from tasks.core.kinds.judging.meaning import Slot
 from tasks.core.kinds.judging.sentences import Number, Sentence
+from tasks.core.kinds.judging.slots import Slot
 from tasks.core.kinds.lexicon import MARKET
 
 

@@ -9,7 +9,8 @@ from functools import cache, lru_cache
 from math import nan
 from typing import Any, NamedTuple
 
-from tasks.core.kinds.judging.meaning import NAME, NUMBER, Sense, understood
+from tasks.core.kinds.judging.meaning import Sense, understood
+from tasks.core.kinds.judging.words import NAME, NUMBER
 from tasks.core.records.facts import Language
 from tasks.core.strategy.universe import etfs, stocks
 

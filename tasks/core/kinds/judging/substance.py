@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from tasks.core.kinds.judging.meaning import NAME
 from tasks.core.kinds.judging.sentences import Sentence, Text, names_pattern
 from tasks.core.kinds.judging.vocabulary import NUMBERS
+from tasks.core.kinds.judging.words import NAME
 from tasks.core.kinds.lexicon import MARKET
 from tasks.core.records.facts import Language
 from tasks.core.scripts import HANGUL, HANJA

@@ -1,0 +1,210 @@
+"""What a sentence says of each of its numbers: what it is called, which way it moved something, and
+what it is above or below.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tasks.core.kinds.judging import vocabulary
+from tasks.core.kinds.judging.vocabulary import Meanings
+from tasks.core.kinds.judging.words import NAME, Word
+from tasks.core.records.facts import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a sentence says of one of its numbers."""
+
+    label: str | None = None  # the number that it is called, right beside it
+    nearby: frozenset[str] = frozenset()  # the numbers that were named since the one before
+    name: int | None = None  # which of the sentence's names stands before it, if any
+    moved: str | None = None  # up or down, if it is the size of a move
+    falls: bool = False  # a word of falling or losing stands near it
+    beyond: str | None = None  # above or below, if the text says that something is beyond it
+    unit: str = ""
+
+
+FILLING = {
+    "en": frozenset(
+        (
+            *("of", "at", "is", "was", "to", "now", "still", "only", "just", "a", "an", "the"),
+            *("mere", "with", "has", "stands", "reads", "sits", "reached", "reaches", "reaching"),
+            *("comes", "came", "marks", "hit", "about", "roughly", "around", "near", "ratio"),
+            *("figure", "reading", "score", "annualized", "move"),
+        )
+    ),
+    "ko": frozenset(
+        (
+            *("현재", "지금", "오늘", "약", "겨우", "무려", "이미", "연율", "하루", "비중", "비율"),
+            *("배율", "수준", "값", "등락률", "등락"),
+        )
+    ),
+}
+"""Words that may stand between a number and its label."""
+_OF_NUMBER = {
+    "en": frozenset(("of", "in", "on", "annualized", "%", "x")),
+    "ko": frozenset(("의", "%", "x", "배의", "연율", "원의", "짜리")),
+}
+
+
+def slots_of(words: list[Word], language: Language) -> Iterator[Slot]:
+    start, names, last_name = 0, 0, None
+    for index, word in enumerate(words):
+        if word.text == NAME:
+            last_name, names = names, names + 1
+        if not word.is_number:
+            continue
+        behind = words[start:index]
+        ahead = _until_number(words, index + 1)
+        label = _label_before(behind, language) or _label_after(ahead, language)
+        nearby = frozenset().union(*(_numbers_of(other) for other in behind[-6:]))
+        moved = _moved(behind, ahead, language)
+        if moved and any("won" in other.means for other in behind):
+            moved = "down" if moved == "up" else "up"  # the won's fall is the rate's rise
+        yield Slot(
+            label=label,
+            nearby=nearby if not any(other.is_pause for other in behind) else frozenset(),
+            name=last_name,
+            moved=moved,
+            falls=_falls(behind, ahead),
+            beyond=_beyond(behind, ahead, language),
+            unit=next((unit for unit in _UNITS if ahead and ahead[0].text.startswith(unit)), ""),
+        )
+        start = index + 1
+
+
+_UNITS = ("%p", "%", "point", "percent", "x", "times", "배", "퍼센트", "포인트")
+
+
+def _until_number(words: list[Word], index: int) -> list[Word]:
+    ahead = []
+    for word in words[index:]:
+        if word.is_number:
+            break
+        ahead.append(word)
+    return ahead
+
+
+def _numbers_of(word: Word) -> Meanings:
+    return word.means & vocabulary.NUMBERS
+
+
+def _label_before(behind: list[Word], language: Language) -> str | None:
+    for word in reversed(behind):
+        named = _numbers_of(word)
+        if named:
+            return None if _is_listed(behind) else min(named)
+        if _bare(word.text, language) not in FILLING[language] and word.text not in ":(=":
+            return None
+    return None
+
+
+_PARTICLES = "은는이가도"
+
+
+def _bare(word: str, language: Language) -> str:
+    """Returns a word without a Korean particle of the subject."""
+    if language == "ko" and len(word) > 1 and word[-1] in _PARTICLES:
+        return word[:-1]
+    return word
+
+
+def _is_listed(behind: list[Word]) -> bool:
+    """Whether the last named number is one of several in a row: "breadth, momentum at"."""
+    named = [place for place, word in enumerate(behind) if _numbers_of(word)]
+    last = _numbers_of(behind[named[-1]])
+    others = [place for place in named if _numbers_of(behind[place]) != last]
+    if not others:
+        return False
+    between = behind[others[-1] + 1 : named[-1]]
+    return all(word.text in _LISTING or _numbers_of(word) == last for word in between)
+
+
+_LISTING = frozenset((",", "and", "/", "annualized", "연율", "및"))
+
+
+def _label_after(ahead: list[Word], language: Language) -> str | None:
+    for place, word in enumerate(ahead):
+        named = _numbers_of(word)
+        if named:
+            own = all(other.text in FILLING[language] for other in ahead[place + 1 :])
+            return None if own and ahead[place + 1 :] else min(named)
+        if language == "en" and word.text in ("names", "stocks", "issues"):
+            return "breadth_pct"
+        if language == "ko" and word.text.startswith("종목"):
+            return "breadth_pct"
+        joined = place and ahead[place - 1].text in ("of", "in", "on", "the")
+        if word.text not in _OF_NUMBER[language] and not (joined and word.text in _ARTICLES):
+            return None
+    return None
+
+
+_ARTICLES = ("the", "market")
+
+
+_AROUND_A_MOVE = frozenset(
+    ["by", "about", "some", "another", "a", "roughly", "of", "just", "only", "%", "%", "%p", "x"]
+)
+
+
+def _moved(behind: list[Word], ahead: list[Word], language: Language) -> str | None:
+    """Returns which way the number moved something, if it is the size of a move: "fell 1%",
+    "1% 하락"; not "fell to 1%".
+    """
+    for word in reversed(behind):
+        if word.text in _AROUND_A_MOVE:
+            continue
+        if language == "en" or word.text in ("하락", "상승", "손실"):
+            return _way(word)
+        break
+    for word in ahead:
+        if word.text in ("%", "%p", "x", "만큼", "나", "이나", "가량", "의"):
+            continue
+        return _way(word)
+    return None
+
+
+def _way(word: Word) -> str | None:
+    if "up" in word.means and "down" not in word.means:
+        return "up"
+    if word.means & {"down", "loss"} and "up" not in word.means:
+        return "down"
+    return None
+
+
+def _falls(behind: list[Word], ahead: list[Word]) -> bool:
+    pause = next((place for place, word in enumerate(ahead) if word.is_pause), len(ahead))
+    near = [*behind[-6:], *ahead[: min(pause, 6)]]
+    falling = {"down", "loss", "negative", "lose"}
+    return any(word.means & falling or "stop" in word.text for word in near)
+
+
+def _beyond(behind: list[Word], ahead: list[Word], language: Language) -> str | None:
+    """Returns above or below if the text puts something there: "above 3%", "3%를 넘어"."""
+    last = behind[-1].text if behind else ""
+    if last in _SIGNS_OF_SIDES:
+        return _SIGNS_OF_SIDES[last]
+    near = reversed(behind[-4:]) if language == "en" else ahead
+    than = False
+    for word in near:
+        if than and word.means & {"low", "high"}:
+            return "below" if "low" in word.means else "above"
+        than = than or word.text == "보다"
+        for side in ("above", "below"):
+            if side in word.means:
+                return None if _is_by_rule(word, ahead) else side
+        if word.is_pause or (language == "ko" and word.text not in _TO_LIMIT):
+            return None
+    return None
+
+
+def _is_by_rule(word: Word, ahead: list[Word]) -> bool:
+    """Whether "under" names the rule: "sold under the 15% rule"."""
+    return word.text == "under" and any(other.text == "rule" for other in ahead[:3])
+
+
+_SIGNS_OF_SIDES = {">": "above", "≥": "above", "<": "below", "≤": "below", "±": None}
+_TO_LIMIT = frozenset(
+    ("에", "에는", "%", "%p", "x", "를", "을", "보다", "선을", "선", "배를", "배", "점")
+)
+"""What Korean puts between a limit and that it is passed."""

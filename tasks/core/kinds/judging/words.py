@@ -1,0 +1,136 @@
+"""The words of a sentence and their meanings: what it denies, supposes or contrasts."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from tasks.core.kinds.judging import vocabulary
+from tasks.core.kinds.judging.vocabulary import Meanings, longest_entry, meanings
+from tasks.core.records.facts import Language
+
+NUMBER, NAME = "#", "@"
+"""What stands in a sentence for a number, and for the name of a stock or fund."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word in small letters."""
+
+    text: str
+    means: Meanings
+
+    @property
+    def is_number(self) -> bool:
+        return self.text == NUMBER
+
+    @property
+    def is_pause(self) -> bool:
+        return self.text in _PAUSES
+
+
+_PAUSES = frozenset(",:()/—–|;<>≤≥")
+_WORDS = re.compile(
+    r"#|@|%p?|[A-Za-z]+(?:[&/·_.'-][A-Za-z]+)*|[가-힣]+(?:/[가-힣]+)?|[,:()/—–|;±<>≤≥=]"
+)
+_NO_MEANING: Meanings = frozenset()
+
+
+def read_words(sentence: str, language: Language) -> list[Word]:
+    """Returns the words of a sentence, those of one entry of the vocabulary joined."""
+    text = sentence.lower()
+    if language == "en":
+        text = _phrases().sub(lambda match: match[0].replace(" ", "-"), text)
+    pieces = _WORDS.findall(text)
+    words = []
+    index = 0
+    while index < len(pieces):
+        word, used = pieces[index], 1
+        if language == "ko":
+            word, used = _joined(pieces, index)
+        words.append(Word(word, meanings(word, language)))
+        index += used
+    return words
+
+
+@cache
+def _phrases() -> re.Pattern[str]:
+    """Matches the English entries of several words as texts write them, with spaces."""
+    entries = [re.escape(phrase).replace(r"\-", "[ -]") for phrase in vocabulary.phrases("en")]
+    return re.compile(rf"\b(?:{'|'.join(entries)})\b")
+
+
+def _joined(pieces: list[str], index: int) -> tuple[str, int]:
+    """Returns the word at the index, with the next one or two if the vocabulary has them as one."""
+    first = pieces[index]
+    if not first[0].isalpha():
+        return first, 1
+    for used in (3, 2):
+        several = pieces[index : index + used]
+        if len(several) == used and all(piece[0].isalpha() for piece in several):
+            word = "".join(several)
+            if longest_entry(word, "ko") > len(word) - len(several[-1]):
+                return word, used
+    return first, 1
+
+
+# What is denied, supposed, or set against something.
+
+_DENIED_AHEAD = 6  # words: English denies before it says
+_LEADING_TO_DENIAL = re.compile(r"(?:이유|필요|것|적|리|수|일|때문)[은는이가도]?$")
+
+
+def denied_words(words: list[Word], language: Language) -> set[int]:
+    """Returns the indices of the words that a sentence denies."""
+    denied: set[int] = set()
+    for index, word in enumerate(words):
+        if "not" not in word.means:
+            continue
+        if language == "ko":
+            denied.update(_denied_in_korean(words, index))
+            continue
+        if word.text in ("no", "none", "nothing") and index:
+            denied.add(index - 1)  # "holds no longs"
+        for target in range(index + 1, min(index + 1 + _DENIED_AHEAD, len(words))):
+            word_there = words[target]
+            if word_there.is_number or word_there.is_pause or word_there.text == "but":
+                break
+            denied.add(target)
+    return denied
+
+
+def _denied_in_korean(words: list[Word], index: int) -> Iterator[int]:
+    """Yields the word before a denial, and the one before that of "팔 이유가 없다", "공포 구간이
+    아니다" and "약세장도 스트레스도 아니다".
+    """
+    if not index or words[index - 1].is_pause:
+        return
+    yield index - 1
+    before = words[index - 1].text
+    of_noun = words[index].text.startswith(("아니", "아닌"))
+    if index > 1 and (of_noun or before.endswith("도") or _LEADING_TO_DENIAL.search(before)):
+        yield index - 2
+
+
+_SUPPOSING_END = re.compile(r"[^국반화측방장전표외직]면$")
+_KOREAN_NEXT = ("바뀌", "바뀐", "넘어가", "넘어간", "전환", "옮긴", "옮겨", "시작")
+
+
+def supposes(words: list[Word], language: Language) -> bool:
+    if any("if" in word.means for word in words):
+        return True
+    if language == "en":
+        return bool(words) and words[0].text == "should"
+    return any(
+        _SUPPOSING_END.search(word.text) or word.text.startswith(_KOREAN_NEXT) for word in words
+    )
+
+
+TURNING = ("but", "yet")
+_CONTRASTING_END = re.compile(r"(?:지만|으나|는데|나만)$")
+
+
+def contrasts(words: list[Word], language: Language) -> bool:
+    if language == "en":
+        return any("but" in word.means for word in words)
+    return any(_CONTRASTING_END.search(word.text) for word in words)
