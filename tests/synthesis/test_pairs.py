@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from tasks.core.kinds.base import FLAWS
 from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_row, check_rows
 from tasks.core.synthesis.pairs import build_pairs
@@ -32,6 +33,22 @@ def test_pairs_have_their_shares_and_length_tells_little(train, tmp_path):
     assert check_rows(pairs) == []
     texts = Counter(pair["prompt"][1]["content"] + pair["rejected"][0]["content"] for pair in pairs)
     assert max(texts.values()) == 1
+
+
+def test_every_kind_gets_several_flaws_also_where_pairs_are_as_many_as_rows(train, tmp_path):
+    """One seed for both gave all pairs of a kind the same flaw."""
+    synthetic_rows(train, tmp_path / "rows", rows=120)
+    build_pairs(
+        tmp_path / "rows" / "rows.jsonl",
+        tmp_path / "rows" / "tokenizer.json",
+        Pairs(rows=120),
+        tmp_path / "rows",
+    )
+    flaws: dict[str, set[str]] = {}
+    for pair in read_lines(tmp_path / "rows" / "pairs.jsonl"):
+        flaws.setdefault(pair["metadata"]["kind"], set()).add(pair["metadata"]["flaw"])
+    assert flaws["full_analysis"] == set(FLAWS)
+    assert all(len(several) > 1 for several in flaws.values())
 
 
 def test_a_pair_that_is_no_pair_is_seen(train, tmp_path):
