@@ -17,7 +17,7 @@ from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 
 MANIFESTS = json.loads(Path(__file__).with_name("demo_manifests.json").read_text(encoding="utf-8"))
-CHANGED = ("market", "normalize", "register", "evaluate")
+CHANGED = ("market", "normalize", "synthesize", "pairs", "register", "evaluate")
 OLD = {manifest["recipe"]["step"]: manifest for manifest in MANIFESTS}
 
 

@@ -38,6 +38,7 @@ SYSTEM, QUESTION, ANSWER = 0, 1, 2
 
 RIGHT_RULES = {
     "answer number": {"decision", "schema"},
+    "answer working": {"working"},
     "answer value": {"decision", "regime", "schema"},
     "answer key": {"schema", "decision"},
     "answer ticker": {"tickers", "decision", "names"},
@@ -46,8 +47,8 @@ RIGHT_RULES = {
     "text regime": {"argued"},
     "text language": {"language"},
     "text script": {"hanja"},
-    "question number": {"decision", "regime", "tickers", "grounded", "argued", "prompt"},
-    "question word": {"decision", "regime", "tickers", "grounded", "argued", "schema"},
+    "question number": {"working", "decision", "regime", "tickers", "grounded", "argued", "prompt"},
+    "question word": {"working", "decision", "regime", "tickers", "grounded", "argued", "schema"},
     "question label": {"prompt"},
     "question date": {"date"},
     "question ticker": {"names"},
@@ -103,6 +104,9 @@ def in_answers(row, rng) -> Iterator[Mutant]:
         elif key == "name":
             others = [stock.name_ko for stock in stocks() if value not in names(stock.ticker)]
             yield mutant("answer name", path, rng.choice(others))
+        elif "working" in path:
+            yield mutant("answer working", path, f"{value} ")
+            yield mutant("answer working", path, f"{value}1")
         elif key in PROSE_KEYS:
             yield from in_text(value, path, mutant, row, rng)
         else:
@@ -150,7 +154,11 @@ def changed(value, path, new):
 
 def schema_at(schema, path):
     for key in path:
-        schema = schema["items"] if isinstance(key, int) else schema["properties"][key]
+        if isinstance(key, int):
+            schema = schema["items"]
+        else:
+            forms = schema.get("anyOf", [schema])
+            schema = next(form for form in forms if key in form["properties"])["properties"][key]
     return schema
 
 

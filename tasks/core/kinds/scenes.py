@@ -44,7 +44,7 @@ from tasks.core.strategy.universe import (
 )
 
 Split = Literal["train", "evaluate"]
-HELD_TEMPLATES = 2
+HELD_TEMPLATES = 4
 """The last templates of each kind and language: evaluation asks with them, training never does."""
 
 _LAYOUTS: tuple[Layout, ...] = ("bullets", "sentence", "compact", "table")

@@ -22,7 +22,7 @@ Sentences = Mapping[Language, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Words:
-    """A kind's words. The last two templates of each language are kept for evaluation."""
+    """A kind's words. The last four templates of each language are kept for evaluation."""
 
     templates: Sentences
     texts: Mapping[str, Sentences]
