@@ -252,7 +252,7 @@ def _credit_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterat
     for size, tiers in _TIERS.items():
         if f"tier_{size}" in said and stand.words.get("tier", tiers[0]) not in tiers:
             yield f"the stock is no {size} cap"
-    if "credit" not in said or sentence.sense.denies or stand.owner is None:
+    if "credit" not in said or "not" in sentence.sense.means or stand.owner is None:
         return
     for name, least in _MINIMA.items():
         values = figures.named(name, stand.owner)

@@ -49,7 +49,14 @@ def number_faults(sentence: Sentence, owner: str | None, figures: Figures) -> It
         fault = _fault(quoted, figures, owner)
         if fault:
             yield fault
-        if slot.beyond and not _passes(quoted, before, figures):
+        if (
+            before
+            and before.slot.beyond
+            and before.slot.of_next
+            and not _is_beyond(before, number.value)
+        ):
+            yield f"{quoted.printed} is not {before.slot.beyond} {before.printed}"
+        if slot.beyond and not slot.of_next and not _passes(quoted, before, figures):
             yield f"what it compares is not {slot.beyond} {quoted.printed}"
         before = quoted
 
@@ -224,10 +231,10 @@ _OF_EITHER_SIGN = {"us_return_pct", "usdkrw"}  # rules.LARGE_US_MOVE_PCT, WON_MO
 
 def _passes(quoted: _Quoted, before: _Quoted | None, figures: Figures) -> bool:
     """Whether a number that is said to be above or below another one is: the number before it, or
-    the one that the text names. What is supposed, denied or said of a loss is not looked at.
+    the one that the text names. What is supposed or said of a loss is not looked at.
     """
     sense, slot = quoted.sentence.sense, quoted.slot
-    if sense.supposes or sense.denies or slot.falls:
+    if sense.supposes or slot.falls:
         return True
     named = {slot.label} if slot.label else {*slot.nearby}
     if len(named) == 1:
@@ -242,7 +249,13 @@ def _passes(quoted: _Quoted, before: _Quoted | None, figures: Figures) -> bool:
             return True
     else:
         return True
-    limit = quoted.number.value
-    if limit > 0 and called <= _OF_EITHER_SIGN:
+    if quoted.number.value > 0 and called <= _OF_EITHER_SIGN:
         value = abs(value)
-    return value >= limit if slot.beyond == "above" else value <= limit
+    return _is_beyond(quoted, value)
+
+
+def _is_beyond(limit: _Quoted, value: float) -> bool:
+    """Whether a value is on the side of a limit on which the text puts it."""
+    if limit.slot.beyond == "above":
+        return value >= limit.number.value
+    return value <= limit.number.value

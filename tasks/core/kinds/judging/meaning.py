@@ -16,6 +16,7 @@ from tasks.core.kinds.judging.words import (
     Word,
     contrasts,
     denied_words,
+    describes,
     read_words,
     supposes,
 )
@@ -42,7 +43,6 @@ class Sense:
     regimes: frozenset[str]  # that it says hold
     supposes: bool  # about what may be, not about what is
     of_limits: bool  # about a limit of the rules
-    denies: bool  # whether any word in it is denied
     contrasts: bool  # what is done with what is not
     acts: frozenset[str]  # meanings by which it does something
     content: int  # words that are neither plain or generic nor the name of a number
@@ -61,14 +61,13 @@ def understood(sentence: str, language: Language) -> Sense:
         means |= word.means
     of_limits = "limit" in says
     return Sense(
-        slots=tuple(slots_of(words, language)),
+        slots=tuple(slots_of(words, denied, language)),
         says=frozenset(says),
         means=frozenset(means),
         claims=frozenset(_claims(words, denied)),
         regimes=frozenset(_regimes(words, denied, language)),
         supposes=supposes(words, language),
         of_limits=of_limits,
-        denies=any("not" in word.means for word in words),
         contrasts=contrasts(words, language),
         acts=_acts(words, denied, language),
         content=sum(_has_content(word, language) for word in words),
@@ -136,21 +135,14 @@ def _way_before(words: list[Word], index: int, denied: set[int]) -> str | None:
         return None
     means = words[index - 1].means
     ways: tuple[str, ...] = _WAYS[:-2]
-    if words[index].means & {"outcome", "cost"} and _describes(words[index - 1].text):
+    before = words[index - 1].text
+    of_company = words[index].means & {"outcome", "cost"} and describes(before)
+    if of_company or ("market" in words[index].means and before.endswith("ing")):
         ways = _WAYS
     for way in ways:
         if way in means and not means & _SUBJECTS:
             return way
     return None
-
-
-_FIRST_SYLLABLE, _FINALS, _FINAL_N = 0xAC00, 28, 4
-
-
-def _describes(word: str) -> bool:
-    """Whether a word may stand before the noun that it describes: in Korean it ends in ㄴ."""
-    last = ord(word[-1])
-    return last < _FIRST_SYLLABLE or (last - _FIRST_SYLLABLE) % _FINALS == _FINAL_N
 
 
 def _way_behind(words: list[Word], index: int, denied: set[int]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasks.core.kinds.judging import vocabulary
 from tasks.core.kinds.judging.vocabulary import Meanings
-from tasks.core.kinds.judging.words import NAME, Word
+from tasks.core.kinds.judging.words import NAME, Word, describes
 from tasks.core.records.facts import Language
 
 
@@ -21,6 +21,7 @@ class Slot:
     moved: str | None = None  # up or down, if it is the size of a move
     falls: bool = False  # a word of falling or losing stands near it
     beyond: str | None = None  # above or below, if the text says that something is beyond it
+    of_next: bool = False  # whether that is the next number: "한도 18%를 넘는 24%"
     unit: str = ""
 
 
@@ -47,7 +48,21 @@ _OF_NUMBER = {
 }
 
 
-def slots_of(words: list[Word], language: Language) -> Iterator[Slot]:
+def slots_of(words: list[Word], denied: set[int], language: Language) -> Iterator[Slot]:
+    """Yields what is said of each number; a comparison that is denied is none."""
+    asserted = [_asserted(word, index in denied) for index, word in enumerate(words)]
+    yield from _slots(asserted, language)
+
+
+def _asserted(word: Word, denied: bool) -> Word:
+    """Returns the word without the sides that it does not say something is on."""
+    return Word(word.text, word.means - _SIDES) if denied else word
+
+
+_SIDES = frozenset(("above", "below"))
+
+
+def _slots(words: list[Word], language: Language) -> Iterator[Slot]:
     start, names, last_name = 0, 0, None
     for index, word in enumerate(words):
         if word.text == NAME:
@@ -68,6 +83,7 @@ def slots_of(words: list[Word], language: Language) -> Iterator[Slot]:
             moved=moved,
             falls=_falls(behind, ahead),
             beyond=_beyond(behind, ahead, language),
+            of_next=language == "ko" and _leads_on(words, index + 1 + len(ahead)),
             unit=next((unit for unit in _UNITS if ahead and ahead[0].text.startswith(unit)), ""),
         )
         start = index + 1
@@ -90,6 +106,8 @@ def _numbers_of(word: Word) -> Meanings:
 
 
 def _label_before(behind: list[Word], language: Language) -> str | None:
+    if len(behind) > 1 and behind[-1].text == "," and _numbers_of(behind[-2]):
+        behind = behind[:-1]  # "the return, 1.4%, is"
     for word in reversed(behind):
         named = _numbers_of(word)
         if named:
@@ -196,6 +214,13 @@ def _beyond(behind: list[Word], ahead: list[Word], language: Language) -> str | 
         if word.is_pause or (language == "ko" and word.text not in _TO_LIMIT):
             return None
     return None
+
+
+def _leads_on(words: list[Word], index: int) -> bool:
+    """Whether a word that says a side stands right before the next number."""
+    if index >= len(words) or not words[index - 1].means & _SIDES:
+        return False
+    return describes(words[index - 1].text)
 
 
 def _is_by_rule(word: Word, ahead: list[Word]) -> bool:

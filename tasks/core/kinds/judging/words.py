@@ -134,3 +134,12 @@ def contrasts(words: list[Word], language: Language) -> bool:
     if language == "en":
         return any("but" in word.means for word in words)
     return any(_CONTRASTING_END.search(word.text) for word in words)
+
+
+_FIRST_SYLLABLE, _FINALS, _FINAL_N = 0xAC00, 28, 4
+
+
+def describes(word: str) -> bool:
+    """Whether a word may stand before the noun that it describes: in Korean it ends in ㄴ."""
+    last = ord(word[-1])
+    return last < _FIRST_SYLLABLE or (last - _FIRST_SYLLABLE) % _FINALS == _FINAL_N
