@@ -80,6 +80,14 @@ def test_a_ceiling_that_ignores_the_drawdown_and_a_sum_outside_the_band_fail():
     assert "exposure" in parts_after(multi_step, scene, unhedge)
 
 
+def test_a_ceiling_with_the_digits_of_the_return_is_the_ceiling():
+    """1.90x beside a return of -1.90 % is no return that lost its sign."""
+    scene = scene_on(multi_step, (-1.9, 20.0, -1.0, 18.0), drawdown_pct=52.6)
+    for seed in range(30):
+        told = multi_step.answer(scene, Random(seed))
+        assert multi_step.grade(scene, to_text(told)).score == 1, told["step_3_risk"]
+
+
 def test_the_card_is_ascii_and_states_the_constants():
     assert multi_step.card.isascii()
     assert "100 / drawdown %" in multi_step.card and "target 15" in multi_step.card

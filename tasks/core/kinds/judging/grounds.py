@@ -221,7 +221,9 @@ def _is_limit(quoted: _Quoted, figures: Figures) -> bool:
 def _is_of_size(quoted: _Quoted, figures: Figures) -> bool:
     """Whether a stated number has these digits, which neither a limit nor the answer has."""
     number = quoted.number
-    if number.value in figures.limits or (number.decimals == 0 and figures.has(number)):
+    if number.value in figures.limits or number.value in figures.told:
+        return False
+    if number.decimals == 0 and figures.has(number):
         return False
     return abs(number.value) in figures.sizes(quoted.owner)
 
