@@ -78,3 +78,15 @@ def test_the_replies_are_of_every_kind_and_of_both_verdicts():
     kinds = {kind for kind, _ in told}
     assert told == {(kind, wrong) for kind in kinds for wrong in (False, True)}
     assert {reply["language"] for reply in REPLIES} == {"ko", "en"}
+
+
+def test_a_text_that_copies_its_question_says_nothing():
+    for reply in REPLIES:
+        kind, scene = kind_named(reply["kind"]), scene_of(reply)
+        answer = json.loads(to_text(kind.answer(scene, Random(1))))
+        path = next(iter(reply["told"]))
+        if not path.endswith("reasoning"):
+            continue
+        question = kind.ask(scene, Random(scene.seed)).replace("\n", " ")
+        put(answer, path, question[:400])
+        assert not kind.grade(scene, to_text(answer)).parts["argued"]

@@ -6,7 +6,6 @@ Reads and writes no file.
 """
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -107,7 +106,7 @@ def _judged(answer: Answer, right: Decision, scene: Scene) -> dict[str, bool]:
     if "exposure" in parts and not nets_add_up(answer):
         parts["exposure"] = False
     decided = all(parts.values())
-    asked = partial(_asked, scene)
+    asked = _asked(scene)
     for fault in text_faults(answer, settled(right), scene.facts, scene.language, asked):
         # A wrong decision argues for itself: what its words claim is the same mistake.
         if decided or not fault.of_claim:
@@ -116,7 +115,11 @@ def _judged(answer: Answer, right: Decision, scene: Scene) -> dict[str, bool]:
 
 
 def _asked(scene: Scene) -> str:
-    """Returns the scene's question."""
+    """Returns the scene's question, or nothing if the scene was read from a question's text: who
+    read it has the text.
+    """
+    if not scene.seed:
+        return ""
     from tasks.core.kinds import kind_named  # noqa: PLC0415  the kinds are graded by this module
 
     return kind_named(scene.kind).ask(scene, Random(scene.seed))

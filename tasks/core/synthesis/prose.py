@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tasks.core.kinds.base import Grade
-from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults
+from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults, texts_of
+from tasks.core.kinds.judging.substance import is_copied
 from tasks.core.strategy.deciding import Decision
 from tasks.core.synthesis.problems import Problem
 from tasks.core.synthesis.reading import Reading
@@ -15,11 +16,11 @@ def prose_problems(
     """Yields what is wrong with the texts of an answer that was graded; `decision` is the
     strategy's.
     """
-    if grade.told is None or all(grade.parts.get(part) for part in TEXT_PARTS):
+    if grade.told is None:
         return
-
-    def asked() -> str:
-        return question
-
-    for fault in text_faults(grade.told, decision, reading.facts, reading.language, asked):
-        yield Problem(fault.part, fault.detail)
+    if not all(grade.parts.get(part) for part in TEXT_PARTS):
+        for fault in text_faults(grade.told, decision, reading.facts, reading.language):
+            yield Problem(fault.part, fault.detail)
+    for text in texts_of(grade.told):
+        if is_copied(text, question):
+            yield Problem("argued", f"it is the question's own words: {text[:60]}")

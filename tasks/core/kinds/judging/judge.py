@@ -3,7 +3,7 @@
 Graders and the check of data read by this alone. Nothing here knows a kind by name.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from tasks.core.kinds.judging.substance import (
     empty_faults,
     is_copied,
     language_faults,
-    lists_market,
     repeat_faults,
     same_reasons,
 )
@@ -49,18 +48,19 @@ def text_faults(
     right: dict[str, Any],
     facts: Facts,
     language: Language,
-    question: Callable[[], str] | None = None,
+    question: str = "",
 ) -> Iterator[Fault]:
     """Yields what is wrong with the texts of an answer.
 
-    `right` is what training teaches; `question` tells what was asked, for a text that may copy it.
+    `right` is what training teaches; `question` what was asked, if it is known, for a text that
+    copies it.
     """
     figures = Figures(facts, right, answer)
     for told in _told(answer, facts):
         text = read_text(told.content, language)
         for fault in _faults_of(text, told.stand, figures, language):
             yield Fault(fault.part, f"{fault.detail}: {told.content[:60]}", fault.of_claim)
-        if question and lists_market(text) and is_copied(told.content, question()):
+        if is_copied(told.content, question):
             yield Fault("argued", f"it is the question's own words: {told.content[:60]}")
     for entries in lists_in(answer):
         reasons = [entry[key] for entry in entries for key in PROSE_KEYS if key in entry]
@@ -89,6 +89,12 @@ def _faults_of(text: Text, stand: Stand, figures: Figures, language: Language) -
         for ticker in sentence.tickers:
             if not _is_known(ticker, figures):
                 yield Fault("grounded", f"{names(ticker)[0]} is not in the question")
+
+
+def texts_of(answer: dict[str, Any]) -> Iterator[str]:
+    """Yields the texts of an answer that are written freely."""
+    for content, *_ in _places(answer):
+        yield content
 
 
 def _is_known(ticker: str, figures: Figures) -> bool:
