@@ -88,5 +88,5 @@ def test_a_text_that_copies_its_question_says_nothing():
         if not path.endswith("reasoning"):
             continue
         question = kind.ask(scene, Random(scene.seed)).replace("\n", " ")
-        put(answer, path, question[:400])
+        put(answer, path, question[:200])
         assert not kind.grade(scene, to_text(answer)).parts["argued"]
