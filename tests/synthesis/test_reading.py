@@ -48,6 +48,13 @@ from tests.synthetic import LANGUAGES
             {"return_pct": -0.85, "foreign_net_buy_100m_krw": -3200.0},
             {},
         ),
+        (
+            "코스피 −1.2%, 외국인 8,000억원 순매도",
+            {"return_pct": -1.2, "foreign_net_buy_100m_krw": -8000.0},
+            {},
+        ),
+        ("외국인이 1조 2,300억 순매수", {"foreign_net_buy_100m_krw": 12_300.0}, {}),
+        ("Foreigners sold KRW 800 bn", {"foreign_net_buy_100m_krw": -8000.0}, {}),
         ("현재 국면: BEAR. 뭘 사야 해?", {}, {"current_regime": "BEAR"}),
         ("오늘 코스피가 3% 급락했다", {"return_pct": -3.0}, {}),
     ],

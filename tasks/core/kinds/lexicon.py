@@ -96,6 +96,7 @@ CONTEXT = {
         unit="won",
         signed=True,
         also={"en": ("foreign net buying",)},
+        heard={"ko": ("외국인",), "en": ("foreigners bought", "foreigners net bought")},
     ),
     "sentiment_points": Label("투자 심리 지수", "sentiment index", 0, unit=""),
     "nav_100m_krw": Label("운용자산", "fund NAV", 0, unit="won"),
@@ -126,6 +127,11 @@ SELLING = {
     "en": ("net foreign selling", "foreign net selling"),
 }
 """What foreign_net_buy_100m_krw is called if it is negative; the amount then has no sign."""
+SELLING_HEARD: Mapping[Language, tuple[str, ...]] = {
+    "ko": (),
+    "en": ("foreigners sold", "foreigners net sold"),
+}
+"""Further names of it that people type."""
 
 REGIME_WORD = Label("직전 국면", "previous regime")
 """Stands before the regime in Facts.words["previous_regime"]."""

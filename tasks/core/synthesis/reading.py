@@ -35,7 +35,7 @@ _BETWEEN = r"(?:[은는이가도])?(?:: | \| |, | (?:is |was |of |at |has )?)"
 """What stands between a label and its number."""
 _KIND_LINE = re.compile(r"\n?^kind: (?P<kind>[a-z_]+)\s*\Z", re.M)
 _WON = {
-    "ko": r"[+-]?(?:\d+조 [\d,]+억|\d+조|[\d,]+억) ?원?",
+    "ko": r"[+-]?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)(?: ?원)?(?: (?:순매수|순매도))?",
     "en": r"[+-]?(?:KRW [\d,]+(?:\.\d+)? ?bn|[\d,]+(?:\.\d+)? ?bn (?:KRW|won)|[\d,]+B KRW)",
 }
 _AROUND_STOCKS = {**MARKET, **CONTEXT}
@@ -68,6 +68,7 @@ def read_question(text: str) -> Reading:
     """Reads a question. This never fails: what cannot be read is missing in the facts, or it is
     listed as unread.
     """
+    text = text.replace("\N{MINUS SIGN}", "-")
     named = _KIND_LINE.search(text)
     if named:
         text = text[: named.start()]
@@ -178,13 +179,18 @@ def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _L
         if name in numbers:
             repeated.append(match[0])
         value = _value(match[name], name)
-        if match[0].lower().startswith(lexicon.SELLING[language]):
+        if _tells_of_selling(match[0], language):
             value = -abs(value)
         numbers[name] = value
         return " "
 
     rest = _numbers_pattern(language, of_stock=labels is STOCK).sub(take, text)
     return _LabelledNumbers(numbers, rest, repeated)
+
+
+def _tells_of_selling(said: str, language: Language) -> bool:
+    sellings = (*lexicon.SELLING[language], *lexicon.SELLING_HEARD[language])
+    return said.lower().startswith(sellings) or said.endswith("순매도")
 
 
 @cache
@@ -207,7 +213,7 @@ def _numbers_pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
 def _names_of(name: str, label: Label, language: Language) -> list[str]:
     known = [*label.names(language)]
     if name == "foreign_net_buy_100m_krw":
-        known += lexicon.SELLING[language]
+        known += (*lexicon.SELLING[language], *lexicon.SELLING_HEARD[language])
     return sorted(known, key=len, reverse=True)
 
 
