@@ -140,11 +140,10 @@ def _limit(place: Place) -> int:
 
 
 _WAYS: tuple[Callable[[_Draft], None], ...] = (
+    # What says nothing has words of its own, and many of it would give the flaw away.
     _say_nothing,
-    _say_twice,
-    _say_twice,
-    _argue_otherwise,
-    _argue_otherwise,
     _one_reason_for_all,
-    _break_off,
+    *(_say_twice,) * 4,
+    *(_argue_otherwise,) * 4,
+    *(_break_off,) * 4,
 )
