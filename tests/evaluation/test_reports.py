@@ -30,7 +30,6 @@ MODEL = "kospilot-demo-s3:latest"  # the one that the fake server has
 
 NO_JSON = {
     "trailing text": lambda right, _: f"{right}\n설명: 위와 같습니다.",
-    "fence": lambda right, _: f"```json\n{right}\n```",
     "two objects": lambda right, _: f"{right}\n{right}",
     "nan": lambda _, values: json.dumps(values | {"confidence_pct": float("nan")}),
     "infinity": lambda _, values: json.dumps(values | {"confidence_pct": float("inf")}),

@@ -112,7 +112,7 @@ _SUBJECTS = frozenset(
 )
 _WAYS = ("positive", "negative", "calm", "tense", "strong", "weak", "low", "high", "up", "down")
 _CLAIM_REACH = 5
-_JOINING = ("and", "or", "및", "에", "에서")
+_JOINING = ("and", "or", "및", "에", "에서", "탓에", "때문에", "따른", "인해")
 """Words behind which something else is spoken of."""
 
 
