@@ -31,6 +31,8 @@ Values = tuple[float, ...]
 _NAME_IN_TEXTS = {"usdkrw_change_pct": "usdkrw"}
 """Texts call the rate and its change alike."""
 
+DECLINERS = "decliners"
+"""What texts call the names that fell, in %."""
 _SIZES = frozenset(("shock_pct", "drawdown_pct"))
 """Numbers of a fall or a move that are stated without its direction."""
 
@@ -89,6 +91,7 @@ class Figures:
     def of_market(self) -> dict[str, Values]:
         """The stated numbers by their names in texts; the four of the rule as it sees them."""
         named = _by_name({**known_numbers(self.facts), **self.facts.numbers})
+        named[DECLINERS] = (100 - named["breadth_pct"][0],)
         for name in _SIZES.intersection(named):
             named[name] = (*named[name], -named[name][0])
         return named

@@ -5,7 +5,7 @@ the owner that the text gives it, or is a limit, the answer's own, or follows fr
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tasks.core.kinds.judging.figures import EXACT, LIMITS, Figures, quotes
+from tasks.core.kinds.judging.figures import DECLINERS, EXACT, LIMITS, Figures, quotes
 from tasks.core.kinds.judging.sentences import Number, Sentence
 from tasks.core.kinds.judging.slots import Slot
 from tasks.core.kinds.lexicon import MARKET
@@ -101,7 +101,7 @@ def _fault(quoted: _Quoted, figures: Figures, entry: str | None) -> str | None:
 def _binds(quoted: _Quoted, figures: Figures) -> bool:
     """Whether a number's name leaves it no other value: it is the market's or a stock's own."""
     label, owner = quoted.slot.label, quoted.owner
-    if label in MARKET:
+    if label in MARKET or label == DECLINERS:
         return not figures.has_own_return(owner)
     return label in figures.of_stocks.get(owner or "", {})
 
@@ -164,7 +164,10 @@ def _mislabelled(quoted: _Quoted, figures: Figures) -> str | None:
     """Returns the name of the stated number that the text calls by another name."""
     slot = quoted.slot
     names = {slot.label} if slot.label else set(slot.nearby)
-    if len(names) != 1 or not figures.named(min(map(str, names)), quoted.owner):
+    if len(names) != 1:
+        return None
+    unstated = not figures.named(str(min(map(str, names))), quoted.owner)
+    if unstated and (not slot.label or slot.label == "drawdown_pct"):  # a day's fall is one too
         return None
     others = figures.names_of(quoted.number, quoted.owner)
     if not others or others & names:
@@ -247,6 +250,8 @@ def _passes(quoted: _Quoted, before: _Quoted | None, figures: Figures) -> bool:
         value, called = values[0], {label}
     elif before and not named and before.slot.unit == slot.unit:
         value, called = before.number.value, figures.names_of(before.number, quoted.owner)
+        if before.slot.label:
+            called = {before.slot.label}
         if not called:  # it is reckoned from others
             return True
     else:

@@ -147,13 +147,22 @@ def _label_after(ahead: list[Word], language: Language) -> str | None:
         if named:
             own = all(other.text in FILLING[language] for other in ahead[place + 1 :])
             return None if own and ahead[place + 1 :] else min(named)
-        if language == "en" and word.text in ("names", "stocks", "issues"):
-            return "breadth_pct"
-        if language == "ko" and word.text.startswith("종목"):
-            return "breadth_pct"
+        if word.text in ("names", "stocks", "issues") or word.text.startswith("종목"):
+            return "decliners" if _way_of_all(ahead[place:]) == "down" else "breadth_pct"
         joined = place and ahead[place - 1].text in ("of", "in", "on", "the")
         if word.text not in _OF_NUMBER[language] and not (joined and word.text in _ARTICLES):
             return None
+    return None
+
+
+def _way_of_all(words: list[Word]) -> str | None:
+    """Returns the first way that words before a pause say, up or down."""
+    for word in words:
+        if word.is_pause:
+            return None
+        way = _way(word)
+        if way:
+            return way
     return None
 
 
@@ -172,8 +181,9 @@ def _moved(behind: list[Word], ahead: list[Word], language: Language) -> str | N
     for word in reversed(behind):
         if word.text in _AROUND_A_MOVE:
             continue
-        if language == "en" or word.text in ("하락", "상승", "손실"):
-            return _way(word)
+        way = _way(word)
+        if way and (language == "en" or word.text in ("하락", "상승", "손실")):
+            return way
         break
     for word in ahead:
         if word.text in ("%", "%p", "x", "만큼", "나", "이나", "가량", "의"):

@@ -31,6 +31,7 @@ NUMBERS = frozenset(
         "gap_pct",
         "volume_x",
         "f_score",
+        "turnover",  # which no question states
     )
 )
 """The meanings that name a number (kinds.lexicon); usdkrw is the rate and its change alike."""

@@ -141,5 +141,7 @@ _FIRST_SYLLABLE, _FINALS, _FINAL_N = 0xAC00, 28, 4
 
 def describes(word: str) -> bool:
     """Whether a word may stand before the noun that it describes: in Korean it ends in ㄴ."""
+    if word.endswith("면"):
+        return False
     last = ord(word[-1])
     return last < _FIRST_SYLLABLE or (last - _FIRST_SYLLABLE) % _FINALS == _FINAL_N
