@@ -168,7 +168,10 @@ def find_inputs(run: Run, names: Collection[str]) -> dict[str, Ref]:
             f"Forcing {idle[0]} does nothing here: only {', '.join(names)} would run. Leave it out."
         )
     read = {other for name in names for other in run.steps[name].reads}
-    return {name: find(run, name) for name in run.steps if name in read - set(names)}
+    wanted = [name for name in run.steps if name in read - set(names)]
+    # The last one first: the command that makes it makes what is missing before it too.
+    found = {name: find(run, name) for name in reversed(wanted)}
+    return {name: found[name] for name in wanted}
 
 
 def _made(run: Run, started: float) -> dict[str, Any]:
