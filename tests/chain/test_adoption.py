@@ -386,7 +386,7 @@ def test_a_folder_that_no_training_wrote(home, tmp_path, text, told):
 
 def test_what_it_was_trained_from_has_to_be_there_first(elsewhere, tmp_path):
     with pytest.raises(
-        RequestError, match=r"download is not there for these settings.*--until download"
+        RequestError, match=r"synthesize is not there for these settings.*--until synthesize"
     ):
         adopt(of(tmp_path / "empty"), None, elsewhere["stage2"])
     with pytest.raises(

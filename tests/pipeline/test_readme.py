@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import flows
+from tests.market.folders import weekdays
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def place(finished, tmp_path_factory):
     """A home and a working folder with the files that the README's examples name."""
     folder = tmp_path_factory.mktemp("readme")
     home = finished.copy(folder / "home")
-    days = [f"2024-01-{day:02d}" for day in range(1, 29)]
+    days = weekdays("2024-01-02", 28)
     prices = {
         "Date": days,
         "Code": ["005930"] * 28,

@@ -32,5 +32,5 @@ def test_the_model_is_asked_and_the_pairs_are_made(no_ollama):
     assert "the embedded server answers instead" in " ".join(done.stderr.split())
     assert home.newest("rejects").metrics["asked"] > 0
     assert (home.path("rejects") / "rejects.jsonl").is_file()
-    assert home.newest("pairs").lineage.keys() == {"synthesize", "rejects"}
+    assert home.newest("pairs").lineage.keys() == {"download", "synthesize", "rejects"}
     assert not (home.path("rejects") / "model.gguf").exists()

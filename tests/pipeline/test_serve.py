@@ -16,6 +16,7 @@ import pytest
 from flows.server import CODE, POOL, end_runs
 from flows.server_files import secret
 from flows.server_settings import authorization
+from tests.market.folders import weekdays
 
 pytestmark = pytest.mark.slow
 
@@ -220,7 +221,8 @@ def test_a_market_update_starts_refresh(served, tmp_path):
     identity = api.deployments()["refresh"]["id"]
     table = tmp_path / "prices.csv"
     rows = [
-        f"2024-01-{day:02d},005930,삼성전자,100,110,90,{100 + day},1000" for day in range(2, 12)
+        f"{day},005930,삼성전자,100,110,90,{100 + number},1000"
+        for number, day in enumerate(weekdays("2024-01-02", 10))
     ]
     table.write_text("Date,Code,Name,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
     done = home.kospilot("market", "import", str(table), "--market", str(tmp_path / "market"))
