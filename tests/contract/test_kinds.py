@@ -216,3 +216,37 @@ def test_real_days_of_every_regime_come_up_equally_often(days):
     regimes = Counter(scene.regime for scene in scenes if scene.date)
     assert set(regimes) == set(days.by_regime)
     assert max(regimes.values()) < 2 * min(regimes.values())
+
+
+SIGNS = [
+    *"#@%&*()[]{}<>^~|\\/\"'.,;:!?-+=_ \n0123456789",
+    "S&P 500",
+    "코스피",
+    "삼성전자",
+    "억",
+    "½",
+    "--5",
+]
+
+
+@each_kind
+def test_no_text_of_a_model_ends_the_grading(kind, days):
+    for scene in scenes_of(kind, days, "ko", 20):
+        rng = Random(scene.seed)
+        answer = kind.answer(scene, rng)
+        for container, key in texts_in(answer):
+            text = list(container[key])
+            for _ in range(8):
+                text.insert(rng.randrange(len(text) + 1), rng.choice(SIGNS))
+            container[key] = "".join(text)
+        assert 0 <= kind.grade(scene, to_text(answer)).score <= 1
+
+
+def texts_in(value):
+    """The place of every free text of an answer."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, entry in list(entries):
+        if isinstance(entry, dict | list):
+            yield from texts_in(entry)
+        elif key in PROSE_KEYS:
+            yield value, key

@@ -50,6 +50,8 @@ def read_text(content: str, language: Language) -> Text:
         tickers.append(tickers_by_name()[match[0]])
         return NAME
 
+    # A model may write the marks themselves.
+    content = content.replace(NUMBER, " ").replace(NAME, " ")
     plain = names_pattern().sub(take_name, content)
     sentences = []
     for part in _BETWEEN_SENTENCES.split(plain):
