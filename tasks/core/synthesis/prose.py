@@ -37,6 +37,8 @@ def prose_problems(
         for sentence in sentences_in(text):
             if turn and _is_about(turn, sentence, reading.language):
                 strange |= set(_REGIMES.findall(sentence)) - {turn.regime}
+            elif turn and _leads_beyond(turn, sentence, decision, reading.language):
+                yield Problem("argued", f"{turn.regime} begins at {turn.limit:g}%: {sentence[:60]}")
         if strange:
             yield Problem("argued", f"{min(strange)} is not what the numbers say: {text[:60]}")
 
@@ -62,6 +64,15 @@ def _turn(reading: Reading) -> Turn | None:
     if missing_numbers(reading.facts):
         return None
     return nearest_turn(known_numbers(reading.facts))
+
+
+def _leads_beyond(turn: Turn, sentence: str, decision: Decision, language: Language) -> bool:
+    """Whether a sentence names the number that would change the regime, and the regime beyond,
+    which the decision does not give.
+    """
+    if turn.regime in regimes_in(decision) or turn.regime not in sentence:
+        return False
+    return MARKET[turn.name].of(language) in sentence
 
 
 def _is_about(turn: Turn, sentence: str, language: Language) -> bool:
