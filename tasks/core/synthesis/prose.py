@@ -13,6 +13,7 @@ from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.deciding import Decision
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.stated import known_numbers, missing_numbers, stated_regime
+from tasks.core.synthesis.exact import inexact_numbers
 from tasks.core.synthesis.problems import Problem
 from tasks.core.synthesis.reading import Reading
 
@@ -28,6 +29,8 @@ def prose_problems(
     if not all(grade.parts.get(part) for part in TEXT_PARTS):
         for fault in text_faults(grade.told, decision, reading.facts, reading.language):
             yield Problem(fault.part, fault.detail)
+    for number, text in inexact_numbers(grade.told, reading.facts):
+        yield Problem("grounded", f"{number} stands nowhere in these digits: {text[:60]}")
     known = _regimes(decision, reading)
     turn = _turn(reading)
     for text in texts_of(grade.told):
