@@ -14,9 +14,8 @@ names (in a bear market every position goes, stopped or not).
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -30,47 +29,12 @@ from tasks.core.strategy.events import events
 from tasks.core.strategy.rules import REGIMES, SHOCKS
 from tasks.core.strategy.universe import names, stocks
 from tasks.core.synthesis.checks import check_row
+from tests.contract.tally import MOST_SURVIVE, RIGHT_RULES, Mutant, Tally
 from tests.synthetic import demo_market, synthetic_rows
 
 ROWS = 200
 SYSTEM, QUESTION, ANSWER = 0, 1, 2
 """The messages of a row, in their order."""
-
-RIGHT_RULES = {
-    "answer number": {"decision", "schema"},
-    "answer working": {"working"},
-    "answer value": {"decision", "regime", "schema"},
-    "answer key": {"schema", "decision"},
-    "answer ticker": {"tickers", "decision", "names"},
-    "answer name": {"names"},
-    "text number": {"grounded", "argued"},
-    "text regime": {"argued"},
-    "text language": {"language"},
-    "text script": {"hanja"},
-    "question number": {"working", "decision", "regime", "tickers", "grounded", "argued", "prompt"},
-    "question word": {"working", "decision", "regime", "tickers", "grounded", "argued", "schema"},
-    "question label": {"prompt"},
-    "question date": {"date"},
-    "question ticker": {"names"},
-    "question name": {"names"},
-    "question language": {"language", "system"},
-    "question script": {"hanja"},
-    "system": {"system"},
-}
-"""Which rules may name each sort of untruth; one of them must."""
-
-MOST_SURVIVE = {"text number": 0.095, "text regime": 0.09}
-"""The share of mutants that may pass, by sort. The judge of texts allows derived numbers, sums that
-are one off and limits beside the rule's own; it is to become stricter, so that these come down.
-"""
-
-
-@dataclass(frozen=True)
-class Mutant:
-    sort: str  # of RIGHT_RULES
-    what: str  # is changed, for whoever reads the survivors
-    row: dict[str, Any]
-    true: bool = False
 
 
 @pytest.fixture(scope="module")
@@ -357,48 +321,6 @@ def in_words(scene, mutant, rng) -> Iterator[Mutant]:
 
 
 # What the checker says of them
-
-
-@dataclass
-class Tally:
-    """How many mutants there are by sort, and those of which the checker says the wrong thing."""
-
-    untrue: Counter = field(default_factory=Counter)
-    true: Counter = field(default_factory=Counter)
-    survivors: list[Mutant] = field(default_factory=list)  # untrue, and not refused
-    misnamed: list[tuple[Mutant, set[str]]] = field(default_factory=list)  # by the wrong rules
-    alarms: list[tuple[Mutant, set[str]]] = field(default_factory=list)  # true, yet refused
-
-    def add(self, mutant: Mutant, rules: set[str]) -> None:
-        """Counts a mutant, of which the checker names these rules."""
-        if mutant.true:
-            self.true[mutant.sort] += 1
-            if rules:
-                self.alarms.append((mutant, rules))
-            return
-        self.untrue[mutant.sort] += 1
-        if not rules:
-            self.survivors.append(mutant)
-        elif not rules & RIGHT_RULES[mutant.sort]:
-            self.misnamed.append((mutant, rules))
-
-    def survived(self) -> Counter:
-        return Counter(mutant.sort for mutant in self.survivors)
-
-    def show(self) -> None:
-        print()
-        survived = self.survived()
-        for sort in RIGHT_RULES:
-            print(
-                f"{sort:18} {self.untrue[sort]:6} untrue, {survived[sort]:3} survive;"
-                f" {self.true[sort]:5} stay true"
-            )
-        for mutant in self.survivors:
-            print("survives:", mutant.row["metadata"]["kind"], mutant.sort, mutant.what)
-        for mutant, rules in [*self.misnamed, *self.alarms]:
-            problem = "true, yet refused:" if mutant.true else "misnamed:"
-            kind = mutant.row["metadata"]["kind"]
-            print(problem, kind, mutant.sort, mutant.what, sorted(rules))
 
 
 def test_no_true_row_is_refused(rows):
