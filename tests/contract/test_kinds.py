@@ -60,14 +60,13 @@ def test_a_spoiled_answer_fails_for_its_own_reason(kind, language, how, days):
     for scene in scenes_of(kind, days, language):
         rng = Random(scene.seed)
         right = kind.answer(scene, rng)
-        for _ in range(ATTEMPTS):
-            grade = kind.grade(scene, kind.spoil(scene, right, how, rng))
-            failed[frozenset(grade.flaws)] += 1
-            if grade.flaws == {how}:
-                break
-        else:
-            raise AssertionError(f"never for its own reason: {right}")
-    assert failed[frozenset({how})] >= 0.4 * failed.total(), failed
+        tries = (
+            kind.grade(scene, kind.spoil(scene, right, how, rng)).flaws for _ in range(ATTEMPTS)
+        )
+        first = next(tries)
+        failed[frozenset(first)] += 1
+        assert first == {how} or {how} in tries, f"never for its own reason: {right}"
+    assert failed[frozenset({how})] >= 0.7 * failed.total(), failed
 
 
 @each_kind

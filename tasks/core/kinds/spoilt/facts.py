@@ -50,7 +50,10 @@ def _change_a_number(worse: Answer, rng: Random) -> None:
     if not with_numbers:
         return
     place = rng.choice(with_numbers)
-    found = rng.choice(list(_DIGITS.finditer(place.value)))
+    numbers = list(_DIGITS.finditer(place.value))
+    # A single digit is often a count, of which the neighbour may be as true.
+    longer = [number for number in numbers if len(number[0]) > 1]
+    found = rng.choice(longer or numbers)
     wrong = _misread(found[0], rng)
     place.put(place.value[: found.start()] + wrong + place.value[found.end() :])
 
