@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,6 +156,15 @@ def processes(home: Home) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def running(home: Home, program: str) -> psutil.Process | None:
+    """A process of this home that has the program in its command line."""
+    for process in processes(home):
+        with suppress(psutil.Error):  # it ended since it was listed
+            if program in " ".join(process.cmdline()):
+                return process
+    return None
 
 
 def wait_until_gone(home: Home) -> None:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tasks.core.tools import find_llama_cpp
+from tests.pipeline.kills import running
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +29,9 @@ def wait_for_checkpoint(home, stage, process, beyond=0):
             (int(file.parent.name.removeprefix("checkpoint-")) for file in whole), default=0
         )
         if newest > beyond:
-            children = psutil.Process(process.pid).children(recursive=True)
-            return newest, next(
-                child for child in children if "tasks.core.training" in " ".join(child.cmdline())
-            )
+            child = running(home, "tasks.core.training")
+            assert child is not None, f"{stage} has no training child"
+            return newest, child
         time.sleep(0.05)
     raise AssertionError(f"{stage} wrote no checkpoint in 5 minutes")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.kills import kill, left_behind, make, paths, processes
+from tests.pipeline.kills import kill, left_behind, make, paths, running
 
 pytestmark = pytest.mark.slow
 
@@ -11,7 +11,7 @@ def test_a_killed_quantization_leaves_nothing_and_is_made_again(finished, tmp_pa
     home = finished.copy(tmp_path / "killed", "quantize")
 
     def quantizes(seconds):
-        return any("llama-quantize" in " ".join(one.cmdline()) for one in processes(home))
+        return running(home, "llama-quantize") is not None
 
     before = paths(home)
     assert kill(home, "quantize", quantizes).startswith("exited with -9, ")
