@@ -16,6 +16,7 @@ from flows.commands.options import Json
 from flows.console import print_json, say, stderr, stdout
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.endpoint import KEY_VARIABLE
+from tasks.core.settings.evaluation import COST_BP
 
 if TYPE_CHECKING:
     from flows.commands.adapters import Request
@@ -50,6 +51,12 @@ _Quantization = Annotated[
 ]
 _KeyFrom = Annotated[str, typer.Option(help="Environment variable with the key to URL#MODEL.")]
 _Parallel = Annotated[int, typer.Option(min=1, max=64, help="Requests at a time to URL#MODEL.")]
+_CostBp = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1_000, help="What the path's trades cost, in basis points of what is traded."
+    ),
+]
 _Timeout = Annotated[float, typer.Option(min=1, help="Seconds that one reply may take.")]
 
 
@@ -96,6 +103,7 @@ def evaluate(
     key_from: _KeyFrom = KEY_VARIABLE,
     parallel: _Parallel = 1,
     timeout: _Timeout = 600,
+    cost_bp: _CostBp = COST_BP,
     as_json: Json = False,
 ) -> None:
     """Asks models the frozen questions and shows their scores side by side.
@@ -104,12 +112,14 @@ def evaluate(
     """
     from tasks.core.evaluation.answer import Options
     from tasks.core.evaluation.evaluated import Evaluated
+    from tasks.core.evaluation.path_days import read_path_days
     from tasks.core.evaluation.questions import read_questions
     from tasks.core.evaluation.report import write_report
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
-    evaluated = Evaluated(read_questions(questions or _newest_questions(home)))
+    file = questions or _newest_questions(home)
+    evaluated = Evaluated(read_questions(file), read_path_days(file.parent), cost_bp)
     named = _sort(models, home, key_from, base, quantization)
     options = Options(timeout_s=timeout, at_once=parallel)
     with stderr.status("") as status, ExitStack() as held:
@@ -204,7 +214,7 @@ def _ask_adapter(request: "Request", name: str, place: _Place, evaluated: "Evalu
     from tasks.core.serving.embedded import EmbeddedServer
 
     known = Endpoint("", name, _identity(request))
-    if all_kept(place.replies(name), known, evaluated.questions):
+    if all_kept(place.replies(name), known, evaluated.asked):
         _ask(known, name, place, evaluated)
         return
     report = place.progress_of(name)
@@ -233,7 +243,7 @@ def _ask(endpoint: "Endpoint", name: str, place: _Place, evaluated: "Evaluated")
     from tasks.core.evaluation.answer import ask_all, kept_replies
 
     file = place.replies(name)
-    questions = evaluated.questions
+    questions = evaluated.asked
     report = place.progress_of(name)
     try:
         evaluated.add(name, ask_all(endpoint, questions, file, report, place.options))

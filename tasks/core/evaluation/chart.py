@@ -52,7 +52,7 @@ def _draw_panel(axes: Axes, rows: list[Row], most_rows: int, percent: bool) -> N
         step = 1 / (len(row.estimates) + 1)
         for index, estimate in enumerate(row.estimates):
             height = number + (index - (len(row.estimates) - 1) / 2) * step
-            _draw_estimate(axes, height, estimate, _color(index), percent)
+            _draw_estimate(axes, height, estimate, model_color(index), percent)
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(most_rows - 0.5, -0.5)  # the same pitch in both panels
     _style_panel(axes, percent)
@@ -114,7 +114,8 @@ def _figure_text(value: float | None, percent: bool) -> str:
     return f"{value:.2f}"
 
 
-def _color(index: int) -> str:
+def model_color(index: int) -> str:
+    """Returns the colour of the model with this number, counted from 0."""
     return COLORS[index % len(COLORS)]
 
 
@@ -131,7 +132,9 @@ def _write_head(figure: Figure, scores: dict[str, Figures], toy: bool) -> None:
     handles = []
     for index, (model, figures) in enumerate(scores.items()):
         label = _legend_text(model, figures["speed"])
-        handles.append(Line2D([], [], color=_color(index), marker="o", linewidth=1.6, label=label))
+        handles.append(
+            Line2D([], [], color=model_color(index), marker="o", linewidth=1.6, label=label)
+        )
     below = 0.62 + 0.22 * toy
     figure.legend(
         handles=handles,

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import RequestError
+from tasks.core.evaluation.exposure_path import ExposurePath, build_path
 from tasks.core.evaluation.measures import Figures
+from tasks.core.evaluation.path_days import PathDay
 from tasks.core.evaluation.records import Mark, Question, Reply, days_of
 from tasks.core.evaluation.score import judge_all, score
 from tasks.core.evaluation.statistics import difference
+from tasks.core.evaluation.told_exposures import Told, told_exposures
 from tasks.core.evaluation.verdicts import constant_answers
 from tasks.core.files.json_files import LineError, read_lines, write_lines
+from tasks.core.settings.evaluation import COST_BP
 
 MARKS_FILE = "marks.jsonl"
 
@@ -26,15 +30,32 @@ class Evaluated:
     """
 
     questions: list[Question]
+    days: list[PathDay] = field(default_factory=list)  # of the path; none if the set has none
+    cost_bp: float = COST_BP  # of what the path trades
+    told: dict[str, Told] = field(default_factory=dict)  # of the days
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     marks: dict[str, list[Mark]] = field(default_factory=dict)
     scores: dict[str, Figures] = field(default_factory=dict)
 
+    @cached_property
+    def asked(self) -> list[Question]:
+        """All that a model is asked: the questions, then those for the path alone."""
+        return [*self.questions, *(day.question for day in self.days if day.question)]
+
     def add(self, model: str, replies: list[Reply]) -> None:
-        """Judges a model's replies."""
+        """Judges a model's replies to all that it was asked; those for the path alone are in no
+        other figure, because they would unbalance the set.
+        """
+        self.told[model] = told_exposures(self.asked, replies, [day.date for day in self.days])
+        replies = replies[: len(self.questions)]
         self.replies[model] = replies
         self.marks[model] = judge_all(self.questions, replies)
         self.scores[model] = score(self.questions, replies, self.marks[model])
+
+    @property
+    def path(self) -> ExposurePath | None:
+        """The net-exposure path of the models so far; None if no day of it was asked about."""
+        return build_path(self.days, self.told, self.cost_bp)
 
     @cached_property
     def constants(self) -> dict[str, dict[str, Any]]:

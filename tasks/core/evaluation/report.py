@@ -1,7 +1,8 @@
 """The models side by side, as files.
 
 Writes scores.json and marks.jsonl (what the replies are worth: content), speed.json (what this
-machine took: beside it), table.md and chart.png.
+machine took: beside it), table.md and chart.png; where days of the path were asked about, path.json
+and path.png.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,16 @@ from typing import Any
 
 from tasks.core.evaluation.chart import draw_chart
 from tasks.core.evaluation.evaluated import Evaluated, write_marks
+from tasks.core.evaluation.exposure_path import ExposurePath
 from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows, signed
+from tasks.core.evaluation.path_chart import draw_path
+from tasks.core.evaluation.path_report import (
+    NO_PATH,
+    path_as_json,
+    path_notes,
+    path_rows,
+    path_titles,
+)
 from tasks.core.evaluation.verdicts import NO_VERDICT
 from tasks.core.files.atomic import write_text
 from tasks.core.files.json_files import write_json
@@ -46,6 +56,10 @@ def write_report(evaluated: Evaluated, out: Path, toy: bool) -> None:
     write_marks(evaluated, out)
     write_text(out / "table.md", _table(evaluated, toy))
     draw_chart(evaluated.scores, out / "chart.png", toy)
+    path = evaluated.path
+    if path:
+        write_json(out / "path.json", path_as_json(path))
+        draw_path(path, out / "path.png", toy)
 
 
 def _table(evaluated: Evaluated, toy: bool) -> str:
@@ -70,6 +84,7 @@ def _table(evaluated: Evaluated, toy: bool) -> str:
         *_change_lines(evaluated),
         *_confusion_lines(models[-1], figures[-1]),
         *_confidence_lines(models[-1], figures[-1]),
+        *_path_lines(evaluated.path),
         *_speed_lines(scores),
     ]
     return "\n".join(lines) + "\n"
@@ -151,6 +166,18 @@ def _change_lines(evaluated: Evaluated) -> list[str]:
             "",
         ]
     return lines
+
+
+def _path_lines(path: ExposurePath | None) -> list[str]:
+    """Returns the table of the net-exposure path, with what one must know to read it."""
+    if path is None:
+        return [NO_PATH, ""]
+    titles = path_titles(path)
+    lines = [_line([f"net-exposure path, {titles[0]}", *titles[1:]]), _rule(len(titles) - 1)]
+    lines += [_line([row.words, *row.cells]) for row in path_rows(path)]
+    for note in path_notes(path):
+        lines += ["", note]
+    return [*lines, ""]
 
 
 def _speed_lines(scores: dict[str, Figures]) -> list[str]:

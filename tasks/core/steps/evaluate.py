@@ -37,19 +37,23 @@ def _outside(around: Surroundings) -> dict[str, str]:
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.evaluation.evaluated import Evaluated
     from tasks.core.evaluation.page import write_page
+    from tasks.core.evaluation.path_days import build_path_days, read_path_days
     from tasks.core.evaluation.questions import build_questions, read_questions
     from tasks.core.evaluation.report import write_report
     from tasks.core.serving.servers import open_server, required_server
     from tasks.core.synthesis.guard import prove_apart
 
     holdout = job.folder("market") / "holdout"
-    build_questions(holdout, job.settings.evaluation, job.out)
+    settings = job.settings.evaluation
+    build_questions(holdout, settings, job.out)
+    build_path_days(holdout, settings, job.out)
     trained_on = []
     for step in _TRAINED_ON:
         for file in job.reads.get(step, ()):
             trained_on.append(job.folder(step) / file)
     apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
-    evaluated = Evaluated(read_questions(job.out / "questions.jsonl"))
+    questions = read_questions(job.out / "questions.jsonl")
+    evaluated = Evaluated(questions, read_path_days(job.out), settings.cost_bp)
     only_on = required_server(job.folder("download") / "base")
     with open_server(job.home, only_on) as server:
         _ask_models(job, server, evaluated)
@@ -88,7 +92,7 @@ def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated"
 
     kept = job.out / f"replies-{name}.jsonl"
     endpoint = Endpoint.of(server, tag)
-    questions = evaluated.questions
+    questions = evaluated.asked
     if name == "briefed":
         questions = [briefed(question) for question in questions]
     evaluated.add(name, ask_all(endpoint, questions, kept, job.progress))
