@@ -13,31 +13,46 @@ from tasks.core.strategy.borders import (
     NEAR,
     WILD_CONFIDENCE_PCT,
 )
-from tasks.core.strategy.deciding import PARTIAL_CONFIDENCE_PCT, Decision
-from tasks.core.strategy.rules import NUMBERS, THRESHOLDS, WILD_VOLATILITY_PCT
+from tasks.core.strategy.deciding import CONFIDENCE_ROOM_PCT, PARTIAL_CONFIDENCE_PCT, Decision
+from tasks.core.strategy.rules import (
+    NUMBERS,
+    REGIMES,
+    THRESHOLDS,
+    WEAK_REGIMES,
+    WILD_VOLATILITY_PCT,
+    carries_longs,
+)
 from tasks.core.strategy.stated import (
     USUAL_BREADTH,
+    USUAL_BREADTHS,
     USUAL_MOMENTUM,
     USUAL_RETURN,
     USUAL_VOLATILITY,
 )
 from tasks.core.strategy.working import confidence_working, market_working
 
+WITHOUT_LONGS = " or ".join(regime for regime in REGIMES if not carries_longs(regime))
+"""The regimes that carry no single-stock longs."""
+WEAK_WITH_LONGS = " or ".join(regime for regime in WEAK_REGIMES if carries_longs(regime))
+"""The weak regimes that carry some."""
+
 _NEAR = ", ".join(f"{name.removesuffix('_pct')} {points:g}" for name, points in NEAR.items())
 
 CONFIDENCE_CARD = f"""\
 Confidence: {LEAST_CONFIDENCE_PCT} at a limit that changes the regime, \
 +{MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT} * min(1, distance / near), near = {_NEAR}; to \
-{CONFIDENCE_STEP_PCT}; at most {WILD_CONFIDENCE_PCT} while v>{WILD_VOLATILITY_PCT:g}."""
+{CONFIDENCE_STEP_PCT}; at most {WILD_CONFIDENCE_PCT} while v>{WILD_VOLATILITY_PCT:g}; within \
+{CONFIDENCE_ROOM_PCT} of it is right."""
 
 _HURRIED = Facts({"return_pct": -2.3})
 _GIVEN = Facts({}, words={"current_regime": "WEAKENING"})
 
 USUAL_CARD = f"""\
-Missing numbers as usual on such a day: b = {USUAL_BREADTH[0]:g}+{USUAL_BREADTH[1]:g}r in 2..98, \
+Missing numbers as usual on such a day: b = {USUAL_BREADTH[0]:g}+{USUAL_BREADTH[1]:g}r in \
+{USUAL_BREADTHS[0]:g}..{USUAL_BREADTHS[1]:g}, \
 m = {USUAL_MOMENTUM[1]:g}r, v = {USUAL_VOLATILITY[0]:g}+{USUAL_VOLATILITY[1]:g}|r|, \
 r = {USUAL_RETURN[0]:g}+{USUAL_RETURN[1]:g}(b-50); name them in missing_inputs, halve the \
-confidence (<={PARTIAL_CONFIDENCE_PCT}), as in
+confidence (any <={PARTIAL_CONFIDENCE_PCT} is right), as in
 {market_working(_HURRIED)}
 {confidence_working(_HURRIED)}
 A regime that is given is taken:

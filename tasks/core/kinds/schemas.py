@@ -7,7 +7,7 @@ ignores those of a number. Reads and writes no file.
 from typing import Any
 
 from tasks.core.kinds.wording import TEXT_LIMIT
-from tasks.core.strategy.rules import REGIMES
+from tasks.core.strategy.rules import EXPOSURES, MAX_LEVERAGE, NUMBERS, REGIMES
 
 Schema = dict[str, Any]
 
@@ -64,11 +64,21 @@ WORKING = {
 }
 """The first key of every answer: its steps, a short line each (strategy.working)."""
 
+
+def _within(bands: list[tuple[int, int]]) -> Schema:
+    """Returns the schema of an exposure in % of NAV that lies in some regime's band, or between."""
+    return integer(min(low for low, _ in bands), max(high for _, high in bands))
+
+
 REGIME = one_of(*REGIMES)
 CONFIDENCE = integer(0, 100)
-NET = integer(-80, 130)
-LONG_GROSS = integer(0, 130)
-INDEX_SHORT = integer(0, 80)
+NET = _within([allowed.net for allowed in EXPOSURES.values()])
+LONG_GROSS = _within([allowed.long_gross for allowed in EXPOSURES.values()])
+INDEX_SHORT = _within([allowed.index_short for allowed in EXPOSURES.values()])
+LEVERAGE_CEILING = integer(0, int(100 * MAX_LEVERAGE))
+"""In hundredths."""
+MISSING_INPUTS = listed(one_of(*NUMBERS), len(NUMBERS))
+"""The market's numbers that the question does not state."""
 
 
 def arranged(answer: Any, schema: Schema) -> Any:

@@ -20,6 +20,11 @@ class Turn:
     falls: bool  # the number crosses it downwards
     regime: str  # the regime beyond
 
+    @property
+    def value_beyond(self) -> float:
+        """A value of the number that lies just beyond the limit."""
+        return self.limit - _JUST_BEYOND if self.falls else self.limit + _JUST_BEYOND
+
     def distance(self, numbers: Mapping[str, float]) -> float:
         """How far the number is from the limit, in points."""
         return abs(numbers[self.name] - self.limit)

@@ -2,7 +2,7 @@
 leaves room.
 
 A leaf of a decision is a value, or a Choice if the strategy leaves room: training teaches the
-Choice's value, a grader accepts its range. The module reads no file.
+Choice's value, a grader accepts its range. What another decides is Open. The module reads no file.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,20 @@ class Choice:
         return isinstance(reply, int) and self.low <= reply <= self.high
 
 
+@dataclass(frozen=True)
+class Open:
+    """What the question leaves open: each of the integers low..high is as right as another."""
+
+    low: int
+    high: int
+
+    def allows(self, reply: Any) -> bool:
+        """Whether a reply that says this is right."""
+        return isinstance(reply, int) and self.low <= reply <= self.high
+
+
 def settled(decision: Any) -> Any:
-    """Returns the decision with every Choice made: what training teaches."""
+    """Returns the decision with every Choice made: what training teaches. What is Open stays so."""
     if isinstance(decision, dict):
         return {key: settled(value) for key, value in decision.items()}
     if isinstance(decision, list):
@@ -66,6 +78,14 @@ def confidence(facts: Facts) -> Choice:
     if missing_numbers(facts):
         return Choice(full // 2, 0, PARTIAL_CONFIDENCE_PCT)
     return Choice(full, full - CONFIDENCE_ROOM_PCT, full + CONFIDENCE_ROOM_PCT)
+
+
+def missing_inputs(facts: Facts) -> Decision:
+    """Returns the entry of a decision that names the numbers which the question does not state, or
+    nothing if it states all.
+    """
+    missing = missing_numbers(facts)
+    return {"missing_inputs": missing} if missing else {}
 
 
 @dataclass(frozen=True)

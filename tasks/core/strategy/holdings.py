@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.rules import MAX_LONG_WEIGHT_PCT, WEAK_REGIMES, long_weights
-from tasks.core.strategy.universe import etfs, find_etf
+from tasks.core.strategy.universe import Group, etfs, find_etf, names
 
 
 def preferred(facts: Facts, regime: str) -> list[StockFacts]:
@@ -137,6 +137,18 @@ def knows_multiples(positions: Iterable[dict[str, Any]]) -> bool:
     for entry in positions:
         fund = find_etf(entry["ticker"])
         if fund and entry.get("effective_pct") != entry["weight_pct"] * fund.multiple:
+            return False
+    return True
+
+
+def are_funds_of(orders: Iterable[dict[str, Any]], *groups: Group) -> bool:
+    """Whether each order is of a fund of one of the groups. A ticker that nobody has is made up,
+    which is another flaw.
+    """
+    for order in orders:
+        fund = find_etf(order["ticker"])
+        is_stock = fund is None and bool(names(order["ticker"]))
+        if is_stock or (fund and fund.group not in groups):
             return False
     return True
 

@@ -38,6 +38,11 @@ EXPOSURES = {
 """What each regime allows, with its stance above it."""
 
 
+def carries_longs(regime: str) -> bool:
+    """Whether a regime carries single-stock longs: what it forbids is forbidden in every kind."""
+    return EXPOSURES[regime].long_gross[1] > 0
+
+
 @dataclass(frozen=True)
 class Allocation:
     """One point inside a regime's bands, in % of NAV."""
@@ -159,13 +164,13 @@ def long_weights(long_gross: int) -> list[int]:
 def stop_action(pnl_pct: float, regime: str) -> str:
     """Returns what to do with a position of this profit or loss, in %.
 
-    A bear market keeps no single-stock long, so whatever is not stopped or taken there goes too.
+    Where no single-stock long is carried, whatever is not stopped or taken goes too.
     """
     if pnl_pct <= STOP_LOSS_PCT:
         return "STOP_LOSS"
     if pnl_pct >= TAKE_PROFIT_PCT:
         return "TAKE_PROFIT"
-    if regime == "BEAR":
+    if not carries_longs(regime):
         return "EXIT"
     if pnl_pct <= REDUCE_PCT and regime in WEAK_REGIMES:
         return "REDUCE"
@@ -235,6 +240,11 @@ URGENT_REGIMES = ("SHORT_TERM_STRESS", "BEAR")
 SMALL_STEP_PCT = 10
 """A change of net exposure up to this many points of NAV is made in one day."""
 
+FAST_FIRST_DAY_PCT, CALM_FIRST_DAY_PCT = 70, 50
+"""The share of a larger change that the first day makes, in %: into URGENT_REGIMES, and into
+others.
+"""
+
 
 # Shocks.
 
@@ -262,31 +272,3 @@ def shocked(numbers: Mapping[str, float], shock: str, size_pct: float) -> dict[s
         else:
             after[name] = round(value, 2)
     return after
-
-
-# What a rationale may quote.
-
-
-def _rule_numbers() -> set[float]:
-    numbers = {STOP_LOSS_PCT, REDUCE_PCT, TAKE_PROFIT_PCT, MAX_LONG_WEIGHT_PCT}
-    numbers |= {MAX_LEVERAGE, 100}  # leverage is at most 100 / MDD %
-    numbers |= {*OVERNIGHT_PCT, OVERNIGHT_STEP_PCT, LARGE_US_MOVE_PCT, HIGH_VIX}
-    numbers |= {GAP_PCT, VOLUME_RATIO, F_SCORE, STRONG_SCORE, MODERATE_SCORE}
-    numbers |= {WON_MOVE_PCT, SMALL_STEP_PCT}
-    numbers.update(limit for _, limit in THRESHOLDS)
-    numbers.update(limit for limit, _ in RISK_LEVELS[:-1])
-    return numbers
-
-
-def _band_ends() -> set[float]:
-    ends: set[float] = set()
-    for bands in EXPOSURES.values():
-        ends.update(bands.long_gross, bands.index_short, bands.net)
-    return ends
-
-
-RULE_NUMBERS = frozenset(abs(number) for number in _rule_numbers())
-"""Every limit of the rules, without its sign: what a rationale may quote of them."""
-
-BAND_NUMBERS = frozenset(abs(end) for end in _band_ends())
-"""The ends of all exposure bands, without their sign."""

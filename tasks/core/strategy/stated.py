@@ -19,7 +19,8 @@ USUAL_RETURN = (0.2, 0.05)
 """What a missing return is: that of a breadth of 50 %, and what each point of breadth adds, from
 the same days.
 """
-_BREADTH_SPAN = (2.0, 98.0)
+USUAL_BREADTHS = (2.0, 98.0)
+"""The least and the most that a missing breadth is taken for."""
 
 
 def known_numbers(facts: Facts) -> dict[str, float]:
@@ -50,7 +51,7 @@ def _usual_return(stated: Mapping[str, float]) -> float:
 
 
 def _usual_breadth(return_pct: float) -> float:
-    fewest, most = _BREADTH_SPAN
+    fewest, most = USUAL_BREADTHS
     none, each_point = USUAL_BREADTH
     return round(min(max(none + each_point * return_pct, fewest), most), 1)
 

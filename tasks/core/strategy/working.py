@@ -31,6 +31,7 @@ from tasks.core.strategy.rules import (
     WEAK_REGIMES,
     WILD_VOLATILITY_PCT,
     allocation_for,
+    carries_longs,
     rule_of,
     stop_action,
 )
@@ -58,11 +59,6 @@ def market_working(facts: Facts, claimed: str | None = None) -> str:
             step = f"{usual_sum(name, facts)} {step} (usual)".strip()
         steps.append(f"{step}: {_place(name, numbers)}")
     return f"{'; '.join(steps)}; {_conclusion(numbers, claimed)}"
-
-
-def numbers_working(numbers: dict[str, float]) -> str:
-    """Returns the same of four numbers that no question states, such as those after a shock."""
-    return market_working(Facts(numbers))
 
 
 def confidence_working(facts: Facts) -> str:
@@ -137,8 +133,8 @@ def stop_working(pnl_pct: float, regime: str) -> str:
     step = f"{pnl_pct:+.1f}: {_stop_place(pnl_pct)}"
     if action in ("STOP_LOSS", "TAKE_PROFIT"):
         return f"{step} {action}"
-    if regime == "BEAR":
-        return f"{step}, BEAR: {action}"
+    if not carries_longs(regime):
+        return f"{step}, {regime}: {action}"
     if pnl_pct > REDUCE_PCT:
         return f"{step} {action}"
     weak = "weak" if regime in WEAK_REGIMES else "not weak"

@@ -8,7 +8,7 @@ import pytest
 from tasks.core.kinds.catalog import what_if
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.rules import EXPOSURES, SHOCKS
-from tasks.core.strategy.universe import find_etf
+from tasks.core.strategy.universe import find_etf, names
 from tests.kinds.given import DAYS, each_regime, facts_of, parts_after
 from tests.synthetic import LANGUAGES, scene_on
 
@@ -86,7 +86,7 @@ def hedged(*orders, **positions):
     def change(answer):
         entries = []
         for ticker, weight, effective in orders:
-            name, reason = find_etf(ticker).name_ko, "It shorts what falls."
+            name, reason = names(ticker)[0], "It shorts what falls."
             entry = {"ticker": ticker, "name": name, "reason": reason, "side": "BUY"}
             entries.append({**entry, "weight_pct": weight, "effective_pct": effective})
         answer["positions"] |= {"hedge": entries, **positions}
@@ -103,6 +103,7 @@ def test_any_fund_that_shorts_what_falls_is_right_and_no_other():
     assert hedged(*both) == set()
     assert hedged(("122630", short, -short)) == {"actions"}  # a fund that gains
     assert hedged(("252670", short, -short)) == {"actions"}  # twice that
+    assert hedged(("005930", short, -short)) == {"actions"}  # a stock
     assert hedged() == {"exposure"}
     assert hedged(("114800", short - 4, 4 - short)) == {"exposure"}
     wrong_net = {"long_gross_pct": taught["long_gross_pct"] + 5}

@@ -21,6 +21,7 @@ from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import STOCK, printed
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
+    MISSING_INPUTS,
     NET,
     REGIME,
     WORKING,
@@ -37,32 +38,18 @@ from tasks.core.kinds.schemas import (
 from tasks.core.kinds.valuation import RATIOS, verdict
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
-from tasks.core.strategy.deciding import Choice, Decision, confidence, exposures, settled
-from tasks.core.strategy.holdings import (
-    INDEX_FUND,
-    LEVERAGED_FUND,
-    adds_up,
-    even_longs,
-    exposure_of,
-    fund_order,
-    hedges,
-    index_funds,
-    index_longs,
-    keeps_limit,
-    knows_multiples,
-    multiple_of,
-    preferred,
-    quotes_ratios,
+from tasks.core.strategy import holdings
+from tasks.core.strategy.deciding import (
+    Choice,
+    Decision,
+    confidence,
+    exposures,
+    missing_inputs,
+    settled,
 )
-from tasks.core.strategy.rules import (
-    EXPOSURES,
-    MAX_LONG_WEIGHT_PCT,
-    NUMBERS,
-    WEAK_REGIMES,
-    Exposure,
-)
-from tasks.core.strategy.stated import missing_numbers, stated_regime
-from tasks.core.strategy.universe import find_etf, names, sector_of
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES
+from tasks.core.strategy.stated import stated_regime
+from tasks.core.strategy.universe import sector_of
 from tasks.core.strategy.working import (
     confidence_working,
     exposure_working,
@@ -105,17 +92,11 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides the regime and a book: longs of the regime's gross, and one hedge."""
     regime = regime or stated_regime(facts)
     allowed = exposures(regime, facts)
-    long_gross = allowed.long_gross.value
-    if facts.stocks:
-        # That so few stocks can carry.
-        long_gross = min(long_gross, MAX_LONG_WEIGHT_PCT * len(facts.stocks))
-        longs = even_longs(preferred(facts, regime), long_gross)
-    else:
-        longs = index_longs(long_gross)
+    longs = _longs(facts, regime, allowed.long_gross.value)
     hedge = []
     if allowed.index_short.value:
-        hedge.append(fund_order(hedges()[0], allowed.index_short.value))
-    decision: Decision = {
+        hedge.append(holdings.fund_order(holdings.hedges()[0], allowed.index_short.value))
+    return {
         "working": [
             market_working(facts, regime),
             confidence_working(facts),
@@ -124,13 +105,20 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
         ],
         "regime": regime,
         "confidence_pct": confidence(facts),
-        "net_exposure_pct": Choice(exposure_of([*longs, *hedge]), *EXPOSURES[regime].net),
+        "net_exposure_pct": Choice(holdings.exposure_of([*longs, *hedge]), *EXPOSURES[regime].net),
         "positions": {"long": longs, "hedge": hedge},
+        **missing_inputs(facts),
     }
-    missing = missing_numbers(facts)
-    if missing:
-        decision["missing_inputs"] = missing
-    return decision
+
+
+def _longs(facts: Facts, regime: str, long_gross: int) -> list[dict[str, Any]]:
+    """Returns the offered stocks that make the long gross, or as much of it as so few can carry;
+    index funds if none are offered.
+    """
+    if not facts.stocks:
+        return holdings.index_longs(long_gross)
+    carried = min(long_gross, MAX_LONG_WEIGHT_PCT * len(facts.stocks))
+    return holdings.even_longs(holdings.preferred(facts, regime), carried)
 
 
 def _book_working(
@@ -138,7 +126,7 @@ def _book_working(
 ) -> list[str]:
     """Returns the order of the stocks, the weights and their sum, and the hedge, a line each."""
     steps = []
-    gross = exposure_of(longs)
+    gross = holdings.exposure_of(longs)
     if longs and facts.stocks:
         added = "+".join(str(entry["weight_pct"]) for entry in longs)
         steps.append(preference_working(facts, regime, len(longs)))
@@ -148,7 +136,7 @@ def _book_working(
     elif longs:
         steps.append(f"no stocks offered: {orders_working(longs)}; long {gross}")
     if hedge:
-        sold = exposure_of(hedge)
+        sold = holdings.exposure_of(hedge)
         steps.append(f"hedge {orders_working(hedge)}; net {gross}{sold}={gross + sold}")
     return steps
 
@@ -160,15 +148,16 @@ card = f"""\
 Longs: offered stocks only; as few as carry the long gross at <={MAX_LONG_WEIGHT_PCT}% each, even \
 weights that sum to it (+-1). Lowest betas first in {", ".join(WEAK_REGIMES)}; highest first in \
 STRONG_BULL; nearest to 1 first in MILD_BULL. BEAR: no longs.
-No stocks offered: index funds long, {INDEX_FUND} x1; beyond 100% {LEVERAGED_FUND} x2.
-Hedge: the index short as an inverse KOSPI fund that is bought (side BUY), {hedges()[0]} x-1; \
-effective_pct = weight * multiple. Net = long + effective.
+No stocks offered: index funds long, {holdings.INDEX_FUND} x1; beyond 100% \
+{holdings.LEVERAGED_FUND} x2.
+Hedge: the index short as an inverse KOSPI fund that is bought (side BUY), \
+{holdings.hedges()[0]} x-1; effective_pct = weight * multiple. Net = long + effective.
 {working_card(decide)}"""
 
-# How it is argued. {beta_ro} is the word with the Korean particle that its sound takes.
+# How it is argued.
 
 _REASON_LIMIT = 200
-_RATIOS = {
+_QUOTED_RATIOS = {
     "per_x10": integer(6, 1999),
     "pbr_x100": integer(2, 4999),
     "ev_ebitda_x10": integer(1, 1999),
@@ -176,7 +165,7 @@ _RATIOS = {
     "f_score": integer(0, 9),
 }
 _STOCK = stock_entry(
-    **_RATIOS, reason=text(_REASON_LIMIT), weight_pct=integer(1, MAX_LONG_WEIGHT_PCT)
+    **_QUOTED_RATIOS, reason=text(_REASON_LIMIT), weight_pct=integer(1, MAX_LONG_WEIGHT_PCT)
 )
 _STOCK["required"] = ["ticker", "name", "reason", "weight_pct"]
 _FUND = stock_entry(
@@ -194,7 +183,7 @@ schema: Schema = optional(
         net_exposure_pct=NET,
         positions=closed(long=listed({"anyOf": [_STOCK, _FUND]}, 10), hedge=listed(_FUND, 3)),
     ),
-    missing_inputs=listed(one_of(*NUMBERS), len(NUMBERS)),
+    missing_inputs=MISSING_INPUTS,
 )
 
 
@@ -203,10 +192,13 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    return _told(settled(decide(scene.facts, regime)), scene, rng, regime)
+    return _with_reasons(scene, settled(decide(scene.facts, regime)), rng, regime)
 
 
-def _told(decision: Decision, scene: Scene, rng: Random, claimed: str | None) -> dict[str, Any]:
+def _with_reasons(
+    scene: Scene, decision: Decision, rng: Random, claimed: str | None = None
+) -> dict[str, Any]:
+    """The decision as an answer, argued in the scene's language."""
     decision = wording.named(decision, scene.language)
     tells_net = scene.partial or rng.random() < 0.35
     decision["reasoning"] = wording.argue(scene, rng, claimed=claimed, exposure=tells_net)
@@ -244,13 +236,13 @@ class _Writer:
     def of_stock(self, stock: StockFacts) -> str:
         """The stock's part in the book, and its valuation or quality if that is known."""
         sector = sector_of(stock.ticker)
-        text = _role(stock.numbers["beta"], self.regime)
+        case = _role(stock.numbers["beta"], self.regime)
         if self.sectors and sector.name not in self.sectors and self.rng.random() < 0.3:
-            text = "new_sector"
+            case = "new_sector"
         self.sectors.add(sector.name)
         beta = printed("beta", stock.numbers["beta"], self.language)
         sector_name = sector.name_ko if self.language == "ko" else sector.name
-        role = self._sentence(text).format(**forms("beta", beta), **forms("sector", sector_name))
+        role = self._sentence(case).format(**forms("beta", beta), **forms("sector", sector_name))
         value = self._of_value(stock)
         return f"{role} {value}" if value else role
 
@@ -261,25 +253,25 @@ class _Writer:
         if not verdicts or (not telling and self.rng.random() < _SILENT_SHARE):
             return ""
         ratio = self.rng.choice(telling or list(verdicts))
-        text = _TEXT_OF_VERDICT[ratio].get(verdicts[ratio])
-        if text is None:
+        case = _CASE_OF_VERDICT[ratio].get(verdicts[ratio])
+        if case is None:
             return ""
         value = printed(ratio, stock.numbers[ratio], self.language)
         label = STOCK[ratio].of(self.language)
-        return self._sentence(text).format(ratio=label, **forms("value", value))
+        return self._sentence(case).format(ratio=label, **forms("value", value))
 
-    def of_fund(self, order: dict[str, Any], text: str) -> str:
+    def of_fund(self, order: dict[str, Any], case: str) -> str:
         """Why the fund is bought, and how much of it."""
-        if order["ticker"] == LEVERAGED_FUND:
-            text = "leveraged_fund"
-        return self._sentence(text).format(
+        if order["ticker"] == holdings.LEVERAGED_FUND:
+            case = "leveraged_fund"
+        return self._sentence(case).format(
             weight=order["weight_pct"],
             effective=order["effective_pct"],
             size=abs(order["effective_pct"]),
         )
 
-    def _sentence(self, text: str) -> str:
-        return unused(_WORDS.texts[text][self.language], self.used, self.rng)
+    def _sentence(self, case: str) -> str:
+        return unused(_WORDS.texts[case][self.language], self.used, self.rng)
 
 
 _AS_THE_MARKET, _NEAR_THE_MARKET = 0.1, 0.15
@@ -287,7 +279,7 @@ _AS_THE_MARKET, _NEAR_THE_MARKET = 0.1, 0.15
 
 
 def _role(beta: float, regime: str) -> str:
-    """Which text speaks of such a beta: calm is below 1, lively above."""
+    """Which texts speak of such a beta: calm is below 1, lively above."""
     near = _NEAR_THE_MARKET if regime == "MILD_BULL" else _AS_THE_MARKET
     if round(abs(beta - 1), 2) <= near:
         return "near"
@@ -298,14 +290,17 @@ def _role(beta: float, regime: str) -> str:
 _SILENT_SHARE = 0.5
 """Share of reasons that pass over a valuation which is as usual."""
 _PRICE = {"below": "cheap", "usual": "fair", "above": "dear"}
-_TEXT_OF_VERDICT = {
+_CASE_OF_VERDICT = {
     "per": _PRICE,
     "pbr": _PRICE,
     "ev_ebitda": _PRICE,
     "roe_pct": {"below": "low_roe", "above": "high_roe"},
     "f_score": {"below": "poor_quality", "above": "good_quality"},
 }
-"""The text of a ratio by where it lies among its sector's; none if it is not worth a word."""
+"""The texts of a ratio by where it lies among its sector's; none if it is not worth a word."""
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -316,29 +311,34 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
         wrong = settled(decide(scene.facts))
         if rng.random() < 0.5 and (_miscount_hedge(wrong, rng) or _leave_band(wrong, rng)):
-            return _told(wrong, scene, rng, None)
+            return _with_reasons(scene, wrong, rng)
         return answer(scene, rng, spoiling.other_regime(right["regime"], rng))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
 def _miscount_hedge(wrong: Decision, rng: Random) -> bool:
-    """Counts a bought inverse fund as a long, or forgets another one's multiple."""
+    """Counts a bought inverse fund as a long, or forgets another one's multiple. Returns whether
+    there is a hedge.
+    """
     for order in wrong["positions"]["hedge"]:
         if rng.random() < 0.7:
             order["effective_pct"] = order["weight_pct"]
             wrong["net_exposure_pct"] += 2 * order["weight_pct"]
         else:
-            order["ticker"] = next(ticker for ticker in hedges() if multiple_of(ticker) == -2)
+            geared = [fund for fund in holdings.hedges() if holdings.multiple_of(fund) == -2]
+            order["ticker"] = geared[0]
     return bool(wrong["positions"]["hedge"])
 
 
 def _leave_band(wrong: Decision, rng: Random) -> bool:
-    """Buys stocks beyond the regime's band, each within its limit, and sums it right."""
+    """Buys stocks beyond the regime's band, and sums it right. Returns whether each stock keeps its
+    limit.
+    """
     longs = [entry for entry in wrong["positions"]["long"] if "side" not in entry]
     least, most = EXPOSURES[wrong["regime"]].long_gross
     wanted = most + rng.randint(2, 6) if most < NET["maximum"] else least - rng.randint(2, 6)
-    change = wanted - exposure_of(longs)
+    change = wanted - holdings.exposure_of(longs)
     wrong["net_exposure_pct"] += change
     for rank, entry in enumerate(longs):
         even = change // (len(longs) - rank)
@@ -365,34 +365,21 @@ def grade(scene: Scene, reply: str) -> Grade:
     band = EXPOSURES[decision["regime"]]
     parts = dict(judged.parts)
     parts["tickers"] = _is_offered(longs, scene) and grading.pairs_exist([*longs, *hedge])
-    parts["book"] = adds_up([*longs, *hedge], judged.told["net_exposure_pct"])
+    parts["book"] = holdings.adds_up([*longs, *hedge], judged.told["net_exposure_pct"])
     # A book that does not add up is a flaw already, and says nothing of the exposure meant.
-    in_bands = not parts["book"] or _is_within(exposure_of(longs), band.long_gross)
-    in_bands = in_bands and knows_multiples([*longs, *hedge]) and keeps_limit(longs)
-    parts["exposure"] = parts["exposure"] and in_bands and _keeps_hedge(hedge, band)
-    parts["grounded"] = parts["grounded"] and quotes_ratios(longs, scene.facts.stocks)
+    in_bands = not parts["book"] or _is_within(holdings.exposure_of(longs), band.long_gross)
+    in_bands = in_bands and _is_within(-holdings.exposure_of(hedge), band.index_short)
+    keeps_rules = holdings.keeps_limit(longs) and holdings.knows_multiples([*longs, *hedge])
+    keeps_rules = keeps_rules and holdings.are_funds_of(hedge, "short_kospi")
+    parts["exposure"] = parts["exposure"] and in_bands and keeps_rules
+    parts["grounded"] = parts["grounded"] and holdings.quotes_ratios(longs, scene.facts.stocks)
     return grading.graded(parts, judged.parts, judged.told)
 
 
 def _is_offered(longs: list[dict[str, Any]], scene: Scene) -> bool:
     """Whether the question offers every long, or it is an index fund and none are offered."""
-    offered = {stock.ticker for stock in scene.facts.stocks} or index_funds()
+    offered = {stock.ticker for stock in scene.facts.stocks} or holdings.index_funds()
     return all(entry["ticker"] in offered for entry in longs)
-
-
-def _keeps_hedge(hedge: list[dict[str, Any]], band: Exposure) -> bool:
-    """Whether the hedge is of inverse index funds, and in the regime's band. A ticker that does not
-    exist is made up, which is another flaw.
-    """
-    for order in hedge:
-        fund = find_etf(order["ticker"])
-        if fund is None:
-            if names(order["ticker"]):  # a stock is no hedge
-                return False
-            continue
-        if fund.group != "short_kospi":
-            return False
-    return _is_within(-exposure_of(hedge), band.index_short)
 
 
 def _is_within(exposure: int, band: tuple[int, int]) -> bool:

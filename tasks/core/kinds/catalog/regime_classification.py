@@ -19,23 +19,21 @@ from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD, w
 from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
+    MISSING_INPUTS,
     NET,
     REGIME,
     WORKING,
     Schema,
     arranged,
     closed,
-    listed,
-    one_of,
     optional,
     text,
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.borders import Turn, nearest_turn
-from tasks.core.strategy.deciding import Decision, confidence, exposures, settled
-from tasks.core.strategy.rules import NUMBERS
-from tasks.core.strategy.stated import known_numbers, missing_numbers, stated_regime
+from tasks.core.strategy.deciding import Decision, confidence, exposures, missing_inputs, settled
+from tasks.core.strategy.stated import known_numbers, stated_regime
 from tasks.core.strategy.working import confidence_working, exposure_working, market_working
 
 name = "regime_classification"
@@ -65,7 +63,7 @@ def ask(scene: Scene, rng: Random) -> str:
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides the regime and its net exposure, and names the numbers that are missing, if any."""
     regime = regime or stated_regime(facts)
-    decision: Decision = {
+    return {
         "working": [
             market_working(facts, regime),
             confidence_working(facts),
@@ -74,11 +72,8 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
         "regime": regime,
         "confidence_pct": confidence(facts),
         "recommended_net_exposure_pct": exposures(regime, facts).net,
+        **missing_inputs(facts),
     }
-    missing = missing_numbers(facts)
-    if missing:
-        decision["missing_inputs"] = missing
-    return decision
 
 
 card = f"""\
@@ -98,7 +93,7 @@ schema: Schema = optional(
         reasoning=text(),
         recommended_net_exposure_pct=NET,
     ),
-    missing_inputs=listed(one_of(*NUMBERS), len(NUMBERS)),
+    missing_inputs=MISSING_INPUTS,
 )
 
 
@@ -111,6 +106,9 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     argues_exposure = scene.partial or rng.random() < 0.5
     decision["reasoning"] = wording.argue(scene, rng, claimed=regime, exposure=argues_exposure)
     return arranged(decision, schema)
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -136,17 +134,14 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def _misread(facts: Facts, turn: Turn) -> str:
     """Returns the market's line of one who takes a number to lie beyond its nearest limit."""
-    value = known_numbers(facts)[turn.name]
-    step = -_BEYOND if turn.falls else _BEYOND
-    moved = Facts({**facts.numbers, turn.name: turn.limit + step})
-    label = turn.name.removesuffix("_pct")
-    decimals = MARKET[turn.name].decimals
-    shown = f"{label} {turn.limit + step:.{decimals}f}"
-    return market_working(moved).replace(shown, f"{label} {value:.{decimals}f}")
+    moved = Facts({**facts.numbers, turn.name: turn.value_beyond})
+    label, decimals = turn.name.removesuffix("_pct"), MARKET[turn.name].decimals
+    read = f"{label} {turn.value_beyond:.{decimals}f}"
+    stated = f"{label} {known_numbers(facts)[turn.name]:.{decimals}f}"
+    return market_working(moved).replace(read, stated)
 
 
-_BEYOND = 0.1
-"""Points beyond a limit, to see what lies there."""
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -17,12 +17,18 @@ from typing import Any
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.cards import EXPOSURE_CARD
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.korean import forms, with_particle
 from tasks.core.kinds.schemas import NET, REGIME, WORKING, Schema, arranged, closed, one_of, text
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.deciding import Choice, Decision, exposures, settled
-from tasks.core.strategy.rules import EXPOSURES, SMALL_STEP_PCT, URGENT_REGIMES
+from tasks.core.strategy.rules import (
+    CALM_FIRST_DAY_PCT,
+    EXPOSURES,
+    FAST_FIRST_DAY_PCT,
+    SMALL_STEP_PCT,
+    URGENT_REGIMES,
+)
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import exposure_working, market_working
 
@@ -52,8 +58,6 @@ def ask(scene: Scene, rng: Random) -> str:
 # What the right answer is.
 
 _URGENCIES = ("IMMEDIATE", "GRADUAL", "NONE")
-_FAST_TENTHS, _CALM_TENTHS = 7, 5
-"""How much of a large move the first day makes, in tenths: into URGENT_REGIMES, and otherwise."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class _Move:
     regime: str
     now: int
     target: int
-    tenths: int  # of a large move, on the first day
+    first_day_pct: int  # of a large move
     keeps: bool = False  # the net is left as it is
     backwards: bool = False  # the first day goes the wrong way
 
@@ -87,7 +91,7 @@ class _Move:
         """The points of the first day, rounded half up."""
         if self.small:
             return self.size
-        return (self.size * self.tenths + 5) // 10
+        return (self.size * self.first_day_pct + 50) // 100
 
     @property
     def rises(self) -> bool:
@@ -106,7 +110,7 @@ class _Move:
             return "stay"
         if self.small:
             return "small"
-        return "fast" if self.tenths == _FAST_TENTHS else "calm"
+        return "fast" if self.first_day_pct == FAST_FIRST_DAY_PCT else "calm"
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
@@ -120,8 +124,8 @@ def _move(facts: Facts, regime: str, target: int | None = None) -> _Move:
     keeps = target is None and regime == previous and _in_band(regime, now)
     if target is None:
         target = now if keeps else exposures(regime, facts).net.value
-    tenths = _FAST_TENTHS if regime in URGENT_REGIMES else _CALM_TENTHS
-    return _Move(previous, regime, now, target, tenths, keeps)
+    first_day = FAST_FIRST_DAY_PCT if regime in URGENT_REGIMES else CALM_FIRST_DAY_PCT
+    return _Move(previous, regime, now, target, first_day, keeps)
 
 
 def _in_band(regime: str, net: int) -> bool:
@@ -177,7 +181,7 @@ def _days(move: _Move) -> str:
     step, sign = move.first_step, "+" if move.rises else "-"
     rest = move.target - move.first
     return (
-        f"{10 * move.tenths}% of {move.size}={step}; day 1 {move.now}{sign}{step}={move.first};"
+        f"{move.first_day_pct}% of {move.size}={step}; day 1 {move.now}{sign}{step}={move.first};"
         f" day 2 {move.first}{rest:+d}={move.target}"
     )
 
@@ -186,16 +190,16 @@ card = f"""\
 urgency: NONE if the regime stays, IMMEDIATE into {" or ".join(URGENT_REGIMES)}, else GRADUAL
 target: a net already in the band of a regime that stays is kept; else a net in the new band
 {EXPOSURE_CARD}
-day 1: all of a move of at most {SMALL_STEP_PCT} points; else {10 * _FAST_TENTHS}% of it into \
-{" or ".join(URGENT_REGIMES)} (half is enough), {10 * _CALM_TENTHS}% otherwise, rounded half up
+day 1: all of a move of at most {SMALL_STEP_PCT} points; else {FAST_FIRST_DAY_PCT}% of it into \
+{" or ".join(URGENT_REGIMES)} (half or more is right), {CALM_FIRST_DAY_PCT}% otherwise (a point or \
+more is right), rounded half up
 day 2: the target; target_net_exposure_pct is day 2
 working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; "long 100+30*74.0%=122; \
 short 0; net 122-0=122"; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 \
 in 80 to 100: keep 91"\
 """
 
-# How it is argued. A blank such as {to_ro} is the word with the Korean particle that its sound
-# takes.
+# How it is argued.
 
 _LEAST_NET, _MOST_NET = NET["minimum"], NET["maximum"]
 _DAY = closed(note=text(200), net_exposure_pct=NET)
@@ -213,10 +217,10 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
 
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
-    return _told(scene, _move(scene.facts, regime or scene.regime), rng, regime)
+    return _with_reasons(scene, _move(scene.facts, regime or scene.regime), rng, regime)
 
 
-def _told(scene: Scene, move: _Move, rng: Random, claimed: str | None = None) -> Answer:
+def _with_reasons(scene: Scene, move: _Move, rng: Random, claimed: str | None = None) -> Answer:
     """The move as an answer, argued in the scene's language."""
     decision = settled(_plan(scene.facts, move, claimed))
     reasons = [
@@ -236,14 +240,9 @@ def _transition_in_words(move: _Move, language: Language, rng: Random) -> str:
     """From which regime to which, or that the regime stays."""
     change = "stays" if move.previous == move.regime else "moves"
     return rng.choice(_WORDS.texts[change][language]).format(
-        before=move.previous,
-        before_i=with_particle(move.previous, "이/가"),
-        before_eun=with_particle(move.previous, "은/는"),
+        **forms("before", move.previous),
         before_past=with_particle(move.previous, "이었다/였다"),
-        to=move.regime,
-        to_ro=with_particle(move.regime, "으로/로"),
-        to_i=with_particle(move.regime, "이/가"),
-        to_da=with_particle(move.regime, "이다/다"),
+        **forms("to", move.regime),
     )
 
 
@@ -276,6 +275,9 @@ def _blanks(move: _Move) -> dict[str, int]:
         "step": move.first_step,
         "rest": move.size - move.first_step,
     }
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -316,18 +318,19 @@ def _in_another_haste(scene: Scene, move: _Move, rng: Random) -> Answer:
 
 def _left_as_it_is(scene: Scene, move: _Move, rng: Random) -> Answer:
     """No move at all, as if the net lay in the new band."""
-    return _told(scene, replace(move, target=move.now, keeps=True), Random(scene.seed))
+    kept = replace(move, target=move.now, keeps=True)
+    return _with_reasons(scene, kept, Random(scene.seed))
 
 
 def _the_wrong_way(scene: Scene, move: _Move, rng: Random) -> Answer:
     """A first day that adds what it should take off, or the other way round."""
-    return _told(scene, replace(move, backwards=True), Random(scene.seed))
+    return _with_reasons(scene, replace(move, backwards=True), Random(scene.seed))
 
 
 def _too_slow(scene: Scene, move: _Move, rng: Random) -> Answer:
-    """Three tenths of an urgent move on the first day instead of seven."""
-    slow = replace(move, tenths=10 - _FAST_TENTHS)
-    return _told(scene, slow, Random(scene.seed))
+    """On the first day what an urgent move leaves for the second."""
+    slow = replace(move, first_day_pct=100 - FAST_FIRST_DAY_PCT)
+    return _with_reasons(scene, slow, Random(scene.seed))
 
 
 def _short_of_the_target(scene: Scene, move: _Move, rng: Random) -> Answer:
@@ -345,8 +348,8 @@ def grade(scene: Scene, reply: str) -> Grade:
     lies in the band.
     """
     right = decide(scene.facts)
-    told, _ = grading.read(reply, schema)
-    if told and _in_band(scene.regime, told["target_net_exposure_pct"]):
-        own = _move(scene.facts, scene.regime, told["target_net_exposure_pct"])
+    read, _ = grading.read(reply, schema)
+    if read and _in_band(scene.regime, read["target_net_exposure_pct"]):
+        own = _move(scene.facts, scene.regime, read["target_net_exposure_pct"])
         right = {**_plan(scene.facts, own), "working": right["working"]}
     return grading.judge(scene, reply, schema, right)

@@ -17,7 +17,7 @@ from typing import Any
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.cards import EXPOSURE_CARD
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.schemas import (
     INDEX_SHORT,
@@ -37,10 +37,17 @@ from tasks.core.kinds.schemas import (
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.deciding import Decision, exposures, settled
-from tasks.core.strategy.holdings import fund_order, hedges
-from tasks.core.strategy.rules import EXPOSURES, NUMBERS, SHOCKS, regime_of, shocked
+from tasks.core.strategy.holdings import are_funds_of, fund_order, hedges, knows_multiples
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    NUMBERS,
+    SHOCKS,
+    carries_longs,
+    regime_of,
+    shocked,
+)
 from tasks.core.strategy.stated import known_numbers, stated_regime
-from tasks.core.strategy.universe import etfs, find_etf
+from tasks.core.strategy.universe import Group, etfs, find_etf
 from tasks.core.strategy.working import exposure_working, market_working
 
 name = "what_if"
@@ -135,18 +142,20 @@ def _hedge(shock: str, after: str, index_short: int) -> list[dict[str, Any]]:
     """
     if not index_short:
         return []
-    from_the_us = shock == _FROM_THE_US and EXPOSURES[after].long_gross[1] > 0
+    from_the_us = shock == _FROM_THE_US and carries_longs(after)
     return [fund_order(_US_SHORT if from_the_us else hedges()[0], index_short)]
 
 
 def _product(order: dict[str, Any]) -> str:
-    """Its weight times its multiple, as the working shows it."""
+    """The order's weight times its fund's multiple, as the working shows it."""
     multiple = order["effective_pct"] // order["weight_pct"]
     return f"{order['weight_pct']}*{multiple}={order['effective_pct']}"
 
 
 def _shock_action(before: str, after: str) -> str:
-    """Returns whether the most that the regimes allow to be held net falls or rises."""
+    """Returns KEEP if the regime stays, CUT if it allows less to be held net than the one before,
+    and ADD if more.
+    """
     if after == before:
         return "KEEP"
     if EXPOSURES[after].net[1] < EXPOSURES[before].net[1]:
@@ -180,8 +189,8 @@ working: the market's line; "index_drop: return 0.40, -1*3.0=-3.00: -2.60; bread
 _HEDGE = stock_entry(
     reason=text(160),
     side=one_of("BUY"),
-    weight_pct=integer(1, 80),
-    effective_pct=integer(-80, -1),
+    weight_pct=integer(1, INDEX_SHORT["maximum"]),
+    effective_pct=integer(-INDEX_SHORT["maximum"], -1),
 )
 schema: Schema = closed(
     working=WORKING,
@@ -195,8 +204,7 @@ schema: Schema = closed(
     contingency=text(300),
 )
 
-# How it is argued. A blank such as {after_ro} is the word with the Korean particle that its sound
-# takes.
+# How it is argued.
 
 
 def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
@@ -204,10 +212,12 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
 
     With a `regime`, it is the answer of someone who expects that one after the shock.
     """
-    return _told(scene, decide(scene.facts, regime), _after(scene.facts), rng)
+    return _with_reasons(scene, decide(scene.facts, regime), _after(scene.facts), rng)
 
 
-def _told(scene: Scene, decision: Decision, numbers_after: dict[str, float], rng: Random) -> Answer:
+def _with_reasons(
+    scene: Scene, decision: Decision, numbers_after: dict[str, float], rng: Random
+) -> Answer:
     """The decision as an answer, argued in the scene's language."""
     decision = wording.named(settled(decision), scene.language)
     scenario, positions = decision["scenario_analysis"], decision["positions"]
@@ -244,14 +254,7 @@ def _shift(before: str, after: str, language: Language, rng: Random) -> str:
     """The regime's change, or that it stays."""
     change = "shift_stays" if before == after else "shift_changes"
     return rng.choice(_WORDS.texts[change][language]).format(
-        before=before,
-        before_i=with_particle(before, "이/가"),
-        before_eun=with_particle(before, "은/는"),
-        before_da=with_particle(before, "이다/다"),
-        after=after,
-        after_ro=with_particle(after, "으로/로"),
-        after_i=with_particle(after, "이/가"),
-        after_da=with_particle(after, "이다/다"),
+        **forms("before", before), **forms("after", after)
     )
 
 
@@ -266,7 +269,7 @@ def _hedge_reason(order: dict[str, Any], long_gross: int, language: Language, rn
 
 
 def _contingency(scene: Scene, decision: Decision, rng: Random) -> str:
-    """What is done if it comes otherwise: about the hedge where there is one."""
+    """What is done if it comes otherwise, and about the hedge if there is one."""
     after = decision["scenario_analysis"]["regime_after"]
     low, high = EXPOSURES[after].net
     hedge = decision["positions"]["hedge"]
@@ -278,6 +281,9 @@ def _contingency(scene: Scene, decision: Decision, rng: Random) -> str:
     return " ".join(sentences).format(
         low=low, high=high, short=decision["positions"]["index_short_pct"]
     )
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -301,12 +307,13 @@ def _expects_another(scene: Scene, rng: Random) -> Answer:
 
 
 def _forgets_a_number(scene: Scene, rng: Random) -> Answer:
-    """The same of someone who leaves one number as it is today, where that changes the regime."""
+    """The answer of someone who leaves one number as it is today, if that changes the regime."""
     today, after = known_numbers(scene.facts), _after(scene.facts)
     for still in rng.sample(NUMBERS, len(NUMBERS)):
         wrong = {**after, still: today[still]}
         if regime_of(**wrong) != regime_of(**after):
-            return _told(scene, _decision(scene.facts, wrong, None), wrong, Random(scene.seed))
+            decision = _decision(scene.facts, wrong, None)
+            return _with_reasons(scene, decision, wrong, Random(scene.seed))
     return _expects_another(scene, rng)
 
 
@@ -316,7 +323,7 @@ def _keeps_the_book(scene: Scene, rng: Random) -> Answer:
     if scene.regime == regime_of(**after):
         return _acts_wrongly(scene, rng)
     kept = _decision(scene.facts, after, None, book=scene.regime)
-    return _told(scene, kept, after, Random(scene.seed))
+    return _with_reasons(scene, kept, after, Random(scene.seed))
 
 
 def _acts_wrongly(scene: Scene, rng: Random) -> Answer:
@@ -360,16 +367,9 @@ def _adds_up(answer: Answer) -> bool:
 
 def _shorts_what_falls(hedge: list[dict[str, Any]], shock: str) -> bool:
     """Whether every order is of a fund that shorts the KOSPI, or US shares if these fall, with the
-    effective exposure of its multiple. A fund that does not exist is made up, which is another
-    flaw.
+    effective exposure of its multiple.
     """
-    groups = ["short_kospi"]
+    groups: list[Group] = ["short_kospi"]
     if shock == _FROM_THE_US:
         groups.append("inverse_us")
-    for order in hedge:
-        etf = find_etf(order["ticker"])
-        if etf is None:
-            continue
-        if etf.group not in groups or order["effective_pct"] != order["weight_pct"] * etf.multiple:
-            return False
-    return True
+    return are_funds_of(hedge, *groups) and knows_multiples(hedge)
