@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,9 +115,11 @@ def evaluate(
     from tasks.core.evaluation.evaluated import Evaluated
     from tasks.core.evaluation.path_days import read_path_days
     from tasks.core.evaluation.questions import read_questions
-    from tasks.core.evaluation.report import write_report
+    from tasks.core.evaluation.report import all_figures, write_report
     from tasks.core.settings.home import kospilot_home
 
+    if isnan(cost_bp):  # which is below no limit
+        raise RequestError("--cost-bp nan is no number of basis points: write e.g. 5.")
     home = kospilot_home()
     file = questions or _newest_questions(home)
     evaluated = Evaluated(read_questions(file), read_path_days(file.parent), cost_bp)
@@ -131,7 +134,7 @@ def evaluate(
     write_report(evaluated, out, toy=False)
     page = _write_page(evaluated, to or out / "report.html", parallel)
     if as_json:
-        print_json(evaluated.scores)
+        print_json(all_figures(evaluated))
     else:
         stdout.print((out / "table.md").read_text(encoding="utf-8"), markup=False)
         say(f"The page is {page}. Table, chart and replies are in {out}.")

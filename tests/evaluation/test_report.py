@@ -6,6 +6,7 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.evaluated import read_marks
+from tasks.core.evaluation.path_report import NO_PATH
 from tasks.core.evaluation.records import days_of
 from tasks.core.evaluation.report import write_report
 from tests.evaluation.replies import evaluated
@@ -46,6 +47,8 @@ def test_a_model_alone_has_no_difference_to_another(questions, tmp_path):
     write_report(evaluated(questions, alone=0), tmp_path, toy=False)
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "| share of replies, % | alone | n |" in table
+    assert NO_PATH in table, "the set came without days"
+    assert not (tmp_path / "path.json").exists() and not (tmp_path / "path.png").exists()
 
 
 def test_marks_that_are_not_there_are_named(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from flows.commands import adapters
 from tasks.core.evaluation.endpoint import KEY_VARIABLE
+from tasks.core.evaluation.path_days import build_path_days
 from tasks.core.evaluation.questions import build_questions
 from tasks.core.settings.evaluation import Evaluation
 from tests.evaluation.conftest import market, model_server  # noqa: F401
@@ -46,6 +47,29 @@ def test_two_endpoints_side_by_side(kospilot, model_server, asked, monkeypatch):
     again = json.loads(kospilot(*arguments, "--json").out)
     assert list(again) == [f"{url}#one", f"{url}#two"]
     assert model_server.requests == [], "all replies were kept"
+
+
+def test_the_days_beside_a_set_are_asked_about_too(
+    kospilot,  # noqa: F811
+    model_server,  # noqa: F811
+    market,  # noqa: F811
+    asked,
+):
+    build_path_days(market / "holdout", Evaluation(path_days=3), asked)
+    model_server.reply = lambda body: '{"recommended_net_exposure_pct": 90}'
+    url = model_server.endpoint.url
+    arguments = ["evaluate", f"{url}#m", "--set", "questions.jsonl", "--json", "--cost-bp"]
+    done = kospilot(*arguments, "12.5")
+    assert done.code == 0, done.err
+    assert len([body for body in model_server.requests if body["max_tokens"] > 1]) == 4 + 3
+    figures = json.loads(done.out)[f"{url}#m"]
+    assert figures["questions"]["n"] == 4, "the days' own questions are in no other figure"
+    assert figures["path"]["exposure_pct"][-3:] == [90, 90, 90]
+    table = (asked / "evaluation" / "table.md").read_text(encoding="utf-8")
+    assert "costs 12.5 basis points" in table
+    for cost in ("-1", "nan", "1001"):
+        refused = kospilot(*arguments, cost)
+        assert refused.code == 2 and "--cost-bp" in refused.err
 
 
 def test_a_failure_says_what_is_kept_and_the_same_command_goes_on(

@@ -14,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks.core.evaluation.evaluated import Evaluated
 from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows, signed
+from tasks.core.evaluation.path_page import path_part
+from tasks.core.evaluation.path_report import NO_PATH
 from tasks.core.evaluation.records import Question, days_of
 from tasks.core.evaluation.report import headline
 from tasks.core.evaluation.score import parse
@@ -75,6 +77,7 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
     """Writes the page. The last model is compared with the first, question by question."""
     models = list(evaluated.scores)
     figures = list(evaluated.scores.values())
+    colors = [COLORS[index % len(COLORS)] for index in range(len(models))]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -86,7 +89,7 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
     page = environment.get_template("page.html.jinja").render(
         about=about,
         models=models,
-        colors=[COLORS[index % len(COLORS)] for index in range(len(models))],
+        colors=colors,
         figures=figures,
         questions=len(evaluated.questions),
         days=sorted(set(days_of(evaluated.questions))),
@@ -98,6 +101,8 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
         grades=grade_rows(figures),
         headline=headline(evaluated),
         regimes=(*REGIMES, NO_VERDICT),
+        path=path_part(evaluated.path, colors),
+        no_path=NO_PATH,
         cases=worst_cases(evaluated),
     )
     write_text(file, page)

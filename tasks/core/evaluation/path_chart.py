@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from tasks.core.colors import FAINT, GRID, INK
 from tasks.core.evaluation.chart import model_color
 from tasks.core.evaluation.exposure_path import ExposurePath
-from tasks.core.evaluation.path_report import INDEX, RULE
+from tasks.core.evaluation.path_report import INDEX, RULE, path_warning
 
 BAND = "#dfe9f2"
 MARGIN_PCT = 12
@@ -27,7 +27,7 @@ def draw_path(path: ExposurePath, file: Path, toy: bool) -> None:
     figure = Figure(figsize=(12, 7.5), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     held, value = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 1))
-    figure.subplots_adjust(left=0.07, right=0.97, top=0.8, bottom=0.06, hspace=0.22)
+    figure.subplots_adjust(left=0.07, right=0.97, top=0.79, bottom=0.06, hspace=0.22)
     days = date2num([date.fromisoformat(day.date) for day in path.days])
     _draw_held(held, path, days)
     _draw_values(value, path, days)
@@ -96,17 +96,17 @@ def _write_head(figure: Figure, held: Axes, path: ExposurePath, toy: bool) -> No
     days = len(path.days)
     title = f"Net-exposure path over {days} held-out day{'s' * (days != 1)}"
     figure.text(0.02, 0.945, title, fontsize=16, color=INK, weight="bold")
-    note = "So few days prove nothing about returns: read what would have been held."
+    note = f"{path_warning(path)}: read what would have been held."
     if toy:
         note += " The model is the demo's toy."
-    figure.text(0.02, 0.91, note, fontsize=9.5, color=FAINT)
+    figure.text(0.02, 0.915, note, fontsize=9.5, color=FAINT)
     handles, _ = held.get_legend_handles_labels()
     handles += figure.axes[1].get_legend_handles_labels()[0]
     figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(0.012, 0.895),
+        bbox_to_anchor=(0.012, 0.9),
         frameon=False,
         fontsize=10,
-        ncols=4,
+        ncols=6,
     )

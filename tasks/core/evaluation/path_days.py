@@ -5,6 +5,8 @@ Reads the market's holdout part; writes and reads days.jsonl, which lies beside 
 """
 
 from dataclasses import asdict, dataclass, replace
+from datetime import date
+from math import isfinite
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -100,7 +102,11 @@ def _read_day(file: Path, number: int, fields: Any) -> PathDay:
     try:
         question = fields["question"] and Question(**fields["question"])
         low, high = fields["band_pct"]
-        return PathDay(**{**fields, "question": question, "band_pct": (low, high)})
+        day = PathDay(**{**fields, "question": question, "band_pct": (low, high)})
+        date.fromisoformat(day.date)
+        if not all(map(isfinite, (day.return_pct, day.rule_net_pct, low, high))):
+            raise ValueError("a number is not finite")
+        return day
     except (TypeError, ValueError, KeyError) as error:
         raise RequestError(
             f"{file}, line {number} is no day of a path ({error}). {_REMEDY}"

@@ -9,7 +9,6 @@ import numpy as np
 from tasks.core.evaluation.exposure_path import (
     LEAST_FOR_SHARPE,
     LEAST_FOR_VOLATILITY,
-    Answers,
     ExposurePath,
     Walk,
 )
@@ -23,7 +22,8 @@ FEW_DAYS = 20
 
 NO_PATH = (
     "No net-exposure path: no question asks for the net exposure of a held-out day whose numbers it"
-    " states. `evaluation.path_days=60` asks one question more about each of the last 60."
+    " states. A run with `evaluation.path_days=60` asks one question more about each of the last 60"
+    " days, which then lie in days.jsonl beside its questions."
 )
 
 FIGURES = {
@@ -86,8 +86,8 @@ def path_notes(path: ExposurePath) -> list[str]:
     if asked < FEW_DAYS:
         notes.append(
             f"Only {_days(asked)} of {len(path.days)} were asked about, too few for a path: on the"
-            " others the exposure of the day before is kept. `evaluation.path_days=60` asks one"
-            " question more about each of the last 60 held-out days."
+            " others the exposure of the day before is kept. A run with `evaluation.path_days=60`"
+            " asks one question more about each of the last 60 held-out days."
         )
     notes.append(
         f"From {first} to {last}: the net exposure that was answered about a day (the mean of"
@@ -101,11 +101,17 @@ def path_notes(path: ExposurePath) -> list[str]:
     return notes
 
 
+def path_warning(path: ExposurePath) -> str:
+    """Returns what so many days say about returns, in a few words."""
+    days = len(path.days)
+    if days == 1:
+        return "One day proves nothing about returns"
+    return f"{days} days prove {'little' if days > LEAST_FOR_SHARPE else 'nothing'} about returns"
+
+
 def _warning(path: ExposurePath) -> str:
+    warning = path_warning(path)
     returns = [day.return_pct for day in path.days[1:]]
-    warning = f"{_days(len(path.days)).capitalize()} prove nothing about returns"
-    if len(path.days) == 1:
-        warning = "One day proves nothing about returns"
     if len(returns) < LEAST_FOR_VOLATILITY:
         return f"{warning}."
     by_chance = 2 * float(np.std(returns, ddof=1)) * len(returns) ** 0.5
@@ -130,25 +136,28 @@ def _figure(walk: Walk, name: str) -> str:
     return digits(value + 0.0).replace("-", "−")
 
 
-def path_as_json(path: ExposurePath) -> dict[str, Any]:
-    """Returns the path as path.json holds it: percentages of NAV, values from 100 on."""
+def models_as_json(path: ExposurePath | None) -> dict[str, dict[str, Any]]:
+    """Returns each model's walk as path_as_json holds it; none without a path."""
+    if path is None:
+        return {}
     models = {}
     for model, walk in path.models.items():
-        models[model] = _walk_as_json(walk) | {"answers": _counts(path.answers[model])}
+        models[model] = _walk_as_json(walk) | {"answers": asdict(path.answers[model])}
+    return models
+
+
+def path_as_json(path: ExposurePath) -> dict[str, Any]:
+    """Returns the path as path.json holds it: percentages of NAV, values from 100 on."""
     return {
         "days": [day.date for day in path.days],
         "index_return_pct": [day.return_pct for day in path.days],
         "band_pct": [list(day.band_pct) for day in path.days],
         "cost_bp": path.cost_bp,
-        "models": models,
+        "models": models_as_json(path),
         "rule": _walk_as_json(path.rule),
         "index": _walk_as_json(path.index),
         "notes": path_notes(path),
     }
-
-
-def _counts(answers: Answers) -> dict[str, int]:
-    return asdict(answers)
 
 
 def _walk_as_json(walk: Walk) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows,
 from tasks.core.evaluation.path_chart import draw_path
 from tasks.core.evaluation.path_report import (
     NO_PATH,
+    models_as_json,
     path_as_json,
     path_notes,
     path_rows,
@@ -60,6 +61,14 @@ def write_report(evaluated: Evaluated, out: Path, toy: bool) -> None:
     if path:
         write_json(out / "path.json", path_as_json(path))
         draw_path(path, out / "path.png", toy)
+
+
+def all_figures(evaluated: Evaluated) -> dict[str, Figures]:
+    """Returns each model's figures, those of its net-exposure path under "path" if there is one."""
+    figures = dict(evaluated.scores)
+    for model, walk in models_as_json(evaluated.path).items():
+        figures[model] = {**figures[model], "path": walk}
+    return figures
 
 
 def _table(evaluated: Evaluated, toy: bool) -> str:
