@@ -15,7 +15,7 @@ STAGES = {"data", "market", "synthesis", "training", "release", "parity", "servi
 """Rooms that meet through files and records only."""
 
 LAYERS = (
-    {"errors", "apportionment", "scripts", "word_runs", "colors"},
+    {"errors", "apportionment", "scripts", "word_runs", "colors", "rouge"},
     {"files"},
     {"processes", "chat"},
     {"settings", "records"},

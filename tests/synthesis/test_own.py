@@ -7,6 +7,7 @@ import pytest
 from tasks.core.errors import RequestError
 from tasks.core.files.json_files import write_lines
 from tasks.core.kinds.base import system_prompt
+from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.own import OWN, own_pairs, own_rows, require_file
 
 ROW = {
@@ -25,7 +26,7 @@ def letters(texts: list[str]) -> list[int]:
 def read(tmp_path, *rows, budget=5_000):
     file = tmp_path / "own.jsonl"
     write_lines(file, rows)
-    return own_rows(file, budget, letters)
+    return own_rows(Synthesis(own=str(file), token_budget=budget), letters)
 
 
 def test_a_row_without_a_system_message_gets_the_strategy_prompt_of_its_language(tmp_path):

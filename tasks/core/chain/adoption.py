@@ -176,11 +176,14 @@ def _other_inputs(config: dict[str, Any], store: Store, reads: Mapping[str, Ref]
 
 
 def _content(store: Store, ref: Ref) -> dict[str, str]:
-    """The digests of an artifact's content files; of a download, the base model's only."""
+    """The digests of the content files that training reads: of a download the base model's, of the
+    strategy's rows not what is kept for the evaluation.
+    """
     manifest = store.known(ref.step, ref.key)
     digests = {path: manifest.files[path][1] for path in manifest.content}
     if ref.step == "download":
         return {path: sha for path, sha in digests.items() if path.startswith("base/")}
+    digests.pop("held_logs.jsonl", None)
     return digests
 
 

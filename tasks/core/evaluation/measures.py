@@ -34,11 +34,15 @@ class Row:
 
 
 def share_rows(models: list[Figures]) -> list[Row]:
-    """Returns one row for each measure that is a share of the replies."""
+    """Returns one row for each measure that is a share of the replies, and one for each figure that
+    some kinds report beside their grade.
+    """
     rows = []
     for name, words in MEASURES.items():
         if name != "grade":
             rows.append(_row(words, models, "measures", name))
+    for name in models[0].get("beside", {}):
+        rows.append(_row(name, models, "beside", name))
     return rows
 
 

@@ -5,6 +5,7 @@ Reads the market's holdout part; writes and reads questions.jsonl.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ from tasks.core.errors import RequestError, WorkError
 from tasks.core.evaluation.records import Question
 from tasks.core.evaluation.twins import Change, limit_twin, names_twin
 from tasks.core.evaluation.verdicts import regime_of_question
-from tasks.core.files.json_files import LineError, numbered_lines, write_lines
+from tasks.core.files.json_files import LineError, numbered_lines, read_lines, write_lines
 from tasks.core.kinds import KINDS, kind_named
 from tasks.core.kinds.base import Kind, Scene, scene_from_dict, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
@@ -33,6 +34,8 @@ few.
 
 TWIN_SHARE = 0.1
 """Share of the questions that are twins of others, with one thing changed."""
+LOGGED_SHARE = 0.1
+"""At most so many questions about logs are asked beside the others, as a share of these."""
 NEAR_EVERY = 4
 PARTIAL_EVERY = 5
 """Every so manieth question of a kind is near a limit, or states only some of the numbers if its
@@ -45,13 +48,16 @@ WORDINGS = 20
 _REMEDY = "Use the questions.jsonl of an evaluate artifact."
 
 
-def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[str, Any]:
+def build_questions(
+    holdout: Path, evaluation: Evaluation, out: Path, held_logs: Path | None = None
+) -> dict[str, Any]:
     """Writes out/questions.jsonl, in the kinds' shares, half of each kind Korean.
 
     Regimes come in equal shares: a regime that no day of `holdout` has is simulated. A share is
     near a limit of its regime, a share states only some of the market's numbers, and a share are
     counterfactual twins of others. Returns the counts. Each kind draws from a generator of its own,
-    so that another kind changes none of its questions.
+    so that another kind changes none of its questions. `held_logs` are scenes of a live system's
+    logs, which are asked about beside them.
     """
     days = Days.read(holdout)
     twins = round(evaluation.questions * TWIN_SHARE)
@@ -59,6 +65,8 @@ def build_questions(holdout: Path, evaluation: Evaluation, out: Path) -> dict[st
     for kind, count in _counts(KINDS, evaluation.questions - twins).items():
         questions += _draw_questions(kind, count, days, evaluation.seed)
     questions += _draw_twins(questions, twins)
+    if held_logs:
+        questions += _logged_questions(held_logs, evaluation.questions)
     bounded = [replace(question, most_tokens=evaluation.max_tokens) for question in questions]
     write_lines(out / "questions.jsonl", [asdict(question) for question in bounded])
     real = {question.day for question in questions if question.day}
@@ -142,6 +150,20 @@ def _draw(kind: Kind, number: int, language: Language) -> Draw:
     near = not partial and number % NEAR_EVERY == 1
     regime = REGIMES[turn % len(REGIMES)]
     return Draw(language, "evaluate", partial=partial, regime=regime, near=near)
+
+
+def _logged_questions(held_logs: Path, questions: int) -> list[Question]:
+    """Returns a question about each log, or evenly over time about as many as are asked."""
+    scenes = [scene_from_dict(raw) for raw in read_lines(held_logs)]
+    most = max(1, round(questions * LOGGED_SHARE))
+    asked = scenes[:: max(1, math.ceil(len(scenes) / most))]
+    counts: Counter[str] = Counter()
+    logged = []
+    for scene in asked:
+        counts[scene.kind] += 1
+        name = f"{scene.kind}-{counts[scene.kind]:03}"
+        logged.append(question_of(scene, kind_named(scene.kind), name))
+    return logged
 
 
 def _draw_twins(questions: list[Question], count: int) -> list[Question]:

@@ -27,9 +27,10 @@ def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) ->
 
     {"questions": {"n", "digest"}, "measures": {measure: estimate}, "kinds", "languages" and
     "regimes": {name: estimate of the grade}, "confusion": {regime: {told: n}}, "confidence": rows
-    of verdicts.confidence_table, "speed": {...}, "summary": {measure: value}}; an estimate is
-    statistics.estimate's. A measure that applies to no question has the value None. A reply that
-    the token limit cut counts as what it is: mostly no JSON.
+    of verdicts.confidence_table, "speed": {...}, "summary": {measure: value}}, and "beside" with
+    estimates of what some kinds report beside their grade; an estimate is statistics.estimate's. A
+    measure that applies to no question has the value None. A reply that the token limit cut counts
+    as what it is: mostly no JSON.
     """
     days = days_of(questions)
     measures: dict[str, Any] = {}
@@ -38,6 +39,7 @@ def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) ->
         measures[name] = estimate([mark[name] for mark in marks], days)
         summary[name] = measures[name]["value"]
     grades = [mark["grade"] for mark in marks]
+    beside = _beside(marks, days)
     return {
         "questions": {
             "n": len(questions),
@@ -51,6 +53,7 @@ def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) ->
         "confidence": confidence_table(questions, replies, marks),
         "speed": _speed(replies),
         "summary": summary,
+        **({"beside": beside} if beside else {}),
     }
 
 
@@ -100,6 +103,7 @@ def judge(question: Question, text: str) -> Mark:
         "flips": None,
         "steady": None,
         "grade": float(grade.score),
+        **grade.beside,
     }
 
 
@@ -111,6 +115,15 @@ def parse(text: str) -> Any:
         return parse_reply(text)
     except ValueError:
         return None
+
+
+_OF_EVERY_REPLY = {*MEASURES, "actions"}
+
+
+def _beside(marks: list[Mark], days: list[str]) -> dict[str, Any]:
+    """Returns the estimates of what some kinds report beside their grade, by its name."""
+    names = dict.fromkeys(name for mark in marks for name in mark if name not in _OF_EVERY_REPLY)
+    return {name: estimate([mark.get(name) for mark in marks], days) for name in names}
 
 
 def _by(

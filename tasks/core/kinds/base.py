@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 from tasks.core.records.facts import Facts, Language, StockFacts
+from tasks.core.records.logs import Log
 from tasks.core.strategy.deciding import Decision
 from tasks.core.strategy.rules import EXPOSURES
 from tasks.core.strategy.stated import missing_numbers, stated_regime
@@ -57,6 +58,8 @@ class Scene:
     origins: dict[str, str] = field(default_factory=dict)
     seed: int = 0  # of the wording
     day: str | None = None  # the real day of the market's numbers; None if they are simulated
+    # What was answered, if the scene was given with its answer and not drawn, in the kind's keys.
+    given: dict[str, Any] | None = None
 
     @property
     def regime(self) -> str:
@@ -77,6 +80,8 @@ class Grade:
     parts: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
     told: Answer | None = None  # the reply read as JSON, if it is valid
+    # Figures of any reply that are reported and decide nothing, 0..1, by their names in reports.
+    beside: dict[str, float] = field(default_factory=dict)
 
     @property
     def flaws(self) -> set[Flaw]:
@@ -99,13 +104,16 @@ class Needs:
     # Share of hurried questions: they state only some of the market's numbers or the regime alone,
     # and offer no stocks.
     partial_share: float = 0.0
+    # Whether its scenes are given with their answers (GivenKind) and never drawn. Its questions may
+    # quote what others wrote, and its answers' texts are judged as a model's, not as ours.
+    given: bool = False
 
 
 class Kind(Protocol):
     """One skill. The generator, the pair builder and the evaluator know nothing but this."""
 
     name: str
-    share: float  # of the synthetic rows; the twelve sum to 1
+    share: float  # of the synthetic rows; the drawn ones sum to 1, a given one has 0
     needs: Needs
     schema: dict[str, Any]
     card: str  # of the rules: every constant that decides an answer, a few lines of ASCII
@@ -133,13 +141,23 @@ class Kind(Protocol):
         """Grades any reply to the question."""
 
 
+class GivenKind(Kind, Protocol):
+    """A kind whose scenes come from a live system's logs, each with what the log answered."""
+
+    def scene_of(self, log: Log, template: int, seed: int) -> Scene:
+        """Returns the scene of a log, to be asked about in the words of a template."""
+
+
 def scene_to_dict(scene: Scene) -> dict[str, Any]:
     """Returns the scene as JSON can hold it.
 
     It uses vars, because asdict copies every value, which is a tenth of the time of a row.
     """
     stocks = [vars(stock) for stock in scene.facts.stocks]
-    return {**vars(scene), "facts": {**vars(scene.facts), "stocks": stocks}}
+    raw = {**vars(scene), "facts": {**vars(scene.facts), "stocks": stocks}}
+    if scene.given is None:
+        del raw["given"]
+    return raw
 
 
 def scene_from_dict(raw: dict[str, Any]) -> Scene:

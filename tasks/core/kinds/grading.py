@@ -15,7 +15,7 @@ from tasks.core.kinds.base import Answer, Grade, Scene
 from tasks.core.kinds.judging.following import nets_add_up
 from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults
 from tasks.core.kinds.replies import parse
-from tasks.core.strategy.deciding import Choice, Decision, settled
+from tasks.core.strategy.deciding import Choice, Decision, Open, settled
 from tasks.core.strategy.universe import names
 
 _KEYS_OF_PART = {
@@ -26,6 +26,7 @@ _KEYS_OF_PART = {
         "to",
         "regime_now",
         "regime_after",
+        "regime_assessment",
         "missing_inputs",
         "confidence_pct",
     ),
@@ -41,7 +42,7 @@ _KEYS_OF_PART = {
 }
 """Which keys of an answer belong to a part of the grade; all others belong to the actions."""
 
-_WHOLE = ("working", "missing_inputs")
+_WHOLE = ("working", "missing_inputs", "factors_considered")
 """Keys whose lists are compared as they are, not entry by entry."""
 
 
@@ -164,7 +165,8 @@ def _compared(
     elif key == "ticker" and not names(answer):
         yield "tickers", False
     else:
-        holds = right.allows(answer) if isinstance(right, Choice) else answer == right
+        leaves_room = isinstance(right, Choice | Open)
+        holds = right.allows(answer) if leaves_room else answer == right
         yield _part_of_key(key), holds
 
 

@@ -13,7 +13,10 @@ from tasks.core.kinds.lexicon import CONTEXT, MARKET
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import etfs, sectors
 
-PROSE_KEYS = ("reasoning", "reason", "recommendation", "contingency", "note")
+PROSE_KEYS = (
+    *("reasoning", "reason", "recommendation", "contingency", "note"),
+    *("market_context", "analysis", "rationale"),
+)
 """Keys of an answer under which text is written freely."""
 
 

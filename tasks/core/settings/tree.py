@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from tasks.core.settings.evaluation import COMPARED, ComparedName, Evaluation
 from tasks.core.settings.release import Release
 from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Share
+from tasks.core.settings.synthesis import Synthesis
 
 StageName = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
@@ -109,27 +110,6 @@ class Market(Section):
     """Market cap by which a stock counts in the market's return: of the day before, as in an index,
     or `same_day`, which favours the day's winners by some 5 basis points a day.
     """
-
-
-class Synthesis(Section):
-    rows: Count = 5_000
-    """Synthetic strategy rows for Stage 2."""
-    korean_share: Share = 0.5
-    """Share of rows whose prompt and rationale are Korean; the others are English."""
-    real_share: Share = 0.7
-    """Share of rows whose market numbers are a real day's; the others are simulated to cover rare
-    regimes.
-    """
-    token_budget: Count = 2_000
-    """Most tokens of a row, prompt and answer, by the base model's tokenizer: fewer stocks, never
-    cut answers.
-    """
-    own: Annotated[str, BESIDE] = ""
-    """Your own rows beside the synthetic ones: a JSONL or parquet file with `messages`, each row
-    proven if its metadata say what it is about; empty is none.
-    """
-    seed: int = 42
-    """Seed of the generator; each kind draws from its own."""
 
 
 class Pairs(Section):

@@ -8,3 +8,6 @@ Adapters that were made before there was a base.json have none, and keep their d
 
 TOKENIZER = ("base/tokenizer*", "base/chat_template*", "base/special_tokens*")
 """The files of a download that say how a prompt is rendered and cut into tokens."""
+
+HELD_LOGS = "held_logs.jsonl"
+"""What synthesize keeps of a live system's logs for the evaluation, if logs are given."""

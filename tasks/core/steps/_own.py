@@ -1,6 +1,8 @@
-"""A user's own rows and pairs, as artifacts' keys know them: by their content."""
+"""A user's own rows, pairs and logs, as artifacts' keys know them: by their content."""
 
 from tasks.core.chain.step import Surroundings
+from tasks.core.files.digests import digest_value
+from tasks.core.steps._shipped import words_digest
 
 
 def own_digest(setting: str, file: str, around: Surroundings) -> dict[str, str]:
@@ -13,3 +15,17 @@ def own_digest(setting: str, file: str, around: Surroundings) -> dict[str, str]:
     if not file:
         return {}
     return {setting: around.memory.digest_of(require_file(setting, file))}
+
+
+def logs_digest(folder: str, around: Surroundings) -> dict[str, str]:
+    """Returns the digests of the logs in the folder of synthesis.logs and of the words in which
+    their rows ask, and nothing without a folder.
+
+    Raises RequestError if the folder holds no log.
+    """
+    from tasks.core.synthesis.log_files import name_of, require_logs
+
+    if not folder:
+        return {}
+    logs = [[name_of(file), around.memory.digest_of(file)] for file in require_logs(folder)]
+    return {"synthesis.logs": digest_value(logs), "words of logs": words_digest(given=True)}

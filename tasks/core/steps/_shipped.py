@@ -24,10 +24,13 @@ def analyst_digest() -> str:
 
 
 @cache
-def words_digest() -> str:
-    """The digest of the words in which the kinds ask and argue."""
+def words_digest(given: bool = False) -> str:
+    """The digest of the words in which the drawn kinds ask and argue, or the given ones."""
+    from tasks.core.kinds import GIVEN_KINDS, KINDS
+
     folder = Path(str(files("tasks.core.kinds.catalog")))
-    return digest_value([[file.name, digest_file(file)] for file in sorted(folder.glob("*.yaml"))])
+    words = [folder / f"{kind.name}.yaml" for kind in (GIVEN_KINDS if given else KINDS)]
+    return digest_value([[file.name, digest_file(file)] for file in sorted(words)])
 
 
 @cache

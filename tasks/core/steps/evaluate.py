@@ -9,7 +9,7 @@ from tasks.core.chain.step import Job, Reads, Step, Surroundings
 from tasks.core.records.artifacts import Progress, stretch_of
 from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.steps._compared import MAKING, compared_disk, compared_reads, served
-from tasks.core.steps._contents import TOKENIZER
+from tasks.core.steps._contents import HELD_LOGS, TOKENIZER
 from tasks.core.steps._shipped import prompt_digest, table_digests
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def _reads_also(settings: Settings) -> Reads:
         reads["synthesize"] = ("rows.jsonl",)
     if "stage3" in settings.trained_stages:
         reads["pairs"] = ("pairs.jsonl",)
+    if settings.synthesis.logs:
+        reads["synthesize"] = (*reads.get("synthesize", ()), HELD_LOGS)
     return reads
 
 
@@ -45,12 +47,15 @@ def _build(job: Job) -> dict[str, Any]:
 
     holdout = job.folder("market") / "holdout"
     settings = job.settings.evaluation
-    build_questions(holdout, settings, job.out)
+    has_logs = HELD_LOGS in job.reads.get("synthesize", ())
+    held_logs = job.folder("synthesize") / HELD_LOGS if has_logs else None
+    build_questions(holdout, settings, job.out, held_logs)
     build_path_days(holdout, settings, job.out)
     trained_on = []
     for step in _TRAINED_ON:
         for file in job.reads.get(step, ()):
-            trained_on.append(job.folder(step) / file)
+            if file != HELD_LOGS:
+                trained_on.append(job.folder(step) / file)
     apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
     questions = read_questions(job.out / "questions.jsonl")
     evaluated = Evaluated(questions, read_path_days(job.out), settings.cost_bp)

@@ -3,13 +3,16 @@
 from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
-from tasks.core.steps._own import own_digest
+from tasks.core.steps._contents import HELD_LOGS
+from tasks.core.steps._own import logs_digest, own_digest
 from tasks.core.steps._shipped import prompt_digest, table_digests, words_digest
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
     shipped = {"strategy prompt": prompt_digest(), "words": words_digest(), **table_digests()}
-    return {**shipped, **own_digest("synthesis.own", around.settings.synthesis.own, around)}
+    synthesis = around.settings.synthesis
+    own = own_digest("synthesis.own", synthesis.own, around)
+    return {**shipped, **own, **logs_digest(synthesis.logs, around)}
 
 
 def _build(job: Job) -> dict[str, Any]:
@@ -23,7 +26,7 @@ def _build(job: Job) -> dict[str, Any]:
 STEP = Step(
     name="synthesize",
     build=_build,
-    content=("rows.jsonl",),
+    content=("rows.jsonl", HELD_LOGS),  # the second only if logs are given
     reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
     settings=("synthesis",),
     outside=_outside,

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.kinds import KINDS
+from tasks.core.kinds import ALL_KINDS
 from tasks.core.kinds.base import Grade, Kind, Scene, system_prompt
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.texts import PROSE_KEYS
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.scripts import HANJA
-from tasks.core.strategy.deciding import Decision, settled
+from tasks.core.strategy.deciding import Decision, Open, settled
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.stated import missing_numbers, stated_regime
 from tasks.core.strategy.universe import names
 from tasks.core.synthesis.problems import Failure, Problem
-from tasks.core.synthesis.prose import prose_problems
+from tasks.core.synthesis.prose import prose_problems, text_problems
 from tasks.core.synthesis.reading import Reading, read_question
 
 MODEL_REJECT_SCORE = 0.8
@@ -31,7 +31,7 @@ lesson.
 """
 
 _MAY_BE_ABSENT = ("per", "pbr")  # a valuation that means nothing is not printed
-_REGIME_KEYS = ("regime", "from", "to", "regime_now", "regime_after")
+_REGIME_KEYS = ("regime", "from", "to", "regime_now", "regime_after", "regime_assessment")
 
 
 def check_rows(rows: Iterable[dict[str, Any]]) -> list[Failure]:
@@ -106,7 +106,7 @@ def _messages(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _kind(reply: str, name: Any) -> Kind | None:
     """Returns the kind that the row names, else the one whose keys the answer has."""
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         if kind.name == name:
             return kind
     return kind_of_reply(reply)
@@ -118,7 +118,7 @@ def kind_of_reply(reply: str) -> Kind | None:
         keys = set(json.loads(reply))
     except (ValueError, TypeError):
         return None
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         if set(kind.schema["required"]) <= keys:
             return kind
     return None
@@ -146,6 +146,8 @@ def _question_problems(reading: Reading) -> Iterator[Problem]:
 
 def _metadata_problems(reading: Reading, kind: Kind, metadata: dict[str, Any]) -> Iterator[Problem]:
     """What the row says of itself must be what its text says."""
+    if "quote" in reading.facts.words and not kind.needs.given:
+        yield Problem("prompt", "it quotes others, which no question of its kind does")
     read = {
         "language": reading.language,
         "regime": stated_regime(reading.facts),
@@ -154,7 +156,7 @@ def _metadata_problems(reading: Reading, kind: Kind, metadata: dict[str, Any]) -
     for name, value in read.items():
         if name in metadata and metadata[name] != value:
             yield Problem(name, f"the row says {name} {metadata[name]}, its question {value}")
-    if "simulated" in metadata and "date" in metadata:
+    if "simulated" in metadata and "date" in metadata and not kind.needs.given:
         yield from _simulated_problems(reading, metadata)
     first_held = len(kind.templates(reading.language)) - HELD_TEMPLATES
     if "template" in metadata and metadata["template"] >= first_held:
@@ -222,7 +224,9 @@ def _reply_problems(
         )
         return
     yield from _answer_problems(grade, decision, reading)
-    yield from prose_problems(grade, decision, reading, texts.question)
+    yield from text_problems(grade, decision, reading)
+    if not kind.needs.given:  # others' texts may round and derive, as a model's
+        yield from prose_problems(grade, decision, reading, texts.question)
     if "rejected" in row:
         rejected = kind.grade(scene, row["rejected"][-1]["content"])
         yield from _rejected_problems(rejected, row.get("metadata") or {})
@@ -254,6 +258,10 @@ def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
     elif isinstance(right, list) and isinstance(answer, list) and len(right) == len(answer):
         for index, (entry, right_entry) in enumerate(zip(answer, right, strict=True)):
             yield from _differences(entry, right_entry, f"{path}{index}.")
+    elif isinstance(right, Open):
+        if not right.allows(answer):
+            key = path.rstrip(".")
+            yield Problem("decision", f"{key} is {_shortened(answer)}: {right.low} to {right.high}")
     elif answer != right or type(answer) is not type(right):
         key = path.rstrip(".")
         yield Problem(

@@ -17,17 +17,18 @@ from tokenizers import Tokenizer
 
 from tasks.core.apportionment import round_quotas
 from tasks.core.errors import WorkError
-from tasks.core.files.json_files import encode_line, write_encoded, write_json
+from tasks.core.files.json_files import encode_line, write_encoded, write_json, write_lines
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.base import Kind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.scenes import Days, Draw, draw_scene
 from tasks.core.kinds.texts import to_text
 from tasks.core.records.facts import Language
 from tasks.core.records.market_days import read_marks
-from tasks.core.settings.tree import Synthesis
+from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
-from tasks.core.synthesis.own import own_rows, require_file
+from tasks.core.synthesis.logs import HELD_FILE, Market, logged_rows
+from tasks.core.synthesis.own import own_rows
 from tasks.core.synthesis.variety import Variety
 
 _TEMPLATE_TOKENS = 24
@@ -111,6 +112,12 @@ def synthesize(
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     quotas = shares(KINDS, synthesis.rows, synthesis.korean_share)
 
+    def count(texts: list[str]) -> list[int]:
+        return list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
+
+    own = own_rows(synthesis, count)
+    logged = logged_rows(synthesis, Market.of(train), count)
+
     def material_of(kind: Kind, use: str) -> _Material:
         # Each kind has a generator of its own: another kind changes none of its rows.
         rng = Random(f"{synthesis.seed} {kind.name}{use}")
@@ -126,7 +133,6 @@ def synthesize(
     lines: list[bytes] = []  # take less memory than the rows
     reported: list[dict[str, Any]] = []
     variety = Variety()
-    own = _own_rows(synthesis, tokenizer)
     with ThreadPoolExecutor(_THREADS) as pool:
         for rows in pool.map(make, quotas):
             for row in rows:
@@ -134,6 +140,10 @@ def synthesize(
                 reported.append({name: row["metadata"][name] for name in _REPORTED})
                 row["metadata"]["market_generated"] = generated
                 lines.append(encode_line(row))
+    for row in logged.rows:
+        reported.append({name: row["metadata"][name] for name in _REPORTED})
+        row["metadata"]["market_generated"] = generated
+        lines.append(encode_line(row))
     lines += [encode_line(row) for row in own]
     Random(synthesis.seed).shuffle(lines)
     write_encoded(out / "rows.jsonl", lines)
@@ -144,20 +154,11 @@ def synthesize(
         "market_generated": generated,
         "variety": variety.report(),
     }
+    if synthesis.logs:
+        write_lines(out / HELD_FILE, logged.held)
+        report["logs"] = logged.report()
     write_json(out / "report.json", report)
     return report
-
-
-def _own_rows(synthesis: Synthesis, tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """Returns the user's own rows, if there are any."""
-    if not synthesis.own:
-        return []
-
-    def count(texts: list[str]) -> list[int]:
-        return list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
-
-    file = require_file("synthesis.own", synthesis.own)
-    return own_rows(file, synthesis.token_budget, count)
 
 
 def shares(kinds: Iterable[Kind], total: int, korean_share: float) -> list[Quota]:

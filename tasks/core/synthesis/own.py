@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import RequestError
-from tasks.core.kinds import KINDS
+from tasks.core.kinds import ALL_KINDS
 from tasks.core.kinds.base import system_prompt
 from tasks.core.records.facts import Language
 from tasks.core.scripts import HANGUL
+from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.checks import check_row
 from tasks.core.synthesis.proof import form_problem, rows_of
 
@@ -33,12 +34,17 @@ def require_file(setting: str, file: str) -> Path:
     return path
 
 
-def own_rows(file: Path, token_budget: int, count: CountTokens) -> list[dict[str, Any]]:
-    """Returns the rows of synthesis.own: `messages`, and `metadata` as ours have it.
+def own_rows(synthesis: Synthesis, count: CountTokens) -> list[dict[str, Any]]:
+    """Returns the rows of synthesis.own: `messages`, and `metadata` as ours have it; none without
+    it.
 
     A row without a system message gets the strategy prompt of its language. Raises RequestError
     with the row that cannot be trained on, and why.
     """
+    if not synthesis.own:
+        return []
+    file = require_file("synthesis.own", synthesis.own)
+    token_budget = synthesis.token_budget
     rows = []
     for number, row in enumerate(rows_of(file), 1):
         where = f"synthesis.own={file}, row {number}"
@@ -121,7 +127,7 @@ def _with_system(where: str, messages: list[dict[str, str]]) -> list[dict[str, s
 def _require_truth(where: str, row: dict[str, Any]) -> None:
     """Proves a row that says what it is about. Raises RequestError with the first problem."""
     metadata = row.get("metadata") or {}
-    known = [kind.name for kind in KINDS]
+    known = [kind.name for kind in ALL_KINDS]
     if metadata.get("kind") not in known and not metadata.get("scene"):
         return
     problem = next(iter(_problems(row)), None)

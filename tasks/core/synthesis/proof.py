@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tasks.core.errors import RequestError
 from tasks.core.files.foreign import refuse_pointer
 from tasks.core.files.json_files import LineError, numbered_lines
-from tasks.core.kinds import KINDS
+from tasks.core.kinds import ALL_KINDS
 from tasks.core.kinds.base import system_prompt
 from tasks.core.synthesis.checks import check_row, kind_of_reply
 from tasks.core.synthesis.problems import Failure, Problem
@@ -139,7 +139,7 @@ def _is_ours(row: dict[str, Any]) -> bool:
         return False
     messages = row.get("messages") or row["prompt"]
     kind = row.get("metadata", {}).get("kind", row.get("kind"))
-    if kind in (known.name for known in KINDS):
+    if kind in (known.name for known in ALL_KINDS):
         return True
     if messages[0]["content"] in (system_prompt("ko"), system_prompt("en")):
         return True

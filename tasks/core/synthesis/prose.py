@@ -18,17 +18,22 @@ from tasks.core.synthesis.problems import Problem
 from tasks.core.synthesis.reading import Reading
 
 
+def text_problems(grade: Grade, decision: Decision, reading: Reading) -> Iterator[Problem]:
+    """Yields what is wrong with the texts of an answer that was graded, if its grade says that
+    something is; `decision` is the strategy's.
+    """
+    if grade.told is None or all(grade.parts.get(part) for part in TEXT_PARTS):
+        return
+    for fault in text_faults(grade.told, decision, reading.facts, reading.language):
+        yield Problem(fault.part, fault.detail)
+
+
 def prose_problems(
     grade: Grade, decision: Decision, reading: Reading, question: str
 ) -> Iterator[Problem]:
-    """Yields what is wrong with the texts of an answer that was graded; `decision` is the
-    strategy's.
-    """
+    """Yields what is wrong with our own texts beyond that: ours are exact, and no copies."""
     if grade.told is None:
         return
-    if not all(grade.parts.get(part) for part in TEXT_PARTS):
-        for fault in text_faults(grade.told, decision, reading.facts, reading.language):
-            yield Problem(fault.part, fault.detail)
     for number, text in inexact_numbers(grade.told, reading.facts):
         yield Problem("grounded", f"{number} stands nowhere in these digits: {text[:60]}")
     known = _regimes(decision, reading)

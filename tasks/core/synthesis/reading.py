@@ -34,6 +34,8 @@ _STOCK_LINE = re.compile(
 _BETWEEN = r"(?:[은는이가도])?(?:: | \| |, | (?:is |was |of |at |has )?)"
 """What stands between a label and its number."""
 _KIND_LINE = re.compile(r"\n?^kind: (?P<kind>[a-z_]+)\s*\Z", re.M)
+_QUOTED = re.compile(r"^> (?P<quoted>.*)$\n?", re.M)
+"""A line that somebody else wrote: its numbers need no label."""
 _WON = {
     "ko": r"[+-]?(?:\d+조 [\d,]+억|\d+조|[\d,]+억)(?: ?원)?(?: (?:순매수|순매도))?",
     "en": r"[+-]?(?:KRW [\d,]+(?:\.\d+)? ?bn|[\d,]+(?:\.\d+)? ?bn (?:KRW|won)|[\d,]+B KRW)",
@@ -72,6 +74,8 @@ def read_question(text: str) -> Reading:
     named = _KIND_LINE.search(text)
     if named:
         text = text[: named.start()]
+    quote = "\n".join(line["quoted"] for line in _QUOTED.finditer(text))
+    text = _QUOTED.sub("", text)
     around = _STOCK_LINE.sub("", text)
     language: Language = "ko" if HANGUL.search(around) else "en"
     market = _read_numbers(around, language, _AROUND_STOCKS)
@@ -84,6 +88,8 @@ def read_question(text: str) -> Reading:
         unread += unread_of_stock
         offered.append(OfferedStock(line["ticker"], line["name"].strip()))
     words, rest = _read_words(market.rest, language)
+    if quote:
+        words["quote"] = quote
     wording = _DATE.sub("", rest)
     unread += _words_with_digits(wording)
     return Reading(

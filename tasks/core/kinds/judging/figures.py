@@ -20,7 +20,7 @@ from tasks.core.kinds.judging.following import (
     weight_of,
 )
 from tasks.core.kinds.judging.sentences import Number
-from tasks.core.kinds.texts import regimes_in
+from tasks.core.kinds.texts import numbers_in, regimes_in
 from tasks.core.records.facts import Facts
 from tasks.core.strategy import rules
 from tasks.core.strategy.rules import EXPOSURES, THRESHOLDS
@@ -268,7 +268,8 @@ class Figures:
 
     @cached_property
     def _of_market(self) -> tuple[float, ...]:
-        return tuple(_all(self.of_market))
+        quoted = numbers_in(self.facts.words.get("quote", ""))
+        return (*_all(self.of_market), *quoted, *(-number for number in quoted))
 
     @cached_property
     def _following(self) -> frozenset[float]:

@@ -124,7 +124,7 @@ def _regimes(answer: dict[str, Any], facts: Facts) -> Iterator[str]:
         yield facts.words["previous_regime"]
 
 
-_REASONS = ("reasoning", "reason")
+_REASONS = ("reasoning", "reason", "market_context", "analysis", "rationale")
 
 
 def _places(

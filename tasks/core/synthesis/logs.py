@@ -1,0 +1,234 @@
+"""Rows from a live system's reasoning logs (synthesis.logs), of the kinds that are not drawn.
+
+Every row is proven as the drawn ones are; a log that makes no true row is dropped, counted by its
+reason. Training sees the logs of days up to the market's last training day, the evaluation later
+ones. Beside a market whose prices are invented, dates say nothing, and the evaluation gets the last
+fifth of the logs' own days.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tasks.core.errors import RequestError
+from tasks.core.kinds import GIVEN_KINDS
+from tasks.core.kinds.base import GivenKind, Scene, scene_to_dict, system_prompt
+from tasks.core.kinds.scenes import HELD_TEMPLATES
+from tasks.core.kinds.texts import to_text
+from tasks.core.records.logs import Log
+from tasks.core.records.market_days import read_marks, read_snapshots
+from tasks.core.settings.synthesis import Synthesis
+from tasks.core.synthesis.checks import check_row
+from tasks.core.synthesis.dates import dates_in
+from tasks.core.synthesis.guard import NEAR
+from tasks.core.synthesis.log_faults import Unsound
+from tasks.core.synthesis.log_files import EXAMPLE, name_of, read_log, require_logs
+from tasks.core.word_runs import runs_in
+
+CountTokens = Callable[[list[str]], list[int]]
+
+HELD_FILE = "held_logs.jsonl"
+"""Beside rows.jsonl: the scenes that the evaluation asks about, one a line."""
+
+_WORDINGS = 20
+"""Wordings of a log's question and context that are tried before the log is dropped."""
+
+_HELD_SHARE = 0.2
+"""Share of the logs' days that the evaluation gets beside a market whose days are invented."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What of the market decides which logs are trained on."""
+
+    last_day: str  # of its training part
+    generated: bool
+
+    @classmethod
+    def of(cls, train: Path) -> "Market":
+        """Reads them from the training part of the market artifact."""
+        days = [day.date for day in read_snapshots(train)]
+        return cls(max(days, default=""), read_marks(train)["generated"])
+
+
+@dataclass
+class Logged:
+    """The rows of logs, the scenes that are kept for the evaluation, and what was dropped."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    held: list[dict[str, Any]] = field(default_factory=list)
+    files: int = 0
+    dropped: dict[str, dict[str, Any]] = field(default_factory=dict)  # reason: logs, example
+
+    def drop(self, name: str, fault: Unsound) -> None:
+        """Counts a log that is dropped. The first one of each reason is its example."""
+        entry = self.dropped.setdefault(
+            fault.reason, {"logs": 0, "example": f"{name}: {fault.detail}"}
+        )
+        entry["logs"] += 1
+
+    def report(self) -> dict[str, Any]:
+        """Returns the counts for the report."""
+        return {
+            "files": self.files,
+            "rows": len(self.rows),
+            "held": len(self.held),
+            "dropped": dict(sorted(self.dropped.items())),
+        }
+
+
+def logged_rows(synthesis: Synthesis, market: Market, count: CountTokens) -> Logged:
+    """Returns the rows of synthesis.logs, and none without it.
+
+    Raises RequestError if no log makes a row.
+    """
+    logged = Logged()
+    if not synthesis.logs:
+        return logged
+    logs = _sound_logs(require_logs(synthesis.logs), synthesis, logged)
+    first_held = _first_held_day(logs, market)
+    training = [log for log in logs if log.day < first_held]
+    for kind in GIVEN_KINDS:
+        maker = _Maker(kind, synthesis, count, market.last_day)
+        _make_rows(training, maker, logged)
+        _hold([log for log in logs if log.day >= first_held], maker, logged)
+    if not logged.rows:
+        _refuse(synthesis.logs, logged, market)
+    return logged
+
+
+def _sound_logs(files: list[Path], synthesis: Synthesis, logged: Logged) -> list[Log]:
+    logs = []
+    logged.files = len(files)
+    for file in files:
+        try:
+            logs.append(read_log(file, synthesis))
+        except Unsound as fault:
+            logged.drop(name_of(file), fault)
+    return logs
+
+
+def _first_held_day(logs: list[Log], market: Market) -> str:
+    """Returns the first day whose logs are the evaluation's."""
+    if not market.generated:
+        return f"{market.last_day}~"  # behind that day, and before any later one
+    days = sorted({log.day for log in logs})
+    held = round(len(days) * _HELD_SHARE) or int(len(days) > 1)
+    return days[-held] if held else "~"
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """What the rows of one kind are made with."""
+
+    kind: GivenKind
+    synthesis: Synthesis
+    count: CountTokens
+    last_day: str
+    runs: dict[str, set[str]] = field(default_factory=dict)  # of words, by each training question
+
+    def row_of(self, log: Log, held: bool) -> dict[str, Any]:
+        """Returns the log's row in the first wording that is proven. Raises Unsound if none is."""
+        rng = Random(f"{self.synthesis.seed} {self.kind.name} {log.name}")
+        templates = len(self.kind.templates(log.language))
+        trained = templates - HELD_TEMPLATES
+        first, last = (trained, templates) if held else (0, trained)
+        problems = []
+        for _ in range(_WORDINGS):
+            scene = self.kind.scene_of(log, rng.randrange(first, last), rng.randrange(1, 2**32))
+            row = _row(scene, self.kind)
+            problems = [problem for problem in check_row(row) if problem.rule != "held_out"]
+            if not problems:
+                return self._counted(row)
+        raise Unsound(problems[0].rule, problems[0].detail)
+
+    def _counted(self, row: dict[str, Any]) -> dict[str, Any]:
+        tokens = sum(self.count([message["content"] for message in row["messages"]]))
+        budget = self.synthesis.token_budget
+        if tokens > budget:
+            raise Unsound(f"more tokens than {budget:,}", f"{tokens:,}")
+        row["metadata"]["tokens"] = tokens
+        return row
+
+
+def _make_rows(logs: list[Log], maker: _Maker, logged: Logged) -> None:
+    for log in logs:
+        try:
+            row = maker.row_of(log, held=False)
+            later = [day for day in dates_in(row["messages"]) if day > maker.last_day]
+            if later:
+                raise Unsound("a later day", f"it names {later[0]}, after {maker.last_day}")
+            question = _question(row)
+            if question in maker.runs:
+                raise Unsound("the same question", question[:60])
+            maker.runs[question] = runs_in(question)
+            logged.rows.append(row)
+        except Unsound as fault:
+            logged.drop(log.name, fault)
+
+
+def _hold(logs: list[Log], maker: _Maker, logged: Logged) -> None:
+    """Keeps the scenes of logs that no training row asks or nearly asks."""
+    for log in logs:
+        try:
+            row = maker.row_of(log, held=True)
+            _refuse_near(_question(row), maker)
+            logged.held.append({**row["metadata"]["scene"], "day": log.day})
+        except Unsound as fault:
+            logged.drop(log.name, fault)
+
+
+def _refuse_near(question: str, maker: _Maker) -> None:
+    own = runs_in(question)
+    for other, runs in maker.runs.items():
+        if len(own & runs) >= NEAR * len(own | runs):
+            raise Unsound("nearly a training question", other[:60])
+
+
+def _question(row: dict[str, Any]) -> str:
+    return str(row["messages"][1]["content"])
+
+
+def _row(scene: Scene, kind: GivenKind) -> dict[str, Any]:
+    question = kind.ask(scene, Random(scene.seed))
+    answer = to_text(kind.answer(scene, Random(scene.seed)))
+    return {
+        "messages": [
+            {"role": "system", "content": system_prompt(scene.language)},
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ],
+        "metadata": {
+            "kind": scene.kind,
+            "language": scene.language,
+            "template": scene.template,
+            "layout": scene.layout,
+            "regime": scene.regime,
+            "date": None,
+            "day": None,
+            "simulated": [],
+            "origins": {},
+            "scene": scene_to_dict(scene),
+        },
+    }
+
+
+def _refuse(folder: str, logged: Logged, market: Market) -> None:
+    """Raises RequestError, because no log makes a row."""
+    if logged.held:
+        first = min(scene["day"] for scene in logged.held)
+        raise RequestError(
+            f"synthesis.logs={folder}: the logs that make rows begin on {first}, after the market's"
+            f" last training day, {market.last_day}: the evaluation keeps them. Set"
+            " market.train_until to a later day, or leave synthesis.logs out."
+        )
+    reasons = [
+        f"{entry['logs']} {reason} ({entry['example']})"
+        for reason, entry in sorted(logged.dropped.items())
+    ]
+    raise RequestError(
+        f"synthesis.logs={folder} holds no sound log. Of {logged.files:,} files: "
+        f"{'; '.join(reasons)}. A log looks like {EXAMPLE}"
+    )
