@@ -13,6 +13,7 @@ from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.settings.evaluation import Evaluation
 from tasks.core.strategy.rules import NUMBERS
+from tasks.core.synthesis.guard import Held
 
 
 def built(market, out, **settings):
@@ -38,6 +39,12 @@ def test_each_of_the_last_days_is_asked_about_once(market, tmp_path):
         right = json.loads(asked.reference)
         assert right["recommended_net_exposure_pct"] == day.rule_net_pct
         assert day.band_pct[0] <= day.rule_net_pct <= day.band_pct[1]
+
+
+def test_the_guard_finds_every_such_question_in_training_rows(market, tmp_path):
+    held = Held.of(market / "holdout", [])
+    for day in built(market, tmp_path):
+        assert "held_out_numbers" in held.broken_by(day.question.messages[-1]["content"])
 
 
 def test_the_same_settings_give_the_same_bytes(market, tmp_path):

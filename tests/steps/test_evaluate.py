@@ -1,21 +1,24 @@
 """What evaluate asks, and that its questions are none that were trained on."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
+from tasks.core.chain.step import Job
 from tasks.core.errors import WorkError
 from tasks.core.evaluation.questions import build_questions
+from tasks.core.files.json_files import read_json, write_json
 from tasks.core.serving import servers
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 from tasks.core.steps.evaluate import STEP
-from tests.synthetic import demo_market, synthetic_rows
+from tests.evaluation.conftest import market, model_server  # noqa: F401
+from tests.synthetic import synthetic_rows
 
 
-def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, monkeypatch):
+def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, market, monkeypatch):  # noqa: F811
     monkeypatch.setattr(servers, "open_server", lambda home: pytest.fail("a model was asked"))
-    market = demo_market(tmp_path)
     out = tmp_path / "evaluate"
     out.mkdir()
     synthetic_rows(market / "train", tmp_path / "rows", rows=24)
@@ -35,6 +38,42 @@ def test_training_rows_that_hold_a_question_stop_the_step(tmp_path, monkeypatch)
     message = r"1 asks a question of the evaluation \(rows.jsonl, line 25\)"
     with pytest.raises(WorkError, match=message):
         STEP.build(job)
+
+
+def test_each_held_out_day_is_asked_about_once_more(tmp_path, market, model_server, monkeypatch):  # noqa: F811
+    """The release is asked for the path too; what promotion weighs has the frozen questions."""
+    server = SimpleNamespace(
+        name="ours",
+        openai_url=model_server.endpoint.url,
+        digest=lambda tag: "sha256:1",
+        context_length=lambda tag: None,
+    )
+    monkeypatch.setattr(servers, "required_server", lambda base: None)
+    monkeypatch.setattr(servers, "open_server", lambda home, only_on: nullcontext(server))
+    model_server.reply = lambda body: '{"recommended_net_exposure_pct": 60}'
+    for folder in ("register", "evaluate"):
+        (tmp_path / folder).mkdir()
+    registered = {"tag": "kospi:1", "digest": "sha256:1", "server": "ours"}
+    write_json(tmp_path / "register" / "registration.json", registered)
+    asked = ["evaluation.models=[]", "evaluation.questions=3", "evaluation.path_days=4"]
+    job = Job(
+        step="evaluate",
+        key="0123",
+        settings=load("demo", asked).settings.declared(STEP.readable_settings),
+        reads={"market": ("holdout/*",)},
+        folder=lambda step: market if step == "market" else tmp_path / step,
+        out=tmp_path / "evaluate",
+        outside={},
+        locked=lambda name, why: nullcontext(),
+        progress=lambda share, text: None,
+        home=tmp_path,
+    )
+    STEP.build(job)
+    path = read_json(job.out / "path.json")
+    assert path["models"]["released"]["exposure_pct"][-4:] == [60] * 4
+    assert len([body for body in model_server.requests if body["max_tokens"] > 1]) == 3 + 4
+    assert len((job.out / "marks.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    assert (job.out / "path.png").is_file()
 
 
 ALL = "evaluation.models=[f16,base,stage3,stage2,stage1]"
