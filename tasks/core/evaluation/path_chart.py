@@ -20,6 +20,8 @@ from tasks.core.evaluation.path_report import INDEX, RULE, path_warning
 BAND = "#dfe9f2"
 MARGIN_PCT = 12
 """Points of NAV above and below what was held."""
+WIDTH, DENSE_DAYS = 1.8, 150
+"""Points of a model's line. It is thinner over more than so many days, where steps lie close."""
 
 
 def draw_path(path: ExposurePath, file: Path, toy: bool) -> None:
@@ -49,7 +51,7 @@ def _draw_held(axes: Axes, path: ExposurePath, days: np.ndarray) -> None:
             edges,
             baseline=None,
             color=model_color(index),
-            linewidth=1.8,
+            linewidth=_width(days),
             label=model,
         )
     axes.axhline(0, color=FAINT, linewidth=0.8)
@@ -66,8 +68,12 @@ def _draw_values(axes: Axes, path: ExposurePath, days: np.ndarray) -> None:
     axes.plot(days, path.rule.value_after, color=INK, ls="--", marker=dots)
     for index, walk in enumerate(path.models.values()):
         color = model_color(index)
-        axes.plot(days, walk.value_after, color=color, linewidth=1.8, marker=dots)
+        axes.plot(days, walk.value_after, color=color, linewidth=_width(days), marker=dots)
     _title(axes, f"Value after costs of {path.cost_bp:g} basis points, 100 at the start")
+
+
+def _width(days: np.ndarray) -> float:
+    return WIDTH * min(1.0, (DENSE_DAYS / len(days)) ** 0.5)
 
 
 def _edges(days: np.ndarray) -> np.ndarray:
