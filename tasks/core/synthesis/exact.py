@@ -1,35 +1,34 @@
-"""Whether every number in our own texts stands, in these digits, in the question, the working, the
-answer or the rules: ours are exact, where a model's may be rounded or derived.
+"""Whether a text in our own published words holds what it must: each number and regime in the role
+that its sentence gives it, in these digits, where a model's may be rounded or derived.
+
+A text in words of its own is judged as a model's is (prose.py), and not here.
 """
 
-import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-from tasks.core.kinds.judging.figures import LIMITS
-from tasks.core.kinds.lexicon import CONTEXT, MARKET
-from tasks.core.kinds.texts import PROSE_KEYS, regimes_in
-from tasks.core.records.facts import Facts
-from tasks.core.strategy.borders import nearest_turn
-from tasks.core.strategy.rules import EXPOSURES
-from tasks.core.strategy.stated import known_numbers, missing_numbers, stated_regime
-from tasks.core.strategy.universe import etfs
+from tasks.core.kinds.texts import PROSE_KEYS
+from tasks.core.synthesis.blanks import (
+    Value,
+    Values,
+    values_everywhere,
+    values_of_entry,
+    values_on_the_whole,
+)
+from tasks.core.synthesis.problems import Problem
+from tasks.core.synthesis.reading import Reading
+from tasks.core.synthesis.skeletons import MARK, Role, Roles, marked, roles_in
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
-_SCALES = (1, 10, 100)  # keys such as per_x10 and stop_bp hold tenths and hundredths
 
-
-def inexact_numbers(answer: dict[str, Any], facts: Facts) -> Iterator[tuple[str, str]]:
-    """Yields each number of the answer's texts that stands nowhere, with its text."""
-    on_the_whole = _of_market(answer, facts)
+def exact_problems(answer: dict[str, Any], reading: Reading) -> Iterator[Problem]:
+    """Yields what stands in an answer's texts where something else must."""
+    everywhere = values_everywhere(answer, reading.facts)
+    whole = values_on_the_whole(answer, reading.facts)
     for text, entry in _texts(answer):
-        known = on_the_whole | _of_working(answer["working"], entry) | _of_entry(entry, facts)
-        if entry is None:
-            known |= _integers(answer)
-        for number in _NUMBER.findall(_names().sub(" ", text)):
-            if float(number.replace(",", "")) not in known:
-                yield number, text
+        own = whole if entry is None else values_of_entry(entry, reading.facts)
+        for said, role in _misplaced(text, reading, (everywhere, own)):
+            rule = "argued" if isinstance(said, str) else "grounded"
+            yield Problem(rule, f"{_shown(said)} {_reason(role)}: {text[:60]}")
 
 
 def _texts(
@@ -48,55 +47,43 @@ def _texts(
             yield from _texts(item, item if about_one else entry)
 
 
-def _of_market(answer: dict[str, Any], facts: Facts) -> set[float]:
-    """Returns what every text may quote: the market, the context, bands and limits."""
-    numbers = known_numbers(facts)
-    known = {abs(number) for number in (*facts.numbers.values(), *numbers.values())}
-    known |= {abs(limit) for limits in LIMITS.values() for limit in limits}
-    for regime in {*regimes_in(answer), stated_regime(facts)}:
-        bands = EXPOSURES[regime]
-        for band in (bands.long_gross, bands.index_short, bands.net):
-            known.update(map(abs, band))
-    turn = None if missing_numbers(facts) else nearest_turn(numbers)
-    if turn:
-        known.add(round(turn.distance(numbers), 2))
-    return known | {1.0, 100.0}
+def _misplaced(
+    text: str, reading: Reading, held: tuple[Values, ...]
+) -> Iterator[tuple[Value, Role]]:
+    """Yields what a text says where it must say something else, with its role there."""
+    sentences, values = marked(text)
+    start = 0
+    for sentence in sentences:
+        said = values[start : start + sentence.count(MARK)]
+        start += len(said)
+        readings = roles_in(sentence, reading.kind, reading.language)
+        if readings and not any(_fits(said, roles, held) for roles in readings):
+            yield next(_wrong(said, readings[0], held))
 
 
-def _of_working(working: list[str], entry: dict[str, Any] | None) -> set[float]:
-    """Returns the numbers of the lines about the entry's stock, or of all lines."""
-    lines = working
-    if entry is not None:
-        lines = [line for line in working if entry["ticker"] in line] or working
-    found = _NUMBER.findall(" ".join(lines))
-    return {float(number) for number in found}
+def _fits(said: list[Value], roles: Roles, held: tuple[Values, ...]) -> bool:
+    return next(_wrong(said, roles, held), None) is None
 
 
-def _of_entry(entry: dict[str, Any] | None, facts: Facts) -> set[float]:
-    """Returns what the question states of a stock, and what the answer's entry says of it."""
-    if entry is None:
-        return {abs(number) for stock in facts.stocks for number in stock.numbers.values()}
-    known = _integers(entry)
-    for stock in facts.stocks:
-        if stock.ticker == entry["ticker"]:
-            known.update(map(abs, stock.numbers.values()))
-    return known
+def _wrong(
+    said: list[Value], roles: Roles, held: tuple[Values, ...]
+) -> Iterator[tuple[Value, Role]]:
+    for value, role in zip(said, roles, strict=True):
+        if not _may_be(value, role, held):
+            yield value, role
 
 
-def _integers(value: Any) -> set[float]:
-    if isinstance(value, dict):
-        return set().union(*map(_integers, value.values()))
-    if isinstance(value, list):
-        return set().union(*map(_integers, value))
-    return {abs(value) / scale for scale in _SCALES} if isinstance(value, int) else set()
+def _may_be(value: Value, role: Role, held: tuple[Values, ...]) -> bool:
+    if role.blank:
+        return any(value in values.get(role.blank, ()) for values in held)
+    return value == role.constant
 
 
-@cache
-def _names() -> re.Pattern[str]:
-    """Matches labels and names of funds that hold digits, which are no numbers."""
-    names = {fund.name_ko for fund in etfs()} | {"S&P 500"}
-    for label in (*MARKET.values(), *CONTEXT.values()):
-        names.update((*label.names("ko"), *label.names("en")))
-    longest_first = sorted(names, key=len, reverse=True)
-    with_digits = [re.escape(name) for name in longest_first if re.search(r"\d", name)]
-    return re.compile("|".join(with_digits))
+def _shown(value: Value) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _reason(role: Role) -> str:
+    if role.blank:
+        return f"is not the {role.blank} that belongs there"
+    return f"stands where {_shown(role.constant)} belongs"
