@@ -83,7 +83,19 @@ def test_a_set_without_days_has_none(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "7", '{"date": "2025-12-01"}', "extra", "band", "question", "date", "nan", "text"],
+    [
+        "{",
+        "[]",
+        "7",
+        '{"date": "2025-12-01"}',
+        "extra",
+        "band",
+        "question",
+        "date",
+        "nan",
+        "text",
+        "twice",
+    ],
 )
 def test_a_line_that_is_no_day_is_named(market, tmp_path, line):
     built(market, tmp_path, path_days=2)
@@ -93,6 +105,7 @@ def test_a_line_that_is_no_day_is_named(market, tmp_path, line):
         "extra": right | {"other": 1},
         "band": right | {"band_pct": [1]},
         "question": right | {"question": {"id": "x"}},
+        "twice": right,
         "date": right | {"date": "yesterday"},
         "nan": right | {"return_pct": float("nan")},
         "text": right | {"rule_net_pct": "90"},

@@ -89,10 +89,16 @@ def read_path_days(folder: Path) -> list[PathDay]:
     file = folder / DAYS_FILE
     if not file.is_file():
         return []
-    days = []
+    days: list[PathDay] = []
     try:
         for number, fields in numbered_lines(file):
-            days.append(_read_day(file, number, fields))
+            day = _read_day(file, number, fields)
+            if days and day.date <= days[-1].date:
+                raise RequestError(
+                    f"{file}, line {number}: {day.date} does not come after {days[-1].date}."
+                    f" {_REMEDY}"
+                )
+            days.append(day)
     except (LineError, OSError) as error:
         raise RequestError(f"{error} {_REMEDY}") from error
     return days
