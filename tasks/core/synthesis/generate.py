@@ -7,13 +7,10 @@ report.json.
 
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
-
-from tokenizers import Tokenizer
 
 from tasks.core.apportionment import round_quotas
 from tasks.core.errors import WorkError
@@ -29,15 +26,11 @@ from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.guard import prove_of_days
 from tasks.core.synthesis.logs import HELD_FILE, Market, logged_rows
 from tasks.core.synthesis.own import own_rows
+from tasks.core.synthesis.tokens import Tokens
 from tasks.core.synthesis.variety import Variety
 
 _TEMPLATE_TOKENS = 24
 """A chat template's own tokens around three messages: roles and turn marks, generously."""
-
-_TEXTS = 200
-"""Texts whose tokens are counted at a time: what the tokenizer tells of a text takes a hundred
-bytes a token.
-"""
 
 _DRAWS = 60
 """Scenes drawn for one row before it is made as short as its kind allows."""
@@ -53,9 +46,6 @@ _FEW = 0.05
 """A share of rows up to this, of which the strict proof of texts does not pass the wording, is
 drawn again, so many times.
 """
-
-_THREADS = 4
-"""Some kinds' tokens are counted, without Python, while another kind is written."""
 
 _REPORTED = ("kind", "language", "regime", "date", "day", "tokens")
 """The parts of the rows' metadata that the report counts."""
@@ -86,17 +76,9 @@ class _Material:
     kind: Kind
     days: Days
     token_budget: int
-    tokenizer: Tokenizer
+    tokens: Tokens
     rng: Random
     asked: set[str] = field(default_factory=set)  # the questions so far
-
-    def count_tokens(self, texts: list[str]) -> list[int]:
-        """Counts the tokens of each text, many at a time: the tokenizer then uses every core."""
-        counts: list[int] = []
-        for start in range(0, len(texts), _TEXTS):
-            batch = texts[start : start + _TEXTS]
-            counts += map(len, self.tokenizer.encode_batch_fast(batch, add_special_tokens=False))
-        return counts
 
 
 def synthesize(
@@ -109,19 +91,16 @@ def synthesize(
     """
     days = Days.read(train)
     generated = read_marks(train)["generated"]
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokens = Tokens.of(tokenizer_file)
     quotas = shares(KINDS, synthesis.rows, synthesis.korean_share)
 
-    def count(texts: list[str]) -> list[int]:
-        return list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
-
-    own = own_rows(synthesis, count)
-    logged = logged_rows(synthesis, Market.of(train), count)
+    own = own_rows(synthesis, tokens.counts)
+    logged = logged_rows(synthesis, Market.of(train), tokens.counts)
 
     def material_of(kind: Kind, use: str) -> _Material:
         # Each kind has a generator of its own: another kind changes none of its rows.
         rng = Random(f"{synthesis.seed} {kind.name}{use}")
-        return _Material(kind, days, synthesis.token_budget, tokenizer, rng)
+        return _Material(kind, days, synthesis.token_budget, tokens, rng)
 
     def make(quota: Quota) -> list[dict[str, Any]]:
         material = material_of(quota.kind, "")
@@ -133,13 +112,12 @@ def synthesize(
     lines: list[bytes] = []  # take less memory than the rows
     reported: list[dict[str, Any]] = []
     variety = Variety()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for rows in pool.map(make, quotas):
-            for row in rows:
-                variety.add(row)
-                reported.append({name: row["metadata"][name] for name in _REPORTED})
-                row["metadata"]["market_generated"] = generated
-                lines.append(encode_line(row))
+    for quota in quotas:
+        for row in make(quota):
+            variety.add(row)
+            reported.append({name: row["metadata"][name] for name in _REPORTED})
+            row["metadata"]["market_generated"] = generated
+            lines.append(encode_line(row))
     for row in logged.rows:
         reported.append({name: row["metadata"][name] for name in _REPORTED})
         row["metadata"]["market_generated"] = generated
@@ -330,8 +308,8 @@ def _count_tokens(drafts: list[_Draft], material: _Material) -> list[int]:
     texts = []
     for draft in drafts:
         texts += [draft.question, draft.answer]
-    counts = material.count_tokens(texts)
-    korean, english = material.count_tokens([system_prompt("ko"), system_prompt("en")])
+    counts = material.tokens.counts(texts)
+    korean, english = material.tokens.counts([system_prompt("ko"), system_prompt("en")])
     systems = {"ko": korean, "en": english}
     tokens = []
     for index, draft in enumerate(drafts):

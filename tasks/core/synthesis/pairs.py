@@ -10,8 +10,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import write_json, write_lines
 from tasks.core.kinds import kind_named
@@ -21,6 +19,7 @@ from tasks.core.synthesis.checks import check_rows
 from tasks.core.synthesis.own import own_pairs, require_file
 from tasks.core.synthesis.rejects import Reject, rows_with_scenes
 from tasks.core.synthesis.shortcuts import Contrast, measure
+from tasks.core.synthesis.tokens import Tokens
 
 FLAW_SHARES: dict[Flaw, float] = {
     "strategy_violation": 0.30,
@@ -74,7 +73,7 @@ def build_pairs(
     built += own
     write_lines(out / "pairs.jsonl", built)
     report = {**_report(built), "own": len(own)}
-    report["shortcuts"] = _shortcuts(built, Tokenizer.from_file(str(tokenizer_file)))
+    report["shortcuts"] = _shortcuts(built, Tokens.of(tokenizer_file))
     write_json(out / "report.json", report)
     return report
 
@@ -158,12 +157,12 @@ def _report(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     return report
 
 
-def _shortcuts(pairs: Sequence[dict[str, Any]], tokenizer: Tokenizer) -> dict[str, Any]:
+def _shortcuts(pairs: Sequence[dict[str, Any]], tokens: Tokens) -> dict[str, Any]:
     """Returns shortcuts.measure of each flaw's pairs."""
     texts: list[str] = []
     for pair in pairs:
         texts += [pair["chosen"][0]["content"], pair["rejected"][0]["content"]]
-    lengths = list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
+    lengths = tokens.counts(texts)
     contrasts: dict[str, list[Contrast]] = {flaw: [] for flaw in FLAWS}
     for number, pair in enumerate(pairs):
         at = 2 * number
