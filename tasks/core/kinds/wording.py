@@ -203,7 +203,7 @@ def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
         return _partial_ground(scene, rng, claimed or regime_of(**numbers))
     reason = ground_of(scene.facts)
     if claimed and claimed != regime_of(**numbers):
-        reason = claimed
+        reason = rng.choice(_GROUNDS_OF[claimed])
     sentence = rng.choice(phrases.GROUNDS[scene.language][reason])
     return sentence.format(
         r=lexicon.printed("return_pct", numbers["return_pct"], scene.language),
@@ -211,6 +211,16 @@ def ground(scene: Scene, rng: Random, claimed: str | None = None) -> str:
         m=lexicon.printed("momentum_pct", numbers["momentum_pct"], scene.language),
         v=lexicon.printed("volatility_pct", numbers["volatility_pct"], scene.language),
     )
+
+
+_GROUNDS_OF = {
+    "BEAR": ("BEAR",),
+    "SHORT_TERM_STRESS": ("SHORT_TERM_STRESS", "volatile"),
+    "STRONG_BULL": ("STRONG_BULL",),
+    "WEAKENING": ("WEAKENING", "shallow"),
+    "MILD_BULL": ("MILD_BULL", "narrow"),
+}
+"""The grounds on which a regime is claimed by who takes the market for another one."""
 
 
 def _partial_ground(scene: Scene, rng: Random, regime: str) -> str:
@@ -243,15 +253,14 @@ def _turning(
 ) -> list[str]:
     """Returns the sentence that says what would change the view, or none if nothing would.
 
-    Who claims a wrong regime says that the true one lies beyond the limit.
+    Who claims the regime that lies beyond the limit says that the true one does.
     """
     turn = nearest_turn(numbers)
     if turn is None:
         return []
-    regime = regime_of(**numbers)
     beyond = turn.regime
-    if claimed and claimed != regime:
-        beyond = regime
+    if claimed == beyond:
+        beyond = regime_of(**numbers)
     gap = _turn_gap(turn, numbers)
     sentence = rng.choice(phrases.TURNS[language])
     if language == "en":

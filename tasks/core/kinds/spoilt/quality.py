@@ -1,51 +1,74 @@
 """quality_degradation: a text that says nothing, says it twice, breaks off or argues for something
-else; one reason for every name; a book that breaks off.
+else; one reason for every name; a book that breaks off or lists a name twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
-from itertools import product
 from random import Random
 
 from tasks.core.kinds.base import Answer, Scene
+from tasks.core.kinds.judging.sentences import read_text
 from tasks.core.kinds.spoilt.places import Place, lists_of_entries, texts
-from tasks.core.kinds.texts import regimes_in, sentences_in
-from tasks.core.kinds.wording import argue
+from tasks.core.kinds.texts import numbers_in, regimes_in, sentences_in
+from tasks.core.kinds.wording import ground
 from tasks.core.records.facts import Language
 from tasks.core.strategy.rules import REGIMES
 
-_GENERIC: dict[Language, tuple[tuple[str, ...], ...]] = {
+GENERIC: dict[Language, tuple[tuple[str, ...], ...]] = {
     "ko": (
         (
-            "시장 상황을",
-            "여러 지표를",
-            "국면과 비중을",
-            "현재 흐름을",
-            "수급과 추세를",
-            "위험과 수익을",
+            "시장 수익률과 모멘텀을 함께 보고 판단한다.",
+            "모멘텀과 변동성을 고려한 결과다.",
+            "시장 수익률과 변동성에 맞는 선택이다.",
+            "모멘텀과 시장 수익률로 본 판단이다.",
+            "변동성과 모멘텀을 함께 감안한다.",
+            "시장 수익률, 모멘텀, 변동성을 종합해 본다.",
+            "모멘텀과 변동성에 따른 결정이다.",
+            "시장 수익률과 모멘텀이 그 근거다.",
+            "변동성과 시장 수익률을 살펴 정한다.",
         ),
-        ("종합적으로 보아", "두루 살펴", "함께 고려해", "감안하여", "균형 있게 보고"),
         (
-            "적절히 대응한다.",
-            "알맞은 비중으로 본다.",
-            "합리적인 선택으로 판단한다.",
-            "무리가 없는 수준으로 둔다.",
-            "신중하게 접근한다.",
+            "국면에 맞는 비중이다.",
+            "국면과 비중을 함께 고려한다.",
+            "국면을 종합적으로 보아 적절한 비중으로 본다.",
+            "추세와 국면에 따른 판단이다.",
+            "이 국면에서 무난한 비중이다.",
+            "국면과 위험을 두루 살펴 정한 결과다.",
+            "비중과 위험의 균형을 고려한 선택이다.",
+            "이 국면의 흐름에 적절히 대응한다.",
+            "국면과 추세로 보아 알맞은 수준이다.",
         ),
     ),
     "en": (
-        ("The market", "The regime", "The trend", "The overall picture", "The balance of risk"),
-        ("and the figures", "and the mood", "as it stands", "taken together", "on the whole"),
         (
-            "call for a suitable response.",
-            "speak for a careful stance.",
-            "suggest a sensible weight.",
-            "make this a reasonable choice.",
-            "leave this as the fitting step.",
+            "The market return and the momentum make this the right call.",
+            "It rests on the breadth and the volatility.",
+            "With this return and this momentum, it is the right choice.",
+            "The breadth is what it is, and so is the momentum.",
+            "The return, the breadth and the momentum speak for this.",
+            "The volatility and the return are both considered.",
+            "On this momentum and this breadth, this is what follows.",
+            "The market return is the reason, with the volatility.",
+            "The momentum and the volatility suggest it.",
+        ),
+        (
+            "The regime makes this the right weight.",
+            "It is the weight that fits the regime.",
+            "The regime and the trend speak for it.",
+            "This is how the book is in such a regime.",
+            "The position follows from the regime.",
+            "The balance of risk makes this a reasonable weight.",
+            "In this regime it is the right position.",
+            "The trend is the reason for this exposure.",
+            "Exposure and risk are both considered.",
         ),
     ),
 }
-"""Sentences that would fit any day: nothing in them can be right or wrong."""
+"""Sentences that would fit any day, in two sorts: one names the market's numbers and the other the
+book, and no verdict is reached on either. Their words are those of right answers, which would
+otherwise be told from these without reading.
+"""
 
 _REASONS = ("reasoning", "reason")
 """Texts that must argue; a note may be as short and as general as it likes."""
@@ -73,40 +96,54 @@ def degrade(worse: Answer, scene: Scene, rng: Random) -> None:
 def _say_nothing(draft: _Draft) -> None:
     reasons = [place for place in texts(draft.worse) if place.key in _REASONS]
     place = draft.rng.choice(reasons or texts(draft.worse))
-    generic = [" ".join(parts) for parts in product(*_GENERIC[draft.scene.language])]
+    generic = draft.rng.choice(GENERIC[draft.scene.language])
     sentences = len(sentences_in(place.value))
-    said = " ".join(draft.rng.sample(generic, max(1, sentences)))
-    place.put(said[: _limit(place)])
+    said = draft.rng.sample(generic, min(max(1, sentences), len(generic)))
+    while len(" ".join(said)) > _limit(place):
+        said.pop()
+    place.put(" ".join(said))
 
 
 def _say_twice(draft: _Draft) -> None:
-    """Says one sentence again in the place of another, or at the end."""
-    place = draft.rng.choice(texts(draft.worse))
+    """Says one sentence again in the place of another, or at the end if there is no other."""
+    every = texts(draft.worse)
+    longer = [place for place in every if len(sentences_in(place.value)) > 1]
+    place = draft.rng.choice(longer or every)
     sentences = sentences_in(place.value)
-    again = draft.rng.choice(sentences)
-    if len(sentences) > 1:
-        others = [index for index, sentence in enumerate(sentences) if sentence != again]
-        if others:
-            sentences[draft.rng.choice(others)] = again
+    again = draft.rng.randrange(len(sentences))
+    others = [index for index in range(len(sentences)) if index != again]
+    if others:
+        sentences[draft.rng.choice(others)] = sentences[again]
     else:
-        sentences.append(again)
-    said = " ".join(sentences)
-    if len(said) <= _limit(place):
-        place.put(said)
-    else:
-        _say_nothing(draft)
+        sentences.append(sentences[again])
+    place.put(" ".join(sentences))
 
 
 def _argue_otherwise(draft: _Draft) -> None:
-    """Argues for another regime than the answer gives."""
-    given = set(regimes_in(draft.worse))
-    reasonings = [place for place in texts(draft.worse) if place.key == "reasoning"]
-    if not given or not reasonings:
+    """Argues for another regime than the answer gives, in the place of the sentence that argues
+    for its own.
+    """
+    given = set(regimes_in(draft.worse)) or {draft.scene.regime}
+    claims = list(_claims_of(given, draft))
+    if not claims:
         _say_twice(draft)
         return
+    place, index = draft.rng.choice(claims)
     others = [regime for regime in REGIMES if regime not in given]
-    said = argue(draft.scene, draft.rng, claimed=draft.rng.choice(others))
-    draft.rng.choice(reasonings).put(said)
+    sentences = sentences_in(place.value)
+    sentences[index] = ground(draft.scene, draft.rng, claimed=draft.rng.choice(others))
+    place.put(" ".join(sentences))
+
+
+def _claims_of(given: set[str], draft: _Draft) -> Iterator[tuple[Place, int]]:
+    """Yields each text that argues for one of these regimes, and which sentence of it does."""
+    for place in texts(draft.worse):
+        if place.key != "reasoning":
+            continue
+        for index, sentence in enumerate(sentences_in(place.value)):
+            for read in read_text(sentence, draft.scene.language).sentences:
+                if read.sense.regimes & given and not read.sense.supposes:
+                    yield place, index
 
 
 def _one_reason_for_all(draft: _Draft) -> None:
@@ -119,10 +156,13 @@ def _one_reason_for_all(draft: _Draft) -> None:
     if not lists:
         _say_nothing(draft)
         return
-    generic = [" ".join(parts) for parts in product(*_GENERIC[draft.scene.language])]
-    said = draft.rng.choice(generic)
-    for entry in draft.rng.choice(lists):
-        entry["reason"] = said
+    entries = draft.rng.choice(lists)
+    said = [sentence for entry in entries for sentence in sentences_in(entry["reason"])]
+    of_any = [sentence for sentence in said if not numbers_in(sentence)]
+    generic = draft.rng.choice(GENERIC[draft.scene.language])
+    reason = draft.rng.choice(of_any or generic)
+    for entry in entries:
+        entry["reason"] = reason
 
 
 def _break_off(draft: _Draft) -> None:
@@ -135,8 +175,27 @@ def _break_off(draft: _Draft) -> None:
     del entries[max(1, len(entries) - draft.rng.randint(1, 2)) :]
 
 
+def _list_twice(draft: _Draft) -> None:
+    """Lists one name or two a second time, as a model does that loses its place."""
+    lists = [
+        entries
+        for entries in lists_of_entries(draft.worse, 1)
+        if all("ticker" in entry for entry in entries)
+    ]
+    if not lists:
+        _say_twice(draft)
+        return
+    entries = draft.rng.choice(lists)
+    at = draft.rng.randrange(len(entries))
+    entries += deepcopy(entries[at : at + draft.rng.randint(1, 2)])
+
+
 def _limit(place: Place) -> int:
-    return _REASONING_LIMIT if place.key == "reasoning" else _OTHER_TEXT_LIMIT
+    """Returns the most characters that surely keep the form: as many as there are, or as any kind
+    allows.
+    """
+    least = _REASONING_LIMIT if place.key == "reasoning" else _OTHER_TEXT_LIMIT
+    return max(least, len(place.value))
 
 
 _WAYS: tuple[Callable[[_Draft], None], ...] = (
@@ -145,5 +204,7 @@ _WAYS: tuple[Callable[[_Draft], None], ...] = (
     _one_reason_for_all,
     *(_say_twice,) * 4,
     *(_argue_otherwise,) * 4,
-    *(_break_off,) * 4,
+    # As many lists grow as shrink, or the share of their keys would give the flaw away.
+    *(_break_off,) * 2,
+    *(_list_twice,) * 2,
 )
