@@ -32,10 +32,15 @@ from tasks.core.training.spec import (
 
 
 def stages_of(settings: Settings) -> list[StageName]:
-    """The stages that these settings train. Raises RequestError if none is left."""
-    if not settings.trained_stages:
+    """The stages that these settings train here. Raises RequestError if none is left."""
+    stages = [name for name in settings.trained_stages if not _is_shipped(settings, name)]
+    if not stages:
         raise RequestError("stages.skip leaves no stage to train; take one out of it.")
-    return settings.trained_stages
+    return stages
+
+
+def _is_shipped(settings: Settings, stage: str) -> bool:
+    return stage == "stage1" and settings.ships_stage1
 
 
 def expect_rows(settings: Settings, stage: str) -> ExpectedRows:
@@ -58,7 +63,7 @@ def find_built(profile: str, overrides: list[str]) -> dict[str, Path]:
     """
     run = prepare(profile, overrides)
     wanted = {"download"}
-    for stage in run.settings.trained_stages:
+    for stage in stages_of(run.settings):
         wanted.add(rows_file(run.steps[stage].reads).step)
     folders = {}
     for line in run.plan(wanted):
