@@ -132,6 +132,11 @@ class Stages(Section):
     """Stages to leave out; a stage starts from the newest earlier stage that ran, else from the
     base model.
     """
+    stage1: Annotated[Literal["train", "shipped"], LATER] = "train"
+    """Where Stage 1 comes from: it is trained here (train), or the adapter that ships with kospilot
+    stands for it (shipped). That one is of the demo's base in 16 bit and has rank 16; with another
+    base, another form of adapter or rows of your own, the stage is trained all the same.
+    """
 
 
 class Training(Section):
@@ -340,6 +345,18 @@ class Settings(Part):
     def trained_stages(self) -> list[StageName]:
         """The stages that run, in their order: all that stages.skip does not name."""
         return [stage for stage in STAGES if stage not in self.stages.skip]
+
+    @property
+    def ships_stage1(self) -> bool:
+        """Whether the shipped adapter stands for Stage 1: it is asked for, and fits."""
+        shipped = Training(quantize_base="none", lora_rank=16)
+        form = ("quantize_base", "lora_rank", "lora_alpha", "target_modules", "module_ranks")
+        return (
+            self.stages.stage1 == "shipped"
+            and self.model.base == "demo"
+            and not self.data.own
+            and all(getattr(self.training, name) == getattr(shipped, name) for name in form)
+        )
 
     @property
     def released_stage(self) -> StageName | None:
