@@ -24,10 +24,13 @@ def test_it_has_another_action_than_the_one_it_is_taken_for(regime):
 
 def test_it_is_one_of_the_two_positions_nearest_to_a_limit():
     facts = held(3.0, -7.9, 14.5, 8.0)
-    chosen = {misread(facts, "MILD_BULL", Random(seed)).at for seed in range(20)}
-    assert chosen == {1, 2}
+    chosen = {misread(facts, "MILD_BULL", Random(seed)).ticker for seed in range(20)}
+    assert chosen == {"000001", "000002"}
 
 
 def test_the_working_shows_the_number_of_the_question():
-    wrong = misread(held(-7.9), "MILD_BULL", Random(1))
-    assert wrong.in_working("000000 -8.1: <=-8 STOP_LOSS") == "000000 -7.9: <=-8 STOP_LOSS"
+    wrong = misread(held(-7.9, 1.0), "MILD_BULL", Random(2))
+    working = ["000000 -8.1: <=-8 STOP_LOSS", "000001 -8.1: <=-8 STOP_LOSS"]
+    assert wrong.ticker == "000000"
+    assert wrong.as_printed(working) == ["000000 -7.9: <=-8 STOP_LOSS", working[1]]
+    assert wrong.as_read(held(-7.9, 1.0)) == held(-8.1, 1.0)

@@ -15,7 +15,8 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.cards import WITHOUT_LONGS
+from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.schemas import (
     WORKING,
@@ -29,9 +30,8 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.rules import WON_MOVE_PCT
+from tasks.core.strategy.rules import WON_MOVE_PCT, carries_longs, won_direction
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import BUSINESSES, Stock, find_stock, get_stock, stocks
 from tasks.core.strategy.working import market_working
@@ -63,11 +63,12 @@ def ask(scene: Scene, rng: Random) -> str:
 # What the right answer is.
 
 _TILTS = {"WON_WEAK": "TILT_TO_EXPORTERS", "WON_STRONG": "TILT_TO_DOMESTIC", "NEUTRAL": "KEEP"}
+_DIRECTIONS = tuple(_TILTS)
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides whom a move of the won helps and hurts: nobody whose business is unknown."""
-    direction = rules.won_direction(facts.numbers["usdkrw_change_pct"])
+    direction = won_direction(facts.numbers["usdkrw_change_pct"])
     return _decided(facts, direction, regime)
 
 
@@ -104,8 +105,8 @@ def _effect(business: str, direction: str) -> str:
 
 
 def _tilt(direction: str, regime: str) -> str:
-    """Returns the tilt, for which a bear market holds no single-stock longs."""
-    return "KEEP" if regime == "BEAR" else _TILTS[direction]
+    """Returns the tilt. Where no single-stock longs are carried, there is nothing to tilt."""
+    return _TILTS[direction] if carries_longs(regime) else "KEEP"
 
 
 def _direction_step(change_pct: float, direction: str) -> str:
@@ -125,7 +126,7 @@ def _card() -> str:
         "WON_WEAK: exporter and overseas (earns abroad) gain; importer (buys materials or fuel for",
         "dollars), dollar_debt and domestic lose. WON_STRONG: the other way round",
         "portfolio_action: WON_WEAK TILT_TO_EXPORTERS, WON_STRONG TILT_TO_DOMESTIC;",
-        "in BEAR always KEEP (no single-stock longs)",
+        f"in {WITHOUT_LONGS} always KEEP (no single-stock longs)",
     ]
     for business in BUSINESSES[1:]:
         tickers = [stock.ticker for stock in stocks() if stock.business == business]
@@ -135,17 +136,15 @@ def _card() -> str:
 
 card = _card()
 
-# How it is argued. The blank {rate_ro} is the rate with the Korean
-# particle that its sound takes.
+# How it is argued.
 
 _STOCKS = listed(stock_entry(reason=text(200)), 10)
-_DIRECTIONS = ("WON_WEAK", "WON_STRONG", "NEUTRAL")
 schema: Schema = closed(
     working=WORKING,
     fx_analysis=closed(reasoning=text(), direction=one_of(*_DIRECTIONS)),
     beneficiaries=_STOCKS,
     negatively_affected=_STOCKS,
-    portfolio_action=one_of("TILT_TO_EXPORTERS", "TILT_TO_DOMESTIC", "KEEP"),
+    portfolio_action=one_of(*_TILTS.values()),
 )
 
 
@@ -163,7 +162,7 @@ def _with_reasons(scene: Scene, decision: Decision, rng: Random) -> dict[str, An
     sentences.append(wording.argue(scene, rng))
     if rng.random() < 0.4:
         sentences.reverse()
-    tilt = "BEAR" if scene.regime == "BEAR" else decision["portfolio_action"]
+    tilt = decision["portfolio_action"] if carries_longs(scene.regime) else "BEAR"
     sentences.append(rng.choice(texts[tilt][language]))
     decision["fx_analysis"]["reasoning"] = " ".join(sentences)
     used: set[str] = set()
@@ -197,16 +196,11 @@ def _filled(sentence: str, scene: Scene, what: str = "") -> str:
     language, numbers = scene.language, scene.facts.numbers
     rate = printed("usdkrw", numbers["usdkrw"], language)
     return sentence.format(
-        rate=rate,
-        rate_ro=with_particle(rate, "으로/로"),
+        **forms("rate", rate),
         change=printed("usdkrw_change_pct", numbers["usdkrw_change_pct"], language),
         limit=f"{WON_MOVE_PCT:g}%",
-        what=what,
+        **forms("what", what),
         What=what[:1].upper() + what[1:],
-        what_i=with_particle(what, "이/가"),
-        what_eun=with_particle(what, "은/는"),
-        what_eul=with_particle(what, "을/를"),
-        what_ro=with_particle(what, "으로/로"),
     )
 
 
@@ -237,6 +231,9 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         return _with_reasons(scene, decision, rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -11,13 +11,15 @@ Grade: the weights of sold, halved and limited names are fixed, how purchases ar
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS
 from tasks.core.kinds.schemas import (
+    LONG_GROSS,
     REGIME,
     WORKING,
     Schema,
@@ -32,15 +34,8 @@ from tasks.core.kinds.schemas import (
 from tasks.core.kinds.spoilt.limits import misread
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
+from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Choice, Decision, settled
-from tasks.core.strategy.rules import (
-    EXPOSURES,
-    MAX_LONG_WEIGHT_PCT,
-    REDUCE_PCT,
-    STOP_LOSS_PCT,
-    TAKE_PROFIT_PCT,
-    stop_action,
-)
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working, stop_working
 
@@ -90,7 +85,7 @@ class _Book:
     @property
     def band(self) -> tuple[int, int]:
         """The regime's band of long gross."""
-        return EXPOSURES[self.regime].long_gross
+        return rules.EXPOSURES[self.regime].long_gross
 
     @property
     def kept(self) -> int:
@@ -111,15 +106,15 @@ class _Book:
 def _book_of(facts: Facts, regime: str | None = None) -> _Book:
     """Returns the question's book. A limit per stock that it states counts if it is the lower."""
     regime = regime or stated_regime(facts)
-    stated = int(facts.numbers.get("max_weight_pct", MAX_LONG_WEIGHT_PCT))
-    limit = min(stated, MAX_LONG_WEIGHT_PCT)
+    stated = int(facts.numbers.get("max_weight_pct", rules.MAX_LONG_WEIGHT_PCT))
+    limit = min(stated, rules.MAX_LONG_WEIGHT_PCT)
     positions = tuple(_position(stock, regime, limit) for stock in facts.stocks)
     return _Book(positions, regime, limit)
 
 
 def _position(stock: StockFacts, regime: str, limit: int) -> _Position:
     pnl, weight = stock.numbers["pnl_pct"], int(stock.numbers["weight_pct"])
-    action = stop_action(pnl, regime)
+    action = rules.stop_action(pnl, regime)
     left = {"HOLD": weight, "REDUCE": weight // 2}.get(action, 0)
     kept = min(left, limit)
     room = limit - kept if kept and action == "HOLD" else 0
@@ -253,12 +248,14 @@ def _fitted(book: _Book) -> str:
 
 card = f"""\
 Each weight in %, in this order (long gross = sum of weights; band = the regime's long band):
-1 P&L <={STOP_LOSS_PCT:g} (stop) or >={TAKE_PROFIT_PCT:g} (target): 0. BEAR: all 0
-2 P&L <={REDUCE_PCT:g} in WEAKENING or SHORT_TERM_STRESS: half, rounded down
-3 none above the limit per stock: {MAX_LONG_WEIGHT_PCT}, or the question's if lower
-4 sum above the band's top: each weight * top / sum, rounded down
+1 P&L <={rules.STOP_LOSS_PCT:g} (stop) or >={rules.TAKE_PROFIT_PCT:g} (target): 0. \
+{WITHOUT_LONGS}: all 0
+2 P&L <={rules.REDUCE_PCT:g} in {WEAK_WITH_LONGS}: half, rounded down
+3 none above the limit per stock: {rules.MAX_LONG_WEIGHT_PCT}, or the question's if lower
+4 sum above the band's top: each weight * top / sum, rounded down (up is right too)
 5 sum below the band's low end: buy what is missing, in proportion to the room below the limit of
-the names untouched by 1 and 2 (rounded down, the rest 1 each from the first); no room: unplaced_pct
+the names untouched by 1 and 2 (rounded down, the rest 1 each from the first; bought among them in \
+other parts is right too); no room: unplaced_pct
 Action: EXIT to 0, TRIM lower, BUY higher, else HOLD
 overall_assessment, of the sum before: OVER_EXPOSED above the band, UNDER_EXPOSED below, IN_BAND"""
 
@@ -270,13 +267,13 @@ schema: Schema = closed(
         stock_entry(
             reason=text(200),
             action=one_of("EXIT", "TRIM", "HOLD", "BUY"),
-            target_weight_pct=integer(0, MAX_LONG_WEIGHT_PCT),
+            target_weight_pct=integer(0, rules.MAX_LONG_WEIGHT_PCT),
         ),
         10,
         1,
     ),
     overall_assessment=one_of("OVER_EXPOSED", "IN_BAND", "UNDER_EXPOSED"),
-    unplaced_pct=integer(0, 130),
+    unplaced_pct=LONG_GROSS,
     regime=REGIME,
 )
 
@@ -313,7 +310,7 @@ def _case(book: _Book, position: _Position, target: int) -> str:
     if target < position.weight:
         cut = "REDUCE_capped" if position.kept < position.left else "REDUCE"
         return cut if position.action == "REDUCE" else "capped"
-    if STOP_LOSS_PCT < position.pnl <= STOP_LOSS_PCT + _NEAR_PCT:
+    if rules.STOP_LOSS_PCT < position.pnl <= rules.STOP_LOSS_PCT + _NEAR_PCT:
         return "near_stop"
     return "full" if position.weight == book.limit else "kept"
 
@@ -324,9 +321,9 @@ def _filled(sentence: str, book: _Book, position: _Position, target: int) -> str
         weight=f"{position.weight}%",
         target=f"{target}%",
         limit=f"{book.limit}%",
-        stop=f"{STOP_LOSS_PCT:g}%",
-        cut=f"{REDUCE_PCT:g}%",
-        take=f"{TAKE_PROFIT_PCT:g}%",
+        stop=f"{rules.STOP_LOSS_PCT:g}%",
+        cut=f"{rules.REDUCE_PCT:g}%",
+        take=f"{rules.TAKE_PROFIT_PCT:g}%",
         low=f"{book.band[0]}%",
         high=f"{book.band[1]}%",
     )
@@ -341,28 +338,27 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> dict[str, Any]:
-        if right["regime"] == "BEAR" or rng.random() < 0.3:
+        if not rules.carries_longs(right["regime"]) or rng.random() < 0.3:
             other = spoiling.other_regime(right["regime"], rng)
             return _with_reasons(scene, decide(scene.facts, other), rng)
-        return _with_reasons(scene, _misread(scene.facts, rng), rng)
+        return _with_reasons(scene, _across_a_limit(scene.facts, rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _misread(facts: Facts, rng: Random) -> Decision:
+def _across_a_limit(facts: Facts, rng: Random) -> Decision:
     """Returns the decision of a book of which one profit or loss is read across a limit, in half of
     the cases in the working too.
     """
     wrong = misread(facts, stated_regime(facts), rng)
-    stocks = list(facts.stocks)
-    numbers = {**stocks[wrong.at].numbers, "pnl_pct": wrong.read}
-    stocks[wrong.at] = replace(stocks[wrong.at], numbers=numbers)
-    decision = decide(replace(facts, stocks=tuple(stocks)))
-    working = decision["working"]
-    working[wrong.at + 2] = wrong.in_working(working[wrong.at + 2])
+    decision = decide(wrong.as_read(facts))
+    decision["working"] = wrong.as_printed(decision["working"])
     if rng.random() < 0.5:
         decision["working"] = decide(facts)["working"]
     return decision
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -18,6 +18,7 @@ from tasks.core.kinds.lexicon import STOCK
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
     INDEX_SHORT,
+    LEVERAGE_CEILING,
     LONG_GROSS,
     NET,
     REGIME,
@@ -142,7 +143,7 @@ schema: Schema = closed(
     ),
     step_3_risk=closed(
         reasoning=text(300),
-        max_leverage_x100=integer(0, 200),
+        max_leverage_x100=LEVERAGE_CEILING,
         stop_loss_pct=integer(-20, 0),
         take_profit_pct=integer(0, 50),
     ),
@@ -217,6 +218,9 @@ def _risk_reasoning(risk: Answer, scene: Scene, rng: Random) -> str:
     )
 
 
+# How it goes wrong.
+
+
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """Spoils the right answer in one way; a mistaken strategist takes the market for another
     regime, or gets one number of a later step wrong.
@@ -239,7 +243,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 def _ignore_drawdown(wrong: dict[str, Any], rng: Random) -> None:
     """Allows the full leverage although the drawdown does not, or less where it does."""
     risk = wrong["step_3_risk"]
-    full = int(100 * MAX_LEVERAGE)
+    full = LEVERAGE_CEILING["maximum"]
     if risk["max_leverage_x100"] < full:
         risk["max_leverage_x100"] = full
     else:
@@ -247,17 +251,23 @@ def _ignore_drawdown(wrong: dict[str, Any], rng: Random) -> None:
 
 
 def _leave_band(wrong: dict[str, Any], rng: Random) -> None:
-    """Holds more long than the regime allows, or less short, and sums it right."""
+    """Holds more long than the regime allows, or less if it allows all, or less short; and sums it
+    right.
+    """
     portfolio = wrong["step_2_portfolio"]
     bands = EXPOSURES[wrong["step_1_regime"]["regime"]]
+    least, most = bands.long_gross
     if portfolio["index_short_pct"] and rng.random() < 0.5:
         portfolio["index_short_pct"] = bands.index_short[0] - rng.randint(2, 8)
     else:
-        portfolio["long_gross_pct"] = min(130, bands.long_gross[1] + rng.randint(2, 8))
-        if bands.long_gross[1] >= 130:
-            portfolio["long_gross_pct"] = bands.long_gross[0] - rng.randint(2, 8)
+        portfolio["long_gross_pct"] = min(LONG_GROSS["maximum"], most + rng.randint(2, 8))
+        if most == LONG_GROSS["maximum"]:
+            portfolio["long_gross_pct"] = least - rng.randint(2, 8)
     net = portfolio["long_gross_pct"] - portfolio["index_short_pct"]
     portfolio["net_exposure_pct"] = net
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

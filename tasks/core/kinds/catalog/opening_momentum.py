@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.cards import WITHOUT_LONGS
+from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.schemas import (
     WORKING,
@@ -39,6 +40,7 @@ from tasks.core.strategy.rules import (
     OPENING_WEIGHTS,
     STRONG_SCORE,
     VOLUME_RATIO,
+    carries_longs,
 )
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working
@@ -69,10 +71,9 @@ def ask(scene: Scene, rng: Random) -> str:
 
 # What the right answer is.
 
-_WEIGHTS = (3, 8)
+_BOUGHT_WEIGHTS = [weight for weight in OPENING_WEIGHTS.values() if weight]
+_WEIGHTS = (min(_BOUGHT_WEIGHTS), max(_BOUGHT_WEIGHTS))
 """The least and the most that an opening gap is followed with, in % of NAV."""
-_NOTHING_BOUGHT = "BEAR"
-"""The regime in which no gap is followed."""
 
 
 def decide(facts: Facts, regime: str | None = None) -> Decision:
@@ -111,7 +112,7 @@ class _Opening:
 
 
 def _openings(facts: Facts, regime: str) -> list[_Opening]:
-    may_buy = regime != _NOTHING_BOUGHT
+    may_buy = carries_longs(regime)
     return [_Opening(stock, _points(stock), regime, may_buy) for stock in facts.stocks]
 
 
@@ -173,7 +174,10 @@ def _verdict(opening: _Opening) -> Decision:
         "score_points": opening.score,
         "signal": opening.signal,
     }
-    if opening.followed == (opening.slip == "trade"):
+    is_bought = opening.followed
+    if opening.slip == "trade":
+        is_bought = not is_bought
+    if not is_bought:
         return {**verdict, "action": "SKIP", "weight_pct": 0, "stop_bp": 0}
     weight = Choice(OPENING_WEIGHTS[opening.score] or _WEIGHTS[0], *_WEIGHTS)
     stop_bp = opening.stop_bp * (2 if opening.slip == "stop" else 1)
@@ -189,11 +193,11 @@ US correlation high, cap tier mid
 signal: {STRONG_SCORE} or more STRONG, {MODERATE_SCORE} MODERATE, else WEAK
 STRONG and MODERATE: ADD, weight {_WEIGHTS[0]} to {_WEIGHTS[1]} % of NAV ({_TAUGHT_WEIGHTS}), \
 stop_bp = 50 * gap (half the gap); WEAK: SKIP, weight 0, stop 0
-{_NOTHING_BOUGHT}: score all the same, buy nothing: every action SKIP, weight 0, stop 0
+{WITHOUT_LONGS}: score all the same, buy nothing: every action SKIP, weight 0, stop 0
 the market's numbers are those of the session before
 working after the market's line: "MILD_BULL: may buy; points: {_TESTS}"; for each stock \
 "108320: gap 2.9 0, vol 5.8 1, F 7 1, US high 1, mid 1: 4 STRONG, ADD 7, stop 2.9/2=1.45" (or \
-SKIP, or {_NOTHING_BOUGHT} SKIP); last "ADD 7+3=10" or "no ADD"\
+SKIP, or {WITHOUT_LONGS} SKIP); last "ADD 7+3=10" or "no ADD"\
 """
 
 schema: Schema = closed(
@@ -213,16 +217,15 @@ schema: Schema = closed(
     recommendation=text(),
 )
 
-# How it is argued. A blank such as {points_da} is the word with the Korean particle that its sound
-# takes.
+# How it is argued.
 
 
 def answer(scene: Scene, rng: Random) -> Answer:
     """Returns the score and the trade of every opening, with a reason for each and a summary."""
-    return _told(scene, _openings(scene.facts, scene.regime), rng)
+    return _with_reasons(scene, _openings(scene.facts, scene.regime), rng)
 
 
-def _told(scene: Scene, openings: list[_Opening], rng: Random) -> Answer:
+def _with_reasons(scene: Scene, openings: list[_Opening], rng: Random) -> Answer:
     """The verdicts as an answer, argued in the scene's language."""
     decision = wording.named(settled(_decision(scene.facts, openings, None)), scene.language)
     verdicts = decision["opening_analysis"]
@@ -241,12 +244,8 @@ def _reason(opening: _Opening, verdict: dict[str, Any], language: Language, rng:
     missed = _listed([stated[test] for test in _NUMBERS if test not in passed], language)
     blanks = {
         "score": opening.score,
-        "points": points,
-        "points_da": with_particle(points, "이다/다"),
-        "points_i": with_particle(points, "이/가"),
-        "points_eul": with_particle(points, "을/를"),
-        "missed": missed,
-        "missed_eun": with_particle(missed, "은/는"),
+        **forms("points", points),
+        **forms("missed", missed),
         "weight": verdict["weight_pct"],
         "stop": f"{verdict['stop_bp'] / 100:.2f}",
     }
@@ -321,13 +320,13 @@ def _summary(verdicts: list[dict[str, Any]], may_buy: bool, language: Language, 
         case = "all"
     stock_names = _listed([verdict["name"] for verdict in bought], language)
     return rng.choice(_WORDS.texts[f"sum_{case}"][language]).format(
-        names=stock_names,
-        names_eul=with_particle(stock_names, "을/를"),
-        names_eun=with_particle(stock_names, "은/는"),
-        names_ro=with_particle(stock_names, "으로/로"),
+        **forms("names", stock_names),
         total=sum(verdict["weight_pct"] for verdict in bought),
         enough=MODERATE_SCORE,
     )
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -336,7 +335,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     """
 
     def mistake() -> Answer:
-        return _told(scene, _mistaken(scene, rng), Random(scene.seed))
+        return _with_reasons(scene, _mistaken(scene, rng), Random(scene.seed))
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
@@ -370,6 +369,9 @@ def _one_misread(points: dict[str, bool], rng: Random) -> dict[str, bool]:
     tests = passed if passed and rng.random() < 0.7 else list(points)
     test = rng.choice(tests)
     return {**points, test: not points[test]}
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

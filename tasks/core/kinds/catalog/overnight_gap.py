@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.korean import forms
 from tasks.core.kinds.schemas import (
     WORKING,
     Schema,
@@ -206,10 +206,10 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
     With a `regime`, it is the answer of someone who takes the market to be in that one.
     """
     size = _size(scene.facts, _direction(regime or scene.regime))
-    return _told(scene, size, rng, claimed=regime)
+    return _with_reasons(scene, size, rng, claimed=regime)
 
 
-def _told(scene: Scene, size: _Size, rng: Random, claimed: str | None = None) -> Answer:
+def _with_reasons(scene: Scene, size: _Size, rng: Random, claimed: str | None = None) -> Answer:
     """The overlay of this size as an answer, argued in the scene's language."""
     decision = _overlay(scene.facts, claimed or scene.regime, size)
     decision = wording.named(settled(decision), scene.language)
@@ -237,8 +237,8 @@ def _us_reason(scene: Scene, size: _Size, rng: Random) -> str:
     """What the US move adds, or why it adds nothing. A mistaken size has no why."""
     us = scene.facts.numbers["us_return_pct"]
     bank = "us_adds" if size.for_us else "us_none"
-    told_why = rng.random() < _WHY_SHARE
-    if told_why and size.for_us == _size(scene.facts, size.direction).for_us:
+    says_why = rng.random() < _WHY_SHARE
+    if says_why and size.for_us == _size(scene.facts, size.direction).for_us:
         bank = _us_why(us, size)
     return rng.choice(_WORDS.texts[bank][scene.language]).format(
         us=f"{us:+.2f}%", step=OVERNIGHT_STEP_PCT, limit=LARGE_US_MOVE_PCT
@@ -259,18 +259,11 @@ def _vix_reason(scene: Scene, size: _Size, rng: Random) -> str:
     if size.direction == "LONG" and not size.for_vix and (level == "low" or rng.random() < 0.5):
         return ""
     bank = "vix_adds" if size.for_vix else "vix_none"
-    told_why = size.direction == "LONG" or rng.random() < _WHY_SHARE
-    if told_why and size.for_vix == _size(scene.facts, size.direction).for_vix:
+    says_why = size.direction == "LONG" or rng.random() < _WHY_SHARE
+    if says_why and size.for_vix == _size(scene.facts, size.direction).for_vix:
         bank = f"vix_{level}_{size.direction}"
-    printed = f"{vix:.1f}"
     return rng.choice(_WORDS.texts[bank][scene.language]).format(
-        vix=printed,
-        vix_i=with_particle(printed, "이/가"),
-        vix_eun=with_particle(printed, "은/는"),
-        vix_ro=with_particle(printed, "으로/로"),
-        vix_ira=with_particle(printed, "이라/라"),
-        step=OVERNIGHT_STEP_PCT,
-        limit=f"{HIGH_VIX:g}",
+        **forms("vix", f"{vix:.1f}"), step=OVERNIGHT_STEP_PCT, limit=f"{HIGH_VIX:g}"
     )
 
 
@@ -284,11 +277,11 @@ def _sum_reason(scene: Scene, position: dict[str, Any], size: _Size, rng: Random
         effective=position["effective_pct"],
         multiple=multiple,
         fold=abs(multiple),
-        name=position["name"],
-        name_eul=with_particle(position["name"], "을/를"),
-        name_eun=with_particle(position["name"], "은/는"),
-        name_ro=with_particle(position["name"], "으로/로"),
+        **forms("name", position["name"]),
     )
+
+
+# How it goes wrong.
 
 
 def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
@@ -321,7 +314,7 @@ def _wrong_size(scene: Scene, rng: Random) -> Answer:
         wrong = replace(size, for_us=OVERNIGHT_STEP_PCT - size.for_us)
     else:
         wrong = replace(size, for_vix=OVERNIGHT_STEP_PCT - size.for_vix)
-    return _told(scene, wrong, Random(scene.seed))
+    return _with_reasons(scene, wrong, Random(scene.seed))
 
 
 def _multiple_forgotten(scene: Scene, rng: Random) -> Answer:
@@ -342,9 +335,12 @@ def _held_longer(scene: Scene, rng: Random) -> Answer:
     return held
 
 
+# How it is graded.
+
+
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the direction, the fund with its weight, and the unwinding."""
-    told, _ = grading.read(reply, schema)
-    fund = told["overnight_strategy"]["ticker"] if told else None
+    read, _ = grading.read(reply, schema)
+    fund = read["overnight_strategy"]["ticker"] if read else None
     size = _size(scene.facts, _direction(scene.regime))
     return grading.judge(scene, reply, schema, _overlay(scene.facts, scene.regime, size, fund))

@@ -13,7 +13,9 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS
 from tasks.core.kinds.schemas import (
+    LEVERAGE_CEILING,
     REGIME,
     WORKING,
     Schema,
@@ -25,9 +27,16 @@ from tasks.core.kinds.schemas import (
 )
 from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.rules import EXPOSURES, MAX_LEVERAGE, RISK_LEVELS, WEAK_REGIMES
+from tasks.core.strategy.rules import (
+    EXPOSURES,
+    MAX_LEVERAGE,
+    RISK_LEVELS,
+    WEAK_REGIMES,
+    carries_longs,
+    max_leverage_x100,
+    risk_level,
+)
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working
 
@@ -61,7 +70,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     regime = regime or stated_regime(facts)
     drawdown = facts.numbers["drawdown_pct"]
     leverage = round(100 * facts.numbers["leverage_x"])
-    most = rules.max_leverage_x100(drawdown)
+    most = max_leverage_x100(drawdown)
     action = _action(leverage > most, regime)
     return {
         "working": [
@@ -71,7 +80,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
             _action_step(leverage, most, regime),
         ],
         "risk_assessment": {
-            "level": rules.risk_level(drawdown),
+            "level": risk_level(drawdown),
             "leverage_x100": leverage,
             "max_leverage_x100": most,
         },
@@ -81,7 +90,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
 
 
 def _action(is_above: bool, regime: str) -> str:
-    if regime == "BEAR":
+    if not carries_longs(regime):
         return "EXIT_LONGS"
     if is_above:
         return "DELEVERAGE"
@@ -101,7 +110,7 @@ def _level_step(drawdown_pct: float) -> str:
         place = f"{reached[-1]:g} or more"
     else:
         place = f"{reached[-1]:g} to {ahead[0]:g}"
-    return f"MDD {drawdown_pct:.1f}: {place}: {rules.risk_level(drawdown_pct)}"
+    return f"MDD {drawdown_pct:.1f}: {place}: {risk_level(drawdown_pct)}"
 
 
 def _ceiling_step(drawdown_pct: float, most_x100: int) -> str:
@@ -119,12 +128,14 @@ def _action_step(leverage_x100: int, most_x100: int, regime: str, misread: bool 
     """Returns the leverage against the ceiling, the regime, and what follows from both; `misread`
     takes the comparison the wrong way round.
     """
-    is_above = (leverage_x100 > most_x100) != misread
+    is_above = leverage_x100 > most_x100
+    if misread:
+        is_above = not is_above
     sign = ">" if is_above else "<="
     gap = abs(leverage_x100 - most_x100) / 100
     step = f"leverage {leverage_x100 / 100:.2f}{sign}{most_x100 / 100:.2f}, gap {gap:.2f}"
     state = regime
-    if regime in WEAK_REGIMES and regime != "BEAR":
+    if regime in WEAK_REGIMES and carries_longs(regime):
         state = f"{regime} weak"
     return f"{step}; {state}: {_action(is_above, regime)}"
 
@@ -133,8 +144,8 @@ _LEVELS = ", ".join(f"{level} <{limit:g}" for limit, level in RISK_LEVELS[:-1])
 card = f"""\
 level by MDD in %, the first that holds: {_LEVELS}, else {RISK_LEVELS[-1][1]}
 max leverage = 100 / MDD %, rounded down to 0.01, at most {MAX_LEVERAGE:g}; x100 = in hundredths
-action, the first that holds: BEAR: EXIT_LONGS; leverage above max: DELEVERAGE;
-WEAKENING or SHORT_TERM_STRESS: HEDGE (index short of the regime's band); else MAINTAIN"""
+action, the first that holds: {WITHOUT_LONGS}: EXIT_LONGS; leverage above max: DELEVERAGE;
+{WEAK_WITH_LONGS}: HEDGE (index short of the regime's band); else MAINTAIN"""
 
 # How it is argued.
 
@@ -145,7 +156,7 @@ schema: Schema = closed(
     risk_assessment=closed(
         level=one_of(*(level for _, level in RISK_LEVELS)),
         leverage_x100=integer(0, 1000),
-        max_leverage_x100=integer(0, 200),
+        max_leverage_x100=LEVERAGE_CEILING,
     ),
     action=one_of(*_ACTIONS),
     regime=REGIME,
@@ -203,8 +214,8 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
             return _with_reasons(scene, decide(scene.facts, other), rng, other)
         if chance < 0.55:
             return _with_reasons(scene, _of_another_level(scene.facts, rng), rng)
-        if chance < 0.8 and right["regime"] != "BEAR":
-            return _with_reasons(scene, _misread(scene.facts), rng)
+        if chance < 0.8 and carries_longs(right["regime"]):
+            return _with_reasons(scene, _compared_wrongly(scene.facts), rng)
         decision = decide(scene.facts)
         wrong = [action for action in _ACTIONS if action != decision["action"]]
         decision["action"] = rng.choice(wrong)
@@ -213,7 +224,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _misread(facts: Facts) -> Decision:
+def _compared_wrongly(facts: Facts) -> Decision:
     """Returns the decision with leverage and ceiling compared the wrong way round."""
     decision = decide(facts)
     risk, regime = decision["risk_assessment"], decision["regime"]
@@ -236,6 +247,9 @@ def _of_another_level(facts: Facts, rng: Random) -> Decision:
     if rng.random() < 0.5:
         decision["working"][1] = decision["working"][1].replace(level, beside)
     return decision
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

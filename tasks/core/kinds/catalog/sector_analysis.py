@@ -17,7 +17,8 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.cards import WITHOUT_LONGS
+from tasks.core.kinds.korean import forms, with_particle
 from tasks.core.kinds.schemas import (
     WORKING,
     Schema,
@@ -32,6 +33,7 @@ from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.events import Event, event_named, events
+from tasks.core.strategy.rules import carries_longs
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import find_stock, get_stock, sectors
 from tasks.core.strategy.working import market_working
@@ -104,7 +106,7 @@ def _step(ticker: str, impact: str | None) -> str:
 
 def _trade(impacts: list[str], regime: str) -> str:
     """Returns what to do with the listed winners and losers."""
-    buys = "POSITIVE" in impacts and regime != "BEAR"
+    buys = "POSITIVE" in impacts and carries_longs(regime)
     sells = "NEGATIVE" in impacts
     if buys and sells:
         return "ADD_AND_REDUCE"
@@ -115,7 +117,7 @@ def _trade(impacts: list[str], regime: str) -> str:
 
 def _trade_step(impacts: list[str], regime: str) -> str:
     gains, losses = impacts.count("POSITIVE"), impacts.count("NEGATIVE")
-    longs = "no longs" if regime == "BEAR" else "longs"
+    longs = "longs" if carries_longs(regime) else "no longs"
     return f"winners {gains}, losers {losses}; {regime} {longs}: {_trade(impacts, regime)}"
 
 
@@ -127,7 +129,7 @@ def _card() -> str:
         "event: primary_sector direction; + sectors and tickers that gain; - that lose; = spared",
         *(_event_line(event) for event in events()),
         "affected_stocks: the listed stocks that gain (POSITIVE) or lose (NEGATIVE), no others",
-        "action: ADD if winners are listed and the regime is not BEAR (no single-stock longs),",
+        f"action: ADD if winners are listed, but not in {WITHOUT_LONGS} (no single-stock longs),",
         "REDUCE if losers are listed, ADD_AND_REDUCE if both hold, else HOLD",
     ]
     return "\n".join(lines)
@@ -143,8 +145,7 @@ def _event_line(event: Event) -> str:
 
 card = _card()
 
-# How it is argued. A blank such as {why_ro} is the word with the Korean particle that its sound
-# takes.
+# How it is argued.
 
 _IMPACT = one_of("POSITIVE", "NEGATIVE")
 _ACTIONS = ("ADD", "REDUCE", "ADD_AND_REDUCE", "HOLD")
@@ -196,12 +197,10 @@ def _trade_reason(decision: Decision, language: Language, rng: Random) -> str:
     winners = _names(decision, "POSITIVE", language)
     losers = _names(decision, "NEGATIVE", language)
     return rng.choice(_WORDS.texts[case][language]).format(
-        winners=winners,
+        **forms("winners", winners),
         winners_reul=with_particle(winners, "을/를"),
-        winners_da=with_particle(winners, "이다/다"),
-        losers=losers,
+        **forms("losers", losers),
         losers_reul=with_particle(losers, "을/를"),
-        losers_da=with_particle(losers, "이다/다"),
     )
 
 
@@ -226,17 +225,10 @@ class _Channel:
     def said_by(self, sentence: str, beta: str = "") -> str:
         """Returns the sentence about this channel, and about a stock of that beta."""
         return sentence.format(
-            why=self.why,
-            why_ro=with_particle(self.why, "으로/로"),
-            why_i=with_particle(self.why, "이/가"),
-            why_eun=with_particle(self.why, "은/는"),
+            **forms("why", self.why),
             why_reul=with_particle(self.why, "을/를"),
-            why_da=with_particle(self.why, "이다/다"),
-            sector=self.sector,
-            sector_i=with_particle(self.sector, "이/가"),
-            sector_da=with_particle(self.sector, "이다/다"),
-            beta=beta,
-            beta_da=with_particle(beta, "이다/다"),
+            **forms("sector", self.sector),
+            **forms("beta", beta),
         )
 
 
@@ -269,7 +261,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     def mistake() -> dict[str, Any]:
         decision = decide(scene.facts)
         if decision["affected_stocks"] and rng.random() < 0.5:
-            return _with_reasons(scene, _misread(scene.facts, rng), rng)
+            return _with_reasons(scene, _one_impact_reversed(scene.facts, rng), rng)
         wrong = [action for action in _ACTIONS if action != decision["action"]]
         decision["action"] = rng.choice(wrong)
         return _with_reasons(scene, decision, rng)
@@ -277,7 +269,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _misread(facts: Facts, rng: Random) -> Decision:
+def _one_impact_reversed(facts: Facts, rng: Random) -> Decision:
     """Returns the decision with one impact the wrong way round, in half of the cases in the working
     too.
     """
@@ -291,6 +283,9 @@ def _misread(facts: Facts, rng: Random) -> Decision:
     if rng.random() < 0.5:
         decision["working"] = right["working"]
     return decision
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
+from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS
 from tasks.core.kinds.schemas import (
     REGIME,
     WORKING,
@@ -27,9 +28,14 @@ from tasks.core.kinds.schemas import (
 from tasks.core.kinds.spoilt.limits import misread
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language
-from tasks.core.strategy import rules
 from tasks.core.strategy.deciding import Decision, settled
-from tasks.core.strategy.rules import REDUCE_PCT, STOP_LOSS_PCT, TAKE_PROFIT_PCT, WEAK_REGIMES
+from tasks.core.strategy.rules import (
+    REDUCE_PCT,
+    STOP_LOSS_PCT,
+    TAKE_PROFIT_PCT,
+    WEAK_REGIMES,
+    stop_action,
+)
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working, stop_working
 
@@ -62,7 +68,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     review = []
     for position in facts.stocks:
         pnl = position.numbers["pnl_pct"]
-        action = rules.stop_action(pnl, regime)
+        action = stop_action(pnl, regime)
         working.append(_step(position.ticker, pnl, regime))
         review.append({"ticker": position.ticker, "action": action})
     return {"working": working, "position_review": review, "regime": regime}
@@ -71,7 +77,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
 def _step(ticker: str, pnl_pct: float, regime: str) -> str:
     """Returns a position's line of the working; if it is held, with how near its next limit is."""
     step = f"{ticker} {stop_working(pnl_pct, regime)}"
-    if rules.stop_action(pnl_pct, regime) != "HOLD":
+    if stop_action(pnl_pct, regime) != "HOLD":
         return step
     limit = _next_limit(pnl_pct, regime)
     return f"{step}, {abs(pnl_pct - limit):.1f} from {limit:g}"
@@ -89,8 +95,8 @@ card = f"""\
 Each position by its P&L in %, the first line that holds:
 <={STOP_LOSS_PCT:g} STOP_LOSS (sell all)
 >={TAKE_PROFIT_PCT:g} TAKE_PROFIT (sell all)
-BEAR: EXIT (sell all: no single-stock longs)
-<={REDUCE_PCT:g} in WEAKENING or SHORT_TERM_STRESS: REDUCE (sell half)
+{WITHOUT_LONGS}: EXIT (sell all: no single-stock longs)
+<={REDUCE_PCT:g} in {WEAK_WITH_LONGS}: REDUCE (sell half)
 else HOLD"""
 
 # How it is argued.
@@ -130,7 +136,7 @@ _NEAR_PCT = 2.0
 
 def _case(action: str, pnl_pct: float, regime: str) -> str:
     """Returns which texts argue for an action; a mistaken one has no limit that it is near to."""
-    if action != "HOLD" or rules.stop_action(pnl_pct, regime) != "HOLD":
+    if action != "HOLD" or stop_action(pnl_pct, regime) != "HOLD":
         return action
     limit = _next_limit(pnl_pct, regime)
     if abs(pnl_pct - limit) <= _NEAR_PCT:
@@ -160,23 +166,24 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
         if rng.random() < 0.3:
             other = spoiling.other_regime(right["regime"], rng)
             return _with_reasons(scene, decide(scene.facts, other), rng)
-        return _with_reasons(scene, _misread(scene.facts, right["regime"], rng), rng)
+        return _with_reasons(scene, _across_a_limit(scene.facts, rng), rng)
 
     return spoiling.spoil(spoiling.RightAnswer(scene, right, schema), how, rng, mistake)
 
 
-def _misread(facts: Facts, regime: str, rng: Random) -> Decision:
+def _across_a_limit(facts: Facts, rng: Random) -> Decision:
     """Returns the review with one position read across a limit, in half of the cases in the working
     too.
     """
-    decision = decide(facts)
-    wrong = misread(facts, regime, rng)
-    entry = decision["position_review"][wrong.at]
-    entry["action"] = rules.stop_action(wrong.read, regime)
-    if rng.random() < 0.5:
-        step = _step(entry["ticker"], wrong.read, regime)
-        decision["working"][wrong.at + 1] = wrong.in_working(step)
+    wrong = misread(facts, stated_regime(facts), rng)
+    decision = decide(wrong.as_read(facts))
+    decision["working"] = wrong.as_printed(decision["working"])
+    if rng.random() >= 0.5:
+        decision["working"] = decide(facts)["working"]
     return decision
+
+
+# How it is graded.
 
 
 def grade(scene: Scene, reply: str) -> Grade:

@@ -1,6 +1,6 @@
 """strategy_violation: a profit or loss read as if it lay on the other side of a limit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tasks.core.records.facts import Facts
@@ -14,13 +14,23 @@ _CHOSEN_FROM = 2  # positions, those nearest to a limit: near misses
 class Misread:
     """A position's profit or loss in %, and as what it was read."""
 
-    at: int  # the position's place in the question
+    ticker: str
     pnl: float
     read: float
 
-    def in_working(self, step: str) -> str:
-        """Returns the step of what was read with the number that the question prints."""
-        return step.replace(f"{self.read:+.1f}", f"{self.pnl:+.1f}", 1)
+    def as_read(self, facts: Facts) -> Facts:
+        """Returns the facts as they were read."""
+        stocks = []
+        for stock in facts.stocks:
+            if stock.ticker == self.ticker:
+                stock = replace(stock, numbers={**stock.numbers, "pnl_pct": self.read})
+            stocks.append(stock)
+        return replace(facts, stocks=tuple(stocks))
+
+    def as_printed(self, working: list[str]) -> list[str]:
+        """Returns the working of what was read, with the number that the question prints."""
+        read, printed = f"{self.ticker} {self.read:+.1f}", f"{self.ticker} {self.pnl:+.1f}"
+        return [step.replace(read, printed) for step in working]
 
 
 def misread(facts: Facts, regime: str, rng: Random) -> Misread:
@@ -28,9 +38,9 @@ def misread(facts: Facts, regime: str, rng: Random) -> Misread:
     has another action in this regime.
     """
     possible = []
-    for at, stock in enumerate(facts.stocks):
+    for stock in facts.stocks:
         pnl = stock.numbers["pnl_pct"]
-        possible.append(Misread(at, pnl, _across_a_limit(pnl, regime)))
+        possible.append(Misread(stock.ticker, pnl, _across_a_limit(pnl, regime)))
     possible.sort(key=lambda one: abs(one.pnl - one.read))
     return rng.choice(possible[:_CHOSEN_FROM])
 
