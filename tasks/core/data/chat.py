@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tasks.core.chat.special_tokens import SPECIAL_TOKEN
+
 Row = Mapping[str, Any]
 
 Drop = str
@@ -19,11 +21,6 @@ _INVISIBLE = re.compile(
 
 _MISSING = {"nan", "NaN", "None", "null", "NULL", "<NA>"}
 """What programs write where there is no value."""
-
-# The special tokens of the chat templates in use: <|im_end|>, <start_of_turn>, [INST], </s> …
-_SPECIAL_TOKEN = re.compile(
-    r"<\|[\w./-]{1,40}\|>|</?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
-)
 
 
 class Turn(NamedTuple):
@@ -114,7 +111,7 @@ def find_fault(value: Any) -> str | None:
     if "\0" in value:
         return "NUL byte"
     # A look for two characters takes a hundredth of the time of one for the pattern.
-    if (">" in value or "INST]" in value) and _SPECIAL_TOKEN.search(value):
+    if (">" in value or "INST]" in value) and SPECIAL_TOKEN.search(value):
         return "special token of a chat template"  # it would open or end a turn of its own
     return None if value.isascii() else _character_fault(value)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.core.settings.section import BESIDE, LATER, Count, Section, Share
 
@@ -30,7 +30,7 @@ class Synthesis(Section):
     """
     logs_min_confidence: Annotated[Share, LATER] = 0.7
     """Least confidence (0 to 1) of a log that is taken."""
-    logs_min_signals: Annotated[Count, LATER] = 1
+    logs_min_signals: Annotated[int, LATER, Field(ge=1, le=20)] = 1
     """Fewest signals of a log that is taken."""
     logs_max_signals: Annotated[int, LATER, Field(ge=1, le=20)] = 20
     """Most signals of a log that is taken."""
@@ -40,3 +40,14 @@ class Synthesis(Section):
     """
     seed: int = 42
     """Seed of the generator; each kind draws from its own."""
+
+    @field_validator("logs_max_signals")
+    @classmethod
+    def _is_a_span(cls, most: int, others: ValidationInfo) -> int:
+        fewest = others.data.get("logs_min_signals", 1)
+        if most < fewest:
+            raise ValueError(
+                f"no log has {fewest} to {most} signals; take synthesis.logs_min_signals={most} or"
+                " fewer"
+            )
+        return most

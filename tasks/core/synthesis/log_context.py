@@ -109,14 +109,26 @@ def _number(key: str, value: Any) -> tuple[str, float] | None:
     if name is None or size is None:
         return None
     in_pct = plain.endswith("pct") or (isinstance(value, str) and "%" in value)
-    if name in _PLAUSIBLE and not in_pct:
+    if name in MARKET and not in_pct:
         if plain in _LEVELS:
             return None
-        if name == "breadth_pct" and 0 < size < 1:
-            raise Unsound("numbers", f"a {key} of {value}: write it in %, e.g. {100 * size:g}")
+        _refuse_fraction(key, name, size)
     _refuse_implausible(name, size)
     label = MARKET.get(name) or CONTEXT[name]
     return name, round(size, label.decimals) + 0.0
+
+
+def _refuse_fraction(key: str, name: str, size: float) -> None:
+    """Raises Unsound if a number without a unit looks like 0.42 for 42 %, or -0.0123 for -1.23 %:
+    nothing tells which it is.
+    """
+    is_share = name in _SHARES and 0 < size < 1
+    if is_share or (abs(size) < _SMALL and size != round(size, 2)):
+        raise Unsound("numbers", f"{key} {size:g} has no unit: name it {name} if it is in %")
+
+
+_SHARES = ("breadth_pct", "volatility_pct")
+_SMALL = 0.3
 
 
 def _refuse_implausible(name: str, value: float) -> None:
@@ -145,11 +157,24 @@ def _names() -> dict[str, str]:
     """Returns the lexicon's name by every name of it, without signs and spaces."""
     names: dict[str, str] = {}
     for name, label in {**CONTEXT, **MARKET}.items():
-        for called in (name, name.removesuffix("_pct"), *label.names("ko"), *label.names("en")):
+        names[_normal(name)] = name
+        if label.unit == "won":  # under another name nothing tells the unit
+            continue
+        also = _ALSO.get(name, ())
+        for called in (name.removesuffix("_pct"), *label.names("ko"), *label.names("en"), *also):
             names[_normal(called)] = name
             if label.unit == "%":
                 names[f"{_normal(called)}pct"] = name
     return names
+
+
+_ALSO = {
+    "return_pct": ("kospi_change", "index_change", "market_change", "daily_return"),
+    "breadth_pct": ("advancing_pct", "advance_ratio"),
+    "momentum_pct": ("momentum_10d", "return_10d"),
+    "volatility_pct": ("realized_vol", "volatility_annualized"),
+}
+"""Names that programs have for the market's numbers, beside those of the lexicon."""
 
 
 def _normal(name: str) -> str:

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from tasks.core.chat.special_tokens import SPECIAL_TOKEN
 from tasks.core.errors import RequestError
 from tasks.core.files.foreign import refuse_pointer
 from tasks.core.kinds.judging.sentences import read_text
 from tasks.core.kinds.judging.substance import language_faults
 from tasks.core.records.facts import Language
 from tasks.core.records.logs import Log, Signal
-from tasks.core.scripts import HANGUL, HANJA
+from tasks.core.scripts import HANGUL, HANJA, visible
 from tasks.core.settings.synthesis import Synthesis
 from tasks.core.strategy.rules import NUMBERS, regime_of
 from tasks.core.strategy.universe import names
@@ -35,6 +36,7 @@ EXAMPLE = (
 
 _NEEDED = ("task", "timestamp", "reasoning", "signals", "confidence", "metadata")
 _LARGEST = 1_000_000  # bytes
+_MOST_DIGITS = 30
 _KOREA = timezone(timedelta(hours=9))
 
 
@@ -90,13 +92,21 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _LARGEST:
             raise Unsound("no JSON", f"it has more than {_LARGEST:,} bytes")
-        raw = json.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        # Programs write NaN where there is no value.
+        raw = json.loads(text, parse_constant=lambda _: None, parse_int=_short_integer)
         json.dumps(raw, ensure_ascii=False).encode()  # half a character is no text
     except (OSError, ValueError, RecursionError) as error:
         raise Unsound("no JSON", str(error)[:80]) from None
     if not isinstance(raw, dict):
         raise Unsound("no JSON object", _shown(raw))
     return raw
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
 
 
 def _filter(confidence: float, signals: int, latency: Any, synthesis: Synthesis) -> None:
@@ -159,7 +169,16 @@ def _text(value: Any, key: str) -> str:
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text:
         raise Unsound(f"no text in {key}", _shown(value))
+    _refuse_signs(text)
     return text
+
+
+def _refuse_signs(text: str) -> None:
+    """Raises Unsound if a text holds what steers a terminal or a chat template."""
+    if SPECIAL_TOKEN.search(text):
+        raise Unsound("a chat template's token", _shown(text))
+    if visible(text) != text:
+        raise Unsound("control characters", _shown(text))
 
 
 def _language(texts: list[str]) -> Language:
@@ -192,6 +211,7 @@ def _whole_context(raw: dict[str, Any], metadata: dict[str, Any]) -> Context:
         context.quoted.insert(0, task.strip())
     quote = "\n".join(" ".join(line.split()) for line in context.quoted if line.strip())
     if quote:
+        _refuse_signs(quote)
         context.words["quote"] = quote
     told = context.words.get("current_regime")
     if not context.numbers.keys() & set(NUMBERS):

@@ -6,15 +6,19 @@ ones. Beside a market whose prices are invented, dates say nothing, and the eval
 fifth of the logs' own days.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import jsonschema_rs
+
 from tasks.core.errors import RequestError
 from tasks.core.kinds import GIVEN_KINDS
 from tasks.core.kinds.base import GivenKind, Scene, scene_to_dict, system_prompt
+from tasks.core.kinds.judging.judge import TEXT_PARTS
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.texts import to_text
 from tasks.core.records.logs import Log
@@ -139,10 +143,14 @@ class _Maker:
         for _ in range(_WORDINGS):
             scene = self.kind.scene_of(log, rng.randrange(first, last), rng.randrange(1, 2**32))
             row = _row(scene, self.kind)
+            _require_schema(row, self.kind)
             problems = [problem for problem in check_row(row) if problem.rule != "held_out"]
             if not problems:
                 return self._counted(row)
-        raise Unsound(problems[0].rule, problems[0].detail)
+        # The grade alone says what failed, and not why.
+        problems.sort(key=lambda problem: problem.rule == "grade")
+        rule, detail = problems[0].rule, problems[0].detail
+        raise Unsound(f"not {rule}" if rule in TEXT_PARTS else rule, detail)
 
     def _counted(self, row: dict[str, Any]) -> dict[str, Any]:
         tokens = sum(self.count([message["content"] for message in row["messages"]]))
@@ -213,6 +221,16 @@ def _row(scene: Scene, kind: GivenKind) -> dict[str, Any]:
             "scene": scene_to_dict(scene),
         },
     }
+
+
+def _require_schema(row: dict[str, Any], kind: GivenKind) -> None:
+    """Raises Unsound with the first thing in a row's answer that the kind's schema does not allow,
+    such as a text that is too long.
+    """
+    answer = json.loads(row["messages"][2]["content"])
+    for error in jsonschema_rs.Draft202012Validator(kind.schema).iter_errors(answer):
+        path = ".".join(map(str, error.instance_path))
+        raise Unsound("schema", f"{path}: {error.message[-80:]}")
 
 
 def _refuse(folder: str, logged: Logged, market: Market) -> None:

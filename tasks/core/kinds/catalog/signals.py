@@ -131,7 +131,7 @@ analysis: why, in the question's language; each number stands in the question or
 
 # How it is argued: the analysis and the rationales are the log's own.
 
-_LONGEST = 3_000  # characters of an analysis
+_LONGEST = 2_000  # characters of an analysis, the most that llama.cpp makes a grammar of
 _RATIONALE: Schema = {**text(), "minLength": 4}  # "실적 개선" says something
 schema: Schema = closed(
     working=WORKING,
@@ -191,19 +191,23 @@ def grade(scene: Scene, reply: str) -> Grade:
     """
     right = decide(scene.facts)
     grade = grading.judge(scene, reply, schema, right)
-    if grade.told and grade.parts["argued"] and _denies_a_score(scene, grade.told, right):
-        parts = {**grade.parts, "argued": False}
-        grade = grading.graded(parts, parts, grade.told)
+    if grade.told and grade.parts["argued"]:
+        for detail in _denials(scene, grade.told, right):
+            parts = {**grade.parts, "argued": False}
+            grade = grading.graded(parts, parts, grade.told)
+            grade = replace(grade, reason=f"{grade.reason} ({detail})")
+            break
     return replace(grade, beside=dict(_beside(scene, reply)))
 
 
-def _denies_a_score(scene: Scene, told: Answer, right: Decision) -> bool:
-    """Whether a rationale speaks of gains below a negative score, or of losses below a positive
-    one.
+def _denials(scene: Scene, told: Answer, right: Decision) -> Iterator[str]:
+    """Yields each rationale that speaks of gains below a negative score, or of losses below a
+    positive one.
     """
     sided = [{**entry, "impact": _side(entry["score_pct"])} for entry in told["signals"]]
-    faults = text_faults({"signals": sided}, settled(right), scene.facts, scene.language)
-    return any(fault.part == "argued" for fault in faults)
+    for fault in text_faults({"signals": sided}, settled(right), scene.facts, scene.language):
+        if fault.part == "argued":
+            yield fault.detail
 
 
 def _side(score: int) -> str:

@@ -19,7 +19,7 @@ from tasks.core.kinds.judging.following import (
     of_entry,
     weight_of,
 )
-from tasks.core.kinds.judging.sentences import Number
+from tasks.core.kinds.judging.sentences import Number, read_text
 from tasks.core.kinds.texts import numbers_in, regimes_in
 from tasks.core.records.facts import Facts
 from tasks.core.strategy import rules
@@ -268,8 +268,7 @@ class Figures:
 
     @cached_property
     def _of_market(self) -> tuple[float, ...]:
-        quoted = numbers_in(self.facts.words.get("quote", ""))
-        return (*_all(self.of_market), *quoted, *(-number for number in quoted))
+        return (*_all(self.of_market), *_quoted(self.facts.words.get("quote", "")))
 
     @cached_property
     def _following(self) -> frozenset[float]:
@@ -308,6 +307,21 @@ def _ends_of(regime: str) -> Iterator[float]:
 
 
 _ENDS = {regime: frozenset(_ends_of(regime)) for regime in EXPOSURES}
+
+
+@lru_cache(maxsize=256)
+def _quoted(text: str) -> Values:
+    """Returns the numbers of what a question quotes, as texts tell of them: nothing labels them, so
+    with either sign, and a large one rounded.
+    """
+    quoted = numbers_in(text)
+    for sentence in read_text(text, "en").sentences:  # amounts of won are in 억
+        quoted += [number.value for number in sentence.numbers]
+    quoted += [float(round(number)) for number in quoted if abs(number) >= _LARGE]
+    return (*quoted, *(-number for number in quoted))
+
+
+_LARGE = 100
 
 
 def _by_name(numbers: Mapping[str, float]) -> dict[str, Values]:

@@ -98,8 +98,11 @@ def texts_of(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_known(ticker: str, figures: Figures) -> bool:
-    """Whether the question offers a stock or fund, or the right answer has it."""
-    return ticker in figures.of_stocks or ticker in str(figures.right)
+    """Whether the question offers or quotes a stock or fund, or the right answer has it."""
+    if ticker in figures.of_stocks or ticker in str(figures.right):
+        return True
+    quote = figures.facts.words.get("quote", "")
+    return any(name in quote for name in (ticker, *names(ticker)))
 
 
 def _told(answer: dict[str, Any], facts: Facts) -> Iterator[_Told]:
