@@ -25,6 +25,10 @@ from tasks.core.kinds.korean import with_particle
         ("BEAR", "으로/로", "BEAR로"),
         ("BEAR", "은/는", "BEAR는"),
         ("BEAR", "이/가", "BEAR가"),
+        ("NAVER", "은/는", "NAVER는"),
+        ("LS ELECTRIC", "을/를", "LS ELECTRIC을"),
+        ("S-Oil", "으로/로", "S-Oil로"),
+        ("HMM", "으로/로", "HMM으로"),
     ],
 )
 def test_particles_follow_the_sound(word, pair, said):

@@ -28,7 +28,7 @@ BY_BREADTH = {
     "ko": (
         "순노출 {net}%는 {low}~{high}% 밴드에서 상승 종목 비중에 맞춘 자리다.",
         "밴드 {low}~{high}%의 {net}%가 순노출이고, 그 자리는 상승 종목 비중이 정한다.",
-        "순노출은 {low}~{high}% 가운데 {net}%로, 오른 종목의 폭을 반영했다.",
+        "순노출은 {low}~{high}% 가운데 {net}%로, 오른 종목이 얼마나 많은지를 반영했다.",
         "순노출 {net}%(밴드 {low}~{high}%)는 상승 종목 비중에서 나온 값이다.",
     ),
     "en": (
@@ -84,7 +84,7 @@ PARTIAL = {
         "My working call is {regime}: all I can see is {known}.",
         "Take it as {regime} until more comes in; what we have is {known}.",
         "From {known} and the usual rest, the first rule that holds gives {regime}.",
-        "Half the dashboard is dark; {known} still reads {regime}.",
+        "Part of the dashboard is dark; {known} still reads {regime}.",
         "Provisional call: {regime}, because {known} is what was reported.",
     ),
 }

@@ -7,6 +7,11 @@ _DIGITS_READ_WITH_L = set("178")  # 일 칠 팔
 _LETTERS_READ_WITH_A_CONSONANT = set("LMNR")  # 엘 엠 엔 알
 _LETTERS_READ_WITH_L = set("LR")  # 엘 알
 
+_READ_AS_WORDS = {"ING": True, "ELECTRIC": True, "BEAR": False, "NAVER": False}
+"""Latin words that are not spelled out (위크닝, 일렉트릭, 베어, 네이버): whether their sound
+ends in a consonant.
+"""
+
 _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
 _FINALS = 28  # a block of syllables differs in the final consonant alone: none, then 27 others
 _FINAL_L = 8  # ㄹ
@@ -26,10 +31,9 @@ def with_particle(word: str, pair: str) -> str:
 
 def _ending(word: str) -> tuple[bool, bool]:
     """Returns whether the word's sound ends in a consonant, and whether that is ㄹ."""
-    if word.upper().endswith("ING"):  # 위크닝
-        return True, False
-    if word.upper().endswith("BEAR"):  # 베어
-        return False, False
+    for ending, consonant in _READ_AS_WORDS.items():
+        if word.upper().endswith(ending):
+            return consonant, False
     last = _last_spoken(word)
     if last and _FIRST_SYLLABLE <= ord(last) <= _LAST_SYLLABLE:
         final = (ord(last) - _FIRST_SYLLABLE) % _FINALS

@@ -17,7 +17,7 @@ _KOREAN_GROUNDS = {
             "상승 종목 비중 {b}로 약세장 조건을 다 채웠다."
         ),
         (
-            "매도가 전 업종으로 번졌다. 상승 종목 비중 {b}, "
+            "매도가 시장 전반으로 번졌다. 상승 종목 비중 {b}, "
             "시장 수익률 {r}, 10일 모멘텀 {m}의 약세장이다."
         ),
         "오른 종목이 {b}에 그친 날이다. 시장 수익률 {r}에 10일 모멘텀 {m}가 겹쳐 약세장이다.",
@@ -37,7 +37,7 @@ _KOREAN_GROUNDS = {
         "연율 변동성 {v}가 25%를 넘는 장에서 시장 수익률이 {r}로 밀려 단기 스트레스다.",
         "시장 수익률이 {r}까지 밀리고 연율 변동성이 {v}로 25%를 넘어 단기 스트레스로 본다.",
         "변동성이 문제다. 연율 변동성 {v}에 시장 수익률 {r}면 단기 스트레스에 해당한다.",
-        "흔들림이 커진 장이다. 연율 변동성 {v}, 시장 수익률 {r}로 단기 스트레스 조건을 채운다.",
+        "흔들림이 큰 장이다. 연율 변동성 {v}, 시장 수익률 {r}로 단기 스트레스 조건을 채운다.",
         "시장 수익률 {r}가 -1.5%보다 깊고 연율 변동성 {v}도 25%를 넘어 단기 스트레스다.",
         "하루 등락 {r}에 연율 변동성까지 {v}로 높아 단기 스트레스로 판정한다.",
         "25%를 웃도는 연율 변동성({v})과 시장 수익률 {r}가 겹쳐 단기 스트레스다.",
@@ -69,7 +69,7 @@ _KOREAN_GROUNDS = {
         "지수는 {r}지만 상승 종목 비중이 {b}라 투매가 아니라 약화로 본다.",
         "상승 종목 비중 {b}로는 절반을 넘지 못했고 시장 수익률도 {r}라 약화 국면이다.",
         "오른 종목은 {b}, 시장 수익률은 {r}다. 약화 국면에 해당한다.",
-        "매수세가 식고 있다. 상승 종목 비중 {b}에 시장 수익률 {r}로 약화 조건을 채운다.",
+        "매수세가 넓지 않다. 상승 종목 비중 {b}에 시장 수익률 {r}로 약화 조건을 채운다.",
         "시장 수익률 {r}는 손실이고 상승 종목 비중 {b}는 35%와 50% 사이에 있어 약화로 판정한다.",
         "당일 {r}에 상승 종목 비중 {b}면 무너진 장은 아니고 약화 국면이다.",
         (
@@ -142,7 +142,7 @@ _ENGLISH_GROUNDS = {
             "10-day momentum has sunk to {m}, and with a return of "
             "{r} and breadth of {b} every bear condition holds."
         ),
-        "Selling is everywhere: breadth {b}, return {r} and momentum {m} make a bear market.",
+        "Selling runs through the market: breadth {b}, return {r}, momentum {m}, a bear market.",
         "Few names rise: breadth is {b}, the return {r} and momentum {m}, which is a bear market.",
         "This is no one-day slip but a bear market: momentum {m}, return {r}, breadth only {b}.",
         "Whichever gauge one takes, return {r}, breadth {b} or momentum {m}, it reads bear market.",
@@ -162,7 +162,7 @@ _ENGLISH_GROUNDS = {
             "With annualized volatility of {v}, above 25%, "
             "a return of {r} counts as short-term stress."
         ),
-        "Swings have grown to {v} a year, so a market return of {r} is short-term stress.",
+        "Swings run at {v} a year, so a market return of {r} is short-term stress.",
         "The return of {r} is deeper than -1.5% while volatility stands at {v}: short-term stress.",
         (
             "On its own {r} would be a bad day; with volatility "
@@ -198,7 +198,7 @@ _ENGLISH_GROUNDS = {
         "The index returned {r} while {b} of the names still rose: weakening rather than a rout.",
         "No more than half the names rose, {b}, and the return is {r}: a weakening market.",
         "With {b} of the names rising, a return of {r} reads as weakening.",
-        "Participation is cooling: breadth is {b} and the market return {r}, hence weakening.",
+        "Participation is no more than half: breadth {b}, return {r}, hence weakening.",
         "The market is weakening: a return of {r}, with breadth inside 35% to 50% at {b}.",
         "Sellers lead, though not everywhere: return {r}, breadth {b}, a weakening market.",
         "The negative return, {r}, meets breadth of {b} in the 35% to 50% range: weakening.",
@@ -220,7 +220,7 @@ _ENGLISH_GROUNDS = {
         "Short-term stress begins below -1%, and the market return is {r}.",
         "Breadth of {b} and a return of {r}, deeper than -1%, spell short-term stress.",
         "The drop counts here: {r} is below -1%, hence short-term stress.",
-        "Losing more than 1% in a day, with {r}, is short-term stress.",
+        "A return of {r} is a loss beyond 1% in a day: short-term stress.",
         "At {r} the index has gone below -1%, which is short-term stress.",
         "It was no ordinary dip: {r}, with breadth at {b}, is short-term stress.",
         "The -1% line is broken at {r}, so the call is short-term stress.",

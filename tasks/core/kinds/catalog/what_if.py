@@ -242,12 +242,20 @@ def _effect(scene: Scene, after: dict[str, float], rng: Random) -> str:
     """The market's numbers after the shock."""
     language = scene.language
     return rng.choice(_WORDS.texts["effect"][language]).format(
-        size=printed("shock_pct", scene.facts.numbers["shock_pct"], language),
+        size=_size(scene),
         r=printed("return_pct", after["return_pct"], language),
         b=printed("breadth_pct", after["breadth_pct"], language),
         m=printed("momentum_pct", after["momentum_pct"], language),
         v=printed("volatility_pct", after["volatility_pct"], language),
     )
+
+
+def _size(scene: Scene) -> str:
+    """The size of the shock; a rise of interest rates is in points."""
+    size = scene.facts.numbers["shock_pct"]
+    if scene.facts.words["shock"] != "rate_hike":
+        return printed("shock_pct", size, scene.language)
+    return f"{size:.1f}%p" if scene.language == "ko" else f"{size:.1f} points"
 
 
 def _shift(before: str, after: str, language: Language, rng: Random) -> str:
