@@ -140,7 +140,13 @@ def run_child(
 
     Raises ChildFailed with these lines if the command fails.
     """
-    process = start_child(command, env, cwd)
+    return wait_for_child(start_child(command, env, cwd), on_line)
+
+
+def wait_for_child(
+    process: subprocess.Popen[str], on_line: Callable[[str], None] | None = None
+) -> list[str]:
+    """Waits for a child that start_child started, as run_child does for its own."""
     assert process.stdout is not None, "start_child opens a pipe"
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     try:
@@ -156,7 +162,7 @@ def run_child(
         stop_child(process)
         process.stdout.close()
     if code:
-        program = Path(str(command[0])).name
+        program = Path(process.args[0]).name  # type: ignore[index, arg-type]
         raise ChildFailed(f"{program} exited with {code}:\n" + "\n".join(tail), code)
     return list(tail)
 
@@ -172,8 +178,17 @@ def run_kospilot_program(
     request was wrong. Raises RequestError or WorkError with these words, or WorkError with the last
     lines if the program reported none.
     """
+    wait_for_program(start_child(command, env), on_line)
+
+
+def wait_for_program(
+    process: subprocess.Popen[str], on_line: Callable[[str], None] | None = None
+) -> None:
+    """Waits for a program of kospilot's own that start_child started, and raises what
+    run_kospilot_program raises.
+    """
     try:
-        run_child(command, on_line, env)
+        wait_for_child(process, on_line)
     except ChildFailed as failed:
         _, reported, words = str(failed).rpartition("\nerror: ")
         if reported and failed.code == 2:
