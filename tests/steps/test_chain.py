@@ -62,6 +62,20 @@ def test_a_correction_of_a_shipped_table_changes_what_is_made_from_it(tmp_path, 
     }  # fmt: skip
 
 
+def test_a_changed_rule_card_asks_a_briefed_base_again(tmp_path, monkeypatch):
+    evaluate = chain(load("demo").settings)["evaluate"]
+
+    def outside(models):
+        settings = load("demo", [f"evaluation.models={models}"]).settings
+        return evaluate.outside(Surroundings(settings, tmp_path, DigestMemory(tmp_path / "memory")))
+
+    before = outside("[base]"), outside("[base,briefed]")
+    monkeypatch.setattr("tasks.core.steps.evaluate.cards_digest", lambda: "a limit was added")
+    assert outside("[base]") == before[0]
+    assert outside("[base,briefed]") == {**before[1], "rule cards": "a limit was added"}
+    assert before[1]["rule cards"] == _shipped.cards_digest()
+
+
 def settings_read(file):
     """Every `settings.SECTION` and `settings.SECTION.FIELD` that the functions of a build name.
 

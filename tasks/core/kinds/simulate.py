@@ -14,9 +14,13 @@ from tasks.core.strategy.rules import (
     EXPOSURES,
     GAP_PCT,
     MAX_LONG_WEIGHT_PCT,
+    REDUCE_PCT,
     REGIMES,
+    STOP_LOSS_PCT,
+    TAKE_PROFIT_PCT,
     VOLUME_RATIO,
     WEAK_REGIMES,
+    WON_MOVE_PCT,
     regime_of,
 )
 from tasks.core.strategy.universe import sector_of
@@ -66,7 +70,7 @@ def simulate_near(rng: Random, regime: str | None = None) -> dict[str, float]:
 
 # Numbers of a question beside the market's. `+ 0.0` makes 0.0 of -0.0, which prints a minus.
 
-_WON_EDGES = (-0.5, -0.49, 0.49, 0.5)
+_WON_EDGES = (-WON_MOVE_PCT, 0.01 - WON_MOVE_PCT, WON_MOVE_PCT - 0.01, WON_MOVE_PCT)
 _NAVS = (
     *(30, 50, 80, 100, 150, 200, 300, 500, 800, 1_200),
     *(2_500, 5_000, 10_000, 12_500, 30_000),
@@ -173,9 +177,13 @@ supposition. A question that names a day invents none of these.
 """
 
 _EDGES = {
-    "pnl_pct": (-8.0, -8.1, -7.9, -3.0, -3.1, -2.9, 15.0, 14.9, 15.1),
-    "gap_pct": (2.9, GAP_PCT, 3.1),
-    "volume_x": (2.9, VOLUME_RATIO, 3.1),
+    "pnl_pct": (
+        *(STOP_LOSS_PCT, STOP_LOSS_PCT - 0.1, STOP_LOSS_PCT + 0.1),
+        *(REDUCE_PCT, REDUCE_PCT - 0.1, REDUCE_PCT + 0.1),
+        *(TAKE_PROFIT_PCT, TAKE_PROFIT_PCT - 0.1, TAKE_PROFIT_PCT + 0.1),
+    ),
+    "gap_pct": (GAP_PCT - 0.1, GAP_PCT, GAP_PCT + 0.1),
+    "volume_x": (VOLUME_RATIO - 0.1, VOLUME_RATIO, VOLUME_RATIO + 0.1),
 }
 """Values on and beside the rules' limits."""
 

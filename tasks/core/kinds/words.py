@@ -2,7 +2,8 @@
 
 They stand in the YAML file beside the kind's module as lists of sentences, under `templates` and
 `texts`. A list of lists is crossed: every sentence that begins with one of the first parts and goes
-on with one of each of the next. Sentences have blanks in braces, which the kind fills.
+on with one of each of the next. Sentences have blanks in braces, which the kind fills: {beta} is a
+word, and {beta_ro} the word with the Korean particle that its sound takes (korean.forms).
 """
 
 from collections.abc import Mapping

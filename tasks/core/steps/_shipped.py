@@ -24,6 +24,14 @@ def analyst_digest() -> str:
 
 
 @cache
+def cards_digest() -> str:
+    """The digest of the kinds' rule cards, which a briefed base is given."""
+    from tasks.core.kinds import ALL_KINDS
+
+    return digest_value([[kind.name, kind.card] for kind in ALL_KINDS])
+
+
+@cache
 def words_digest(given: bool = False) -> str:
     """The digest of the words in which the drawn kinds ask and argue, or the given ones."""
     from tasks.core.kinds import GIVEN_KINDS, KINDS

@@ -10,7 +10,7 @@ from tasks.core.records.artifacts import Progress, stretch_of
 from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.steps._compared import MAKING, compared_disk, compared_reads, served
 from tasks.core.steps._contents import HELD_LOGS, TOKENIZER
-from tasks.core.steps._shipped import prompt_digest, table_digests
+from tasks.core.steps._shipped import cards_digest, prompt_digest, table_digests
 
 if TYPE_CHECKING:
     from tasks.core.evaluation.evaluated import Evaluated
@@ -33,7 +33,10 @@ def _reads_also(settings: Settings) -> Reads:
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
-    return {"strategy prompt": prompt_digest(), **table_digests()}
+    outside = {"strategy prompt": prompt_digest(), **table_digests()}
+    if "briefed" in around.settings.compared_models:
+        outside["rule cards"] = cards_digest()
+    return outside
 
 
 def _build(job: Job) -> dict[str, Any]:
