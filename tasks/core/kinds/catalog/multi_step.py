@@ -197,10 +197,11 @@ def _core_names(core: list[dict[str, Any]], scene: Scene) -> str:
     beside it would seem to be another's.
     """
     betas = {stock.ticker: stock.numbers["beta"] for stock in scene.facts.stocks}
-    label = STOCK["beta"].of(scene.language)
+    before = "(" if scene.language == "ko" else " ("
+    before += STOCK["beta"].of(scene.language)
     listed_names = []
     for entry in core:
-        beta = f"({label} {betas[entry['ticker']]:.2f})" if len(entry["name"]) > 2 else ""
+        beta = f"{before} {betas[entry['ticker']]:.2f})" if len(entry["name"]) > 2 else ""
         listed_names.append(f"{entry['name']}{beta}")
     return ", ".join(listed_names)
 
