@@ -121,8 +121,8 @@ def write_logs(folder: Path, logs: list[Any], first_day: int = 3) -> Path:
         day = f"2025-03-{first_day + number:02}"
         file = folder / day / f"{number:03}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(told, dict) and "timestamp" in told:
-            told = {**told, "timestamp": str(told["timestamp"]).replace("2025-03-04", day)}
+        if isinstance(told, dict) and isinstance(told["timestamp"], str):
+            told = {**told, "timestamp": told["timestamp"].replace("2025-03-04", day)}
         text = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False, indent=1)
         file.write_text(text, encoding="utf-8")
     return folder

@@ -33,9 +33,15 @@ def make_question(
 ) -> Question:
     """Makes a question about one day of a market part, by default its last.
 
-    Raises RequestError if the part does not have that day.
+    Raises RequestError if the part does not have that day, or if questions of the kind are not
+    drawn from days.
     """
     subject = kind_named(kind)
+    if subject.needs.given:
+        raise RequestError(
+            f"Questions of the kind {kind} come from a live system's logs, and no day makes one."
+            f' Type your own: kospilot ask --kind {kind} "TEXT".'
+        )
     days = Days.read(part)
     day = _traded_day(days, part, date)
     scene = draw_scene(

@@ -15,7 +15,7 @@ from tasks.core.evaluation.records import Mark, Question, Reply, days_of
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.evaluation.verdicts import confidence_table, confusion, regime_of_question
 from tasks.core.files.digests import digest_value
-from tasks.core.kinds import kind_named
+from tasks.core.kinds import given_kind, kind_named
 from tasks.core.kinds.base import Grade, scene_from_dict
 from tasks.core.kinds.replies import parse as parse_reply
 from tasks.core.scripts import HANGUL, HANJA
@@ -79,7 +79,7 @@ def _mark_twin(mark: Mark, original: Mark, change: str | None) -> None:
 def judge(question: Question, text: str) -> Mark:
     """Returns every measure of one reply, 0..1, or None if the question does not ask for it."""
     reply = parse(text)
-    kind = kind_named(question.kind)
+    kind, given = kind_named(question.kind), given_kind(question.kind)
     scene = scene_from_dict(question.scene)
     grade = kind.grade(scene, text)
     best = kind.grade(scene, question.reference)
@@ -103,7 +103,7 @@ def judge(question: Question, text: str) -> Mark:
         "flips": None,
         "steady": None,
         "grade": float(grade.score),
-        **grade.beside,
+        **(given.beside(scene, text) if given else {}),
     }
 
 

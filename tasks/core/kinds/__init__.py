@@ -26,6 +26,11 @@ KINDS = tuple(kind for kind in ALL_KINDS if not kind.needs.given)
 GIVEN_KINDS: tuple[GivenKind, ...] = tuple(kind for kind in _found() if kind.needs.given)
 
 
+def given_kind(name: str) -> GivenKind | None:
+    """Returns the given kind of this name, or None if there is none."""
+    return next((kind for kind in GIVEN_KINDS if kind.name == name), None)
+
+
 def kind_named(name: str) -> Kind:
     """Returns the kind of this name. Raises RequestError if there is none."""
     for kind in ALL_KINDS:

@@ -80,8 +80,6 @@ class Grade:
     parts: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
     told: Answer | None = None  # the reply read as JSON, if it is valid
-    # Figures of any reply that are reported and decide nothing, 0..1, by their names in reports.
-    beside: dict[str, float] = field(default_factory=dict)
 
     @property
     def flaws(self) -> set[Flaw]:
@@ -146,6 +144,11 @@ class GivenKind(Kind, Protocol):
 
     def scene_of(self, log: Log, template: int, seed: int) -> Scene:
         """Returns the scene of a log, to be asked about in the words of a template."""
+
+    def beside(self, scene: Scene, reply: str) -> dict[str, float]:
+        """Returns what is reported of any reply beside its grade, and decides nothing: figures from
+        0 to 1, by their names in reports.
+        """
 
 
 def scene_to_dict(scene: Scene) -> dict[str, Any]:

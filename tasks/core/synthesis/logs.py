@@ -131,7 +131,8 @@ class _Maker:
     synthesis: Synthesis
     count: CountTokens
     last_day: str
-    runs: dict[str, set[str]] = field(default_factory=dict)  # of words, by each training question
+    asked: dict[str, str] = field(default_factory=dict)  # the training logs by what they were told
+    runs: list[set[str]] = field(default_factory=list)  # of words, of each training question
 
     def row_of(self, log: Log, held: bool) -> dict[str, Any]:
         """Returns the log's row in the first wording that is proven. Raises Unsound if none is."""
@@ -164,23 +165,42 @@ class _Maker:
 def _make_rows(logs: list[Log], maker: _Maker, logged: Logged) -> None:
     for log in logs:
         try:
+            _refuse_later_days(log, maker.last_day)
+            _refuse_again(log, maker)
             row = maker.row_of(log, held=False)
-            later = [day for day in dates_in(row["messages"]) if day > maker.last_day]
-            if later:
-                raise Unsound("a later day", f"it names {later[0]}, after {maker.last_day}")
-            question = _question(row)
-            if question in maker.runs:
-                raise Unsound("the same question", question[:60])
-            maker.runs[question] = runs_in(question)
+            maker.asked[_told(log)] = log.name
+            maker.runs.append(runs_in(_question(row)))
             logged.rows.append(row)
         except Unsound as fault:
             logged.drop(log.name, fault)
+
+
+def _refuse_later_days(log: Log, last_day: str) -> None:
+    texts = [log.reasoning, *(signal.rationale for signal in log.signals), *log.words.values()]
+    later = [day for day in dates_in(texts) if day > last_day]
+    if later:
+        raise Unsound("a later day", f"it names {later[0]}, after {last_day}")
+
+
+def _refuse_again(log: Log, maker: _Maker) -> None:
+    """Raises Unsound if a log was told what another was: two answers would contradict each other,
+    or be one.
+    """
+    other = maker.asked.get(_told(log))
+    if other:
+        raise Unsound("the same question", f"as {other}")
+
+
+def _told(log: Log) -> str:
+    """Returns all that the question of a log says."""
+    return repr((log.numbers, log.words, [signal.ticker for signal in log.signals]))
 
 
 def _hold(logs: list[Log], maker: _Maker, logged: Logged) -> None:
     """Keeps the scenes of logs that no training row asks or nearly asks."""
     for log in logs:
         try:
+            _refuse_again(log, maker)
             row = maker.row_of(log, held=True)
             _refuse_near(_question(row), maker)
             logged.held.append({**row["metadata"]["scene"], "day": log.day})
@@ -190,9 +210,9 @@ def _hold(logs: list[Log], maker: _Maker, logged: Logged) -> None:
 
 def _refuse_near(question: str, maker: _Maker) -> None:
     own = runs_in(question)
-    for other, runs in maker.runs.items():
+    for runs in maker.runs:
         if len(own & runs) >= NEAR * len(own | runs):
-            raise Unsound("nearly a training question", other[:60])
+            raise Unsound("nearly a training question", question[:60])
 
 
 def _question(row: dict[str, Any]) -> str:

@@ -131,7 +131,7 @@ analysis: why, in the question's language; each number stands in the question or
 
 # How it is argued: the analysis and the rationales are the log's own.
 
-_LONGEST = 2_000  # characters of an analysis, the most that llama.cpp makes a grammar of
+_LONGEST = 2_000  # characters of an analysis: a page
 _RATIONALE: Schema = {**text(), "minLength": 4}  # "실적 개선" says something
 schema: Schema = closed(
     working=WORKING,
@@ -149,7 +149,8 @@ schema: Schema = closed(
 def answer(scene: Scene, rng: Random, regime: str | None = None) -> Answer:
     """Returns the log's scores and reasoning, below the rule's regime or a mistaken reader's."""
     decision = settled(decide(scene.facts, regime))
-    given = scene.given or {}
+    given = scene.given
+    assert given is not None, "the scene is no log's"
     for entry in decision["signals"]:
         entry |= given["signals"][entry["ticker"]]
     told = {
@@ -187,17 +188,16 @@ def spoil(scene: Scene, right: Answer, how: Flaw, rng: Random) -> str:
 
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades the regime, the factors and the stocks against the question, each rationale against
-    its score too, and compares the analysis with the log's own beside it.
+    its score too.
     """
     right = decide(scene.facts)
     grade = grading.judge(scene, reply, schema, right)
-    if grade.told and grade.parts["argued"]:
-        for detail in _denials(scene, grade.told, right):
-            parts = {**grade.parts, "argued": False}
-            grade = grading.graded(parts, parts, grade.told)
-            grade = replace(grade, reason=f"{grade.reason} ({detail})")
-            break
-    return replace(grade, beside=dict(_beside(scene, reply)))
+    denial = next(_denials(scene, grade.told, right), None) if grade.told else None
+    if denial and grade.parts["argued"]:
+        parts = {**grade.parts, "argued": False}
+        grade = grading.graded(parts, parts, grade.told)
+        grade = replace(grade, reason=f"{grade.reason} ({denial})")
+    return grade
 
 
 def _denials(scene: Scene, told: Answer, right: Decision) -> Iterator[str]:
@@ -220,18 +220,19 @@ BOUNDED = "signals: every score is from -100 to 100"
 ROUGE = "signals: ROUGE-L F1 of the analysis against the log's"
 
 
-def _beside(scene: Scene, reply: str) -> Iterator[tuple[str, float]]:
-    """Yields what is reported of any reply, its schema aside, if the scene has the log's answer."""
-    if scene.given is None:
-        return
+def beside(scene: Scene, reply: str) -> dict[str, float]:
+    """Returns whether the scores are in their bounds, and how much of the log's own reasoning the
+    analysis has; both of any reply, whatever its grade.
+    """
     try:
         told = parse(reply)
     except ValueError:
         told = None
     told = told if isinstance(told, dict) else {}
-    yield BOUNDED, float(_is_bounded(told.get("signals")))
-    analysis = told.get("analysis")
-    yield ROUGE, rouge_l(scene.given["analysis"], analysis) if isinstance(analysis, str) else 0.0
+    assert scene.given is not None, "the scene is no log's"
+    own, analysis = scene.given["analysis"], told.get("analysis")
+    rouge = rouge_l(own, analysis) if isinstance(analysis, str) else 0.0
+    return {BOUNDED: float(_is_bounded(told.get("signals"))), ROUGE: rouge}
 
 
 def _is_bounded(signals: Any) -> bool:
