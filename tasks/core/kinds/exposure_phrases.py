@@ -84,7 +84,7 @@ PARTIAL = {
         "My working call is {regime}: all I can see is {known}.",
         "Take it as {regime} until more comes in; what we have is {known}.",
         "From {known} and the usual rest, the first rule that holds gives {regime}.",
-        "Part of the dashboard is dark; {known} still reads {regime}.",
+        "Part of the dashboard is dark; from {known} I still read {regime}.",
         "Provisional call: {regime}, because {known} is what was reported.",
     ),
 }

@@ -340,4 +340,7 @@ def _listed(numbers: Mapping[str, float], names: Collection[str], language: Lang
     for name, label in MARKET.items():
         if name in names:
             parts.append(f"{label.of(language)} {lexicon.printed(name, numbers[name], language)}")
+    *first, last = parts
+    if language == "en" and first:
+        return f"{', '.join(first)} and {last}"
     return ", ".join(parts)

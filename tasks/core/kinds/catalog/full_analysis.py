@@ -274,14 +274,13 @@ class _Writer:
         return unused(_WORDS.texts[case][self.language], self.used, self.rng)
 
 
-_AS_THE_MARKET, _NEAR_THE_MARKET = 0.1, 0.15
-"""A beta that is no further from 1 moves as the market does, or nearly so."""
+_AS_THE_MARKET = 0.1
+"""A beta that is no further from 1 moves as the market does."""
 
 
 def _role(beta: float, regime: str) -> str:
     """Which texts speak of such a beta: calm is below 1, lively above."""
-    near = _NEAR_THE_MARKET if regime == "MILD_BULL" else _AS_THE_MARKET
-    if round(abs(beta - 1), 2) <= near:
+    if round(abs(beta - 1), 2) <= _AS_THE_MARKET:
         return "near"
     stance = {"MILD_BULL": "mild", "STRONG_BULL": "strong"}.get(regime, "weak")
     return f"{stance}_{'calm' if beta < 1 else 'lively'}"
