@@ -78,6 +78,7 @@ def elsewhere(tmp_path_factory) -> dict[str, Path]:
         (top / file).write_text("a\n")
     write_jsonl(folders["synthesize"] / "rows.jsonl", chat_rows(8))
     write_jsonl(folders["pairs"] / "pairs.jsonl", preference_pairs(6))
+    write_jsonl(folders["synthesize"] / "held_logs.jsonl", [])  # no stage reads it
     settings = of(top).settings
     parts = {
         "training": settings.training.model_dump(mode="json"),

@@ -7,6 +7,7 @@ fifth of the logs' own days.
 """
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ from tasks.core.synthesis.guard import NEAR
 from tasks.core.synthesis.log_faults import Unsound
 from tasks.core.synthesis.log_files import EXAMPLE, name_of, read_log, require_logs
 from tasks.core.word_runs import runs_in
+
+logger = logging.getLogger(__name__)
 
 CountTokens = Callable[[list[str]], list[int]]
 
@@ -100,6 +103,11 @@ def logged_rows(synthesis: Synthesis, market: Market, count: CountTokens) -> Log
         _hold([log for log in logs if log.day >= first_held], maker, logged)
     if not logged.rows:
         _refuse(synthesis.logs, logged, market)
+    logger.info(
+        "of %d logs %d make rows and %d are kept for the evaluation; report.json says why the"
+        " others are dropped",
+        *(logged.files, len(logged.rows), len(logged.held)),
+    )
     return logged
 
 
