@@ -83,20 +83,20 @@ _EXAMPLE = Facts(
         "momentum_pct": -1.2,
         "volatility_pct": 16.0,
         "drawdown_pct": 62.5,
+        "leverage_x": 1.8,
+        "usdkrw_change_pct": 0.7,
     },
-    tuple(
-        StockFacts(ticker, {"beta": beta})
-        for ticker, beta in {
-            "005930": 1.07,
-            "033780": 0.31,
-            "017670": 0.4,
-            "005380": 1.08,
-            "105560": 0.98,
-            "097950": 0.76,
-        }.items()
+    (
+        StockFacts("005930", {"beta": 1.07, "pnl_pct": -8.4, "weight_pct": 20.0}),
+        StockFacts("033780", {"beta": 0.31, "pnl_pct": -3.0, "weight_pct": 14.0}),
+        StockFacts("017670", {"beta": 0.4, "pnl_pct": 2.1, "weight_pct": 15.0}),
+        StockFacts("005380", {"beta": 1.08, "pnl_pct": 15.2, "weight_pct": 10.0}),
+        StockFacts("105560", {"beta": 0.98, "pnl_pct": 6.8, "weight_pct": 21.0}),
+        StockFacts("097950", {"beta": 0.76, "pnl_pct": -1.3, "weight_pct": 12.0}),
     ),
+    {"event": "memory_price_up"},
 )
-"""A market and six stocks, of which the cards show the working."""
+"""A market, six stocks and an event, of which the cards show the working."""
 
 
 def working_card(decide: Callable[[Facts], Decision]) -> str:

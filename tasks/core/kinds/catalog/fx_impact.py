@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import WITHOUT_LONGS
+from tasks.core.kinds.cards import WITHOUT_LONGS, working_card
 from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import printed
 from tasks.core.kinds.schemas import (
@@ -131,7 +131,8 @@ def _card() -> str:
     for business in BUSINESSES[1:]:
         tickers = [stock.ticker for stock in stocks() if stock.business == business]
         lines.append(f"{business}: {' '.join(tickers)}")
-    return "\n".join([*lines, "exporter: all others"])
+    lines += ["exporter: all others; of a code that nobody has: none"]
+    return "\n".join([*lines, working_card(decide)])
 
 
 card = _card()

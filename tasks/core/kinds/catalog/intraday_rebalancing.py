@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS
+from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS, working_card
 from tasks.core.kinds.schemas import (
     LONG_GROSS,
     REGIME,
@@ -257,7 +257,8 @@ Each weight in %, in this order (long gross = sum of weights; band = the regime'
 the names untouched by 1 and 2 (rounded down, the rest 1 each from the first; bought among them in \
 other parts is right too); no room: unplaced_pct
 Action: EXIT to 0, TRIM lower, BUY higher, else HOLD
-overall_assessment, of the sum before: OVER_EXPOSED above the band, UNDER_EXPOSED below, IN_BAND"""
+overall_assessment, of the sum before: OVER_EXPOSED above the band, UNDER_EXPOSED below, IN_BAND
+{working_card(decide)}"""
 
 # How it is argued.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS
+from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS, working_card
 from tasks.core.kinds.schemas import (
     LEVERAGE_CEILING,
     REGIME,
@@ -145,7 +145,8 @@ card = f"""\
 level by MDD in %, the first that holds: {_LEVELS}, else {RISK_LEVELS[-1][1]}
 max leverage = 100 / MDD %, rounded down to 0.01, at most {MAX_LEVERAGE:g}; x100 = in hundredths
 action, the first that holds: {WITHOUT_LONGS}: EXIT_LONGS; leverage above max: DELEVERAGE;
-{WEAK_WITH_LONGS}: HEDGE (index short of the regime's band); else MAINTAIN"""
+{WEAK_WITH_LONGS}: HEDGE (index short of the regime's band); else MAINTAIN
+{working_card(decide)}"""
 
 # How it is argued.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import WITHOUT_LONGS
+from tasks.core.kinds.cards import WITHOUT_LONGS, working_card
 from tasks.core.kinds.korean import forms, with_particle
 from tasks.core.kinds.schemas import (
     WORKING,
@@ -35,7 +35,7 @@ from tasks.core.strategy.deciding import Decision, settled
 from tasks.core.strategy.events import Event, event_named, events
 from tasks.core.strategy.rules import carries_longs
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.universe import find_stock, get_stock, sectors
+from tasks.core.strategy.universe import Sector, find_stock, get_stock, sectors, stocks
 from tasks.core.strategy.working import market_working
 
 name = "sector_analysis"
@@ -122,15 +122,18 @@ def _trade_step(impacts: list[str], regime: str) -> str:
 
 
 def _card() -> str:
-    """Returns the rule card, with the table of events: its sectors, and the tickers of those that
-    it moves or spares beside their sector.
+    """Returns the rule card, with the table of events, which move whole sectors and single tickers,
+    and with the tickers of each sector.
     """
     lines = [
         "event: primary_sector direction; + sectors and tickers that gain; - that lose; = spared",
         *(_event_line(event) for event in events()),
+        "sector: its tickers",
+        *(_sector_line(sector) for sector in sectors()),
         "affected_stocks: the listed stocks that gain (POSITIVE) or lose (NEGATIVE), no others",
         f"action: ADD if winners are listed, but not in {WITHOUT_LONGS} (no single-stock longs),",
         "REDUCE if losers are listed, ADD_AND_REDUCE if both hold, else HOLD",
+        working_card(decide),
     ]
     return "\n".join(lines)
 
@@ -141,6 +144,11 @@ def _event_line(event: Event) -> str:
         if names:
             line = f"{line}; {sign} {', '.join(sorted(names))}"
     return line
+
+
+def _sector_line(sector: Sector) -> str:
+    tickers = [stock.ticker for stock in stocks() if stock.sector == sector.name]
+    return f"{sector.name}: {' '.join(tickers)}"
 
 
 card = _card()

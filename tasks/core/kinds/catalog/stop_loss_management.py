@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS
+from tasks.core.kinds.cards import WEAK_WITH_LONGS, WITHOUT_LONGS, working_card
 from tasks.core.kinds.schemas import (
     REGIME,
     WORKING,
@@ -97,7 +97,8 @@ Each position by its P&L in %, the first line that holds:
 >={TAKE_PROFIT_PCT:g} TAKE_PROFIT (sell all)
 {WITHOUT_LONGS}: EXIT (sell all: no single-stock longs)
 <={REDUCE_PCT:g} in {WEAK_WITH_LONGS}: REDUCE (sell half)
-else HOLD"""
+else HOLD
+{working_card(decide)}"""
 
 # How it is argued.
 
