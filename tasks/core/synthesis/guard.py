@@ -18,14 +18,8 @@ from tasks.core.records.market import Snapshot
 from tasks.core.records.market_days import read_snapshots
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.synthesis.dates import dates_in
+from tasks.core.synthesis.near import KnownTexts
 from tasks.core.synthesis.reading import Reading, read_question
-from tasks.core.word_runs import runs_in
-
-NEAR = 0.5
-"""Share of runs of five words that two questions have in common (Jaccard) from which one is the
-other's copy. Between 400 questions and 1,500 rows of one market 0.18 was the most; a question
-with one number changed has 0.8.
-"""
 
 _DAYS = frozenset((*TODAY.values(), *YESTERDAY.values()))
 _WORD = re.compile(r"[^\W\d_]+")
@@ -47,8 +41,7 @@ class Held:
     days: dict[str, tuple[float, ...]]  # held-out day -> return, breadth, momentum, volatility
     wordings: set[str]
     questions: set[str]
-    runs: dict[str, list[int]]  # run of words -> the questions that have it
-    lengths: list[int]  # runs of each question
+    texts: KnownTexts  # the questions again
 
     @classmethod
     def of(cls, holdout: Path, questions: list[str]) -> "Held":
@@ -57,15 +50,11 @@ class Held:
         for day in read_snapshots(holdout):
             days[day.date] = tuple(getattr(day, name) for name in NUMBERS)
         wordings = set()
-        runs: dict[str, list[int]] = {}
-        lengths = []
-        for index, question in enumerate(questions):
+        texts = KnownTexts()
+        for question in questions:
             wordings.add(wording_of(read_question(question)))
-            own = runs_in(question)
-            lengths.append(len(own))
-            for run in own:
-                runs.setdefault(run, []).append(index)
-        return cls(days, wordings, set(questions), runs, lengths)
+            texts.add(question)
+        return cls(days, wordings, set(questions), texts)
 
     def broken_by(self, question: str) -> set[str]:
         """Returns the rules that a training question breaks, its dates aside."""
@@ -78,20 +67,9 @@ class Held:
             broken.add("held_out_wordings")
         if question in self.questions:
             broken.add("duplicates")
-        elif self._is_near(question):
+        elif self.texts.is_near(question):
             broken.add("near_duplicates")
         return broken
-
-    def _is_near(self, question: str) -> bool:
-        """Whether some question of the evaluation has NEAR of its runs in common with this one."""
-        own = runs_in(question)
-        common: Counter[int] = Counter()
-        for run in own:
-            common.update(self.runs.get(run, ()))
-        for index, both in common.items():
-            if both / (len(own) + self.lengths[index] - both) >= NEAR:
-                return True
-        return False
 
 
 def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dict[str, int]:
@@ -102,7 +80,7 @@ def prove_apart(holdout: Path, questions: Path, training: Iterable[Path]) -> dic
     raises WorkError.
     """
     held = Held.of(holdout, [_question(row) for row in read_lines(questions)])
-    counts = Counter({"questions": len(held.lengths), "held_out_days": len(held.days)})
+    counts = Counter({"questions": len(held.texts.lengths), "held_out_days": len(held.days)})
     offenders: dict[str, list[str]] = {rule: [] for rule in RULES}
     known: dict[str, set[str]] = {}
     for file in training:

@@ -27,10 +27,9 @@ from tasks.core.records.market_days import read_marks, read_snapshots
 from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.checks import check_row
 from tasks.core.synthesis.dates import dates_in
-from tasks.core.synthesis.guard import NEAR
 from tasks.core.synthesis.log_faults import Unsound
 from tasks.core.synthesis.log_files import EXAMPLE, name_of, read_log, require_logs
-from tasks.core.word_runs import runs_in
+from tasks.core.synthesis.near import KnownTexts
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +139,7 @@ class _Maker:
     count: CountTokens
     last_day: str
     asked: dict[str, str] = field(default_factory=dict)  # the training logs by what they were told
-    runs: list[set[str]] = field(default_factory=list)  # of words, of each training question
+    questions: KnownTexts = field(default_factory=KnownTexts)  # those of training
 
     def row_of(self, log: Log, held: bool) -> dict[str, Any]:
         """Returns the log's row in the first wording that is proven. Raises Unsound if none is."""
@@ -177,7 +176,7 @@ def _make_rows(logs: list[Log], maker: _Maker, logged: Logged) -> None:
             _refuse_again(log, maker)
             row = maker.row_of(log, held=False)
             maker.asked[_told(log)] = log.name
-            maker.runs.append(runs_in(_question(row)))
+            maker.questions.add(_question(row))
             logged.rows.append(row)
         except Unsound as fault:
             logged.drop(log.name, fault)
@@ -210,17 +209,11 @@ def _hold(logs: list[Log], maker: _Maker, logged: Logged) -> None:
         try:
             _refuse_again(log, maker)
             row = maker.row_of(log, held=True)
-            _refuse_near(_question(row), maker)
+            if maker.questions.is_near(_question(row)):
+                raise Unsound("nearly a training question", _question(row)[:60])
             logged.held.append({**row["metadata"]["scene"], "day": log.day})
         except Unsound as fault:
             logged.drop(log.name, fault)
-
-
-def _refuse_near(question: str, maker: _Maker) -> None:
-    own = runs_in(question)
-    for runs in maker.runs:
-        if len(own & runs) >= NEAR * len(own | runs):
-            raise Unsound("nearly a training question", question[:60])
 
 
 def _question(row: dict[str, Any]) -> str:
@@ -268,7 +261,8 @@ def _refuse(folder: str, logged: Logged, market: Market) -> None:
         raise RequestError(
             f"synthesis.logs={folder}: the logs that make rows begin on {first}, after the market's"
             f" last training day, {market.last_day}: the evaluation keeps them. Set"
-            " market.train_until to a later day, or leave synthesis.logs out."
+            " market.train_until to a later day of an up-to-date market, or leave synthesis.logs"
+            " out."
         )
     reasons = [
         f"{entry['logs']} {reason} ({entry['example']})"
