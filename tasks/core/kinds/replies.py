@@ -21,6 +21,8 @@ def parse(reply: str) -> Any:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         level = [value]
         for _ in range(_DEEPEST):
+            if not level:
+                break
             level = _below(level)
     except RecursionError:
         raise ValueError("it is nested too deep") from None

@@ -4,6 +4,7 @@ The lines are ASCII and the same in both languages. They are a pure function of 
 teaches a model to write them before it decides, and a grader wants them exactly.
 """
 
+from bisect import bisect
 from collections.abc import Iterable
 from typing import Any
 
@@ -170,17 +171,18 @@ def _printed(name: str, value: float) -> str:
 
 def _place(name: str, numbers: dict[str, float]) -> str:
     """Where a number lies among its limits: below, above, between two, or at one."""
-    value = numbers[name]
-    limits = [limit for of, limit in THRESHOLDS if of == name]
+    value, limits = numbers[name], _LIMITS[name]
     if value in limits:
         return f"at {value:g}"
-    lower = [limit for limit in limits if limit < value]
-    higher = [limit for limit in limits if limit > value]
-    if not lower:
-        return f"below {min(higher):g}"
-    if not higher:
-        return f"above {max(lower):g}"
-    return f"{max(lower):g} to {min(higher):g}"
+    above = bisect(limits, value)
+    if not above:
+        return f"below {limits[0]:g}"
+    if above == len(limits):
+        return f"above {limits[-1]:g}"
+    return f"{limits[above - 1]:g} to {limits[above]:g}"
+
+
+_LIMITS = {name: sorted({limit for of, limit in THRESHOLDS if of == name}) for name in NUMBERS}
 
 
 def _conclusion(numbers: dict[str, float], claimed: str | None) -> str:

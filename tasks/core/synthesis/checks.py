@@ -9,9 +9,10 @@ the names, the numbers and the words are held against that.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from tasks.core.kinds import ALL_KINDS
+from tasks.core.kinds import ALL_KINDS, kind_named
 from tasks.core.kinds.base import Grade, Kind, Scene, system_prompt
 from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.texts import PROSE_KEYS
@@ -214,10 +215,9 @@ def _reply_problems(
     row: dict[str, Any], texts: _Texts, reading: Reading, kind: Kind
 ) -> Iterator[Problem]:
     """Yields the problems of the row's answer and, in a pair, of the rejected one."""
-    scene = Scene(kind.name, reading.language, 0, "bullets", None, reading.facts)
     try:
         decision = settled(kind.decide(reading.facts))
-        grade = kind.grade(scene, texts.reply)
+        grade = grade_by_text(kind.name, texts.question, texts.reply)
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         yield Problem(
             "prompt", f"the question allows no decision ({type(error).__name__}: {error})"
@@ -228,8 +228,20 @@ def _reply_problems(
     if not kind.needs.given:  # others' texts may round and derive, as a model's
         yield from prose_problems(grade, decision, reading, texts.question)
     if "rejected" in row:
-        rejected = kind.grade(scene, row["rejected"][-1]["content"])
+        rejected = grade_by_text(kind.name, texts.question, row["rejected"][-1]["content"])
         yield from _rejected_problems(rejected, row.get("metadata") or {})
+
+
+@lru_cache(maxsize=8)
+def grade_by_text(kind: str, question: str, reply: str) -> Grade:
+    """Grades a reply by what the text of its question says, and by nothing else.
+
+    The last ones are remembered: whoever chose a rejected answer by its grade has it proven next,
+    from the same texts, which takes a sixth of the time of pairs.
+    """
+    reading = read_question(question)
+    scene = Scene(kind, reading.language, 0, "bullets", None, reading.facts)
+    return kind_named(kind).grade(scene, reply)
 
 
 def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iterator[Problem]:

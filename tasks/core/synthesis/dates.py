@@ -20,7 +20,7 @@ class _Form:
     """
 
     pattern: re.Pattern[str]
-    words: tuple[str, ...] = ()
+    words: re.Pattern[str] | None = None
 
 
 # The pattern begins with a digit, because the regex engine finds that fast.
@@ -31,11 +31,12 @@ _KOREAN = re.compile(rf"(?<!\d){_YEAR}\s*년\s*(?P<month>\d{{1,2}})\s*월\s*(?P<
 _MONTH_FIRST = re.compile(rf"{_MONTH} {_DAY_OF_MONTH},? {_YEAR}")
 _DAY_FIRST = re.compile(rf"(?<!\d){_DAY_OF_MONTH} {_MONTH},? {_YEAR}")
 
+_SOME_MONTH = re.compile("|".join(_MONTHS))
 _FORMS = (
     _Form(_DIGITS_ONLY),
-    _Form(_KOREAN, words=("년",)),
-    _Form(_MONTH_FIRST, words=_MONTHS),
-    _Form(_DAY_FIRST, words=_MONTHS),
+    _Form(_KOREAN, words=re.compile("년")),
+    _Form(_MONTH_FIRST, words=_SOME_MONTH),
+    _Form(_DAY_FIRST, words=_SOME_MONTH),
 )
 
 
@@ -53,7 +54,7 @@ def dates_in(value: Any) -> Iterator[str]:
 
 def _dates_in_text(text: str) -> Iterator[str]:
     for form in _FORMS:
-        if form.words and not any(word in text for word in form.words):
+        if form.words and not form.words.search(text):
             continue
         for match in form.pattern.finditer(text):
             yield _iso(match.groupdict())

@@ -5,7 +5,7 @@ Reads rows.jsonl and tokenizer.json; writes pairs.jsonl and, beside it, report.j
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from tasks.core.files.json_files import write_json, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs
-from tasks.core.synthesis.checks import check_rows
+from tasks.core.synthesis.checks import check_rows, grade_by_text
 from tasks.core.synthesis.own import own_pairs, require_file
 from tasks.core.synthesis.rejects import Reject, rows_with_scenes
 from tasks.core.synthesis.shortcuts import Contrast, measure
@@ -55,14 +55,19 @@ def build_pairs(
     rng = Random(f"{pairs.seed} pairs")
     rejects_left = list(rejects)
     seen: set[str] = set()
-    built = []
-    for index, flaw in enumerate(_flaws(pairs.rows, rng)):
-        reject = _take_reject(rejects_left, flaw)
-        if reject:
-            built.append(_pair_of_model(json.loads(rows[reject.row]), reject))
-        else:
-            built.append(_spoilt_pair(json.loads(rows[index % len(rows)]), flaw, rng, seen))
-    failures = check_rows(built)
+    built: list[dict[str, Any]] = []
+
+    def build() -> Iterator[dict[str, Any]]:
+        for index, flaw in enumerate(_flaws(pairs.rows, rng)):
+            reject = _take_reject(rejects_left, flaw)
+            if reject:
+                built.append(_pair_of_model(json.loads(rows[reject.row]), reject))
+            else:
+                built.append(_spoilt_pair(json.loads(rows[index % len(rows)]), flaw, rng, seen))
+            yield built[-1]
+
+    # Each pair is proven when it is built, because what its texts say is then remembered.
+    failures = check_rows(build())
     if failures:
         first = failures[0]
         raise WorkError(
@@ -121,7 +126,7 @@ def _spoilt_pair(row: dict[str, Any], flaw: Flaw, rng: Random, seen: set[str]) -
     for _ in range(ATTEMPTS):
         spoilt = kind.spoil(scene, answer, flaw, rng)
         identity = question + spoilt
-        if kind.grade(scene, spoilt).flaws == {flaw} and identity not in seen:
+        if grade_by_text(kind.name, question, spoilt).flaws == {flaw} and identity not in seen:
             seen.add(identity)
             return _pair(row, spoilt, {"flaw": flaw})
     raise WorkError(

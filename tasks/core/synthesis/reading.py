@@ -7,7 +7,7 @@ nothing else.
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from tasks.core.kinds import lexicon
 from tasks.core.kinds.lexicon import (
@@ -66,9 +66,10 @@ class Reading:
     wording: str  # the text without all of these
 
 
+@lru_cache(maxsize=8)
 def read_question(text: str) -> Reading:
     """Reads a question. This never fails: what cannot be read is missing in the facts, or it is
-    listed as unread.
+    listed as unread. The last ones are remembered, because each of a row's answers is graded by it.
     """
     text = text.replace("\N{MINUS SIGN}", "-")
     named = _KIND_LINE.search(text)

@@ -71,9 +71,10 @@ def _words_auc(contrasts: Sequence[Contrast]) -> float | None:
     half = len(order) // 2
     if half < 2:
         return None
-    vocabulary = _vocabulary(order[:half])
-    known = _differences(order[:half], vocabulary)
-    held_out = _differences(order[half:], vocabulary)
+    pairs = [_WordCounts.of(contrast) for contrast in order]
+    vocabulary = _vocabulary(pairs[:half])
+    known = _differences(pairs[:half], vocabulary)
+    held_out = _differences(pairs[half:], vocabulary)
     kernel = known @ known.T
     # Never singular, even if no pair's words differ.
     damping = (_RIDGE * np.trace(kernel) / half + np.finfo(float).eps) * np.eye(half)
@@ -81,31 +82,49 @@ def _words_auc(contrasts: Sequence[Contrast]) -> float | None:
     return round(_within(held_out @ (known.T @ weights)), 3)
 
 
-def _vocabulary(contrasts: Sequence[Contrast]) -> dict[str, int]:
+@dataclass(frozen=True)
+class _WordCounts:
+    """How often each word stands in the two answers of a pair."""
+
+    chosen: Counter[str]
+    rejected: Counter[str]
+
+    @classmethod
+    def of(cls, contrast: Contrast) -> "_WordCounts":
+        return cls(_counted(contrast.chosen), _counted(contrast.rejected))
+
+
+def _counted(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(text.lower()))
+
+
+def _vocabulary(pairs: Sequence[_WordCounts]) -> dict[str, int]:
     words: dict[str, int] = {}
-    for contrast in contrasts:
-        for word in _WORD.findall(contrast.chosen + " " + contrast.rejected):
-            words.setdefault(word.lower(), len(words))
+    for pair in pairs:
+        for word in (*pair.chosen, *pair.rejected):
+            words.setdefault(word, len(words))
     return words
 
 
-def _differences(contrasts: Sequence[Contrast], vocabulary: dict[str, int]) -> np.ndarray:
+def _differences(pairs: Sequence[_WordCounts], vocabulary: dict[str, int]) -> np.ndarray:
     """Returns each pair's shares of words, chosen − rejected: (pairs, words)."""
-    matrix = np.zeros((len(contrasts), len(vocabulary)))
-    for row, contrast in enumerate(contrasts):
-        for text, sign in ((contrast.chosen, 1.0), (contrast.rejected, -1.0)):
-            counts = Counter(word.lower() for word in _WORD.findall(text))
+    matrix = np.zeros((len(pairs), len(vocabulary)))
+    for row, pair in enumerate(pairs):
+        shares: dict[int, float] = {}
+        for counts, sign in ((pair.chosen, 1.0), (pair.rejected, -1.0)):
             total = counts.total() or 1
             for word, count in counts.items():
                 if word in vocabulary:
-                    matrix[row, vocabulary[word]] += sign * count / total
+                    place = vocabulary[word]
+                    shares[place] = shares.get(place, 0.0) + sign * count / total
+        matrix[row, list(shares)] = list(shares.values())
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     return np.divide(matrix, lengths, out=matrix, where=lengths > 0)
 
 
 def _edit_distance(contrast: Contrast) -> int:
     """Returns how many words must be put in, left out or exchanged (Levenshtein 1966)."""
-    first, second = contrast.chosen.split(), contrast.rejected.split()
+    first, second = _without_common_ends(contrast.chosen.split(), contrast.rejected.split())
     previous = np.arange(len(second) + 1)
     columns = np.arange(1, len(second) + 1)
     words = np.array(second, dtype=object)
@@ -116,3 +135,21 @@ def _edit_distance(contrast: Contrast) -> int:
         along = np.minimum.accumulate(np.concatenate(([row], best - columns)))
         previous = np.concatenate(([row], along[1:] + columns))
     return int(previous[-1])
+
+
+def _without_common_ends(first: list[str], second: list[str]) -> tuple[list[str], list[str]]:
+    """Returns two texts' words without those that both begin with, and both end with: they change
+    no distance, and most of a near miss is the same.
+    """
+    start = _common(first, second)
+    first, second = first[start:], second[start:]
+    end = _common(first[::-1], second[::-1])
+    return first[: len(first) - end], second[: len(second) - end]
+
+
+def _common(first: list[str], second: list[str]) -> int:
+    """Returns with how many equal words two lists begin."""
+    for place, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return place
+    return min(len(first), len(second))

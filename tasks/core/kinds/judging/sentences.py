@@ -42,8 +42,11 @@ class Text(NamedTuple):
     sentences: tuple[Sentence, ...]
 
 
+@lru_cache(maxsize=256)
 def read_text(content: str, language: Language) -> Text:
-    """Returns a text as the judge reads it."""
+    """Returns a text as the judge reads it. The last ones are remembered: a spoiled answer has all
+    texts of the right one but one.
+    """
     tickers: list[str] = []
 
     def take_name(match: re.Match[str]) -> str:

@@ -113,12 +113,14 @@ _WORD = re.compile(r"[A-Za-z가-힣]+")
 
 
 def is_copied(text: str, question: str) -> bool:
-    """Whether a text consists of the question's own words."""
+    """Whether a text consists of the question's own words; False without a question."""
+    if not question:
+        return False
     words = _WORD.findall(text.lower())
     if len(words) < _FEWEST:
         return False
     asked = _words_of(question)
-    return sum(word in asked for word in words) >= _COPIED * len(words)
+    return sum(map(asked.__contains__, words)) >= _COPIED * len(words)
 
 
 @lru_cache(maxsize=64)

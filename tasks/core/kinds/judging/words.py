@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from tasks.core.kinds.judging import vocabulary
 from tasks.core.kinds.judging.vocabulary import Meanings, longest_entry, meanings
@@ -47,7 +47,7 @@ def read_words(sentence: str, language: Language) -> list[Word]:
     while index < len(pieces):
         word, used = pieces[index], 1
         if language == "ko":
-            word, used = _joined(pieces, index)
+            word, used = _joined(*pieces[index : index + 3])
         words.append(Word(word, meanings(word, language)))
         index += used
     return words
@@ -60,13 +60,15 @@ def _phrases() -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(entries)})\b")
 
 
-def _joined(pieces: list[str], index: int) -> tuple[str, int]:
-    """Returns the word at the index, with the next one or two if the vocabulary has them as one."""
-    first = pieces[index]
+@lru_cache(maxsize=50_000)
+def _joined(first: str, *others: str) -> tuple[str, int]:
+    """Returns the first of up to three words, with the others that the vocabulary has as one with
+    it, and how many they are.
+    """
     if not first[0].isalpha():
         return first, 1
     for used in (3, 2):
-        several = pieces[index : index + used]
+        several = [first, *others[: used - 1]]
         if len(several) == used and all(piece[0].isalpha() for piece in several):
             word = "".join(several)
             if longest_entry(word, "ko") > len(word) - len(several[-1]):
