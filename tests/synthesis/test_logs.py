@@ -133,7 +133,7 @@ def test_the_markets_numbers_are_read_as_programs_and_people_say_them(tmp_path, 
     (row,) = take(tmp_path / "logs", [told]).rows
     facts = row["metadata"]["scene"]["facts"]
     assert facts["numbers"] == market(-0.55, 41.5, -0.9, 16.1)
-    assert "quote" not in facts["words"]
+    assert "notes" not in facts["words"]
 
 
 def test_what_has_no_name_of_ours_is_quoted_and_an_index_level_is_no_return(tmp_path):
@@ -217,7 +217,7 @@ def test_no_row_of_another_kind_may_quote(tmp_path):
     (row,) = take(tmp_path / "logs", [SOUND[6]]).rows
     row["metadata"]["kind"] = "regime_classification"
     details = {failure.detail for failure in check_rows([row])}
-    assert "it quotes others, which no question of its kind does" in details
+    assert "it quotes notes, which no question of its kind does" in details
 
 
 def test_a_score_out_of_bounds_and_another_regime_are_no_true_rows(tmp_path):

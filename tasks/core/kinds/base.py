@@ -103,7 +103,7 @@ class Needs:
     # and offer no stocks.
     partial_share: float = 0.0
     # Whether its scenes are given with their answers (GivenKind) and never drawn. Its questions may
-    # quote what others wrote, and its answers' texts are judged as a model's, not as ours.
+    # quote notes (Facts.words), and its answers' texts are judged as a model's, not as ours.
     given: bool = False
 
 

@@ -25,4 +25,4 @@ class Log:
     signals: tuple[Signal, ...]  # by ticker
     confidence: float  # 0 to 1
     numbers: dict[str, float] = field(default_factory=dict)  # by their names in kinds.lexicon
-    words: dict[str, str] = field(default_factory=dict)  # as Facts.words, the quote too
+    words: dict[str, str] = field(default_factory=dict)  # as Facts.words, the notes too

@@ -147,8 +147,8 @@ def _question_problems(reading: Reading) -> Iterator[Problem]:
 
 def _metadata_problems(reading: Reading, kind: Kind, metadata: dict[str, Any]) -> Iterator[Problem]:
     """What the row says of itself must be what its text says."""
-    if "quote" in reading.facts.words and not kind.needs.given:
-        yield Problem("prompt", "it quotes others, which no question of its kind does")
+    if "notes" in reading.facts.words and not kind.needs.given:
+        yield Problem("prompt", "it quotes notes, which no question of its kind does")
     read = {
         "language": reading.language,
         "regime": stated_regime(reading.facts),

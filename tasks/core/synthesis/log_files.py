@@ -204,15 +204,15 @@ def _day(timestamp: Any) -> str:
 
 
 def _whole_context(raw: dict[str, Any], metadata: dict[str, Any]) -> Context:
-    """Returns the context with its quote, and with a regime only where no number says which."""
+    """Returns the context with its notes, and with a regime only where no number says which."""
     context = context_of(raw, metadata)
     task = raw["task"]
     if isinstance(task, str) and " " in task.strip():  # a sentence, and no name of a program's
         context.quoted.insert(0, task.strip())
-    quote = "\n".join(" ".join(line.split()) for line in context.quoted if line.strip())
-    if quote:
-        _refuse_signs(quote)
-        context.words["quote"] = quote
+    notes = "\n".join(" ".join(line.split()) for line in context.quoted if line.strip())
+    if notes:
+        _refuse_signs(notes)
+        context.words["notes"] = notes
     told = context.words.get("current_regime")
     if not context.numbers.keys() & set(NUMBERS):
         if told is None:

@@ -75,7 +75,7 @@ def read_question(text: str) -> Reading:
     named = _KIND_LINE.search(text)
     if named:
         text = text[: named.start()]
-    quote = "\n".join(line["quoted"] for line in _QUOTED.finditer(text))
+    notes = "\n".join(line["quoted"] for line in _QUOTED.finditer(text))
     text = _QUOTED.sub("", text)
     around = _STOCK_LINE.sub("", text)
     language: Language = "ko" if HANGUL.search(around) else "en"
@@ -89,8 +89,8 @@ def read_question(text: str) -> Reading:
         unread += unread_of_stock
         offered.append(OfferedStock(line["ticker"], line["name"].strip()))
     words, rest = _read_words(market.rest, language)
-    if quote:
-        words["quote"] = quote
+    if notes:
+        words["notes"] = notes
     wording = _DATE.sub("", rest)
     unread += _words_with_digits(wording)
     return Reading(

@@ -44,7 +44,7 @@ def test_the_answer_is_the_logs_own_below_the_rules_regime(scene, right):
         ("005380", 60),
     ]
     market_names = ["return_pct", "breadth_pct", "momentum_pct", "volatility_pct"]
-    assert right["factors_considered"] == [*market_names, "vix", "quote"]
+    assert right["factors_considered"] == [*market_names, "vix", "notes"]
     assert "\n> headline: US chip shares rally\nkind: signals" in signals.ask(scene, Random(1))
 
 
@@ -116,7 +116,7 @@ def test_rouge_and_the_scores_bounds_are_told_of_any_reply(scene, right):
 def test_a_given_regime_is_taken_and_missing_numbers_are_as_usual(tmp_path):
     given = signals.answer(scene_of(tmp_path / "given", SOUND[9]), Random(1))
     assert given["working"] == ["given: WEAKENING; no numbers to check it by"]
-    assert given["factors_considered"] == ["current_regime", "quote"]
+    assert given["factors_considered"] == ["current_regime", "notes"]
     assert "%" not in given["market_context"]  # no exposure was asked for
     partial = signals.answer(scene_of(tmp_path / "partial", SOUND[3]), Random(1))
     assert "momentum 0.70 (usual)" in partial["working"][0]

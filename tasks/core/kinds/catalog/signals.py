@@ -1,6 +1,6 @@
 """signals: what a live system made of a market, stock by stock, learnt from its reasoning logs.
 
-Question: what the log was told: the market's numbers or its regime, and its own words, quoted; and
+Question: what the log was told: the market's numbers or its regime, and notes, quoted; and
 the stocks and funds that it scored.
 Right answer: the rule's regime, worked out; the log's own reasoning as the analysis; the question's
 inputs as the factors considered; for each stock the log's score with its rationale; the log's
@@ -83,11 +83,11 @@ def scene_of(log: Log, template: int, seed: int) -> Scene:
 def ask(scene: Scene, rng: Random) -> str:
     """Asks for a score of each of the scene's stocks, below the words that the log was told."""
     question = wording.ask(scene, _WORDS.templates[scene.language])
-    quote = scene.facts.words.get("quote")
-    if not quote:
+    notes = scene.facts.words.get("notes")
+    if not notes:
         return question
     asked, _, kind_line = question.rpartition("\n")
-    quoted = "\n".join(f"> {line}" for line in quote.splitlines())
+    quoted = "\n".join(f"> {line}" for line in notes.splitlines())
     return f"{asked}\n{quoted}\n{kind_line}"
 
 
@@ -109,7 +109,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
     }
 
 
-_FACTORS = (*MARKET, *CONTEXT, "previous_regime", "current_regime", "quote")
+_FACTORS = (*MARKET, *CONTEXT, "previous_regime", "current_regime", "notes")
 """What a question may hold, in the order in which it does."""
 
 
@@ -123,8 +123,8 @@ missing are as usual on such a day:
 {market_working(Facts({"return_pct": -2.3}))}
 {market_working(Facts({}, words={"current_regime": "BEAR"}))}
 {working_card(decide)}
-factors_considered: the question's inputs, in its order, of {", ".join(_FACTORS)}; quote is what \
-stands behind >.
+factors_considered: the question's inputs, in its order, of {", ".join(_FACTORS)}; notes stand \
+behind >.
 signals: each listed stock, no other: rationale, then score_pct from -100 (sell) to 100 (buy), \
 whose sign the rationale does not deny.
 analysis: why, in the question's language; each number stands in the question or the rules."""

@@ -268,7 +268,7 @@ class Figures:
 
     @cached_property
     def _of_market(self) -> tuple[float, ...]:
-        return (*_all(self.of_market), *_quoted(self.facts.words.get("quote", "")))
+        return (*_all(self.of_market), *_noted(self.facts.words.get("notes", "")))
 
     @cached_property
     def _following(self) -> frozenset[float]:
@@ -310,15 +310,15 @@ _ENDS = {regime: frozenset(_ends_of(regime)) for regime in EXPOSURES}
 
 
 @lru_cache(maxsize=256)
-def _quoted(text: str) -> Values:
-    """Returns the numbers of what a question quotes, as texts tell of them: nothing labels them, so
-    with either sign, and a large one rounded.
+def _noted(text: str) -> Values:
+    """Returns the numbers of the notes that a question quotes, as texts tell of them: nothing
+    labels them, so with either sign, and a large one rounded.
     """
-    quoted = numbers_in(text)
+    noted = numbers_in(text)
     for sentence in read_text(text, "en").sentences:  # amounts of won are in 억
-        quoted += [number.value for number in sentence.numbers]
-    quoted += [float(round(number)) for number in quoted if abs(number) >= _LARGE]
-    return (*quoted, *(-number for number in quoted))
+        noted += [number.value for number in sentence.numbers]
+    noted += [float(round(number)) for number in noted if abs(number) >= _LARGE]
+    return (*noted, *(-number for number in noted))
 
 
 _LARGE = 100

@@ -101,8 +101,8 @@ def _is_known(ticker: str, figures: Figures) -> bool:
     """Whether the question offers or quotes a stock or fund, or the right answer has it."""
     if ticker in figures.of_stocks or ticker in str(figures.right):
         return True
-    quote = figures.facts.words.get("quote", "")
-    return any(name in quote for name in (ticker, *names(ticker)))
+    notes = figures.facts.words.get("notes", "")
+    return any(name in notes for name in (ticker, *names(ticker)))
 
 
 def _told(answer: dict[str, Any], facts: Facts) -> Iterator[_Told]:
