@@ -74,6 +74,9 @@ WRONG = [
     (put_first("score_pct", 101), "schema"),
     (put_first("score_pct", 0.75), "schema"),
     (put_first("score_pct", -75), "argued"),  # "Orders for memory keep rising."
+    (put_first("rationale", "1 1 1 1 1 1"), "argued"),
+    (put_first("rationale", "A good, solid outlook."), "argued"),
+    (put_first("rationale", "Lorem ipsum dolor"), "argued"),
     (put_first("rationale", "Kia Motors profits from memory."), "grounded"),
     (put_first("rationale", "메모리 주문이 늘어난다."), "language"),
     (put("analysis", "The market falls by 4.20% and all is lost."), "grounded"),
@@ -85,6 +88,23 @@ WRONG = [
 def test_what_is_wrong_fails_its_own_part(scene, right, spoil, part):
     spoil(right)
     assert part in failed(scene, right)
+
+
+@pytest.mark.parametrize(
+    "rationale",
+    [
+        *(
+            "Memory upcycle continues.",
+            "HBM pricing power",
+            "Profit taking ends.",
+            "Rates and dividends",
+        ),
+        *("Buyback programme", "Breadth 69.0%", "Orders rise after the sell-off."),
+    ],
+)
+def test_a_rationale_may_be_a_few_words(scene, right, rationale):
+    right["signals"][0]["rationale"] = rationale
+    assert not failed(scene, right)
 
 
 def test_numbers_of_a_quote_ground_a_text_with_either_sign(tmp_path):

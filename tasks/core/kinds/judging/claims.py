@@ -31,6 +31,7 @@ class Stand:
     sides: frozenset[str]  # what its entry does or says: meanings such as hold, trim, gain, lose
     regimes: frozenset[str]  # that the answer gives
     is_reason: bool  # and no plan or summary
+    is_terse: bool  # a few words beside a score
     words: dict[str, str]  # of the owner, as the question states them
 
 

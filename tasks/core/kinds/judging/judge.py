@@ -18,6 +18,7 @@ from tasks.core.kinds.judging.substance import (
     language_faults,
     repeat_faults,
     same_reasons,
+    terse_faults,
 )
 from tasks.core.kinds.texts import PROSE_KEYS, regimes_in
 from tasks.core.records.facts import Facts, Language
@@ -75,7 +76,8 @@ def _faults_of(text: Text, stand: Stand, figures: Figures, language: Language) -
     def quotes() -> bool:
         return quotes_question(text.sentences, stand.owner, figures)
 
-    for detail in empty_faults(text, language, stand.is_reason, quotes):
+    empty = empty_faults(text, language, stand.is_reason, quotes)
+    for detail in terse_faults(text) if stand.is_terse else empty:
         yield Fault("argued", detail)
     for detail in repeat_faults(text.sentences):
         yield Fault("argued", detail)
@@ -115,6 +117,7 @@ def _told(answer: dict[str, Any], facts: Facts) -> Iterator[_Told]:
             sides=sides_of(holder, key, (*PROSE_KEYS, "ticker", "name", "side")),
             regimes=regimes,
             is_reason=name in _REASONS,
+            is_terse=name in _TERSE,
             words=words.get(owner or "", {}),
         )
         yield _Told(content, stand)
@@ -128,6 +131,7 @@ def _regimes(answer: dict[str, Any], facts: Facts) -> Iterator[str]:
 
 
 _REASONS = ("reasoning", "reason", "market_context", "analysis", "rationale")
+_TERSE = ("rationale",)
 
 
 def _places(

@@ -52,6 +52,26 @@ def empty_faults(
     yield "it says nothing"
 
 
+def terse_faults(text: Text) -> Iterator[str]:
+    """Yields that a text of a few words, such as the rationale of a score, says nothing: it need be
+    no sentence, but has a ground, or two words or numbers with content.
+    """
+    said: set[str] = set()
+    content = 0
+    for sentence in text.sentences:
+        said |= sentence.sense.means
+        content += sentence.sense.content + len(sentence.numbers)
+        content += bool(sentence.sense.means & NUMBERS)
+    has_words = any(sentence.sense.content or sentence.sense.means for sentence in text.sentences)
+    if "filler" in said:
+        yield "it is filler"
+    elif not said & _GROUNDS and (content < _FEWEST_OF_A_FEW or not has_words):
+        yield "it says nothing"
+
+
+_FEWEST_OF_A_FEW = 2
+
+
 def repeat_faults(sentences: tuple[Sentence, ...]) -> Iterator[str]:
     """Yields that a text says a sentence twice."""
     told = {sentence.text.strip(" .") for sentence in sentences}
