@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 
-from tasks.core.kinds import catalog, exposure_phrases, phrases
-from tasks.core.kinds.words import words_beside
+from tasks.core.kinds import exposure_phrases, phrases
+from tasks.core.kinds.judging.meaning import understood
+from tasks.core.kinds.judging.words import NUMBER
 from tasks.core.records.facts import Language
-from tasks.core.strategy.rules import REGIMES
-from tasks.core.synthesis.blanks import AMONG_WORDS, OF_TURN, PRINTED_ALONE, Value
+from tasks.core.synthesis.blanks import AMONG_WORDS, LISTS, OF_TURN, PRINTED_ALONE
+from tasks.core.synthesis.marks import BETWEEN_SENTENCES, IN_SKELETONS, MARK, Value, value_of
+from tasks.core.synthesis.named import Named, named_in, texts_of
 
 
 @dataclass(frozen=True)
@@ -27,44 +28,26 @@ class Role:
     constant: Value = 0.0  # if there is no blank
 
 
-Roles = tuple[Role, ...]
-"""Of a sentence's numbers and regimes, in their order."""
+@dataclass(frozen=True)
+class Reading:
+    """What a sentence says if it is a certain published one."""
 
-MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
-"""Stands for a number or a regime."""
-
-_VALUE = rf"(?<![A-Za-z0-9_.])[+-]?\d+(?:,\d{{3}})*(?:\.\d+)?|{'|'.join(REGIMES)}"
-# What follows is the number's own: a percent sign, and the Korean particle that its sound takes.
-_TAIL = r"(?:%(?!p))?(?:이었다|였다|이라는|라는|이라|라|이다|다|으로|로|은|는|이|가|을|를)*"
-_IN_TEXTS = re.compile(rf"({_VALUE}){_TAIL}")
-_IN_SKELETONS = re.compile(rf"([+-]?\{{\w+(?::\w+)?\}}|{_VALUE}){_TAIL}")
-_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
-
-
-def marked(text: str) -> tuple[list[str], list[Value]]:
-    """Returns a text's sentences with a MARK for each number and regime, and these in their
-    order.
-    """
-    parts = _IN_TEXTS.split(text.replace(MARK, " "))
-    values = [_value(printed) for printed in parts[1::2]]
-    return _BETWEEN_SENTENCES.split(MARK.join(parts[::2])), values
-
-
-def _value(printed: str) -> Value:
-    return printed if printed in REGIMES else float(printed.replace(",", ""))
+    roles: tuple[Role, ...]  # of its numbers and regimes, in their order
+    named: tuple[tuple[str, Named], ...] = ()  # its blanks for words, and what these name
 
 
 @lru_cache(maxsize=50_000)
-def roles_in(sentence: str, kind: str | None, language: Language) -> tuple[Roles, ...]:
-    """Returns what the marks of a sentence stand for, by each published sentence that it may be;
-    nothing if it is in words of its own.
+def readings_of(sentence: str, kind: str | None, language: Language) -> tuple[Reading, ...]:
+    """Returns the readings of a sentence with marks, by each published one that it may be; none if
+    it is in words of its own.
     """
-    published = _published(kind, language)
-    found = list(published.closed.get(sentence, ()))
-    for skeleton in published.open:
-        roles = skeleton.roles_in(sentence)
-        if roles is not None:
-            found.append(roles)
+    found: list[Reading] = []
+    for published in (_own(kind, language), _shared(language)):
+        if sentence in published.closed:
+            return tuple(published.closed[sentence])
+        for skeleton in published.open_with_end_of(sentence):
+            if sentence.startswith(skeleton.pieces[0]):
+                found += skeleton.readings_of(sentence, kind, language)
     return tuple(dict.fromkeys(found))
 
 
@@ -73,51 +56,102 @@ class _Open:
     """A skeleton with blanks for words, each between two of its pieces."""
 
     pieces: tuple[str, ...]
-    roles: tuple[Roles, ...]  # of the marks in each piece
-    words: tuple[Role | None, ...]  # of a number in each blank, if there may be one
+    roles: tuple[tuple[Role, ...], ...]  # of the marks in each piece
+    blanks: tuple[str, ...]
 
-    def roles_in(self, sentence: str) -> Roles | None:
-        """Returns what the sentence's marks stand for, or None if it is no such sentence."""
-        if not (sentence.startswith(self.pieces[0]) and sentence.endswith(self.pieces[-1])):
+    def readings_of(self, sentence: str, kind: str | None, language: Language) -> Iterator[Reading]:
+        """Yields each reading of a sentence that begins like it."""
+        first, *middle, last = self.pieces
+        end = len(sentence) - len(last)
+        if end < len(first) or not sentence.endswith(last):
+            return
+        for filled in _cut(sentence[len(first) : end], middle):
+            reading = _reading(self, filled, kind, language)
+            if reading:
+                yield reading
+
+
+def _cut(text: str, pieces: list[str]) -> Iterator[list[str]]:
+    """Yields what remains of a text without these pieces, in each way to find them in order."""
+    if not pieces:
+        yield [text]
+        return
+    piece, *others = pieces
+    end = text.find(piece)
+    while end >= 0:
+        for rest in _cut(text[end + len(piece) :], others):
+            yield [text[:end], *rest]
+        end = text.find(piece, end + 1)
+
+
+def _reading(
+    skeleton: _Open, filled: list[str], kind: str | None, language: Language
+) -> Reading | None:
+    """Returns the reading of a sentence whose blanks are filled with these words, or None if they
+    are none that the blanks may have.
+    """
+    roles, named = list(skeleton.roles[0]), []
+    for blank, words, behind in zip(skeleton.blanks, filled, skeleton.roles[1:], strict=True):
+        found = named_in(blank, words, kind, language)
+        if found is None or (MARK in words and blank not in AMONG_WORDS):
             return None
-        found, at = list(self.roles[0]), len(self.pieces[0])
-        rest = zip(self.words, self.pieces[1:], self.roles[1:], strict=True)
-        for role, piece, roles in rest:
-            end = sentence.find(piece, at)
-            if piece is self.pieces[-1]:
-                end = len(sentence) - len(piece)
-            marks = sentence.count(MARK, at, end)
-            if end < at or (marks and role is None):
-                return None
-            found += [role] * marks if role else []
-            found += roles
-            at = end + len(piece)
-        return tuple(found)
+        named.append((blank, found))
+        roles += _roles_among(words, blank, language)
+        roles += behind
+    return Reading(tuple(roles), tuple(named))
+
+
+def _roles_among(words: str, blank: str, language: Language) -> Iterator[Role]:
+    """Yields what the numbers among words are: those that a list calls by their names."""
+    for slot in understood(words.replace(MARK, NUMBER), language).slots:
+        yield Role(slot.label if slot.label and blank in LISTS else blank)
 
 
 @dataclass(frozen=True)
 class _Published:
-    closed: dict[str, list[Roles]]  # by skeletons that have no blanks for words
-    open: list[_Open]
+    closed: dict[str, list[Reading]]  # by skeletons that have no blanks for words
+    open: dict[str, list[_Open]]  # by how they end, see _end
+
+    def open_with_end_of(self, sentence: str) -> list[_Open]:
+        """Returns those that a sentence may be by its end, which are few."""
+        return [*self.open.get(_end(sentence), ()), *self.open.get("", ())]
+
+
+_END = 6  # letters
+
+
+def _end(text: str) -> str:
+    """Returns the last letters of a text, or none of one that is too short."""
+    return text[-_END:] if len(text) >= _END else ""
 
 
 @cache
-def _published(kind: str | None, language: Language) -> _Published:
-    """Returns the skeletons of a kind and those that all kinds share."""
-    found = _Published({}, [])
-    own = _of_kind(kind, language) if kind else ()
-    for sentence in sorted(_sentences(*_shared(language), *own)):
+def _own(kind: str | None, language: Language) -> _Published:
+    """Returns the skeletons of a kind."""
+    found = _Published({}, {})
+    for sentence in _sentences(*_texts_of(kind, language)):
         _add(found, sentence)
-    for sentence in sorted(_sentences(*phrases.TURNS[language])):
+    return found
+
+
+@cache
+def _shared(language: Language) -> _Published:
+    """Returns the skeletons that all kinds share."""
+    found = _Published({}, {})
+    for sentence in _sentences(*_texts_of_all(language)):
+        _add(found, sentence)
+    for sentence in _sentences(*phrases.TURNS[language]):
         _add(found, sentence, OF_TURN)
     return found
 
 
-def _sentences(*texts: str) -> set[str]:
-    return {sentence for text in texts for sentence in _BETWEEN_SENTENCES.split(text)}
+def _sentences(*texts: str) -> list[str]:
+    """Returns the sentences of texts, each once."""
+    found = [sentence for text in texts for sentence in BETWEEN_SENTENCES.split(text)]
+    return list(dict.fromkeys(found))
 
 
-def _shared(language: Language) -> Iterator[str]:
+def _texts_of_all(language: Language) -> Iterator[str]:
     for ground in phrases.GROUNDS[language].values():
         yield from ground
     yield from exposure_phrases.EXPOSURES[language]
@@ -128,36 +162,38 @@ def _shared(language: Language) -> Iterator[str]:
     yield from exposure_phrases.GIVEN[language]
 
 
-def _of_kind(kind: str, language: Language) -> Iterator[str]:
-    file = Path(catalog.__file__).with_name(f"{kind}.yaml")
-    if file.is_file():  # a question may name a kind that does not exist
-        for text in words_beside(str(file)).texts.values():
-            yield from text[language]
+def _texts_of(kind: str | None, language: Language) -> Iterator[str]:
+    for bank in texts_of(kind).values():
+        for text in bank[language]:
+            if "{market}" not in text:  # which asks a question
+                yield text
 
 
 def _add(found: _Published, sentence: str, topic: str = "") -> None:
     """Adds a published sentence, whose blanks are named after its topic."""
-    literals = _IN_SKELETONS.split(sentence)
+    literals = IN_SKELETONS.split(sentence)
     pieces: list[str] = [literals[0]]
     roles: list[list[Role]] = [[]]
-    words: list[Role | None] = []
+    blanks: list[str] = []
     for place, literal in zip(literals[1::2], literals[2::2], strict=True):
         blank = _blank(place)
-        role = Role(topic + blank) if blank else Role(constant=_value(place))
-        if not blank or blank in PRINTED_ALONE:
-            pieces[-1] += MARK + literal
-            roles[-1].append(role)
-        else:
+        if blank and blank.lstrip("-") not in PRINTED_ALONE:
             pieces.append(literal)
             roles.append([])
-            words.append(role if blank in AMONG_WORDS else None)
-    if words:
-        found.open.append(_Open(tuple(pieces), tuple(map(tuple, roles)), tuple(words)))
+            blanks.append(topic + blank)
+        else:
+            pieces[-1] += MARK + literal
+            roles[-1].append(Role(topic + blank) if blank else Role(constant=value_of(place)))
+    if blanks:
+        skeleton = _Open(tuple(pieces), tuple(map(tuple, roles)), tuple(blanks))
+        found.open.setdefault(_end(pieces[-1]), []).append(skeleton)
     else:
-        found.closed.setdefault(pieces[0], []).append(tuple(roles[0]))
+        found.closed.setdefault(pieces[0], []).append(Reading(tuple(roles[0])))
 
 
 def _blank(place: str) -> str:
-    """Returns the name of a blank without its particle and form, or nothing for a constant."""
-    found = re.match(r"[+-]?\{([A-Za-z]+)", place)
-    return found[1] if found else ""
+    """Returns the name of a blank without its particle and form but with a minus before it, or
+    nothing for a constant.
+    """
+    found = re.match(r"(-?)\+?\{([A-Za-z]+)", place)
+    return f"{found[1]}{found[2]}" if found else ""
