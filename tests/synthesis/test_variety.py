@@ -1,8 +1,14 @@
 """Variety is measured on texts alone, and another number makes no other phrase."""
 
 import json
+from random import Random
 
-from tasks.core.synthesis.variety import Variety
+import pytest
+
+from tasks.core.kinds import kind_named
+from tasks.core.kinds.texts import to_text
+from tasks.core.synthesis.variety import LEAST_SKELETONS, Variety
+from tests.synthetic import LANGUAGES, made_up_days, scenes_of
 
 
 def variety(rows):
@@ -56,3 +62,22 @@ def test_skeletons_are_sentences_without_their_numbers_and_names():
         row("k", "en", "Kia stays."),
     ]
     assert variety(rows)["skeletons"]["k"] == {"entries.reason": {"en": 3}}
+
+
+@pytest.mark.parametrize(
+    "kind", ["full_analysis", "multi_step", "opening_momentum", "overnight_gap", "what_if"]
+)
+def test_the_texts_with_the_fewest_ways_have_enough(kind):
+    """multi_step said its risk limits in 19 sentences, and full_analysis why it hedges in 28."""
+    found, days, drawn = Variety(), made_up_days(), kind_named(kind)
+    for language in LANGUAGES:
+        for scene in scenes_of(drawn, days, language, 250):
+            answer = drawn.answer(scene, Random(scene.seed))
+            found.add(
+                {
+                    "messages": [{"role": "assistant", "content": to_text(answer)}],
+                    "metadata": {"kind": kind, "language": language},
+                }
+            )
+    for text, counts in found.report()["skeletons"][kind].items():
+        assert min(counts.values()) >= LEAST_SKELETONS, text
