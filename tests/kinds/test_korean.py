@@ -1,8 +1,12 @@
 """Korean particles after names and numbers as they are read aloud."""
 
+import re
+
 import pytest
 
+from tasks.core.kinds import KINDS
 from tasks.core.kinds.korean import with_particle
+from tasks.core.kinds.words import words_beside
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,17 @@ from tasks.core.kinds.korean import with_particle
 )
 def test_particles_follow_the_sound(word, pair, said):
     assert with_particle(word, pair) == said
+
+
+BLANK = re.compile("{(rate|vix|value|beta|names|winners|losers|why|what|sector|name|before|after)}")
+PARTICLE = re.compile(r"(은|는|이|가|을|를|과|와|으로|로|이면|면|이라|라|이다|다)(?=[ .,])")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda known: known.name)
+def test_no_particle_is_fixed_behind_a_word_that_varies(kind):
+    """환율이 1249.1면: a word that may end either way has a blank for its particle."""
+    words = words_beside(kind.__file__)
+    for sentences in words.texts.values():
+        for sentence in sentences["ko"]:
+            for blank in BLANK.finditer(sentence):
+                assert not PARTICLE.match(sentence, blank.end()), sentence
