@@ -4,7 +4,7 @@ argument for a regime.
 Reads and writes no file. All chance comes from the generator that the caller gives.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -167,6 +167,13 @@ def named(decision: Any, language: Language) -> Any:
         if key == "ticker":
             with_names["name"] = name_of(value, language)
     return with_names
+
+
+def enumerated(words: Sequence[str], language: Language) -> str:
+    """Returns words as a text lists them: English puts an `and` before the last."""
+    if language == "ko" or len(words) < 2:
+        return ", ".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 # The argument for a regime.

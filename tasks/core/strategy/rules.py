@@ -185,11 +185,16 @@ RISK_LEVELS = ((10.0, "LOW"), (20.0, "ELEVATED"), (35.0, "HIGH"), (float("inf"),
 
 
 def max_leverage_x100(drawdown_pct: float) -> int:
-    """Returns the most leverage in hundredths, rounded down: min(2.0, 100 / MDD %)."""
+    """Returns the most leverage in hundredths: min(2.0, 100 / MDD %)."""
     most = int(100 * MAX_LEVERAGE)
     if drawdown_pct <= 0:
         return most
-    return min(most, int(10_000 / drawdown_pct))
+    return min(most, uncapped_leverage_x100(drawdown_pct))
+
+
+def uncapped_leverage_x100(drawdown_pct: float) -> int:
+    """Returns 100 / MDD % in hundredths, rounded down. The drawdown is above 0."""
+    return int(10_000 / drawdown_pct)
 
 
 def risk_level(drawdown_pct: float) -> str:

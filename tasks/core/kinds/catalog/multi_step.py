@@ -42,6 +42,7 @@ from tasks.core.strategy.rules import (
     TAKE_PROFIT_PCT,
     WEAK_REGIMES,
     max_leverage_x100,
+    uncapped_leverage_x100,
 )
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import (
@@ -116,7 +117,7 @@ def _leverage_working(drawdown: float) -> str:
     most = max_leverage_x100(drawdown) / 100
     if drawdown <= 0:
         return f"no drawdown: leverage {most:.2f}"
-    divided = int(10_000 / drawdown) / 100
+    divided = uncapped_leverage_x100(drawdown) / 100
     return f"100/{drawdown:.1f}={divided:.2f}, at most {MAX_LEVERAGE:.2f}: leverage {most:.2f}"
 
 

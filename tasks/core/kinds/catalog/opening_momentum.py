@@ -240,8 +240,9 @@ def _reason(opening: _Opening, verdict: dict[str, Any], language: Language, rng:
     """What the stock scored for, why one of these matters, and the trade."""
     stated = _stated(opening.stock, language)
     passed = [test for test, passes in opening.points.items() if passes]
-    points = _listed([stated[test] for test in passed], language)
-    missed = _listed([stated[test] for test in _NUMBERS if test not in passed], language)
+    points = wording.enumerated([stated[test] for test in passed], language)
+    failed = [test for test in _NUMBERS if test not in passed]
+    missed = wording.enumerated([stated[test] for test in failed], language)
     blanks = {
         "score": opening.score,
         **forms("points", points),
@@ -252,13 +253,6 @@ def _reason(opening: _Opening, verdict: dict[str, Any], language: Language, rng:
     sentences = _chosen(verdict, passed, language, rng)
     reason = " ".join(sentence.format(**blanks) for sentence in sentences)
     return reason[0].upper() + reason[1:]
-
-
-def _listed(words: list[str], language: Language) -> str:
-    """The words as a list that is read: English puts an `and` before the last."""
-    if language == "ko" or len(words) < 2:
-        return ", ".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 _NUMBERS = ("gap_pct", "volume_x", "f_score")
@@ -318,7 +312,7 @@ def _summary(verdicts: list[dict[str, Any]], may_buy: bool, language: Language, 
         case = "none" if may_buy else "bear"
     elif len(bought) == len(verdicts):
         case = "all"
-    stock_names = _listed([verdict["name"] for verdict in bought], language)
+    stock_names = wording.enumerated([verdict["name"] for verdict in bought], language)
     return rng.choice(_WORDS.texts[f"sum_{case}"][language]).format(
         **forms("names", stock_names),
         total=sum(verdict["weight_pct"] for verdict in bought),

@@ -36,6 +36,7 @@ from tasks.core.strategy.rules import (
     carries_longs,
     max_leverage_x100,
     risk_level,
+    uncapped_leverage_x100,
 )
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import market_working
@@ -117,7 +118,7 @@ def _ceiling_step(drawdown_pct: float, most_x100: int) -> str:
     """Returns the ceiling as 100 / MDD, rounded down to hundredths, and at most the cap."""
     if drawdown_pct <= 0:
         return f"ceiling: no MDD, cap {most_x100 / 100:.2f}"
-    allowed = int(10_000 / drawdown_pct) / 100
+    allowed = uncapped_leverage_x100(drawdown_pct) / 100
     step = f"ceiling 100/{drawdown_pct:.1f}={allowed:.2f}"
     if allowed > MAX_LEVERAGE:
         return f"{step}>{MAX_LEVERAGE:g}: {most_x100 / 100:.2f}"

@@ -216,10 +216,7 @@ def _names(decision: Decision, impact: str, language: Language) -> str:
     """Returns the names of the stocks with this impact; a mistaken answer may have none."""
     affected = decision["affected_stocks"]
     named = [entry["name"] for entry in affected if entry["impact"] == impact]
-    *others, last = named or [entry["name"] for entry in affected] or [""]
-    if language == "en" and others:
-        return f"{', '.join(others)} and {last}"
-    return ", ".join([*others, last])
+    return wording.enumerated(named or [entry["name"] for entry in affected], language)
 
 
 @dataclass(frozen=True)

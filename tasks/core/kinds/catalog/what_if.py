@@ -48,7 +48,7 @@ from tasks.core.strategy.rules import (
 )
 from tasks.core.strategy.stated import known_numbers, stated_regime
 from tasks.core.strategy.universe import Group, etfs, find_etf
-from tasks.core.strategy.working import exposure_working, market_working
+from tasks.core.strategy.working import exposure_working, market_working, orders_working
 
 name = "what_if"
 share = 0.06
@@ -106,7 +106,7 @@ def _decision(
             market_working(market_after, regime),
             f"{before} -> {after}: {action}",
             exposure_working(held, market_after),
-            *[f"hedge {order['ticker']} {_product(order)}" for order in hedge],
+            *[f"hedge {orders_working([order])}" for order in hedge],
         ],
         "scenario_analysis": {
             "shock": facts.words["shock"],
@@ -144,12 +144,6 @@ def _hedge(shock: str, after: str, index_short: int) -> list[dict[str, Any]]:
         return []
     from_the_us = shock == _FROM_THE_US and carries_longs(after)
     return [fund_order(_US_SHORT if from_the_us else hedges()[0], index_short)]
-
-
-def _product(order: dict[str, Any]) -> str:
-    """The order's weight times its fund's multiple, as the working shows it."""
-    multiple = order["effective_pct"] // order["weight_pct"]
-    return f"{order['weight_pct']}*{multiple}={order['effective_pct']}"
 
 
 def _shock_action(before: str, after: str) -> str:
