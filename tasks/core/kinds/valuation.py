@@ -9,10 +9,21 @@ from tasks.core.strategy.universe import sector_of
 RATIOS = ("per", "pbr", "ev_ebitda", "roe_pct", "f_score")
 """The ratios of valuation and quality, by their names in the lexicon."""
 
+_FINANCIALS = ("Banks", "Insurance", "Securities")
+"""Sectors whose business is debt: EV/EBITDA says nothing of their price."""
+
 POOR_F_SCORE = 3
 """An F-Score up to this is poor; from rules.F_SCORE it is good."""
 
 Verdict = Literal["below", "usual", "above"]
+
+
+def telling_ratios(stock: StockFacts) -> list[str]:
+    """Returns the ratios that the question states of the stock and that say something of it."""
+    stated = [ratio for ratio in RATIOS if ratio in stock.numbers]
+    if sector_of(stock.ticker).name in _FINANCIALS and "ev_ebitda" in stated:
+        stated.remove("ev_ebitda")
+    return stated
 
 
 def verdict(ratio: str, stock: StockFacts) -> Verdict:

@@ -9,7 +9,7 @@ import pytest
 from tasks.core.kinds.catalog import full_analysis
 from tasks.core.kinds.scenes import Draw, draw_scene
 from tasks.core.kinds.texts import to_text
-from tasks.core.records.facts import Facts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.deciding import settled
 from tasks.core.strategy.holdings import (
     INDEX_FUND,
@@ -326,3 +326,15 @@ def test_the_card_states_every_constant():
     assert full_analysis.card.isascii()
     for said in ("<=18%", INDEX_FUND, LEVERAGED_FUND, "114800 x-1", "v>40", "at most 70", "46+15r"):
         assert said in full_analysis.card, said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_bank_is_not_judged_by_its_ev_ebitda(language):
+    """A bank's debt is its business: an EV/EBITDA of 2 makes it no bargain."""
+    bank = StockFacts("105560", {"beta": 0.9, "per": 6.0, "pbr": 0.5, "ev_ebitda": 2.0})
+    scene = scene_on(full_analysis, DAYS["WEAKENING"], language)
+    scene = replace(scene, facts=replace(scene.facts, stocks=(bank, *scene.facts.stocks[1:])))
+    for seed in range(30):
+        told = full_analysis.answer(scene, Random(seed))
+        (entry,) = [e for e in told["positions"]["long"] if e["ticker"] == bank.ticker]
+        assert "EBITDA" not in entry["reason"]

@@ -35,7 +35,7 @@ from tasks.core.kinds.schemas import (
     stock_entry,
     text,
 )
-from tasks.core.kinds.valuation import RATIOS, verdict
+from tasks.core.kinds.valuation import telling_ratios, verdict
 from tasks.core.kinds.words import unused, words_beside
 from tasks.core.records.facts import Facts, Language, StockFacts
 from tasks.core.strategy import holdings
@@ -248,7 +248,7 @@ class _Writer:
 
     def _of_value(self, stock: StockFacts) -> str:
         """What one of the stock's ratios says of its price or quality; empty if none says any."""
-        verdicts = {ratio: verdict(ratio, stock) for ratio in RATIOS if ratio in stock.numbers}
+        verdicts = {ratio: verdict(ratio, stock) for ratio in telling_ratios(stock)}
         telling = [ratio for ratio, where in verdicts.items() if where != "usual"]
         if not verdicts or (not telling and self.rng.random() < _SILENT_SHARE):
             return ""
