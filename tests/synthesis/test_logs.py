@@ -119,6 +119,10 @@ def test_the_filters_are_settings(tmp_path):
 
 
 SAID_OTHERWISE = [
+    {
+        "market": {"return_pct": -0.55, "breadth_pct": 41.5},
+        "macro": {"momentum": -0.9, "vol": 16.1},
+    },
     {"market_return": -0.55, "breadth": 41.5, "momentum": "-0.9 %", "vol": "16.1%"},
     {"코스피 등락률": "-0.55%", "상승 종목 비중": "41.5", "모멘텀": -0.9, "변동성": 16.1},
     "KOSPI down 0.55%, breadth 41.5%, momentum -0.9%, volatility 16.1%",

@@ -19,6 +19,9 @@ from tasks.core.synthesis.reading import read_question
 _CONTEXTS = ("market_context", "context", "prompt")
 """Where a log has its context, in its metadata or beside it: the first that is there counts."""
 
+_GROUPS = ("market", "index", "kospi", "macro", "indicators", "snapshot")
+"""Objects in a context that hold more of the market's numbers, and not a stock's."""
+
 _REGIMES = {
     "current_regime": ("regime", "current_regime", "market_regime", "regime_assessment"),
     "previous_regime": ("previous_regime",),
@@ -49,13 +52,13 @@ def context_of(log: dict[str, Any], metadata: dict[str, Any]) -> Context:
     Raises Unsound if a number cannot be what its name says.
     """
     found = Context()
-    _take_named(found, metadata, rest=False)
-    _take_named(found, log, rest=False)
     told = _told(metadata, log)
     if isinstance(told, dict):
         _take_named(found, told, rest=True)
     else:
         _take_text(found, told if isinstance(told, str) else _as_text(told))
+    _take_named(found, metadata, rest=False)
+    _take_named(found, log, rest=False)
     return found
 
 
@@ -73,7 +76,9 @@ def _take_named(found: Context, named: dict[str, Any], rest: bool) -> None:
     for key, value in named.items():
         number = _number(key, value)
         word = _regime_word(key, value)
-        if number:
+        if rest and isinstance(value, dict) and key.lower() in _GROUPS:
+            _take_named(found, {name: value[name] for name in value if name not in _GROUPS}, rest)
+        elif number:
             found.numbers.setdefault(number[0], number[1])
         elif word:
             found.words.setdefault(word, _as_regime(value))

@@ -108,7 +108,8 @@ def test_a_rationale_may_be_a_few_words(scene, right, rationale):
 
 
 def test_numbers_of_a_quote_ground_a_text_with_either_sign(tmp_path):
-    told = {**market(0.9, 61.0, 2.2, 14.1), "flows": "Foreigners bought KRW 320bn, index at 2650.3"}
+    flows = f"Foreigners bought KRW 320bn, index at 2650.3, order {'9' * 400}"
+    told = {**market(0.9, 61.0, 2.2, 14.1), "flows": flows}
     scene = scene_of(
         tmp_path, log("Foreigners bought KRW 320bn.", [signal("005380", 0.5, "x y z w")], told)
     )

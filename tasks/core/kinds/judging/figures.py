@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import inf
 from typing import Any
 
 from tasks.core.kinds.judging.following import (
@@ -317,7 +318,7 @@ def _noted(text: str) -> Values:
     noted = numbers_in(text)
     for sentence in read_text(text, "en").sentences:  # amounts of won are in 억
         noted += [number.value for number in sentence.numbers]
-    noted += [float(round(number)) for number in noted if abs(number) >= _LARGE]
+    noted += [float(round(number)) for number in noted if _LARGE <= abs(number) < inf]
     return (*noted, *(-number for number in noted))
 
 
