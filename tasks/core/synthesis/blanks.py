@@ -15,7 +15,7 @@ from tasks.core.records.facts import Facts
 from tasks.core.strategy import rules
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.stated import known_numbers, stated_regime
-from tasks.core.strategy.universe import etfs, find_etf, sectors
+from tasks.core.strategy.universe import find_etf, sectors
 from tasks.core.synthesis.marks import Value
 
 Values = dict[str, list[Value]]
@@ -90,7 +90,6 @@ AMONG_WORDS = frozenset((*LISTS, *_NAMES))
 def values_anywhere() -> Values:
     """Returns what blanks hold in every answer: the rules' numbers, and those in names."""
     held: Values = {blank: [number] for blank, number in _RULES.items()}
-    held["name"] = _numbers_in(fund.name_ko for fund in etfs())
     held["sector"] = _numbers_in(sector.name_ko for sector in sectors())
     held["known"] = _numbers_in(label.ko for label in MARKET.values())
     held["assumed"] = held[f"{OF_TURN}label"] = held["known"]
@@ -226,6 +225,7 @@ def _told(objects: Iterable[dict[str, Any]]) -> Values:
         if fund:
             held["multiple"].append(fund.multiple)
             held["fold"].append(abs(fund.multiple))
+            held["name"] += _numbers_in([fund.name_ko])
     return held
 
 

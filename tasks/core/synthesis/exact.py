@@ -20,7 +20,7 @@ from tasks.core.synthesis.marks import BETWEEN_SENTENCES, MARK, Value, marked
 from tasks.core.synthesis.named import Place, may_name
 from tasks.core.synthesis.problems import Problem
 from tasks.core.synthesis.reading import Reading as Question
-from tasks.core.synthesis.skeletons import Reading, Role, readings_of
+from tasks.core.synthesis.skeletons import Reading, Role, readings_in
 
 
 def exact_problems(answer: dict[str, Any], question: Question) -> Iterator[Problem]:
@@ -67,11 +67,13 @@ class _Held:
 def _problems_of(text: str, held: _Held, question: Question) -> Iterator[Problem]:
     """Yields a problem for each sentence that is none of the published ones whose words it has."""
     plain, values = marked(text)
+    sentences = BETWEEN_SENTENCES.split(plain)
     start = 0
-    for sentence in BETWEEN_SENTENCES.split(plain):
+    for sentence, readings in zip(
+        sentences, readings_in(sentences, question.kind, question.language), strict=True
+    ):
         said = values[start : start + sentence.count(MARK)]
         start += len(said)
-        readings = readings_of(sentence, question.kind, question.language)
         problems = [_problem(said, reading, held) for reading in readings]
         if problems and all(problems):
             yield from filter(None, problems[:1])

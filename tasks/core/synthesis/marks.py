@@ -12,7 +12,7 @@ MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 PARTICLES = (
     *("이었다", "였다", "이라는", "라는", "이라", "라", "이다", "다", "으로", "로"),
-    *("은", "는", "이", "가", "을", "를"),
+    *("은", "는", "이", "가", "을", "를", "과", "와"),
 )
 """What Korean puts behind a number or a name, as its sound takes it; the longer ones first."""
 

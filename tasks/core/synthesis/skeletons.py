@@ -29,11 +29,43 @@ class Role:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A published sentence, and those around it in its text, empty if there are none."""
+
+    before: str
+    sentence: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Reading:
     """What a sentence says if it is a certain published one."""
 
+    part: Part
     roles: tuple[Role, ...]  # of its numbers and regimes, in their order
     named: tuple[tuple[str, Named], ...] = ()  # its blanks for words, and what these name
+
+
+def readings_in(
+    sentences: list[str], kind: str | None, language: Language
+) -> list[tuple[Reading, ...]]:
+    """Returns the readings of each sentence of a text. One that may be of several published texts
+    is of that whose other sentences stand around it.
+    """
+    found = [readings_of(sentence, kind, language) for sentence in sentences]
+    if max(map(len, found)) < 2:
+        return found
+    parts = [{reading.part.sentence for reading in readings} for readings in ((), *found, ())]
+    told = []
+    for readings, before, after in zip(found, parts, parts[2:], strict=False):
+        whole = [one for one in readings if _stands(one.part, before, after)]
+        told.append(tuple(whole) or readings)
+    return told
+
+
+def _stands(part: Part, before: set[str], after: set[str]) -> bool:
+    """Whether a sentence stands between those of its text."""
+    return part.before in {"", *before} and part.after in {"", *after}
 
 
 @lru_cache(maxsize=50_000)
@@ -48,7 +80,7 @@ def readings_of(sentence: str, kind: str | None, language: Language) -> tuple[Re
         for skeleton in published.open_with_end_of(sentence):
             if sentence.startswith(skeleton.pieces[0]):
                 found += skeleton.readings_of(sentence, kind, language)
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -58,6 +90,7 @@ class _Open:
     pieces: tuple[str, ...]
     roles: tuple[tuple[Role, ...], ...]  # of the marks in each piece
     blanks: tuple[str, ...]
+    part: Part
 
     def readings_of(self, sentence: str, kind: str | None, language: Language) -> Iterator[Reading]:
         """Yields each reading of a sentence that begins like it."""
@@ -98,7 +131,7 @@ def _reading(
         named.append((blank, found))
         roles += _roles_among(words, blank, language)
         roles += behind
-    return Reading(tuple(roles), tuple(named))
+    return Reading(skeleton.part, tuple(roles), tuple(named))
 
 
 def _roles_among(words: str, blank: str, language: Language) -> Iterator[Role]:
@@ -129,8 +162,8 @@ def _end(text: str) -> str:
 def _own(kind: str | None, language: Language) -> _Published:
     """Returns the skeletons of a kind."""
     found = _Published({}, {})
-    for sentence in _sentences(*_texts_of(kind, language)):
-        _add(found, sentence)
+    for part in _parts(*_texts_of(kind, language)):
+        _add(found, part)
     return found
 
 
@@ -138,16 +171,19 @@ def _own(kind: str | None, language: Language) -> _Published:
 def _shared(language: Language) -> _Published:
     """Returns the skeletons that all kinds share."""
     found = _Published({}, {})
-    for sentence in _sentences(*_texts_of_all(language)):
-        _add(found, sentence)
-    for sentence in _sentences(*phrases.TURNS[language]):
-        _add(found, sentence, OF_TURN)
+    for part in _parts(*_texts_of_all(language)):
+        _add(found, part)
+    for part in _parts(*phrases.TURNS[language]):
+        _add(found, part, OF_TURN)
     return found
 
 
-def _sentences(*texts: str) -> list[str]:
-    """Returns the sentences of texts, each once."""
-    found = [sentence for text in texts for sentence in BETWEEN_SENTENCES.split(text)]
+def _parts(*texts: str) -> list[Part]:
+    """Returns the sentences of texts, each once in its place."""
+    found = []
+    for text in texts:
+        around = ["", *BETWEEN_SENTENCES.split(text), ""]
+        found += [Part(*three) for three in zip(around, around[1:], around[2:], strict=False)]
     return list(dict.fromkeys(found))
 
 
@@ -169,9 +205,9 @@ def _texts_of(kind: str | None, language: Language) -> Iterator[str]:
                 yield text
 
 
-def _add(found: _Published, sentence: str, topic: str = "") -> None:
+def _add(found: _Published, part: Part, topic: str = "") -> None:
     """Adds a published sentence, whose blanks are named after its topic."""
-    literals = IN_SKELETONS.split(sentence)
+    literals = IN_SKELETONS.split(part.sentence)
     pieces: list[str] = [literals[0]]
     roles: list[list[Role]] = [[]]
     blanks: list[str] = []
@@ -185,10 +221,10 @@ def _add(found: _Published, sentence: str, topic: str = "") -> None:
             pieces[-1] += MARK + literal
             roles[-1].append(Role(topic + blank) if blank else Role(constant=value_of(place)))
     if blanks:
-        skeleton = _Open(tuple(pieces), tuple(map(tuple, roles)), tuple(blanks))
+        skeleton = _Open(tuple(pieces), tuple(map(tuple, roles)), tuple(blanks), part)
         found.open.setdefault(_end(pieces[-1]), []).append(skeleton)
     else:
-        found.closed.setdefault(pieces[0], []).append(Reading(tuple(roles[0])))
+        found.closed.setdefault(pieces[0], []).append(Reading(part, tuple(roles[0])))
 
 
 def _blank(place: str) -> str:
