@@ -77,6 +77,7 @@ BROKEN = [
     ({**ONE, "signals": [signal("005930", 0.2, " ")]}, "no text in rationale"),
     ({**ONE, "signals": [signal("005930", 0.2, "주문이 늘어난다.")]}, "mixed languages"),
     ({**ONE, "signals": [signal("005930", 0.2, "Fine, 好.")]}, "Hanja"),
+    ({**ONE, "metadata": {"market_context": {"regime": "BEAR", "news": "美"}}}, "Hanja"),
     ({**ONE, "signals": [signal("005930", -0.2, "Orders for memory keep rising.")]}, "grade"),
     ({**ONE, "reasoning": "\n "}, "no text in reasoning"),
     ({**ONE, "reasoning": "x " * 2_000}, "schema"),

@@ -174,7 +174,9 @@ def _text(value: Any, key: str) -> str:
 
 
 def _refuse_signs(text: str) -> None:
-    """Raises Unsound if a text holds what steers a terminal or a chat template."""
+    """Raises Unsound if a text holds Hanja, or what steers a terminal or a chat template."""
+    if HANJA.search(text):
+        raise Unsound("Hanja", _shown(text))
     if SPECIAL_TOKEN.search(text):
         raise Unsound("a chat template's token", _shown(text))
     if visible(text) != text:
@@ -183,8 +185,6 @@ def _refuse_signs(text: str) -> None:
 
 def _language(texts: list[str]) -> Language:
     """Returns the one language of the log's texts."""
-    if HANJA.search(" ".join(texts)):
-        raise Unsound("Hanja", next(text for text in texts if HANJA.search(text))[:60])
     language: Language = "ko" if HANGUL.search(texts[0]) else "en"
     for text in texts:
         for fault in language_faults(read_text(text, language), language):

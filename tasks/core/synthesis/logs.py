@@ -102,10 +102,11 @@ def logged_rows(synthesis: Synthesis, market: Market, count: CountTokens) -> Log
         _hold([log for log in logs if log.day >= first_held], maker, logged)
     if not logged.rows:
         _refuse(synthesis.logs, logged, market)
+    taken = len(logged.rows), len(logged.held)
     logger.info(
-        "of %d logs %d make rows and %d are kept for the evaluation; report.json says why the"
-        " others are dropped",
-        *(logged.files, len(logged.rows), len(logged.held)),
+        "of %d logs %d make rows, %d are kept for the evaluation, %d are dropped (report.json says"
+        " why)",
+        *(logged.files, *taken, logged.files - sum(taken)),
     )
     return logged
 
