@@ -13,13 +13,12 @@ from tasks.core.kinds.base import Kind, Scene
 from tasks.core.records.facts import Facts
 from tasks.core.strategy.borders import nearest_turn
 from tasks.core.strategy.deciding import settled
-from tasks.core.strategy.rules import NUMBERS, regime_of
+from tasks.core.strategy.rules import DECIMALS, NUMBERS, regime_of
 
 Change = Literal["limit", "names"]
 
 _BEYOND = {"return_pct": 0.1, "breadth_pct": 1.0, "momentum_pct": 0.2, "volatility_pct": 0.5}
 """How far beyond its limit a number is moved, in points."""
-_DECIMALS = {"return_pct": 2, "breadth_pct": 1, "momentum_pct": 2, "volatility_pct": 2}
 
 
 def limit_twin(scene: Scene) -> Scene | None:
@@ -34,7 +33,7 @@ def limit_twin(scene: Scene) -> Scene | None:
     if turn is None:
         return None
     step = -_BEYOND[turn.name] if turn.falls else _BEYOND[turn.name]
-    numbers[turn.name] = round(turn.limit + step, _DECIMALS[turn.name])
+    numbers[turn.name] = round(turn.limit + step, DECIMALS[turn.name])
     moved = {name: numbers[name] for name in NUMBERS}
     if not 0 <= moved["breadth_pct"] <= 100 or regime_of(**moved) == scene.regime:
         return None

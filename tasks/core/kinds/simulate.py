@@ -11,9 +11,11 @@ from random import Random
 
 from tasks.core.strategy.borders import NEAR, confidence_pct, nearest_turn
 from tasks.core.strategy.rules import (
+    DECIMALS,
     EXPOSURES,
     GAP_PCT,
     MAX_LONG_WEIGHT_PCT,
+    NUMBERS,
     REDUCE_PCT,
     REGIMES,
     STOP_LOSS_PCT,
@@ -38,14 +40,10 @@ _MARKET = {
 def simulate_market(rng: Random, regime: str | None = None) -> dict[str, float]:
     """Returns the four numbers of a day of this regime, or of one that is drawn evenly."""
     regime = regime or rng.choice(REGIMES)
-    market_return, breadth, momentum, volatility = _MARKET[regime]
     while True:
-        numbers = {
-            "return_pct": round(rng.uniform(*market_return), 2),
-            "breadth_pct": round(rng.uniform(*breadth), 1),
-            "momentum_pct": round(rng.uniform(*momentum), 2),
-            "volatility_pct": round(rng.uniform(*volatility), 2),
-        }
+        numbers = {}
+        for name, span in zip(NUMBERS, _MARKET[regime], strict=True):
+            numbers[name] = round(rng.uniform(*span), DECIMALS[name])
         if regime_of(**numbers) == regime:
             return numbers
 
@@ -60,9 +58,8 @@ def simulate_near(rng: Random, regime: str | None = None) -> dict[str, float]:
         numbers = simulate_market(rng, regime)
         turn = nearest_turn(numbers)
         if turn:
-            decimals = 1 if turn.name == "breadth_pct" else 2
             step = rng.uniform(0, 0.2) * NEAR[turn.name] * (1 if turn.falls else -1)
-            moved = {**numbers, turn.name: round(turn.limit + step, decimals) + 0.0}
+            moved = {**numbers, turn.name: round(turn.limit + step, DECIMALS[turn.name]) + 0.0}
             same_regime = regime is None or regime_of(**moved) == regime
             if same_regime and confidence_pct(**moved) <= NEAR_A_LIMIT_PCT:
                 return moved
@@ -211,7 +208,7 @@ def simulate_stock_number(name: str, rng: Random) -> float:
 
 _CHEAP_SHARE, _DEAR_SHARE = 0.25, 0.2
 """Shares of simulated ratios that lie below and above their sector's usual range."""
-_DECIMALS = {"per": 1, "pbr": 2, "ev_ebitda": 1, "roe_pct": 1}
+_DECIMALS_OF_RATIOS = {"per": 1, "pbr": 2, "ev_ebitda": 1, "roe_pct": 1}
 
 
 def simulate_ratios(
@@ -230,7 +227,7 @@ def simulate_ratios(
             ratios[name] = round(100 * ratios["pbr"] / ratios["per"], 1)
         else:
             low, high = sector.usual(name)
-            ratios[name] = round(_around(low, high, rng), _DECIMALS[name])
+            ratios[name] = round(_around(low, high, rng), _DECIMALS_OF_RATIOS[name])
     return {name: ratios[name] for name in wanted}
 
 

@@ -71,9 +71,9 @@ WILD_CONFIDENCE_PCT = 70
 def confidence_pct(
     return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
 ) -> int:
-    """Returns the confidence in %: 50 at a limit that changes the regime, and 95 where the nearest
-    such limit is 1 point of return, 10 of breadth, 2 of momentum or 5 of volatility away, in steps
-    of 5; at most 70 while the volatility is above 40 %.
+    """Returns the confidence in %: the least at a limit that changes the regime, the most if the
+    nearest such limit is as far as NEAR says or further, and in proportion in between, in steps; at
+    most WILD_CONFIDENCE_PCT while the volatility is above WILD_VOLATILITY_PCT.
     """
     numbers = {
         "return_pct": return_pct,
@@ -97,5 +97,5 @@ def by_distance(numbers: Mapping[str, float]) -> float:
 
 
 def in_steps(confidence: float) -> int:
-    """Returns the confidence in steps of 5, a half step up."""
+    """Returns the confidence in steps of CONFIDENCE_STEP_PCT, a half step up."""
     return int(confidence / CONFIDENCE_STEP_PCT + 0.5) * CONFIDENCE_STEP_PCT

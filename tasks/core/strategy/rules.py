@@ -86,6 +86,9 @@ def allocation_for(regime: str, breadth_pct: float, volatility_pct: float) -> Al
 NUMBERS = ("return_pct", "breadth_pct", "momentum_pct", "volatility_pct")
 """The market's numbers of a day, all in % (records.market.Snapshot)."""
 
+DECIMALS = {"return_pct": 2, "breadth_pct": 1, "momentum_pct": 2, "volatility_pct": 2}
+"""How many decimals of each number are printed; snapshots.sql rounds them so."""
+
 THRESHOLDS = (
     ("return_pct", -2.0),
     ("return_pct", -1.5),
@@ -273,7 +276,6 @@ def shocked(numbers: Mapping[str, float], shock: str, size_pct: float) -> dict[s
     for name, effect in zip(NUMBERS, SHOCKS[shock], strict=True):
         value = numbers[name] + effect * size_pct
         if name == "breadth_pct":
-            after[name] = round(min(max(value, 0.0), 100.0), 1)
-        else:
-            after[name] = round(value, 2)
+            value = min(max(value, 0.0), 100.0)
+        after[name] = round(value, DECIMALS[name])
     return after

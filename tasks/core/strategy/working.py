@@ -22,6 +22,7 @@ from tasks.core.strategy.borders import (
 from tasks.core.strategy.deciding import confidence
 from tasks.core.strategy.holdings import preferred
 from tasks.core.strategy.rules import (
+    DECIMALS,
     EXPOSURES,
     NUMBERS,
     REDUCE_PCT,
@@ -37,9 +38,6 @@ from tasks.core.strategy.rules import (
     stop_action,
 )
 from tasks.core.strategy.stated import known_numbers, missing_numbers, usual_sum
-
-_DECIMALS = {"return_pct": 2, "breadth_pct": 1, "momentum_pct": 2, "volatility_pct": 2}
-"""How many decimals of each number are printed (market snapshots are rounded to them)."""
 
 
 def market_working(facts: Facts, claimed: str | None = None) -> str:
@@ -166,7 +164,7 @@ def _short(name: str) -> str:
 
 
 def _printed(name: str, value: float) -> str:
-    return f"{value:.{_DECIMALS[name]}f}"
+    return f"{value:.{DECIMALS[name]}f}"
 
 
 def _place(name: str, numbers: dict[str, float]) -> str:

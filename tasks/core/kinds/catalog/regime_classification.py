@@ -16,7 +16,6 @@ from typing import Any
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
 from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD, working_card
-from tasks.core.kinds.lexicon import MARKET
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
     MISSING_INPUTS,
@@ -33,6 +32,7 @@ from tasks.core.kinds.words import words_beside
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.borders import Turn, nearest_turn
 from tasks.core.strategy.deciding import Decision, confidence, exposures, missing_inputs, settled
+from tasks.core.strategy.rules import DECIMALS
 from tasks.core.strategy.stated import known_numbers, stated_regime
 from tasks.core.strategy.working import confidence_working, exposure_working, market_working
 
@@ -135,7 +135,7 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 def _misread(facts: Facts, turn: Turn) -> str:
     """Returns the market's line of one who takes a number to lie beyond its nearest limit."""
     moved = Facts({**facts.numbers, turn.name: turn.value_beyond})
-    label, decimals = turn.name.removesuffix("_pct"), MARKET[turn.name].decimals
+    label, decimals = turn.name.removesuffix("_pct"), DECIMALS[turn.name]
     read = f"{label} {turn.value_beyond:.{decimals}f}"
     stated = f"{label} {known_numbers(facts)[turn.name]:.{decimals}f}"
     return market_working(moved).replace(read, stated)

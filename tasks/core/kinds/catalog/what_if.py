@@ -39,6 +39,7 @@ from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.deciding import Decision, exposures, settled
 from tasks.core.strategy.holdings import are_funds_of, fund_order, hedges, knows_multiples
 from tasks.core.strategy.rules import (
+    DECIMALS,
     EXPOSURES,
     NUMBERS,
     SHOCKS,
@@ -128,7 +129,7 @@ def _shock_step(facts: Facts, numbers_after: dict[str, float]) -> str:
     numbers = known_numbers(facts)
     steps = []
     for number, effect in zip(NUMBERS, SHOCKS[shock], strict=True):
-        decimals = 1 if number == "breadth_pct" else 2
+        decimals = DECIMALS[number]
         added = f"{effect:g}*{size:.1f}={effect * size + 0.0:.{decimals}f}"
         before, after = f"{numbers[number]:.{decimals}f}", f"{numbers_after[number]:.{decimals}f}"
         steps.append(f"{number.removesuffix('_pct')} {before}, {added}: {after}")
