@@ -10,7 +10,8 @@ from tasks.core.kinds import KINDS
 from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.settings.tree import Pairs, Synthesis
 from tasks.core.strategy.universe import etfs
-from tasks.core.synthesis.generate import shares, synthesize
+from tasks.core.synthesis.generate import synthesize
+from tasks.core.synthesis.kind_rows import shares
 from tasks.core.synthesis.pairs import build_pairs
 from tests.synthetic import read_lines, synthetic_rows, whitespace_tokenizer
 

@@ -10,7 +10,6 @@ from tasks.core.errors import WorkError
 from tasks.core.kinds import KINDS
 from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis import sharing
-from tasks.core.synthesis.kind_rows import Material, shares
 from tests.synthetic import whitespace_tokenizer
 
 
@@ -29,12 +28,10 @@ def one_process(monkeypatch):
 
 
 def made(train, tmp_path, **settings):
-    """All kinds' lines, and the quotas that they were made for."""
-    tokenizer = whitespace_tokenizer(tmp_path)
-    synthesis = Synthesis(**settings)
-    material = Material.of(train, tokenizer, synthesis)
-    quotas = shares(KINDS, synthesis.rows, synthesis.korean_share)
-    return sharing.lines_of_all(quotas, material, sharing.Source(train, tokenizer))
+    """All kinds' rows, as lines."""
+    source = sharing.Source(train, whitespace_tokenizer(tmp_path), Synthesis(**settings))
+    with sharing.second_process(source) as second:
+        return sharing.lines_of_all(source.quotas(), source.read(), second)
 
 
 def test_two_processes_make_the_bytes_of_one(two_processes, train, tmp_path, monkeypatch):

@@ -130,10 +130,10 @@ def _asked(scene: Scene) -> str:
 
 
 def _part_of_key(key: str) -> str:
-    for part, keys in _KEYS_OF_PART.items():
-        if key in keys:
-            return part
-    return "actions"
+    return _PART_OF_KEY.get(key, "actions")
+
+
+_PART_OF_KEY = {key: part for part, keys in _KEYS_OF_PART.items() for key in keys}
 
 
 def _parts_of(right: Any, key: str = "") -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from math import isinf
 from typing import Any
 
 _DEEPEST = 64
@@ -17,8 +18,9 @@ def parse(reply: str) -> Any:
     """
     try:
         fenced = _FENCED.fullmatch(reply.strip())
-        value = json.loads(fenced[1] if fenced else reply.strip())
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        text = fenced[1] if fenced else reply.strip()
+        value = _DECODER.decode(text)
+        _require_whole_characters(text, value)
         level = [value]
         for _ in range(_DEEPEST):
             if not level:
@@ -31,6 +33,28 @@ def parse(reply: str) -> Any:
     if level:
         raise ValueError("it is nested too deep")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    """Returns a number. Raises OverflowError if it fits no double."""
+    number = float(digits)
+    if isinf(number):
+        raise OverflowError
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _require_whole_characters(text: str, value: Any) -> None:
+    """Raises ValueError if there is half a character, as it is or escaped."""
+    text.encode()
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 def _below(level: list[Any]) -> list[Any]:

@@ -12,12 +12,11 @@ from random import Random
 from typing import Any
 
 from tasks.core.files.json_files import encode_line, write_encoded, write_json, write_lines
-from tasks.core.kinds import KINDS
 from tasks.core.settings.synthesis import Synthesis
-from tasks.core.synthesis.kind_rows import Material, refuse_budget, shares
+from tasks.core.synthesis.kind_rows import refuse_budget
 from tasks.core.synthesis.logs import HELD_FILE, Market, logged_rows
 from tasks.core.synthesis.own import own_rows
-from tasks.core.synthesis.sharing import Source, lines_of_all
+from tasks.core.synthesis.sharing import Source, lines_of_all, second_process
 from tasks.core.synthesis.variety import Variety
 
 _REPORTED = ("kind", "language", "regime", "date", "day", "tokens")
@@ -32,14 +31,15 @@ def synthesize(
     Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token
     budget.
     """
-    material = Material.of(train, tokenizer_file, synthesis)
-    quotas = shares(KINDS, synthesis.rows, synthesis.korean_share)
-    own = own_rows(synthesis, material.tokens.counts)
-    logged = logged_rows(synthesis, Market.of(train), material.tokens.counts)
-    for quota in quotas:
-        refuse_budget(quota, material)
-
-    lines = lines_of_all(quotas, material, Source(train, tokenizer_file))
+    source = Source(train, tokenizer_file, synthesis)
+    quotas = source.quotas()
+    with second_process(source) as second:
+        material = source.read()
+        own = own_rows(synthesis, material.tokens.counts)
+        logged = logged_rows(synthesis, Market.of(train), material.tokens.counts)
+        for quota in quotas:
+            refuse_budget(quota, material)
+        lines = lines_of_all(quotas, material, second)
     reported: list[dict[str, Any]] = []
     variety = Variety()
     for line in lines:

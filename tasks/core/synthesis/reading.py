@@ -186,7 +186,7 @@ def _read_numbers(text: str, language: Language, labels: dict[str, Label]) -> _L
         if name in numbers:
             repeated.append(match[0])
         value = _value(match[name], name)
-        if _tells_of_selling(match[0], language):
+        if name in _IN_WON and _tells_of_selling(match[0], language):
             value = -abs(value)
         numbers[name] = value
         return " "

@@ -7,9 +7,11 @@ the second process: FOLDER has its job.json, and gets KIND.jsonl.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_encoded, read_json, write_encoded, write_json
@@ -28,23 +30,48 @@ _JOB = "job.json"
 
 @dataclass(frozen=True)
 class Source:
-    """The files that a Material is read from."""
+    """What rows are made from: files, and settings."""
 
     train: Path
     tokenizer_file: Path
+    synthesis: Synthesis
+
+    def read(self) -> Material:
+        """Reads the files."""
+        return Material.of(self.train, self.tokenizer_file, self.synthesis)
+
+    def quotas(self) -> list[Quota]:
+        """Returns how many rows of each kind are to be made."""
+        return shares(KINDS, self.synthesis.rows, self.synthesis.korean_share)
 
 
-def lines_of_all(quotas: Sequence[Quota], material: Material, source: Source) -> list[bytes]:
-    """Returns all kinds' rows as lines of rows.jsonl, in the order of the quotas.
+@dataclass(frozen=True)
+class Second:
+    """The process beside this one, and the folder that both write the kinds' rows into."""
 
-    Raises WorkError if a row cannot be proven, or no scene fits the token budget.
+    process: Popen[str]
+    folder: Path
+
+
+@contextmanager
+def second_process(source: Source) -> Iterator[Second | None]:
+    """Starts a second process that makes rows until its block ends, whatever happens there.
+
+    There is none if the rows are few, or if this process may use one core only. It is best started
+    before this process reads the source: both then read at the same time.
     """
-    if sum(quota.rows for quota in quotas) < FEWEST_SHARED or cores() < 2:
-        return [line for quota in quotas for line in lines_of(quota, material)]
+    if source.synthesis.rows < FEWEST_SHARED or cores() < 2:
+        yield None
+        return
     with scratch_folder() as scratch:
         folder = Path(scratch)
-        _share(quotas, material, source, folder)
-        return [line for quota in quotas for line in read_encoded(_lines_file(folder, quota))]
+        job = {"train": str(source.train), "tokenizer_file": str(source.tokenizer_file)}
+        write_json(folder / _JOB, {**job, "synthesis": source.synthesis.model_dump()})
+        with start_child([sys.executable, "-m", "tasks.core.synthesis.sharing", folder]) as process:
+            try:
+                yield Second(process, folder)
+            finally:
+                stop_child(process)
 
 
 def cores() -> int:
@@ -54,19 +81,19 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _share(quotas: Sequence[Quota], material: Material, source: Source, folder: Path) -> None:
-    """Makes all kinds in two processes. The second ends with this one, whatever happens."""
-    job = {name: str(file) for name, file in vars(source).items()}
-    write_json(folder / _JOB, {**job, "synthesis": material.synthesis.model_dump()})
-    with start_child([sys.executable, "-m", "tasks.core.synthesis.sharing", folder]) as second:
-        try:
-            for quota in _by_size(quotas):
-                if second.poll():  # it failed, and says why when it is waited for
-                    break
-                _make_if_left(quota, material, folder)
-            wait_for_program(second)
-        finally:
-            stop_child(second)
+def lines_of_all(quotas: Sequence[Quota], material: Material, second: Second | None) -> list[bytes]:
+    """Returns all kinds' rows as lines of rows.jsonl, in the order of the quotas.
+
+    Raises WorkError if a row cannot be proven, or no scene fits the token budget.
+    """
+    if second is None:
+        return [line for quota in quotas for line in lines_of(quota, material)]
+    for quota in _by_size(quotas):
+        if second.process.poll():  # it failed, and says why when it is waited for
+            break
+        _make_if_left(quota, material, second.folder)
+    wait_for_program(second.process)
+    return [line for quota in quotas for line in read_encoded(_lines_file(second.folder, quota))]
 
 
 def _by_size(quotas: Sequence[Quota]) -> list[Quota]:
@@ -90,9 +117,10 @@ def main(folder: Path) -> int:
     """Is the second process; returns its exit code."""
     job = read_json(folder / _JOB)
     synthesis = Synthesis(**job["synthesis"])
-    material = Material.of(Path(job["train"]), Path(job["tokenizer_file"]), synthesis)
+    source = Source(Path(job["train"]), Path(job["tokenizer_file"]), synthesis)
     try:
-        for quota in _by_size(shares(KINDS, synthesis.rows, synthesis.korean_share)):
+        material = source.read()
+        for quota in _by_size(source.quotas()):
             _make_if_left(quota, material, folder)
     except WorkError as error:
         tell_error(error)

@@ -4,10 +4,9 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
-from tasks.core.kinds.texts import PROSE_KEYS, prose, sentences_in
+from tasks.core.kinds.texts import PROSE_KEYS, sentences_in
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import etfs, sectors, stocks
 
@@ -41,14 +40,17 @@ class Variety:
         kind = row["metadata"]["kind"]
         language = row["metadata"]["language"]
         answer = json.loads(row["messages"][-1]["content"])
-        texts = [_masked_words(text) for _, text in prose(answer)]
-        if self._openings[kind, language].total() < _SKELETON_ROWS:
-            for path, text in _texts_of(answer):
-                sentences = sentences_in(_DIGITS.sub("#", text))
-                self._sentences[kind, path, language].update(sentences)
-        for words in texts:
+        openings = self._openings[kind, language]
+        has_enough = openings.total() >= _SKELETON_ROWS
+        first_words: list[str] = []
+        for path, text in _texts_of(answer):
+            masked = _DIGITS.sub("#", text)
+            words = masked.split()
             self._phrases[language].update(_phrases_of(words))
-        self._openings[kind, language][" ".join(texts[0][:_WORDS])] += 1
+            first_words = first_words or words[:_WORDS]
+            if not has_enough:
+                self._sentences[kind, path, language].update(sentences_in(masked))
+        openings[" ".join(first_words)] += 1
 
     def report(self) -> dict[str, Any]:
         """Returns the figures of all rows so far, by language and by kind and language."""
@@ -100,12 +102,8 @@ def _names() -> list[str]:
 _NAMES = re.compile("|".join(re.escape(_DIGITS.sub("#", name)) for name in _names()))
 
 
-def _masked_words(text: str) -> list[str]:
-    return _DIGITS.sub("#", text).split()
-
-
 def _phrases_of(words: list[str]) -> Iterator[str]:
-    shifted = [islice(words, start, None) for start in range(_WORDS)]
+    shifted = [words[start:] for start in range(_WORDS)]
     return map(" ".join, zip(*shifted, strict=False))
 
 

@@ -48,9 +48,14 @@ def read_words(sentence: str, language: Language) -> list[Word]:
         word, used = pieces[index], 1
         if language == "ko":
             word, used = _joined(*pieces[index : index + 3])
-        words.append(Word(word, meanings(word, language)))
+        words.append(_word(word, language))
         index += used
     return words
+
+
+@lru_cache(maxsize=50_000)
+def _word(text: str, language: Language) -> Word:
+    return Word(text, meanings(text, language))
 
 
 @cache
