@@ -69,7 +69,7 @@ def read_log(file: Path, synthesis: Synthesis) -> Log:
         raise Unsound("missing keys", ", ".join(missing))
     metadata = raw["metadata"]
     if not isinstance(metadata, dict):
-        raise Unsound("metadata", f"{_shown(metadata)} is no object")
+        raise Unsound("no object in metadata", _shown(metadata))
     signals = tuple(sorted(_signals(raw["signals"]), key=lambda signal: signal.ticker))
     confidence = _fraction(raw["confidence"], 0, "confidence")
     _filter(confidence, len(signals), metadata.get("latency_ms"), synthesis)
@@ -127,14 +127,14 @@ def _filter(confidence: float, signals: int, latency: Any, synthesis: Synthesis)
 
 def _signals(raw: Any) -> Iterator[Signal]:
     if not isinstance(raw, list):
-        raise Unsound("signals", f"{_shown(raw)} is no list")
+        raise Unsound("no list of signals", _shown(raw))
     seen: set[str] = set()
     for entry in raw:
         if not isinstance(entry, dict):
-            raise Unsound("signals", f"{_shown(entry)} is no object")
+            raise Unsound("no list of signals", f"{_shown(entry)} is no object")
         ticker = _ticker(entry)
         if ticker in seen:
-            raise Unsound("signals", f"{ticker} stands twice")
+            raise Unsound("a ticker twice", ticker)
         seen.add(ticker)
         rationale = _text(entry.get("rationale") or entry.get("reason"), "rationale")
         yield Signal(ticker, _fraction(entry.get("score"), -1, "score"), rationale)

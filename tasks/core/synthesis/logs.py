@@ -41,6 +41,9 @@ HELD_FILE = "held_logs.jsonl"
 _WORDINGS = 20
 """Wordings of a log's question and context that are tried before the log is dropped."""
 
+_REASONS = {**{part: f"not {part}" for part in TEXT_PARTS}, "grade": "not graded right"}
+"""Reasons for which logs are dropped, by the rules of the proof that they break."""
+
 _HELD_SHARE = 0.2
 """Share of the logs' days that the evaluation gets beside a market whose days are invented."""
 
@@ -94,12 +97,13 @@ def logged_rows(synthesis: Synthesis, market: Market, count: CountTokens) -> Log
     if not synthesis.logs:
         return logged
     logs = _sound_logs(require_logs(synthesis.logs), synthesis, logged)
-    first_held = _first_held_day(logs, market)
-    training = [log for log in logs if log.day < first_held]
+    last_day = _last_trained_day(logs, market)
+    training = [log for log in logs if log.day <= last_day]
+    held = [log for log in logs if log.day > last_day]
     for kind in GIVEN_KINDS:
         maker = _Maker(kind, synthesis, count, market.last_day)
         _make_rows(training, maker, logged)
-        _hold([log for log in logs if log.day >= first_held], maker, logged)
+        _hold(held, maker, logged)
     if not logged.rows:
         _refuse(synthesis.logs, logged, market)
     taken = len(logged.rows), len(logged.held)
@@ -122,13 +126,13 @@ def _sound_logs(files: list[Path], synthesis: Synthesis, logged: Logged) -> list
     return logs
 
 
-def _first_held_day(logs: list[Log], market: Market) -> str:
-    """Returns the first day whose logs are the evaluation's."""
-    if not market.generated:
-        return f"{market.last_day}~"  # behind that day, and before any later one
+def _last_trained_day(logs: list[Log], market: Market) -> str:
+    """Returns the last day whose logs are trained on; later ones are the evaluation's."""
     days = sorted({log.day for log in logs})
-    held = round(len(days) * _HELD_SHARE) or int(len(days) > 1)
-    return days[-held] if held else "~"
+    if not market.generated or not days:
+        return market.last_day
+    held = max(1, round(len(days) * _HELD_SHARE))
+    return days[max(0, len(days) - held - 1)]
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ class _Maker:
         # The grade alone says what failed, and not why.
         problems.sort(key=lambda problem: problem.rule == "grade")
         rule, detail = problems[0].rule, problems[0].detail
-        raise Unsound(f"not {rule}" if rule in TEXT_PARTS else rule, detail)
+        raise Unsound(_REASONS.get(rule, rule), detail)
 
     def _counted(self, row: dict[str, Any]) -> dict[str, Any]:
         tokens = sum(self.count([message["content"] for message in row["messages"]]))
