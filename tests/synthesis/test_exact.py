@@ -38,7 +38,7 @@ def problems(text, kind, language, *, entry=None, numbers=(), stock=(), **answer
         answer["reasoning"] = text
     else:
         answer["entries"] = [{"ticker": SAMSUNG, "reason": text, **entry}]
-    return [problem.detail for problem in exact_problems(answer, question)]
+    return [problem.detail for problem in exact_problems(answer, question, "")]
 
 
 def each_wrong(sentence, right, wrong):

@@ -226,7 +226,7 @@ def _reply_problems(
     yield from _answer_problems(grade, decision, reading)
     yield from text_problems(grade, decision, reading)
     if not kind.needs.given:  # others' texts may round and derive, as a model's
-        yield from prose_problems(grade, decision, reading, texts.question)
+        yield from prose_problems(grade, reading, texts.question)
     if "rejected" in row:
         rejected = grade_by_text(kind.name, texts.question, row["rejected"][-1]["content"])
         yield from _rejected_problems(rejected, row.get("metadata") or {})

@@ -1,13 +1,14 @@
 """Whether a text in our own published words holds what it must: each number, regime and name in the
 role that its sentence gives it, in these digits, where a model's may be rounded or derived.
 
-A text in words of its own is judged as a model's is (prose.py), and not here.
+A text in words of its own is judged as a model's is (prose.py); here only whether it is a copy.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.core.kinds.judging.substance import is_copied
 from tasks.core.kinds.texts import PROSE_KEYS
 from tasks.core.synthesis.blanks import (
     Values,
@@ -23,16 +24,23 @@ from tasks.core.synthesis.reading import Reading as Question
 from tasks.core.synthesis.skeletons import Reading, Role, readings_in
 
 
-def exact_problems(answer: dict[str, Any], question: Question) -> Iterator[Problem]:
-    """Yields what stands in an answer's texts where something else must."""
+def exact_problems(answer: dict[str, Any], question: Question, asked: str) -> Iterator[Problem]:
+    """Yields what stands in an answer's texts where something else must, and that one in words of
+    its own copies the question, which is `asked` so.
+    """
     facts = question.facts
     everywhere = values_everywhere(answer, facts)
     whole = values_on_the_whole(answer, facts)
     for text, entry in _texts(answer):
         own = whole if entry is None else values_of_entry(entry, facts)
-        held = _Held(Place(answer, entry, facts), (everywhere, own, values_anywhere()))
-        for problem in _problems_of(text, held, question):
+        held = _Held(Place(answer, entry, facts), (own, everywhere, values_anywhere()))
+        plain, values = marked(text)
+        sentences = BETWEEN_SENTENCES.split(plain)
+        readings = readings_in(sentences, question.kind, question.language)
+        for problem in _problems_of(list(zip(sentences, readings, strict=True)), values, held):
             yield Problem(problem.rule, f"{problem.detail}: {text[:60]}")
+        if not all(readings) and is_copied(text, asked):
+            yield Problem("argued", f"it is the question's own words: {text[:60]}")
 
 
 def _texts(
@@ -64,14 +72,14 @@ class _Held:
         return any(value in values.get(role.blank, ()) for values in self.values)
 
 
-def _problems_of(text: str, held: _Held, question: Question) -> Iterator[Problem]:
-    """Yields a problem for each sentence that is none of the published ones whose words it has."""
-    plain, values = marked(text)
-    sentences = BETWEEN_SENTENCES.split(plain)
+def _problems_of(
+    sentences: list[tuple[str, tuple[Reading, ...]]], values: list[Value], held: _Held
+) -> Iterator[Problem]:
+    """Yields a problem for each sentence that is wrong in each of its readings. The values are
+    those of all sentences, in their order.
+    """
     start = 0
-    for sentence, readings in zip(
-        sentences, readings_in(sentences, question.kind, question.language), strict=True
-    ):
+    for sentence, readings in sentences:
         said = values[start : start + sentence.count(MARK)]
         start += len(said)
         problems = [_problem(said, reading, held) for reading in readings]

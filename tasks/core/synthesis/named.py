@@ -25,8 +25,8 @@ Named = frozenset[str]
 
 def texts_of(kind: str | None) -> Mapping[str, Sentences]:
     """Returns the published texts of a kind; none if there is no such kind."""
-    file = Path(catalog.__file__).with_name(f"{kind}.yaml")
-    return words_beside(str(file)).texts if file.is_file() else {}
+    module = Path(catalog.__file__).with_name(f"{kind}.py")
+    return words_beside(str(module)).texts if module.is_file() else {}
 
 
 def named_in(blank: str, words: str, kind: str | None, language: Language) -> Named | None:

@@ -5,8 +5,7 @@ what only our own sentences are held to.
 from collections.abc import Iterator
 
 from tasks.core.kinds.base import Grade
-from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults, texts_of
-from tasks.core.kinds.judging.substance import is_copied
+from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults
 from tasks.core.strategy.deciding import Decision
 from tasks.core.synthesis.exact import exact_problems
 from tasks.core.synthesis.problems import Problem
@@ -23,13 +22,7 @@ def text_problems(grade: Grade, decision: Decision, reading: Reading) -> Iterato
         yield Problem(fault.part, fault.detail)
 
 
-def prose_problems(
-    grade: Grade, decision: Decision, reading: Reading, question: str
-) -> Iterator[Problem]:
+def prose_problems(grade: Grade, reading: Reading, question: str) -> Iterator[Problem]:
     """Yields what is wrong with our own texts beyond that: ours are exact, and no copies."""
-    if grade.told is None:
-        return
-    yield from exact_problems(grade.told, reading)
-    for text in texts_of(grade.told):
-        if is_copied(text, question):
-            yield Problem("argued", f"it is the question's own words: {text[:60]}")
+    if grade.told is not None:
+        yield from exact_problems(grade.told, reading, question)

@@ -76,10 +76,13 @@ def readings_of(sentence: str, kind: str | None, language: Language) -> tuple[Re
     found: list[Reading] = []
     for published in (_own(kind, language), _shared(language)):
         if sentence in published.closed:
-            return tuple(published.closed[sentence])
+            found += published.closed[sentence]
+            break
         for skeleton in published.open_with_end_of(sentence):
             if sentence.startswith(skeleton.pieces[0]):
                 found += skeleton.readings_of(sentence, kind, language)
+    if len({(reading.roles, reading.named) for reading in found}) == 1:
+        return (found[0],)  # they say the same
     return tuple(found)
 
 
