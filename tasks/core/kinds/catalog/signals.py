@@ -217,7 +217,7 @@ def _side(score: int) -> str:
 
 
 BOUNDED = "signals: every score is from -100 to 100"
-ROUGE = "signals: ROUGE-L F1 of the analysis against the log's"
+ROUGE = "signals: ROUGE-L F1 of the analysis against the log's (Hangul by syllable)"
 
 
 def beside(scene: Scene, reply: str) -> dict[str, float]:
