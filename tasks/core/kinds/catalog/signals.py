@@ -81,7 +81,7 @@ def scene_of(log: Log, template: int, seed: int) -> Scene:
 
 
 def ask(scene: Scene, rng: Random) -> str:
-    """Asks for a score of each of the scene's stocks, below the words that the log was told."""
+    """Asks for a score of each of the scene's stocks; the notes stand below, each line quoted."""
     question = wording.ask(scene, _WORDS.templates[scene.language])
     notes = scene.facts.words.get("notes")
     if not notes:
@@ -191,13 +191,13 @@ def grade(scene: Scene, reply: str) -> Grade:
     its score too.
     """
     right = decide(scene.facts)
-    grade = grading.judge(scene, reply, schema, right)
-    denial = next(_denials(scene, grade.told, right), None) if grade.told else None
-    if denial and grade.parts["argued"]:
-        parts = {**grade.parts, "argued": False}
-        grade = grading.graded(parts, parts, grade.told)
-        grade = replace(grade, reason=f"{grade.reason} ({denial})")
-    return grade
+    judged = grading.judge(scene, reply, schema, right)
+    denial = next(_denials(scene, judged.told, right), None) if judged.told else None
+    if not denial or not judged.parts["argued"]:
+        return judged
+    parts = {**judged.parts, "argued": False}
+    judged = grading.graded(parts, parts, judged.told)
+    return replace(judged, reason=f"{judged.reason} ({denial})")
 
 
 def _denials(scene: Scene, told: Answer, right: Decision) -> Iterator[str]:
