@@ -36,6 +36,10 @@ WITHOUT_LONGS = " or ".join(regime for regime in REGIMES if not carries_longs(re
 WEAK_WITH_LONGS = " or ".join(regime for regime in WEAK_REGIMES if carries_longs(regime))
 """The weak regimes that carry some."""
 
+PREFERENCE_CARD = f"""\
+lowest betas first in {WEAK_WITH_LONGS}, highest first in STRONG_BULL, nearest to 1 first \
+in MILD_BULL; none in {WITHOUT_LONGS}"""
+
 _NEAR = ", ".join(f"{name.removesuffix('_pct')} {points:g}" for name, points in NEAR.items())
 
 CONFIDENCE_CARD = f"""\

@@ -16,7 +16,13 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, USUAL_CARD, working_card
+from tasks.core.kinds.cards import (
+    CONFIDENCE_CARD,
+    EXPOSURE_CARD,
+    PREFERENCE_CARD,
+    USUAL_CARD,
+    working_card,
+)
 from tasks.core.kinds.korean import forms
 from tasks.core.kinds.lexicon import STOCK, printed
 from tasks.core.kinds.schemas import (
@@ -47,7 +53,7 @@ from tasks.core.strategy.deciding import (
     missing_inputs,
     settled,
 )
-from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT, WEAK_REGIMES
+from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import sector_of
 from tasks.core.strategy.working import (
@@ -146,8 +152,7 @@ card = f"""\
 {USUAL_CARD}
 {EXPOSURE_CARD}
 Longs: offered stocks only; as few as carry the long gross at <={MAX_LONG_WEIGHT_PCT}% each, even \
-weights that sum to it (+-1). Lowest betas first in {", ".join(WEAK_REGIMES)}; highest first in \
-STRONG_BULL; nearest to 1 first in MILD_BULL. BEAR: no longs.
+weights that sum to it (+-1); {PREFERENCE_CARD}.
 No stocks offered: index funds long, {holdings.INDEX_FUND} x1; beyond 100% \
 {holdings.LEVERAGED_FUND} x2.
 Hedge: the index short as an inverse KOSPI fund that is bought (side BUY), \

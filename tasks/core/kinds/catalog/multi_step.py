@@ -13,7 +13,12 @@ from typing import Any
 
 from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
-from tasks.core.kinds.cards import CONFIDENCE_CARD, EXPOSURE_CARD, working_card
+from tasks.core.kinds.cards import (
+    CONFIDENCE_CARD,
+    EXPOSURE_CARD,
+    PREFERENCE_CARD,
+    working_card,
+)
 from tasks.core.kinds.lexicon import STOCK
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
@@ -40,7 +45,6 @@ from tasks.core.strategy.rules import (
     MAX_LEVERAGE,
     STOP_LOSS_PCT,
     TAKE_PROFIT_PCT,
-    WEAK_REGIMES,
     max_leverage_x100,
     uncapped_leverage_x100,
 )
@@ -124,8 +128,7 @@ def _leverage_working(drawdown: float) -> str:
 card = f"""\
 Step 1: the system message's rule. {CONFIDENCE_CARD}
 Step 2: {EXPOSURE_CARD}
-core_longs: {_CORE} of the offered stocks; lowest betas first in {", ".join(WEAK_REGIMES)}, \
-highest first in STRONG_BULL, nearest to 1 first in MILD_BULL; none in BEAR.
+core_longs: {_CORE} of the offered stocks; {PREFERENCE_CARD}.
 Step 3: max_leverage_x100 = 100 * min({MAX_LEVERAGE:g}, 100 / drawdown %), rounded down; stop \
 {STOP_LOSS_PCT:g}; target {TAKE_PROFIT_PCT:g}.
 {working_card(decide)}"""

@@ -37,6 +37,7 @@ from tasks.core.strategy.rules import (
     LARGE_US_MOVE_PCT,
     OVERNIGHT_PCT,
     OVERNIGHT_STEP_PCT,
+    REGIMES,
     WEAK_REGIMES,
 )
 from tasks.core.strategy.stated import stated_regime
@@ -303,7 +304,8 @@ def spoil(scene: Scene, right: dict[str, Any], how: Flaw, rng: Random) -> str:
 
 def _other_lean(scene: Scene, rng: Random) -> Answer:
     """A position of another regime, which leans the other way."""
-    others = ("STRONG_BULL", "MILD_BULL") if scene.regime in WEAK_REGIMES else WEAK_REGIMES
+    lean = _direction(scene.regime)
+    others = [regime for regime in REGIMES if _direction(regime) != lean]
     return answer(scene, Random(scene.seed), rng.choice(others))
 
 
