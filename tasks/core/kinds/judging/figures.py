@@ -44,7 +44,7 @@ LIMITS: dict[str, Values] = {
     "vix": (rules.HIGH_VIX, *_OVERNIGHT),
     "usdkrw_change_pct": (rules.WON_MOVE_PCT, -rules.WON_MOVE_PCT),
     "drawdown_pct": (rules.MAX_LEVERAGE, *(limit for limit, _ in rules.RISK_LEVELS[:-1])),
-    "net_now_pct": (rules.SMALL_STEP_PCT, 50, 70),
+    "net_now_pct": (rules.SMALL_STEP_PCT, rules.CALM_FIRST_DAY_PCT, rules.FAST_FIRST_DAY_PCT),
     "pnl_pct": (rules.STOP_LOSS_PCT, rules.REDUCE_PCT, rules.TAKE_PROFIT_PCT),
     "gap_pct": (rules.GAP_PCT,),
     "volume_x": (rules.VOLUME_RATIO,),

@@ -33,7 +33,6 @@ _PAUSES = frozenset(",:()/—–|;<>≤≥")
 _WORDS = re.compile(
     r"#|@|%p?|[A-Za-z]+(?:[&/·_.'-][A-Za-z]+)*|[가-힣]+(?:/[가-힣]+)?|[,:()/—–|;±<>≤≥=]"
 )
-_NO_MEANING: Meanings = frozenset()
 
 
 def read_words(sentence: str, language: Language) -> list[Word]:
