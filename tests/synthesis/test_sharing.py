@@ -28,10 +28,13 @@ def one_process(monkeypatch):
 
 
 def made(train, tmp_path, **settings):
-    """All kinds' rows, as lines."""
+    """Each kind's rows, as lines."""
     source = sharing.Source(train, whitespace_tokenizer(tmp_path), Synthesis(**settings))
     with sharing.second_process(source) as second:
-        return sharing.lines_of_all(source.quotas(), source.read(), second)
+        return {
+            quota.kind.name: lines
+            for quota, lines in sharing.lines_by_kind(source.quotas(), source.read(), second)
+        }
 
 
 def test_two_processes_make_the_bytes_of_one(two_processes, train, tmp_path, monkeypatch):
@@ -49,7 +52,11 @@ def test_two_processes_make_the_bytes_of_one(two_processes, train, tmp_path, mon
     monkeypatch.setattr(sharing, "lines_of", make)
     monkeypatch.setattr(sharing, "cores", lambda: 1)
     assert made(train, tmp_path, rows=60) == shared
-    assert len(shared) == 60
+    assert count(shared) == 60
+
+
+def count(lines_of_kind):
+    return sum(map(len, lines_of_kind.values()))
 
 
 def has_taken(process, took):
@@ -60,17 +67,17 @@ def has_taken(process, took):
 
 def test_few_rows_start_no_process(one_process, train, tmp_path, monkeypatch):
     monkeypatch.setattr(sharing, "cores", lambda: 64)
-    assert len(made(train, tmp_path, rows=24)) == 24
+    assert count(made(train, tmp_path, rows=24)) == 24
 
 
 def test_a_single_core_starts_no_process(one_process, train, tmp_path, monkeypatch):
     monkeypatch.setattr(sharing, "FEWEST_SHARED", 1)
     monkeypatch.setattr(sharing, "cores", lambda: 1)
-    assert len(made(train, tmp_path, rows=24)) == 24
+    assert count(made(train, tmp_path, rows=24)) == 24
 
 
 def test_the_second_process_fails_with_its_own_words(two_processes, train, tmp_path, monkeypatch):
-    monkeypatch.setattr(sharing, "_make_if_left", lambda *_: None)  # it has all to do
+    monkeypatch.setattr(sharing, "_take", lambda *_: False)  # it has all to do
     with pytest.raises(WorkError) as raised:
         made(train, tmp_path, rows=1, token_budget=20)
     assert str(raised.value).startswith("No full_analysis row in ")

@@ -16,7 +16,7 @@ from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.kind_rows import refuse_budget
 from tasks.core.synthesis.logs import HELD_FILE, Market, logged_rows
 from tasks.core.synthesis.own import own_rows
-from tasks.core.synthesis.sharing import Source, lines_of_all, second_process
+from tasks.core.synthesis.sharing import Source, lines_by_kind, second_process
 from tasks.core.synthesis.variety import Variety
 
 _REPORTED = ("kind", "language", "regime", "date", "day", "tokens")
@@ -33,21 +33,24 @@ def synthesize(
     """
     source = Source(train, tokenizer_file, synthesis)
     quotas = source.quotas()
+    lines_of_kind: dict[str, list[bytes]] = {}  # take less memory than the rows
+    reported: list[dict[str, Any]] = []
+    variety = Variety()
     with second_process(source) as second:
         material = source.read()
         own = own_rows(synthesis, material.tokens.counts)
         logged = logged_rows(synthesis, Market.of(train), material.tokens.counts)
         for quota in quotas:
             refuse_budget(quota, material)
-        lines = lines_of_all(quotas, material, second)
-    reported: list[dict[str, Any]] = []
-    variety = Variety()
-    for line in lines:
-        row = json.loads(line)
-        variety.add(row)
-        reported.append({name: row["metadata"][name] for name in _REPORTED})
+        for quota, made in lines_by_kind(quotas, material, second):
+            lines_of_kind[quota.kind.name] = made
+            for line in made:
+                row = json.loads(line)
+                variety.add(row)
+                reported.append(_reported(row))
+    lines = [line for quota in quotas for line in lines_of_kind[quota.kind.name]]
     for row in logged.rows:
-        reported.append({name: row["metadata"][name] for name in _REPORTED})
+        reported.append(_reported(row))
         row["metadata"]["market_generated"] = material.generated
         lines.append(encode_line(row))
     lines += [encode_line(row) for row in own]
@@ -65,6 +68,10 @@ def synthesize(
         report["logs"] = logged.report()
     write_json(out / "report.json", report)
     return report
+
+
+def _reported(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row["metadata"][name] for name in _REPORTED}
 
 
 def _counts(reported: list[dict[str, Any]]) -> dict[str, Any]:

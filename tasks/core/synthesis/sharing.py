@@ -81,32 +81,45 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def lines_of_all(quotas: Sequence[Quota], material: Material, second: Second | None) -> list[bytes]:
-    """Returns all kinds' rows as lines of rows.jsonl, in the order of the quotas.
+def lines_by_kind(
+    quotas: Sequence[Quota], material: Material, second: Second | None
+) -> Iterator[tuple[Quota, list[bytes]]]:
+    """Yields each kind's rows, as lines of rows.jsonl, when they are made.
 
     Raises WorkError if a row cannot be proven, or no scene fits the token budget.
     """
     if second is None:
-        return [line for quota in quotas for line in lines_of(quota, material)]
+        for quota in quotas:
+            yield quota, lines_of(quota, material)
+        return
+    taken = []  # by the second process
     for quota in _by_size(quotas):
         if second.process.poll():  # it failed, and says why when it is waited for
             break
-        _make_if_left(quota, material, second.folder)
+        if _take(quota, second.folder):
+            yield quota, lines_of(quota, material)
+        else:
+            taken.append(quota)
+    finished = [quota for quota in taken if _lines_file(second.folder, quota).exists()]
+    for quota in finished:  # while the second process makes its last one
+        yield quota, read_encoded(_lines_file(second.folder, quota))
     wait_for_program(second.process)
-    return [line for quota in quotas for line in read_encoded(_lines_file(second.folder, quota))]
+    for quota in taken:
+        if quota not in finished:
+            yield quota, read_encoded(_lines_file(second.folder, quota))
 
 
 def _by_size(quotas: Sequence[Quota]) -> list[Quota]:
     return sorted(quotas, key=lambda quota: -quota.rows)
 
 
-def _make_if_left(quota: Quota, material: Material, folder: Path) -> None:
-    """Makes a kind, unless the other process has taken it."""
+def _take(quota: Quota, folder: Path) -> bool:
+    """Takes a kind for this process. Returns whether it was still left."""
     try:
         (folder / f"{quota.kind.name}.taken").touch(exist_ok=False)
     except FileExistsError:
-        return
-    write_encoded(_lines_file(folder, quota), lines_of(quota, material))
+        return False
+    return True
 
 
 def _lines_file(folder: Path, quota: Quota) -> Path:
@@ -121,7 +134,8 @@ def main(folder: Path) -> int:
     try:
         material = source.read()
         for quota in _by_size(source.quotas()):
-            _make_if_left(quota, material, folder)
+            if _take(quota, folder):
+                write_encoded(_lines_file(folder, quota), lines_of(quota, material))
     except WorkError as error:
         tell_error(error)
         return 1
