@@ -112,6 +112,15 @@ def test_a_number_of_a_list_is_what_the_list_calls_it(language, points):
         assert problems(text, "opening_momentum", language, entry=entry, stock=stock), text
 
 
+def test_a_sign_in_a_list_ends_no_check():
+    """The judge has # for a number, and a text may have one of its own."""
+    sentence = texts_of("opening_momentum")["score"]["en"][0]
+    text = sentence.format_map(Filled(points="gap # +3.2%", score=2))
+    stock = {"gap_pct": 3.2}
+    entry = {"score_points": 2}
+    assert problems(text, "opening_momentum", "en", entry=entry, stock=stock) == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_reason_names_the_stocks_own_sector_and_business(language):
     banks = texts_of("fx_impact")

@@ -127,7 +127,7 @@ def values_on_the_whole(answer: dict[str, Any], facts: Facts) -> Values:
     held["total"] = [sum(told.get("weight_pct", 0) for told in objects)]
     for stock in facts.stocks:
         _add_stated(held, stock.numbers)
-    if "leverage_x" in facts.numbers:
+    if facts.numbers.keys() >= {"leverage_x", "drawdown_pct"}:
         held["gap"] = [_room(facts)]
     if "us_return_pct" in facts.numbers:
         held["size"] = _overnight_size(answer["working"])
