@@ -44,8 +44,8 @@ class Text(NamedTuple):
 
 @lru_cache(maxsize=256)
 def read_text(content: str, language: Language) -> Text:
-    """Returns a text as the judge reads it. The last ones are remembered: a spoiled answer has all
-    texts of the right one but one.
+    """Returns a text as the judge reads it. The last ones are remembered, because a spoiled answer
+    has most texts of the right one: a quarter of the texts of pairs are read once less.
     """
     tickers: list[str] = []
 
