@@ -31,6 +31,7 @@ def world(tmp_path):
         made = {"profile": "demo", "finished": "2026-11-29T22:10:00+00:00"}
         (folder / "manifest.json").write_text(json.dumps(manifest | {"made": made}))
     as_it_was = ["training.quantize_base=nf4", "release.imatrix=off"]
+    as_it_was += ["stages.stage1=train", "stage2.learning_rate=1.0e-3"]
     settings = load("demo", as_it_was).settings
     outside = {step: manifest["recipe"]["outside"] for step, manifest in OLD.items()}
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)

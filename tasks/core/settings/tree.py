@@ -354,7 +354,7 @@ class Settings(Part):
         return (
             self.stages.stage1 == "shipped"
             and self.model.base == "demo"
-            and not self.data.own
+            and not (self.data.own or self.data.reasoning_logs)
             and all(getattr(self.training, name) == getattr(shipped, name) for name in form)
         )
 
