@@ -64,5 +64,5 @@ def test_rejects_are_made_again_and_say_why():
     old = Recipe("rejects", 1, {}, {"release.quantization": "Q4_K_M"}, {})
     assert difference(old, Recipe("rejects", 1, {}, now, {})) == (
         "release.num_ctx changed from unset to 8192; release.num_predict changed from unset to"
-        " 1024; release.system_language changed from unset to ko"
+        " 1536; release.system_language changed from unset to ko"
     )

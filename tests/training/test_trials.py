@@ -112,12 +112,13 @@ def test_trials_that_cannot_be_run_say_why_and_stop_no_other(sft, tmp_path, monk
 
 
 def test_an_error_of_their_process_is_told(sft, monkeypatch):
-    def fails(command, on_line, env):
+    def fails(process, on_line):
         raise ChildFailed(
             "python exited with 2:\nsome library\nerror: The base model has no tokenizer.json.", 2
         )
 
-    monkeypatch.setattr(child, "run_child", fails)
+    monkeypatch.setattr(child, "start_child", lambda command, env: None)
+    monkeypatch.setattr(child, "wait_for_child", fails)
     with pytest.raises(RequestError, match=r"^The base model has no tokenizer.json.$"):
         carry_out_trials(sft, [{"steps": 1}], print)
 
