@@ -114,7 +114,8 @@ def values_everywhere(answer: dict[str, Any], facts: Facts) -> Values:
         held["after"] = [regime]
     low, high = _band(regime, facts)
     held["low"], held["high"] = [low], [high]
-    held["net"] = [_taught(regime, numbers)]
+    if "net_exposure_pct" not in answer:
+        held["net"] = [_taught(regime, numbers)]
     _add_turn(held, numbers)
     _add_plan(held, answer, facts)
     return held

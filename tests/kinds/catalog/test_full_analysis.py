@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 
+from tasks.core.kinds import kind_named
 from tasks.core.kinds.catalog import full_analysis
 from tasks.core.kinds.scenes import Draw, draw_scene
 from tasks.core.kinds.texts import to_text
 from tasks.core.records.facts import Facts, StockFacts
-from tasks.core.strategy.deciding import settled
+from tasks.core.strategy.deciding import exposures, settled
 from tasks.core.strategy.holdings import (
     INDEX_FUND,
     LEVERAGED_FUND,
@@ -21,7 +22,7 @@ from tasks.core.strategy.holdings import (
 from tasks.core.strategy.rules import EXPOSURES, MAX_LONG_WEIGHT_PCT
 from tasks.core.strategy.universe import find_etf, names, sector_of, stocks
 from tests.kinds.given import DAYS, each_regime, facts_of, outsider, parts_after, stocks_of
-from tests.synthetic import LANGUAGES, made_up_days, scene_on
+from tests.synthetic import LANGUAGES, made_up_days, scene_on, scenes_of
 
 
 def book_of(regime, offered):
@@ -338,3 +339,16 @@ def test_a_bank_is_not_judged_by_its_ev_ebitda(language):
         told = full_analysis.answer(scene, Random(seed))
         (entry,) = [e for e in told["positions"]["long"] if e["ticker"] == bank.ticker]
         assert "EBITDA" not in entry["reason"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_book_that_few_stocks_cap_is_not_argued_with_the_whole_net(language):
+    """Six stocks carry 108 %, and the text said 127 %."""
+    capped = 0
+    for scene in scenes_of(kind_named("full_analysis"), made_up_days(), language, 300):
+        answer = kind_named("full_analysis").answer(scene, Random(scene.seed))
+        taught = exposures(answer["regime"], scene.facts).net.value
+        if answer["net_exposure_pct"] != taught:
+            capped += 1
+            assert f"{taught}%" not in answer["reasoning"]
+    assert capped > 3
