@@ -4,7 +4,6 @@ places.
 
 import json
 import re
-from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -17,8 +16,8 @@ from tasks.core.kinds.scenes import HELD_TEMPLATES
 from tasks.core.kinds.texts import to_text
 from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.log_files import read_log
-from tasks.core.synthesis.pairs import ATTEMPTS
 from tasks.core.synthesis.reading import read_question
+from tests.contract.spoiled import assert_fails_for_its_own_reason
 from tests.contract.test_kinds import leaves_of
 from tests.live_logs import SOUND, write_logs
 from tests.synthetic import LANGUAGES
@@ -63,17 +62,7 @@ def test_the_right_answer_is_the_logs_own_and_grades_one(kind, logs):
 @pytest.mark.parametrize("how", FLAWS)
 @each_kind
 def test_a_spoiled_answer_fails_for_its_own_reason(kind, how, logs):
-    failed = Counter()
-    for scene in scenes_of(kind, logs):
-        rng = Random(scene.seed)
-        right = kind.answer(scene, rng)
-        tries = (
-            kind.grade(scene, kind.spoil(scene, right, how, rng)).flaws for _ in range(ATTEMPTS)
-        )
-        first = next(tries)
-        failed[frozenset(first)] += 1
-        assert first == {how} or {how} in tries, f"never for its own reason: {right}"
-    assert failed[frozenset({how})] >= 0.7 * failed.total(), failed
+    assert_fails_for_its_own_reason(kind, scenes_of(kind, logs), how)
 
 
 @each_kind

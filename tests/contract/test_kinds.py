@@ -19,8 +19,8 @@ from tasks.core.kinds.simulate import simulate_market
 from tasks.core.kinds.texts import PROSE_KEYS, to_text
 from tasks.core.strategy.rules import EXPOSURES, NUMBERS, regime_of
 from tasks.core.strategy.universe import names
-from tasks.core.synthesis.pairs import ATTEMPTS
 from tasks.core.synthesis.reading import read_question
+from tests.contract.spoiled import assert_fails_for_its_own_reason
 from tests.synthetic import LANGUAGES, in_every_layout, made_up_days, scenes_of
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda known: known.name)
@@ -56,17 +56,7 @@ def test_a_spoiled_answer_fails_for_its_own_reason(kind, language, how, days):
     """A near miss sometimes fails for a second one too, or for none, as where another digit is as
     true: pairs draw again then.
     """
-    failed = Counter()
-    for scene in scenes_of(kind, days, language):
-        rng = Random(scene.seed)
-        right = kind.answer(scene, rng)
-        tries = (
-            kind.grade(scene, kind.spoil(scene, right, how, rng)).flaws for _ in range(ATTEMPTS)
-        )
-        first = next(tries)
-        failed[frozenset(first)] += 1
-        assert first == {how} or {how} in tries, f"never for its own reason: {right}"
-    assert failed[frozenset({how})] >= 0.7 * failed.total(), failed
+    assert_fails_for_its_own_reason(kind, scenes_of(kind, days, language), how)
 
 
 @each_kind

@@ -22,6 +22,7 @@ FOLDER = shipped_folder()
         "training.quantize_base=nf4",
         "training.target_modules=[q_proj]",
         "data.own=rows.jsonl",
+        "data.reasoning_logs=logs",
     ],
 )
 def test_it_stands_for_the_stage_only_where_it_fits(other):

@@ -21,12 +21,13 @@ from tasks.core.data.first_rows import warn_of_drops
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
 from tasks.core.data.sources import SOURCES
 from tasks.core.data.sources.columns import require_columns
-from tasks.core.data.sources.reasoning_logs import LOGS, find_logs, gather_logs
+from tasks.core.data.sources.reasoning_logs import LOGS, gather_logs
 from tasks.core.data.sources.shares import location_of, shares_of
 from tasks.core.data.tables import FORMATS, table_files
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
+from tasks.core.files.log_folder import find_logs
 from tasks.core.records.artifacts import Progress, stretch_of
 from tasks.core.settings.tree import Data, Model
 
@@ -199,7 +200,7 @@ def _local_files(source: Source, location: str) -> list[Path]:
     """The files of a source that is not on the hub. Raises RequestError if there are none."""
     path = Path(location).expanduser()
     if source.name == LOGS:
-        return find_logs(path)
+        return find_logs(path, f"data.{LOGS}")
     if location == "demo" and source in SOURCES:
         return [_demo_file(source)]
     if path.is_file() and path.suffix.lower() in FORMATS:

@@ -1,5 +1,7 @@
 """A user's own rows, pairs and logs, as artifacts' keys know them: by their content."""
 
+from pathlib import Path
+
 from tasks.core.chain.step import Surroundings
 from tasks.core.files.digests import digest_value
 from tasks.core.steps._shipped import words_digest
@@ -23,9 +25,11 @@ def logs_digest(folder: str, around: Surroundings) -> dict[str, str]:
 
     Raises RequestError if the folder holds no log.
     """
-    from tasks.core.synthesis.log_files import name_of, require_logs
+    from tasks.core.files.log_folder import find_logs
+    from tasks.core.synthesis.log_files import name_of
 
     if not folder:
         return {}
-    logs = [[name_of(file), around.memory.digest_of(file)] for file in require_logs(folder)]
+    files = find_logs(Path(folder).expanduser(), "synthesis.logs")
+    logs = [[name_of(file), around.memory.digest_of(file)] for file in files]
     return {"synthesis.logs": digest_value(logs), "words of logs": words_digest(given=True)}

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.chat.special_tokens import SPECIAL_TOKEN
-from tasks.core.errors import RequestError
-from tasks.core.files.foreign import refuse_pointer
 from tasks.core.kinds.judging.sentences import read_text
 from tasks.core.kinds.judging.substance import language_faults
 from tasks.core.records.facts import Language
@@ -38,19 +36,6 @@ _NEEDED = ("task", "timestamp", "reasoning", "signals", "confidence", "metadata"
 _LARGEST = 1_000_000  # bytes
 _MOST_DIGITS = 30
 _KOREA = timezone(timedelta(hours=9))
-
-
-def require_logs(folder: str) -> list[Path]:
-    """Returns the files of synthesis.logs, day by day. Raises RequestError if there is none."""
-    path = Path(folder).expanduser()
-    files = sorted(file for file in path.glob("*/*.json") if file.is_file())
-    if not files:
-        fault = "holds no DATE/*.json" if path.is_dir() else "is no folder"
-        raise RequestError(
-            f"synthesis.logs={folder} {fault}. Name the folder of the days, e.g. logs/reasoning."
-        )
-    refuse_pointer(files[0])
-    return files
 
 
 def name_of(file: Path) -> str:

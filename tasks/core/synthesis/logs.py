@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema_rs
 
 from tasks.core.errors import RequestError
+from tasks.core.files.log_folder import find_logs
 from tasks.core.kinds import GIVEN_KINDS
 from tasks.core.kinds.base import GivenKind, Scene, scene_to_dict, system_prompt
 from tasks.core.kinds.judging.judge import TEXT_PARTS
@@ -28,7 +29,7 @@ from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.checks import check_row
 from tasks.core.synthesis.dates import dates_in
 from tasks.core.synthesis.log_faults import Unsound
-from tasks.core.synthesis.log_files import EXAMPLE, name_of, read_log, require_logs
+from tasks.core.synthesis.log_files import EXAMPLE, name_of, read_log
 from tasks.core.synthesis.near import KnownTexts
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,8 @@ def logged_rows(synthesis: Synthesis, market: Market, count: CountTokens) -> Log
     logged = Logged()
     if not synthesis.logs:
         return logged
-    logs = _sound_logs(require_logs(synthesis.logs), synthesis, logged)
+    files = find_logs(Path(synthesis.logs).expanduser(), "synthesis.logs")
+    logs = _sound_logs(files, synthesis, logged)
     last_day = _last_trained_day(logs, market)
     training = [log for log in logs if log.day <= last_day]
     held = [log for log in logs if log.day > last_day]

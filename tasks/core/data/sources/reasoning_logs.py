@@ -14,26 +14,12 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
-from tasks.core.errors import RequestError
-from tasks.core.files.foreign import refuse_pointer
 from tasks.core.files.json_files import write_encoded
 from tasks.core.settings.tree import Data
 
 LOGS = "reasoning_logs"
 _NEEDED = ("task", "reasoning", "signals", "confidence")
 _CONTEXTS = ("prompt", "market_context", "context")
-
-
-def find_logs(folder: Path) -> list[Path]:
-    """The log files, day by day. Raises RequestError if there is none."""
-    files = sorted(file for file in folder.glob("*/*.json") if file.is_file())
-    if not files:
-        fault = "holds no DATE/*.json" if folder.is_dir() else "is no folder"
-        raise RequestError(
-            f"data.{LOGS}={folder} {fault}. Name the folder of the days, e.g. logs/reasoning."
-        )
-    refuse_pointer(files[0])
-    return files
 
 
 def gather_logs(files: Sequence[Path], target: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from tasks.core.kinds.base import Answer, Scene
 from tasks.core.kinds.judging.sentences import read_text
@@ -148,11 +149,7 @@ def _claims_of(given: set[str], draft: _Draft) -> Iterator[tuple[Place, int]]:
 
 def _one_reason_for_all(draft: _Draft) -> None:
     """Gives every name of a list the same words, which name no number of theirs."""
-    lists = [
-        entries
-        for entries in lists_of_entries(draft.worse, 2)
-        if all("reason" in entry for entry in entries)
-    ]
+    lists = _lists_with("reason", draft, 2)
     if not lists:
         _say_nothing(draft)
         return
@@ -163,6 +160,15 @@ def _one_reason_for_all(draft: _Draft) -> None:
     reason = draft.rng.choice(of_any or generic)
     for entry in entries:
         entry["reason"] = reason
+
+
+def _lists_with(key: str, draft: _Draft, fewest: int) -> list[list[dict[str, Any]]]:
+    """Returns the answer's lists of at least so many entries, each of which has the key."""
+    return [
+        entries
+        for entries in lists_of_entries(draft.worse, fewest)
+        if all(key in entry for entry in entries)
+    ]
 
 
 def _break_off(draft: _Draft) -> None:
@@ -177,11 +183,7 @@ def _break_off(draft: _Draft) -> None:
 
 def _list_twice(draft: _Draft) -> None:
     """Lists one name or two a second time, as a model does that loses its place."""
-    lists = [
-        entries
-        for entries in lists_of_entries(draft.worse, 1)
-        if all("ticker" in entry for entry in entries)
-    ]
+    lists = _lists_with("ticker", draft, 1)
     if not lists:
         _say_twice(draft)
         return
