@@ -7,7 +7,13 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from tasks.core.kinds import KINDS
 from tasks.core.kinds.texts import to_text
-from tasks.core.synthesis.tokens import LLAMA, QWEN, Tokens, cuts_before_spaces
+from tasks.core.synthesis.tokens import (
+    LLAMA,
+    QWEN,
+    Tokens,
+    counts_digits_alike,
+    cuts_before_spaces,
+)
 from tests.synthetic import made_up_days, scenes_of
 
 SENTENCES = [
@@ -92,6 +98,27 @@ def test_a_tokenizer_that_is_not_known_to_cut_gets_whole_texts(name):
     tokens = Tokens(tokenizer, cuts_before_spaces(tokenizer))
     assert not tokens.by_words
     assert tokens.counts(SENTENCES) == whole(tokenizer, SENTENCES)
+
+
+DIGITS_ALIKE = {"smollm": True, "qwen": True, "gpt2": False, "llama3": False, "white space": False}
+
+
+@pytest.mark.parametrize("name", DIGITS_ALIKE)
+def test_digits_are_alike_only_where_each_is_a_token(name):
+    tokenizer = tokenizer_with(CUTTING[name])
+    texts = [*rows_texts(), "00 01 10 11 (01 (10", "1 2 3 0", "٣ １２"]
+    assert counts_digits_alike(tokenizer) == DIGITS_ALIKE[name]
+    tokens = Tokens(tokenizer, cuts_before_spaces(tokenizer), counts_digits_alike(tokenizer))
+    assert tokens.counts(texts) == whole(tokenizer, texts)
+
+
+def test_an_added_token_with_a_digit_makes_digits_differ():
+    tokenizer = tokenizer_with(CUTTING["smollm"])
+    tokenizer.add_tokens([AddedToken("day_1")])
+    texts = ['"day_1": 1', '"day_2": 2']
+    assert not counts_digits_alike(tokenizer)
+    tokens = Tokens(tokenizer, cuts_before_spaces(tokenizer), counts_digits_alike(tokenizer))
+    assert tokens.counts(texts) == whole(tokenizer, texts)
 
 
 def truncate(tokenizer):
