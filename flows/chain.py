@@ -6,18 +6,19 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prefect.artifacts import create_markdown_artifact
-from prefect.settings import PREFECT_UI_URL
 
-from tasks.artifacts import show_files
+from flows.naming import name_run
 from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
+from tasks.core.chain.status import end_failed, write_status
 from tasks.core.preflight.prepare import prepare
 from tasks.core.records.artifacts import Ref
-from tasks.steps import TASKS
+from tasks.shown import show_files
+from tasks.steps import CACHED, TASKS
 
 log = logging.getLogger("tasks.chain")
 
@@ -35,12 +36,18 @@ class _Row:
     """One step's row in the UI's table."""
 
     link: str
-    outcome: str
+    why: str
     seconds: float
+    outcome: str = ""
+    report: str = ""
     artifact: str = ""
 
     def text(self) -> str:
-        return f"| {self.link} | {self.outcome} | {self.seconds:.1f} s | {self.artifact} |"
+        why = self.why.replace("|", "\\|")
+        took = f"{self.seconds:.1f} s"
+        return (
+            f"| {self.link} | {self.outcome} | {why} | {took} | {self.report} | {self.artifact} |"
+        )
 
 
 @contextlib.contextmanager
@@ -68,18 +75,33 @@ def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run
     """Returns a run whose relative paths begin where the person stands who started the worker.
 
     A worker's run begins elsewhere: its Prefect would read the files of that folder as its own.
+    What the run tells is logged from here on, and Prefect keeps it.
     """
+    logging.getLogger("tasks").setLevel(logging.INFO)
     os.chdir(os.environ.get("KOSPILOT_FOLDER", "."))
     return prepare(profile, overrides, force)
 
 
 def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
-    """Runs the whole chain, or `only` some of its steps.
+    """Runs the whole chain, or `only` some of its steps, and tells `kospilot status` of it.
 
     What those steps read must then be there already: RequestError if it is not.
     """
     wanted = run.steps if only is None else only
     named = [name for name in run.steps if name in wanted]
+    name_run(run, [line for line in run.plan(named) if line.step in named])
+    started = time.time()
+    write_status(run.home, "run", 0.0, f"{run.history} is starting")
+    try:
+        _carry_out_steps(run, named)
+    except BaseException:
+        end_failed(run.home)
+        raise
+    took = f"{time.time() - started:.0f} s"
+    write_status(run.home, "run", 1.0, f"{run.history} done in {took}", "done")
+
+
+def _carry_out_steps(run: Run, named: list[str]) -> None:
     names = [name for name in named if not is_idle(run.steps[name], run.world(), named)]
     rows: list[_Row] = []
     with run.store.running():  # `artifacts gc` spares what this run may read
@@ -93,27 +115,27 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
 
 
 def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]) -> Ref:
-    """Calls one task. Its row says whether it made the artifact or found it."""
+    """Calls one task. Its row says whether it made the artifact or found it, and why."""
     started = time.time()
-    known = {manifest.key: manifest.made["finished"] for manifest in run.store.manifests(name)}
+    why = run.why(name, reads) or "its artifact is there and intact"
     step_task = TASKS[name].with_options(refresh_cache=name in run.force)
     state = step_task(run, reads, return_state=True)
     seconds = time.time() - started
-    url = f"{PREFECT_UI_URL.value() or ''}/runs/task-run/{state.state_details.task_run_id}"
-    link = f"[{name}]({url})"
+    row = _Row(f"[{name}](../../runs/task-run/{state.state_details.task_run_id})", why, seconds)
     if not state.is_completed():
-        rows.append(_Row(link, "failed", seconds))
-    ref: Ref = state.result()
-    if run.steps[name].report:  # of a step that was skipped too
-        show_files(run, ref, run.steps[name].report)
-    made = run.store.known(name, ref.key).made["finished"] != known.get(ref.key)
-    outcome = "ran" if made else "skipped"
-    rows.append(_Row(link, outcome, seconds, f"`{name}/{ref.key}`"))
-    log.info("%s", outcome, extra={"step": name, "seconds": seconds, "outcome": outcome})
+        rows.append(replace(row, outcome="failed"))
+    ref = state.result()
+    assert isinstance(ref, Ref)
+    report = run.steps[name].report
+    link = show_files(run, ref, report) if report else ""  # of a step that was skipped too
+    outcome = "skipped" if state.name == CACHED else "ran"
+    rows.append(replace(row, outcome=outcome, report=link, artifact=f"`{name}/{ref.key}`"))
+    told = {"step": name, "seconds": seconds, "outcome": outcome}
+    log.info("%s: %s in %.1f s (%s)", name, outcome, seconds, why, extra=told)
     return ref
 
 
 def _show_table(profile: str, rows: list[_Row]) -> None:
-    lines = ["| step | state | time | artifact |", "|---|---|---|---|"]
+    lines = ["| step | state | why | time | report | artifact |", "|---|---|---|---|---|---|"]
     lines += [row.text() for row in rows]
     create_markdown_artifact("\n".join(lines), "steps", f"Steps of {profile}")

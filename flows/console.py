@@ -95,7 +95,7 @@ class RunHandler(logging.Handler):
             self.close_status()
             took = duration(getattr(record, "seconds", 0.0))
             say(f"  {getattr(record, 'step', ''):<11} {record.outcome:<8} {took:>12}")
-        elif record.name == "tasks.artifacts" and record.levelno <= logging.INFO:
+        elif record.name == "tasks.shown" and record.levelno <= logging.INFO:
             pass  # the same progress, on its way to Prefect
         else:
             self._print(record)
@@ -131,7 +131,8 @@ class RunHandler(logging.Handler):
 def follow_run() -> RunHandler:
     """Attaches a handler to the loggers of a run, and returns it."""
     handler = RunHandler()
-    logger = logging.getLogger("tasks")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
+    for name in ("tasks", "progress"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
     return handler

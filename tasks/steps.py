@@ -7,16 +7,21 @@ from typing import Any
 
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
 
-from tasks.artifacts import ArtifactPolicy, Progress, RefSerializer
+from tasks.artifacts import ArtifactPolicy, RefSerializer
 from tasks.core.chain.produce import produce
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step
 from tasks.core.errors import RequestError
 from tasks.core.records.artifacts import Ref
 from tasks.core.steps import CHAIN
+from tasks.shown import Progress
 
-StepTask = Task[[Run, dict[str, Ref]], Ref]
+CACHED = "Cached"
+"""The name of a task's state if the artifact was found: Prefect's own for a hit in its cache."""
+
+StepTask = Task[[Run, dict[str, Ref]], Ref | State[Ref]]
 
 
 def _task_of(step: Step) -> StepTask:
@@ -32,10 +37,22 @@ def _task_of(step: Step) -> StepTask:
         result_serializer=RefSerializer(),
         persist_result=True,
     )
-    def find_or_make(run: Run, reads: dict[str, Ref]) -> Ref:
-        return produce(run, step.name, reads, Progress(run.home, step.name))
+    def find_or_make(run: Run, reads: dict[str, Ref]) -> Ref | State[Ref]:
+        key = run.recipe(step.name, reads).key
+        before = _made_at(run, step.name, key)
+        progress = Progress(run.home, step.name, run.store.staging_path(step.name, key))
+        ref = produce(run, step.name, reads, progress)
+        progress.end(run.store.path(step.name, key))
+        is_found = _made_at(run, step.name, key) == before
+        return Completed(name=CACHED, data=ref) if is_found else ref
 
     return find_or_make
+
+
+def _made_at(run: Run, step: str, key: str) -> str | None:
+    """When an artifact was made; None if there is none."""
+    manifest = run.store.manifest(step, key)
+    return str(manifest.made["finished"]) if manifest else None
 
 
 def _may_succeed_later(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:

@@ -21,6 +21,21 @@ _CHECKED = ".checked.json"
 _UNFINISHED = (_CHECKED, f".{_CHECKED}.*", ".manifest.json.*")
 
 
+def scan(folder: Path) -> tuple[Files, dict[str, State]]:
+    """Size and digest of every file of an artifact but its manifest, in the order of the paths.
+
+    Also the state that each file was in before it was read.
+    """
+    files: Files = {}
+    states = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.name != "manifest.json":
+            name = str(file.relative_to(folder))
+            states[name] = state_of(file)
+            files[name] = (states[name][0], digest_file(file))
+    return files, states
+
+
 def find_damage(folder: Path, files: Files, anew: bool) -> str | None:
     """What is wrong with the files of an artifact's folder, or None if they are intact.
 

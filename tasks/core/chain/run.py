@@ -1,13 +1,23 @@
 """One run: its settings, its steps, and what the outside world looked like when it began."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tasks.core.chain.plan import Outside, Planned, ServerProblem, World, plan
+from tasks.core.chain.manifest import Recipe
+from tasks.core.chain.plan import (
+    Outside,
+    Planned,
+    ServerProblem,
+    World,
+    plan,
+    recipe_of,
+    why_run,
+)
 from tasks.core.chain.step import Step
 from tasks.core.chain.store import Store
+from tasks.core.records.artifacts import Ref
 from tasks.core.settings.profiles import Resolved
 from tasks.core.settings.tree import Settings
 
@@ -56,3 +66,12 @@ class Run:
     def plan(self, targets: Iterable[str]) -> list[Planned]:
         """What would run for these steps, and why."""
         return plan(self.world(), tuple(targets))
+
+    def recipe(self, name: str, reads: Mapping[str, Ref]) -> Recipe:
+        """What decides a step's content, given the artifacts that it reads."""
+        return recipe_of(self.steps[name], self.world(), reads)
+
+    def why(self, name: str, reads: Mapping[str, Ref]) -> str | None:
+        """Why a step that reads these artifacts must run; None if its own is there and intact."""
+        world = self.world()
+        return why_run(recipe_of(self.steps[name], world, reads), world)

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tasks.core.chain.intact import find_damage, find_other_size, forget, remember
+from tasks.core.chain.intact import find_damage, find_other_size, forget, remember, scan
 from tasks.core.chain.manifest import (
     Draft,
     Files,
@@ -30,9 +30,7 @@ from tasks.core.chain.manifest import (
 )
 from tasks.core.errors import WorkError
 from tasks.core.files.atomic import give_usual_modes, sync, sync_folder, write_text
-from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import write_json
-from tasks.core.files.memory import State, state_of
 from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger(__name__)
@@ -254,7 +252,7 @@ class Store:
 
         An error keeps the folder only if the step resumes.
         """
-        folder = self.root / ".staging" / f"{recipe.step}-{recipe.key}"
+        folder = self.staging_path(recipe.step, recipe.key)
         if not resumes:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -265,6 +263,10 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def staging_path(self, step: str, key: str) -> Path:
+        """Where an artifact lies while it is made."""
+        return self.root / ".staging" / f"{step}-{key}"
+
     def publish(self, folder: Path, draft: Draft) -> Manifest:
         """Turns a staging folder into the artifact: digests, manifest, rename.
 
@@ -273,7 +275,7 @@ class Store:
         step = draft.recipe.step
         forget(folder)
         give_usual_modes(folder)
-        files, states = _scan(folder)
+        files, states = scan(folder)
         manifest = Manifest(
             recipe=draft.recipe,
             key=draft.recipe.key,
@@ -344,7 +346,7 @@ class Store:
         with self.staging(manifest.recipe, resumes=False) as folder:
             build(folder)
             give_usual_modes(folder)
-            rebuilt = digest_content(_scan(folder)[0], manifest.content)
+            rebuilt = digest_content(scan(folder)[0], manifest.content)
             if rebuilt != manifest.digest:
                 raise WorkError(
                     f"{step} {key} came out different when rebuilt ({rebuilt[:12]}, was"
@@ -383,18 +385,3 @@ def _without(files: Files, content: list[str]) -> Files:
     """The files that stay if the content is expended."""
     gone = set(content)
     return {path: entry for path, entry in files.items() if path not in gone}
-
-
-def _scan(folder: Path) -> tuple[Files, dict[str, State]]:
-    """Size and digest of every file of an artifact but its manifest, in the order of the paths.
-
-    Also the state that each file was in before it was read.
-    """
-    files: Files = {}
-    states = {}
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.name != "manifest.json":
-            name = str(file.relative_to(folder))
-            states[name] = state_of(file)
-            files[name] = (states[name][0], digest_file(file))
-    return files, states
