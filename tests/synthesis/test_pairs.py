@@ -2,10 +2,16 @@
 
 from collections import Counter
 
+import pytest
+
+from tasks.core.errors import WorkError
+from tasks.core.files.json_files import write_lines
 from tasks.core.kinds.base import FLAWS
 from tasks.core.settings.tree import Pairs
 from tasks.core.synthesis.checks import check_row, check_rows
 from tasks.core.synthesis.pairs import build_pairs
+from tasks.core.synthesis.proven import are_proven
+from tasks.core.synthesis.rejects import Reject
 from tasks.core.synthesis.shortcuts import LENGTH_AUC, WORDS_AUC
 from tests.synthetic import read_lines, synthetic_rows
 
@@ -64,3 +70,24 @@ def test_a_pair_that_is_no_pair_is_seen(train, tmp_path):
     assert {problem.rule for problem in check_row(right)} == {"rejected"}
     renamed = {**pair, "metadata": {**pair["metadata"], "flaw": "none"}}
     assert {problem.rule for problem in check_row(renamed)} == {"flaw"}
+
+
+def test_chosen_answers_are_proven_unless_their_rows_were(train, tmp_path):
+    rows = synthetic_rows(train, tmp_path / "made", rows=24)
+    file, tokenizer = tmp_path / "made" / "rows.jsonl", tmp_path / "made" / "tokenizer.json"
+    assert are_proven(file)
+    rows[0]["metadata"]["language"] = "fr"
+    write_lines(file, rows)
+    assert not are_proven(file)
+    with pytest.raises(WorkError, match="pairs are not true; .* language"):
+        build_pairs(file, tokenizer, Pairs(rows=24), tmp_path)
+    file.with_name("report.json").unlink()
+    assert not are_proven(file)
+
+
+def test_a_rejected_answer_is_proven_also_where_the_rows_were(train, tmp_path):
+    rows = synthetic_rows(train, tmp_path / "made", rows=24)
+    file, tokenizer = tmp_path / "made" / "rows.jsonl", tmp_path / "made" / "tokenizer.json"
+    right = Reject(0, rows[0]["messages"][2]["content"], "hallucination", ("hallucination",))
+    with pytest.raises(WorkError, match="its rejected answer is right"):
+        build_pairs(file, tokenizer, Pairs(rows=24), tmp_path, [right])

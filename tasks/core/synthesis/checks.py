@@ -7,7 +7,7 @@ the names, the numbers and the words are held against that.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,17 +33,6 @@ lesson.
 
 _MAY_BE_ABSENT = ("per", "pbr")  # a valuation that means nothing is not printed
 _REGIME_KEYS = ("regime", "from", "to", "regime_now", "regime_after", "regime_assessment")
-
-
-def check_rows(rows: Iterable[dict[str, Any]]) -> list[Failure]:
-    """Returns all failures of rows (`messages`), of pairs (`prompt`, `chosen`, `rejected`) or of
-    questions (with `reference`).
-    """
-    failures = []
-    for number, row in enumerate(rows, 1):
-        for problem in dict.fromkeys(check_row(row)):
-            failures.append(Failure(number, problem.rule, problem.detail))
-    return failures
 
 
 def check_row(row: dict[str, Any]) -> Iterator[Problem]:
@@ -75,6 +64,20 @@ def check_row(row: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("prompt", f"the question does not say {', '.join(missing)}")
         return
     yield from _reply_problems(row, texts, reading, kind)
+
+
+Check = Callable[[dict[str, Any]], Iterator[Problem]]
+
+
+def check_rows(rows: Iterable[dict[str, Any]], check: Check = check_row) -> list[Failure]:
+    """Returns all failures of rows (`messages`), of pairs (`prompt`, `chosen`, `rejected`) or of
+    questions (with `reference`).
+    """
+    failures = []
+    for number, row in enumerate(rows, 1):
+        for problem in dict.fromkeys(check(row)):
+            failures.append(Failure(number, problem.rule, problem.detail))
+    return failures
 
 
 @dataclass(frozen=True)
@@ -228,8 +231,7 @@ def _reply_problems(
     if not kind.needs.given:  # others' texts may round and derive, as a model's
         yield from prose_problems(grade, reading, texts.question)
     if "rejected" in row:
-        rejected = grade_by_text(kind.name, texts.question, row["rejected"][-1]["content"])
-        yield from _rejected_problems(rejected, row.get("metadata") or {})
+        yield from _rejected_problems(row, texts.question, kind)
 
 
 @lru_cache(maxsize=8)
@@ -311,13 +313,21 @@ def _named_entries(value: Any) -> Iterator[dict[str, Any]]:
             yield from _named_entries(entry)
 
 
-def _rejected_problems(grade: Grade, metadata: dict[str, Any]) -> Iterator[Problem]:
+def check_rejected(pair: dict[str, Any]) -> Iterator[Problem]:
+    """Yields what check_row does of a pair whose prompt and chosen answer are a proven row's."""
+    question = pair["prompt"][-1]["content"]
+    yield from _rejected_problems(pair, question, kind_named(pair["metadata"]["kind"]))
+
+
+def _rejected_problems(pair: dict[str, Any], question: str, kind: Kind) -> Iterator[Problem]:
     """A rejected answer must grade below 1, and fail for the reason that its pair names and for no
     other.
 
     One that a model gave may fail for more reasons, if the pair names all of them, and must be
     clearly wrong.
     """
+    grade = grade_by_text(kind.name, question, pair["rejected"][-1]["content"])
+    metadata = pair.get("metadata") or {}
     flaw = metadata.get("flaw")
     flaws = set(metadata.get("flaws") or [flaw])
     if grade.score >= 1:

@@ -16,6 +16,7 @@ from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.kind_rows import refuse_budget
 from tasks.core.synthesis.logs import HELD_FILE, Market, logged_rows
 from tasks.core.synthesis.own import own_rows
+from tasks.core.synthesis.proven import PROVEN, digest_lines
 from tasks.core.synthesis.sharing import Source, lines_by_kind, second_process
 from tasks.core.synthesis.variety import Variety
 
@@ -62,6 +63,7 @@ def synthesize(
         **_counts(reported),
         "market_generated": material.generated,
         "variety": variety.report(),
+        PROVEN: digest_lines(lines),
     }
     if synthesis.logs:
         write_lines(out / HELD_FILE, logged.held)

@@ -1,6 +1,7 @@
 """Stage 3 pairs: the right answer beside one that fails for a known reason.
 
-Reads rows.jsonl and tokenizer.json; writes pairs.jsonl and, beside it, report.json.
+Reads rows.jsonl with its report.json, and tokenizer.json; writes pairs.jsonl and, beside it, its
+own report.json.
 """
 
 import json
@@ -15,8 +16,9 @@ from tasks.core.files.json_files import write_json, write_lines
 from tasks.core.kinds import kind_named
 from tasks.core.kinds.base import FLAWS, Flaw, scene_from_dict
 from tasks.core.settings.tree import Pairs
-from tasks.core.synthesis.checks import check_rows, grade_by_text
+from tasks.core.synthesis.checks import check_rejected, check_row, check_rows, grade_by_text
 from tasks.core.synthesis.own import own_pairs, require_file
+from tasks.core.synthesis.proven import are_proven
 from tasks.core.synthesis.rejects import Reject, rows_with_scenes
 from tasks.core.synthesis.shortcuts import Contrast, measure
 from tasks.core.synthesis.tokens import Tokens
@@ -47,7 +49,8 @@ def build_pairs(
     A model's rejects take the first places of their flaw, with their own rows. For the others each
     row of rows.jsonl serves in turn, with another flaw each time. Raises WorkError, and publishes
     nothing, if no rejected answer can be made that grades below the chosen one for its own reason,
-    or if a pair cannot be proven.
+    or if a pair cannot be proven. Of rows that their report says were proven, the chosen answers
+    are not proven again, which would take a third of the time.
     """
     rows = rows_with_scenes(rows_file)
     # Not the seed alone: the rows are shuffled by it, and the flaws of as many pairs would fall on
@@ -67,7 +70,8 @@ def build_pairs(
             yield built[-1]
 
     # Each pair is proven when it is built, because what its texts say is then remembered.
-    failures = check_rows(build())
+    check = check_rejected if are_proven(rows_file) else check_row
+    failures = check_rows(build(), check)
     if failures:
         first = failures[0]
         raise WorkError(
