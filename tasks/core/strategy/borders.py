@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tasks.core.strategy.rules import THRESHOLDS, WILD_VOLATILITY_PCT, regime_of
+from tasks.core.strategy.rules import NUMBERS, THRESHOLDS, WILD_VOLATILITY_PCT, regime_of
 
 NEAR = {"return_pct": 1.0, "breadth_pct": 10.0, "momentum_pct": 2.0, "volatility_pct": 5.0}
 """The distance of each number from a limit, in points, that counts as equally near."""
@@ -30,27 +30,38 @@ class Turn:
         """How far the number is from the limit, in points."""
         return abs(numbers[self.name] - self.limit)
 
+    def nearness(self, numbers: Mapping[str, float]) -> float:
+        """The distance in units of NEAR: 0 at the limit, 1 as far as counts."""
+        return self.distance(numbers) / NEAR[self.name]
+
 
 def nearest_turn(numbers: Mapping[str, float]) -> Turn | None:
-    """Returns the turn of the number that is nearest to its limit, or None if there is no turn.
+    """Returns the turn of the number that is nearest to its limit, or None if there is no turn."""
+    return min(turns(numbers), key=lambda turn: turn.nearness(numbers), default=None)
+
+
+def turns(numbers: Mapping[str, float]) -> tuple[Turn, ...]:
+    """Returns the nearest turn of each of the market's numbers that has one, in their order.
 
     A number that stands on its limit can cross it either way.
     """
-    return _nearest_turn(**numbers)
+    return _turns(**numbers)
 
 
 @lru_cache(maxsize=1024)
-def _nearest_turn(**numbers: float) -> Turn | None:
-    """Is nearest_turn. A row's turn is asked for seven times while it is made and proven, which
-    took a fiftieth of the time of both.
+def _turns(**numbers: float) -> tuple[Turn, ...]:
+    """Is turns. A row's are asked for seven times while it is made and proven, which took a
+    fiftieth of the time of both.
     """
+    found = (_turn_of(name, numbers) for name in NUMBERS)
+    return tuple(turn for turn in found if turn)
 
-    def distance(threshold: tuple[str, float]) -> float:
-        name, limit = threshold
-        return abs(numbers[name] - limit) / NEAR[name]
 
+def _turn_of(name: str, numbers: Mapping[str, float]) -> Turn | None:
+    """The nearest limit at which this number alone changes the regime."""
     regime = regime_of(**numbers)
-    for name, limit in sorted(THRESHOLDS, key=distance):
+    limits = [limit for of, limit in THRESHOLDS if of == name]
+    for limit in sorted(limits, key=lambda limit: abs(numbers[name] - limit)):
         if numbers[name] >= limit:
             beyond = regime_of(**{**numbers, name: limit - _JUST_BEYOND})
             if beyond != regime:
@@ -68,6 +79,7 @@ WILD_CONFIDENCE_PCT = 70
 """No confidence is higher while the volatility is above WILD_VOLATILITY_PCT."""
 
 
+@lru_cache(maxsize=1024)
 def confidence_pct(
     return_pct: float, breadth_pct: float, momentum_pct: float, volatility_pct: float
 ) -> int:
@@ -92,7 +104,7 @@ def by_distance(numbers: Mapping[str, float]) -> float:
     turn = nearest_turn(numbers)
     nearness = 1.0
     if turn:
-        nearness = min(1.0, turn.distance(numbers) / NEAR[turn.name])
+        nearness = min(1.0, turn.nearness(numbers))
     return LEAST_CONFIDENCE_PCT + (MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT) * nearness
 
 

@@ -6,6 +6,7 @@ Choice's value, a grader accepts its range. What another decides is Open. The mo
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tasks.core.records.facts import Facts
@@ -56,6 +57,8 @@ class Open:
 
 def settled(decision: Any) -> Any:
     """Returns the decision with every Choice made: what training teaches. What is Open stays so."""
+    if isinstance(decision, (str, int)):  # as most of it is
+        return decision
     if isinstance(decision, dict):
         return {key: settled(value) for key, value in decision.items()}
     if isinstance(decision, list):
@@ -99,9 +102,14 @@ class Exposures:
 
 def exposures(regime: str, facts: Facts) -> Exposures:
     """Returns the regime's exposures, each taught at the point that the breadth gives it."""
-    bands = EXPOSURES[regime]
     numbers = known_numbers(facts)
-    taught = allocation_for(regime, numbers["breadth_pct"], numbers["volatility_pct"])
+    return _exposures(regime, numbers["breadth_pct"], numbers["volatility_pct"])
+
+
+@lru_cache(maxsize=1024)
+def _exposures(regime: str, breadth_pct: float, volatility_pct: float) -> Exposures:
+    bands = EXPOSURES[regime]
+    taught = allocation_for(regime, breadth_pct, volatility_pct)
     return Exposures(
         long_gross=Choice(taught.long_gross, *bands.long_gross),
         index_short=Choice(taught.index_short, *bands.index_short),

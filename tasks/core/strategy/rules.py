@@ -6,6 +6,7 @@ everything is a constant or a pure function. Percentages are plain numbers, so 5
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 REGIMES = ("STRONG_BULL", "MILD_BULL", "WEAKENING", "SHORT_TERM_STRESS", "BEAR")
 WEAK_REGIMES = ("WEAKENING", "SHORT_TERM_STRESS", "BEAR")
@@ -62,6 +63,7 @@ high.
 """
 
 
+@lru_cache(maxsize=1024)
 def allocation_for(regime: str, breadth_pct: float, volatility_pct: float) -> Allocation:
     """Returns the point in the regime's bands that corresponds to the breadth.
 

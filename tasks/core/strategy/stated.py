@@ -23,12 +23,15 @@ USUAL_BREADTHS = (2.0, 98.0)
 """The least and the most that a missing breadth is taken for."""
 
 
+_ALL_FOUR = frozenset(NUMBERS)
+
+
 def known_numbers(facts: Facts) -> dict[str, float]:
     """Returns the market's four numbers as the rule sees them, in %: missing ones are as they
     usually are on days with such a return, rounded as they are printed.
     """
     stated = facts.numbers
-    if not missing_numbers(facts):  # as of most questions
+    if stated.keys() >= _ALL_FOUR:  # as of most questions
         return {name: stated[name] for name in NUMBERS}
     market_return = stated.get("return_pct")
     if market_return is None:
@@ -86,4 +89,6 @@ def stated_regime(facts: Facts) -> str:
 
 def missing_numbers(facts: Facts) -> list[str]:
     """Returns which of the market's four numbers the question does not state."""
+    if facts.numbers.keys() >= _ALL_FOUR:
+        return []
     return [name for name in NUMBERS if name not in facts.numbers]

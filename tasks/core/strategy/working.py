@@ -6,6 +6,7 @@ teaches a model to write them before it decides, and a grader wants them exactly
 
 from bisect import bisect
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from tasks.core.records.facts import Facts
@@ -53,11 +54,18 @@ def market_working(facts: Facts, claimed: str | None = None) -> str:
     missing = missing_numbers(facts)
     steps = []
     for name in NUMBERS:
-        step = f"{_short(name)} {_printed(name, numbers[name])}"
+        step = _step(name, numbers[name])
         if name in missing:
-            step = f"{usual_sum(name, facts)} {step} (usual)".strip()
-        steps.append(f"{step}: {_place(name, numbers)}")
+            printed, place = step.split(": ")
+            step = f"{usual_sum(name, facts)} {printed} (usual): {place}".strip()
+        steps.append(step)
     return f"{'; '.join(steps)}; {_conclusion(numbers, claimed)}"
+
+
+@lru_cache(maxsize=4096)
+def _step(name: str, value: float) -> str:
+    """Where a number lies among its limits. Remembered: a row is decided three times."""
+    return f"{_short(name)} {_printed(name, value)}: {_place(name, value)}"
 
 
 def confidence_working(facts: Facts) -> str:
@@ -65,7 +73,7 @@ def confidence_working(facts: Facts) -> str:
     if "current_regime" in facts.words:
         return f"unchecked: confidence {confidence(facts).value}"
     numbers = known_numbers(facts)
-    steps = [_distance_working(numbers)]
+    steps = [_distance_working(**numbers)]
     if numbers["volatility_pct"] > WILD_VOLATILITY_PCT:
         wild = f"volatility above {WILD_VOLATILITY_PCT:g}, at most {WILD_CONFIDENCE_PCT}"
         steps.append(f"{wild}: {confidence_pct(**numbers)}")
@@ -74,7 +82,8 @@ def confidence_working(facts: Facts) -> str:
     return "; ".join(steps)
 
 
-def _distance_working(numbers: dict[str, float]) -> str:
+@lru_cache(maxsize=1024)
+def _distance_working(**numbers: float) -> str:
     """The nearest turn, and the confidence that its distance gives."""
     turn = nearest_turn(numbers)
     if turn is None:
@@ -167,9 +176,9 @@ def _printed(name: str, value: float) -> str:
     return f"{value:.{DECIMALS[name]}f}"
 
 
-def _place(name: str, numbers: dict[str, float]) -> str:
+def _place(name: str, value: float) -> str:
     """Where a number lies among its limits: below, above, between two, or at one."""
-    value, limits = numbers[name], _LIMITS[name]
+    limits = _LIMITS[name]
     if value in limits:
         return f"at {value:g}"
     above = bisect(limits, value)

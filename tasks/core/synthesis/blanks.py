@@ -240,7 +240,7 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
         yield value
         value = value.values()
     for content in value:
-        if isinstance(content, dict | list):
+        if isinstance(content, (dict, list)):
             yield from objects_in(content)
 
 

@@ -22,6 +22,7 @@ from tasks.core.strategy.deciding import Decision, Open, settled
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.stated import missing_numbers, stated_regime
 from tasks.core.strategy.universe import names
+from tasks.core.synthesis.blanks import objects_in
 from tasks.core.synthesis.problems import Failure, Problem
 from tasks.core.synthesis.prose import prose_problems, text_problems
 from tasks.core.synthesis.reading import Reading, read_question
@@ -252,11 +253,14 @@ def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iter
         yield Problem("schema", "its answer is no JSON of the kind's schema")
         return
     yield from _differences(answer, decision)
-    for entry in _named_entries(answer):
-        if entry["name"] not in names(entry["ticker"]):
-            yield Problem("names", f"{entry['name']}({entry['ticker']}) is not the universe's")
+    for told in objects_in(answer):
+        if "ticker" in told and "name" in told and told["name"] not in names(told["ticker"]):
+            yield Problem("names", f"{told['name']}({told['ticker']}) is not the universe's")
     if grade.score < 1:
         yield Problem("grade", f"its answer grades {grade.score:.2f} ({grade.reason})")
+
+
+_UNDECIDED = frozenset((*PROSE_KEYS, "name"))
 
 
 def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
@@ -265,7 +269,7 @@ def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
     """
     if isinstance(right, dict) and isinstance(answer, dict):
         for key in answer:
-            if key not in right and key not in (*PROSE_KEYS, "name"):
+            if key not in right and key not in _UNDECIDED:
                 yield Problem("decision", f"{path}{key} has no ground in the question")
         for key, value in right.items():
             yield from _differences(answer.get(key), value, f"{path}{key}.")
@@ -300,17 +304,6 @@ def _shortened(value: Any) -> str:
     if len(text) < 60:
         return text
     return text[:57] + "..."
-
-
-def _named_entries(value: Any) -> Iterator[dict[str, Any]]:
-    """Yields every object of an answer, at any depth, that has a ticker and a name."""
-    if isinstance(value, dict):
-        if "ticker" in value and "name" in value:
-            yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for entry in value:
-            yield from _named_entries(entry)
 
 
 def check_rejected(pair: dict[str, Any]) -> Iterator[Problem]:

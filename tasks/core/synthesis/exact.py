@@ -51,7 +51,7 @@ def _texts(
         for key, content in value.items():
             if isinstance(content, str) and key in PROSE_KEYS:
                 yield content, entry
-            elif isinstance(content, dict | list):
+            elif isinstance(content, (dict, list)):
                 yield from _texts(content, entry)
     elif value and isinstance(value[0], dict):
         for item in value:

@@ -208,13 +208,16 @@ def _numbers_pattern(language: Language, of_stock: bool) -> re.Pattern[str]:
     labels = STOCK if of_stock else _AROUND_STOCKS
     longest_first = sorted(labels.items(), key=lambda entry: -len(entry[1].of(language)))
     parts = []
+    starts: set[str] = set()
     for name, label in longest_first:
-        called = "|".join(re.escape(known) for known in _names_of(name, label, language))
+        names = _names_of(name, label, language)
+        starts.update(re.escape(known[0]) for known in names)
+        called = "|".join(map(re.escape, names))
         number = _number_pattern(name, label, language)
         unit = "" if name in MARKET else _unit_pattern(label)
         parts.append(rf"(?:{called}){_BETWEEN}(?P<{name}>{number}){unit}")
-    # A name begins a word: within one, none of the many alternatives is tried.
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})", re.I)
+    # A name begins a word, with some letters: elsewhere none of the many alternatives is tried.
+    return re.compile(rf"(?=[{''.join(sorted(starts))}])(?<!\w)(?:{'|'.join(parts)})", re.I)
 
 
 def _names_of(name: str, label: Label, language: Language) -> list[str]:

@@ -204,7 +204,7 @@ class Figures:
         """The integers of the answer, in the units that texts print, without signs, and the total
         weight of each of its lists.
         """
-        told = {abs(value) for _, value in integers(self.answer)}
+        told = {abs(value) for _, value in self._integers}
         for entries in lists_in(self.answer):
             told.add(sum(weight_of(entry) for entry in entries))
         return frozenset(told)
@@ -245,7 +245,11 @@ class Figures:
 
     @cached_property
     def _told_outside_lists(self) -> frozenset[float]:
-        return frozenset(abs(value) for listed, value in integers(self.answer) if not listed)
+        return frozenset(abs(value) for listed, value in self._integers if not listed)
+
+    @cached_property
+    def _integers(self) -> tuple[tuple[bool, float], ...]:
+        return tuple(integers(self.answer))
 
     @cached_property
     def _told(self) -> dict[str, set[float]]:

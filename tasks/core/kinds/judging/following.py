@@ -159,12 +159,11 @@ def nets_add_up(answer: Any) -> bool:
     """Whether each net exposure is the long gross beside it less the index short, to a point of
     rounding.
     """
-    if isinstance(answer, list):
-        return all(nets_add_up(entry) for entry in answer)
-    if not isinstance(answer, dict):
-        return True
-    long, short = answer.get("long_gross_pct"), answer.get("index_short_pct")
-    net = answer.get("net_exposure_pct")
-    if isinstance(long, int) and isinstance(short, int) and isinstance(net, int):
-        return abs(long - short - net) <= 1
-    return all(nets_add_up(value) for value in answer.values())
+    contents = answer
+    if isinstance(answer, dict):
+        long, short = answer.get("long_gross_pct"), answer.get("index_short_pct")
+        net = answer.get("net_exposure_pct")
+        if isinstance(long, int) and isinstance(short, int) and isinstance(net, int):
+            return abs(long - short - net) <= 1
+        contents = answer.values()
+    return all(nets_add_up(value) for value in contents if isinstance(value, (dict, list)))

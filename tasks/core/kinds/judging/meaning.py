@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tasks.core.kinds.judging import vocabulary
-from tasks.core.kinds.judging.slots import FILLING, Slot, slots_of
+from tasks.core.kinds.judging.slots import Slot, slots_of
 from tasks.core.kinds.judging.words import (
     TURNING,
     Word,
@@ -59,7 +58,7 @@ def understood(sentence: str, language: Language) -> Sense:
         if index not in denied:
             says |= word.means
         means |= word.means
-    of_limits = "limit" in says
+    turns = contrasts(words)
     return Sense(
         slots=tuple(slots_of(words, denied, language)),
         says=frozenset(says),
@@ -67,21 +66,21 @@ def understood(sentence: str, language: Language) -> Sense:
         claims=frozenset(_claims(words, denied)),
         regimes=frozenset(_regimes(words, denied, language)),
         supposes=supposes(words, language),
-        of_limits=of_limits,
-        contrasts=contrasts(words, language),
-        acts=_acts(words, denied, language),
-        content=sum(_has_content(word, language) for word in words),
+        of_limits="limit" in says,
+        contrasts=turns,
+        acts=_acts(words, denied, language, turns),
+        content=sum(word.has_content for word in words),
     )
 
 
-def _acts(words: list[Word], denied: set[int], language: Language) -> frozenset[str]:
+def _acts(words: list[Word], denied: set[int], language: Language, turns: bool) -> frozenset[str]:
     """Returns what a sentence does: in Korean its last words say it, in English all, or those
     behind "but"; who begins with "although" says both.
     """
     first = 0
     if language == "ko":
         first = max(0, len(words) - 2)
-    elif contrasts(words, language):
+    elif turns:
         first = max(
             (place for place, word in enumerate(words) if word.text in TURNING), default=len(words)
         )
@@ -90,15 +89,6 @@ def _acts(words: list[Word], denied: set[int], language: Language) -> frozenset[
         if index not in denied:
             done |= words[index].means
     return frozenset(done)
-
-
-def _has_content(word: Word, language: Language) -> bool:
-    if not word.text[0].isalpha() or word.text in FILLING[language]:
-        return False
-    return not word.means & _WITHOUT_CONTENT
-
-
-_WITHOUT_CONTENT = vocabulary.NUMBERS | {"market", "to", "plain", "generic", "verdict"}
 
 
 # What is said of whom.
@@ -149,7 +139,7 @@ def _way_behind(words: list[Word], index: int, denied: set[int]) -> str | None:
     for place in range(index + 1, min(index + 1 + _CLAIM_REACH, len(words))):
         word = words[place]
         pauses = word.is_pause and word.text not in "()"
-        if word.means & (_SUBJECTS | vocabulary.NUMBERS) or pauses or word.text in _JOINING:
+        if word.numbers or word.means & _SUBJECTS or pauses or word.text in _JOINING:
             return None
         for way in _WAYS:
             if way in word.means:

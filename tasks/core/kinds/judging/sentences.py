@@ -85,6 +85,7 @@ def _sentence(text: str, tickers: tuple[str, ...], language: Language) -> Senten
 # Numbers.
 
 _NUMBERS = re.compile(
+    r"(?=[-+\dK])"  # most letters are passed over at once, which saves two thirds of the time
     r"(?:(?P<minus>-)?KRW\s?)?(?<![A-Za-z0-9_.])(?<!S&P )(?<!KOSPI )(?<!코스피 )"
     r"(?P<digits>(?:(?<![\d%])[+-])?\d[\d,]*(?:\.\d+)?)"
     r"(?P<unit>-\d\d-\d\d|년|월(?! )|거래일|일(?![가-힣]*지)|주(?=[^가-힣]|간)|개월|차전지"

@@ -3,11 +3,9 @@ what it is above or below.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tasks.core.kinds.judging import vocabulary
-from tasks.core.kinds.judging.vocabulary import Meanings
-from tasks.core.kinds.judging.words import NAME, Word, describes
+from tasks.core.kinds.judging.words import FILLING, NAME, Word, describes
 from tasks.core.records.facts import Language
 
 
@@ -25,23 +23,6 @@ class Slot:
     unit: str = ""
 
 
-FILLING = {
-    "en": frozenset(
-        (
-            *("of", "at", "is", "was", "to", "now", "still", "only", "just", "a", "an", "the"),
-            *("mere", "with", "has", "stands", "reads", "sits", "reached", "reaches", "reaching"),
-            *("comes", "came", "marks", "hit", "about", "roughly", "around", "near", "ratio"),
-            *("figure", "reading", "score", "annualized", "move"),
-        )
-    ),
-    "ko": frozenset(
-        (
-            *("현재", "지금", "오늘", "약", "겨우", "무려", "이미", "연율", "하루", "비중", "비율"),
-            *("배율", "수준", "값", "등락률", "등락"),
-        )
-    ),
-}
-"""Words that may stand between a number and its label."""
 _OF_NUMBER = {
     "en": frozenset(("of", "in", "on", "annualized", "%", "x")),
     "ko": frozenset(("의", "%", "x", "배의", "연율", "원의", "짜리")),
@@ -50,13 +31,10 @@ _OF_NUMBER = {
 
 def slots_of(words: list[Word], denied: set[int], language: Language) -> Iterator[Slot]:
     """Yields what is said of each number; a comparison that is denied is none."""
-    asserted = [_asserted(word, index in denied) for index, word in enumerate(words)]
+    asserted = list(words)
+    for index in denied:  # it does not say that something is on a side
+        asserted[index] = replace(words[index], means=words[index].means - _SIDES)
     yield from _slots(asserted, language)
-
-
-def _asserted(word: Word, denied: bool) -> Word:
-    """Returns the word without the sides that it does not say something is on."""
-    return Word(word.text, word.means - _SIDES) if denied else word
 
 
 _SIDES = frozenset(("above", "below"))
@@ -72,7 +50,7 @@ def _slots(words: list[Word], language: Language) -> Iterator[Slot]:
         behind = words[start:index]
         ahead = _until_number(words, index + 1)
         label = _label_before(behind, language) or _label_after(ahead, language)
-        nearby = frozenset().union(*(_numbers_of(other) for other in behind[-6:]))
+        nearby = frozenset().union(*[other.numbers for other in behind[-6:]])
         moved = _moved(behind, ahead, language)
         if moved and any("won" in other.means for other in behind):
             moved = "down" if moved == "up" else "up"  # the won's fall is the rate's rise
@@ -101,15 +79,11 @@ def _until_number(words: list[Word], index: int) -> list[Word]:
     return ahead
 
 
-def _numbers_of(word: Word) -> Meanings:
-    return word.means & vocabulary.NUMBERS
-
-
 def _label_before(behind: list[Word], language: Language) -> str | None:
-    if len(behind) > 1 and behind[-1].text == "," and _numbers_of(behind[-2]):
+    if len(behind) > 1 and behind[-1].text == "," and behind[-2].numbers:
         behind = behind[:-1]  # "the return, 1.4%, is"
     for word in reversed(behind):
-        named = _numbers_of(word)
+        named = word.numbers
         if named:
             return None if _is_listed(behind) else min(named)
         if _bare(word.text, language) not in FILLING[language] and word.text not in ":(=":
@@ -129,13 +103,13 @@ def _bare(word: str, language: Language) -> str:
 
 def _is_listed(behind: list[Word]) -> bool:
     """Whether the last named number is one of several in a row: "breadth, momentum at"."""
-    named = [place for place, word in enumerate(behind) if _numbers_of(word)]
-    last = _numbers_of(behind[named[-1]])
-    others = [place for place in named if _numbers_of(behind[place]) != last]
+    named = [place for place, word in enumerate(behind) if word.numbers]
+    last = behind[named[-1]].numbers
+    others = [place for place in named if behind[place].numbers != last]
     if not others:
         return False
     between = behind[others[-1] + 1 : named[-1]]
-    return all(word.text in _LISTING or _numbers_of(word) == last for word in between)
+    return all(word.text in _LISTING or word.numbers == last for word in between)
 
 
 _LISTING = frozenset((",", "and", "/", "annualized", "연율", "및"))
@@ -143,7 +117,7 @@ _LISTING = frozenset((",", "and", "/", "annualized", "연율", "및"))
 
 def _label_after(ahead: list[Word], language: Language) -> str | None:
     for place, word in enumerate(ahead):
-        named = _numbers_of(word)
+        named = word.numbers
         if named:
             own = all(other.text in FILLING[language] for other in ahead[place + 1 :])
             return None if own and ahead[place + 1 :] else min(named)
