@@ -1,32 +1,59 @@
-"""What a kospilot server does by itself: it marks runs whose process died, and refreshes a profile.
+"""What a kospilot server does by itself: it marks runs whose process died, and refreshes.
 
-Run as `python -m deployments.automations PROFILE [section.name=value ...]` with PREFECT_API_URL
-set, once prefect.yaml is deployed. Runs beat every 30 s (flows/server.py).
+An automation that is there stays as it is, disabled or changed, but for the folder of the market
+whose news it waits for. Runs beat every 30 s (flows/server_settings.py).
 """
 
-import asyncio
-import sys
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
-from prefect.automations import Automation
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
+from prefect.events.schemas.automations import (
+    Automation,
+    AutomationCore,
+    EventTrigger,
+    Posture,
+)
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import ObjectNotFound
 
-NAME = "crash-silent-runs"
+from tasks.core.market.news import FOLDER_LABEL, MARKET_UPDATED, followed_folder
+from tasks.core.settings.home import kospilot_home
+from tasks.core.settings.profiles import load
+
+SILENT_RUNS = "crash-silent-runs"
+MARKET = "market-updated"
 
 
-async def create_crash_automation() -> None:
-    """Creates the automation that marks silent runs as crashed, unless it is there."""
-    try:
-        await Automation.aread(name=NAME)
-        return
-    except (ValueError, ObjectNotFound):  # Prefect's way of saying that there is none
-        pass
+def create_automations(client: SyncPrefectClient, refreshed: dict[str, Any], reset: bool) -> None:
+    """Creates what is not there; with `reset`, all of it anew.
+
+    refreshed: the profile and overrides of the refresh that a changed market starts.
+    """
+    resolved = load(refreshed["profile"], refreshed["overrides"])
+    folder = followed_folder(resolved, kospilot_home())
+    for wanted in (_crash_silent_runs(), _refresh_market(client, folder)):
+        known = client.read_automations_by_name(wanted.name)
+        if known and not reset:
+            _follow(client, known[0], wanted)
+            continue
+        for old in known:
+            client.delete_automation(old.id)
+        client.create_automation(wanted)
+
+
+def _follow(client: SyncPrefectClient, known: Automation, wanted: AutomationCore) -> None:
+    """Lets the market's automation wait for the news of the folder that is followed now."""
+    old, new = known.trigger, wanted.trigger
+    if known.name == MARKET and isinstance(old, EventTrigger) and isinstance(new, EventTrigger):
+        trigger = old.model_copy(update={"match": new.match})
+        fields = known.model_dump(exclude={"id", "trigger", "owner_resource"})
+        client.update_automation(known.id, AutomationCore(**fields, trigger=trigger))
+
+
+def _crash_silent_runs() -> AutomationCore:
     trigger = EventTrigger(
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.*"},
@@ -42,20 +69,25 @@ async def create_crash_automation() -> None:
         message="No heartbeat for 2 minutes: its process or machine died. Retry resumes it.",
         force=False,
     )
-    await Automation(name=NAME, trigger=trigger, actions=[action]).acreate()
+    return AutomationCore(name=SILENT_RUNS, trigger=trigger, actions=[action])
 
 
-def set_refresh_parameters(profile: str, overrides: list[str]) -> None:
-    """Gives the scheduled and triggered refresh its profile and settings.
+def _refresh_market(client: SyncPrefectClient, folder: Path) -> AutomationCore:
+    """Every event starts a run, which finds nothing to do if an earlier one has seen the change.
 
-    Runs that were scheduled with others are scheduled anew.
+    To wait for the next event instead, Prefect would drop the later ones.
     """
-    parameters = {"profile": profile, "overrides": overrides, "force": []}
-    with get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name("refresh/refresh")
-        client.update_deployment(deployment.id, DeploymentUpdate(parameters=parameters))
-
-
-if __name__ == "__main__":
-    asyncio.run(create_crash_automation())
-    set_refresh_parameters(sys.argv[1], sys.argv[2:])
+    refresh = client.read_deployment_by_name("refresh/refresh")
+    trigger = EventTrigger(
+        match=ResourceSpecification(
+            {"prefect.resource.id": "kospilot.market.*", FOLDER_LABEL: str(folder)}
+        ),
+        expect={MARKET_UPDATED},
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+    )
+    action = RunDeployment(
+        source="selected", deployment_id=refresh.id, parameters=None, job_variables=None
+    )
+    return AutomationCore(name=MARKET, trigger=trigger, actions=[action])

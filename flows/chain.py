@@ -22,9 +22,6 @@ from tasks.steps import CACHED, TASKS
 
 log = logging.getLogger("tasks.chain")
 
-NONE: list[str] = []
-"""The default of a flow's overrides and of the steps it forces. Nobody changes it."""
-
 WITH_REJECTS = ("rejects", "pairs")
 """The steps that need a trained Stage 2, if pairs.model_reject_share asks for its answers."""
 
@@ -72,14 +69,19 @@ def run_of(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
 
 
 def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
-    """Returns a run whose relative paths begin where the person stands who started the worker.
+    """Returns a run that nobody has planned yet, as a worker needs one."""
+    begin()
+    return prepare(profile, overrides, force)
+
+
+def begin() -> None:
+    """Lets relative paths begin where the person stands who started the worker, and logs speak.
 
     A worker's run begins elsewhere: its Prefect would read the files of that folder as its own.
-    What the run tells is logged from here on, and Prefect keeps it.
+    What the run tells from here on is kept by Prefect.
     """
-    logging.getLogger("tasks").setLevel(logging.INFO)
     os.chdir(os.environ.get("KOSPILOT_FOLDER", "."))
-    return prepare(profile, overrides, force)
+    logging.getLogger("tasks").setLevel(logging.INFO)
 
 
 def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
@@ -94,8 +96,8 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
     write_status(run.home, "run", 0.0, f"{run.history} is starting")
     try:
         _carry_out_steps(run, named)
-    except BaseException:
-        end_failed(run.home)
+    except BaseException as error:
+        end_failed(run.home, error)
         raise
     took = f"{time.time() - started:.0f} s"
     write_status(run.home, "run", 1.0, f"{run.history} done in {took}", "done")

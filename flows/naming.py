@@ -37,13 +37,13 @@ def name_run(run: Run, lines: Sequence[Planned]) -> None:
 
 
 def why_short(lines: Sequence[Planned]) -> str:
-    """Why a run makes something, in a few words: its plan's first step that runs."""
-    first = next((line for line in lines if line.action == "run"), None)
-    if first is None:
+    """Why a run makes something, in a few words: the market, or the first step of its plan."""
+    to_run = [line for line in lines if line.action == "run"]
+    if not to_run:
         return "nothing changed"
-    if first.step == "market" and first.reason.endswith("changed"):
+    if any(line.step == "market" and line.reason.endswith("changed") for line in to_run):
         return "market changed"
-    text = f"{first.step}: {first.reason}"
+    text = f"{to_run[0].step}: {to_run[0].reason.partition('; ')[0]}"
     return text if len(text) <= _LONGEST_WHY else f"{text[: _LONGEST_WHY - 1]}…"
 
 

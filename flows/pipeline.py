@@ -4,19 +4,14 @@ release.
 
 from prefect import flow
 
-from flows.chain import NONE, carry_out, run_of
+from flows.chain import carry_out, run_of
+from flows.parameters import NONE, Force, Overrides, Profile
 from tasks.core.preflight.prepare import releases
 
 
 @flow
-def full(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
-    """Everything from the data to the promoted model. What is there and intact is skipped.
-
-    Args:
-        profile: The profile's name, e.g. demo or kospi-7b.
-        overrides: Settings as section.name=value.
-        force: Steps to make again even if nothing changed.
-    """
+def full(profile: Profile = "demo", overrides: Overrides = NONE, force: Force = NONE) -> None:
+    """Everything from the data to the promoted model. What is there and intact is skipped."""
     for run in releases(run_of(profile, overrides, force)):
         carry_out(run)
 

@@ -13,23 +13,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import Popen
 
-import httpx
 from filelock import FileLock, Timeout
 
 import flows
 from flows.console import say
+from flows.server_api import POOL, end_runs
 from flows.server_files import (
     Record,
     damage_of,
     drop_record,
     is_in_use,
     prefect_folder,
-    secret,
     set_aside,
     write_record,
 )
 from flows.server_settings import (
-    authorization,
     base_settings,
     client_settings,
     forget_foreign_settings,
@@ -40,12 +38,11 @@ from flows.server_settings import (
 )
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, start_child, stop_child
-from tasks.core.processes.http import http_client, one_line, responds
+from tasks.core.processes.http import responds
 from tasks.core.processes.server import Program, free_port, start_server
 from tasks.core.settings.profiles import Resolved
 
 CODE = Path(flows.__file__).resolve().parent.parent
-POOL = "kospilot"
 _START_PATIENCE_S = 120  # the first start migrates the database: 14 s on two idle cores
 _LEAST_FREE = 64 << 20  # bytes: a new database has 2 MB, its journal and the UI's pages 40
 
@@ -96,20 +93,24 @@ def deliver_logs() -> None:
 
 
 @contextlib.contextmanager
-def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
+def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[str]:
     """Starts server, worker and deployments, which all end with this block.
 
-    refreshed: the profile and settings of the scheduled refresh. Raises RequestError if the port is
-    taken: whoever answers there would be taken for ours.
+    deployed: the profile and settings that runs have if nobody gives others. reset: what an
+    operator changed of the deployments is forgotten. Raises RequestError if the port is taken:
+    whoever answers there would be taken for ours.
     """
     _check_loopback()
     _refuse_taken(port)
     with _started(home, port, with_ui=True) as record:
         env = client_settings(home, record.url)
-        _deploy(home, env, refreshed)
+        _deploy(home, env, deployed, reset)
+        end_runs(
+            home, record.url, "Its worker is gone: kospilot serve was ended. Retry resumes it."
+        )
         worker_command = [
             *(sys.executable, "-m", "prefect", "worker", "start"),
-            *("--pool", POOL, "--type", "process", "--limit", "1"),
+            *("--pool", POOL, "--type", "process"),
         ]
         with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
             worker = start_child(worker_command, env, prefect_folder(home), stdout=log)
@@ -119,24 +120,21 @@ def serving(home: Path, port: int, refreshed: Resolved) -> Iterator[str]:
             yield record.url
         finally:
             stop_child(worker)
-            end_runs(home, record.url)
+            end_runs(home, record.url, "kospilot serve was stopped. Retry resumes it.")
             drop_record(home)
 
 
-def _deploy(home: Path, env: dict[str, str], refreshed: Resolved) -> None:
-    """Creates the work pool, the deployments of prefect.yaml and the automations.
+def _deploy(home: Path, env: dict[str, str], deployed: Resolved, reset: bool) -> None:
+    """Creates or updates the work pool, the deployments and the automations, and says what it left.
 
-    The pool's template leaves a run's command, environment and folder to us. The programs run in
-    Prefect's folder, where no file of the user's says anything to them.
+    The program runs in Prefect's folder, where no file of the user's says anything to it.
     """
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    template = ("--base-job-template", str(CODE / "deployments" / "pool.json"))
-    pool = [*prefect, "work-pool", "create", POOL, "--type", "process", *template, "--overwrite"]
-    deploy = [*prefect, "deploy", "--all", "--prefect-file", str(CODE / "prefect.yaml")]
-    arguments = [refreshed.profile, *refreshed.overrides]
-    automate = [sys.executable, "-m", "deployments.automations", *arguments]
-    for command in (pool, deploy, automate):
-        run_child(command, env=env, cwd=prefect_folder(home))
+    arguments = [deployed.profile, *deployed.overrides]
+    if reset:
+        arguments.append("--reset")
+    command = [sys.executable, "-m", "deployments.deploy", *arguments]
+    for sentence in run_child(command, env=env, cwd=prefect_folder(home)):
+        say(sentence)
 
 
 def _refuse_taken(port: int) -> None:
@@ -163,40 +161,6 @@ def _check_loopback() -> None:
             f" ({error.strerror or error}). `ip link set lo up` starts this machine's loopback"
             " interface; a firewall may also be in the way."
         ) from error
-
-
-def end_runs(home: Path, url: str) -> None:
-    """Ends the runs of the stopped worker, which would stay `Running` for ever, and says why.
-
-    Only the worker's: a `kospilot run` in another terminal reports to this server too and is not
-    ours to end. A server that refuses or is gone keeps them, which is said.
-    """
-    wanted = {
-        "work_pools": {"name": {"any_": [POOL]}},
-        "flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}},
-    }
-    message = "kospilot serve was stopped. Retry resumes it."
-    crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
-    try:
-        with _api(home, url) as client:
-            for run in client.post("/flow_runs/filter", json=wanted).raise_for_status().json():
-                path = f"/flow_runs/{run['id']}/set_state"
-                client.post(path, json=crashed).raise_for_status()
-    except (httpx.HTTPError, ValueError, LookupError) as error:
-        reason = one_line(str(error)) or type(error).__name__
-        say(f"! The UI may show runs of the stopped worker as Running for ever ({reason}).")
-
-
-@contextlib.contextmanager
-def _api(home: Path, url: str) -> Iterator[httpx.Client]:
-    """A client of our server that may change things: it has the secret and a CSRF token."""
-    with http_client(url, httpx.Timeout(10)) as client:
-        client.headers.update(authorization({"PREFECT_API_AUTH_STRING": secret(home)}))
-        name = f"kospilot-{os.getpid()}"
-        answer = client.get("/csrf-token", params={"client": name}).raise_for_status()
-        client.headers["Prefect-Csrf-Client"] = name
-        client.headers["Prefect-Csrf-Token"] = answer.json()["token"]
-        yield client
 
 
 @contextlib.contextmanager

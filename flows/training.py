@@ -6,19 +6,14 @@ between.
 
 from prefect import flow
 
-from flows.chain import NONE, WITH_REJECTS, carry_out, run_of
+from flows.chain import WITH_REJECTS, carry_out, run_of
+from flows.parameters import NONE, Force, Overrides, Profile
 from tasks.core.settings.tree import STAGES
 
 
 @flow
-def train(profile: str = "demo", overrides: list[str] = NONE, force: list[str] = NONE) -> None:
-    """The three stages, each in a process of its own; the data must be there.
-
-    Args:
-        profile: The profile's name, e.g. demo or kospi-7b.
-        overrides: Settings as section.name=value.
-        force: Steps to make again even if nothing changed.
-    """
+def train(profile: Profile = "demo", overrides: Overrides = NONE, force: Force = NONE) -> None:
+    """The three stages, each in a process of its own; the data must be there."""
     run = run_of(profile, overrides, force)
     between = WITH_REJECTS if "rejects" in run.steps else ()
     carry_out(run, [*STAGES, *between])

@@ -79,13 +79,12 @@ class _Losses:
         self._step = step
         self._staging = staging
         self._artifact: UUID | None = None
-        self._looked = time.monotonic()
+        self._shown = -_LOSS_PERIOD_S
         self._drawn = 0.0
 
     def show_sometimes(self) -> None:
-        """Shows the picture once a minute, if a newer one was drawn."""
-        if time.monotonic() - self._looked >= _LOSS_PERIOD_S:
-            self._looked = time.monotonic()
+        """Shows the newest picture, at most once a minute."""
+        if time.monotonic() - self._shown >= _LOSS_PERIOD_S:
             self._show(self._staging)
 
     def show_last(self, finished: Path) -> None:
@@ -102,7 +101,7 @@ class _Losses:
             return
         if drawn == self._drawn:
             return
-        self._drawn = drawn
+        self._drawn, self._shown = drawn, time.monotonic()
         if self._artifact is None:
             key = artifact_key(f"loss-{self._step}")
             title = f"{self._step}: loss while it trains"

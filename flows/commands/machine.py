@@ -76,40 +76,48 @@ def install(name: Annotated[str, typer.Argument(help="llama.cpp or ollama")]) ->
 
 def serve(
     profile: Annotated[
-        str, typer.Argument(help="The profile that the scheduled refresh runs.")
+        str, typer.Argument(help="The profile of runs that are given no other.")
     ] = "demo",
     overrides: Overrides = None,
     port: Annotated[int, typer.Option(help="Port of the server and its UI.")] = 4200,
+    reset: Annotated[
+        bool,
+        typer.Option(
+            "--reset",
+            help="Forget what was changed of deployments and automations in the UI: schedules,"
+            " pauses, limits, parameters.",
+        ),
+    ] = False,
 ) -> None:
     """Runs Prefect server, worker and deployments here; Ctrl-C stops all that it started."""
     import shlex
-    import signal
     from contextlib import ExitStack
 
     from flows.server import serving
     from flows.server_files import secret_file
     from flows.server_settings import recorded_server
+    from flows.watch import watch
     from tasks.core.settings.home import kospilot_home
     from tasks.core.settings.profiles import load
 
     home = kospilot_home()
-    refreshed = load(profile, overrides or [])
+    deployed = load(profile, overrides or [])
     running = recorded_server(home)
     if running:
         say(f"A server is already there: {running.removesuffix('/api')}")
         return
     with ExitStack() as stack:
         with stderr.status("starting server, worker and deployments"):
-            url = stack.enter_context(serving(home, port, refreshed))
+            url = stack.enter_context(serving(home, port, deployed, reset))
         stack.callback(say, "Stopping.")
-        whose = " ".join([profile, *refreshed.overrides])
+        whose = " ".join([profile, *deployed.overrides])
         say(
-            f"`refresh` runs the chain of {whose}: on weekdays at 18:30 in Seoul, and after"
-            " `kospilot market import`."
+            f"`refresh` runs the chain of {whose}: on weekdays at 18:30 in Seoul, and whenever its"
+            " market folder has changed."
         )
         say(
             f"Open {url.removesuffix('/api')} and start `full`. The page asks once for a password:"
             f" the line that `cat {shlex.quote(str(secret_file(home)))}` prints."
         )
         say(f"Logs: {home / 'logs'}. Ctrl-C stops everything.")
-        signal.pause()
+        watch(home, url)

@@ -222,10 +222,12 @@ def _tell_server(market: Path) -> bool:
         return False
     from prefect.events import emit_event
 
+    from tasks.core.market.news import FOLDER_LABEL, MARKET_UPDATED
+
     resource = {
         "prefect.resource.id": f"kospilot.market.{market.name}",
         "prefect.resource.name": market.name,
+        FOLDER_LABEL: str(market),
     }
-    payload = {"folder": str(market)}
-    event = emit_event("kospilot.market.updated", resource=resource, payload=payload)
+    event = emit_event(MARKET_UPDATED, resource=resource, payload={"folder": str(market)})
     return event is not None

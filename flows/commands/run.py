@@ -187,8 +187,8 @@ def _carry_out(prepared: "Run", names: list[str]) -> None:
     write_status(prepared.home, "run", 0.0, f"{profile} is starting")
     try:
         _run_flow(prepared, names)
-    except BaseException:
-        end_failed(prepared.home)
+    except BaseException as error:
+        end_failed(prepared.home, error)
         raise
     finally:
         handler.close_status()

@@ -24,6 +24,14 @@ def test_a_failed_run_still_tells_the_step_it_failed_at(tmp_path):
     assert not told["alive"]
 
 
+def test_a_run_that_was_stopped_did_not_fail(tmp_path):
+    write_status(tmp_path, "stage2", 0.4, "step 4/10")
+    end_failed(tmp_path, KeyboardInterrupt())
+    assert read_status(tmp_path)["state"] == "interrupted"
+    end_failed(tmp_path, ValueError())
+    assert read_status(tmp_path)["state"] == "failed"
+
+
 def test_a_killed_run_is_not_alive(tmp_path, monkeypatch):
     gone = subprocess.Popen(["true"])
     gone.wait()

@@ -7,6 +7,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from flows import server
+from flows.server_api import end_runs
 from flows.server_files import prefect_folder
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import start_child
@@ -50,6 +51,6 @@ def test_a_database_that_another_server_works_with_is_left_to_it(tmp_path, capsy
 
 
 def test_runs_that_a_server_does_not_end_are_told(tmp_path, capsys):
-    server.end_runs(tmp_path, f"http://127.0.0.1:{free_port()}/api")
+    end_runs(tmp_path, f"http://127.0.0.1:{free_port()}/api", "gone")
     said = " ".join(capsys.readouterr().err.split())
     assert "The UI may show runs of the stopped worker as Running for ever" in said

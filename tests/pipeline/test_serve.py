@@ -7,15 +7,18 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import httpx
 import psutil
 import pytest
 
-from flows.server import CODE, POOL, end_runs
+from flows.server import CODE
+from flows.server_api import POOL, end_runs
 from flows.server_files import secret
-from flows.server_settings import authorization
+from flows.server_settings import authorization, client_settings
 from tests.market.folders import weekdays
 
 pytestmark = pytest.mark.slow
@@ -79,6 +82,20 @@ class Api:
                 return state
             time.sleep(1)
         raise AssertionError(f"run {run} did not end in {limit_s} s")
+
+    def wait_for(self, run, is_reached, limit_s=60):
+        deadline = time.monotonic() + limit_s
+        while not is_reached(self.get(f"/flow_runs/{run}").json()):
+            assert time.monotonic() < deadline, f"run {run} did not get there in {limit_s} s"
+            time.sleep(0.5)
+
+    def automation(self):
+        wanted = {"automations": {"name": {"any_": ["market-updated"]}}}
+        return self.post("/automations/filter", wanted)[0]
+
+    def end(self, run):
+        cancelled = {"state": {"type": "CANCELLED"}, "force": True}
+        self.post(f"/flow_runs/{run}/set_state", cancelled)
 
     def steps(self, run, wanted):
         """The run's steps; the server learns of tasks from events, the last of them after the run
@@ -158,17 +175,23 @@ def test_refresh_is_scheduled(served):
 
 
 def test_a_stopped_serve_ends_its_workers_runs_only(served):
-    """Another terminal's `kospilot run` reports to the same server."""
+    """Another terminal's `kospilot run` reports to the same server, and so does another machine."""
     home, api = served
     flow = api.post("/flows/", {"name": "from another terminal"})["id"]
     running = {"flow_id": flow, "state": {"type": "RUNNING"}}
-    other = api.post("/flow_runs/", running)["id"]
+    terminals = api.post("/flow_runs/", running)["id"]
     workers = api.post("/flow_runs/", {**running, "work_pool_name": POOL})["id"]
-    end_runs(home.folder, api.url)
-    assert api.get(f"/flow_runs/{other}").json()["state"]["type"] == "RUNNING"
+    elsewhere = api.post("/flow_runs/", {**running, "work_pool_name": POOL})["id"]
+    paused = {**running, "work_pool_name": POOL, "state": {"type": "PAUSED"}}
+    waiting = api.post("/flow_runs/", paused)["id"]
+    place = {"infrastructure_pid": "another-machine:1"}
+    api.client.patch(f"/flow_runs/{elsewhere}", json=place).raise_for_status()
+    end_runs(home.folder, api.url, "Its worker is gone.")
+    for run, state in ((terminals, "RUNNING"), (elsewhere, "RUNNING"), (waiting, "PAUSED")):
+        assert api.get(f"/flow_runs/{run}").json()["state"]["type"] == state
+        api.end(run)
     ended = api.get(f"/flow_runs/{workers}").json()["state"]
-    assert ended["type"] == "CRASHED"
-    assert ended["message"] == "kospilot serve was stopped. Retry resumes it."
+    assert (ended["type"], ended["message"]) == ("CRASHED", "Its worker is gone.")
 
 
 def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served):
@@ -216,27 +239,78 @@ def test_a_wrong_setting_fails_with_its_message(served):
     assert "There is no setting 'synthesis.rowz'. Did you mean synthesis.rows?" in state["message"]
 
 
-def test_a_market_update_starts_refresh(served, tmp_path):
+def deploy(home, api, *overrides):
+    """Puts the deployments on the server again, as a restarted `kospilot serve` does."""
+    env = {**home.env, **client_settings(home.folder, api.url)}
+    command = [sys.executable, "-m", "deployments.deploy", "demo", *home.small, *overrides]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_what_an_operator_changed_is_there_after_a_restart(served):
     home, api = served
-    identity = api.deployments()["refresh"]["id"]
+    deployments = api.deployments()
+    schedule = deployments["refresh"]["schedules"][0]["id"]
+    changes = [
+        (f"/deployments/{deployments['refresh']['id']}/schedules/{schedule}", {"active": False}),
+        (f"/deployments/{deployments['train']['id']}", {"tags": ["mine"], "paused": True}),
+        (f"/deployments/{deployments['full']['id']}", {"parameters": {"profile": "kospi-7b"}}),
+        ("/work_pools/kospilot", {"concurrency_limit": 3}),
+        (f"/automations/{api.automation()['id']}", {"enabled": False}),
+    ]
+    for path, change in changes:
+        api.client.patch(path, json=change).raise_for_status()
+    said = deploy(home, api)
+    after = api.deployments()
+    assert not after["refresh"]["schedules"][0]["active"]
+    assert (after["train"]["tags"], after["train"]["paused"]) == (["mine"], True)
+    assert after["full"]["parameters"] == {"profile": "kospi-7b"}
+    assert "full keeps the parameters that it was given in the UI (kospi-7b)" in said
+    assert api.get("/work_pools/kospilot").json()["concurrency_limit"] == 3
+    assert not api.automation()["enabled"]
+    deploy(home, api, "--reset")
+    after = api.deployments()
+    assert after["refresh"]["schedules"][0]["active"]
+    assert (after["train"]["tags"], after["train"]["paused"]) == ([], False)
+    assert after["full"]["parameters"]["overrides"] == list(api.overrides)
+    assert api.get("/work_pools/kospilot").json()["concurrency_limit"] == 1
+    assert api.automation()["enabled"]
+
+
+def test_the_second_run_waits_and_says_for_whom(served):
+    _, api = served
+    flow = api.post("/flows/", {"name": "data"})["id"]
+    holder = {"flow_id": flow, "state": {"type": "RUNNING"}, "work_pool_name": POOL}
+    first = api.post("/flow_runs/", {**holder, "name": "the first"})["id"]
+    second = api.start("data")
+    api.wait_for(second, lambda run: run["state"]["name"] == "AwaitingConcurrencySlot")
+    message = api.get(f"/flow_runs/{second}").json()["state"]["message"]
+    assert message == "Waits for the first, which has the only place in the pool kospilot."
+    api.end(second)
+    api.end(first)
+
+
+def test_a_changed_market_starts_refresh_and_another_one_does_not(served, tmp_path):
+    home, api = served
     table = tmp_path / "prices.csv"
     rows = [
         f"{day},005930,삼성전자,100,110,90,{100 + number},1000"
         for number, day in enumerate(weekdays("2024-01-02", 10))
     ]
     table.write_text("Date,Code,Name,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
-    done = home.kospilot("market", "import", str(table), "--market", str(tmp_path / "market"))
-    assert "kospilot.market.updated" in done.stderr
+    deploy(home, api, f"market.dir={tmp_path / 'market'}")
+    for name in ("another", "market"):
+        done = home.kospilot("market", "import", str(table), "--market", str(tmp_path / name))
+        assert "kospilot.market.updated" in done.stderr
+    wanted = {"deployments": {"id": {"any_": [api.deployments()["refresh"]["id"]]}}}
     deadline = time.monotonic() + 60
     while True:
-        runs = api.post("/flow_runs/filter", {"deployments": {"id": {"any_": [identity]}}})
-        started = [run for run in runs if (run["created_by"] or {}).get("type") == "AUTOMATION"]
+        runs = api.post("/flow_runs/filter", wanted)
+        started = [run for run in runs if not run["auto_scheduled"]]
         if started:
-            # it would go on to train the whole demo, which other tests do
-            api.post(
-                f"/flow_runs/{started[0]['id']}/set_state",
-                {"state": {"type": "CANCELLED"}, "force": True},
-            )
             break
         assert time.monotonic() < deadline, "the event started no refresh run"
         time.sleep(1)
+    for run in started:  # it would go on to train the whole demo, which other tests do
+        api.end(run["id"])
+    assert [(run["created_by"] or {}).get("type") for run in started] == ["AUTOMATION"]

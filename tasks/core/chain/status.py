@@ -29,13 +29,18 @@ def write_status(home: Path, step: str, fraction: float, text: str, state: str =
     write_json(_file(home), status)
 
 
-def end_failed(home: Path) -> None:
-    """Records that the run failed, and keeps the step and the share that it had reached."""
+def end_failed(home: Path, error: BaseException | None = None) -> None:
+    """Records that the run failed, and keeps the step and the share that it had reached.
+
+    error: what ended it; a run that was stopped or cancelled is interrupted, and did not fail.
+    """
     status = _read(home)
     if status is None:
         return
+    is_failure = error is None or isinstance(error, Exception)
+    state = "failed" if is_failure else "interrupted"
     with contextlib.suppress(OSError):  # on a full disk, the error that says so must come through
-        write_status(home, status["step"], status["fraction"], status["text"], "failed")
+        write_status(home, status["step"], status["fraction"], status["text"], state)
 
 
 def read_status(home: Path) -> dict[str, Any] | None:

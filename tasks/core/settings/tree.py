@@ -110,6 +110,10 @@ class Market(Section):
     """Market cap by which a stock counts in the market's return: of the day before, as in an index,
     or `same_day`, which favours the day's winners by some 5 basis points a day.
     """
+    fetch: Annotated[Literal["none", "krx"], BESIDE] = "none"
+    """Where `refresh` fetches new days before it looks at the folder: from KRX (krx), as
+    `kospilot market update` does, or nowhere (none).
+    """
 
 
 class Pairs(Section):

@@ -1,0 +1,174 @@
+"""Puts prefect.yaml's deployments on a server, and leaves what its operator changed there.
+
+    python -m deployments.deploy [--reset] PROFILE [section.name=value ...]
+
+What belongs to the code is always written: entrypoints, forms, the pool's template. Schedules,
+pauses, tags and limits are written when a deployment or the pool is new; parameters, as long as
+they are those that were written last. --reset writes everything. Prints a sentence for each
+deployment whose own parameters are kept. PREFECT_API_URL says which server.
+"""
+
+import importlib
+import inspect
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import (
+    DeploymentScheduleCreate,
+    DeploymentUpdate,
+    VariableCreate,
+    VariableUpdate,
+    WorkPoolCreate,
+    WorkPoolUpdate,
+)
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectNotFound
+from prefect.utilities.callables import parameter_schema
+
+from deployments.automations import create_automations
+from flows.parameters import DESCRIPTIONS
+from tasks.core.files.digests import digest_value
+
+POOL = "kospilot"
+RUNS_AT_ONCE = 1  # in the pool: a run may train, and there is one accelerator
+
+_CODE = Path(__file__).resolve().parent.parent
+_WRITTEN = "kospilot_parameters"  # the variable that holds the digest of what was written last
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What is written into all deployments."""
+
+    parameters: dict[str, Any]
+    written: object  # the digest of the parameters that were written before; None if none were
+    reset: bool
+
+
+def main(arguments: list[str]) -> None:
+    """Creates or updates the pool, the deployments and the automations."""
+    reset = "--reset" in arguments
+    profile, *overrides = [argument for argument in arguments if argument != "--reset"]
+    parameters = {"profile": profile, "overrides": overrides, "force": []}
+    with get_client(sync_client=True) as client:
+        deployed = Deployed(parameters, _read_written(client), reset)
+        _write_pool(client, anew=reset or deployed.written is None)
+        for entry in yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]:
+            _write_deployment(client, entry, deployed)
+        create_automations(client, parameters, reset)
+        _note_written(client, digest_value(parameters))
+
+
+def _write_pool(client: SyncPrefectClient, anew: bool) -> None:
+    """The pool's template leaves a run's command, environment and folder to us."""
+    template = json.loads((_CODE / "deployments" / "pool.json").read_text())
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        pool = WorkPoolCreate(
+            name=POOL,
+            type="process",
+            base_job_template=template,
+            concurrency_limit=RUNS_AT_ONCE,
+        )
+        client.create_work_pool(pool)
+        return
+    update = WorkPoolUpdate(base_job_template=template)
+    if anew:
+        update = WorkPoolUpdate(
+            base_job_template=template, concurrency_limit=RUNS_AT_ONCE, is_paused=False
+        )
+    client.update_work_pool(POOL, update)
+
+
+def _write_deployment(client: SyncPrefectClient, entry: dict[str, Any], deployed: Deployed) -> None:
+    flow = _load_flow(entry["entrypoint"])
+    of_code = {
+        "entrypoint": entry["entrypoint"],
+        "description": inspect.getdoc(flow.fn),
+        "pull_steps": entry["pull"],
+        "parameter_openapi_schema": _form(flow),
+        "enforce_parameter_schema": True,
+    }
+    try:
+        known = client.read_deployment_by_name(f"{flow.name}/{entry['name']}")
+    except ObjectNotFound:
+        known = None
+    if known is None or deployed.reset:
+        client.create_deployment(
+            flow_id=client.create_flow(flow),
+            name=entry["name"],
+            parameters=deployed.parameters,
+            schedules=[_schedule(told) for told in entry.get("schedules", [])],
+            work_pool_name=POOL,
+            job_variables=entry["work_pool"]["job_variables"],
+            paused=False,
+            **of_code,
+        )
+        return
+    if _are_ours(known, deployed):
+        of_code["parameters"] = deployed.parameters
+    else:
+        print(
+            f"{entry['name']} keeps the parameters that it was given in the UI"
+            f" ({_shown(known.parameters)}); `kospilot serve --reset` writes"
+            f" {_shown(deployed.parameters)}."
+        )
+    client.update_deployment(known.id, DeploymentUpdate(**of_code))
+
+
+def _are_ours(known: DeploymentResponse, deployed: Deployed) -> bool:
+    """Whether a deployment's parameters are those that were written last, or none at all."""
+    if not known.parameters or deployed.written is None:
+        return True
+    return digest_value(known.parameters) == deployed.written
+
+
+def _shown(parameters: dict[str, Any]) -> str:
+    return " ".join([str(parameters.get("profile")), *parameters.get("overrides", [])])
+
+
+def _load_flow(entrypoint: str) -> Flow[Any, Any]:
+    module, _, name = entrypoint.rpartition(".")
+    flow = getattr(importlib.import_module(module), name)
+    assert isinstance(flow, Flow)
+    return flow
+
+
+def _form(flow: Flow[Any, Any]) -> dict[str, Any]:
+    """The JSON Schema of a flow's parameters, from which the UI makes its form."""
+    schema = parameter_schema(flow.fn).model_dump()
+    for name, description in DESCRIPTIONS.items():
+        schema["properties"][name]["description"] = description
+    return schema
+
+
+def _schedule(told: dict[str, Any]) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate(
+        schedule=CronSchedule(cron=told["cron"], timezone=told["timezone"]),
+        active=told["active"],
+        slug=told["slug"],
+    )
+
+
+def _read_written(client: SyncPrefectClient) -> object:
+    variable = client.read_variable_by_name(_WRITTEN)
+    return variable.value if variable else None
+
+
+def _note_written(client: SyncPrefectClient, digest: str) -> None:
+    if client.read_variable_by_name(_WRITTEN) is None:
+        client.create_variable(VariableCreate(name=_WRITTEN, value=digest))
+    else:
+        client.update_variable(VariableUpdate(name=_WRITTEN, value=digest))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,87 @@
+"""What `kospilot serve` asks of its own Prefect server over HTTP, as the UI does.
+
+Importing this module does not import Prefect.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from flows.console import say
+from flows.server_files import secret
+from flows.server_settings import authorization
+from tasks.core.processes.http import http_client, one_line
+
+POOL = "kospilot"
+ERRORS = (httpx.HTTPError, ValueError, LookupError)
+"""What a call raises if the server refuses, is busy or is gone."""
+
+Json = dict[str, Any]
+
+_RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
+
+
+@contextlib.contextmanager
+def api(home: Path, url: str) -> Iterator[httpx.Client]:
+    """A client of our server that may change things: it has the secret and a CSRF token."""
+    with http_client(url, httpx.Timeout(10)) as client:
+        client.headers.update(authorization({"PREFECT_API_AUTH_STRING": secret(home)}))
+        name = f"kospilot-{os.getpid()}"
+        answer = client.get("/csrf-token", params={"client": name}).raise_for_status()
+        client.headers["Prefect-Csrf-Client"] = name
+        client.headers["Prefect-Csrf-Token"] = answer.json()["token"]
+        yield client
+
+
+def post(client: httpx.Client, path: str, body: Json) -> Any:
+    """What the server answers to a POST; None if it answers nothing."""
+    answer = client.post(path, json=body).raise_for_status()
+    return answer.json() if answer.content else None
+
+
+def runs_in_pool(client: httpx.Client, *types: str) -> list[Json]:
+    """The pool's runs whose state is of these types, e.g. RUNNING, in the order of their start."""
+    wanted = {
+        "work_pools": {"name": {"any_": [POOL]}},
+        "flow_runs": {"state": {"type": {"any_": types}}},
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    found: list[Json] = post(client, "/flow_runs/filter", wanted)
+    return found
+
+
+def end_runs(home: Path, url: str, message: str) -> None:
+    """Ends the runs of a worker that is gone, which would stay `Running` for ever, and says why.
+
+    Only those: a `kospilot run` in another terminal reports to this server too, a run on another
+    machine has a worker of its own, and one whose process outlived its worker goes on. A server
+    that refuses or is gone keeps them all, which is said.
+    """
+    crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
+    try:
+        with api(home, url) as client:
+            for run in runs_in_pool(client, "RUNNING", "PENDING", "CANCELLING"):
+                if not _is_at_work(run):
+                    post(client, f"/flow_runs/{run['id']}/set_state", crashed)
+    except ERRORS as error:
+        reason = one_line(str(error)) or type(error).__name__
+        say(f"! The UI may show runs of the stopped worker as Running for ever ({reason}).")
+
+
+def _is_at_work(run: Json) -> bool:
+    """Whether a run's process lives, or is on another machine, where we cannot see it."""
+    host, _, pid = (run.get("infrastructure_pid") or "").partition(":")
+    if not pid.isdigit():
+        return False
+    if host != socket.gethostname():
+        return True
+    try:
+        return psutil.Process(int(pid)).environ().get(_RUN_ID) == run["id"]
+    except (psutil.Error, OSError):
+        return False

@@ -1,0 +1,127 @@
+"""What `kospilot serve` looks after while it runs: the market folder, and runs that wait.
+
+A change of the folder that no refresh has seen starts one once the folder is quiet, whoever made
+the change. A run that waits for the pool's place says for whose.
+"""
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from flows.console import say
+from flows.server_api import ERRORS, POOL, Json, api, post, runs_in_pool
+from tasks.core.errors import RequestError
+from tasks.core.market.news import (
+    followed_folder,
+    follower_of,
+    is_quiet,
+    looked_at,
+    market_state,
+    note_looked_at,
+)
+from tasks.core.settings.profiles import load
+
+_EVERY_S = 5.0
+_AUTOMATION = "market-updated"
+_WAITING = "AwaitingConcurrencySlot"  # Prefect's own name for it
+
+
+def watch(home: Path, url: str) -> None:
+    """Looks every few seconds, until this process is interrupted.
+
+    A server that is busy or away is asked again.
+    """
+    os.environ.setdefault("KOSPILOT_FOLDER", os.getcwd())
+    while True:
+        with contextlib.suppress(*ERRORS, OSError), api(home, url) as client:
+            tell_waiting(client)
+            look_at_market(client, home)
+        time.sleep(_EVERY_S)
+
+
+def tell_waiting(client: httpx.Client) -> None:
+    """Lets every run that waits for a place in the pool say whose place it waits for."""
+    limit = client.get(f"/work_pools/{POOL}").raise_for_status().json()["concurrency_limit"]
+    holders = runs_in_pool(client, "RUNNING", "PENDING", "CANCELLING")
+    if limit is None or len(holders) < max(limit, 1):
+        return
+    names = ", ".join(run["name"] for run in holders)
+    places = "the only place" if limit == 1 else f"all {limit} places"
+    message = f"Waits for {names}, which has {places} in the pool {POOL}."
+    for run in _due(runs_in_pool(client, "SCHEDULED")):
+        if run["state"]["message"] != message:
+            _tell(client, run, message)
+
+
+def _due(runs: list[Json]) -> list[Json]:
+    now = datetime.now(UTC)
+    due = []
+    for run in runs:
+        planned = run["next_scheduled_start_time"]
+        if planned and datetime.fromisoformat(planned) <= now:
+            due.append(run)
+    return due
+
+
+def _tell(client: httpx.Client, run: Json, message: str) -> None:
+    """Gives a run that is waiting still the message; it keeps its place in the queue."""
+    present = client.get(f"/flow_runs/{run['id']}").raise_for_status().json()
+    if present["state"]["type"] != "SCHEDULED":
+        return
+    details = {"scheduled_time": present["next_scheduled_start_time"]}
+    state = {"type": "SCHEDULED", "name": _WAITING, "message": message, "state_details": details}
+    post(client, f"/flow_runs/{run['id']}/set_state", {"state": state})
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """The deployment that follows a market folder, and the folder."""
+
+    deployment: str
+    name: str  # of the follower
+    folder: Path
+
+
+def look_at_market(client: httpx.Client, home: Path) -> None:
+    """Starts `refresh` if its market has changed since one looked, and has become quiet.
+
+    Not if one is about to start or at work: it looks again when it ends. Whoever pauses the
+    deployment or disables the automation wants none.
+    """
+    followed = _find_followed(client, home)
+    if followed is None:
+        return
+    state = market_state(followed.folder)
+    known = looked_at(home, followed.name)
+    if known is None:  # nothing has been followed yet: what is there is not news
+        note_looked_at(home, followed.name, state)
+    elif known != state and is_quiet(followed.folder) and not _is_refreshing(client, followed):
+        path = f"/deployments/{followed.deployment}/create_flow_run"
+        post(client, path, {"tags": ["market"]})
+        say(f"{followed.folder} changed: `refresh` starts.")
+
+
+def _find_followed(client: httpx.Client, home: Path) -> _Followed | None:
+    """None if the operator wants no such runs, or gave parameters that no run could have."""
+    deployment = client.get("/deployments/name/refresh/refresh").raise_for_status().json()
+    wanted = {"automations": {"name": {"any_": [_AUTOMATION]}}}
+    enabled = [known["enabled"] for known in post(client, "/automations/filter", wanted)]
+    if deployment["paused"] or not any(enabled):
+        return None
+    parameters = deployment["parameters"]
+    try:
+        resolved = load(parameters.get("profile", "demo"), parameters.get("overrides", []))
+    except RequestError:
+        return None
+    folder = followed_folder(resolved, home)
+    return _Followed(deployment["id"], follower_of(resolved, folder), folder)
+
+
+def _is_refreshing(client: httpx.Client, followed: _Followed) -> bool:
+    runs = [*_due(runs_in_pool(client, "SCHEDULED")), *runs_in_pool(client, "RUNNING", "PENDING")]
+    return any(run["deployment_id"] == followed.deployment for run in runs)
