@@ -14,6 +14,7 @@ from tasks.core.strategy.rules import (
     DECIMALS,
     EXPOSURES,
     GAP_PCT,
+    MAX_LEVERAGE,
     MAX_LONG_WEIGHT_PCT,
     NUMBERS,
     REDUCE_PCT,
@@ -146,16 +147,27 @@ def _usdkrw_change(market_return: float, rng: Random) -> float:
     return round(-0.25 * market_return + rng.gauss(0, 1.0), 2) + 0.0
 
 
+_BINDING_SHARE = 0.25
+"""Share of drawdowns that allow less than the cap on leverage, or the division would be rare."""
+
+
 def _drawdown(regime: str, rng: Random) -> float:
+    if rng.random() < _BINDING_SHARE:
+        return round(rng.uniform(100 / MAX_LEVERAGE + 0.1, 70), 1)
     if regime in WEAK_REGIMES:
         return round(rng.uniform(12, 62), 1)
     return round(rng.uniform(4, 48), 1)
 
 
+_ODD_SHARE = 0.15
+"""Share of shocks that are given to a tenth; people mostly say halves."""
+
+
 def _shock(shock: str, rng: Random) -> float:
-    if shock == "rate_hike":
-        return round(rng.uniform(0.5, 2.0), 1)
-    return round(rng.uniform(1.0, 9.0), 1)
+    least, most = (0.5, 2.0) if shock == "rate_hike" else (1.0, 9.0)
+    if rng.random() < _ODD_SHARE:
+        return round(rng.uniform(least, most), 1)
+    return rng.randint(round(2 * least), round(2 * most)) / 2
 
 
 # Numbers of one stock.

@@ -179,11 +179,18 @@ def enumerated(words: Sequence[str], language: Language) -> str:
 # The argument for a regime.
 
 
-def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool = False) -> str:
-    """Returns why the regime is what it is, what would change it, and what was taken as usual.
+def argue(
+    scene: Scene,
+    rng: Random,
+    claimed: str | None = None,
+    turn: bool = False,
+    exposure: bool = False,
+) -> str:
+    """Returns why the regime is what it is, and what was taken as usual.
 
     With another regime claimed, it is the same argument for that one, which the numbers contradict.
-    With `exposure`, it ends with the net exposure.
+    With `turn`, it says what would change the view, which a kind must have worked out. With
+    `exposure`, it ends with the net exposure.
     """
     numbers, language = known_numbers(scene.facts), scene.language
     sentences = [ground(scene, rng, claimed)]
@@ -192,7 +199,7 @@ def argue(scene: Scene, rng: Random, claimed: str | None = None, exposure: bool 
         return f"{sentences[0]} {_exposure(claimed, scene, rng)}"
     if missing:
         sentences.append(_usual(missing, numbers, language, rng))
-    else:
+    elif turn:
         sentences += _turning(numbers, claimed, language, rng)
         if rng.random() < 0.35:
             sentences.reverse()

@@ -161,7 +161,7 @@ STEP = Step(
         "model.base",
     ),
     outside=_outside,
-    version=5,  # balanced questions with twins; fully right, confusion and confidence
+    version=6,  # as synthesize's; balanced questions with twins; fully right, confusion
     resumes=True,
     asks_server=True,
     retries_after_s=(5,),

@@ -30,5 +30,5 @@ STEP = Step(
     reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
     settings=("synthesis",),
     outside=_outside,
-    version=5,  # every answer begins with its working; a text's net exposure is its book's
+    version=6,  # what is compared stands in the working before it decides
 )

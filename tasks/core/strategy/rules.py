@@ -194,12 +194,7 @@ def max_leverage_x100(drawdown_pct: float) -> int:
     most = int(100 * MAX_LEVERAGE)
     if drawdown_pct <= 0:
         return most
-    return min(most, uncapped_leverage_x100(drawdown_pct))
-
-
-def uncapped_leverage_x100(drawdown_pct: float) -> int:
-    """Returns 100 / MDD % in hundredths, rounded down. The drawdown is above 0."""
-    return int(10_000 / drawdown_pct)
+    return min(most, int(10_000 / drawdown_pct))
 
 
 def risk_level(drawdown_pct: float) -> str:

@@ -60,21 +60,28 @@ def _usual_breadth(return_pct: float) -> float:
 
 
 def usual_sum(name: str, facts: Facts) -> str:
-    """Returns how a missing number follows from what is stated, as in 46+15*-2.3=11.50; empty if
+    """Returns how a missing number follows from what is stated, as in 15+3*2.30=21.90; empty if
     nothing that is stated tells of it.
+
+    The breadth's product is stated in two parts, ten times the return and the rest, as one sums it
+    up by heart: 46-23.00-11.50=11.50.
     """
     if name == "return_pct":
         if "breadth_pct" not in facts.numbers:
             return ""
         none, each_point = USUAL_RETURN
         breadth = facts.numbers["breadth_pct"]
-        return _sum(none, each_point, f"({breadth:.1f}-50)", breadth - 50)
+        below = f"{breadth - 50:.1f}"
+        return f"{breadth:.1f}-50={below}, {_sum(none, each_point, below, breadth - 50)}"
     market_return = known_numbers(facts)["return_pct"]
     if name == "volatility_pct":
         size = abs(market_return)
         return _sum(*USUAL_VOLATILITY, f"{size:.2f}", size)
-    none, each_point = USUAL_BREADTH if name == "breadth_pct" else USUAL_MOMENTUM
-    return _sum(none, each_point, f"{market_return:.2f}", market_return)
+    if name == "breadth_pct":
+        none, each_point = USUAL_BREADTH
+        tens, rest = 10 * market_return, (each_point - 10) * market_return
+        return f"{none:g}{tens:+.2f}{rest:+.2f}={none + each_point * market_return:.2f}"
+    return _sum(*USUAL_MOMENTUM, f"{market_return:.2f}", market_return)
 
 
 def _sum(none: float, each_point: float, shown: str, points: float) -> str:

@@ -15,16 +15,19 @@ from tasks.core.strategy.borders import (
     MOST_CONFIDENCE_PCT,
     NEAR,
     WILD_CONFIDENCE_PCT,
+    Turn,
     by_distance,
     confidence_pct,
     in_steps,
     nearest_turn,
+    turns,
 )
 from tasks.core.strategy.deciding import confidence
 from tasks.core.strategy.holdings import preferred
 from tasks.core.strategy.rules import (
     DECIMALS,
     EXPOSURES,
+    MAX_LEVERAGE,
     NUMBERS,
     REDUCE_PCT,
     RULE_OF_REGIME,
@@ -35,6 +38,7 @@ from tasks.core.strategy.rules import (
     WILD_VOLATILITY_PCT,
     allocation_for,
     carries_longs,
+    max_leverage_x100,
     rule_of,
     stop_action,
 )
@@ -69,7 +73,9 @@ def _step(name: str, value: float) -> str:
 
 
 def confidence_working(facts: Facts) -> str:
-    """Returns the nearest limit that would change the regime, and the confidence that it leaves."""
+    """Returns how far each number is from the limit that would change the regime, which is nearest,
+    and the confidence that it leaves.
+    """
     if "current_regime" in facts.words:
         return f"unchecked: confidence {confidence(facts).value}"
     numbers = known_numbers(facts)
@@ -84,19 +90,32 @@ def confidence_working(facts: Facts) -> str:
 
 @lru_cache(maxsize=1024)
 def _distance_working(**numbers: float) -> str:
-    """The nearest turn, and the confidence that its distance gives."""
-    turn = nearest_turn(numbers)
-    if turn is None:
-        return f"no turn near; confidence {MOST_CONFIDENCE_PCT}"
-    away = _printed(turn.name, turn.distance(numbers))
-    near = f"{NEAR[turn.name]:g}"
-    confident = f"{near} or more: {MOST_CONFIDENCE_PCT}"
-    if turn.distance(numbers) < NEAR[turn.name]:
+    """Every number's turn, the nearest of them, and the confidence that its distance gives."""
+    nearest = nearest_turn(numbers)
+    if nearest is None:
+        return f"no turn; confidence {MOST_CONFIDENCE_PCT}"
+    away = ", ".join(_turn_working(turn, numbers) for turn in turns(numbers))
+    confident = f"1 or more: {MOST_CONFIDENCE_PCT}"
+    if nearest.nearness(numbers) < 1:
         span = MOST_CONFIDENCE_PCT - LEAST_CONFIDENCE_PCT
-        exact = by_distance(numbers)
-        confident = f"{LEAST_CONFIDENCE_PCT}+{span}*{away}/{near}={exact:.2f}: {in_steps(exact)}"
-    beyond = f"{_short(turn.name)} {turn.limit:g}"
-    return f"turn at {beyond}, {away} away, to {turn.regime}; confidence {confident}"
+        nearness = _printed_nearness(nearest, numbers)
+        confident = f"{LEAST_CONFIDENCE_PCT}+{span}*{nearness}: {in_steps(by_distance(numbers))}"
+    first = f"{_short(nearest.name)} first, to {nearest.regime}"
+    return f"turns: {away}; {first}; confidence {confident}"
+
+
+def _turn_working(turn: Turn, numbers: dict[str, float]) -> str:
+    """A turn's limit, and its distance in points and in units of NEAR."""
+    step = f"{_short(turn.name)} {turn.limit:g} {_printed(turn.name, turn.distance(numbers))}"
+    if NEAR[turn.name] == 1:
+        return step
+    return f"{step}/{NEAR[turn.name]:g}={_printed_nearness(turn, numbers)}"
+
+
+def _printed_nearness(turn: Turn, numbers: dict[str, float]) -> str:
+    """With the decimals that say it exactly."""
+    decimals = 2 if turn.name in ("return_pct", "breadth_pct") else 3
+    return f"{turn.nearness(numbers):.{decimals}f}"
 
 
 def exposure_working(regime: str, facts: Facts) -> str:
@@ -115,15 +134,30 @@ def exposure_working(regime: str, facts: Facts) -> str:
 
 
 def preference_working(facts: Facts, regime: str, count: int) -> str:
-    """Returns the first of the stocks as the regime's stance likes them, with their betas."""
-    order = "nearest 1"
+    """Returns the first of the stocks as the regime's stance likes them, behind the betas, or their
+    distances from 1, that order them.
+    """
+    order, base = "betas nearest 1", 1.0
     if regime in WEAK_REGIMES:
-        order = "lowest"
+        order, base = "lowest betas", 0.0
     elif regime == "STRONG_BULL":
-        order = "highest"
+        order, base = "highest betas", 0.0
     chosen = preferred(facts, regime)[:count]
-    betas = [f"{stock.ticker} {stock.numbers['beta']:.2f}" for stock in chosen]
-    return f"betas, {order} first: {', '.join(betas)}"
+    ranks = [f"{abs(stock.numbers['beta'] - base):.2f} {stock.ticker}" for stock in chosen]
+    return f"{order} first: {', '.join(ranks)}"
+
+
+def ceiling_working(drawdown_pct: float) -> str:
+    """Returns the most leverage that a drawdown allows: 100 / MDD, rounded down to hundredths, and
+    the cap for a drawdown that allows no less.
+    """
+    if drawdown_pct <= 0:
+        return f"no MDD: ceiling {MAX_LEVERAGE:.2f}"
+    most = max_leverage_x100(drawdown_pct) / 100
+    capped_until = 100 / MAX_LEVERAGE
+    if drawdown_pct <= capped_until:
+        return f"MDD {drawdown_pct:.1f}<={capped_until:g}: ceiling {most:.2f}"
+    return f"ceiling 100/{drawdown_pct:.1f}={most:.2f}"
 
 
 def orders_working(orders: Iterable[dict[str, Any]]) -> str:
@@ -133,6 +167,15 @@ def orders_working(orders: Iterable[dict[str, Any]]) -> str:
         weight, effective = order["weight_pct"], order["effective_pct"]
         parts.append(f"{order['ticker']} {weight}*{effective // weight}={effective}")
     return ", ".join(parts)
+
+
+def limits_working(regime: str) -> str:
+    """Returns the limits of the stop review that count in this regime."""
+    if not carries_longs(regime):
+        return f"{regime}: no longs; limits {STOP_LOSS_PCT:g}, {TAKE_PROFIT_PCT:g}"
+    if regime in WEAK_REGIMES:
+        return f"{regime} weak: limits {STOP_LOSS_PCT:g}, {REDUCE_PCT:g}, {TAKE_PROFIT_PCT:g}"
+    return f"{regime} not weak: limits {STOP_LOSS_PCT:g}, {TAKE_PROFIT_PCT:g}"
 
 
 def stop_working(pnl_pct: float, regime: str) -> str:

@@ -25,10 +25,10 @@ def test_the_steps_follow_from_one_another(regime):
 @pytest.mark.parametrize(
     ("drawdown", "line", "most"),
     [
-        (11.7, "100/11.7=8.54, at most 2.00: leverage 2.00", 200),
-        (50.0, "100/50.0=2.00, at most 2.00: leverage 2.00", 200),
-        (62.3, "100/62.3=1.60, at most 2.00: leverage 1.60", 160),
-        (0.0, "no drawdown: leverage 2.00", 200),
+        (11.7, "MDD 11.7<=50: ceiling 2.00", 200),
+        (50.0, "MDD 50.0<=50: ceiling 2.00", 200),
+        (62.3, "ceiling 100/62.3=1.60", 160),
+        (0.0, "no MDD: ceiling 2.00", 200),
     ],
 )
 def test_the_ceiling_is_divided_in_the_working(drawdown, line, most):

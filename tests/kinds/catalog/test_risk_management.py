@@ -34,7 +34,7 @@ def test_a_bear_market_comes_first_and_the_ceiling_second(drawdown, leverage, re
 def test_the_working_shows_level_ceiling_and_action():
     assert decided("WEAKENING", 43.0, 1.16)["working"][1:] == [
         "MDD 43.0: 35 or more: CRITICAL",
-        "ceiling 100/43.0=2.32>2: 2.00",
+        "MDD 43.0<=50: ceiling 2.00",
         "leverage 1.16<=2.00, gap 0.84; WEAKENING weak: HEDGE",
     ]
     assert decided("MILD_BULL", 62.5, 1.61)["working"][2:] == [
@@ -42,7 +42,7 @@ def test_the_working_shows_level_ceiling_and_action():
         "leverage 1.61>1.60, gap 0.01; MILD_BULL: DELEVERAGE",
     ]
     assert decided("BEAR", 9.9, 0.5)["working"][1] == "MDD 9.9: below 10: LOW"
-    assert decided("BEAR", 0.0, 0.5)["working"][2] == "ceiling: no MDD, cap 2.00"
+    assert decided("BEAR", 0.0, 0.5)["working"][2] == "no MDD: ceiling 2.00"
 
 
 def test_a_card_that_states_every_level_makes_a_neighbouring_one_wrong():

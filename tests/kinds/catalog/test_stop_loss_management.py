@@ -27,7 +27,7 @@ def test_each_position_has_the_action_of_the_first_limit_that_holds(regime):
     loss = small.get(regime, "HOLD")
     actions = [entry["action"] for entry in decision["position_review"]]
     assert actions == ["STOP_LOSS", loss, loss, rest, rest, "TAKE_PROFIT"]
-    assert [line.split()[0] for line in decision["working"][1:]] == [
+    assert [line.split()[0] for line in decision["working"][2:]] == [
         stock.ticker for stock in held(*PNLS)
     ]
 
@@ -35,17 +35,22 @@ def test_each_position_has_the_action_of_the_first_limit_that_holds(regime):
 def test_the_working_says_where_each_result_lies_and_how_near_its_next_limit_is():
     bull = stop_loss_management.decide(facts_of("MILD_BULL", held(-8.1, -7.9, 14.9)))["working"]
     assert bull[1:] == [
+        "MILD_BULL not weak: limits -8, 15",
         "005930 -8.1: <=-8 STOP_LOSS",
         "000660 -7.9: -8 to -3, not weak: HOLD, 0.1 from -8",
         "042700 +14.9: -3 to 15 HOLD, 0.1 from 15",
     ]
     weak = stop_loss_management.decide(facts_of("WEAKENING", held(-3.0, -2.5)))["working"]
     assert weak[1:] == [
+        "WEAKENING weak: limits -8, -3, 15",
         "005930 -3.0: -8 to -3, weak: REDUCE",
         "000660 -2.5: -3 to 15 HOLD, 0.5 from -3",
     ]
     bear = stop_loss_management.decide(facts_of("BEAR", held(4.0)))["working"]
-    assert bear[1:] == ["005930 +4.0: -3 to 15, BEAR: EXIT"]
+    assert bear[1:] == [
+        "BEAR: no longs; limits -8, 15",
+        "005930 +4.0: -3 to 15, BEAR: EXIT",
+    ]
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

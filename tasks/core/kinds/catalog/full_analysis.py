@@ -209,7 +209,9 @@ def _with_reasons(
     # Few stocks may not carry what the breadth asks for: of such a book's net nothing is said.
     is_carried = decision["net_exposure_pct"] == taught
     tells_net = (scene.partial or rng.random() < 0.35) and is_carried
-    decision["reasoning"] = wording.argue(scene, rng, claimed=claimed, exposure=tells_net)
+    decision["reasoning"] = wording.argue(
+        scene, rng, claimed=claimed, turn=True, exposure=tells_net
+    )
     _argue_positions(decision, scene, rng)
     return arranged(decision, schema)
 

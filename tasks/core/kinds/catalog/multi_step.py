@@ -46,10 +46,10 @@ from tasks.core.strategy.rules import (
     STOP_LOSS_PCT,
     TAKE_PROFIT_PCT,
     max_leverage_x100,
-    uncapped_leverage_x100,
 )
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.working import (
+    ceiling_working,
     confidence_working,
     exposure_working,
     market_working,
@@ -99,7 +99,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
             confidence_working(facts),
             exposure_working(regime, facts),
             preference_working(facts, regime, _CORE) if core else "no core longs",
-            _leverage_working(drawdown),
+            ceiling_working(drawdown),
         ],
         "step_1_regime": {"regime": regime, "confidence_pct": confidence(facts)},
         "step_2_portfolio": {
@@ -114,15 +114,6 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
             "take_profit_pct": int(TAKE_PROFIT_PCT),
         },
     }
-
-
-def _leverage_working(drawdown: float) -> str:
-    """Returns the division that makes the ceiling, rounded down, and the ceiling itself."""
-    most = max_leverage_x100(drawdown) / 100
-    if drawdown <= 0:
-        return f"no drawdown: leverage {most:.2f}"
-    divided = uncapped_leverage_x100(drawdown) / 100
-    return f"100/{drawdown:.1f}={divided:.2f}, at most {MAX_LEVERAGE:.2f}: leverage {most:.2f}"
 
 
 card = f"""\
@@ -163,7 +154,7 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     decision = wording.named(decision, scene.language)
     taken = decision["step_1_regime"]["regime"]
     portfolio, risk = decision["step_2_portfolio"], decision["step_3_risk"]
-    decision["step_1_regime"]["reasoning"] = wording.argue(scene, rng, claimed=regime)
+    decision["step_1_regime"]["reasoning"] = wording.argue(scene, rng, claimed=regime, turn=True)
     portfolio["reasoning"] = _portfolio_reasoning(portfolio, taken, scene, rng)
     risk["reasoning"] = _risk_reasoning(risk, scene, rng)
     return arranged(decision, schema)

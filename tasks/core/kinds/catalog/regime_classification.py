@@ -104,7 +104,9 @@ def answer(scene: Scene, rng: Random, regime: str | None = None) -> dict[str, An
     """
     decision = settled(decide(scene.facts, regime))
     argues_exposure = scene.partial or rng.random() < 0.5
-    decision["reasoning"] = wording.argue(scene, rng, claimed=regime, exposure=argues_exposure)
+    decision["reasoning"] = wording.argue(
+        scene, rng, claimed=regime, turn=True, exposure=argues_exposure
+    )
     return arranged(decision, schema)
 
 

@@ -36,10 +36,9 @@ from tasks.core.strategy.rules import (
     carries_longs,
     max_leverage_x100,
     risk_level,
-    uncapped_leverage_x100,
 )
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.working import market_working
+from tasks.core.strategy.working import ceiling_working, market_working
 
 name = "risk_management"
 share = 0.07
@@ -77,7 +76,7 @@ def decide(facts: Facts, regime: str | None = None) -> Decision:
         "working": [
             market_working(facts, regime),
             _level_step(drawdown),
-            _ceiling_step(drawdown, most),
+            ceiling_working(drawdown),
             _action_step(leverage, most, regime),
         ],
         "risk_assessment": {
@@ -112,17 +111,6 @@ def _level_step(drawdown_pct: float) -> str:
     else:
         place = f"{reached[-1]:g} to {ahead[0]:g}"
     return f"MDD {drawdown_pct:.1f}: {place}: {risk_level(drawdown_pct)}"
-
-
-def _ceiling_step(drawdown_pct: float, most_x100: int) -> str:
-    """Returns the ceiling as 100 / MDD, rounded down to hundredths, and at most the cap."""
-    if drawdown_pct <= 0:
-        return f"ceiling: no MDD, cap {most_x100 / 100:.2f}"
-    allowed = uncapped_leverage_x100(drawdown_pct) / 100
-    step = f"ceiling 100/{drawdown_pct:.1f}={allowed:.2f}"
-    if allowed > MAX_LEVERAGE:
-        return f"{step}>{MAX_LEVERAGE:g}: {most_x100 / 100:.2f}"
-    return step
 
 
 def _action_step(leverage_x100: int, most_x100: int, regime: str, misread: bool = False) -> str:

@@ -37,7 +37,7 @@ from tasks.core.strategy.rules import (
     stop_action,
 )
 from tasks.core.strategy.stated import stated_regime
-from tasks.core.strategy.working import market_working, stop_working
+from tasks.core.strategy.working import limits_working, market_working, stop_working
 
 name = "stop_loss_management"
 share = 0.06
@@ -64,7 +64,7 @@ def ask(scene: Scene, rng: Random) -> str:
 def decide(facts: Facts, regime: str | None = None) -> Decision:
     """Decides what happens to each position by its profit or loss."""
     regime = regime or stated_regime(facts)
-    working = [market_working(facts, regime)]
+    working = [market_working(facts, regime), limits_working(regime)]
     review = []
     for position in facts.stocks:
         pnl = position.numbers["pnl_pct"]

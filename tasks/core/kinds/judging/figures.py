@@ -201,10 +201,13 @@ class Figures:
 
     @cached_property
     def told(self) -> frozenset[float]:
-        """The integers of the answer, in the units that texts print, without signs, and the total
-        weight of each of its lists.
+        """The integers of the answer, in the units that texts print, without signs, the total
+        weight of each of its lists, and the leverage that the drawdown would allow without a cap.
         """
         told = {abs(value) for _, value in self._integers}
+        drawdown = self.facts.numbers.get("drawdown_pct")
+        if drawdown:
+            told.add(int(10_000 / drawdown) / 100)
         for entries in lists_in(self.answer):
             told.add(sum(weight_of(entry) for entry in entries))
         return frozenset(told)
