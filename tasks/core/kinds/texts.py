@@ -6,7 +6,7 @@ What a text means is judged in tasks.core.kinds.judging. Reads and writes no fil
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.core.kinds.base import Answer
 from tasks.core.kinds.lexicon import CONTEXT, MARKET
@@ -18,6 +18,7 @@ PROSE_KEYS = (
     *("market_context", "analysis", "rationale"),
 )
 """Keys of an answer under which text is written freely."""
+_PROSE = frozenset(PROSE_KEYS)
 
 
 def to_text(answer: Answer) -> str:
@@ -25,16 +26,39 @@ def to_text(answer: Answer) -> str:
     return json.dumps(answer, ensure_ascii=False, separators=(", ", ": "))
 
 
-def prose(answer: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the key and the text of everything in an answer that is written freely."""
-    if isinstance(answer, dict):
-        for name, value in answer.items():
-            yield from prose(value, name)
-    elif isinstance(answer, list):
-        for entry in answer:
-            yield from prose(entry, key)
-    elif isinstance(answer, str) and key in PROSE_KEYS:
-        yield key, answer
+class FreeText(NamedTuple):
+    """A text of an answer that is written freely, and where it stands."""
+
+    text: str
+    key: str
+    holder: dict[str, Any]  # the object that has it
+    path: tuple[str, ...]  # the keys above that object; a list's entries have the list's
+    listed: bool  # whether that object is an entry of a list
+    entry: dict[str, Any] | None  # the entry about one stock that it belongs to, if any
+
+
+def free_texts(answer: Answer) -> Iterator[FreeText]:
+    """Yields every text of an answer that is written freely, in the answer's order."""
+    yield from _texts_below(answer, (), None)
+
+
+def _texts_below(
+    holder: dict[str, Any],
+    path: tuple[str, ...],
+    entry: dict[str, Any] | None,
+    listed: bool = False,
+) -> Iterator[FreeText]:
+    for key, content in holder.items():
+        if isinstance(content, str):
+            if key in _PROSE:
+                yield FreeText(content, key, holder, path, listed, entry)
+        elif isinstance(content, dict):
+            yield from _texts_below(content, (*path, key), entry)
+        elif isinstance(content, list):
+            for item in content:
+                if isinstance(item, dict):
+                    about = item if "ticker" in item else entry
+                    yield from _texts_below(item, (*path, key), about, listed=True)
 
 
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.core.kinds.judging.substance import is_copied
-from tasks.core.kinds.texts import PROSE_KEYS
+from tasks.core.kinds.texts import free_texts
 from tasks.core.synthesis.blanks import (
     Values,
     values_anywhere,
@@ -31,31 +31,16 @@ def exact_problems(answer: dict[str, Any], question: Question, asked: str) -> It
     facts = question.facts
     everywhere = values_everywhere(answer, facts)
     whole = values_on_the_whole(answer, facts)
-    for text, entry in _texts(answer):
-        own = whole if entry is None else values_of_entry(entry, facts)
-        held = _Held(Place(answer, entry, facts), (own, everywhere, values_anywhere()))
-        plain, values = marked(text)
+    for told in free_texts(answer):
+        own = values_of_entry(told.entry, facts) if told.entry else whole
+        held = _Held(Place(answer, told.entry, facts), (own, everywhere, values_anywhere()))
+        plain, values = marked(told.text)
         sentences = BETWEEN_SENTENCES.split(plain)
         readings = readings_in(sentences, question.kind, question.language)
         for problem in _problems_of(list(zip(sentences, readings, strict=True)), values, held):
-            yield Problem(problem.rule, f"{problem.detail}: {text[:60]}")
-        if not all(readings) and is_copied(text, asked):
-            yield Problem("argued", f"it is the question's own words: {text[:60]}")
-
-
-def _texts(
-    value: Any, entry: dict[str, Any] | None = None
-) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Yields each free text with the entry about one stock that it belongs to, if any."""
-    if isinstance(value, dict):
-        for key, content in value.items():
-            if isinstance(content, str) and key in PROSE_KEYS:
-                yield content, entry
-            elif isinstance(content, (dict, list)):
-                yield from _texts(content, entry)
-    elif value and isinstance(value[0], dict):
-        for item in value:
-            yield from _texts(item, item if "ticker" in item else entry)
+            yield Problem(problem.rule, f"{problem.detail}: {told.text[:60]}")
+        if not all(readings) and is_copied(told.text, asked):
+            yield Problem("argued", f"it is the question's own words: {told.text[:60]}")
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,8 @@ def _reading(
 
 def _roles_among(words: str, blank: str, language: Language) -> Iterator[Role]:
     """Yields what the numbers among words are: those that a list calls by their names."""
+    if MARK not in words:
+        return
     plain = words.replace(NUMBER, " ").replace(MARK, NUMBER)
     for slot in understood(plain, language).slots:
         yield Role(slot.label if slot.label and blank in LISTS else blank)

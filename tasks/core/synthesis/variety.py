@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.core.kinds.texts import PROSE_KEYS, sentences_in
+from tasks.core.kinds.texts import free_texts, sentences_in
 from tasks.core.strategy.rules import REGIMES
 from tasks.core.strategy.universe import etfs, sectors, stocks
 
@@ -43,12 +43,13 @@ class Variety:
         openings = self._openings[kind, language]
         has_enough = openings.total() >= _SKELETON_ROWS
         first_words: list[str] = []
-        for path, text in _texts_of(answer):
-            masked = _DIGITS.sub("#", text)
+        for told in free_texts(answer):
+            masked = _DIGITS.sub("#", told.text)
             words = masked.split()
             self._phrases[language].update(_phrases_of(words))
             first_words = first_words or words[:_WORDS]
             if not has_enough:
+                path = ".".join((*told.path, told.key))
                 self._sentences[kind, path, language].update(sentences_in(masked))
         openings[" ".join(first_words)] += 1
 
@@ -75,18 +76,6 @@ class Variety:
             skeletons = {_NAMES.sub("@", sentence) for sentence in sentences}
             counts.setdefault(kind, {}).setdefault(path, {})[language] = len(skeletons)
         return counts
-
-
-def _texts_of(value: Any, path: str = "", key: str = "") -> Iterator[tuple[str, str]]:
-    """Yields each free text of an answer, behind its keys: positions.long.reason."""
-    if isinstance(value, dict):
-        for name, entry in value.items():
-            yield from _texts_of(entry, f"{path}.{name}" if path else name, name)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _texts_of(entry, path, key)
-    elif isinstance(value, str) and key in PROSE_KEYS:
-        yield path, value
 
 
 def _names() -> list[str]:

@@ -218,7 +218,7 @@ def _outcomes(claims: frozenset[Claim]) -> Iterator[str]:
             yield "gain" if rises == (claim.of == "outcome") else "lose"
 
 
-def sides_of(entry: dict[str, Any], list_key: str, free: tuple[str, ...]) -> frozenset[str]:
+def sides_of(entry: dict[str, Any], list_key: str, free: frozenset[str]) -> frozenset[str]:
     """Returns what an entry stands for, read from its words as English: those under its keys that
     are not written freely (`free`), and the name of its list.
     """

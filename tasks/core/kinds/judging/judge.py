@@ -20,7 +20,7 @@ from tasks.core.kinds.judging.substance import (
     same_reasons,
     terse_faults,
 )
-from tasks.core.kinds.texts import PROSE_KEYS, regimes_in
+from tasks.core.kinds.texts import PROSE_KEYS, FreeText, free_texts, regimes_in
 from tasks.core.records.facts import Facts, Language
 from tasks.core.strategy.stated import stated_regime
 from tasks.core.strategy.universe import names
@@ -38,12 +38,6 @@ class Fault:
     of_claim: bool = False  # whether it is about what the text says of the question
 
 
-@dataclass(frozen=True)
-class _Told:
-    content: str
-    stand: Stand
-
-
 def text_faults(
     answer: dict[str, Any],
     right: dict[str, Any],
@@ -57,12 +51,13 @@ def text_faults(
     copies it.
     """
     figures = Figures(facts, right, answer)
-    for told in _told(answer, facts):
-        text = read_text(told.content, language)
-        for fault in _faults_of(text, told.stand, figures, language):
-            yield Fault(fault.part, f"{fault.detail}: {told.content[:60]}", fault.of_claim)
-        if is_copied(told.content, question):
-            yield Fault("argued", f"it is the question's own words: {told.content[:60]}")
+    regimes = frozenset(_regimes(answer, facts))
+    for told in free_texts(answer):
+        text = read_text(told.text, language)
+        for fault in _faults_of(text, _stand(told, regimes, facts), figures, language):
+            yield Fault(fault.part, f"{fault.detail}: {told.text[:60]}", fault.of_claim)
+        if is_copied(told.text, question):
+            yield Fault("argued", f"it is the question's own words: {told.text[:60]}")
     for entries in lists_in(answer):
         reasons = [entry[key] for entry in entries for key in PROSE_KEYS if key in entry]
         if same_reasons(reasons):
@@ -95,8 +90,8 @@ def _faults_of(text: Text, stand: Stand, figures: Figures, language: Language) -
 
 def texts_of(answer: dict[str, Any]) -> Iterator[str]:
     """Yields the texts of an answer that are written freely."""
-    for content, *_ in _places(answer):
-        yield content
+    for told in free_texts(answer):
+        yield told.text
 
 
 def _is_known(ticker: str, figures: Figures) -> bool:
@@ -107,20 +102,17 @@ def _is_known(ticker: str, figures: Figures) -> bool:
     return any(name in notes for name in (ticker, *names(ticker)))
 
 
-def _told(answer: dict[str, Any], facts: Facts) -> Iterator[_Told]:
-    regimes = frozenset(_regimes(answer, facts))
-    words = {stock.ticker: stock.words for stock in facts.stocks}
-    for content, name, holder, key, listed in _places(answer):
-        owner = holder.get("ticker") if listed else None
-        stand = Stand(
-            owner=owner,
-            sides=sides_of(holder, key, (*PROSE_KEYS, "ticker", "name", "side")),
-            regimes=regimes,
-            is_reason=name in _REASONS,
-            is_terse=name in _TERSE,
-            words=words.get(owner or "", {}),
-        )
-        yield _Told(content, stand)
+def _stand(told: FreeText, regimes: frozenset[str], facts: Facts) -> Stand:
+    owner = told.holder.get("ticker") if told.listed else None
+    words = [stock.words for stock in facts.stocks if stock.ticker == owner]
+    return Stand(
+        owner=owner,
+        sides=sides_of(told.holder, told.path[-1] if told.path else "", _UNDECIDED),
+        regimes=regimes,
+        is_reason=told.key in _REASONS,
+        is_terse=told.key in _TERSE,
+        words=words[0] if words else {},
+    )
 
 
 def _regimes(answer: dict[str, Any], facts: Facts) -> Iterator[str]:
@@ -130,23 +122,6 @@ def _regimes(answer: dict[str, Any], facts: Facts) -> Iterator[str]:
         yield facts.words["previous_regime"]
 
 
+_UNDECIDED = frozenset((*PROSE_KEYS, "ticker", "name", "side"))
 _REASONS = ("reasoning", "reason", "market_context", "analysis", "rationale")
 _TERSE = ("rationale",)
-
-
-def _places(
-    value: dict[str, Any], key: str = "", listed: bool = False
-) -> Iterator[tuple[str, str, dict[str, Any], str, bool]]:
-    """Yields each text with its key, the object that holds it, the key of that object or of its
-    list, and whether it is an entry of a list.
-    """
-    for name, content in value.items():
-        if isinstance(content, str):
-            if name in PROSE_KEYS:
-                yield content, name, value, key, listed
-        elif isinstance(content, dict):
-            yield from _places(content, name)
-        elif isinstance(content, list):
-            for entry in content:
-                if isinstance(entry, dict):
-                    yield from _places(entry, name, listed=True)

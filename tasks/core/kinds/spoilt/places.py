@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.core.kinds.base import Answer
-from tasks.core.kinds.texts import PROSE_KEYS
+from tasks.core.kinds.texts import free_texts
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,7 @@ def places(value: Any) -> Iterator[Place]:
 
 def texts(answer: Answer) -> list[Place]:
     """Returns the places of the texts that are written freely."""
-    found = []
-    for place in places(answer):
-        if place.key in PROSE_KEYS and isinstance(place.value, str):
-            found.append(place)
-    return found
+    return [Place(found.holder, found.key) for found in free_texts(answer)]
 
 
 def lists_of_entries(answer: Answer, fewest: int) -> list[list[dict[str, Any]]]:
