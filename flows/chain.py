@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.exceptions import Pause
 
 from flows.naming import name_run
 from tasks.core.chain.plan import is_idle
@@ -17,6 +18,7 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.status import end_failed, write_status
 from tasks.core.preflight.prepare import prepare
 from tasks.core.records.artifacts import Ref
+from tasks.pausing import tell_rest
 from tasks.shown import show_files
 from tasks.steps import CACHED, TASKS
 
@@ -98,6 +100,8 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
         _carry_out_steps(run, named)
     except BaseException as error:
         end_failed(run.home, error)
+        if isinstance(error, Pause):
+            tell_rest()
         raise
     took = f"{time.time() - started:.0f} s"
     write_status(run.home, "run", 1.0, f"{run.history} done in {took}", "done")

@@ -1,6 +1,7 @@
 """What a run is called in Prefect, and its tags: what it is of, why it runs, who started it."""
 
 import re
+import socket
 from collections.abc import Sequence
 from datetime import date
 
@@ -8,6 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
+from flows.server_api import HOST_LABEL
 from tasks.core.chain.plan import Planned
 from tasks.core.chain.run import Run
 
@@ -21,7 +23,8 @@ _LONGEST_WHY = 60  # characters; a list of runs shows no more
 def name_run(run: Run, lines: Sequence[Planned]) -> None:
     """Names this flow's run after its profile, the day and what its plan makes first.
 
-    A name that a person gave stays, and so does the name of a run that is tried again.
+    A name that a person gave stays, and so does the name of a run that is tried again. A label says
+    on which machine it works.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
@@ -34,6 +37,7 @@ def name_run(run: Run, lines: Sequence[Planned]) -> None:
         name = f"{context.flow.name} {run.history} {today} · {why_short(lines)}"
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, name=name, tags=tags)
+        client.update_flow_run_labels(flow_run.id, {HOST_LABEL: socket.gethostname()})
 
 
 def why_short(lines: Sequence[Planned]) -> str:

@@ -24,6 +24,9 @@ ERRORS = (httpx.HTTPError, ValueError, LookupError)
 
 Json = dict[str, Any]
 
+HOST_LABEL = "kospilot.host"
+"""The label of a run that names the machine on which it works."""
+
 _RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
 
 
@@ -76,11 +79,12 @@ def end_runs(home: Path, url: str, message: str) -> None:
 
 def _is_at_work(run: Json) -> bool:
     """Whether a run's process lives, or is on another machine, where we cannot see it."""
-    host, _, pid = (run.get("infrastructure_pid") or "").partition(":")
+    host = (run.get("labels") or {}).get(HOST_LABEL)
+    if host and host != socket.gethostname():
+        return True
+    pid = run.get("infrastructure_pid") or ""
     if not pid.isdigit():
         return False
-    if host != socket.gethostname():
-        return True
     try:
         return psutil.Process(int(pid)).environ().get(_RUN_ID) == run["id"]
     except (psutil.Error, OSError):

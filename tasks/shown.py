@@ -23,6 +23,7 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.status import write_status
 from tasks.core.files.json_files import read_whole_objects
 from tasks.core.records.artifacts import Ref
+from tasks.pausing import PauseWatch
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("progress")  # a terminal's alone: hundreds of lines a minute
@@ -41,6 +42,7 @@ class Progress:
         self._home = home
         self._step = step
         self._losses = _Losses(step, staging)
+        self._pause = PauseWatch()
         self._artifact: UUID | None = None
         self._updated = 0.0
 
@@ -50,6 +52,7 @@ class Progress:
         progress_log.info("%s", text, extra={"step": self._step, "fraction": fraction})
         if TaskRunContext.get() is None:
             return
+        self._pause.stop_if_paused()
         if fraction >= 1 or time.monotonic() - self._updated >= _PROGRESS_PERIOD_S:
             log.info("%s: %.0f %%, %s", self._step, 100 * fraction, text)
             self._show(fraction, text)

@@ -181,11 +181,10 @@ def test_a_stopped_serve_ends_its_workers_runs_only(served):
     running = {"flow_id": flow, "state": {"type": "RUNNING"}}
     terminals = api.post("/flow_runs/", running)["id"]
     workers = api.post("/flow_runs/", {**running, "work_pool_name": POOL})["id"]
-    elsewhere = api.post("/flow_runs/", {**running, "work_pool_name": POOL})["id"]
+    far = {"labels": {"kospilot.host": "another-machine"}}
+    elsewhere = api.post("/flow_runs/", {**running, **far, "work_pool_name": POOL})["id"]
     paused = {**running, "work_pool_name": POOL, "state": {"type": "PAUSED"}}
     waiting = api.post("/flow_runs/", paused)["id"]
-    place = {"infrastructure_pid": "another-machine:1"}
-    api.client.patch(f"/flow_runs/{elsewhere}", json=place).raise_for_status()
     end_runs(home.folder, api.url, "Its worker is gone.")
     for run, state in ((terminals, "RUNNING"), (elsewhere, "RUNNING"), (waiting, "PAUSED")):
         assert api.get(f"/flow_runs/{run}").json()["state"]["type"] == state
