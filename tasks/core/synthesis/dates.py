@@ -14,13 +14,13 @@ _DAY_OF_MONTH = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 
 @dataclass(frozen=True)
 class _Form:
-    """One way to write a date.
+    """Ways to write a date.
 
     A text that holds such a date has one of `words` in it, if there are any: most texts have none
     of them, and are spared the search.
     """
 
-    pattern: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], ...]
     words: re.Pattern[str] | None = None
 
 
@@ -34,10 +34,9 @@ _DAY_FIRST = re.compile(rf"(?<!\d){_DAY_OF_MONTH} {_MONTH},? {_YEAR}")
 
 _SOME_MONTH = re.compile("|".join(_MONTHS))
 _FORMS = (
-    _Form(_DIGITS_ONLY),
-    _Form(_KOREAN, words=re.compile("년")),
-    _Form(_MONTH_FIRST, words=_SOME_MONTH),
-    _Form(_DAY_FIRST, words=_SOME_MONTH),
+    _Form((_DIGITS_ONLY,)),
+    _Form((_KOREAN,), words=re.compile("년")),
+    _Form((_MONTH_FIRST, _DAY_FIRST), words=_SOME_MONTH),
 )
 
 
@@ -65,8 +64,9 @@ def _dates_in_text(text: str) -> Iterator[str]:
     for form in _FORMS:
         if form.words and not form.words.search(text):
             continue
-        for match in form.pattern.finditer(text):
-            yield _iso(match.groupdict())
+        for pattern in form.patterns:
+            for match in pattern.finditer(text):
+                yield _iso(match.groupdict())
 
 
 def _iso(parts: dict[str, str]) -> str:

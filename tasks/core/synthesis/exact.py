@@ -48,13 +48,19 @@ class _Held:
     """What the blanks of a text may hold."""
 
     place: Place
-    values: tuple[Values, ...]
+    values: tuple[Values, Values, Values]  # of the text, of all texts, of any answer
 
     def has(self, value: Value, role: Role) -> bool:
         """Whether a number or regime may stand in this role."""
         if not role.blank:
             return value == role.constant
-        return any(value in values.get(role.blank, ()) for values in self.values)
+        own, everywhere, anywhere = self.values
+        blank = role.blank
+        return (
+            value in own.get(blank, ())
+            or value in everywhere.get(blank, ())
+            or value in anywhere.get(blank, ())
+        )
 
 
 def _problems_of(

@@ -194,8 +194,8 @@ class Figures:
         """The numbers of the right working, without signs, and their decimals."""
         lines = " ".join(self.right.get("working", ()))
         decimals: dict[float, int] = {}
-        for found in _IN_WORKING.finditer(lines):
-            value, printed = float(found[0]), len(found[1] or "")
+        for number, behind_point in _IN_WORKING.findall(lines):
+            value, printed = float(number), len(behind_point)
             decimals[value] = max(printed, decimals.get(value, 0))
         return decimals
 
@@ -303,8 +303,10 @@ class Figures:
         return told
 
 
-_IN_WORKING = re.compile(r"\d+(?:\.(\d+))?")
-_NAMED_IN_WORKING = re.compile(r"(?P<name>[a-z]+) (?P<number>-?\d+(?:\.(?P<decimals>\d+))?):")
+_IN_WORKING = re.compile(r"(\d+(?:\.(\d+))?)")
+_NAMED_IN_WORKING = re.compile(
+    r"(?<![a-z])(?P<name>[a-z]+) (?P<number>-?\d+(?:\.(?P<decimals>\d+))?):"
+)
 _OF_LEVERAGE = 2  # decimals, as in 2.00x
 
 

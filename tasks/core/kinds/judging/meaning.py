@@ -168,6 +168,7 @@ _REGIME_WORDS = {
 _REGIMES_OF_NAMES = {
     name: (regime,) for regime, names in _REGIME_WORDS["en"].items() for name in names
 }
+_FIRST_OF_TWO = {name.rpartition("-")[0] for name in _REGIMES_OF_NAMES if "-" in name}
 _CODES = {regime.lower(): regime for regime in REGIMES}
 
 
@@ -177,7 +178,7 @@ def _regimes(words: list[Word], denied: set[int], language: Language) -> Iterato
         if index in denied:
             continue
         yield from _regimes_called(word.text, language)
-        if language == "en" and index + 1 < len(words):
+        if word.text in _FIRST_OF_TWO and language == "en" and index + 1 < len(words):
             yield from _REGIMES_OF_NAMES.get(f"{word.text}-{words[index + 1].text}", ())
 
 

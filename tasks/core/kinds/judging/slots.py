@@ -62,9 +62,15 @@ def _slots(words: list[Word], language: Language) -> Iterator[Slot]:
             falls=_falls(behind, ahead),
             beyond=_beyond(behind, ahead, language),
             of_next=language == "ko" and _leads_on(words, index + 1 + len(ahead)),
-            unit=next((unit for unit in _UNITS if ahead and ahead[0].text.startswith(unit)), ""),
+            unit=_unit(ahead[0].text) if ahead else "",
         )
         start = index + 1
+
+
+def _unit(word: str) -> str:
+    if not word.startswith(_UNITS):
+        return ""
+    return next(unit for unit in _UNITS if word.startswith(unit))
 
 
 _UNITS = ("%p", "%", "point", "percent", "x", "times", "배", "퍼센트", "포인트")
@@ -177,8 +183,10 @@ def _way(word: Word) -> str | None:
 def _falls(behind: list[Word], ahead: list[Word]) -> bool:
     pause = next((place for place, word in enumerate(ahead) if word.is_pause), len(ahead))
     near = [*behind[-6:], *ahead[: min(pause, 6)]]
-    falling = {"down", "loss", "negative", "lose"}
-    return any(word.means & falling or "stop" in word.text for word in near)
+    return any(word.means & _FALLING or "stop" in word.text for word in near)
+
+
+_FALLING = frozenset(("down", "loss", "negative", "lose"))
 
 
 def _beyond(behind: list[Word], ahead: list[Word], language: Language) -> str | None:
