@@ -7,6 +7,7 @@ if it answers, else a private one while it runs. Importing this module does not 
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -113,7 +114,9 @@ def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[
             *("--pool", POOL, "--type", "process"),
         ]
         with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
-            worker = start_child(worker_command, env, prefect_folder(home), stdout=log)
+            # A worker whose server has died with us does not end by SIGTERM; its run goes on.
+            kill = signal.SIGKILL
+            worker = start_child(worker_command, env, prefect_folder(home), log, kill)
         try:
             # Last: who finds the record finds everything ready.
             write_record(home, record)

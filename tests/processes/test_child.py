@@ -108,14 +108,19 @@ def test_what_a_killed_child_left_behind_is_ended():
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 @pytest.mark.parametrize(
     "command",
-    ["'sleep', '60'", "*GUARD, 'sh', '-c', 'sleep 60; true'"],
-    ids=["a program", "a script that runs one"],
+    [
+        "['sleep', '60']",
+        "[*GUARD, 'sh', '-c', 'sleep 60; true']",
+        """['sh', '-c', "trap '' TERM; exec sleep 60"], at_our_death=SIGKILL""",
+    ],
+    ids=["a program", "a script that runs one", "one that SIGTERM does not end"],
 )
 def test_a_killed_parent_takes_its_child_along(command):
     code = (
         "from tasks.core.processes.child import start_child; import time\n"
+        "from signal import SIGKILL\n"
         "from tasks.core.processes.server import GUARD\n"
-        f"child = start_child([{command}])\n"
+        f"child = start_child({command})\n"
         "time.sleep(0.3); print(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -43,10 +43,11 @@ def start_child(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdout: int | IO[str] = subprocess.PIPE,
+    at_our_death: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[str]:
     """Starts a command in a session of its own; its errors go where its output goes.
 
-    The child gets SIGTERM when the thread that started it dies.
+    The child gets the signal `at_our_death` when the thread that started it dies.
     """
     parent = os.getpid()
     return subprocess.Popen(
@@ -60,17 +61,17 @@ def start_child(
         errors="replace",
         bufsize=1,
         start_new_session=True,
-        preexec_fn=lambda: end_with_parent(parent),
+        preexec_fn=lambda: end_with_parent(parent, at_our_death),
     )
 
 
-def end_with_parent(parent: int) -> None:
-    """Lets the kernel end this process, with SIGTERM, when the thread of `parent` that started it
-    dies.
+def end_with_parent(parent: int, sign: signal.Signals = signal.SIGTERM) -> None:
+    """Lets the kernel end this process, with this signal, when the thread of `parent` that started
+    it dies.
     """
     if _libc is None:
         return
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _libc.prctl(_PR_SET_PDEATHSIG, sign)
     if os.getppid() != parent:  # it died before the signal was set
         os._exit(1)
 
