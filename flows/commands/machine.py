@@ -1,4 +1,4 @@
-"""kospilot doctor, tools, serve: the machine and what runs on it."""
+"""kospilot doctor, tools, serve, tensorboard: the machine and what runs on it."""
 
 from typing import Annotated
 
@@ -14,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds this file's commands to the application."""
     app.command()(doctor)
     app.command()(serve)
+    app.command()(tensorboard)
     app.add_typer(tools)
 
 
@@ -121,3 +122,21 @@ def serve(
         )
         say(f"Logs: {home / 'logs'}. Ctrl-C stops everything.")
         watch(home, url)
+
+
+def tensorboard(
+    port: Annotated[int, typer.Option(help="Port of TensorBoard's page.")] = 6006,
+) -> None:
+    """Shows the curves of all trainings, the one at work too, in the browser; Ctrl-C stops it."""
+    import os
+    import sys
+
+    from tasks.core.errors import RequestError
+    from tasks.core.settings.home import kospilot_home
+
+    artifacts = kospilot_home() / "artifacts"
+    if not any(artifacts.glob("*/*/tensorboard")):
+        raise RequestError("No stage has been trained yet: `kospilot demo` trains two.")
+    say(f"Open http://127.0.0.1:{port}. A stage at work is under .staging.")
+    where = ["--logdir", str(artifacts), "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *where])

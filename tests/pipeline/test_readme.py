@@ -20,6 +20,7 @@ ELSEWHERE = {
     "pip install uv": "what runs these tests",
     "uv run pytest": "what runs these tests",
     "uv run kospilot serve kospi-7b market.dir=data/market_daily": "tests/pipeline/test_serve.py",
+    "uv run kospilot tensorboard": "tests/flows/test_tensorboard.py",
     "uv run kospilot tools install ollama": ".ci/run",
     "uv run kospilot chat": "test_chat below",
 }
