@@ -2,7 +2,9 @@
 
 from random import Random
 
-from tasks.core.synthesis.shortcuts import Contrast, measure
+import numpy as np
+
+from tasks.core.synthesis.shortcuts import Contrast, _products, _solved, measure
 
 WORDS = [f"word{letter}" for letter in "abcdefghijklmnop"]
 
@@ -43,3 +45,16 @@ def test_what_is_always_longer_is_a_shortcut():
 
 def test_no_pairs_say_nothing():
     assert measure([]) == {"length_auc": None, "words_auc": None, "edit_words": None}
+
+
+def test_words_are_weighed_as_ridge_regression_weighs_them():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(60, 400)) * (rng.random((60, 400)) < 0.1)
+    products = _products(rows)
+    assert np.allclose(products, rows @ rows.T)
+    matrix = products + 0.1 * np.eye(60)
+    assert np.allclose(_solved(matrix, np.ones(60)), np.linalg.solve(matrix, np.ones(60)))
+
+
+def test_pairs_that_do_not_differ_have_no_shortcut():
+    assert measure([Contrast("a b", "a b", 2, 2)] * 10)["words_auc"] == 0.5

@@ -21,6 +21,8 @@ are shorter: quality_degradation has no limit of length.
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _RIDGE = 0.1
+_EXACT = 1e-24  # of the squared residual
+_DECIMALS = 9  # of a gain: what is left behind them is an error of rounding, and no gain
 _SAMPLE = 100  # pairs of each flaw whose edit distance is measured
 _SEED = 42
 
@@ -75,11 +77,42 @@ def _words_auc(contrasts: Sequence[Contrast]) -> float | None:
     vocabulary = _vocabulary(pairs[:half])
     known = _differences(pairs[:half], vocabulary)
     held_out = _differences(pairs[half:], vocabulary)
-    kernel = known @ known.T
+    kernel = _products(known)
     # Never singular, even if no pair's words differ.
     damping = (_RIDGE * np.trace(kernel) / half + np.finfo(float).eps) * np.eye(half)
-    weights = np.linalg.solve(kernel + damping, np.ones(half))
-    return round(_within(held_out @ (known.T @ weights)), 3)
+    weights = _solved(kernel + damping, np.ones(half))
+    gains = np.round(held_out @ (known.T @ weights), _DECIMALS)
+    return round(_within(gains), 3)
+
+
+def _products(rows: np.ndarray) -> np.ndarray:
+    """Returns rows @ rows.T by the few words that each row has. The whole product would start
+    threads, and on a busy machine their waiting took a quarter of the time of pairs.
+    """
+    columns = np.ascontiguousarray(rows.T)
+    products = np.empty((len(rows), len(rows)))
+    for number, row in enumerate(rows):
+        words = np.flatnonzero(row)
+        products[number] = row[words] @ columns[words]
+    return products
+
+
+def _solved(matrix: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Returns x of matrix @ x = wanted for a positive definite matrix, by conjugate gradients
+    (Hestenes and Stiefel 1952), which like _products starts no threads.
+    """
+    solution = np.zeros_like(wanted)
+    residual = direction = wanted
+    for _ in range(2 * len(wanted)):  # exact after len(wanted) steps, but for rounding
+        along = matrix @ direction
+        step = (residual @ residual) / (direction @ along)
+        solution = solution + step * direction
+        left = residual - step * along
+        if left @ left <= _EXACT * (wanted @ wanted):
+            break
+        direction = left + (left @ left) / (residual @ residual) * direction
+        residual = left
+    return solution
 
 
 @dataclass(frozen=True)
