@@ -18,6 +18,7 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.status import end_failed, write_status
 from tasks.core.preflight.prepare import prepare
 from tasks.core.records.artifacts import Ref
+from tasks.core.settings.home import kospilot_home
 from tasks.pausing import tell_rest
 from tasks.shown import show_files
 from tasks.steps import CACHED, TASKS
@@ -71,9 +72,18 @@ def run_of(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
 
 
 def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run:
-    """Returns a run that nobody has planned yet, as a worker needs one."""
+    """Returns a run that nobody has planned yet, as a worker needs one.
+
+    `kospilot status` is told of it, because it may end here, with a wrong setting.
+    """
     begin()
-    return prepare(profile, overrides, force)
+    home = kospilot_home()
+    write_status(home, "run", 0.0, f"{profile} is being planned")
+    try:
+        return prepare(profile, overrides, force)
+    except BaseException as error:
+        end_failed(home, error)
+        raise
 
 
 def begin() -> None:
@@ -124,6 +134,7 @@ def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]
     """Calls one task. Its row says whether it made the artifact or found it, and why."""
     started = time.time()
     why = run.why(name, reads) or "its artifact is there and intact"
+    write_status(run.home, name, 0.0, why)
     step_task = TASKS[name].with_options(refresh_cache=name in run.force)
     state = step_task(run, reads, return_state=True)
     seconds = time.time() - started

@@ -15,7 +15,7 @@ import psutil
 
 from flows.console import say
 from flows.server_files import secret
-from flows.server_settings import authorization
+from flows.server_settings import authorization, recorded_server
 from tasks.core.processes.http import http_client, one_line
 
 POOL = "kospilot"
@@ -75,6 +75,22 @@ def end_runs(home: Path, url: str, message: str) -> None:
     except ERRORS as error:
         reason = one_line(str(error)) or type(error).__name__
         say(f"! The UI may show runs of the stopped worker as Running for ever ({reason}).")
+
+
+def starting_run(home: Path) -> str | None:
+    """The name of a run that a worker has taken and that has told nothing yet; None without one.
+
+    Asks the server that `kospilot serve` recorded, if there is one.
+    """
+    url = recorded_server(home)
+    if url is None:
+        return None
+    try:
+        with api(home, url) as client:
+            runs = runs_in_pool(client, "PENDING", "RUNNING")
+    except ERRORS:
+        return None
+    return str(runs[0]["name"]) if runs else None
 
 
 def _is_at_work(run: Json) -> bool:

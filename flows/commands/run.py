@@ -100,10 +100,15 @@ def _planned_steps(part: "Run") -> list[dict[str, object]]:
 
 def status(as_json: Json = False) -> None:
     """Shows the latest run: step, progress, loss, tokens/s, time left, memory."""
+    from flows.server_api import starting_run
     from tasks.core.chain.status import read_status
     from tasks.core.settings.home import kospilot_home
 
     latest = read_status(kospilot_home())
+    if latest is None or not latest["alive"]:
+        starting = starting_run(kospilot_home())
+        if starting:
+            latest = {"step": "run", "fraction": 0.0, "text": starting, "state": "starting"}
     if as_json:
         print_json(latest or {})
         return
@@ -111,7 +116,7 @@ def status(as_json: Json = False) -> None:
         say("Nothing has run yet. Start with `kospilot demo`.")
         return
     state = latest["state"]
-    if state == "running" and not latest["alive"]:
+    if state == "running" and not latest.get("alive"):
         state = "interrupted"
     percent = 100 * latest["fraction"]
     stdout.print(f"{latest['step']}: {state}, {percent:.0f} %, {latest['text']}", markup=False)
