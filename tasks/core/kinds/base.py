@@ -79,7 +79,7 @@ class Grade:
     score: float
     parts: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
-    told: Answer | None = None  # the reply read as JSON, if it is valid
+    answer: Answer | None = None  # the reply read as JSON, if it is valid
 
     @property
     def flaws(self) -> set[Flaw]:

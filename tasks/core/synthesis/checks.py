@@ -248,7 +248,7 @@ def grade_by_text(kind: str, question: str, reply: str) -> Grade:
 
 
 def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iterator[Problem]:
-    answer = grade.told
+    answer = grade.answer
     if answer is None:
         yield Problem("schema", "its answer is no JSON of the kind's schema")
         return

@@ -16,13 +16,13 @@ def text_problems(grade: Grade, decision: Decision, reading: Reading) -> Iterato
     """Yields what is wrong with the texts of an answer that was graded, if its grade says that
     something is; `decision` is the strategy's.
     """
-    if grade.told is None or all(grade.parts.get(part) for part in TEXT_PARTS):
+    if grade.answer is None or all(grade.parts.get(part) for part in TEXT_PARTS):
         return
-    for fault in text_faults(grade.told, decision, reading.facts, reading.language):
+    for fault in text_faults(grade.answer, decision, reading.facts, reading.language):
         yield Problem(fault.part, fault.detail)
 
 
 def prose_problems(grade: Grade, reading: Reading, question: str) -> Iterator[Problem]:
     """Yields what is wrong with our own texts beyond that: ours are exact, and no copies."""
-    if grade.told is not None:
-        yield from exact_problems(grade.told, reading, question)
+    if grade.answer is not None:
+        yield from exact_problems(grade.answer, reading, question)

@@ -71,8 +71,8 @@ def test_a_mistake_may_be_a_number_misread_or_a_verdict_against_its_working():
     for seed in range(60):
         reply = regime_classification.spoil(scene, right, "strategy_violation", Random(seed))
         grade = regime_classification.grade(scene, reply)
-        assert "regime" in grade.reason and grade.told["regime"] != "WEAKENING"
-        lines.add(grade.told["working"][0])
+        assert "regime" in grade.reason and grade.answer["regime"] != "WEAKENING"
+        lines.add(grade.answer["working"][0])
     assert right["working"][0] in lines  # right, and the verdict against it
     assert any("return -0.60: 0 to 1" in line for line in lines)  # misread
 

@@ -367,14 +367,14 @@ def grade(scene: Scene, reply: str) -> Grade:
     decision = decide(scene.facts)
     del decision["positions"]  # the taught book is one of many right ones
     judged = grading.judge(scene, reply, schema, decision, ("tickers", "book", "exposure"))
-    if judged.told is None:
+    if judged.answer is None:
         return judged
-    longs = judged.told["positions"]["long"]
-    hedge = judged.told["positions"]["hedge"]
+    longs = judged.answer["positions"]["long"]
+    hedge = judged.answer["positions"]["hedge"]
     band = EXPOSURES[decision["regime"]]
     parts = dict(judged.parts)
     parts["tickers"] = _is_offered(longs, scene) and grading.pairs_exist([*longs, *hedge])
-    parts["book"] = holdings.adds_up([*longs, *hedge], judged.told["net_exposure_pct"])
+    parts["book"] = holdings.adds_up([*longs, *hedge], judged.answer["net_exposure_pct"])
     # A book that does not add up is a flaw already, and says nothing of the exposure meant.
     in_bands = not parts["book"] or _is_within(holdings.exposure_of(longs), band.long_gross)
     in_bands = in_bands and _is_within(-holdings.exposure_of(hedge), band.index_short)
@@ -382,7 +382,7 @@ def grade(scene: Scene, reply: str) -> Grade:
     keeps_rules = keeps_rules and holdings.are_funds_of(hedge, "short_kospi")
     parts["exposure"] = parts["exposure"] and in_bands and keeps_rules
     parts["grounded"] = parts["grounded"] and holdings.quotes_ratios(longs, scene.facts.stocks)
-    return grading.graded(parts, judged.parts, judged.told)
+    return grading.graded(parts, judged.parts, judged.answer)
 
 
 def _is_offered(longs: list[dict[str, Any]], scene: Scene) -> bool:

@@ -365,13 +365,13 @@ def _across_a_limit(facts: Facts, rng: Random) -> Decision:
 def grade(scene: Scene, reply: str) -> Grade:
     """Grades every target weight, its action, and whether the book ends in its band."""
     judged = grading.judge(scene, reply, schema, decide(scene.facts), ("exposure",))
-    if judged.told is None:
+    if judged.answer is None:
         return judged
     book = _book_of(scene.facts)
     parts = dict(judged.parts)
-    parts["exposure"] = _ends_in_band(judged.told, book)
-    parts["actions"] = parts["actions"] and _acts_as_it_aims(judged.told, book)
-    return grading.graded(parts, judged.parts, judged.told)
+    parts["exposure"] = _ends_in_band(judged.answer, book)
+    parts["actions"] = parts["actions"] and _acts_as_it_aims(judged.answer, book)
+    return grading.graded(parts, judged.parts, judged.answer)
 
 
 def _ends_in_band(told: dict[str, Any], book: _Book) -> bool:

@@ -192,11 +192,11 @@ def grade(scene: Scene, reply: str) -> Grade:
     """
     right = decide(scene.facts)
     judged = grading.judge(scene, reply, schema, right)
-    denial = next(_denials(scene, judged.told, right), None) if judged.told else None
+    denial = next(_denials(scene, judged.answer, right), None) if judged.answer else None
     if not denial or not judged.parts["argued"]:
         return judged
     parts = {**judged.parts, "argued": False}
-    judged = grading.graded(parts, parts, judged.told)
+    judged = grading.graded(parts, parts, judged.answer)
     return replace(judged, reason=f"{judged.reason} ({denial})")
 
 

@@ -347,14 +347,14 @@ def grade(scene: Scene, reply: str) -> Grade:
     decision = decide(scene.facts)
     del decision["positions"]["hedge"]  # the taught fund is one of many right ones
     judged = grading.judge(scene, reply, schema, decision, ("tickers", "exposure"))
-    if judged.told is None:
+    if judged.answer is None:
         return judged
     parts = dict(judged.parts)
-    hedge = judged.told["positions"]["hedge"]
+    hedge = judged.answer["positions"]["hedge"]
     parts["tickers"] = grading.pairs_exist(hedge)
-    parts["exposure"] = parts["exposure"] and _adds_up(judged.told)
+    parts["exposure"] = parts["exposure"] and _adds_up(judged.answer)
     parts["actions"] = parts["actions"] and _shorts_what_falls(hedge, scene.facts.words["shock"])
-    return grading.graded(parts, judged.parts, judged.told)
+    return grading.graded(parts, judged.parts, judged.answer)
 
 
 def _adds_up(answer: Answer) -> bool:
