@@ -122,8 +122,10 @@ def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[
             write_record(home, record)
             yield record.url
         finally:
-            stop_child(worker)
-            end_runs(home, record.url, "kospilot serve was stopped. Retry resumes it.")
+            # At once: it would wait for its run, and perhaps start the next.
+            stop_child(worker, patience_s=0.5)
+            stopped = "kospilot serve was stopped. Retry resumes it."
+            end_runs(home, record.url, stopped, stop=True)
             drop_record(home)
 
 

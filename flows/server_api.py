@@ -27,6 +27,7 @@ Json = dict[str, Any]
 HOST_LABEL = "kospilot.host"
 """The label of a run that names the machine on which it works."""
 
+_PATIENCE_S = 15.0  # for a run that ends by itself: it has processes and files of its own
 _RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
 
 
@@ -59,22 +60,34 @@ def runs_in_pool(client: httpx.Client, *types: str) -> list[Json]:
     return found
 
 
-def end_runs(home: Path, url: str, message: str) -> None:
+def end_runs(home: Path, url: str, message: str, stop: bool = False) -> None:
     """Ends the runs of a worker that is gone, which would stay `Running` for ever, and says why.
 
-    Only those: a `kospilot run` in another terminal reports to this server too, a run on another
-    machine has a worker of its own, and one whose process outlived its worker goes on. A server
-    that refuses or is gone keeps them all, which is said.
+    Only those: a `kospilot run` in another terminal reports to this server too, and a run on
+    another machine has a worker of its own. One whose process outlived its worker goes on, or is
+    ended too with `stop`. A server that refuses or is gone keeps them all, which is said.
     """
     crashed = {"state": {"type": "CRASHED", "message": message}, "force": True}
     try:
         with api(home, url) as client:
             for run in runs_in_pool(client, "RUNNING", "PENDING", "CANCELLING"):
-                if not _is_at_work(run):
-                    post(client, f"/flow_runs/{run['id']}/set_state", crashed)
+                process = _process_of(run)
+                if _is_elsewhere(run) or (process and not stop):
+                    continue
+                if process:
+                    _end(process)
+                post(client, f"/flow_runs/{run['id']}/set_state", crashed)
     except ERRORS as error:
         reason = one_line(str(error)) or type(error).__name__
         say(f"! The UI may show runs of the stopped worker as Running for ever ({reason}).")
+
+
+def _end(process: psutil.Process) -> None:
+    """SIGTERM, and SIGKILL after a while. What the run was making ends with its process."""
+    with contextlib.suppress(psutil.Error):
+        process.terminate()
+        psutil.wait_procs([process], timeout=_PATIENCE_S)
+        process.kill()
 
 
 def starting_run(home: Path) -> str | None:
@@ -93,15 +106,19 @@ def starting_run(home: Path) -> str | None:
     return str(runs[0]["name"]) if runs else None
 
 
-def _is_at_work(run: Json) -> bool:
-    """Whether a run's process lives, or is on another machine, where we cannot see it."""
+def _is_elsewhere(run: Json) -> bool:
+    """Whether a run works on another machine, where we cannot see its process."""
     host = (run.get("labels") or {}).get(HOST_LABEL)
-    if host and host != socket.gethostname():
-        return True
+    return bool(host) and host != socket.gethostname()
+
+
+def _process_of(run: Json) -> psutil.Process | None:
+    """The process of a run on this machine; None if it is gone."""
     pid = run.get("infrastructure_pid") or ""
     if not pid.isdigit():
-        return False
+        return None
     try:
-        return psutil.Process(int(pid)).environ().get(_RUN_ID) == run["id"]
+        process = psutil.Process(int(pid))
+        return process if process.environ().get(_RUN_ID) == run["id"] else None
     except (psutil.Error, OSError):
-        return False
+        return None

@@ -215,7 +215,7 @@ def _tell_server(market: Path) -> bool:
 
     False if nobody was told.
     """
-    from flows.server import use_recorded_server
+    from flows.server import deliver_logs, use_recorded_server
     from tasks.core.settings.home import kospilot_home
 
     if not use_recorded_server(kospilot_home()):
@@ -230,4 +230,5 @@ def _tell_server(market: Path) -> bool:
         FOLDER_LABEL: str(market),
     }
     event = emit_event(MARKET_UPDATED, resource=resource, payload={"folder": str(market)})
+    deliver_logs()
     return event is not None

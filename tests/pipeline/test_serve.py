@@ -89,6 +89,9 @@ class Api:
             assert time.monotonic() < deadline, f"run {run} did not get there in {limit_s} s"
             time.sleep(0.5)
 
+    def of_run(self, run):
+        return {"logs": {"flow_run_id": {"any_": [run]}}}
+
     def automation(self):
         wanted = {"automations": {"name": {"any_": ["market-updated"]}}}
         return self.post("/automations/filter", wanted)[0]
@@ -200,6 +203,13 @@ def test_a_full_run_through_the_api_is_completed_and_makes_nothing_again(served)
     assert home.made() == before
     wanted = {"download", "stage1", "stage3", "quantize", "promote"}
     assert wanted <= api.steps(run, wanted)
+    tasks = api.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    assert {task["state"]["name"] for task in tasks} == {"Cached"}
+    told = api.get(f"/flow_runs/{run}").json()
+    assert told["name"].startswith("full demo ") and told["name"].endswith(" · nothing changed")
+    assert set(told["tags"]) == {"demo", "ui"}
+    said = {entry["message"] for entry in api.post("/logs/filter", api.of_run(run))}
+    assert any(text.startswith("stage1: skipped in ") for text in said)
     artifacts = {artifact["key"] for artifact in api.post("/artifacts/filter", {})}
     assert {"steps", "normalize-report", "stage1-report", "evaluate-report"} <= artifacts
 
@@ -240,9 +250,11 @@ def test_a_wrong_setting_fails_with_its_message(served):
 
 def deploy(home, api, *overrides):
     """Puts the deployments on the server again, as a restarted `kospilot serve` does."""
-    env = {**home.env, **client_settings(home.folder, api.url)}
+    env = {**os.environ, **client_settings(home.folder, api.url)}
     command = [sys.executable, "-m", "deployments.deploy", "demo", *home.small, *overrides]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    how = {"env": env, "cwd": home.folder / "prefect", "capture_output": True, "text": True}
+    done = subprocess.run(command, check=False, **how)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
