@@ -6,6 +6,7 @@ Reads and writes no file.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -15,41 +16,15 @@ from tasks.core.kinds.base import Answer, Grade, Scene
 from tasks.core.kinds.judging.following import nets_add_up
 from tasks.core.kinds.judging.judge import TEXT_PARTS, text_faults
 from tasks.core.kinds.replies import parse
+from tasks.core.kinds.schemas import Schema, parts_of_keys, plain_lists
 from tasks.core.strategy.deciding import Choice, Decision, Open, settled
 from tasks.core.strategy.universe import names
-
-_KEYS_OF_PART = {
-    "working": ("working",),
-    "regime": (
-        "regime",
-        "from",
-        "to",
-        "regime_now",
-        "regime_after",
-        "regime_assessment",
-        "missing_inputs",
-        "confidence_pct",
-    ),
-    "exposure": (
-        "net_exposure_pct",
-        "recommended_net_exposure_pct",
-        "target_net_exposure_pct",
-        "long_gross_pct",
-        "index_short_pct",
-        "max_overnight_nav_pct",
-        "max_leverage_x100",
-    ),
-}
-"""Which keys of an answer belong to a part of the grade; all others belong to the actions."""
-
-_WHOLE = ("working", "missing_inputs", "factors_considered")
-"""Keys whose lists are compared as they are, not entry by entry."""
 
 
 def judge(
     scene: Scene,
     reply: str,
-    schema: dict[str, Any],
+    schema: Schema,
     right: Decision,
     own_parts: tuple[str, ...] = (),
 ) -> Grade:
@@ -60,12 +35,13 @@ def judge(
     """
     answer, parts = read(reply, schema)
     if answer is not None:
-        parts = {**dict.fromkeys(own_parts, True), **parts, **_judged(answer, right, scene)}
-    wanted = ("json", "schema", *_parts_of(right), *TEXT_PARTS, *own_parts)
+        judged = _judged(answer, right, scene, _form(schema))
+        parts = {**dict.fromkeys(own_parts, True), **parts, **judged}
+    wanted = ("json", "schema", *_parts_of(right, _form(schema)), *TEXT_PARTS, *own_parts)
     return graded(parts, wanted, answer)
 
 
-def read(reply: str, schema: dict[str, Any]) -> tuple[Answer | None, dict[str, bool]]:
+def read(reply: str, schema: Schema) -> tuple[Answer | None, dict[str, bool]]:
     """Returns the reply's JSON object, and whether the parts json and schema hold.
 
     The object is None if either fails, because nothing else can be judged then.
@@ -74,20 +50,35 @@ def read(reply: str, schema: dict[str, Any]) -> tuple[Answer | None, dict[str, b
         answer = parse(reply)
     except ValueError:
         return None, {"json": False}
-    if not _validator(schema).is_valid(answer):
+    if not _form(schema).validator.is_valid(answer):
         return None, {"json": True, "schema": False}
     return answer, {"json": True, "schema": True}
 
 
-_VALIDATORS: dict[int, tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]] = {}
+@dataclass(frozen=True)
+class _Form:
+    """What a kind's schema tells of its answers."""
+
+    validator: jsonschema_rs.Draft202012Validator
+    parts: dict[str, str]  # of keys that are no actions
+    whole: set[str]  # keys whose lists are compared as they are, not entry by entry
+
+    def part(self, key: str) -> str:
+        """Returns the part of the grade that a key belongs to."""
+        return self.parts.get(key, "actions")
+
+
+_FORMS: dict[int, tuple[Schema, _Form]] = {}
 """By the id of the schema, which is kept beside it so that no other object gets the same id."""
 
 
-def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    """Returns the schema's validator, made once: the kinds' schemas are constants of modules."""
-    if id(schema) not in _VALIDATORS:
-        _VALIDATORS[id(schema)] = (schema, jsonschema_rs.Draft202012Validator(schema))
-    return _VALIDATORS[id(schema)][1]
+def _form(schema: Schema) -> _Form:
+    """Returns the schema's form, made once: the kinds' schemas are constants of modules."""
+    if id(schema) not in _FORMS:
+        validator = jsonschema_rs.Draft202012Validator(schema)
+        form = _Form(validator, parts_of_keys(schema), plain_lists(schema))
+        _FORMS[id(schema)] = (schema, form)
+    return _FORMS[id(schema)][1]
 
 
 def graded(parts: dict[str, bool], wanted: Iterable[str], answer: Answer | None) -> Grade:
@@ -98,11 +89,11 @@ def graded(parts: dict[str, bool], wanted: Iterable[str], answer: Answer | None)
     return Grade(1 - len(failed) / len(wanted), parts, reason, answer)
 
 
-def _judged(answer: Answer, right: Decision, scene: Scene) -> dict[str, bool]:
+def _judged(answer: Answer, right: Decision, scene: Scene, form: _Form) -> dict[str, bool]:
     """Returns the parts that only a valid answer allows to judge."""
     parts: dict[str, bool] = {}
     offered = {stock.ticker for stock in scene.facts.stocks}
-    for part, holds in _compared(answer, right, offered):
+    for part, holds in _Comparison(form, offered).of(answer, right):
         parts[part] = parts.get(part, True) and holds
     if "exposure" in parts and not nets_add_up(answer):
         parts["exposure"] = False
@@ -129,66 +120,63 @@ def _asked(scene: Scene) -> str:
 # The decision.
 
 
-def _part_of_key(key: str) -> str:
-    return _PART_OF_KEY.get(key, "actions")
-
-
-_PART_OF_KEY = {key: part for part, keys in _KEYS_OF_PART.items() for key in keys}
-
-
-def _parts_of(right: Any, key: str = "") -> Iterator[str]:
+def _parts_of(right: Any, form: _Form, key: str = "") -> Iterator[str]:
     """Yields the parts that a decision has, in its order."""
     if isinstance(right, dict):
         for name, value in right.items():
-            yield from _parts_of(value, name)
-    elif isinstance(right, list) and key not in _WHOLE:
+            yield from _parts_of(value, form, name)
+    elif isinstance(right, list) and key not in form.whole:
         yield from ("tickers", "actions", "book")
         for entry in right:
-            yield from _parts_of(entry)
+            yield from _parts_of(entry, form)
     elif key == "ticker":
         yield "tickers"
     else:
-        yield _part_of_key(key)
+        yield form.part(key)
 
 
-def _compared(
-    answer: Any, right: Any, offered: set[str], key: str = ""
-) -> Iterator[tuple[str, bool]]:
-    """Compares each leaf of the right decision with the answer's, and yields (part, holds)."""
-    if isinstance(right, dict):
-        if "ticker" in answer and "name" in answer:
-            yield "tickers", answer["name"] in names(answer["ticker"])
-        for name, value in right.items():
-            yield from _compared(answer.get(name), value, offered, name)
-    elif isinstance(right, list) and key not in _WHOLE:
-        yield from _compared_entries(answer, right, offered)
-    elif key == "ticker" and not names(answer):
-        yield "tickers", False
-    else:
-        leaves_room = isinstance(right, (Choice, Open))
-        holds = right.allows(answer) if leaves_room else answer == right
-        yield _part_of_key(key), holds
+@dataclass(frozen=True)
+class _Comparison:
+    """How an answer's leaves are held against the right decision's."""
 
+    form: _Form
+    offered: set[str]  # tickers that the question offers
 
-def _compared_entries(
-    entries: list[Answer], right: list[Decision], offered: set[str]
-) -> Iterator[tuple[str, bool]]:
-    """Compares the entries of a list, matched by ticker, and yields (part, holds).
+    def of(self, answer: Any, right: Any, key: str = "") -> Iterator[tuple[str, bool]]:
+        """Compares each leaf and yields (part, holds)."""
+        if isinstance(right, dict):
+            if "ticker" in answer and "name" in answer:
+                yield "tickers", answer["name"] in names(answer["ticker"])
+            for name, value in right.items():
+                yield from self.of(answer.get(name), value, name)
+        elif isinstance(right, list) and key not in self.form.whole:
+            yield from self.of_entries(answer, right)
+        elif key == "ticker" and not names(answer):
+            yield "tickers", False
+        else:
+            leaves_room = isinstance(right, (Choice, Open))
+            holds = right.allows(answer) if leaves_room else answer == right
+            yield self.form.part(key), holds
 
-    An entry that the question does not offer is made up; too few entries, or one twice, make a bad
-    book. Another choice among the offered stocks is a decision, and so is an empty list.
-    """
-    wanted = {entry["ticker"]: entry for entry in right}
-    given = {entry["ticker"]: entry for entry in entries}
-    unwanted = (set(given) & offered) - set(wanted)
-    yield "tickers", set(given) <= offered
-    yield "actions", not unwanted and bool(entries) >= bool(right)
-    yield "book", len(given) == len(entries) and (not entries or len(given) >= len(wanted))
-    for ticker, entry in given.items():
-        yield "tickers", entry.get("name") in names(ticker)
-        if ticker in wanted:
-            decided = {key: value for key, value in wanted[ticker].items() if key != "ticker"}
-            yield from _compared(entry, decided, offered)
+    def of_entries(
+        self, entries: list[Answer], right: list[Decision]
+    ) -> Iterator[tuple[str, bool]]:
+        """Compares the entries of a list, matched by ticker, and yields (part, holds).
+
+        An entry that the question does not offer is made up; too few entries, or one twice, make a
+        bad book. Another choice among the offered stocks is a decision, and so is an empty list.
+        """
+        wanted = {entry["ticker"]: entry for entry in right}
+        given = {entry["ticker"]: entry for entry in entries}
+        unwanted = (set(given) & self.offered) - set(wanted)
+        yield "tickers", set(given) <= self.offered
+        yield "actions", not unwanted and bool(entries) >= bool(right)
+        yield "book", len(given) == len(entries) and (not entries or len(given) >= len(wanted))
+        for ticker, entry in given.items():
+            yield "tickers", entry.get("name") in names(ticker)
+            if ticker in wanted:
+                decided = {key: value for key, value in wanted[ticker].items() if key != "ticker"}
+                yield from self.of(entry, decided)
 
 
 def pairs_exist(entries: Iterable[Answer]) -> bool:

@@ -4,10 +4,11 @@ There are integers only, because a grammar made from a schema holds an integer t
 ignores those of a number. Reads and writes no file.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.core.kinds.wording import TEXT_LIMIT
-from tasks.core.strategy.rules import EXPOSURES, MAX_LEVERAGE, NUMBERS, REGIMES
+from tasks.core.strategy.rules import EXPOSURES, MAX_LEVERAGE, NUMBERS, OVERNIGHT_PCT, REGIMES
 
 Schema = dict[str, Any]
 
@@ -77,8 +78,52 @@ LONG_GROSS = _within([allowed.long_gross for allowed in EXPOSURES.values()])
 INDEX_SHORT = _within([allowed.index_short for allowed in EXPOSURES.values()])
 LEVERAGE_CEILING = integer(0, int(100 * MAX_LEVERAGE))
 """In hundredths."""
+OVERNIGHT = integer(*OVERNIGHT_PCT)
 MISSING_INPUTS = listed(one_of(*NUMBERS), len(NUMBERS))
 """The market's numbers that the question does not state."""
+
+
+# What a key is, by the piece that a kind gives it.
+
+_PIECES_OF_PART = {
+    "working": (WORKING,),
+    "regime": (REGIME, MISSING_INPUTS, CONFIDENCE),
+    "exposure": (NET, LONG_GROSS, INDEX_SHORT, LEVERAGE_CEILING, OVERNIGHT),
+}
+"""Which part of a grade judges the keys that have one of these pieces (the very object: an equal
+one means something else); all other keys belong to the actions.
+"""
+
+
+def parts_of_keys(schema: Schema) -> dict[str, str]:
+    """Returns the part of a grade that each key of an answer belongs to, if it is no action."""
+    found = {}
+    for part, pieces in _PIECES_OF_PART.items():
+        for piece in pieces:
+            found.update(dict.fromkeys(keys_with(piece, schema), part))
+    return found
+
+
+def keys_with(piece: Schema, schema: Schema) -> set[str]:
+    """Returns the keys, at any depth, that have this very piece as their schema."""
+    return {key for key, entry in _entries(schema) if entry is piece}
+
+
+def plain_lists(schema: Schema) -> set[str]:
+    """Returns the keys, at any depth, whose lists are of words or lines and not of entries."""
+    lists = {key: entry["items"] for key, entry in _entries(schema) if "items" in entry}
+    return {key for key, item in lists.items() if not any(_entries(item))}
+
+
+def _entries(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """Yields each key of the objects that a schema allows, at any depth, with its own schema."""
+    for key, entry in schema.get("properties", {}).items():
+        yield key, entry
+        yield from _entries(entry)
+    for either in schema.get("anyOf", ()):
+        yield from _entries(either)
+    if "items" in schema:
+        yield from _entries(schema["items"])
 
 
 def arranged(answer: Any, schema: Schema) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from tasks.core.kinds import ALL_KINDS, kind_named
 from tasks.core.kinds.base import Grade, Kind, Scene, system_prompt
 from tasks.core.kinds.scenes import HELD_TEMPLATES
+from tasks.core.kinds.schemas import REGIME, keys_with
 from tasks.core.kinds.texts import PROSE_KEYS
 from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.scripts import HANJA
@@ -33,7 +34,6 @@ lesson.
 """
 
 _MAY_BE_ABSENT = ("per", "pbr")  # a valuation that means nothing is not printed
-_REGIME_KEYS = ("regime", "from", "to", "regime_now", "regime_after", "regime_assessment")
 
 
 def check_row(row: dict[str, Any]) -> Iterator[Problem]:
@@ -227,7 +227,7 @@ def _reply_problems(
             "prompt", f"the question allows no decision ({type(error).__name__}: {error})"
         )
         return
-    yield from _answer_problems(grade, decision, reading)
+    yield from _answer_problems(grade, decision, kind)
     yield from text_problems(grade, decision, reading)
     if not kind.needs.given:  # others' texts may round and derive, as a model's
         yield from prose_problems(grade, reading, texts.question)
@@ -247,12 +247,13 @@ def grade_by_text(kind: str, question: str, reply: str) -> Grade:
     return kind_named(kind).grade(scene, reply)
 
 
-def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iterator[Problem]:
+def _answer_problems(grade: Grade, decision: Decision, kind: Kind) -> Iterator[Problem]:
     answer = grade.answer
     if answer is None:
         yield Problem("schema", "its answer is no JSON of the kind's schema")
         return
-    yield from _differences(answer, decision)
+    for path, detail in _differences(answer, decision):
+        yield Problem(_rule_of(path, kind), detail)
     for told in objects_in(answer):
         if "ticker" in told and "name" in told and told["name"] not in names(told["ticker"]):
             yield Problem("names", f"{told['name']}({told['ticker']}) is not the universe's")
@@ -263,14 +264,14 @@ def _answer_problems(grade: Grade, decision: Decision, reading: Reading) -> Iter
 _UNDECIDED = frozenset((*PROSE_KEYS, "name"))
 
 
-def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
-    """Yields where the answer's decisions are not the strategy's. Prose and names are judged
-    elsewhere.
+def _differences(answer: Any, right: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the keys of each decision of the answer that is not the strategy's, and what it is;
+    no keys if the strategy has no such decision. Prose and names are judged elsewhere.
     """
     if isinstance(right, dict) and isinstance(answer, dict):
         for key in answer:
             if key not in right and key not in _UNDECIDED:
-                yield Problem("decision", f"{path}{key} has no ground in the question")
+                yield "", f"{path}{key} has no ground in the question"
         for key, value in right.items():
             yield from _differences(answer.get(key), value, f"{path}{key}.")
     elif isinstance(right, list) and isinstance(answer, list) and len(right) == len(answer):
@@ -279,20 +280,18 @@ def _differences(answer: Any, right: Any, path: str = "") -> Iterator[Problem]:
     elif isinstance(right, Open):
         if not right.allows(answer):
             key = path.rstrip(".")
-            yield Problem("decision", f"{key} is {_shortened(answer)}: {right.low} to {right.high}")
+            yield "", f"{key} is {_shortened(answer)}: {right.low} to {right.high}"
     elif answer != right or type(answer) is not type(right):
         key = path.rstrip(".")
-        yield Problem(
-            _rule_of(key), f"{key} is {_shortened(answer)}, the strategy says {_shortened(right)}"
-        )
+        yield key, f"{key} is {_shortened(answer)}, the strategy says {_shortened(right)}"
 
 
-def _rule_of(path: str) -> str:
-    """Returns the rule that a wrong decision breaks, by its key."""
+def _rule_of(path: str, kind: Kind) -> str:
+    """Returns the rule that a wrong decision breaks, by its keys."""
     key = path.split(".")[-1]
     if "working" in path:
         return "working"
-    if key in _REGIME_KEYS:
+    if key in keys_with(REGIME, kind.schema):
         return "regime"
     if key == "ticker":
         return "tickers"

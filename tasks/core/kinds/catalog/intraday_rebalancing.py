@@ -274,7 +274,7 @@ schema: Schema = closed(
         1,
     ),
     overall_assessment=one_of("OVER_EXPOSED", "IN_BAND", "UNDER_EXPOSED"),
-    unplaced_pct=LONG_GROSS,
+    unplaced_pct=integer(LONG_GROSS["minimum"], LONG_GROSS["maximum"]),
     regime=REGIME,
 )
 

@@ -19,6 +19,7 @@ from tasks.core.kinds import grading, spoiling, wording
 from tasks.core.kinds.base import Answer, Flaw, Grade, Needs, Scene
 from tasks.core.kinds.korean import forms
 from tasks.core.kinds.schemas import (
+    OVERNIGHT,
     WORKING,
     Schema,
     arranged,
@@ -195,7 +196,7 @@ schema: Schema = closed(
     unwind_plan=closed(
         note=text(200), when=one_of("NEXT_OPEN", "NEXT_CLOSE"), share_pct=integer(0, 100)
     ),
-    max_overnight_nav_pct=integer(_LEAST, _MOST),
+    max_overnight_nav_pct=OVERNIGHT,
 )
 
 # How it is argued.
