@@ -17,9 +17,9 @@ from flows.console import say
 from flows.server_api import ERRORS, POOL, Json, api, post, runs_in_pool
 from tasks.core.errors import RequestError
 from tasks.core.market.news import (
+    Stillness,
     followed_folder,
     follower_of,
-    is_quiet,
     looked_at,
     market_state,
     note_looked_at,
@@ -37,10 +37,12 @@ def watch(home: Path, url: str) -> None:
     A server that is busy or away is asked again.
     """
     os.environ.setdefault("KOSPILOT_FOLDER", os.getcwd())
+    market = MarketWatch(home)
     while True:
-        with contextlib.suppress(*ERRORS, OSError), api(home, url) as client:
+        # A folder that cannot be read is told by the next scheduled run.
+        with contextlib.suppress(*ERRORS, OSError, RequestError), api(home, url) as client:
             tell_waiting(client)
-            look_at_market(client, home)
+            market.look(client)
         time.sleep(_EVERY_S)
 
 
@@ -87,23 +89,34 @@ class _Followed:
     folder: Path
 
 
-def look_at_market(client: httpx.Client, home: Path) -> None:
-    """Starts `refresh` if its market has changed since one looked, and has become quiet.
+class MarketWatch:
+    """Starts `refresh` when its market has changed since one looked, and has become quiet.
 
     Not if one is about to start or at work: it looks again when it ends. Whoever pauses the
     deployment or disables the automation wants none.
     """
-    followed = _find_followed(client, home)
-    if followed is None:
-        return
-    state = market_state(followed.folder)
-    known = looked_at(home, followed.name)
-    if known is None:  # nothing has been followed yet: what is there is not news
-        note_looked_at(home, followed.name, state)
-    elif known != state and is_quiet(followed.folder) and not _is_refreshing(client, followed):
-        path = f"/deployments/{followed.deployment}/create_flow_run"
-        post(client, path, {"tags": ["market"]})
-        say(f"{followed.folder} changed: `refresh` starts.")
+
+    def __init__(self, home: Path):
+        self._home = home
+        self._followed: _Followed | None = None
+        self._stillness: Stillness | None = None
+
+    def look(self, client: httpx.Client) -> None:
+        """Looks once, and may start a run."""
+        followed = _find_followed(client, self._home)
+        if followed is None:
+            return
+        if followed != self._followed or self._stillness is None:
+            self._followed, self._stillness = followed, Stillness(followed.folder)
+        is_quiet = self._stillness.is_quiet()
+        state = market_state(followed.folder)
+        known = looked_at(self._home, followed.name)
+        if known is None:  # nothing has been followed yet: what is there is not news
+            note_looked_at(self._home, followed.name, state)
+        elif known != state and is_quiet and not _is_refreshing(client, followed):
+            path = f"/deployments/{followed.deployment}/create_flow_run"
+            post(client, path, {"tags": ["market"]})
+            say(f"{followed.folder} changed: `refresh` starts.")
 
 
 def _find_followed(client: httpx.Client, home: Path) -> _Followed | None:
@@ -115,7 +128,7 @@ def _find_followed(client: httpx.Client, home: Path) -> _Followed | None:
         return None
     parameters = deployment["parameters"]
     try:
-        resolved = load(parameters.get("profile", "demo"), parameters.get("overrides", []))
+        resolved = load(str(parameters.get("profile") or "demo"), parameters.get("overrides") or [])
     except RequestError:
         return None
     folder = followed_folder(resolved, home)

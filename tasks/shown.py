@@ -45,6 +45,7 @@ class Progress:
         self._pause = PauseWatch()
         self._artifact: UUID | None = None
         self._updated = 0.0
+        self._share = 0.0
 
     def __call__(self, fraction: float, text: str) -> None:
         """fraction: the share done, 0..1; text: the rest, with units."""
@@ -60,12 +61,13 @@ class Progress:
 
     def end(self, finished: Path) -> None:
         """Shows that all is done, and the last loss; `finished` is the artifact's folder."""
-        if self._artifact is not None:
+        if self._artifact is not None and self._share < 1:
             self._show(1.0, "done")
         self._losses.show_last(finished)
 
     def _show(self, fraction: float, text: str) -> None:
         self._updated = time.monotonic()
+        self._share = fraction
         if self._artifact is None:
             key = artifact_key(f"progress-{self._step}")
             artifact = create_progress_artifact(100 * fraction, key, text)

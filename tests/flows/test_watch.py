@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from flows.watch import look_at_market
+from flows.watch import MarketWatch
 from tasks.core.market import news
 from tests.market.folders import random_rows, weekdays, write_market
 
@@ -42,7 +42,8 @@ def server(tmp_path, monkeypatch):
 @pytest.fixture
 def look(server, tmp_path):
     client = httpx.Client(transport=httpx.MockTransport(server), base_url="http://server/api")
-    return lambda: look_at_market(client, tmp_path / "home")
+    watch = MarketWatch(tmp_path / "home")
+    return lambda: watch.look(client)
 
 
 @pytest.fixture
@@ -100,6 +101,7 @@ def test_whoever_disables_the_automation_wants_no_run(server, look, change):
 def test_parameters_that_no_run_could_have_start_none(server, look, change):
     look()
     change()
-    server.deployment["parameters"]["overrides"].append("market.dirr=x")
-    look()
+    for wrong in (["market.dirr=x"], "market.dir", None):
+        server.deployment["parameters"]["overrides"] = wrong
+        look()
     assert server.started == []

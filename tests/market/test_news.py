@@ -9,10 +9,10 @@ import pytest
 
 from tasks.core.market import news
 from tasks.core.market.news import (
+    Stillness,
     await_quiet,
     followed_folder,
     follower_of,
-    is_quiet,
     looked_at,
     market_state,
     note_looked_at,
@@ -47,10 +47,24 @@ def test_every_change_of_the_markets_files_is_seen_and_no_other(market, tmp_path
 
 
 def test_a_folder_is_quiet_a_while_after_its_last_change(market, monkeypatch):
-    assert not is_quiet(market)
+    assert not Stillness(market).is_quiet()
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + news.QUIET_S + 1)
-    assert is_quiet(market)
+    assert Stillness(market).is_quiet()
+
+
+def test_by_our_own_clock_a_folder_with_times_to_come_is_quiet_too(market, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stillness = Stillness(market)
+    now[0] = news.QUIET_S - 1
+    assert not stillness.is_quiet()
+    shutil.copytree(market / "year=2024" / "month=1", market / "year=2024" / "month=3")
+    now[0] = news.QUIET_S + 1
+    assert not stillness.is_quiet()
+    now[0] = 2 * news.QUIET_S + 2
+    assert stillness.is_quiet()
 
 
 def test_a_copy_is_waited_for_until_its_last_month_is_there(market, monkeypatch):
@@ -71,14 +85,11 @@ def test_a_copy_is_waited_for_until_its_last_month_is_there(market, monkeypatch)
     assert len(told) == 1 and "was changed just now" in told[0]
 
 
-def test_a_clock_that_is_ahead_and_a_folder_that_never_rests_end_the_waiting(market, monkeypatch):
-    monkeypatch.setattr(news, "QUIET_S", 0.1)
+def test_a_folder_that_never_rests_is_taken_as_it_is(market, monkeypatch):
     monkeypatch.setattr(news, "_LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(news, "is_quiet", lambda folder: False)
-    await_quiet(market, lambda text: None)
+    monkeypatch.setattr(news, "_LONGEST_WAIT_S", 0.1)
     states = iter(range(1000))
     monkeypatch.setattr(news, "market_state", lambda folder: str(next(states)))
-    monkeypatch.setattr(news, "_LONGEST_WAIT_S", 0.2)
     told = []
     await_quiet(market, told.append)
     assert "taking it as it is" in told[-1]

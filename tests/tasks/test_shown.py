@@ -57,6 +57,13 @@ def test_progress_ends_at_100_percent(told, tmp_path):
     ]
 
 
+def test_a_last_word_stays(told, tmp_path):
+    progress = Progress(tmp_path, "pairs", tmp_path / "staging")
+    progress(1.0, "100 pairs")
+    progress.end(tmp_path)
+    assert told == [("progress", "progress-pairs", 100.0, "100 pairs")]
+
+
 def test_a_step_that_was_found_shows_no_progress(told, tmp_path):
     Progress(tmp_path, "pairs", tmp_path / "staging").end(tmp_path)
     assert told == []

@@ -50,31 +50,42 @@ def market_state(folder: Path) -> str:
     return digest_value(states)
 
 
-def is_quiet(folder: Path) -> bool:
-    """Whether no file of the market was changed lately, by the clock of whoever changed it."""
+class Stillness:
+    """Watches whether a folder has come to rest: by its files' times, or by our own clock.
+
+    Another machine's clock may be ahead, and its files then bear a time to come.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._state = market_state(folder)
+        self._since = time.monotonic()
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has changed for a while. Asked now and then, it notices each change."""
+        state = market_state(self._folder)
+        if state != self._state:
+            self._state, self._since = state, time.monotonic()
+        return _is_old(self._folder) or time.monotonic() - self._since >= QUIET_S
+
+
+def _is_old(folder: Path) -> bool:
     now = time.time()
     return all(now - changed >= QUIET_S for changed in map(_changed_at, _files(folder)))
 
 
 def await_quiet(folder: Path, tell: Callable[[str], None]) -> None:
-    """Returns when nothing has changed in the folder for a while, or after ten minutes.
-
-    A folder whose files bear a time to come, because another machine's clock is ahead, is watched
-    for that while.
-    """
-    if is_quiet(folder):
+    """Returns when nothing has changed in the folder for a while, or after ten minutes."""
+    stillness = Stillness(folder)
+    if stillness.is_quiet():
         return
     tell(f"{folder} was changed just now: waiting until nothing has changed for {QUIET_S:.0f} s")
-    began = since = time.monotonic()
-    state = market_state(folder)
-    while not is_quiet(folder) and time.monotonic() - since < QUIET_S:
+    began = time.monotonic()
+    while not stillness.is_quiet():
         if time.monotonic() - began > _LONGEST_WAIT_S:
             tell(f"{folder} has been changing for ten minutes: taking it as it is")
             return
         time.sleep(_LOOK_EVERY_S)
-        present = market_state(folder)
-        if present != state:
-            state, since = present, time.monotonic()
 
 
 def note_looked_at(home: Path, follower: str, state: str) -> None:
