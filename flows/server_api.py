@@ -6,6 +6,7 @@ Importing this module does not import Prefect.
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ Json = dict[str, Any]
 HOST_LABEL = "kospilot.host"
 """The label of a run that names the machine on which it works."""
 
+_TRIES = 5  # with SQLite, one POST in a dozen is refused beside the end of a run
+_PAUSE_S = 0.5
 _PATIENCE_S = 15.0  # for a run that ends by itself: it has processes and files of its own
 _RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
 
@@ -44,8 +47,17 @@ def api(home: Path, url: str) -> Iterator[httpx.Client]:
 
 
 def post(client: httpx.Client, path: str, body: Json) -> Any:
-    """What the server answers to a POST; None if it answers nothing."""
-    answer = client.post(path, json=body).raise_for_status()
+    """What the server answers to a POST; None if it answers nothing.
+
+    A server whose database is locked for a moment is asked again.
+    """
+    answer = client.post(path, json=body)
+    for _ in range(_TRIES - 1):
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(_PAUSE_S)
+        answer = client.post(path, json=body)
+    answer.raise_for_status()
     return answer.json() if answer.content else None
 
 
