@@ -1,10 +1,16 @@
 """A key of an answer is known by the piece of a schema that its kind gives it, and not by name."""
 
+import pytest
+
+from tasks.core.kinds import ALL_KINDS
 from tasks.core.kinds.schemas import (
     CONFIDENCE,
+    LEAST_REASONING_LIMIT,
+    LEAST_TEXT_LIMIT,
     NET,
     REGIME,
     WORKING,
+    _entries,
     closed,
     integer,
     keys_with,
@@ -15,6 +21,7 @@ from tasks.core.kinds.schemas import (
     plain_lists,
     stock_entry,
 )
+from tasks.core.kinds.texts import PROSE_KEYS
 
 ENTRY = stock_entry(mood_then=REGIME, weight=integer(0, 100))
 SCHEMA = optional(
@@ -43,3 +50,12 @@ def test_a_key_belongs_to_the_part_of_its_piece():
 
 def test_lists_of_words_are_told_from_lists_of_entries():
     assert plain_lists(SCHEMA) == {"steps", "sources"}
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.name)
+def test_every_text_may_be_as_long_as_spoilt_ones_are(kind):
+    texts = {key: entry for key, entry in _entries(kind.schema) if key in PROSE_KEYS}
+    assert texts
+    for key, entry in texts.items():
+        least = LEAST_REASONING_LIMIT if key == "reasoning" else LEAST_TEXT_LIMIT
+        assert entry["maxLength"] >= least

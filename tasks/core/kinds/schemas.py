@@ -13,6 +13,12 @@ from tasks.core.strategy.rules import EXPOSURES, MAX_LEVERAGE, NUMBERS, OVERNIGH
 Schema = dict[str, Any]
 
 
+LEAST_TEXT_LIMIT, LEAST_REASONING_LIMIT = 120, 200
+"""Every kind allows a text at least so many characters, and a `reasoning`: spoilt texts keep to
+them, because a longer one would break the form, which is another flaw.
+"""
+
+
 def closed(**properties: Schema) -> Schema:
     """Returns the schema of an object with exactly these keys."""
     return {

@@ -64,6 +64,7 @@ _UP = frozenset(("up", "positive", "strong", "high"))
 _DOWN = frozenset(("down", "negative", "weak"))
 _GOES = ("up", "down", "strong", "weak")
 _SIGNS = ("positive", "negative")
+_LEVELS = ("low", "high")
 _MOVES = {
     "return_pct": ("return_pct", _SIGNS),
     "momentum_pct": ("momentum_pct", _SIGNS),
@@ -76,33 +77,33 @@ _MOVES = {
 
 
 def _holds(claim: Claim, stand: Stand, figures: Figures) -> bool:
-    stated = figures.facts.numbers
-    if claim.of == "market" and claim.way in _GOES:
-        shocked = "shock" in figures.facts.words  # a scenario moves the market
-        return shocked or _goes(claim.way, stated.get("return_pct"))
-    if claim.of == "won" and claim.way in _GOES:
-        change = stated.get("usdkrw_change_pct")
-        return _goes(claim.way, None if change is None else -change)
-    name, ways = _MOVES.get(claim.of, ("", ()))
-    if claim.way in ways:
-        return _goes(claim.way, stated.get(name))
-    if claim.of == "market" and claim.way == "calm":
-        calm_vix = _is_tense("calm", stated.get("vix"), _CALM_VIX, HIGH_VIX)
-        return calm_vix and stated.get("volatility_pct", 0.0) <= _CALM_VOLATILITY
-    if claim.of == "vix":
-        return _is_tense(claim.way, stated.get("vix"), _CALM_VIX, HIGH_VIX)
-    if claim.of == "volatility_pct":
-        return _is_tense(
-            claim.way, stated.get("volatility_pct"), _TENSE_VOLATILITY, _CALM_VOLATILITY
-        )
-    if claim.of == "breadth_pct" and claim.way in ("low", "high"):
-        return _is_beyond(claim.way, stated.get("breadth_pct"), 50.0)
-    if claim.of == "beta" and claim.way in ("low", "high"):
-        values = figures.named("beta", stand.owner)
-        return len(values) != 1 or _is_beyond(claim.way, values[0], 1.0)
-    if claim.of == "us_correlation" and claim.way in ("low", "high"):
-        said = stand.words.get("us_correlation", "medium")
-        return said in ("medium", claim.way)
+    """Whether the question bears out a claim, or does not speak of it."""
+    stated, way = figures.facts.numbers, claim.way
+    number, ways = _MOVES.get(claim.of, ("", ()))
+    if way in ways:
+        return _goes(way, stated.get(number))
+    match claim.of:
+        case "market" if way in _GOES:
+            shocked = "shock" in figures.facts.words  # a scenario moves the market
+            return shocked or _goes(way, stated.get("return_pct"))
+        case "market" if way == "calm":
+            is_quiet = stated.get("volatility_pct", 0.0) <= _CALM_VOLATILITY
+            return is_quiet and _is_tense(way, stated.get("vix"), _CALM_VIX, HIGH_VIX)
+        case "won" if way in _GOES:
+            change = stated.get("usdkrw_change_pct")
+            return _goes(way, None if change is None else -change)
+        case "vix":
+            return _is_tense(way, stated.get("vix"), _CALM_VIX, HIGH_VIX)
+        case "volatility_pct":
+            volatility = stated.get("volatility_pct")
+            return _is_tense(way, volatility, _TENSE_VOLATILITY, _CALM_VOLATILITY)
+        case "breadth_pct" if way in _LEVELS:
+            return _is_beyond(way, stated.get("breadth_pct"), 50.0)
+        case "beta" if way in _LEVELS:
+            values = figures.named("beta", stand.owner)
+            return len(values) != 1 or _is_beyond(way, values[0], 1.0)
+        case "us_correlation" if way in _LEVELS:
+            return stand.words.get("us_correlation", "medium") in ("medium", way)
     return True
 
 
@@ -179,6 +180,7 @@ _AGAINST = {
     "skip": frozenset(("buy",)),
 }
 _SAID_ANYWHERE = frozenset(("gain", "lose", "unaffected", "nothing", "all_out"))
+_OF_COMPANIES = frozenset(("gain", "lose"))
 _ALIKE = {
     "hold": frozenset(("hold", "stay")),
     "trim": frozenset(("trim", "exit")),
@@ -189,25 +191,33 @@ _SIDE_OF_VALUE = {"positive": "gain", "negative": "lose"}
 
 def side_faults(sentences: tuple[Sentence, ...], stand: Stand) -> Iterator[str]:
     """Yields what a text does that its entry does not: only the opposite, of all that it says."""
-    said: set[str] = set()
+    sides = stand.sides
     if stand.owner is None:  # a text on the whole weighs one thing against another, then ends
-        sentences = sentences[-1:]
-    for sentence in sentences:
-        if not sentence.sense.supposes or len(sentences) == 1:
-            said |= sentence.sense.acts
-            if "others" in sentence.sense.says:  # what rivals win or lose
-                said -= {"gain", "lose"}
-            elif sentence.sense.contrasts:
-                said -= {"gain", "lose"} - sentence.sense.acts
-            else:
-                said |= sentence.sense.says & _SAID_ANYWHERE
-            said.update(_outcomes(sentence.sense.claims))
-    sides = stand.sides if stand.owner else stand.sides - {"gain", "lose"}
+        sentences, sides = sentences[-1:], sides - _OF_COMPANIES
+    said = _done_in(sentences)
     for side in sides:
         against = said & _AGAINST.get(side, frozenset())
         for_it = said & (_ALIKE.get(side, frozenset((side,))) | stand.sides)
         if against and not for_it:
             yield f"its entry is to {side}, the text says {', '.join(sorted(against))}"
+
+
+def _done_in(sentences: tuple[Sentence, ...]) -> set[str]:
+    """Returns what sentences do, and what they say a company gains or loses."""
+    done: set[str] = set()
+    for sentence in sentences:
+        sense = sentence.sense
+        if sense.supposes and len(sentences) > 1:
+            continue
+        done |= sense.acts
+        if "others" in sense.says:  # what rivals win or lose
+            done -= _OF_COMPANIES
+        elif sense.contrasts:
+            done -= _OF_COMPANIES - sense.acts
+        else:
+            done |= sense.says & _SAID_ANYWHERE
+        done.update(_outcomes(sense.claims))
+    return done
 
 
 def _outcomes(claims: frozenset[Claim]) -> Iterator[str]:

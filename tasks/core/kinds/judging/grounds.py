@@ -28,6 +28,11 @@ class _Quoted(NamedTuple):
     def about_what_may_be(self) -> bool:
         return self.sentence.sense.supposes or self.sentence.sense.of_limits
 
+    @property
+    def leads_on(self) -> bool:
+        """Whether the next number is said to be beyond this one."""
+        return bool(self.slot.beyond) and self.slot.of_next
+
     def says(self, value: float) -> bool:
         """Whether the number is this value, with its sign: one without a sign is a loss if a word
         of losing stands by it, and is none if the text says that something fell by it.
@@ -49,14 +54,9 @@ def number_faults(sentence: Sentence, owner: str | None, figures: Figures) -> It
         fault = _fault(quoted, figures, owner)
         if fault:
             yield fault
-        if (
-            before
-            and before.slot.beyond
-            and before.slot.of_next
-            and not _is_beyond(before, number.value)
-        ):
+        if before and before.leads_on and not _is_beyond(before, number.value):
             yield f"{quoted.printed} is not {before.slot.beyond} {before.printed}"
-        if slot.beyond and not slot.of_next and not _passes(quoted, before, figures):
+        if slot.beyond and not quoted.leads_on and not _passes(quoted, before, figures):
             yield f"what it compares is not {slot.beyond} {quoted.printed}"
         before = quoted
 
@@ -235,30 +235,44 @@ _OF_EITHER_SIGN = {"us_return_pct", "usdkrw"}  # rules.LARGE_US_MOVE_PCT, WON_MO
 
 
 def _passes(quoted: _Quoted, before: _Quoted | None, figures: Figures) -> bool:
-    """Whether a number that is said to be above or below another one is: the number before it, or
-    the one that the text names. What is supposed or said of a loss is not looked at.
+    """Whether what is said to be above or below a number is. What is supposed or said of a loss is
+    not looked at.
     """
-    sense, slot = quoted.sentence.sense, quoted.slot
-    if sense.supposes or slot.falls:
+    if quoted.sentence.sense.supposes or quoted.slot.falls:
         return True
+    compared = _compared(quoted, before, figures)
+    if compared is None:
+        return True
+    if quoted.number.value > 0 and compared.names <= _OF_EITHER_SIGN:
+        return _is_beyond(quoted, abs(compared.value))
+    return _is_beyond(quoted, compared.value)
+
+
+class _Compared(NamedTuple):
+    """A value that a text puts above or below a number, and what it may be called."""
+
+    value: float
+    names: set[str]
+
+
+def _compared(quoted: _Quoted, before: _Quoted | None, figures: Figures) -> _Compared | None:
+    """Returns the one value that the text names, or else the number before; None if there is none,
+    or none that the question states.
+    """
+    slot = quoted.slot
     named = {slot.label} if slot.label else {*slot.nearby}
     if len(named) == 1:
         label = str(min(map(str, named)))
         values = figures.named(label, quoted.owner)
         if len(values) != 1 or "shock" in figures.facts.words:  # a shock moves what is compared
-            return True
-        value, called = values[0], {label}
-    elif before and not named and before.slot.unit == slot.unit:
-        value, called = before.number.value, figures.names_of(before.number, quoted.owner)
-        if before.slot.label:
-            called = {before.slot.label}
-        if not called:  # it is reckoned from others
-            return True
-    else:
-        return True
-    if quoted.number.value > 0 and called <= _OF_EITHER_SIGN:
-        value = abs(value)
-    return _is_beyond(quoted, value)
+            return None
+        return _Compared(values[0], {label})
+    if named or before is None or before.slot.unit != slot.unit:
+        return None
+    called = figures.names_of(before.number, quoted.owner)
+    if before.slot.label:
+        called = {before.slot.label}
+    return _Compared(before.number.value, called) if called else None
 
 
 def _is_beyond(limit: _Quoted, value: float) -> bool:

@@ -32,37 +32,41 @@ def empty_faults(
     text that is no reason (a plan, a summary) need have no ground, but say something. `quotes`
     tells whether it has a number of the question.
     """
-    said: set[str] = set()
-    for sentence in text.sentences:
-        said |= sentence.sense.means
+    said = _meanings_of(text)
     if "filler" in said:
         yield "it is filler"
     if said & _GROUNDS:
         return
     numbered = any(sentence.numbers for sentence in text.sentences)
     content = sum(sentence.sense.content for sentence in text.sentences)
-    if (numbered or said & NUMBERS) and said & _VERDICTS:
+    judges_a_number = (numbered or said & NUMBERS) and said & _VERDICTS
+    is_language = language == "ko" or "plain" in said  # words in a row are no English
+    if judges_a_number or (content >= _SOME and is_language):
         return
     if numbered and content and (said & NUMBERS or quotes()):
         return
-    if content >= _SOME and (language == "ko" or "plain" in said):  # words in a row are no English
-        return
-    if not is_reason and (said & _VERDICTS or (numbered and content)):
-        return
-    yield "it says nothing"
+    if is_reason or not (said & _VERDICTS or (numbered and content)):
+        yield "it says nothing"
+
+
+def _meanings_of(text: Text) -> set[str]:
+    """Returns the meanings of all words of a text."""
+    said: set[str] = set()
+    for sentence in text.sentences:
+        said |= sentence.sense.means
+    return said
 
 
 def terse_faults(text: Text) -> Iterator[str]:
     """Yields that a text of a few words, such as the rationale of a score, says nothing: it need be
     no sentence, but has a ground, or two words or numbers with content.
     """
-    said: set[str] = set()
+    said = _meanings_of(text)
+    has_words = any(sentence.sense.content or sentence.sense.means for sentence in text.sentences)
     content = 0
     for sentence in text.sentences:
-        said |= sentence.sense.means
         content += sentence.sense.content + len(sentence.numbers)
         content += bool(sentence.sense.means & NUMBERS)
-    has_words = any(sentence.sense.content or sentence.sense.means for sentence in text.sentences)
     if "filler" in said:
         yield "it is filler"
     elif not said & _GROUNDS and (content < _FEWEST_OF_A_FEW or not has_words):

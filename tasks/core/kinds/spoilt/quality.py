@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.core.kinds.base import Answer, Scene
 from tasks.core.kinds.judging.sentences import read_text
+from tasks.core.kinds.schemas import LEAST_REASONING_LIMIT, LEAST_TEXT_LIMIT
 from tasks.core.kinds.spoilt.places import Place, lists_of_entries, texts
 from tasks.core.kinds.texts import numbers_in, regimes_in, sentences_in
 from tasks.core.kinds.wording import ground
@@ -73,11 +74,6 @@ otherwise be told from these without reading.
 
 _REASONS = ("reasoning", "reason")
 """Texts that must argue; a note may be as short and as general as it likes."""
-
-_REASONING_LIMIT, _OTHER_TEXT_LIMIT = 200, 120
-"""The least characters that any kind's schema allows a `reasoning`, or another text: a longer one
-would break the form, which is another flaw.
-"""
 
 
 @dataclass(frozen=True)
@@ -196,7 +192,7 @@ def _limit(place: Place) -> int:
     """Returns the most characters that surely keep the form: as many as there are, or as any kind
     allows.
     """
-    least = _REASONING_LIMIT if place.key == "reasoning" else _OTHER_TEXT_LIMIT
+    least = LEAST_REASONING_LIMIT if place.key == "reasoning" else LEAST_TEXT_LIMIT
     return max(least, len(place.value))
 
 
