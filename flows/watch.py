@@ -100,6 +100,7 @@ class MarketWatch:
         self._home = home
         self._followed: _Followed | None = None
         self._stillness: Stillness | None = None
+        self._started_for = ""  # the state; a run that is cancelled or fails is not started again
 
     def look(self, client: httpx.Client) -> None:
         """Looks once, and may start a run."""
@@ -113,9 +114,12 @@ class MarketWatch:
         known = looked_at(self._home, followed.name)
         if known is None:  # nothing has been followed yet: what is there is not news
             note_looked_at(self._home, followed.name, state)
-        elif known != state and is_quiet and not _is_refreshing(client, followed):
+        elif state in (known, self._started_for) or not is_quiet:
+            return
+        elif not _is_refreshing(client, followed):
             path = f"/deployments/{followed.deployment}/create_flow_run"
             post(client, path, {"tags": ["market"]})
+            self._started_for = state
             say(f"{followed.folder} changed: `refresh` starts.")
 
 

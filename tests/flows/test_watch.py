@@ -60,6 +60,14 @@ def test_what_is_there_at_first_is_no_news_and_a_change_is(server, look, change)
     assert server.started == [{"tags": ["market"]}]
 
 
+def test_a_run_that_was_cancelled_or_failed_is_not_started_again(server, look, change):
+    look()
+    change()
+    look()
+    look()
+    assert len(server.started) == 1
+
+
 def test_a_change_while_serve_was_stopped_is_news(server, look, change, monkeypatch):
     look()
     change()
