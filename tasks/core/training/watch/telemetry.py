@@ -48,6 +48,7 @@ class Telemetry(TrainerCallback):
         self._started = 0.0
         self._drawn = 0.0
         self._first_step = 0
+        self._warm: float | None = None  # when this process's first step had ended
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -59,6 +60,13 @@ class Telemetry(TrainerCallback):
         known = [line for line in lines if line["step"] <= state.global_step]
         write_lines(self._file, known)
         self._board = SummaryWriter(str(self._board_folder), purge_step=state.global_step + 1)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Notes when the first step has ended, which builds kernels and skips rows on a resume."""
+        if self._warm is None:
+            self._warm = time.monotonic()
 
     def on_log(
         self,
@@ -109,14 +117,18 @@ class Telemetry(TrainerCallback):
             **figures,
             "tokens_per_s": round(self._positions() / seconds, 1),
             "memory_gib": round(memory_gib(self._machine), 3),
-            "eta_s": round(self._seconds_left(state, seconds), 1),
+            "eta_s": round(self._seconds_left(state), 1),
         }
 
-    def _seconds_left(self, state: TrainerState, seconds: float) -> float:
+    def _seconds_left(self, state: TrainerState) -> float:
+        """By this process's pace, its slow first step left out as soon as there is another."""
         done = state.global_step - self._first_step
+        since = self._started
+        if done > 1 and self._warm is not None:
+            done, since = done - 1, self._warm
         if not done:
             return 0.0
-        return seconds / done * (state.max_steps - state.global_step)
+        return (time.monotonic() - since) / done * (state.max_steps - state.global_step)
 
     def _write_board(self, line: dict[str, Any], figures: dict[str, float]) -> None:
         for name in (*figures, "tokens_per_s", "memory_gib"):
