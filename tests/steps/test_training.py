@@ -17,18 +17,28 @@ def test_a_line_that_is_no_telemetry_is_passed_over(line):
     relay(line, lambda fraction, text: pytest.fail(text))
 
 
-def test_telemetry_becomes_progress():
+@pytest.mark.parametrize(
+    ("seconds", "left"),
+    [
+        (30.2, "30 s left"),
+        (599, "599 s left"),
+        (720, "12 min left"),
+        (12_300, "3 h 25 min left"),
+        (7199.9, "2 h 00 min left"),
+    ],
+)
+def test_telemetry_becomes_progress(seconds, left):
     told = {
         "step": 5,
         "steps": 20,
         "loss": 1.25,
         "tokens_per_s": 140.4,
         "memory_gib": 2.5,
-        "eta_s": 30.2,
+        "eta_s": seconds,
     }
     heard = []
     relay(json.dumps(told), lambda fraction, text: heard.append((fraction, text)))
-    assert heard == [(0.25, "step 5/20, loss 1.250, 140 tokens/s, 2.5 GiB, 30 s left")]
+    assert heard == [(0.25, f"step 5/20, loss 1.250, 140 tokens/s, 2.5 GiB, {left}")]
 
 
 def test_the_childs_log_is_passed_on_and_its_libraries_is_not(caplog):

@@ -81,6 +81,14 @@ def relay(line: str, progress: Progress) -> None:
         f"loss {telemetry['loss']:.3f}",
         f"{telemetry['tokens_per_s']:.0f} tokens/s",
         f"{telemetry['memory_gib']:.1f} GiB",
-        f"{telemetry['eta_s']:.0f} s left",
+        _time_left(telemetry["eta_s"]),
     ]
     progress(telemetry["step"] / telemetry["steps"], ", ".join(parts))
+
+
+def _time_left(seconds: float) -> str:
+    """Seconds as people read them: 149 s left, 12 min left, 3 h 25 min left."""
+    if seconds < 600:
+        return f"{seconds:.0f} s left"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min left" if hours else f"{minutes} min left"
