@@ -41,30 +41,31 @@ _SIDES = frozenset(("above", "below"))
 
 
 def _slots(words: list[Word], language: Language) -> Iterator[Slot]:
-    start, names, last_name = 0, 0, None
+    start = 0
     for index, word in enumerate(words):
-        if word.text == NAME:
-            last_name, names = names, names + 1
-        if not word.is_number:
-            continue
-        behind = words[start:index]
-        ahead = _until_number(words, index + 1)
-        label = _label_before(behind, language) or _label_after(ahead, language)
-        nearby = frozenset().union(*[other.numbers for other in behind[-6:]])
-        moved = _moved(behind, ahead, language)
-        if moved and any("won" in other.means for other in behind):
-            moved = "down" if moved == "up" else "up"  # the won's fall is the rate's rise
-        yield Slot(
-            label=label,
-            nearby=nearby if not any(other.is_pause for other in behind) else frozenset(),
-            name=last_name,
-            moved=moved,
-            falls=_falls(behind, ahead),
-            beyond=_beyond(behind, ahead, language),
-            of_next=language == "ko" and _leads_on(words, index + 1 + len(ahead)),
-            unit=_unit(ahead[0].text) if ahead else "",
-        )
-        start = index + 1
+        if word.is_number:
+            yield _slot(words, start, index, language)
+            start = index + 1
+
+
+def _slot(words: list[Word], start: int, index: int, language: Language) -> Slot:
+    """Returns what is said of the number at an index; the one before it ends at `start`."""
+    behind, ahead = words[start:index], _until_number(words, index + 1)
+    names_before = [word.text for word in words[:index]].count(NAME)
+    pauses = any(word.is_pause for word in behind)
+    return Slot(
+        label=_label_before(behind, language) or _label_after(ahead, language),
+        nearby=_NOTHING if pauses else _NOTHING.union(*[word.numbers for word in behind[-6:]]),
+        name=names_before - 1 if names_before else None,
+        moved=_moved(behind, ahead, language),
+        falls=_falls(behind, ahead),
+        beyond=_beyond(behind, ahead, language),
+        of_next=language == "ko" and _leads_on(words, index + 1 + len(ahead)),
+        unit=_unit(ahead[0].text) if ahead else "",
+    )
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _unit(word: str) -> str:
@@ -158,17 +159,26 @@ def _moved(behind: list[Word], ahead: list[Word], language: Language) -> str | N
     """Returns which way the number moved something, if it is the size of a move: "fell 1%",
     "1% 하락"; not "fell to 1%".
     """
+    moved = _moved_before(behind, language) or _moved_after(ahead)
+    if moved and any("won" in word.means for word in behind):
+        return "down" if moved == "up" else "up"  # the won's fall is the rate's rise
+    return moved
+
+
+def _moved_before(behind: list[Word], language: Language) -> str | None:
     for word in reversed(behind):
         if word.text in _AROUND_A_MOVE:
             continue
-        way = _way(word)
-        if way and (language == "en" or word.text in ("하락", "상승", "손실")):
-            return way
-        break
+        if language == "en" or word.text in ("하락", "상승", "손실"):
+            return _way(word)
+        return None
+    return None
+
+
+def _moved_after(ahead: list[Word]) -> str | None:
     for word in ahead:
-        if word.text in ("%", "%p", "x", "만큼", "나", "이나", "가량", "의"):
-            continue
-        return _way(word)
+        if word.text not in ("%", "%p", "x", "만큼", "나", "이나", "가량", "의"):
+            return _way(word)
     return None
 
 
