@@ -69,7 +69,8 @@ def _crash_silent_runs() -> AutomationCore:
         message="No heartbeat for 2 minutes: its process or machine died. Retry resumes it.",
         force=False,
     )
-    return AutomationCore(name=SILENT_RUNS, trigger=trigger, actions=[action])
+    told = "Marks a run as Crashed when it has given no sign of life for two minutes."
+    return AutomationCore(name=SILENT_RUNS, description=told, trigger=trigger, actions=[action])
 
 
 def _refresh_market(client: SyncPrefectClient, folder: Path) -> AutomationCore:
@@ -90,4 +91,8 @@ def _refresh_market(client: SyncPrefectClient, folder: Path) -> AutomationCore:
     action = RunDeployment(
         source="selected", deployment_id=refresh.id, parameters=None, job_variables=None
     )
-    return AutomationCore(name=MARKET, trigger=trigger, actions=[action])
+    told = (
+        "Starts refresh when its market folder has changed. While this is disabled, serve starts"
+        " none either."
+    )
+    return AutomationCore(name=MARKET, description=told, trigger=trigger, actions=[action])
