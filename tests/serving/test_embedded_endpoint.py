@@ -5,7 +5,9 @@ import contextlib
 import json
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,6 +15,7 @@ import psutil
 import pytest
 
 from tasks.core.processes.connections import BoundedConnection
+from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.embedded import EmbeddedServer
 from tasks.core.serving.modelfile import Modelfile
 from tests.bench.endpoint import trouble
@@ -112,7 +115,7 @@ def test_nothing_but_the_endpoint_listens(endpoint):
     process = psutil.Process(endpoint._process.pid)
     ports = [at.laddr for at in process.net_connections("tcp") if at.status == "LISTEN"]
     assert ports == [("127.0.0.1", urlsplit(endpoint.openai_url).port)]
-    files = [at.laddr for at in process.net_connections("unix") if at.laddr.endswith("llama.sock")]
+    files = [at.laddr for at in process.net_connections("unix") if at.laddr.endswith(".sock")]
     folder = os.path.dirname(files[0])
     assert os.stat(folder).st_mode & 0o077 == 0
     endpoint.close()
@@ -126,7 +129,7 @@ def test_a_killed_endpoint_leaves_no_socket(endpoint):
     """
     endpoint.count_tokens("m:one", QUESTION["messages"])
     process = psutil.Process(endpoint._process.pid)
-    files = [at.laddr for at in process.net_connections("unix") if at.laddr.endswith("llama.sock")]
+    files = [at.laddr for at in process.net_connections("unix") if at.laddr.endswith(".sock")]
     process.kill()
     endpoint.close()
     assert not os.path.exists(os.path.dirname(files[0]))
@@ -172,3 +175,26 @@ def test_none_of_twenty_starves_beside_five_that_misbehave(endpoint):
     assert found.annoyed >= 5
     assert found.broken == []
     assert all(found.waits_s), found.text()  # each of the twenty got an answer
+
+
+@pytest.mark.slow
+def test_two_ask_at_once_and_each_reads_what_one_alone_reads(endpoint, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    url = endpoint.openai_url
+    asked = [{**QUESTION, "messages": [{"role": "user", "content": f"Day {n}?"}]} for n in range(4)]
+
+    def reply(body):
+        answer = httpx.post(f"{url}/chat/completions", json=body, timeout=60).json()
+        return answer["choices"][0]["message"]["content"]
+
+    alone = [reply(body) for body in asked]
+    assert endpoint.at_once("m:one") == 2
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(reply, asked)) == alone
+
+
+def test_a_large_model_has_one_copy(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "16")
+    small = registry.Entry("m:one", "0" * 64, registry.SMALL - 1, Modelfile("", "", {}))
+    assert small.copies == registry.MOST_COPIES
+    assert replace(small, size=registry.SMALL).copies == 1

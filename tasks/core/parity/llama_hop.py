@@ -16,8 +16,9 @@ from tasks.core.files.json_files import write_json
 from tasks.core.parity.hop import measure
 from tasks.core.parity.jobs import GgufFacts, LlamaJob
 from tasks.core.parity.llama_cpp import LlamaModel
-from tasks.core.parity.program import child_progress, cores, run_program
+from tasks.core.parity.program import child_progress, run_program
 from tasks.core.parity.prompts import Prompts, read_prompts
+from tasks.core.processes.cores import cores
 
 
 def main(job: LlamaJob) -> None:

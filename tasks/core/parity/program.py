@@ -1,6 +1,5 @@
 """What the programs of the hops have in common: the job they are told, progress, and errors."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,13 +34,3 @@ def run_program(job_type: Callable[..., Any], main: Callable[[Any], None]) -> in
 def child_progress(name: str) -> Progress:
     """Returns a progress that tells the parent process, for the hop of this name."""
     return lambda share, text: tell_progress(share, f"{name}: {text}")
-
-
-def cores() -> int:
-    """Returns the threads to compute with: OMP_NUM_THREADS, else the cores that there are."""
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    if named.isdigit():
-        return int(named)
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -17,6 +17,7 @@ from tasks.core.errors import WorkError
 from tasks.core.files.scratch import scratch_folder
 from tasks.core.processes.child import stop_child
 from tasks.core.processes.http import http_client, refusal_of, responds
+from tasks.core.processes.reporting import QUIET_WAITS
 from tasks.core.processes.server import Program, free_port, log_tail, start_server
 from tasks.core.records.artifacts import Progress
 from tasks.core.serving import embedded_registry as registry
@@ -74,6 +75,11 @@ class EmbeddedServer:
         """
         return None
 
+    def at_once(self, tag: str) -> int:
+        """Returns the model's copies: each answers one request at a time, and all alike."""
+        entry = registry.get(self._folder, tag)
+        return entry.copies if entry else 1
+
     def render(self, tag: str, messages: Messages) -> str:
         """Returns the prompt text that the model would get for a conversation."""
         return self._post("/apply-template", {"model": tag, "messages": messages})["prompt"]
@@ -121,7 +127,8 @@ class EmbeddedServer:
             port = str(free_port())
             self._url = f"http://127.0.0.1:{port}"
             endpoint = [sys.executable, "-m", "tasks.core.serving.embedded_endpoint"]
-            program = Program([*endpoint, self._folder, port, self._sockets.name])
+            command: list[str | Path] = [*endpoint, self._folder, port, self._sockets.name]
+            program = Program(command, QUIET_WAITS)
             self._process = start_server(program, self._log_file, self._answers)
         return self._url
 

@@ -2,11 +2,11 @@
 
     python -m tasks.core.serving.embedded_endpoint FOLDER PORT SOCKETS
 
-llama.cpp's own server does the work in this process. One model is loaded at a time and one request
-is answered at a time, in the order in which they came whole. In front of it stands what a Modelfile
-adds: the tag, SYSTEM if a conversation has none, and the parameters. Web pages are refused, by
-whatever name they call this machine, and llama.cpp listens on a socket file in the folder SOCKETS,
-which is this user's alone.
+llama.cpp's own server does the work in this process. One model is loaded at a time, a small one in
+several copies, and each copy answers one request at a time, in the order in which they came whole.
+In front of them stands what a Modelfile adds: the tag, SYSTEM if a conversation has none, and the
+parameters. Web pages are refused, by whatever name they call this machine, and each copy listens on
+a socket file in the folder SOCKETS, which is this user's alone.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tasks.core.processes.connections import BoundedConnection
+from tasks.core.processes.cores import cores
 from tasks.core.processes.own_clients import OwnClientsOnly
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
@@ -45,17 +46,20 @@ _MOST_BYTES = 16 << 20
 
 
 class Models:
-    """The model that is loaded, if any. Whoever uses it holds `lock`.
+    """The model that is loaded, if any, in so many copies as its entry says.
 
-    llama.cpp's socket file is made in the folder `sockets`.
+    llama.cpp's socket files are made in the folder `sockets`.
     """
 
     def __init__(self, folder: Path, sockets: Path):
         self.folder = folder
-        self.lock = asyncio.Lock()
         self._sockets = sockets
+        self._turn = asyncio.Lock()  # of the request that is next
         self._digest: str | None = None
-        self._server: xllamacpp.Server | None = None
+        self._servers: list[xllamacpp.Server] = []
+        self._free: asyncio.Queue[Path] = asyncio.Queue()  # sockets of the copies without a request
+        self._idle = asyncio.Event()  # whether no copy has a request
+        self._idle.set()
 
     def entry(self, request: dict[str, Any]) -> registry.Entry:
         """Returns the model that a request names. Raises HTTPException if there is none."""
@@ -64,34 +68,57 @@ class Models:
             raise HTTPException(404, f"model {request.get('model')!r} not found")
         return entry
 
-    def connection(self, entry: registry.Entry) -> httpx.AsyncHTTPTransport:
-        """Returns a way to the model; it is loaded first if another one is, or none.
+    @contextlib.asynccontextmanager
+    async def connection(self, entry: registry.Entry) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+        """Lends a copy of the model; it is loaded first if another one is, or none.
 
         All else waits meanwhile: llama.cpp holds Python's lock while it loads.
         """
-        socket = self._sockets / "llama.sock"
-        if self._server is None or self._digest != entry.digest:
-            self._drop()
-            socket.unlink(missing_ok=True)
-            self._server = _load(registry.blob_of(self.folder, entry), entry.modelfile, socket)
-            self._digest = entry.digest
-        return httpx.AsyncHTTPTransport(uds=str(socket))
+        async with self._turn:
+            if self._digest != entry.digest:
+                await self._idle.wait()
+                self._load(entry)
+            socket = await self._free.get()
+            self._idle.clear()
+        try:
+            yield httpx.AsyncHTTPTransport(uds=str(socket))
+        finally:
+            self._free.put_nowait(socket)
+            if self._free.qsize() == len(self._servers):
+                self._idle.set()
 
-    def unload(self, entry: registry.Entry) -> None:
+    async def unload(self, entry: registry.Entry) -> None:
         """Frees the model's memory if it is the one that is loaded."""
-        if self._digest == entry.digest:
-            self._drop()
+        async with self._turn:
+            if self._digest == entry.digest:
+                await self._idle.wait()
+                self._drop()
+
+    def _load(self, entry: registry.Entry) -> None:
+        self._drop()
+        gguf = registry.blob_of(self.folder, entry)
+        for number in range(entry.copies):
+            socket = self._sockets / f"llama-{number}.sock"
+            socket.unlink(missing_ok=True)
+            self._servers.append(_load(gguf, entry, socket))
+            self._free.put_nowait(socket)
+        self._digest = entry.digest
 
     def _drop(self) -> None:
         self._digest = None
-        self._server = None
-        gc.collect()  # the server's memory goes with its last reference
+        self._servers.clear()
+        while not self._free.empty():
+            self._free.get_nowait()
+        gc.collect()  # a server's memory goes with its last reference
 
 
-def _load(gguf: Path, modelfile: Modelfile, socket: Path) -> xllamacpp.Server:
+def _load(gguf: Path, entry: registry.Entry, socket: Path) -> xllamacpp.Server:
     params = xllamacpp.CommonParams()
     params.model.path = str(gguf)
-    params.n_ctx = modelfile.parameters["num_ctx"]
+    params.n_ctx = entry.modelfile.parameters["num_ctx"]
+    if entry.copies > 1:
+        params.cpuparams.n_threads = cores() // entry.copies
+        params.cpuparams_batch.n_threads = cores()  # a prompt's tokens are read side by side
     params.n_parallel = 1
     # Blocked softmax takes a CPU half as long again for a token behind 1,500 others.
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -185,8 +212,8 @@ class Forward:
 
     async def _answer(self, path: str, entry: registry.Entry, content: bytes, send: Send) -> None:
         async with (
-            self.models.lock,
-            httpx.AsyncClient(transport=self.models.connection(entry), timeout=None) as client,
+            self.models.connection(entry) as transport,
+            httpx.AsyncClient(transport=transport, timeout=None) as client,
             client.stream("POST", f"http://llama.cpp{path}", content=content) as answer,
         ):
             kind = answer.headers.get("content-type", "application/json")
@@ -241,8 +268,7 @@ def _routes(models: Models) -> list[Route]:
 
     async def unload(request: Request) -> JSONResponse:
         entry = models.entry(await _read(request))
-        async with models.lock:
-            models.unload(entry)
+        await models.unload(entry)
         return JSONResponse({})
 
     return [

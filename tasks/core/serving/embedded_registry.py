@@ -20,10 +20,17 @@ from tasks.core.files.atomic import replacing
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
 from tasks.core.files.memory import DigestMemory
+from tasks.core.processes.cores import cores
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.tags import full_name, same_name
 
 log = logging.getLogger(__name__)
+
+SMALL = 512 << 20
+"""Bytes of weights below which several copies of a model answer side by side."""
+
+MOST_COPIES = 4
+"""Each takes memory for a context: 0.3 GB for 8,192 tokens of the demo's model."""
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -41,6 +48,15 @@ class Entry:
     def digest(self) -> str:
         """The model's identity: its weights and its Modelfile, whatever its tag is."""
         return digest_value([self.sha256, asdict(self.modelfile)])
+
+    @property
+    def copies(self) -> int:
+        """How many copies of the model answer side by side; they share its weights.
+
+        The threads of a small model wait for one another longer than they compute, so each thread
+        has a question of its own. A large one is read once for each token, and only once.
+        """
+        return min(MOST_COPIES, cores()) if self.size < SMALL else 1
 
 
 def put(folder: Path, tag: str, gguf: Path, modelfile: Modelfile) -> Entry:

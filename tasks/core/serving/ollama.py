@@ -105,6 +105,10 @@ class OllamaServer:
             return None
         return min(wanted, self._loaded_context(tag) or wanted)
 
+    def at_once(self, tag: str) -> int:
+        """Returns 1: in a batch with others a greedy reply is sometimes another one."""
+        return 1
+
     def render(self, tag: str, messages: Messages) -> str:
         """Returns the prompt text that the model would get for a conversation."""
         body = {"model": tag, "messages": messages, "stream": False, "_debug_render_only": True}

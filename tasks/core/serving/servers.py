@@ -47,6 +47,9 @@ class Server(AskedServer, Protocol):
     def tags(self) -> dict[str, str]:
         """Returns the digest of every model, by its full name."""
 
+    def at_once(self, tag: str) -> int:
+        """Returns how many requests at once a model answers faster than one by one, and alike."""
+
     def render(self, tag: str, messages: Messages) -> str:
         """Returns the prompt text that the model would get for a conversation."""
 

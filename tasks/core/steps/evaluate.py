@@ -95,7 +95,7 @@ def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
 
 
 def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated") -> None:
-    from tasks.core.evaluation.answer import Endpoint, ask_all
+    from tasks.core.evaluation.answer import Endpoint, Options, ask_all
     from tasks.core.evaluation.questions import briefed
 
     kept = job.out / f"replies-{name}.jsonl"
@@ -103,7 +103,8 @@ def _ask(job: Job, server: "Server", tag: str, name: str, evaluated: "Evaluated"
     questions = evaluated.asked
     if name == "briefed":
         questions = [briefed(question) for question in questions]
-    evaluated.add(name, ask_all(endpoint, questions, kept, job.progress))
+    options = Options(at_once=server.at_once(tag))
+    evaluated.add(name, ask_all(endpoint, questions, kept, job.progress, options))
 
 
 def _about(job: Job, evaluated: "Evaluated") -> "About":
@@ -118,7 +119,8 @@ def _about(job: Job, evaluated: "Evaluated") -> "About":
         "base model": job.settings.model.base,
         "quantization": job.settings.release.quantization,
         "server": registration["server"],
-        "replies": "one question at a time, temperature 0, seed 42, bound to the kind's schema",
+        "replies": "one question at a time on each copy of the model, temperature 0, seed 42,"
+        " bound to the kind's schema",
         "question set": f"seed {job.settings.evaluation.seed}",
         "kospilot": importlib.metadata.version("kospilot"),
         "evaluation": job.key,
