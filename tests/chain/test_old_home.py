@@ -32,6 +32,7 @@ def world(tmp_path):
         (folder / "manifest.json").write_text(json.dumps(manifest | {"made": made}))
     as_it_was = ["training.quantize_base=nf4", "release.imatrix=off"]
     as_it_was += ["stages.stage1=train", "stage2.learning_rate=1.0e-3"]
+    as_it_was += ["stage2.token_budget=14000", "stage3.token_budget=6000"]
     settings = load("demo", as_it_was).settings
     outside = {step: manifest["recipe"]["outside"] for step, manifest in OLD.items()}
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)
@@ -64,5 +65,5 @@ def test_rejects_are_made_again_and_say_why():
     old = Recipe("rejects", 1, {}, {"release.quantization": "Q4_K_M"}, {})
     assert difference(old, Recipe("rejects", 1, {}, now, {})) == (
         "release.num_ctx changed from unset to 8192; release.num_predict changed from unset to"
-        " 1536; release.system_language changed from unset to ko"
+        " 2048; release.system_language changed from unset to ko"
     )

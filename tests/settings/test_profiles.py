@@ -120,7 +120,7 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
         ),
         (
             ["release.num_ctx=1024"],
-            "release.num_predict=1536 leaves no room for a prompt in release.num_ctx=1024",
+            "release.num_predict=2048 leaves no room for a prompt in release.num_ctx=1024",
         ),
         (
             ["training.max_length=1024"],

@@ -47,6 +47,7 @@ def test_each_held_out_day_is_asked_about_once_more(tmp_path, market, model_serv
         openai_url=model_server.endpoint.url,
         digest=lambda tag: "sha256:1",
         context_length=lambda tag: None,
+        at_once=lambda tag: 2,
     )
     monkeypatch.setattr(servers, "required_server", lambda base: None)
     monkeypatch.setattr(servers, "open_server", lambda home, only_on: nullcontext(server))
