@@ -60,6 +60,7 @@ def test_logs_become_rows_and_the_later_ones_are_asked(tmp_path, market, model_s
         openai_url=model_server.endpoint.url,
         digest=lambda tag: "sha256:1",
         context_length=lambda tag: None,
+        at_once=lambda tag: 1,
     )
     monkeypatch.setattr(servers, "required_server", lambda base: None)
     monkeypatch.setattr(servers, "open_server", lambda home, only_on: nullcontext(server))
