@@ -81,6 +81,9 @@ def test_chosen_answers_are_proven_unless_their_rows_were(train, tmp_path):
     assert not are_proven(file)
     with pytest.raises(WorkError, match="pairs are not true; .* language"):
         build_pairs(file, tokenizer, Pairs(rows=24), tmp_path)
+    for unreadable in ("[]", '{"proven', "\0"):
+        file.with_name("report.json").write_text(unreadable)
+        assert not are_proven(file)
     file.with_name("report.json").unlink()
     assert not are_proven(file)
 

@@ -23,8 +23,11 @@ def digest_lines(lines: Iterable[bytes]) -> str:
 
 
 def are_proven(rows_file: Path) -> bool:
-    """Whether the report beside a rows file says that these very bytes were proven."""
-    report = rows_file.with_name("report.json")
-    if not report.is_file():
+    """Whether the report beside a rows file says that these very bytes were proven; without a
+    report that can be read they are not.
+    """
+    try:
+        report = read_json(rows_file.with_name("report.json"))
+    except (OSError, ValueError):
         return False
-    return read_json(report).get(PROVEN) == digest_file(rows_file)
+    return isinstance(report, dict) and report.get(PROVEN) == digest_file(rows_file)
