@@ -224,6 +224,15 @@ def test_several_requests_at_once(model_server, tmp_path):
     assert len(file.read_text().splitlines()) == 6
 
 
+def test_the_longest_are_asked_first_and_none_alone(model_server, tmp_path):
+    model_server.reply = lambda body: body["messages"][-1]["content"]
+    long = [replace(question(number), reference="x" * 300 * number) for number in range(6)]
+    file = tmp_path / "replies.jsonl"
+    replies = ask_all(model_server.endpoint, long, file, silent, Options(at_once=2))
+    assert set(questions_asked(model_server)[:2]) == {"question 5", "question 4"}
+    assert [reply.text for reply in replies] == [f"question {number}" for number in range(6)]
+
+
 def test_what_came_before_a_failure_is_kept(model_server, tmp_path):
     def reply(body):
         if body["messages"][-1]["content"] == "question 4":

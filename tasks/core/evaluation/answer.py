@@ -139,7 +139,9 @@ def _ask_each(
         for key, question in questions.items():
             yield key, ask_one(question)
         return
-    waiting = iter(questions.items())
+    # The longest first: one of them would otherwise be answered alone, at the end.
+    longest_first = sorted(questions.items(), key=lambda item: -item[1].max_tokens)
+    waiting = iter(longest_first)
     asked: dict[Future[Reply], str] = {}
     failure: BaseException | None = None
     with ThreadPoolExecutor(options.at_once) as pool:
