@@ -32,7 +32,8 @@ def world(tmp_path):
         (folder / "manifest.json").write_text(json.dumps(manifest | {"made": made}))
     as_it_was = ["training.quantize_base=nf4", "release.imatrix=off"]
     as_it_was += ["stages.stage1=train", "stage2.learning_rate=1.0e-3"]
-    as_it_was += ["stage2.token_budget=14000", "stage3.token_budget=6000"]
+    as_it_was += ["stage2.token_budget=14000", "synthesis.token_budget=3000"]
+    as_it_was += ["training.max_length=4096", "release.quantization=Q4_K_M"]
     settings = load("demo", as_it_was).settings
     outside = {step: manifest["recipe"]["outside"] for step, manifest in OLD.items()}
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)

@@ -124,7 +124,7 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
         ),
         (
             ["training.max_length=1024"],
-            "synthesis.token_budget=3000 makes rows that training.max_length=1024 leaves",
+            "synthesis.token_budget=2000 makes rows that training.max_length=1024 leaves",
         ),
     ],
 )
