@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import Pause
 
+from flows.log_lines import keep_run_log
 from flows.naming import name_run
 from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
@@ -94,6 +95,7 @@ def begin() -> None:
     """
     os.chdir(os.environ.get("KOSPILOT_FOLDER", "."))
     logging.getLogger("tasks").setLevel(logging.INFO)
+    keep_run_log(kospilot_home())
 
 
 def carry_out(run: Run, only: Iterable[str] | None = None) -> None:

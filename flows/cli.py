@@ -8,13 +8,14 @@ changed, 130 interrupted.
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from flows.commands import artifacts, data, evaluate, machine, market, models, release, run, train
 from flows.console import say
 from flows.encoding import replace_unencodable
+from flows.log_lines import check_variable, is_json
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.proxies import settle_proxies
 
@@ -45,6 +46,7 @@ def options(
 ) -> None:
     if debug:
         os.environ["KOSPILOT_DEBUG"] = "1"
+    check_variable()
     for sentence in settle_proxies():
         say(f"! {sentence}")
 
@@ -56,7 +58,7 @@ def main() -> None:
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
     except UsageError as error:  # type: ignore[misc]  # see above
-        error.show()
+        _show_usage(error)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = 130
@@ -69,6 +71,13 @@ def main() -> None:
     if code == 130:
         say("Interrupted. Finished steps are kept; the same command goes on from there.")
     sys.exit(code or 0)
+
+
+def _show_usage(error: Any) -> None:
+    if is_json():
+        say(f"error: {error.format_message()}")
+    else:
+        error.show()
 
 
 def _tell(error: Exception, code: int) -> int:

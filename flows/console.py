@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.encoding import encodes_all
+from flows.log_lines import JsonLines, is_json, write_line
 from tasks.core.scripts import visible
 
 stderr = Console(stderr=True, highlight=False)
@@ -19,7 +20,10 @@ stdout = Console(highlight=False)
 
 
 def say(text: str) -> None:
-    """Prints prose on stderr, its brackets as they stand."""
+    """Prints prose on stderr, its brackets as they stand; a leading ! marks a warning."""
+    if is_json():
+        write_line("WARNING" if text.startswith("! ") else "INFO", text.removeprefix("! "))
+        return
     stderr.print(visible(text), markup=False)
 
 
@@ -35,6 +39,10 @@ def table(
     console: Console = stdout,
 ) -> None:
     """Prints a table without borders; cells that are too wide are folded."""
+    if console is stderr and is_json():
+        for row in rows:
+            write_line("INFO", title or "plan", dict(zip(columns, row, strict=True)))
+        return
     drawn = Table(
         title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
@@ -81,12 +89,15 @@ class RunHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
+        self.setFormatter(JsonLines())
         self._status: Status | None = None
         self._warned: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints one record: progress, the end of a step, or a message."""
-        if hasattr(record, "fraction"):
+        if is_json():
+            self._write_line(record)
+        elif hasattr(record, "fraction"):
             percent = 100 * record.fraction
             self._show_progress(
                 f"{getattr(record, 'step', '')}: {percent:.0f} %, {record.getMessage()}"
@@ -99,6 +110,11 @@ class RunHandler(logging.Handler):
             pass  # the same progress, on its way to Prefect
         else:
             self._print(record)
+
+    def _write_line(self, record: logging.LogRecord) -> None:
+        if record.name != "progress":  # of a terminal: hundreds of lines a minute
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
 
     def _print(self, record: logging.LogRecord) -> None:
         """Prints a message; a warning only once: three steps may find that Ollama is missing."""

@@ -20,6 +20,8 @@ import flows
 from flows.console import say
 from flows.server_api import POOL, end_runs
 from flows.server_files import (
+    SERVER_LOG,
+    WORKER_LOG,
     Record,
     damage_of,
     drop_record,
@@ -40,6 +42,7 @@ from flows.server_settings import (
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, start_child, stop_child
 from tasks.core.processes.http import responds
+from tasks.core.processes.log_files import open_end, read_since
 from tasks.core.processes.server import Program, free_port, start_server
 from tasks.core.settings.profiles import Resolved
 
@@ -109,11 +112,8 @@ def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[
         end_runs(
             home, record.url, "Its worker is gone: kospilot serve was ended. Retry resumes it."
         )
-        worker_command = [
-            *(sys.executable, "-m", "prefect", "worker", "start"),
-            *("--pool", POOL, "--type", "process"),
-        ]
-        with (home / "logs" / "prefect-worker.log").open("a", encoding="utf-8") as log:
+        worker_command = [sys.executable, "-m", "flows.worker_program", POOL]
+        with (home / "logs" / WORKER_LOG).open("a", encoding="utf-8") as log:
             # A worker whose server has died with us does not end by SIGTERM; its run goes on.
             kill = signal.SIGKILL
             worker = start_child(worker_command, env, prefect_folder(home), log, kill)
@@ -211,7 +211,8 @@ def _start(home: Path, port: int, env: dict[str, str]) -> Popen[str]:
     folder = prefect_folder(home)  # no file of the user's says anything to it there
     command = [sys.executable, "-m", "flows.server_program", str(port)]
     program = Program(command, env, folder)
-    log_file = home / "logs" / "prefect-server.log"
+    log_file = home / "logs" / SERVER_LOG
+    begun = open_end(log_file)
 
     def start() -> Popen[str]:
         return start_server(program, log_file, lambda: responds(health), _START_PATIENCE_S)
@@ -221,8 +222,7 @@ def _start(home: Path, port: int, env: dict[str, str]) -> Popen[str]:
     except WorkError as error:
         _check_folder(folder)
         database = folder / "prefect.db"
-        text = log_file.read_text(encoding="utf-8", errors="replace")
-        if not _is_about_database(text) or not database.exists():
+        if not _is_about_database(read_since(log_file, begun)) or not database.exists():
             raise error
         _set_aside(database, "the server does not start with it")
         return start()

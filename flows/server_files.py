@@ -19,6 +19,10 @@ from tasks.core.errors import WorkError
 from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import read_json, write_json
 
+SERVER_LOG = "prefect-server.log"
+WORKER_LOG = "prefect-worker.log"
+"""The logs' names in KOSPILOT_HOME/logs."""
+
 _PROGRAM = "flows.server_program"
 _URL = re.compile(r"http://127\.0\.0\.1:[0-9]+/api")
 _SHORTEST_SECRET = 30  # characters; what secrets.token_urlsafe(24) makes has 32, and a name

@@ -10,6 +10,7 @@ import sys
 import uvicorn
 from prefect.server.api.server import create_app
 
+from flows.log_lines import is_json
 from tasks.core.processes.connections import BoundedConnection
 from tasks.core.processes.own_clients import OwnClientsOnly
 
@@ -25,6 +26,8 @@ def main(port: str) -> None:
         proxy_headers=False,
         access_log=False,
         log_level="warning",
+        # Prefect's handlers say what uvicorn has to say, as JSON lines too.
+        log_config=None if is_json() else uvicorn.config.LOGGING_CONFIG,
         lifespan="on",
     )
 

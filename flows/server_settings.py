@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from flows import log_lines
 from flows.console import say
 from flows.server_files import prefect_folder, read_record, secret
 from tasks.core.processes.http import Limits, fetch, http_client, one_line, without_user
@@ -38,6 +39,7 @@ def base_settings(home: Path) -> dict[str, str]:
         "MPLCONFIGDIR": str(home / "matplotlib"),
         # A worker's runs look for a relative path where the person stands.
         "KOSPILOT_FOLDER": os.getcwd(),
+        **log_lines.prefect_settings(),
     }
 
 

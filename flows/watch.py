@@ -15,6 +15,7 @@ import httpx
 
 from flows.console import say
 from flows.server_api import ERRORS, POOL, Json, api, post, runs_in_pool
+from flows.server_files import SERVER_LOG, WORKER_LOG
 from tasks.core.errors import RequestError
 from tasks.core.market.news import (
     Stillness,
@@ -24,6 +25,7 @@ from tasks.core.market.news import (
     market_state,
     note_looked_at,
 )
+from tasks.core.processes.log_files import rotate
 from tasks.core.settings.profiles import load
 
 _EVERY_S = 5.0
@@ -43,7 +45,14 @@ def watch(home: Path, url: str) -> None:
         with contextlib.suppress(*ERRORS, OSError, RequestError), api(home, url) as client:
             tell_waiting(client)
             market.look(client)
+        with contextlib.suppress(OSError):
+            _rotate_logs(home / "logs")
         time.sleep(_EVERY_S)
+
+
+def _rotate_logs(folder: Path) -> None:
+    for name in (SERVER_LOG, WORKER_LOG):
+        rotate(folder / name)
 
 
 def tell_waiting(client: httpx.Client) -> None:

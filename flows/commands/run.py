@@ -259,7 +259,11 @@ def _show_origins(resolved: "Resolved") -> None:
 
 def _show_part(part: "Run", lines: "Sequence[Planned]", console: Console) -> None:
     if part.part:
-        console.print(f"The release of {part.part}, {part.settings.release_tag}:", markup=False)
+        heading = f"The release of {part.part}, {part.settings.release_tag}:"
+        if console is stderr:
+            say(heading)
+        else:
+            console.print(heading, markup=False)
     _show_plan(lines, console)
 
 

@@ -1,7 +1,7 @@
 """A server as a child process on a loopback port: it is started and waited for; `stop_child` ends
 it.
 
-Writes what the server prints into a log file.
+Appends what the server prints to a log file.
 """
 
 import socket
@@ -13,6 +13,9 @@ from subprocess import Popen
 
 from tasks.core.errors import WorkError
 from tasks.core.processes.child import start_child, stop_child
+from tasks.core.processes.log_files import open_end, read_since
+
+_TAIL_LINES = 5
 
 GUARD = ("sh", "-c", 'trap \'trap "" TERM; kill 0; wait\' TERM; "$@" & wait $!', "sh")
 """Stands before a command that may be a script: the kernel's signal at our death reaches the one
@@ -50,8 +53,8 @@ def start_server(
     The log file is named as the server is. Raises WorkError with the end of the log if the server
     does not answer in time.
     """
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("w", encoding="utf-8") as log:
+    begun = open_end(log_file)
+    with log_file.open("a", encoding="utf-8") as log:
         process = start_child(program.command, program.env, program.cwd, stdout=log)
     deadline = time.monotonic() + patience_s
     try:
@@ -59,13 +62,13 @@ def start_server(
             if answers():
                 return process
             time.sleep(0.05)
-        raise WorkError(f"{log_file.stem} did not start.\n{log_tail(log_file)}")
+        raise WorkError(f"{log_file.stem} did not start.\n{log_tail(log_file, begun)}")
     except BaseException:
         stop_child(process)
         raise
 
 
-def log_tail(log_file: Path, lines: int = 5) -> str:
-    """The last lines of a log file, under a heading that names the file."""
-    tail = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+def log_tail(log_file: Path, begun: int = 0) -> str:
+    """The last lines that a log file got since it ended at `begun`, under a heading that names it."""
+    tail = read_since(log_file, begun).splitlines()[-_TAIL_LINES:]
     return f"Last lines of {log_file}:\n" + "\n".join(tail)

@@ -1,0 +1,30 @@
+"""A Prefect worker's process, which lets runs of one pool work as processes of this machine.
+
+    python -m flows.worker_program POOL
+
+Its settings come from the environment. Prefect's own command would print prose beside its log.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+
+from prefect.logging import get_logger
+from prefect.logging.configuration import setup_logging
+from prefect.workers.process import ProcessWorker
+
+log = get_logger("worker")
+
+
+def main(pool: str) -> None:
+    """Works until the process is ended."""
+    setup_logging()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    worker = ProcessWorker(work_pool_name=pool, create_pool_if_not_found=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(worker.start(printer=log.info))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
