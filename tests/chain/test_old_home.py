@@ -34,6 +34,7 @@ def world(tmp_path):
     as_it_was += ["stages.stage1=train", "stage2.learning_rate=1.0e-3"]
     as_it_was += ["stage2.token_budget=14000", "synthesis.token_budget=3000"]
     as_it_was += ["training.max_length=4096", "release.quantization=Q4_K_M"]
+    as_it_was += ["stage3.token_budget=6000", "stage3.effective_batch=2"]
     settings = load("demo", as_it_was).settings
     outside = {step: manifest["recipe"]["outside"] for step, manifest in OLD.items()}
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)

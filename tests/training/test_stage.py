@@ -49,6 +49,14 @@ def test_sft_moves_every_matrix_and_lowers_the_loss(sft):
     assert math.isfinite(metrics["eval_loss"])
 
 
+def test_a_stage_of_a_single_step_moves_the_adapter(sft):
+    """Its one step was the warm-up's first, whose rate is 0."""
+    write_jsonl(Path(sft.rows), chat_rows(4))
+    metrics = train(changed(sft, epochs=1, effective_batch=16, micro_batch=1))
+    assert metrics["steps"] == 1
+    assert checked(sft.out)["elements_moved_share"] > 0
+
+
 def few_steps(sft: TrainingSpec) -> TrainingSpec:
     """Six steps over four rows: a large model takes seconds for each."""
     write_jsonl(Path(sft.rows), chat_rows(4))

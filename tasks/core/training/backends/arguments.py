@@ -29,7 +29,8 @@ def trainer_arguments(run: StageRun, rows: int) -> dict[str, Any]:
         "num_train_epochs": schedule.epochs,
         "learning_rate": schedule.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": math.ceil(training.warmup_ratio * steps),
+        # the first step of a warm-up has the rate 0, and a stage of one step has no other
+        "warmup_steps": min(math.ceil(training.warmup_ratio * steps), steps - 1),
         "optim": run.machine.optimizer,
         # the model is in its compute type already, and autocast would round the LoRA products
         "bf16": False,
