@@ -33,8 +33,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
 from deployments.automations import create_automations
+from deployments.notices import write_notices
 from flows.parameters import DESCRIPTIONS
+from flows.pipeline import part
 from tasks.core.files.digests import digest_value
+from tasks.core.settings.profiles import load
 
 POOL = "kospilot"
 RUNS_AT_ONCE = 1  # in the pool: a run may train, and there is one accelerator
@@ -56,13 +59,19 @@ def main(arguments: list[str]) -> None:
     """Creates or updates the pool, the deployments and the automations."""
     reset = "--reset" in arguments
     profile, *overrides = [argument for argument in arguments if argument != "--reset"]
+    url = load(profile, overrides).settings.notify.url
+    # The address of a webhook is a secret: who has it can post there.
+    overrides = [text for text in overrides if not text.strip().startswith("notify.")]
     parameters = {"profile": profile, "overrides": overrides, "force": []}
+    entries = yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
         deployed = Deployed(parameters, _read_written(client), reset)
         _write_pool(client, anew=reset or deployed.written is None)
-        for entry in yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]:
+        for entry in entries:
             _write_deployment(client, entry, deployed)
         create_automations(client, parameters, reset)
+        flows = [_load_flow(entry["entrypoint"]).name for entry in entries]
+        write_notices(client, url, [*flows, part.name], reset)
         _note_written(client, digest_value(parameters))
 
 

@@ -13,6 +13,7 @@ from prefect.exceptions import Pause
 
 from flows.log_lines import keep_run_log
 from flows.naming import name_run
+from flows.notices import tell_refused
 from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
@@ -149,6 +150,8 @@ def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]
     link = show_files(run, ref, report) if report else ""  # of a step that was skipped too
     outcome = "skipped" if state.name == CACHED else "ran"
     rows.append(replace(row, outcome=outcome, report=link, artifact=f"`{name}/{ref.key}`"))
+    if name == "promote" and outcome == "ran":
+        tell_refused(run.store.known(name, ref.key).metrics)
     told = {"step": name, "seconds": seconds, "outcome": outcome}
     log.info("%s: %s in %.1f s (%s)", name, outcome, seconds, why, extra=told)
     return ref

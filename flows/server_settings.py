@@ -62,6 +62,8 @@ def server_settings(home: Path, port: int, with_ui: bool) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(pages),
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
         "PREFECT_SERVER_UI_ENABLED": str(with_ui).lower(),
+        # Notices link to it.
+        "PREFECT_UI_URL": pages[0],
         # The UI in the browser asks this address, whatever the port.
         "PREFECT_SERVER_UI_API_URL": f"{pages[0]}/api",
         # Prefect would write its pages into its own package.

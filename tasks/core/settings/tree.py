@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.core.settings.evaluation import COMPARED, ComparedName, Evaluation
+from tasks.core.settings.notify import Notify
 from tasks.core.settings.release import Release
 from tasks.core.settings.section import BESIDE, LATER, Count, Part, Section, Share
 from tasks.core.settings.synthesis import Synthesis
@@ -344,6 +345,7 @@ class Settings(Part):
     stage3: Stage3 = Stage3()
     release: Release = Release()
     evaluation: Evaluation = Evaluation()
+    notify: Notify = Notify()
 
     @property
     def trained_stages(self) -> list[StageName]:
