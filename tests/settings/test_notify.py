@@ -6,9 +6,10 @@ from tasks.core.errors import RequestError
 from tasks.core.settings.profiles import load
 
 
-@pytest.mark.parametrize("url", ["", "https://hooks.example/T1", "http://127.0.0.1:9/hook"])
+@pytest.mark.parametrize("url", ["https://hooks.example/T1", "http://127.0.0.1:9/hook"])
 def test_an_address_is_taken(url):
     assert load("demo", [f"notify.url={url}"]).settings.notify.url == url
+    assert load("demo").settings.notify.url == ""
 
 
 @pytest.mark.parametrize("url", ["hooks.example/T1", "ftp://hooks.example", "https://", "slack"])
