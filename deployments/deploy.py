@@ -1,11 +1,12 @@
 """Puts prefect.yaml's deployments on a server, and leaves what its operator changed there.
 
-    python -m deployments.deploy [--reset] PROFILE [section.name=value ...]
+    python -m deployments.deploy [--reset] [--training=cpu|gpu] PROFILE [section.name=value ...]
 
 What belongs to the code is always written: entrypoints, forms, the pool's template. Schedules,
 pauses, tags and limits are written when a deployment or the pool is new; parameters, as long as
 they are those that were written last. --reset writes everything. Prints a sentence for each
-deployment whose own parameters are kept. PREFECT_API_URL says which server.
+deployment whose own parameters are kept. PREFECT_API_URL says which server. With --training, runs
+go to two pools, for workers on several machines: the deployments that train go to that one.
 """
 
 import importlib
@@ -57,8 +58,10 @@ class Deployed:
 
 def main(arguments: list[str]) -> None:
     """Creates or updates the pool, the deployments and the automations."""
-    reset = "--reset" in arguments
-    profile, *overrides = [argument for argument in arguments if argument != "--reset"]
+    flags = [argument for argument in arguments if argument.startswith("--")]
+    reset = "--reset" in flags
+    training = [flag.partition("=")[2] for flag in flags if flag.startswith("--training=")]
+    profile, *overrides = [argument for argument in arguments if argument not in flags]
     url = load(profile, overrides).settings.notify.url
     # The address of a webhook is a secret: who has it can post there.
     overrides = [text for text in overrides if not text.strip().startswith("notify.")]
@@ -66,23 +69,31 @@ def main(arguments: list[str]) -> None:
     entries = yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
         deployed = Deployed(parameters, _read_written(client), reset)
-        _write_pool(client, anew=reset or deployed.written is None)
+        for pool in sorted({_pool_of(entry, training) for entry in entries}):
+            _write_pool(client, pool, anew=reset or deployed.written is None)
         for entry in entries:
-            _write_deployment(client, entry, deployed)
+            _write_deployment(client, entry, _pool_of(entry, training), deployed)
         create_automations(client, parameters, reset)
         flows = [_load_flow(entry["entrypoint"]).name for entry in entries]
         write_notices(client, url, [*flows, part.name], reset)
         _note_written(client, digest_value(parameters))
 
 
-def _write_pool(client: SyncPrefectClient, anew: bool) -> None:
+def _pool_of(entry: dict[str, Any], training: list[str]) -> str:
+    """One pool has all runs of a machine; with --training, what trains is apart from the rest."""
+    if not training:
+        return POOL
+    return f"{POOL}-{training[0] if entry['trains'] else 'cpu'}"
+
+
+def _write_pool(client: SyncPrefectClient, name: str, anew: bool) -> None:
     """The pool's template leaves a run's command, environment and folder to us."""
     template = json.loads((_CODE / "deployments" / "pool.json").read_text())
     try:
-        client.read_work_pool(POOL)
+        client.read_work_pool(name)
     except ObjectNotFound:
         pool = WorkPoolCreate(
-            name=POOL,
+            name=name,
             type="process",
             base_job_template=template,
             concurrency_limit=RUNS_AT_ONCE,
@@ -94,10 +105,12 @@ def _write_pool(client: SyncPrefectClient, anew: bool) -> None:
         update = WorkPoolUpdate(
             base_job_template=template, concurrency_limit=RUNS_AT_ONCE, is_paused=False
         )
-    client.update_work_pool(POOL, update)
+    client.update_work_pool(name, update)
 
 
-def _write_deployment(client: SyncPrefectClient, entry: dict[str, Any], deployed: Deployed) -> None:
+def _write_deployment(
+    client: SyncPrefectClient, entry: dict[str, Any], pool: str, deployed: Deployed
+) -> None:
     flow = _load_flow(entry["entrypoint"])
     of_code = {
         "entrypoint": entry["entrypoint"],
@@ -116,7 +129,7 @@ def _write_deployment(client: SyncPrefectClient, entry: dict[str, Any], deployed
             name=entry["name"],
             parameters=deployed.parameters,
             schedules=[_schedule(told) for told in entry.get("schedules", [])],
-            work_pool_name=POOL,
+            work_pool_name=pool,
             job_variables=entry["work_pool"]["job_variables"],
             paused=False,
             **of_code,

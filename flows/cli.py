@@ -12,7 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands import artifacts, data, evaluate, machine, market, models, release, run, train
+from flows.commands import (
+    artifacts,
+    data,
+    evaluate,
+    machine,
+    market,
+    models,
+    release,
+    run,
+    service,
+    train,
+)
 from flows.console import say
 from flows.encoding import replace_unencodable
 from flows.log_lines import check_variable, is_json
@@ -33,6 +44,7 @@ run.add_to(app)
 models.add_to(app)
 evaluate.add_to(app)
 release.add_to(app)
+service.add_to(app)
 machine.add_to(app)
 app.add_typer(artifacts.app)
 app.add_typer(data.app)

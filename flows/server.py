@@ -5,12 +5,13 @@ if it answers, else a private one while it runs. Importing this module does not 
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import Popen
 
@@ -35,6 +36,7 @@ from flows.server_settings import (
     client_settings,
     forget_foreign_settings,
     import_prefect,
+    known_server,
     named_server,
     recorded_server,
     server_settings,
@@ -68,12 +70,14 @@ def server(home: Path) -> Iterator[str]:
         yield url
 
 
-def use_recorded_server(home: Path) -> bool:
-    """Lets this process's Prefect talk to `kospilot serve`'s server; False if there is none."""
-    url = recorded_server(home)
-    if url:
-        import_prefect(client_settings(home, url))
-    return url is not None
+def use_known_server(home: Path) -> bool:
+    """Lets this process's Prefect talk to the server that the user names, or else to `kospilot
+    serve`'s; False if there is none.
+    """
+    settings = known_server(home, "the news goes to")
+    if settings:
+        import_prefect(settings)
+    return settings is not None
 
 
 @contextlib.contextmanager
@@ -105,10 +109,10 @@ def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[
     whoever answers there would be taken for ours.
     """
     _check_loopback()
-    _refuse_taken(port)
+    refuse_taken(port, f"kospilot serve --port {port + 1}")
     with _started(home, port, with_ui=True) as record:
         env = client_settings(home, record.url)
-        _deploy(home, env, deployed, reset)
+        put_deployments(home, env, deployed, ["--reset"] if reset else [])
         end_runs(
             home, record.url, "Its worker is gone: kospilot serve was ended. Retry resumes it."
         )
@@ -129,29 +133,35 @@ def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[
             drop_record(home)
 
 
-def _deploy(home: Path, env: dict[str, str], deployed: Resolved, reset: bool) -> None:
-    """Creates or updates the work pool, the deployments and the automations, and says what it left.
+def put_deployments(
+    home: Path, env: dict[str, str], deployed: Resolved, flags: Sequence[str]
+) -> None:
+    """Creates or updates the work pools, the deployments and the automations of a server, and says
+    what it left. flags: what deployments/deploy.py takes.
 
     The program runs in Prefect's folder, where no file of the user's says anything to it.
     """
-    arguments = [deployed.profile, *deployed.overrides]
-    if reset:
-        arguments.append("--reset")
+    arguments = [*flags, deployed.profile, *deployed.overrides]
     command = [sys.executable, "-m", "deployments.deploy", *arguments]
-    for sentence in run_child(command, env=env, cwd=prefect_folder(home)):
+    folder = prefect_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    for sentence in run_child(command, env=env, cwd=folder):
         say(sentence)
 
 
-def _refuse_taken(port: int) -> None:
+def refuse_taken(port: int, instead: str, host: str = "127.0.0.1") -> None:
+    """Raises RequestError if a server cannot listen there; `instead` is what to type then."""
     with socket.socket() as probe:
         # A server that has just ended does not hold its port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
+            why = "is taken"
+            if error.errno != errno.EADDRINUSE:
+                why = f"cannot be listened to at {host}"
             raise RequestError(
-                f"Port {port} is taken ({error.strerror}). Give another:"
-                f" kospilot serve --port {port + 1}."
+                f"Port {port} {why} ({error.strerror}). Give another: {instead}."
             ) from error
 
 

@@ -1,7 +1,8 @@
 """A Prefect server's process: Prefect's own application behind a guard against foreign web pages.
 
-    python -m flows.server_program PORT
+    python -m flows.server_program PORT [HOST [all | web]]
 
+`web` is the API and the pages without the services, which another process runs.
 Prefect checks no Host and no Origin itself. Its settings come from the environment.
 """
 
@@ -12,14 +13,19 @@ from prefect.server.api.server import create_app
 
 from flows.log_lines import is_json
 from tasks.core.processes.connections import BoundedConnection
+from tasks.core.processes.http import is_loopback
 from tasks.core.processes.own_clients import OwnClientsOnly
 
 
-def main(port: str) -> None:
-    """Serves on a loopback port until the process is ended."""
+def main(port: str, host: str = "127.0.0.1", part: str = "all") -> None:
+    """Serves until the process is ended.
+
+    What listens to other machines answers to any name: its password alone keeps foreign pages out.
+    """
+    app = create_app(final=True, webserver_only=part == "web")
     uvicorn.run(
-        OwnClientsOnly(create_app(final=True)),
-        host="127.0.0.1",
+        OwnClientsOnly(app) if is_loopback(host) else app,
+        host=host,
         port=int(port),
         workers=1,  # whatever WEB_CONCURRENCY says
         http=BoundedConnection,

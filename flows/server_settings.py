@@ -8,6 +8,7 @@ module does not import Prefect: the environment has to be settled before that ha
 import contextlib
 import importlib.metadata
 import os
+import socket
 from base64 import b64encode
 from pathlib import Path
 
@@ -16,10 +17,26 @@ import httpx
 from flows import log_lines
 from flows.console import say
 from flows.server_files import prefect_folder, read_record, secret
-from tasks.core.processes.http import Limits, fetch, http_client, one_line, without_user
+from tasks.core.errors import WorkError
+from tasks.core.processes.http import (
+    Limits,
+    fetch,
+    http_client,
+    is_loopback,
+    one_line,
+    without_user,
+)
 
 _LIMITS = Limits(10.0, 1 << 20)
 _NAMED = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
+_SERVERS_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
+_SERVERS_OWN = (
+    "PREFECT_SERVER_",
+    "PREFECT_API_DATABASE_",  # as Prefect also calls PREFECT_SERVER_DATABASE_
+    "PREFECT_MESSAGING_",
+    "PREFECT_REDIS_",
+    "PREFECT_UI_",
+)
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
@@ -71,6 +88,19 @@ def server_settings(home: Path, port: int, with_ui: bool) -> dict[str, str]:
     }
 
 
+def lone_server_settings(home: Path, host: str, port: int) -> dict[str, str]:
+    """What a server knows that `kospilot server` starts: ours, and what the user has set for it."""
+    settings = server_settings(home, port, with_ui=True)
+    if not is_loopback(host):
+        # The UI asks whatever address it came from.
+        settings["PREFECT_SERVER_UI_API_URL"] = "/api"
+        settings["PREFECT_UI_URL"] = f"http://{socket.gethostname()}:{port}"
+    for name, value in os.environ.items():
+        if name.upper().startswith(_SERVERS_OWN) and value:
+            settings[name.upper()] = value
+    return settings
+
+
 def forget_foreign_settings() -> None:
     """Drops all PREFECT_ variables, however they are spelt, from this process and its children."""
     for name in list(os.environ):
@@ -100,22 +130,47 @@ def recorded_server(home: Path) -> str | None:
     return None if _problem(record.url, {"PREFECT_API_AUTH_STRING": secret(home)}) else record.url
 
 
-def named_server() -> dict[str, str] | None:
+def known_server(home: Path, purpose: str) -> dict[str, str] | None:
+    """The settings of the server that PREFECT_API_URL names, else of the recorded one; None without
+    either. purpose: what the server is used for, as a sentence's beginning.
+    """
+    recorded = recorded_server(home)
+    if recorded is None or recorded != os.environ.get("PREFECT_API_URL"):
+        named = named_server(purpose)
+        if named:
+            return {**base_settings(home), **named}
+    return client_settings(home, recorded) if recorded else None
+
+
+def server_to_use(home: Path, purpose: str) -> dict[str, str]:
+    """As known_server; raises WorkError if there is none."""
+    settings = known_server(home, purpose)
+    if settings is None:
+        raise WorkError(
+            "There is no server to use. Start one with `kospilot server`, on any machine, and name"
+            " it: PREFECT_API_URL=http://HOST:4200/api, with PREFECT_API_AUTH_STRING=USER:PASSWORD."
+        )
+    return settings
+
+
+def named_server(purpose: str = "the run is reported to") -> dict[str, str] | None:
     """The settings of the server that PREFECT_API_URL names, if it can be used.
 
     Says on the screen what becomes of the variable. The other variables that are obeyed then are
-    PREFECT_API_AUTH_STRING and PREFECT_API_KEY.
+    PREFECT_API_AUTH_STRING, PREFECT_API_KEY and, where the server's own password is set, that.
     """
     named = {name: os.environ[name] for name in _NAMED if os.environ.get(name)}
     if "PREFECT_API_URL" not in named:
         return None
+    if os.environ.get(_SERVERS_PASSWORD) and len(named) == 1:
+        named["PREFECT_API_AUTH_STRING"] = os.environ[_SERVERS_PASSWORD]
     url = named["PREFECT_API_URL"] = named["PREFECT_API_URL"].rstrip("/")
     shown = without_user(url)
     problem = _problem(url, named)
     if problem:
         say(f"! PREFECT_API_URL={shown} is not used: {problem}. kospilot uses a server of its own.")
         return None
-    say(f"PREFECT_API_URL: the run is reported to {shown}.")
+    say(f"PREFECT_API_URL: {purpose} {shown}.")
     return named
 
 

@@ -1,4 +1,4 @@
-"""kospilot doctor, tools, serve, tensorboard: the machine and what runs on it."""
+"""kospilot doctor, tools, tensorboard: the machine and what runs on it."""
 
 from typing import Annotated
 
@@ -13,7 +13,6 @@ tools = typer.Typer(name="tools", no_args_is_help=True, help="llama.cpp and Olla
 def add_to(app: typer.Typer) -> None:
     """Adds this file's commands to the application."""
     app.command()(doctor)
-    app.command()(serve)
     app.command()(tensorboard)
     app.add_typer(tools)
 
@@ -73,55 +72,6 @@ def install(name: Annotated[str, typer.Argument(help="llama.cpp or ollama")]) ->
 
         tool = builders[name](kospilot_home(), report)
     stdout.print(str(tool), markup=False, soft_wrap=True)
-
-
-def serve(
-    profile: Annotated[
-        str, typer.Argument(help="The profile of runs that are given no other.")
-    ] = "demo",
-    overrides: Overrides = None,
-    port: Annotated[int, typer.Option(help="Port of the server and its UI.")] = 4200,
-    reset: Annotated[
-        bool,
-        typer.Option(
-            "--reset",
-            help="Forget what was changed of deployments and automations in the UI: schedules,"
-            " pauses, limits, parameters.",
-        ),
-    ] = False,
-) -> None:
-    """Runs Prefect server, worker and deployments here; Ctrl-C stops all that it started."""
-    import shlex
-    from contextlib import ExitStack
-
-    from flows.server import serving
-    from flows.server_files import secret_file
-    from flows.server_settings import recorded_server
-    from flows.watch import watch
-    from tasks.core.settings.home import kospilot_home
-    from tasks.core.settings.profiles import load
-
-    home = kospilot_home()
-    deployed = load(profile, overrides or [])
-    running = recorded_server(home)
-    if running:
-        say(f"A server is already there: {running.removesuffix('/api')}")
-        return
-    with ExitStack() as stack:
-        with stderr.status("starting server, worker and deployments"):
-            url = stack.enter_context(serving(home, port, deployed, reset))
-        stack.callback(say, "Stopping.")
-        whose = " ".join([profile, *deployed.overrides])
-        say(
-            f"`refresh` runs the chain of {whose}: on weekdays at 18:30 in Seoul, and whenever its"
-            " market folder has changed."
-        )
-        say(
-            f"Open {url.removesuffix('/api')} and start `full`. The page asks once for a password:"
-            f" the line that `cat {shlex.quote(str(secret_file(home)))}` prints."
-        )
-        say(f"Logs: {home / 'logs'}. Ctrl-C stops everything.")
-        watch(home, url)
 
 
 def tensorboard(

@@ -215,10 +215,10 @@ def _tell_server(market: Path) -> bool:
 
     False if nobody was told.
     """
-    from flows.server import deliver_logs, use_recorded_server
+    from flows.server import deliver_logs, use_known_server
     from tasks.core.settings.home import kospilot_home
 
-    if not use_recorded_server(kospilot_home()):
+    if not use_known_server(kospilot_home()):
         return False
     from prefect.events import emit_event
 

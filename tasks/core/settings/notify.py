@@ -1,8 +1,8 @@
 """Who is told how the runs of a server end."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-import httpx
 from pydantic import field_validator
 
 from tasks.core.settings.section import BESIDE, Section
@@ -18,10 +18,14 @@ class Notify(Section):
     @field_validator("url")
     @classmethod
     def _is_address(cls, url: str) -> str:
-        try:
-            parts = httpx.URL(url)
-        except httpx.InvalidURL:
-            parts = httpx.URL("")
-        if url and not (parts.scheme in ("http", "https") and parts.host):
+        if url and not _is_web_address(url):
             raise ValueError("it is no address; write https://HOST/PATH")
         return url
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -371,9 +371,8 @@ class Settings(Part):
 
     @property
     def compared_models(self) -> list[ComparedName]:
-        """The models that are asked beside the release, in the order in which they come about.
-
-        The released stage is the release itself, and so is the F16 model if that is released.
+        """The models that are asked beside the release, in the order in which they come about: the
+        released stage is the release itself, and so is the F16 model if that is released.
         """
         none = {"base", "briefed"} if not self.evaluation.baseline else set()
         none |= set(STAGES) - set(self.trained_stages[:-1])

@@ -1,4 +1,4 @@
-"""notify.url: a real server posts how runs end to a real webhook, and only that."""
+"""`kospilot deploy` on a real server: two pools, and a webhook that is told how runs end."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 from deployments.notices import BLOCK, NAMES
 from flows.notices import RELEASE_REFUSED
 from flows.server_api import api, post
-from flows.server_settings import client_settings
+from flows.server_files import secret
 
 pytestmark = pytest.mark.slow
 
@@ -43,12 +43,14 @@ def webhook():
         thread.join()
 
 
-def deploy(running, *overrides):
-    env = {**os.environ, **client_settings(running.home, running.record.url)}
-    command = [sys.executable, "-m", "deployments.deploy", "demo", *overrides]
-    cwd = running.home / "prefect"
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+def deploy(running, *arguments):
+    """`kospilot deploy` on another machine, which knows the server by its address and password."""
+    named = {"PREFECT_API_URL": running.record.url, "PREFECT_API_AUTH_STRING": secret(running.home)}
+    env = {**os.environ, **named, "KOSPILOT_HOME": str(running.home / "elsewhere")}
+    command = [sys.executable, "-m", "flows", "deploy", "demo", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return " ".join(done.stderr.split())
 
 
 def end(client, flow, kind, message):
@@ -62,13 +64,16 @@ def end(client, flow, kind, message):
 
 def test_a_webhook_is_told_how_our_runs_end(prefect_server, webhook):
     url, bodies = webhook
-    deploy(prefect_server, f"notify.url={url}", "pairs.rows=12")
+    said = deploy(prefect_server, f"notify.url={url}", "pairs.rows=12")
+    assert f"PREFECT_API_URL: the deployments go to {prefect_server.record.url}." in said
     try:
         with api(prefect_server.home, prefect_server.record.url) as client:
             deployed = post(client, "/deployments/filter", {})
             assert {str(known["parameters"]["overrides"]) for known in deployed} == {
                 "['pairs.rows=12']"
             }
+            pools = {known["name"]: known["work_pool_name"] for known in deployed}
+            assert (pools["full"], pools["merge"]) == ("kospilot-gpu", "kospilot-cpu")
             end(client, "another team's", "FAILED", "not ours")
             end(client, "full", "COMPLETED", "nobody waits for this")
             ended = [

@@ -1,0 +1,95 @@
+"""kospilot server and worker go on as programs of Prefect that know the right settings."""
+
+import os
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from flows.commands import service
+from flows.commands.service import Pool
+from flows.server_files import secret
+from tasks.core.errors import RequestError, WorkError
+from tasks.core.settings.home import kospilot_home
+from tasks.core.training.hardware import machine
+from tests.flows.test_server_settings import PREFECT, answering
+
+
+@pytest.fixture
+def became(monkeypatch):
+    """The program that a command goes on as: its arguments and its environment."""
+    found = SimpleNamespace()
+
+    def execve(program, arguments, env):
+        found.arguments, found.env = arguments[2:], env
+
+    monkeypatch.setattr(service.os, "execve", execve)
+    monkeypatch.setattr(service.os, "chdir", lambda folder: None)
+    for name in list(os.environ):
+        if name.startswith("PREFECT"):
+            monkeypatch.delenv(name)
+    return found
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_server_obeys_what_is_set_for_a_server_and_nothing_else(became, monkeypatch):
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "postgresql+asyncpg://db/prefect")
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "team:long")
+    monkeypatch.setenv("PREFECT_MESSAGING_BROKER", "prefect_redis.messaging")
+    monkeypatch.setenv("PREFECT_REDIS_MESSAGING_HOST", "redis")
+    monkeypatch.setenv("PREFECT_PROFILES_PATH", "/another")
+    port = free_port()
+    service.server(host="0.0.0.0", port=port, services=False)
+    assert became.arguments == ["flows.server_program", str(port), "0.0.0.0", "web"]
+    env = became.env
+    assert env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://db/prefect"
+    assert env["PREFECT_SERVER_API_AUTH_STRING"] == "team:long"
+    assert env["PREFECT_MESSAGING_BROKER"] == "prefect_redis.messaging"
+    assert env["PREFECT_REDIS_MESSAGING_HOST"] == "redis"
+    assert env["PREFECT_PROFILES_PATH"] == os.devnull
+    assert env["PREFECT_SERVER_UI_API_URL"] == "/api"
+
+
+def test_a_server_on_this_machine_has_the_homes_password(became, capsys):
+    service.server(port=free_port())
+    assert became.env["PREFECT_SERVER_API_AUTH_STRING"] == secret(kospilot_home())
+    assert secret(kospilot_home()) not in capsys.readouterr().err
+
+
+def test_an_address_of_another_machine_is_refused(became):
+    with pytest.raises(RequestError, match="cannot be listened to at 192.0.2.1"):
+        service.server(host="192.0.2.1", port=free_port())
+
+
+@pytest.mark.parametrize("name", ["PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"])
+def test_a_worker_takes_runs_of_its_pool_from_the_named_server(became, monkeypatch, name):
+    with answering(PREFECT) as (url, asked):
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        monkeypatch.setenv(name, "me:mine")
+        service.worker(Pool.cpu)
+    assert became.arguments == ["flows.worker_program", "kospilot-cpu"]
+    assert became.env["PREFECT_API_URL"] == url
+    assert became.env["PREFECT_API_AUTH_STRING"] == "me:mine"
+    assert {sent for _, sent in asked} == {"Basic bWU6bWluZQ=="}
+
+
+@pytest.mark.parametrize("url", [None, "http://127.0.0.1:9/api"])
+def test_a_worker_without_a_server_says_how_to_get_one(became, monkeypatch, url):
+    if url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+    with pytest.raises(WorkError, match="Start one with `kospilot server`"):
+        service.worker(Pool.cpu)
+
+
+def test_a_machine_without_a_gpu_takes_no_runs_that_want_one(became, monkeypatch):
+    monkeypatch.setattr(machine.torch.cuda, "is_available", lambda: False)
+    with answering(PREFECT) as (url, _):
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        with pytest.raises(WorkError, match="`kospilot worker --pool cpu`"):
+            service.worker(Pool.gpu)
+    assert not hasattr(became, "arguments")
