@@ -26,7 +26,7 @@ from flows.commands import (
 )
 from flows.console import say
 from flows.encoding import replace_unencodable
-from flows.log_lines import check_variable, is_json
+from flows.log_lines import check_variable, handle_the_rest, is_json
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.proxies import settle_proxies
 
@@ -67,6 +67,7 @@ def main() -> None:
     """Entry point: errors become one short paragraph and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     replace_unencodable()
+    handle_the_rest()
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
     except UsageError as error:  # type: ignore[misc]  # see above

@@ -16,6 +16,7 @@ from tasks.core.errors import RequestError
 
 _VARIABLE = "KOSPILOT_LOG"
 _RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a worker's run
+_RUN_LOGGERS = ("tasks", "prefect.flow_runs", "prefect.task_runs")  # Prefect's tell how a run ended
 _FIELDS = ("step", "outcome", "seconds", "fraction")  # of a record that has them
 
 
@@ -72,16 +73,51 @@ def keep_run_log(home: Path) -> None:
 
     Its output goes nowhere: a pipe to its worker would end the run with the worker.
     """
-    logger = logging.getLogger("tasks")
-    kept = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
-    if kept or not (is_json() and os.environ.get(_RUN_ID)):
+    loggers = [logging.getLogger(name) for name in _RUN_LOGGERS]
+    is_kept = any(isinstance(handler, logging.FileHandler) for handler in loggers[0].handlers)
+    if is_kept or not (is_json() and os.environ.get(_RUN_ID)):
         return
     day = datetime.now(UTC).date().isoformat()
     file = home / "logs" / "runs" / f"{day}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(JsonLines())
-    logger.addHandler(handler)
+    for logger in loggers:
+        logger.addHandler(handler)
+
+
+def catch_the_rest() -> None:
+    """Lets warnings, and an error that nobody handles, be JSON lines too, if JSON is wanted."""
+    if not is_json():
+        return
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+
+
+def handle_the_rest() -> None:
+    """As catch_the_rest, for a process whose logs nobody handles: what libraries tell is a line."""
+    if not is_json():
+        return
+    catch_the_rest()
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(JsonLines())
+    handler.addFilter(_is_unhandled)
+    logging.getLogger().addHandler(handler)
+
+
+def _is_unhandled(record: logging.LogRecord) -> bool:
+    """Whether no handler of a run in a terminal (flows/console.py) has the record already.
+
+    That tells in our words what Prefect would.
+    """
+    room = record.name.partition(".")[0]
+    return room != "prefect" and not logging.getLogger(room).handlers
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    told = f"{kind.__name__}: {error}"
+    logging.getLogger("kospilot").critical("%s", told, exc_info=(kind, error, trace))
 
 
 def prefect_settings() -> dict[str, str]:

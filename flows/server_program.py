@@ -11,7 +11,7 @@ import sys
 import uvicorn
 from prefect.server.api.server import create_app
 
-from flows.log_lines import is_json
+from flows.log_lines import catch_the_rest, is_json
 from tasks.core.processes.connections import BoundedConnection
 from tasks.core.processes.http import is_loopback
 from tasks.core.processes.own_clients import OwnClientsOnly
@@ -22,6 +22,7 @@ def main(port: str, host: str = "127.0.0.1", part: str = "all") -> None:
 
     What listens to other machines answers to any name: its password alone keeps foreign pages out.
     """
+    catch_the_rest()
     app = create_app(final=True, webserver_only=part == "web")
     uvicorn.run(
         OwnClientsOnly(app) if is_loopback(host) else app,

@@ -14,12 +14,15 @@ from prefect.logging import get_logger
 from prefect.logging.configuration import setup_logging
 from prefect.workers.process import ProcessWorker
 
+from flows.log_lines import catch_the_rest
+
 log = get_logger("worker")
 
 
 def main(pool: str) -> None:
     """Works until the process is ended."""
     setup_logging()
+    catch_the_rest()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     worker = ProcessWorker(work_pool_name=pool, create_pool_if_not_found=False)
     with contextlib.suppress(KeyboardInterrupt):

@@ -52,21 +52,40 @@ def test_an_exception_is_in_its_line():
     assert "ValueError: two\nlines" in told["exception"]
 
 
-def test_a_workers_run_keeps_its_lines_with_its_id(monkeypatch):
-    logger = logging.getLogger("tasks")
-    monkeypatch.setattr(logger, "handlers", [])
-    monkeypatch.setattr(logger, "level", logging.INFO)
+def test_a_workers_run_keeps_its_lines_and_its_end_with_its_id(monkeypatch):
+    names = ("tasks", "prefect.flow_runs", "prefect.task_runs")
+    for logger in map(logging.getLogger, names):
+        monkeypatch.setattr(logger, "handlers", [])
+        monkeypatch.setattr(logger, "level", logging.INFO)
     keep_run_log(kospilot_home())  # a terminal's run: its lines go to stderr
-    assert logger.handlers == []
+    assert logging.getLogger("tasks").handlers == []
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "0190")
     for _ in range(2):
         keep_run_log(kospilot_home())
-    [handler] = logger.handlers
+    [handler] = logging.getLogger("tasks").handlers
     logging.getLogger("tasks.core.market").info("read %d days", 5)
+    logging.getLogger("prefect.flow_runs").error("Finished in state Failed()")
     handler.close()
     [file] = (kospilot_home() / "logs" / "runs").glob("*.jsonl")
-    [told] = lines(file.read_text())
-    assert (told["run"], told["message"]) == ("0190", "read 5 days")
+    first, last = lines(file.read_text())
+    assert (first["run"], first["message"]) == ("0190", "read 5 days")
+    assert (last["level"], last["message"]) == ("ERROR", "Finished in state Failed()")
+
+
+def test_warnings_libraries_and_uncaught_errors_are_lines_too():
+    program = (
+        "import logging, warnings; from flows.log_lines import handle_the_rest; handle_the_rest();"
+        " from flows.console import follow_run; follow_run();"
+        " warnings.warn('old', stacklevel=1); logging.getLogger('httpx').warning('slow');"
+        " logging.getLogger('prefect.flow_runs').warning('in our words');"
+        " logging.getLogger('tasks.x').warning('once'); raise ValueError('a bug')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    told = lines(done.stderr)
+    assert [line["logger"] for line in told] == ["py.warnings", "httpx", "tasks.x", "kospilot"]
+    assert told[-1]["message"] == "ValueError: a bug"
+    assert "Traceback" in told[-1]["exception"]
+    assert done.returncode == 1
 
 
 def test_prefects_own_processes_log_lines(tmp_path):
