@@ -35,6 +35,7 @@ def world(tmp_path):
     as_it_was += ["stage2.token_budget=14000", "synthesis.token_budget=3000"]
     as_it_was += ["training.max_length=4096", "release.quantization=Q4_K_M"]
     as_it_was += ["stage3.token_budget=6000", "stage3.effective_batch=2"]
+    as_it_was += ["evaluation.baseline=true"]
     settings = load("demo", as_it_was).settings
     outside = {step: manifest["recipe"]["outside"] for step, manifest in OLD.items()}
     return World("demo", settings, chain(settings), outside, store, lambda tag, digest: None)

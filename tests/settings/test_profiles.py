@@ -115,7 +115,7 @@ def test_a_value_is_read_as_its_setting_wants_it(override, value):
             "stage2.patience=2: patience counts evaluations; set eval_every too.",
         ),
         (
-            ["stage3.micro_batch=3"],
+            ["stage3.effective_batch=2", "stage3.micro_batch=3"],
             "stage3.micro_batch=3 does not divide stage3.effective_batch=2: choose 1, 2.",
         ),
         (
