@@ -41,6 +41,7 @@ from flows.server_settings import (
     recorded_server,
     server_settings,
 )
+from flows.watch import Watched, watch
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, start_child, stop_child
 from tasks.core.processes.http import responds
@@ -131,6 +132,22 @@ def serving(home: Path, port: int, deployed: Resolved, reset: bool) -> Iterator[
             stopped = "kospilot serve was stopped. Retry resumes it."
             end_runs(home, record.url, stopped, stop=True)
             drop_record(home)
+
+
+def work(home: Path, server: dict[str, str], pool: str) -> None:
+    """Runs a worker of a pool, which writes to our own output, until this process is interrupted.
+
+    server: the settings of the server whose runs it takes. Raises WorkError if the worker ends.
+    """
+    folder = prefect_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "flows.worker_program", pool]
+    worker = start_child(command, server, folder, sys.stderr)
+    try:
+        watch(home, Watched(server, pool, worker))
+    finally:
+        stop_child(worker)
+    raise WorkError(f"The worker ended by itself, with exit code {worker.returncode}.")
 
 
 def put_deployments(

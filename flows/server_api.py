@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,22 @@ _RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
 
 @contextlib.contextmanager
 def api(home: Path, url: str) -> Iterator[httpx.Client]:
-    """A client of our server that may change things: it has the secret and a CSRF token."""
-    with http_client(url, httpx.Timeout(10)) as client:
-        client.headers.update(authorization({"PREFECT_API_AUTH_STRING": secret(home)}))
+    """A client of this home's server that may change things."""
+    own = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": secret(home)}
+    with client_of(own) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def client_of(server: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """A client of the server that these settings name: it has the password and a CSRF token."""
+    with http_client(server["PREFECT_API_URL"], httpx.Timeout(10)) as client:
+        client.headers.update(authorization(server))
         name = f"kospilot-{os.getpid()}"
-        answer = client.get("/csrf-token", params={"client": name}).raise_for_status()
-        client.headers["Prefect-Csrf-Client"] = name
-        client.headers["Prefect-Csrf-Token"] = answer.json()["token"]
+        answer = client.get("/csrf-token", params={"client": name})
+        if answer.status_code != httpx.codes.UNPROCESSABLE_ENTITY:  # a server that wants none
+            token = answer.raise_for_status().json()["token"]
+            client.headers.update({"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": token})
         yield client
 
 
@@ -61,10 +70,10 @@ def post(client: httpx.Client, path: str, body: Json) -> Any:
     return answer.json() if answer.content else None
 
 
-def runs_in_pool(client: httpx.Client, *types: str) -> list[Json]:
-    """The pool's runs whose state is of these types, e.g. RUNNING, in the order of their start."""
+def runs_in_pool(client: httpx.Client, *types: str, pool: str = POOL) -> list[Json]:
+    """A pool's runs whose state is of these types, e.g. RUNNING, in the order of their start."""
     wanted = {
-        "work_pools": {"name": {"any_": [POOL]}},
+        "work_pools": {"name": {"any_": [pool]}},
         "flow_runs": {"state": {"type": {"any_": types}}},
         "sort": "EXPECTED_START_TIME_ASC",
     }

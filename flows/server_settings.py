@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import socket
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -174,7 +175,7 @@ def named_server(purpose: str = "the run is reported to") -> dict[str, str] | No
     return named
 
 
-def authorization(settings: dict[str, str]) -> dict[str, str]:
+def authorization(settings: Mapping[str, str]) -> dict[str, str]:
     """The HTTP header by which a client is known; none without a secret."""
     if "PREFECT_API_AUTH_STRING" in settings:
         credentials = b64encode(settings["PREFECT_API_AUTH_STRING"].encode()).decode()

@@ -1,4 +1,4 @@
-"""What `kospilot serve` looks after while it runs: the market folder, and runs that wait.
+"""What `kospilot serve` and `kospilot worker` look after: the market folder, and runs that wait.
 
 A change of the folder that no refresh has seen starts one once the folder is quiet, whoever made
 the change. A run that waits for the pool's place says for whose.
@@ -7,14 +7,16 @@ the change. A run that waits for the pool's place says for whose.
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import Popen
 
 import httpx
 
 from flows.console import say
-from flows.server_api import ERRORS, POOL, Json, api, post, runs_in_pool
+from flows.server_api import ERRORS, POOL, Json, client_of, post, runs_in_pool
 from flows.server_files import SERVER_LOG, WORKER_LOG
 from tasks.core.errors import RequestError
 from tasks.core.market.news import (
@@ -33,17 +35,29 @@ _AUTOMATION = "market-updated"
 _WAITING = "AwaitingConcurrencySlot"  # Prefect's own name for it
 
 
-def watch(home: Path, url: str) -> None:
-    """Looks every few seconds, until this process is interrupted.
+@dataclass(frozen=True)
+class Watched:
+    """What is looked after: a pool of the server that the settings name; as long as a worker runs,
+    if one is given.
+    """
+
+    server: Mapping[str, str]
+    pool: str = POOL
+    worker: Popen[str] | None = None
+
+
+def watch(home: Path, watched: Watched) -> None:
+    """Looks every few seconds, until the worker has ended or this process is interrupted.
 
     A server that is busy or away is asked again.
     """
     os.environ.setdefault("KOSPILOT_FOLDER", os.getcwd())
-    market = MarketWatch(home)
-    while True:
+    market = MarketWatch(home, watched.pool)
+    while watched.worker is None or watched.worker.poll() is None:
         # A folder that cannot be read is told by the next scheduled run.
-        with contextlib.suppress(*ERRORS, OSError, RequestError), api(home, url) as client:
-            tell_waiting(client)
+        unread = contextlib.suppress(*ERRORS, OSError, RequestError)
+        with unread, client_of(watched.server) as client:
+            tell_waiting(client, watched.pool)
             market.look(client)
         with contextlib.suppress(OSError):
             _rotate_logs(home / "logs")
@@ -55,16 +69,16 @@ def _rotate_logs(folder: Path) -> None:
         rotate(folder / name)
 
 
-def tell_waiting(client: httpx.Client) -> None:
+def tell_waiting(client: httpx.Client, pool: str = POOL) -> None:
     """Lets every run that waits for a place in the pool say whose place it waits for."""
-    limit = client.get(f"/work_pools/{POOL}").raise_for_status().json()["concurrency_limit"]
-    holders = runs_in_pool(client, "RUNNING", "PENDING", "CANCELLING")
+    limit = client.get(f"/work_pools/{pool}").raise_for_status().json()["concurrency_limit"]
+    holders = runs_in_pool(client, "RUNNING", "PENDING", "CANCELLING", pool=pool)
     if limit is None or len(holders) < max(limit, 1):
         return
     names = ", ".join(run["name"] for run in holders)
     places = "the only place" if limit == 1 else f"all {limit} places"
-    message = f"Waits for {names}, which has {places} in the pool {POOL}."
-    for run in _due(runs_in_pool(client, "SCHEDULED")):
+    message = f"Waits for {names}, which has {places} in the pool {pool}."
+    for run in _due(runs_in_pool(client, "SCHEDULED", pool=pool)):
         if run["state"]["message"] != message:
             _tell(client, run, message)
 
@@ -105,15 +119,16 @@ class MarketWatch:
     deployment or disables the automation wants none.
     """
 
-    def __init__(self, home: Path):
+    def __init__(self, home: Path, pool: str = POOL):
         self._home = home
+        self._pool = pool
         self._followed: _Followed | None = None
         self._stillness: Stillness | None = None
         self._started_for = ""  # the state; a run that is cancelled or fails is not started again
 
     def look(self, client: httpx.Client) -> None:
         """Looks once, and may start a run."""
-        followed = _find_followed(client, self._home)
+        followed = _find_followed(client, self._home, self._pool)
         if followed is None:
             return
         if followed != self._followed or self._stillness is None:
@@ -125,19 +140,22 @@ class MarketWatch:
             note_looked_at(self._home, followed.name, state)
         elif state in (known, self._started_for) or not is_quiet:
             return
-        elif not _is_refreshing(client, followed):
+        elif not _is_refreshing(client, followed, self._pool):
             path = f"/deployments/{followed.deployment}/create_flow_run"
             post(client, path, {"tags": ["market"]})
             self._started_for = state
             say(f"{followed.folder} changed: `refresh` starts.")
 
 
-def _find_followed(client: httpx.Client, home: Path) -> _Followed | None:
-    """None if the operator wants no such runs, or gave parameters that no run could have."""
+def _find_followed(client: httpx.Client, home: Path, pool: str) -> _Followed | None:
+    """None if the operator wants no such runs, or gave parameters that no run could have, or if
+    they work in another pool, whose worker looks.
+    """
     deployment = client.get("/deployments/name/refresh/refresh").raise_for_status().json()
     wanted = {"automations": {"name": {"any_": [_AUTOMATION]}}}
     enabled = [known["enabled"] for known in post(client, "/automations/filter", wanted)]
-    if deployment["paused"] or not any(enabled):
+    is_wanted = not deployment["paused"] and any(enabled)
+    if not is_wanted or deployment["work_pool_name"] != pool:
         return None
     parameters = deployment["parameters"]
     try:
@@ -148,6 +166,7 @@ def _find_followed(client: httpx.Client, home: Path) -> _Followed | None:
     return _Followed(deployment["id"], follower_of(resolved, folder), folder)
 
 
-def _is_refreshing(client: httpx.Client, followed: _Followed) -> bool:
-    runs = [*_due(runs_in_pool(client, "SCHEDULED")), *runs_in_pool(client, "RUNNING", "PENDING")]
+def _is_refreshing(client: httpx.Client, followed: _Followed, pool: str) -> bool:
+    runs = _due(runs_in_pool(client, "SCHEDULED", pool=pool))
+    runs += runs_in_pool(client, "RUNNING", "PENDING", pool=pool)
     return any(run["deployment_id"] == followed.deployment for run in runs)

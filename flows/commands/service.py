@@ -49,8 +49,8 @@ def serve(
 
     from flows.server import serving
     from flows.server_files import secret_file
-    from flows.server_settings import recorded_server
-    from flows.watch import watch
+    from flows.server_settings import client_settings, recorded_server
+    from flows.watch import Watched, watch
     from tasks.core.settings.home import kospilot_home
     from tasks.core.settings.profiles import load
 
@@ -79,7 +79,7 @@ def serve(
             f" the line that `cat {shlex.quote(str(secret_file(home)))}` prints."
         )
         say(f"Logs: {home / 'logs'}. Ctrl-C stops everything.")
-        watch(home, url)
+        watch(home, Watched(client_settings(home, url)))
 
 
 def server(
@@ -118,12 +118,14 @@ def worker(
 
     A run ends with its worker, is marked as crashed after two minutes, and Retry resumes it.
     """
+    from flows.server import work
     from flows.server_api import POOL
     from flows.server_settings import forget_foreign_settings, server_to_use
     from tasks.core.errors import WorkError
     from tasks.core.settings.home import kospilot_home
 
-    settings = server_to_use(kospilot_home(), "the worker takes its runs from")
+    home = kospilot_home()
+    settings = server_to_use(home, "the worker takes its runs from")
     if pool is Pool.gpu:
         from tasks.core.training.hardware.machine import find_machine
 
@@ -135,7 +137,7 @@ def worker(
             )
     forget_foreign_settings()
     say(f"Runs of the pool {POOL}-{pool} work here; Ctrl-C stops the worker.")
-    _become("flows.worker_program", [f"{POOL}-{pool}"], settings)
+    work(home, settings, f"{POOL}-{pool}")
 
 
 def deploy(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import flows.server
 from flows.commands import service
 from flows.commands.service import Pool
 from flows.server_files import secret
@@ -23,7 +24,11 @@ def became(monkeypatch):
     def execve(program, arguments, env):
         found.arguments, found.env = arguments[2:], env
 
+    def work(home, settings, pool):
+        found.env, found.pool = settings, pool
+
     monkeypatch.setattr(service.os, "execve", execve)
+    monkeypatch.setattr(flows.server, "work", work)
     monkeypatch.setattr(service.os, "chdir", lambda folder: None)
     for name in list(os.environ):
         if name.startswith("PREFECT"):
@@ -72,7 +77,7 @@ def test_a_worker_takes_runs_of_its_pool_from_the_named_server(became, monkeypat
         monkeypatch.setenv("PREFECT_API_URL", url)
         monkeypatch.setenv(name, "me:mine")
         service.worker(Pool.cpu)
-    assert became.arguments == ["flows.worker_program", "kospilot-cpu"]
+    assert became.pool == "kospilot-cpu"
     assert became.env["PREFECT_API_URL"] == url
     assert became.env["PREFECT_API_AUTH_STRING"] == "me:mine"
     assert {sent for _, sent in asked} == {"Basic bWU6bWluZQ=="}
@@ -92,4 +97,13 @@ def test_a_machine_without_a_gpu_takes_no_runs_that_want_one(became, monkeypatch
         monkeypatch.setenv("PREFECT_API_URL", url)
         with pytest.raises(WorkError, match="`kospilot worker --pool cpu`"):
             service.worker(Pool.gpu)
-    assert not hasattr(became, "arguments")
+    assert not hasattr(became, "pool")
+
+
+def test_a_worker_that_ends_ends_its_command(monkeypatch, tmp_path):
+    """Its server is gone from the first: the look after it is passed over."""
+    monkeypatch.setattr(flows.watch, "_EVERY_S", 0.1)
+    server = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"}
+    with pytest.raises(WorkError, match="The worker ended by itself, with exit code 1"):
+        monkeypatch.setattr(flows.server.sys, "executable", "false")
+        flows.server.work(tmp_path, server, "kospilot-cpu")

@@ -16,6 +16,7 @@ class Server:
     def __init__(self, folder):
         parameters = {"profile": "demo", "overrides": [f"market.dir={folder}"]}
         self.deployment = {"id": "d", "paused": False, "parameters": parameters}
+        self.deployment["work_pool_name"] = "kospilot"
         self.automations = [{"name": "market-updated", "enabled": True}]
         self.runs = []
         self.started = []
@@ -112,4 +113,12 @@ def test_parameters_that_no_run_could_have_start_none(server, look, change):
     for wrong in (["market.dirr=x"], "market.dir", None):
         server.deployment["parameters"]["overrides"] = wrong
         look()
+    assert server.started == []
+
+
+def test_another_pools_worker_looks_after_its_market(server, look, change):
+    look()
+    change()
+    server.deployment["work_pool_name"] = "kospilot-gpu"
+    look()
     assert server.started == []
