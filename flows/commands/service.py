@@ -97,10 +97,21 @@ def server(
     """
     from flows.server import refuse_taken
     from flows.server_files import secret_file
-    from flows.server_settings import forget_foreign_settings, lone_server_settings
+    from flows.server_settings import (
+        forget_foreign_settings,
+        lone_server_settings,
+        recorded_server,
+    )
+    from tasks.core.errors import RequestError
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
+    running = recorded_server(home)
+    if running:
+        raise RequestError(
+            f"`kospilot serve` has a server in {home} already, {running.removesuffix('/api')}: end"
+            " it first, or set another KOSPILOT_HOME."
+        )
     refuse_taken(port, f"kospilot server --port {port + 1}", host)
     own_password = "PREFECT_SERVER_API_AUTH_STRING"
     whose = own_password if os.environ.get(own_password) else f"the line in {secret_file(home)}"

@@ -66,6 +66,14 @@ def test_a_server_on_this_machine_has_the_homes_password(became, capsys):
     assert secret(kospilot_home()) not in capsys.readouterr().err
 
 
+def test_no_second_server_works_with_the_database_of_serve(became, monkeypatch):
+    running = "http://127.0.0.1:4200/api"
+    monkeypatch.setattr(flows.server_settings, "recorded_server", lambda home: running)
+    with pytest.raises(RequestError, match="already, http://127.0.0.1:4200: end it first"):
+        service.server(port=free_port())
+    assert not hasattr(became, "arguments")
+
+
 def test_an_address_of_another_machine_is_refused(became):
     with pytest.raises(RequestError, match="cannot be listened to at 192.0.2.1"):
         service.server(host="192.0.2.1", port=free_port())

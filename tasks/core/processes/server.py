@@ -69,6 +69,6 @@ def start_server(
 
 
 def log_tail(log_file: Path, begun: int = 0) -> str:
-    """The last lines that a log file got since it ended at `begun`, under a heading that names it."""
+    """The last lines that a log got since it ended at byte `begun`, under a heading."""
     tail = read_since(log_file, begun).splitlines()[-_TAIL_LINES:]
     return f"Last lines of {log_file}:\n" + "\n".join(tail)
