@@ -9,6 +9,7 @@ from tasks.core.chain.plan import World, plan, recipe_of
 from tasks.core.chain.store import Store
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
+from tests.every_step import EVERY_STEP
 
 OUTSIDE = {"download": {"base": "abc"}, "market": {"year=2024/month=1/data.parquet": "d1"}}
 
@@ -37,7 +38,7 @@ METRICS = {"name": "kospilot-demo", "tag": "kospilot-demo:1", "digest": "d", "pr
 
 
 def world(store, *overrides, outside=None, force=(), server_problem=lambda tag, digest: None):
-    settings = load("demo", overrides).settings
+    settings = load("demo", [*EVERY_STEP, *overrides]).settings
     return World(
         "demo", settings, chain(settings), outside or OUTSIDE, store, server_problem, force
     )

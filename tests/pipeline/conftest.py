@@ -22,14 +22,17 @@ from flows.server_files import Record, secret_file, write_record
 from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.store import Store
 from tests.conftest import new_home
+from tests.every_step import EVERY_STEP
 from tests.release.conftest import demo_base, tiny_base  # noqa: F401
 
 SMALL = (
+    *EVERY_STEP,
     "synthesis.rows=24",
     "pairs.rows=12",
     "stage1.token_budget=2500",
     "stage2.token_budget=9000",
     "stage3.token_budget=9000",
+    "stage3.effective_batch=2",
     "release.num_predict=128",
     "evaluation.questions=3",
     # random weights never end an answer, and grammars are slow with them

@@ -13,10 +13,11 @@ from tasks.core.settings.profiles import load
 from tasks.core.settings.tree import Settings
 from tasks.core.steps import CHAIN, _shipped, chain
 from tasks.steps import TASKS
+from tests.every_step import EVERY_STEP
 
 
 def names(*overrides):
-    return list(chain(load("demo", overrides).settings))
+    return list(chain(load("demo", [*EVERY_STEP, *overrides]).settings))
 
 
 def test_data_is_made_before_any_training():
@@ -63,10 +64,10 @@ def test_a_correction_of_a_shipped_table_changes_what_is_made_from_it(tmp_path, 
 
 
 def test_a_changed_rule_card_asks_a_briefed_base_again(tmp_path, monkeypatch):
-    evaluate = chain(load("demo").settings)["evaluate"]
+    evaluate = chain(load("demo", EVERY_STEP).settings)["evaluate"]
 
     def outside(models):
-        settings = load("demo", [f"evaluation.models={models}"]).settings
+        settings = load("demo", [*EVERY_STEP, f"evaluation.models={models}"]).settings
         return evaluate.outside(Surroundings(settings, tmp_path, DigestMemory(tmp_path / "memory")))
 
     before = outside("[base]"), outside("[base,briefed]")

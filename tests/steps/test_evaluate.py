@@ -14,6 +14,7 @@ from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
 from tasks.core.steps.evaluate import STEP
 from tests.evaluation.conftest import market, model_server  # noqa: F401
+from tests.every_step import EVERY_STEP
 from tests.synthetic import synthetic_rows
 
 
@@ -93,7 +94,7 @@ ALL = "evaluation.models=[f16,base,stage3,stage2,stage1]"
     ],
 )
 def test_the_models_beside_the_release(overrides, compared):
-    settings = load("demo", overrides).settings
+    settings = load("demo", [*EVERY_STEP, *overrides]).settings
     assert settings.compared_models == compared
     reads = chain(settings)["evaluate"].reads
     wanted = {"base": "baseline", "f16": "gguf"}

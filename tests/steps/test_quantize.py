@@ -12,12 +12,13 @@ from tasks.core.release.gguf_file import read_gguf
 from tasks.core.settings.profiles import load
 from tasks.core.settings.release import QuantizationName
 from tasks.core.steps import chain
+from tests.every_step import EVERY_STEP
 from tests.release.conftest import demo_base, llama, silent, tiny_base, tiny_f16  # noqa: F401
 from tests.tiny import chat_rows, write_jsonl
 
 
 def steps_with(*overrides):
-    return chain(load("demo", overrides).settings)
+    return chain(load("demo", [*EVERY_STEP, *overrides]).settings)
 
 
 def test_every_quantization_that_is_offered_has_its_bits():
@@ -82,13 +83,13 @@ def test_disk_is_counted_by_the_quantization():
 )
 def test_what_is_not_known_is_refused_before_anything_runs(override, said):
     with pytest.raises(RequestError, match=said):
-        load("demo", [override])
+        load("demo", [*EVERY_STEP, override])
 
 
 def test_types_of_tensors_that_are_not_quantized_are_refused():
     overrides = ["release.quantization=F16", "release.tensor_types={ffn_down: Q6_K}"]
     with pytest.raises(RequestError, match="F16 is not quantized, so no tensor of it gets another"):
-        load("demo", overrides)
+        load("demo", [*EVERY_STEP, *overrides])
 
 
 def test_types_are_written_as_llama_cpp_does():
@@ -109,7 +110,7 @@ def test_the_three_steps_in_turn(tiny_base, tiny_f16, llama, tmp_path, monkeypat
         "release.also=[Q4_K_M, F16]",
         "release.tensor_types={attn_v: Q8_0}",
     ]
-    settings = load("demo", overrides).settings
+    settings = load("demo", [*EVERY_STEP, *overrides]).settings
     metrics = {}
     for name in ("imatrix", "quantize", "also"):
         step = chain(settings)[name]
