@@ -18,7 +18,7 @@ from tasks.core.parity.jobs import GgufFacts, LlamaJob
 from tasks.core.parity.llama_cpp import LlamaModel
 from tasks.core.parity.program import child_progress, run_program
 from tasks.core.parity.prompts import Prompts, read_prompts
-from tasks.core.processes.cores import cores
+from tasks.core.processes.cores import threads
 
 
 def main(job: LlamaJob) -> None:
@@ -26,7 +26,7 @@ def main(job: LlamaJob) -> None:
     start = time.perf_counter()
     file = Path(job.prompts)
     prompts = read_prompts(file)
-    model = LlamaModel(Path(job.gguf), prompts.longest, cores())
+    model = LlamaModel(Path(job.gguf), prompts.longest, threads())
     highest = max(max(prompt.tokens + prompt.answer) for prompt in prompts.prompts)
     if model.vocabulary <= highest:
         raise WorkError(

@@ -32,7 +32,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tasks.core.processes.connections import BoundedConnection
-from tasks.core.processes.cores import cores
+from tasks.core.processes.cores import threads
 from tasks.core.processes.own_clients import OwnClientsOnly
 from tasks.core.serving import embedded_registry as registry
 from tasks.core.serving.modelfile import Modelfile
@@ -46,7 +46,7 @@ _MOST_BYTES = 16 << 20
 
 
 class Models:
-    """The model that is loaded, if any, in so many copies as its entry says.
+    """The model that is loaded, if any, in as many copies as its entry says.
 
     llama.cpp's socket files are made in the folder `sockets`.
     """
@@ -117,8 +117,8 @@ def _load(gguf: Path, entry: registry.Entry, socket: Path) -> xllamacpp.Server:
     params.model.path = str(gguf)
     params.n_ctx = entry.modelfile.parameters["num_ctx"]
     if entry.copies > 1:
-        params.cpuparams.n_threads = cores() // entry.copies
-        params.cpuparams_batch.n_threads = cores()  # a prompt's tokens are read side by side
+        params.cpuparams.n_threads = threads() // entry.copies
+        params.cpuparams_batch.n_threads = threads()  # a prompt's tokens are read side by side
     params.n_parallel = 1
     # Blocked softmax takes a CPU half as long again for a token behind 1,500 others.
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED

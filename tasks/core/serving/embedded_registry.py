@@ -20,7 +20,7 @@ from tasks.core.files.atomic import replacing
 from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
 from tasks.core.files.memory import DigestMemory
-from tasks.core.processes.cores import cores
+from tasks.core.processes.cores import threads
 from tasks.core.serving.modelfile import Modelfile
 from tasks.core.serving.tags import full_name, same_name
 
@@ -56,7 +56,7 @@ class Entry:
         The threads of a small model wait for one another longer than they compute, so each thread
         has a question of its own. A large one is read once for each token, and only once.
         """
-        return min(MOST_COPIES, cores()) if self.size < SMALL else 1
+        return min(MOST_COPIES, threads()) if self.size < SMALL else 1
 
 
 def put(folder: Path, tag: str, gguf: Path, modelfile: Modelfile) -> Entry:

@@ -5,7 +5,6 @@ rows depends on who makes them. As a program (python -m tasks.core.synthesis.sha
 the second process: FOLDER has its job.json, and gets KIND.jsonl.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from tasks.core.files.json_files import read_encoded, read_json, write_encoded, 
 from tasks.core.files.scratch import scratch_folder
 from tasks.core.kinds import KINDS
 from tasks.core.processes.child import start_child, stop_child, wait_for_program
+from tasks.core.processes.cores import cores
 from tasks.core.processes.reporting import tell_error
 from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis.kind_rows import Material, Quota, lines_of, shares
@@ -72,13 +72,6 @@ def second_process(source: Source) -> Iterator[Second | None]:
                 yield Second(process, folder)
             finally:
                 stop_child(process)
-
-
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def lines_by_kind(
