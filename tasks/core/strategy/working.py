@@ -58,11 +58,10 @@ def market_working(facts: Facts, claimed: str | None = None) -> str:
     missing = missing_numbers(facts)
     steps = []
     for name in NUMBERS:
-        step = _step(name, numbers[name])
         if name in missing:
-            printed, place = step.split(": ")
-            step = f"{usual_sum(name, facts)} {printed} (usual): {place}".strip()
-        steps.append(step)
+            steps.append(_usual_step(name, numbers[name], facts))
+        else:
+            steps.append(_step(name, numbers[name]))
     return f"{'; '.join(steps)}; {_conclusion(numbers, claimed)}"
 
 
@@ -70,6 +69,12 @@ def market_working(facts: Facts, claimed: str | None = None) -> str:
 def _step(name: str, value: float) -> str:
     """Where a number lies among its limits. Remembered: a row is decided three times."""
     return f"{_short(name)} {_printed(name, value)}: {_place(name, value)}"
+
+
+def _usual_step(name: str, value: float, facts: Facts) -> str:
+    """As _step, of a number that is not stated: behind the sum that it usually is."""
+    printed = f"{usual_sum(name, facts)} {_short(name)} {_printed(name, value)}".strip()
+    return f"{printed} (usual): {_place(name, value)}"
 
 
 def confidence_working(facts: Facts) -> str:
