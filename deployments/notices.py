@@ -1,8 +1,9 @@
 """Tells a webhook how runs end: automations that post {"text": ...}, as Slack's webhooks take it.
 
-The server posts, beside the runs: an address that fails is in its log and in the automation's
-events, and no run waits for it. notify.url itself is kept in a block of Prefect's, encrypted, and
-in no deployment's parameters. An automation that its operator disabled stays disabled.
+The server posts, beside the runs: a call that fails is in its log and in the automation's events,
+without the address, and no run waits for it. notify.url itself is kept in a block of Prefect's,
+encrypted with a key that lies in the same database, and in no deployment's parameters. An
+automation that its operator disabled stays disabled.
 """
 
 from datetime import timedelta

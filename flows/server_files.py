@@ -57,8 +57,16 @@ def secret(home: Path) -> str:
     """
     path = secret_file(home)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _make_private(path.parent)
     with FileLock(path.with_name(".secret.lock")):
         return _read_secret(path) or _make_secret(path)
+
+
+def _make_private(folder: Path) -> None:
+    """Nobody else reads the database there: it holds a webhook's address, and the key to it."""
+    mode = folder.stat().st_mode
+    if mode & 0o077:
+        folder.chmod(mode & 0o700)
 
 
 def _make_secret(path: Path) -> str:

@@ -32,6 +32,13 @@ def test_a_home_has_one_secret_that_its_owner_alone_reads(tmp_path):
     assert {path.name for path in file.parent.iterdir()} <= {"secret", ".secret.lock"}
 
 
+def test_nobody_else_reads_the_database_beside_the_secret(tmp_path):
+    folder = secret_file(tmp_path).parent
+    folder.mkdir(mode=0o755)
+    secret(tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize(
     "text", ["", "x", "\x00" * 64, "한" * 64, "no colon in here, but it is long enough"]
 )
