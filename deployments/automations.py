@@ -19,12 +19,12 @@ from prefect.events.schemas.automations import (
 )
 from prefect.events.schemas.events import ResourceSpecification
 
+from flows.watch import AUTOMATION
 from tasks.core.market.news import FOLDER_LABEL, MARKET_UPDATED, followed_folder
 from tasks.core.settings.home import kospilot_home
 from tasks.core.settings.profiles import load
 
 SILENT_RUNS = "crash-silent-runs"
-MARKET = "market-updated"
 
 
 def create_automations(client: SyncPrefectClient, refreshed: dict[str, Any], reset: bool) -> None:
@@ -47,7 +47,7 @@ def create_automations(client: SyncPrefectClient, refreshed: dict[str, Any], res
 def _follow(client: SyncPrefectClient, known: Automation, wanted: AutomationCore) -> None:
     """Lets the market's automation wait for the news of the folder that is followed now."""
     old, new = known.trigger, wanted.trigger
-    if known.name == MARKET and isinstance(old, EventTrigger) and isinstance(new, EventTrigger):
+    if known.name == AUTOMATION and isinstance(old, EventTrigger) and isinstance(new, EventTrigger):
         trigger = old.model_copy(update={"match": new.match})
         fields = known.model_dump(exclude={"id", "trigger", "owner_resource"})
         client.update_automation(known.id, AutomationCore(**fields, trigger=trigger))
@@ -95,4 +95,4 @@ def _refresh_market(client: SyncPrefectClient, folder: Path) -> AutomationCore:
         "Starts refresh when its market folder has changed. While this is disabled, serve starts"
         " none either."
     )
-    return AutomationCore(name=MARKET, description=told, trigger=trigger, actions=[action])
+    return AutomationCore(name=AUTOMATION, description=told, trigger=trigger, actions=[action])

@@ -9,6 +9,7 @@ deployment whose own parameters are kept. PREFECT_API_URL says which server. Wit
 go to two pools, for workers on several machines: the deployments that train go to that one.
 """
 
+import argparse
 import importlib
 import inspect
 import json
@@ -37,10 +38,11 @@ from deployments.automations import create_automations
 from deployments.notices import write_notices
 from flows.parameters import DESCRIPTIONS
 from flows.pipeline import part
+from flows.server_api import POOL
 from tasks.core.files.digests import digest_value
+from tasks.core.settings.notify import without_address
 from tasks.core.settings.profiles import load
 
-POOL = "kospilot"
 RUNS_AT_ONCE = 1  # in the pool: a run may train, and there is one accelerator
 
 _CODE = Path(__file__).resolve().parent.parent
@@ -58,32 +60,37 @@ class Deployed:
 
 def main(arguments: list[str]) -> None:
     """Creates or updates the pool, the deployments and the automations."""
-    flags = [argument for argument in arguments if argument.startswith("--")]
-    reset = "--reset" in flags
-    training = [flag.partition("=")[2] for flag in flags if flag.startswith("--training=")]
-    profile, *overrides = [argument for argument in arguments if argument not in flags]
-    url = load(profile, overrides).settings.notify.url
-    # The address of a webhook is a secret: who has it can post there.
-    overrides = [text for text in overrides if not text.strip().startswith("notify.")]
-    parameters = {"profile": profile, "overrides": overrides, "force": []}
+    asked = _parse(arguments)
+    url = load(asked.profile, asked.overrides).settings.notify.url
+    overrides = without_address(asked.overrides)
+    parameters = {"profile": asked.profile, "overrides": overrides, "force": []}
     entries = yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
-        deployed = Deployed(parameters, _read_written(client), reset)
-        for pool in sorted({_pool_of(entry, training) for entry in entries}):
-            _write_pool(client, pool, anew=reset or deployed.written is None)
+        deployed = Deployed(parameters, _read_written(client), asked.reset)
+        for pool in sorted({_pool_of(entry, asked.training) for entry in entries}):
+            _write_pool(client, pool, anew=asked.reset or deployed.written is None)
         for entry in entries:
-            _write_deployment(client, entry, _pool_of(entry, training), deployed)
-        create_automations(client, parameters, reset)
+            _write_deployment(client, entry, _pool_of(entry, asked.training), deployed)
+        create_automations(client, parameters, asked.reset)
         flows = [_load_flow(entry["entrypoint"]).name for entry in entries]
-        write_notices(client, url, [*flows, part.name], reset)
+        write_notices(client, url, [*flows, part.name], asked.reset)
         _note_written(client, digest_value(parameters))
 
 
-def _pool_of(entry: dict[str, Any], training: list[str]) -> str:
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m deployments.deploy", allow_abbrev=False)
+    parser.add_argument("--reset", action="store_true")
+    parser.add_argument("--training", choices=("cpu", "gpu"))
+    parser.add_argument("profile")
+    parser.add_argument("overrides", nargs="*")
+    return parser.parse_args(arguments)
+
+
+def _pool_of(entry: dict[str, Any], training: str | None) -> str:
     """One pool has all runs of a machine; with --training, what trains is apart from the rest."""
-    if not training:
+    if training is None:
         return POOL
-    return f"{POOL}-{training[0] if entry['trains'] else 'cpu'}"
+    return f"{POOL}-{training}" if entry["trains"] else f"{POOL}-cpu"
 
 
 def _write_pool(client: SyncPrefectClient, name: str, anew: bool) -> None:
@@ -154,7 +161,7 @@ def _are_ours(known: DeploymentResponse, deployed: Deployed) -> bool:
 
 
 def _shown(parameters: dict[str, Any]) -> str:
-    return " ".join([str(parameters.get("profile")), *parameters.get("overrides", [])])
+    return " ".join([str(parameters.get("profile")), *(parameters.get("overrides") or [])])
 
 
 def _load_flow(entrypoint: str) -> Flow[Any, Any]:

@@ -1,4 +1,4 @@
-"""What `kospilot serve` asks of its own Prefect server over HTTP, as the UI does.
+"""What serve, worker and status ask of a Prefect server over HTTP, as the UI does.
 
 Importing this module does not import Prefect.
 """

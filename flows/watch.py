@@ -31,7 +31,9 @@ from tasks.core.processes.log_files import rotate
 from tasks.core.settings.profiles import load
 
 _EVERY_S = 5.0
-_AUTOMATION = "market-updated"
+AUTOMATION = "market-updated"
+"""The automation by which news of the market starts a refresh (deployments/automations.py)."""
+
 _WAITING = "AwaitingConcurrencySlot"  # Prefect's own name for it
 
 
@@ -152,7 +154,7 @@ def _find_followed(client: httpx.Client, home: Path, pool: str) -> _Followed | N
     they work in another pool, whose worker looks.
     """
     deployment = client.get("/deployments/name/refresh/refresh").raise_for_status().json()
-    wanted = {"automations": {"name": {"any_": [_AUTOMATION]}}}
+    wanted = {"automations": {"name": {"any_": [AUTOMATION]}}}
     enabled = [known["enabled"] for known in post(client, "/automations/filter", wanted)]
     is_wanted = not deployment["paused"] and any(enabled)
     if not is_wanted or deployment["work_pool_name"] != pool:

@@ -52,6 +52,7 @@ def serve(
     from flows.server_settings import client_settings, recorded_server
     from flows.watch import Watched, watch
     from tasks.core.settings.home import kospilot_home
+    from tasks.core.settings.notify import without_address
     from tasks.core.settings.profiles import load
 
     home = kospilot_home()
@@ -69,10 +70,10 @@ def serve(
         with stderr.status("starting server, worker and deployments"):
             url = stack.enter_context(serving(home, port, deployed, reset))
         stack.callback(say, "Stopping.")
-        shown = [text for text in deployed.overrides if not text.startswith("notify.")]
+        chain = " ".join([profile, *without_address(deployed.overrides)])
         say(
-            f"`refresh` runs the chain of {' '.join([profile, *shown])}: on weekdays at 18:30 in"
-            " Seoul, and whenever its market folder has changed."
+            f"`refresh` runs the chain of {chain}: on weekdays at 18:30 in Seoul, and whenever its"
+            " market folder has changed."
         )
         say(
             f"Open {url.removesuffix('/api')} and start `full`. The page asks once for a password:"
@@ -174,7 +175,16 @@ def deploy(
     if reset:
         flags.append("--reset")
     put_deployments(home, settings, deployed, flags)
-    say(f"Deployed. `kospilot worker --pool {training}` lets their runs work.")
+    say(f"Deployed. {_workers_wanted(training)}")
+
+
+def _workers_wanted(training: Pool) -> str:
+    if training is Pool.cpu:
+        return "`kospilot worker --pool cpu` lets their runs work."
+    return (
+        "`kospilot worker --pool gpu` lets full, refresh, train and evaluate work, and `kospilot"
+        " worker --pool cpu` the others."
+    )
 
 
 def _become(module: str, arguments: list[str], settings: dict[str, str]) -> None:

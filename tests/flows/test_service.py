@@ -115,3 +115,14 @@ def test_a_worker_that_ends_ends_its_command(monkeypatch, tmp_path):
     with pytest.raises(WorkError, match="The worker ended by itself, with exit code 1"):
         monkeypatch.setattr(flows.server.sys, "executable", "false")
         flows.server.work(tmp_path, server, "kospilot-cpu")
+
+
+def test_who_deploys_is_told_the_workers_of_both_pools(became, monkeypatch, capsys):
+    monkeypatch.setattr(flows.server, "put_deployments", lambda *given: None)
+    with answering(PREFECT) as (url, _):
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        service.deploy()
+    said = capsys.readouterr().err
+    assert "kospilot worker --pool gpu" in said and "kospilot worker --pool cpu" in " ".join(
+        said.split()
+    )

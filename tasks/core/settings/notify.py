@@ -1,5 +1,6 @@
 """Who is told how the runs of a server end."""
 
+from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -21,6 +22,13 @@ class Notify(Section):
         if url and not _is_web_address(url):
             raise ValueError("it is no address; write https://HOST/PATH")
         return url
+
+
+def without_address(overrides: Iterable[str]) -> list[str]:
+    """Overrides that may be shown and kept: the address of a webhook is a secret, because who has
+    it can post there.
+    """
+    return [text for text in overrides if not text.strip().startswith("notify.")]
 
 
 def _is_web_address(text: str) -> bool:
