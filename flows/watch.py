@@ -39,9 +39,7 @@ _WAITING = "AwaitingConcurrencySlot"  # Prefect's own name for it
 
 @dataclass(frozen=True)
 class Watched:
-    """What is looked after: a pool of the server that the settings name; as long as a worker runs,
-    if one is given.
-    """
+    """A pool of runs, the settings of its server, and the pool's worker if it is this process's."""
 
     server: Mapping[str, str]
     pool: str = POOL
@@ -53,6 +51,7 @@ def watch(home: Path, watched: Watched) -> None:
 
     A server that is busy or away is asked again.
     """
+    # A relative market folder begins here, for us as for the worker's runs.
     os.environ.setdefault("KOSPILOT_FOLDER", os.getcwd())
     market = MarketWatch(home, watched.pool)
     while watched.worker is None or watched.worker.poll() is None:
