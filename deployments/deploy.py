@@ -2,7 +2,7 @@
 
     python -m deployments.deploy [--reset] [--training=cpu|gpu] PROFILE [section.name=value ...]
 
-What belongs to the code is always written: entrypoints, forms, the pool's template. Schedules,
+What belongs to the code is always written: entrypoints, forms, pools and their template. Schedules,
 pauses, tags and limits are written when a deployment or the pool is new; parameters, as long as
 they are those that were written last. --reset writes everything. Prints a sentence for each
 deployment whose own parameters are kept. PREFECT_API_URL says which server. With --training, runs
@@ -125,6 +125,7 @@ def _write_deployment(
         "pull_steps": entry["pull"],
         "parameter_openapi_schema": _form(flow),
         "enforce_parameter_schema": True,
+        "work_pool_name": pool,
     }
     try:
         known = client.read_deployment_by_name(f"{flow.name}/{entry['name']}")
@@ -136,7 +137,6 @@ def _write_deployment(
             name=entry["name"],
             parameters=deployed.parameters,
             schedules=[_schedule(told) for told in entry.get("schedules", [])],
-            work_pool_name=pool,
             job_variables=entry["work_pool"]["job_variables"],
             paused=False,
             **of_code,
@@ -147,7 +147,7 @@ def _write_deployment(
     else:
         print(
             f"{entry['name']} keeps the parameters that it was given in the UI"
-            f" ({_shown(known.parameters)}); `kospilot serve --reset` writes"
+            f" ({_shown(known.parameters)}); `--reset` writes"
             f" {_shown(deployed.parameters)}."
         )
     client.update_deployment(known.id, DeploymentUpdate(**of_code))
