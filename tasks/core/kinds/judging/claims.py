@@ -2,7 +2,7 @@
 what it would do, against the question and the entry that it gives the reason of.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,6 +39,7 @@ def claim_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterator
     """Yields what a sentence says that is not so."""
     sense = sentence.sense
     yield from _regime_faults(sentence, stand, figures)
+    yield from _crossing_faults(sentence, stand, figures)
     if "reverse" in sense.says:
         yield "it tells to do the opposite of the answer"
     if sense.supposes:
@@ -148,6 +149,23 @@ def _regime_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterat
         yield f"it argues for {', '.join(sorted(strange))}"
 
 
+def _crossing_faults(sentence: Sentence, stand: Stand, figures: Figures) -> Iterator[str]:
+    """The limit to another regime can only be crossed from the side where the number stands."""
+    sense = sentence.sense
+    sides = sense.means & _SIDES_OF_LIMITS
+    names_another = stand.regimes and sense.regimes - stand.regimes
+    if not (sense.supposes and names_another and len(sides) == 1):
+        return
+    market = known_numbers(figures.facts)
+    limits = set(_limits_named(sentence, market))
+    if len(limits) != 1:
+        return
+    name, limit = limits.pop()
+    if market[name] != limit and sides != {"above" if market[name] < limit else "below"}:
+        yield f"{name} does not cross {limit:g} from that side"
+
+
+_SIDES_OF_LIMITS = frozenset(("above", "below"))
 _STEP = 0.1  # points beyond a limit, to see which regime lies there
 
 
@@ -157,15 +175,22 @@ def _regimes_beyond(sentence: Sentence, figures: Figures) -> Iterator[str]:
     if not (sense.supposes or sense.of_limits):
         return
     market = known_numbers(figures.facts)
+    for name, limit in _limits_named(sentence, market):
+        step = -_STEP if market[name] >= limit else _STEP
+        yield regime_of(**{**market, name: limit + step})
+        if market[name] == limit:
+            yield regime_of(**{**market, name: limit + _STEP})
+
+
+def _limits_named(sentence: Sentence, market: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Yields the limits of the rule that a sentence names, each with its number."""
+    sense = sentence.sense
     named = {name for name in market if name in sense.says}
     for number, slot in zip(sentence.numbers, sense.slots, strict=True):
         names = {slot.label} & named or slot.nearby & named or named
         for name, limit in THRESHOLDS:
             if name in names and number.value == limit:
-                step = -_STEP if market[name] >= limit else _STEP
-                yield regime_of(**{**market, name: limit + step})
-                if market[name] == limit:
-                    yield regime_of(**{**market, name: limit + _STEP})
+                yield name, limit
 
 
 # What is done, and what it means for a company.
