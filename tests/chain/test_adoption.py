@@ -217,7 +217,7 @@ def test_the_command_says_what_it_did(home, elsewhere, monkeypatch, capsys):
         (
             ("training.lora_rank=8", "training.max_length=5000", "stage2.log_every=3"),
             [
-                "training.max_length was 4096, and is 5000 here",
+                "training.max_length was 2048, and is 5000 here",
                 "training.lora_rank was 4, and is 8 here",
             ],
         ),
