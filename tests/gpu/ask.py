@@ -20,7 +20,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 MOST_TOKENS = 2_048
-"""A book of eight stocks in Korean, the longest right answer, has 1,800 with SmolLM2's."""
+"""The longest right answer, a book of eight in Korean, has 1,800 tokens of SmolLM2's."""
 
 
 def main(base: str, adapter: str, questions_file: Path, out: Path) -> None:
