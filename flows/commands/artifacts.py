@@ -1,4 +1,7 @@
-"""kospilot artifacts: what the store holds, whether it is intact, and what may go or comes in."""
+"""kospilot artifacts: what the store holds, whether it is intact, and what may go or comes in.
+
+Its command `graph` is in artifacts_graph.py.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.artifacts_graph import graph
 from flows.commands.options import Json, Overrides
 from flows.console import long_table, print_json, say, size, stdout, table
 
@@ -17,8 +21,11 @@ if TYPE_CHECKING:
     from tasks.core.serving.servers import Server
 
 app = typer.Typer(
-    name="artifacts", no_args_is_help=True, help="The store: list, show, verify, why, gc, import."
+    name="artifacts",
+    no_args_is_help=True,
+    help="The store: list, show, verify, why, graph, gc, import.",
 )
+app.command()(graph)
 NO_MANIFEST = "its manifest.json is missing or damaged"
 _COLUMNS = ("step", "key", "size", "made", "state")
 Key = Annotated[str, typer.Argument(help="An artifact's key, or its beginning.")]
