@@ -184,11 +184,15 @@ def update(folder: Folder, as_json: Json = False) -> None:
 
 
 @app.command()
-def demo(folder: Folder) -> None:
+def demo(
+    folder: Folder,
+    seed: Annotated[int, typer.Option(help="Another seed invents other prices.")] = 42,
+    stocks: Annotated[int, typer.Option(min=2, help="Stocks, spread over the sectors.")] = 40,
+) -> None:
     """Generates the demo market: real codes, invented prices, marked as generated."""
     from tasks.core.market.demo import generate_demo_market
 
-    generate_demo_market(folder)
+    generate_demo_market(folder, seed, stocks)
     say(f"{folder}: two years of invented prices for real KRX codes; GENERATED.json says so.")
 
 

@@ -61,6 +61,16 @@ def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
     assert contents(tmp_path / "other") != contents(folder)
 
 
+def test_another_number_of_stocks_is_no_demo_market(folder, tmp_path):
+    other = tmp_path / "demo"
+    generate_demo_market(other, count=4)
+    assert build_market(other, Market(dir=str(other)), tmp_path / "out")["universe_stocks"] == 4
+    ensure_demo_market(other)
+    assert contents(other) == contents(folder)
+    with pytest.raises(RequestError, match="--stocks 999: the universe has"):
+        generate_demo_market(tmp_path / "more", count=999)
+
+
 def test_a_damaged_demo_market_is_made_anew(folder, tmp_path):
     other = tmp_path / "demo"
     ensure_demo_market(other)

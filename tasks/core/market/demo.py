@@ -24,6 +24,7 @@ from tasks.core.strategy.universe import TIERS, Stock, sectors, stocks
 VERSION = 1
 """Raised when the generator would write other bytes: an older demo market is then made anew."""
 STOCKS = 40
+"""Stocks of the demo market, unless another number is asked for."""
 FIRST_DAY = date(2024, 1, 2)
 LAST_DAY = date(2025, 12, 30)
 # (month, day)
@@ -102,16 +103,19 @@ def _is_whole(folder: Path, seed: int) -> bool:
         marker = read_json(folder / GENERATED)
         sizes = {name: (folder / name).stat().st_size for name in marker["files"]}
         marked = (marker["version"], marker["seed"], marker["files"])
+        count = marker.get("stocks", STOCKS)
     except (OSError, ValueError, KeyError, TypeError):  # absent or damaged
         return False
-    return marked == (VERSION, seed, sizes)
+    return (*marked, count) == (VERSION, seed, sizes, STOCKS)
 
 
-def generate_demo_market(folder: Path, seed: int = 42) -> None:
-    """Writes about two years of 40 universe stocks; replaces an earlier generated market there.
+def generate_demo_market(folder: Path, seed: int = 42, count: int = STOCKS) -> None:
+    """Writes about two years of `count` universe stocks; replaces an earlier generated market.
 
-    Raises RequestError if the folder holds anything else.
+    Raises RequestError if the folder holds anything else, or the universe has fewer stocks.
     """
+    if count > len(stocks()):
+        raise RequestError(f"--stocks {count}: the universe has {len(stocks())} stocks.")
     if folder.exists() and any(folder.iterdir()) and not (folder / GENERATED).exists():
         raise RequestError(
             f"{folder} is not empty and not a generated market: its files stay."
@@ -119,16 +123,16 @@ def generate_demo_market(folder: Path, seed: int = 42) -> None:
         )
     neighbour = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(neighbour, ignore_errors=True)
-    _write_partitions(neighbour, _generate_rows(seed))
-    _write_marker(neighbour, seed)
+    _write_partitions(neighbour, _generate_rows(seed, count))
+    _write_marker(neighbour, seed, count)
     shutil.rmtree(folder, ignore_errors=True)
     neighbour.rename(folder)
 
 
-def demo_stocks() -> tuple[Stock, ...]:
+def demo_stocks(count: int = STOCKS) -> tuple[Stock, ...]:
     """Returns stocks spread evenly over the universe, hence over sectors and tiers."""
     universe = stocks()
-    return tuple(universe[position * len(universe) // STOCKS] for position in range(STOCKS))
+    return tuple(universe[position * len(universe) // count] for position in range(count))
 
 
 def trading_days() -> list[date]:
@@ -151,12 +155,12 @@ def on_tick(price: float) -> int:
     return max(tick, round(price / tick) * tick)
 
 
-def _generate_rows(seed: int) -> pa.Table:
+def _generate_rows(seed: int, count: int) -> pa.Table:
     """Returns all stocks' rows as SCHEMA, by day and ticker."""
     days = trading_days()
     market = _market_returns(len(days), Random(f"{seed}/market"))
     tables = []
-    for stock in demo_stocks():
+    for stock in demo_stocks(count):
         tables.append(_stock_table(stock, days, market, Random(f"{seed}/{stock.ticker}")))
     return pa.concat_tables(tables).sort_by([("date", "ascending"), ("ticker", "ascending")])
 
@@ -255,7 +259,7 @@ def _write_partitions(folder: Path, rows: pa.Table) -> None:
         write_parquet(file, rows[positions[0] : positions[-1] + 1])
 
 
-def _write_marker(folder: Path, seed: int) -> None:
+def _write_marker(folder: Path, seed: int, count: int) -> None:
     """Writes GENERATED.json, which names every partition with its size."""
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.parquet"))
     marker = {
@@ -266,4 +270,6 @@ def _write_marker(folder: Path, seed: int) -> None:
         "version": VERSION,
         "files": {name: (folder / name).stat().st_size for name in files},
     }
+    if count != STOCKS:
+        marker["stocks"] = count
     write_json(folder / GENERATED, marker)
