@@ -5,6 +5,8 @@ answers at once. Exit codes: 0 done, 1 the work failed, 2 the request was wrong 
 changed, 130 interrupted.
 """
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -84,6 +86,20 @@ def main() -> None:
     if code == 130:
         say("Interrupted. Finished steps are kept; the same command goes on from there.")
     sys.exit(code or 0)
+
+
+@atexit.register
+def _forget_tracebacks() -> None:
+    """Drops the tracebacks of the errors that somebody keeps to the very end, as Prefect does.
+
+    With them would stay all modules that they passed through, and DuckDB's complains on stderr, in
+    dozens of lines, that its objects outlive it.
+    """
+    if "duckdb" not in sys.modules:
+        return
+    for known in gc.get_objects():
+        if issubclass(type(known), BaseException):
+            known.__traceback__ = None
 
 
 def _show_usage(error: Any) -> None:

@@ -89,6 +89,53 @@ def test_a_wrong_request_from_a_shell():
     assert done.stdout == ""
 
 
+_FAILS_IN_DUCKDB = """
+import sys, threading
+from flows import cli
+from tasks.core.errors import RequestError
+from tasks.core.market.database import open_market
+
+def keep(error):  # to the very end, as Prefect does
+    keeper = threading.Thread(target=threading.Event().wait, daemon=True)
+    keeper.kept = error
+    keeper.start()
+
+@cli.app.command()
+def fail(ending: str):
+    try:
+        with open_market([]) as connection:
+            if ending == "stopped":
+                raise KeyboardInterrupt
+            connection.execute("SELECT nonsense")
+    except BaseException as error:
+        if ending == "told":
+            wrong = RequestError("it is nonsense")
+            keep(wrong)
+            raise wrong from error
+        keep(error)
+        raise
+
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "last"),
+    [
+        (["fail", "told"], 2, "error: it is nonsense"),
+        (["--debug", "fail", "told"], 1, "tasks.core.errors.RequestError: "),
+        (["fail", "untold"], 1, "_duckdb.BinderException: "),
+        (["fail", "stopped"], 130, "Interrupted. "),
+    ],
+)
+def test_an_error_is_the_last_that_is_told_though_someone_keeps_it(arguments, code, last, tmp_path):
+    command = [sys.executable, "-c", _FAILS_IN_DUCKDB, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == code
+    assert "nanobind" not in done.stderr
+    assert done.stderr[done.stderr.index(last) :].count("\n") <= 4
+
+
 def test_a_kinds_schema_is_one_json_document(kospilot):
     schema = json.loads(kospilot("schema", "regime_classification").out)
     assert schema["type"] == "object"
