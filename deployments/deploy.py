@@ -6,15 +6,17 @@ What belongs to the code is always written: entrypoints, forms, pools and their 
 pauses, tags and limits are written when a deployment or the pool is new; parameters, as long as
 they are those that were written last. --reset writes everything. Prints a sentence for each
 deployment whose own parameters are kept. PREFECT_API_URL says which server. With --training, runs
-go to two pools, for workers on several machines: the deployments that train go to that one.
+go to the pool kospilot-cpu, for workers on several machines; with --training=gpu, their steps that
+want a GPU go to the pool kospilot-gpu.
 """
 
 import argparse
+import contextlib
 import importlib
 import inspect
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ from flows.server_api import POOL
 from tasks.core.files.digests import digest_value
 from tasks.core.settings.notify import without_address
 from tasks.core.settings.profiles import load
+from tasks.pools import STEP_FLOW
 
 RUNS_AT_ONCE = 1  # in the pool: a run may train, and there is one accelerator
 
@@ -70,9 +73,14 @@ def main(arguments: list[str]) -> None:
         for pool in sorted({_pool_of(entry, asked.training) for entry in entries}):
             _write_pool(client, pool, anew=asked.reset or deployed.written is None)
         for entry in entries:
-            _write_deployment(client, entry, _pool_of(entry, asked.training), deployed)
+            if _is_wanted(entry, asked.training):
+                _write_deployment(client, entry, _pool_of(entry, asked.training), deployed)
+            else:
+                _remove_deployment(client, entry)
         create_automations(client, parameters, asked.reset)
-        flows = [_load_flow(entry["entrypoint"]).name for entry in entries]
+        # A step's run that failed is told by the run that waits for it.
+        told = [entry for entry in entries if not _is_steps(entry)]
+        flows = [_load_flow(entry["entrypoint"]).name for entry in told]
         write_notices(client, url, [*flows, part.name], asked.reset)
         _note_written(client, digest_value(parameters))
 
@@ -87,10 +95,29 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _pool_of(entry: dict[str, Any], training: str | None) -> str:
-    """One pool has all runs of a machine; with --training, what trains is apart from the rest."""
+    """One pool has all runs of a machine. With --training there is one of runs, and perhaps one of
+    steps.
+    """
     if training is None:
         return POOL
-    return f"{POOL}-{training}" if entry["trains"] else f"{POOL}-cpu"
+    return f"{POOL}-gpu" if _is_steps(entry) and training == "gpu" else f"{POOL}-cpu"
+
+
+def _is_steps(entry: dict[str, Any]) -> bool:
+    """Whether runs start it, for a step of theirs in another pool."""
+    return str(entry["entrypoint"]).endswith(f".{STEP_FLOW}")
+
+
+def _is_wanted(entry: dict[str, Any], training: str | None) -> bool:
+    return training == "gpu" or not _is_steps(entry)
+
+
+def _remove_deployment(client: SyncPrefectClient, entry: dict[str, Any]) -> None:
+    """Lets runs find no other pool: all their steps work where they do."""
+    flow = _load_flow(entry["entrypoint"])
+    with contextlib.suppress(ObjectNotFound):
+        known = client.read_deployment_by_name(f"{flow.name}/{entry['name']}")
+        client.delete_deployment(known.id)
 
 
 def _write_pool(client: SyncPrefectClient, name: str, anew: bool) -> None:
@@ -119,6 +146,8 @@ def _write_deployment(
     client: SyncPrefectClient, entry: dict[str, Any], pool: str, deployed: Deployed
 ) -> None:
     flow = _load_flow(entry["entrypoint"])
+    if _is_steps(entry):
+        deployed = replace(deployed, parameters={})
     of_code = {
         "entrypoint": entry["entrypoint"],
         "description": inspect.getdoc(flow.fn),
@@ -175,7 +204,8 @@ def _form(flow: Flow[Any, Any]) -> dict[str, Any]:
     """The JSON Schema of a flow's parameters, from which the UI makes its form."""
     schema = parameter_schema(flow.fn).model_dump()
     for name, description in DESCRIPTIONS.items():
-        schema["properties"][name]["description"] = description
+        if name in schema["properties"]:
+            schema["properties"][name]["description"] = description
     return schema
 
 

@@ -6,19 +6,22 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import Pause
 
 from flows.log_lines import keep_run_log
-from flows.naming import name_run
+from flows.naming import label_host, name_run
 from flows.notices import tell_refused
+from flows.run_figures import Done, figures_kept
 from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
 from tasks.core.chain.status import end_failed, write_status
 from tasks.core.preflight.prepare import prepare
+from tasks.core.preflight.sent import Sent, prepare_sent
 from tasks.core.records.artifacts import Ref
 from tasks.core.settings.home import kospilot_home
 from tasks.pausing import tell_rest
@@ -34,22 +37,18 @@ _planned: ContextVar[Run | None] = ContextVar("planned", default=None)
 
 
 @dataclass(frozen=True)
-class _Row:
+class _Row(Done):
     """One step's row in the UI's table."""
 
     link: str
     why: str
-    seconds: float
-    outcome: str = ""
     report: str = ""
-    artifact: str = ""
 
     def text(self) -> str:
         why = self.why.replace("|", "\\|")
         took = f"{self.seconds:.1f} s"
-        return (
-            f"| {self.link} | {self.outcome} | {why} | {took} | {self.report} | {self.artifact} |"
-        )
+        artifact = f"`{self.step}/{self.key}`" if self.key else ""
+        return f"| {self.link} | {self.outcome} | {why} | {took} | {self.report} | {artifact} |"
 
 
 @contextlib.contextmanager
@@ -81,10 +80,19 @@ def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run
     begin()
     home = kospilot_home()
     write_status(home, "run", 0.0, f"{profile} is being planned")
-    try:
+    with _ends_told(home):
         return prepare(profile, overrides, force)
+
+
+@contextlib.contextmanager
+def _ends_told(home: Path) -> Iterator[None]:
+    """Tells `kospilot status` and Prefect if this block ends with an error."""
+    try:
+        yield
     except BaseException as error:
         end_failed(home, error)
+        if isinstance(error, Pause):
+            tell_rest()
         raise
 
 
@@ -109,21 +117,32 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
     name_run(run, [line for line in run.plan(named) if line.step in named])
     started = time.time()
     write_status(run.home, "run", 0.0, f"{run.history} is starting")
-    try:
+    with _ends_told(run.home):
         _carry_out_steps(run, named)
-    except BaseException as error:
-        end_failed(run.home, error)
-        if isinstance(error, Pause):
-            tell_rest()
-        raise
     took = f"{time.time() - started:.0f} s"
     write_status(run.home, "run", 1.0, f"{run.history} done in {took}", "done")
+
+
+def carry_out_sent(sent: Sent) -> None:
+    """Carries out one step that a run on another machine has sent, and waits for.
+
+    Raises RequestError if what it would make here is not what is waited for.
+    """
+    begin()
+    home = kospilot_home()
+    label_host()
+    write_status(home, sent.name, 0.0, "is starting")
+    with _ends_told(home):
+        run = prepare_sent(sent)
+        with run.store.running():
+            TASKS[sent.name].with_options(refresh_cache=sent.forced)(run, sent.refs)
 
 
 def _carry_out_steps(run: Run, named: list[str]) -> None:
     names = [name for name in named if not is_idle(run.steps[name], run.world(), named)]
     rows: list[_Row] = []
-    with run.store.running():  # `artifacts gc` spares what this run may read
+    # `artifacts gc` spares what this run may read.
+    with run.store.running(), figures_kept(run, rows):
         refs = find_inputs(run, names)
         try:
             for name in names:
@@ -141,15 +160,15 @@ def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]
     step_task = TASKS[name].with_options(refresh_cache=name in run.force)
     state = step_task(run, reads, return_state=True)
     seconds = time.time() - started
-    row = _Row(f"[{name}](../../runs/task-run/{state.state_details.task_run_id})", why, seconds)
+    link = f"[{name}](../../runs/task-run/{state.state_details.task_run_id})"
     if not state.is_completed():
-        rows.append(replace(row, outcome="failed"))
+        rows.append(_Row(name, "failed", seconds, "", link, why))
     ref = state.result()
     assert isinstance(ref, Ref)
     report = run.steps[name].report
-    link = show_files(run, ref, report) if report else ""  # of a step that was skipped too
+    shown = show_files(run, ref, report) if report else ""  # of a step that was skipped too
     outcome = "skipped" if state.name == CACHED else "ran"
-    rows.append(replace(row, outcome=outcome, report=link, artifact=f"`{name}/{ref.key}`"))
+    rows.append(_Row(name, outcome, seconds, ref.key, link, why, shown))
     if name == "promote" and outcome == "ran":
         tell_refused(run.store.known(name, ref.key).metrics)
     told = {"step": name, "seconds": seconds, "outcome": outcome}

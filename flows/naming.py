@@ -1,7 +1,6 @@
 """What a run is called in Prefect, and its tags: what it is of, why it runs, who started it."""
 
 import re
-import socket
 from collections.abc import Sequence
 from datetime import date
 
@@ -12,6 +11,7 @@ from prefect.context import FlowRunContext
 from flows.server_api import HOST_LABEL
 from tasks.core.chain.plan import Planned
 from tasks.core.chain.run import Run
+from tasks.core.processes.host import host_name
 
 MARKET = "market"
 """The tag of a run that a changed market started."""
@@ -37,7 +37,15 @@ def name_run(run: Run, lines: Sequence[Planned]) -> None:
         name = f"{context.flow.name} {run.history} {today} · {why_short(lines)}"
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, name=name, tags=tags)
-        client.update_flow_run_labels(flow_run.id, {HOST_LABEL: socket.gethostname()})
+    label_host()
+
+
+def label_host() -> None:
+    """Says on which machine this flow's run works."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run_labels(context.flow_run.id, {HOST_LABEL: host_name()})
 
 
 def why_short(lines: Sequence[Planned]) -> str:

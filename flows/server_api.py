@@ -5,7 +5,6 @@ Importing this module does not import Prefect.
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import psutil
 from flows.console import say
 from flows.server_files import secret
 from flows.server_settings import authorization, recorded_server
+from tasks.core.processes.host import host_name
 from tasks.core.processes.http import http_client, one_line
 
 POOL = "kospilot"
@@ -130,7 +130,7 @@ def starting_run(home: Path) -> str | None:
 def _is_elsewhere(run: Json) -> bool:
     """Whether a run works on another machine, where we cannot see its process."""
     host = (run.get("labels") or {}).get(HOST_LABEL)
-    return bool(host) and host != socket.gethostname()
+    return bool(host) and host != host_name()
 
 
 def _process_of(run: Json) -> psutil.Process | None:

@@ -16,6 +16,7 @@ from tasks.core.chain.step import Step
 from tasks.core.errors import RequestError
 from tasks.core.records.artifacts import Ref
 from tasks.core.steps import CHAIN
+from tasks.pools import FailedElsewhere, make_elsewhere, pool_elsewhere
 from tasks.shown import Progress
 
 CACHED = "Cached"
@@ -25,7 +26,9 @@ StepTask = Task[[Run, dict[str, Ref]], Ref | State[Ref]]
 
 
 def _task_of(step: Step) -> StepTask:
-    """A task that finds or makes the step's artifact, and returns the reference to it."""
+    """A task that finds or makes the step's artifact, in this process or in the step's pool, and
+    returns the reference to it.
+    """
 
     @task(
         name=step.name,
@@ -40,13 +43,21 @@ def _task_of(step: Step) -> StepTask:
     def find_or_make(run: Run, reads: dict[str, Ref]) -> Ref | State[Ref]:
         key = run.recipe(step.name, reads).key
         before = _made_at(run, step.name, key)
-        progress = Progress(run.home, step.name, run.store.staging_path(step.name, key))
-        ref = produce(run, step.name, reads, progress)
-        progress.end(run.store.path(step.name, key))
+        pool = pool_elsewhere(step) if run.why(step.name, reads) else None
+        ref = make_elsewhere(run, step.name, reads, pool) if pool else _make(run, step.name, reads)
         is_found = _made_at(run, step.name, key) == before
         return Completed(name=CACHED, data=ref) if is_found else ref
 
     return find_or_make
+
+
+def _make(run: Run, name: str, reads: dict[str, Ref]) -> Ref:
+    """Finds or makes the artifact in this process, and shows how far it is."""
+    key = run.recipe(name, reads).key
+    progress = Progress(run.home, name, run.store.staging_path(name, key))
+    ref = produce(run, name, reads, progress)
+    progress.end(run.store.path(name, key))
+    return ref
 
 
 def _made_at(run: Run, step: str, key: str) -> str | None:
@@ -56,8 +67,8 @@ def _made_at(run: Run, step: str, key: str) -> str | None:
 
 
 def _may_succeed_later(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
-    """Trying a wrong request again would only delay its answer."""
-    return not isinstance(state.data, RequestError)
+    """Trying a wrong request again would only delay its answer; a pool has tried already."""
+    return not isinstance(state.data, RequestError | FailedElsewhere)
 
 
 TASKS: dict[str, StepTask] = {step.name: _task_of(step) for step in CHAIN}

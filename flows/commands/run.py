@@ -119,7 +119,9 @@ def status(as_json: Json = False) -> None:
     if state == "running" and not latest.get("alive"):
         state = "interrupted"
     percent = 100 * latest["fraction"]
-    stdout.print(f"{latest['step']}: {state}, {percent:.0f} %, {latest['text']}", markup=False)
+    where = f" on {latest['elsewhere']}" if latest.get("elsewhere") else ""
+    told = f"{latest['step']}: {state}{where}, {percent:.0f} %, {latest['text']}"
+    stdout.print(told, markup=False)
 
 
 def settings(profile: Profile, overrides: Overrides = None, as_json: Json = False) -> None:

@@ -157,7 +157,7 @@ def deploy(
     overrides: Overrides = None,
     training: Annotated[
         Pool,
-        typer.Option(help="Pool of what trains and evaluates: full, refresh, train, evaluate."),
+        typer.Option(help="Pool of the steps that train a model or ask it many questions."),
     ] = Pool.gpu,
     reset: Reset = False,
 ) -> None:
@@ -182,8 +182,8 @@ def _workers_wanted(training: Pool) -> str:
     if training is Pool.cpu:
         return "`kospilot worker --pool cpu` lets their runs work."
     return (
-        "`kospilot worker --pool gpu` lets full, refresh, train and evaluate work, and `kospilot"
-        " worker --pool cpu` the others."
+        "`kospilot worker --pool cpu` lets their runs work, and `kospilot worker --pool gpu` the"
+        " runs' steps that want a GPU."
     )
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from deployments.deploy import Deployed, _pool_of, _write_deployment
+from deployments.deploy import Deployed, _is_wanted, _pool_of, _write_deployment
 from flows.server import CODE
 
 ENTRIES = yaml.safe_load((CODE / "prefect.yaml").read_text())["deployments"]
@@ -29,5 +29,6 @@ def test_a_deployment_goes_to_the_pool_that_is_asked_for_now(training, pools):
     )
     deployed = Deployed({"profile": "demo", "overrides": [], "force": []}, None, reset=False)
     for entry in ENTRIES:
-        _write_deployment(client, entry, _pool_of(entry, training), deployed)
+        if _is_wanted(entry, training):
+            _write_deployment(client, entry, _pool_of(entry, training), deployed)
     assert {update.work_pool_name for update in updates} == pools

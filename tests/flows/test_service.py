@@ -122,7 +122,5 @@ def test_who_deploys_is_told_the_workers_of_both_pools(became, monkeypatch, caps
     with answering(PREFECT) as (url, _):
         monkeypatch.setenv("PREFECT_API_URL", url)
         service.deploy()
-    said = capsys.readouterr().err
-    assert "kospilot worker --pool gpu" in said and "kospilot worker --pool cpu" in " ".join(
-        said.split()
-    )
+    said = " ".join(capsys.readouterr().err.split())
+    assert "kospilot worker --pool gpu" in said and "kospilot worker --pool cpu" in said

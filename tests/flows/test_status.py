@@ -1,8 +1,6 @@
 """`kospilot status` of a run that a worker has taken, is at, has finished, or died of."""
 
 import json
-import os
-import subprocess
 
 import pytest
 
@@ -10,7 +8,9 @@ from flows import chain, server_api
 from flows.commands.run import status
 from tasks.core.chain.status import write_status
 from tasks.core.errors import RequestError
+from tasks.core.processes.host import host_name
 from tasks.core.settings.home import kospilot_home
+from tests.chain.test_status import run_elsewhere
 
 
 @pytest.fixture
@@ -36,11 +36,19 @@ def test_a_run_that_loads_is_starting_whatever_ran_before(said):
 def test_a_run_at_work_is_running_and_one_that_was_killed_interrupted(said, monkeypatch):
     write_status(kospilot_home(), "stage2", 0.4, "step 4/10")
     assert said("full demo") == "stage2: running, 40 %, step 4/10"
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    monkeypatch.setattr(os, "getpid", lambda: gone.pid)
-    write_status(kospilot_home(), "stage2", 0.4, "step 4/10")
-    assert said() == "stage2: interrupted, 40 %, step 4/10"
+    with run_elsewhere(kospilot_home(), host=host_name()) as process:
+        assert said() == "stage2: running, 40 %, step 4/10"
+        process.kill()
+        process.wait()
+        assert said() == "stage2: interrupted, 40 %, step 4/10"
+
+
+def test_a_run_on_another_machine_is_told_with_its_name(said):
+    with run_elsewhere(kospilot_home(), host="gpu-1") as process:
+        assert said() == "stage2: running on gpu-1, 40 %, step 4/10"
+        process.kill()
+        process.wait()
+        assert said() == "stage2: interrupted on gpu-1, 40 %, step 4/10"
 
 
 def test_a_run_that_ends_with_a_wrong_setting_has_failed(said, monkeypatch):

@@ -18,6 +18,7 @@ from tasks.core.chain.plan import recipe_of, why_run
 from tasks.core.chain.run import Run
 from tasks.core.chain.step import Build, Job, Step
 from tasks.core.errors import RequestError
+from tasks.core.processes.host import host_name
 from tasks.core.records.artifacts import Progress, Ref
 
 log = logging.getLogger(__name__)
@@ -181,6 +182,7 @@ def _made(run: Run, started: float) -> dict[str, Any]:
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seconds": round(time.time() - started, 2),
+        "host": host_name(),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS_RECORDED},
     }

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tasks.core.files.json_files import read_json, write_json
+from tasks.core.processes.host import host_name
+from tasks.core.processes.living import end_life, lives, show_life
 
 _KINDS = {"step": str, "text": str, "state": str, "fraction": int | float, "pid": int}
 
@@ -23,10 +23,14 @@ def write_status(home: Path, step: str, fraction: float, text: str, state: str =
         "fraction": round(fraction, 4),
         "text": text,
         "state": state,
+        "host": host_name(),
         "pid": os.getpid(),
+        "process": show_life(_file(home).parent),
         "at": time.time(),
     }
     write_json(_file(home), status)
+    if state != "running":
+        end_life(_file(home).parent)
 
 
 def end_failed(home: Path, error: BaseException | None = None) -> None:
@@ -44,19 +48,17 @@ def end_failed(home: Path, error: BaseException | None = None) -> None:
 
 
 def read_status(home: Path) -> dict[str, Any] | None:
-    """The latest status, with `alive`: whether the process that wrote it still runs.
+    """The latest status, with `alive`: whether the process that wrote it still runs, here or on
+    another machine, and `elsewhere`: the name of that machine, or None if it is this one.
 
     None if nothing ever ran.
     """
     status = _read(home)
     if status is None:
         return None
-    alive = status["state"] == "running" and _exists(status["pid"])
-    return {**status, "alive": alive}
-
-
-def _exists(pid: int) -> bool:
-    return 0 < pid < 1 << 31 and psutil.pid_exists(pid)
+    process, host = str(status.get("process", "")), status.get("host")
+    alive = status["state"] == "running" and lives(_file(home).parent, process)
+    return {**status, "alive": alive, "elsewhere": None if host == host_name() else host}
 
 
 def _read(home: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tasks.core.chain.manifest import Manifest
 from tasks.core.chain.store import Store
@@ -113,6 +113,11 @@ class Step:
 
     resumes: bool = False
     """An interrupted attempt's folder is continued by the next one, not discarded."""
+
+    pool: Literal["cpu", "gpu"] = "cpu"
+    """The kind of machine that the step is for, if a team has both: steps that train, or that ask a
+    model many questions, want a GPU.
+    """
 
     asks_server: bool = False
     """The build asks the model server, which must therefore answer when a run begins."""

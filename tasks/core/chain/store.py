@@ -31,6 +31,7 @@ from tasks.core.chain.manifest import (
 from tasks.core.errors import WorkError
 from tasks.core.files.atomic import give_usual_modes, sync, sync_folder, write_text
 from tasks.core.files.json_files import write_json
+from tasks.core.processes.living import process_name
 from tasks.core.records.artifacts import Ref
 
 log = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ class Store:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Holds off `artifacts gc` for a whole run: nothing that the run may read is removed."""
-        lock = self._lock(f"{_RUN}{os.getpid()}-{uuid.uuid4().hex[:8]}")  # containers share pids
+        lock = self._lock(f"{_RUN}{process_name()}")
         with self.gate():
             lock.acquire()
             self._latest_run.touch()

@@ -15,7 +15,7 @@ from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.files.memory import DigestMemory
 from tasks.core.serving.servers import HeldModels
 from tasks.core.settings.home import kospilot_home
-from tasks.core.settings.profiles import load
+from tasks.core.settings.profiles import Resolved, load
 from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.steps import chain
 
@@ -28,12 +28,19 @@ def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = 
     resolved = load(profile, tuple(overrides))
     steps = chain(resolved.settings)
     check_steps(steps, force)
+    return run_of(resolved, force, steps, surveyed=steps)
+
+
+def run_of(
+    resolved: Resolved, force: Iterable[str], steps: dict[str, Step], surveyed: dict[str, Step]
+) -> Run:
+    """Returns a run of these steps, and looks at the world that the surveyed ones depend on."""
     home = kospilot_home()
     return Run(
         resolved=resolved,
         home=home,
         steps=steps,
-        outside=survey(steps, resolved.settings, home),
+        outside=survey(surveyed, resolved.settings, home),
         force=tuple(force),
         ask_server=lambda: HeldModels(home).problem,
     )

@@ -18,6 +18,7 @@ from tasks.core.files.json_files import read_json, write_json
 from tasks.core.files.scratch import scratch_folder
 from tasks.core.preflight.prepare import prepare
 from tasks.core.processes.child import run_kospilot_program
+from tasks.core.processes.host import accelerator
 from tasks.core.serving.servers import free_card
 from tasks.core.settings.tree import Settings, StageName
 from tasks.core.steps import chain
@@ -106,7 +107,7 @@ def try_out(
     rows = rows_file(run.steps[tried].reads)
     folders = {name: run.store.path(name, find(run, name).key) for name in ("download", rows.step)}
     spec = spec_of(run.settings, tried, folders)
-    with run.store.locked("accelerator", "is taken by another run's training"):
+    with run.store.locked(accelerator(), "is taken by another run's training"):
         free_card(run.settings.release.name)
         carry_out_trials(spec, trials, on_result)
 

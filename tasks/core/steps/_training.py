@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.core.chain.step import Job, Reads
 from tasks.core.files.json_files import write_json
+from tasks.core.processes.host import accelerator
 from tasks.core.records.artifacts import Progress
 from tasks.core.settings.tree import STAGES, Settings, StageName
 from tasks.core.steps._contents import ADAPTER
@@ -41,7 +42,7 @@ def train(job: Job) -> dict[str, Any]:
     write_json(spec_file, asdict(spec))
     command = [sys.executable, "-m", "tasks.core.training", str(spec_file)]
     # One training at a time on a machine, inside Prefect or out of it.
-    with job.locked("accelerator", "is taken by another run's training"):
+    with job.locked(accelerator(), "is taken by another run's training"):
         free_card(job.settings.release.name)
         run_kospilot_program(command, lambda line: relay(line, job.progress))
     spec_file.unlink()

@@ -165,6 +165,7 @@ STEP = Step(
     outside=_outside,
     version=6,  # as synthesize's; balanced questions with twins; fully right, confusion
     resumes=True,
+    pool="gpu",
     asks_server=True,
     retries_after_s=(5,),
     disk_also=compared_disk,

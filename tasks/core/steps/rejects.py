@@ -87,6 +87,7 @@ STEP = Step(
     runs=lambda settings: bool(settings.pairs.model_reject_share),
     version=2,
     resumes=True,
+    pool="gpu",
     asks_server=True,
     retries_after_s=(5,),
     disk_of_base=2.35,  # the merged model, its F16 file and the quantized one, while it is asked

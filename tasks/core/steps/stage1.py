@@ -45,6 +45,7 @@ STEP = Step(
     runs=lambda settings: "stage1" not in settings.stages.skip,
     version=STAGE_VERSION,
     resumes=True,
+    pool="gpu",
     disk_of_base=0.15,  # with three checkpoints, a 7B stage takes 2 GB beside its 15 GB base
     report="stage1: loss over the optimizer steps",
 )

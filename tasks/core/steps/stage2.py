@@ -16,6 +16,7 @@ STEP = Step(
     runs=lambda settings: "stage2" not in settings.stages.skip,
     version=STAGE_VERSION,
     resumes=True,
+    pool="gpu",
     disk_of_base=0.15,  # with three checkpoints, a 7B stage takes 2 GB beside its 15 GB base
     report="stage2: loss over the optimizer steps",
 )
