@@ -3,18 +3,22 @@
     python -m flows.server_program PORT [HOST [all | web]]
 
 `web` is the API and the pages without the services, which another process runs.
-Prefect checks no Host and no Origin itself. Its settings come from the environment.
+Prefect checks no Host and no Origin itself. Its settings come from the environment. Its exporter
+for Prometheus, /api/metrics, tells runs' figures too.
 """
 
 import sys
 
 import uvicorn
 from prefect.server.api.server import create_app
+from prometheus_client import REGISTRY
 
 from flows.log_lines import catch_the_rest, is_json
+from flows.run_figures import WrittenFigures
 from tasks.core.processes.connections import BoundedConnection
 from tasks.core.processes.http import is_loopback
 from tasks.core.processes.own_clients import OwnClientsOnly
+from tasks.core.settings.home import kospilot_home
 
 
 def main(port: str, host: str = "127.0.0.1", part: str = "all") -> None:
@@ -23,6 +27,7 @@ def main(port: str, host: str = "127.0.0.1", part: str = "all") -> None:
     What listens to other machines answers to any name: its password alone keeps foreign pages out.
     """
     catch_the_rest()
+    REGISTRY.register(WrittenFigures(kospilot_home()))
     app = create_app(final=True, webserver_only=part == "web")
     uvicorn.run(
         OwnClientsOnly(app) if is_loopback(host) else app,

@@ -79,6 +79,7 @@ def server_settings(home: Path, port: int, with_ui: bool) -> dict[str, str]:
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(pages),
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
+        "PREFECT_SERVER_METRICS_ENABLED": "true",
         "PREFECT_SERVER_UI_ENABLED": str(with_ui).lower(),
         # Notices link to it.
         "PREFECT_UI_URL": pages[0],

@@ -8,6 +8,7 @@ import sys
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from flows.server_files import secret
 from flows.server_settings import authorization
@@ -46,6 +47,21 @@ def test_a_foreign_page_is_refused_even_with_the_secret(server, headers):
         assert answer.status_code == 403
         assert "access-control-allow-origin" not in answer.headers
         assert "not this server" in answer.text or "are not answered" in answer.text
+
+
+def test_prometheus_scrapes_prefects_figures_and_the_runs_with_the_secret(prefect_server, server):
+    client, known = server
+    folder = prefect_server.home / "metrics"
+    folder.mkdir()
+    line = 'kospilot_run_succeeded{profile="demo",part=""} 1.0'
+    (folder / "kospilot-demo.prom").write_text(f"# TYPE kospilot_run_succeeded gauge\n{line}\n")
+    assert client.get("/metrics").status_code == 401
+    scraped = client.get("/metrics", headers=known).text
+    samples = {}
+    for family in text_string_to_metric_families(scraped):
+        samples |= {sample.name: sample.value for sample in family.samples}
+    assert samples["kospilot_run_succeeded"] == 1
+    assert samples["process_cpu_seconds_total"] > 0
 
 
 def test_a_local_user_without_the_secret_is_refused(server):
