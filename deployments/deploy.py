@@ -42,7 +42,6 @@ from flows.parameters import DESCRIPTIONS
 from flows.pipeline import part
 from flows.server_api import POOL
 from tasks.core.files.digests import digest_value
-from tasks.core.settings.notify import without_address
 from tasks.core.settings.profiles import load
 from tasks.pools import STEP_FLOW
 
@@ -64,9 +63,9 @@ class Deployed:
 def main(arguments: list[str]) -> None:
     """Creates or updates the pool, the deployments and the automations."""
     asked = _parse(arguments)
-    url = load(asked.profile, asked.overrides).settings.notify.url
-    overrides = without_address(asked.overrides)
-    parameters = {"profile": asked.profile, "overrides": overrides, "force": []}
+    resolved = load(asked.profile, asked.overrides)
+    url = resolved.settings.notify.address()
+    parameters = {"profile": asked.profile, "overrides": list(resolved.overrides), "force": []}
     entries = yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
         deployed = Deployed(parameters, _read_written(client), asked.reset)

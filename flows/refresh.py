@@ -57,7 +57,8 @@ def refresh(
             break
         log.info("%s changed while this run was at work: looking again", folder)
         force = NONE
-    return Completed(message=f"{' '.join([profile, *overrides])}; market: {', then '.join(told)}")
+    named = " ".join([profile, *resolved.overrides])
+    return Completed(message=f"{named}; market: {', then '.join(told)}")
 
 
 def _look(resolved: Resolved, force: Force, folder: Path, state: str) -> str:

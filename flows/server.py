@@ -47,6 +47,7 @@ from tasks.core.processes.child import run_child, start_child, stop_child
 from tasks.core.processes.http import responds
 from tasks.core.processes.log_files import open_end, read_since
 from tasks.core.processes.server import Program, free_port, start_server
+from tasks.core.settings.notify import ADDRESS_VARIABLE
 from tasks.core.settings.profiles import Resolved
 
 CODE = Path(flows.__file__).resolve().parent.parent
@@ -156,13 +157,15 @@ def put_deployments(
     """Creates or updates the work pools, the deployments and the automations of a server, and says
     what it left. flags: what deployments/deploy.py takes.
 
-    The program runs in Prefect's folder, where no file of the user's says anything to it.
+    The program runs in Prefect's folder, where no file of the user's says anything to it. It gets
+    the webhook's address by the environment, because everybody may list processes.
     """
     arguments = [*flags, deployed.profile, *deployed.overrides]
     command = [sys.executable, "-m", "deployments.deploy", *arguments]
     folder = prefect_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    for sentence in run_child(command, env=env, cwd=folder):
+    told = {ADDRESS_VARIABLE: deployed.settings.notify.address()}
+    for sentence in run_child(command, env={**env, **told}, cwd=folder):
         say(sentence)
 
 

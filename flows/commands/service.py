@@ -52,7 +52,6 @@ def serve(
     from flows.server_settings import client_settings, recorded_server
     from flows.watch import Watched, watch
     from tasks.core.settings.home import kospilot_home
-    from tasks.core.settings.notify import without_address
     from tasks.core.settings.profiles import load
 
     home = kospilot_home()
@@ -70,7 +69,7 @@ def serve(
         with stderr.status("starting server, worker and deployments"):
             url = stack.enter_context(serving(home, port, deployed, reset))
         stack.callback(say, "Stopping.")
-        chain = " ".join([profile, *without_address(deployed.overrides)])
+        chain = " ".join([profile, *deployed.overrides])
         say(
             f"`refresh` runs the chain of {chain}: on weekdays at 18:30 in Seoul, and whenever its"
             " market folder has changed."

@@ -43,10 +43,11 @@ def webhook():
         thread.join()
 
 
-def deploy(running, *arguments):
+def deploy(running, *arguments, webhook=""):
     """`kospilot deploy` on another machine, which knows the server by its address and password."""
     named = {"PREFECT_API_URL": running.record.url, "PREFECT_API_AUTH_STRING": secret(running.home)}
-    env = {**os.environ, **named, "KOSPILOT_HOME": str(running.home / "elsewhere")}
+    home = {"KOSPILOT_HOME": str(running.home / "elsewhere"), "KOSPILOT_NOTIFY_URL": webhook}
+    env = {**os.environ, **named, **home}
     command = [sys.executable, "-m", "flows", "deploy", "demo", *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -64,7 +65,7 @@ def end(client, flow, kind, message):
 
 def test_a_webhook_is_told_how_our_runs_end(prefect_server, webhook):
     url, bodies = webhook
-    said = deploy(prefect_server, f"notify.url={url}", "pairs.rows=12")
+    said = deploy(prefect_server, "pairs.rows=12", webhook=url)
     assert f"PREFECT_API_URL: the deployments go to {prefect_server.record.url}." in said
     try:
         with api(prefect_server.home, prefect_server.record.url) as client:

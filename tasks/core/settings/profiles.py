@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError, did_you_mean
+from tasks.core.settings.notify import without_address
 from tasks.core.settings.section import Section
 from tasks.core.settings.tree import STAGES, Settings
 
@@ -24,7 +25,7 @@ class Resolved:
     """Settings with the origin of every value: `default`, `profile NAME` or `override`."""
 
     profile: str
-    overrides: tuple[str, ...]
+    overrides: tuple[str, ...]  # without notify.url, which is shown and kept nowhere
     settings: Settings
     origins: dict[str, str]  # "section.name" -> origin
 
@@ -81,7 +82,7 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
         draft.mistakes += _contradictions(settings)
     if draft.mistakes or settings is None:
         raise RequestError("\n".join(draft.mistakes))
-    return Resolved(profile, overrides, settings, draft.origins)
+    return Resolved(profile, tuple(without_address(overrides)), settings, draft.origins)
 
 
 @dataclass
@@ -107,8 +108,9 @@ class _Draft:
         try:
             self._put(path.strip(), _parse(value), "override")
         except yaml.YAMLError:
+            [told] = without_address([override]) or [path.strip()]
             self.mistakes.append(
-                f"{override} is not YAML; a list is [a, b], and text with : or [ in it is quoted."
+                f"{told} is not YAML; a list is [a, b], and text with : or [ in it is quoted."
             )
 
     def _put(self, path: str, value: Any, origin: str) -> None:
@@ -127,7 +129,8 @@ class _Draft:
             for problem in error.errors():
                 path = ".".join(str(part) for part in problem["loc"])
                 reason = problem["msg"].removeprefix("Value error, ")
-                self.mistakes.append(f"{path}={problem['input']}: {reason}.")
+                [told] = without_address([f"{path}={problem['input']}"]) or [path]
+                self.mistakes.append(f"{told}: {reason}.")
             return None
 
 
