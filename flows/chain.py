@@ -20,7 +20,7 @@ from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
 from tasks.core.chain.status import end_failed, write_status
-from tasks.core.preflight.prepare import prepare
+from tasks.core.preflight.prepare import check_market_seen, prepare
 from tasks.core.preflight.sent import Sent, prepare_sent
 from tasks.core.records.artifacts import Ref
 from tasks.core.settings.home import kospilot_home
@@ -81,6 +81,7 @@ def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run
     home = kospilot_home()
     write_status(home, "run", 0.0, f"{profile} is being planned")
     with _ends_told(home):
+        check_market_seen(profile, overrides, home)
         return prepare(profile, overrides, force)
 
 
@@ -136,6 +137,7 @@ def carry_out_sent(sent: Sent) -> None:
         run = prepare_sent(sent)
         with run.store.running():
             TASKS[sent.name].with_options(refresh_cache=sent.forced)(run, sent.refs)
+    write_status(home, sent.name, 1.0, "done", "done")
 
 
 def _carry_out_steps(run: Run, named: list[str]) -> None:

@@ -18,6 +18,7 @@ from subprocess import Popen
 from filelock import FileLock, Timeout
 
 import flows
+from flows import crew
 from flows.console import say
 from flows.server_api import POOL, end_runs
 from flows.server_files import (
@@ -142,12 +143,15 @@ def work(home: Path, server: dict[str, str], pool: str) -> None:
     """
     folder = prefect_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
+    for sentence in crew.join(home, pool):
+        say(f"! {sentence}")
     command = [sys.executable, "-m", "flows.worker_program", pool]
     worker = start_child(command, server, folder, sys.stderr)
     try:
         watch(home, Watched(server, pool, worker))
     finally:
         stop_child(worker)
+        crew.leave(home)
     raise WorkError(f"The worker ended by itself, with exit code {worker.returncode}.")
 
 

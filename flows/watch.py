@@ -15,9 +15,9 @@ from subprocess import Popen
 
 import httpx
 
+from flows import crew
 from flows.console import say
 from flows.server_api import ERRORS, POOL, Json, client_of, post, runs_in_pool
-from flows.server_files import SERVER_LOG, WORKER_LOG
 from tasks.core.errors import RequestError
 from tasks.core.market.news import (
     Stillness,
@@ -27,7 +27,6 @@ from tasks.core.market.news import (
     market_state,
     note_looked_at,
 )
-from tasks.core.processes.log_files import rotate
 from tasks.core.settings.profiles import load
 
 _EVERY_S = 5.0
@@ -61,13 +60,9 @@ def watch(home: Path, watched: Watched) -> None:
             tell_waiting(client, watched.pool)
             market.look(client)
         with contextlib.suppress(OSError):
-            _rotate_logs(home / "logs")
+            if watched.worker:
+                crew.beat(home, watched.pool)
         time.sleep(_EVERY_S)
-
-
-def _rotate_logs(folder: Path) -> None:
-    for name in (SERVER_LOG, WORKER_LOG):
-        rotate(folder / name)
 
 
 def tell_waiting(client: httpx.Client, pool: str = POOL) -> None:

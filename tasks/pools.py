@@ -6,18 +6,21 @@ store, which all machines share. On other servers, and in a terminal, every step
 own process.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, Pause
+from prefect.states import Cancelling
 
 from tasks.core.chain.run import Run
 from tasks.core.chain.status import write_status
@@ -34,7 +37,8 @@ STEP_FLOW = "step"
 for (flows/pipeline.py, prefect.yaml).
 """
 
-_MOST_DEATHS = 3  # of machines under one step; each attempt begins at the last one's checkpoint
+_MOST_DEATHS = 3  # a step that itself kills its machine is not tried for ever
+_SOON_S = 3600.0
 _LOOK_EVERY_S = 2.0
 
 
@@ -61,22 +65,24 @@ def make_elsewhere(
 ) -> Ref:
     """Lets the step's pool make its artifact, and returns the reference to it.
 
-    A machine that dies under it is replaced by another one of the pool. Raises WorkError if the
-    step fails there, or if its artifact is not to be seen here.
+    If the machine dies under it, another one of the pool goes on from the last checkpoint. Raises
+    WorkError if the step fails there, or if its artifact is not to be seen here.
     """
     key = run.recipe(name, reads).key
-    for death in range(1, _MOST_DEATHS + 1):
+    pool = deployment.work_pool_name
+    deaths = 0  # in a row, each soon after the start
+    while True:
+        started = time.monotonic()
         state = _Waiting(run, name, deployment).await_end(_send(run, name, reads, deployment))
         if not state.is_crashed():
             break
-        told = f"{name}: the run in the pool {deployment.work_pool_name} died ({state.message})"
-        if death == _MOST_DEATHS:
-            raise FailedElsewhere(f"{told}, for the {death}rd time.")
+        deaths = deaths + 1 if time.monotonic() - started < _SOON_S else 1
+        told = f"{name}: its run in the pool {pool} died ({state.message})"
+        if deaths == _MOST_DEATHS:
+            raise FailedElsewhere(f"{told}, {deaths} times in a row.")
         log.warning("%s; another one goes on from what it left", told)
     if not state.is_completed():
-        raise FailedElsewhere(
-            f"{name} ended as {state.name} in the pool {deployment.work_pool_name}: {state.message}"
-        )
+        raise FailedElsewhere(f"{name} ended as {state.name} in the pool {pool}: {state.message}")
     return _found(run, name, key, deployment)
 
 
@@ -120,14 +126,24 @@ class _Waiting:
         self._told = ""
 
     def await_end(self, sent: FlowRun) -> State:
-        """Returns the state in which the run ended."""
+        """Returns the state in which the run ended.
+
+        A server that is away is asked again. If our own run is paused, the other one is ended.
+        """
         while True:
-            with get_client(sync_client=True) as client:
+            with contextlib.suppress(httpx.HTTPError), get_client(sync_client=True) as client:
                 state = self._look(client, sent.id)
-            if state.is_final():
-                return state
-            self._pause.stop_if_paused()
+                if state.is_final():
+                    return state
+                self._end_if_paused(client, sent.id)
             time.sleep(_LOOK_EVERY_S)
+
+    def _end_if_paused(self, client: SyncPrefectClient, identity: UUID) -> None:
+        try:
+            self._pause.stop_if_paused()
+        except Pause:
+            client.set_flow_run_state(identity, Cancelling(message="The run is paused."))
+            raise
 
     def _look(self, client: SyncPrefectClient, identity: UUID) -> State:
         state = client.read_flow_run(identity).state

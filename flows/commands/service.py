@@ -3,12 +3,15 @@
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.options import Overrides
 from flows.console import say, stderr
+
+if TYPE_CHECKING:
+    from tasks.core.settings.profiles import Resolved
 
 DeployedProfile = Annotated[
     str, typer.Argument(help="The profile of runs that are given no other.")
@@ -52,10 +55,9 @@ def serve(
     from flows.server_settings import client_settings, recorded_server
     from flows.watch import Watched, watch
     from tasks.core.settings.home import kospilot_home
-    from tasks.core.settings.profiles import load
 
     home = kospilot_home()
-    deployed = load(profile, overrides or [])
+    deployed = _settled(profile, overrides)
     if os.environ.get("PREFECT_API_URL"):
         say(
             "! PREFECT_API_URL is not used: serve has a server of its own. `kospilot worker` and"
@@ -164,10 +166,9 @@ def deploy(
     from flows.server import put_deployments
     from flows.server_settings import forget_foreign_settings, server_to_use
     from tasks.core.settings.home import kospilot_home
-    from tasks.core.settings.profiles import load
 
     home = kospilot_home()
-    deployed = load(profile, overrides or [])
+    deployed = _settled(profile, overrides)
     settings = server_to_use(home, "the deployments go to")
     forget_foreign_settings()
     flags = [f"--training={training}"]
@@ -175,6 +176,19 @@ def deploy(
         flags.append("--reset")
     put_deployments(home, settings, deployed, flags)
     say(f"Deployed. {_workers_wanted(training)}")
+
+
+def _settled(profile: str, overrides: list[str] | None) -> "Resolved":
+    """The settings to deploy; says which paths are meant by relative ones."""
+    from pathlib import Path
+
+    from tasks.core.settings.paths import relative_paths, settle_paths
+    from tasks.core.settings.profiles import load
+
+    resolved = load(profile, overrides or [])
+    for name, path in relative_paths(resolved, Path.cwd()).items():
+        say(f"{name} is {path} for all runs, on every machine.")
+    return settle_paths(resolved, Path.cwd())
 
 
 def _workers_wanted(training: Pool) -> str:

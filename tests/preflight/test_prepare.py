@@ -5,7 +5,7 @@ import pytest
 from tasks.core.chain.produce import find_inputs
 from tasks.core.errors import RequestError
 from tasks.core.market.demo import generate_demo_market
-from tasks.core.preflight.prepare import prepare, releases
+from tasks.core.preflight.prepare import check_market_seen, prepare, releases
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,14 @@ def test_a_stage_that_does_not_run_is_not_released(market):
     given = [f"market.dir={market}", "release.stages=[stage1]", "stages.skip=[stage1]"]
     with pytest.raises(RequestError, match="release.stages names stage1, and stages.skip leaves"):
         prepare("demo", given)
+
+
+def test_a_workers_machine_that_does_not_see_the_market_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("KOSPILOT_HOST", "cpu-2")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError) as caught:
+        check_market_seen("kospi-7b", ["market.dir=prices"], tmp_path)
+    assert f"There is no market folder {tmp_path}/prices on cpu-2" in str(caught.value)
+    (tmp_path / "prices").mkdir()
+    check_market_seen("kospi-7b", ["market.dir=prices"], tmp_path)
+    check_market_seen("demo", [], tmp_path / "new")

@@ -13,6 +13,8 @@ from tasks.core.chain.run import Run
 from tasks.core.chain.step import Step, Surroundings
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.files.memory import DigestMemory
+from tasks.core.market.folder import named_folder
+from tasks.core.processes.host import host_name
 from tasks.core.serving.servers import HeldModels
 from tasks.core.settings.home import kospilot_home
 from tasks.core.settings.profiles import Resolved, load
@@ -29,6 +31,18 @@ def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = 
     steps = chain(resolved.settings)
     check_steps(steps, force)
     return run_of(resolved, force, steps, surveyed=steps)
+
+
+def check_market_seen(profile: str, overrides: Iterable[str], home: Path) -> None:
+    """Raises RequestError if this machine, whose worker took a run, does not see its market."""
+    market = load(profile, overrides).settings.market
+    folder = named_folder(market, home).absolute()
+    if market.dir != "demo" and not folder.is_dir():
+        raise RequestError(
+            f"There is no market folder {folder} on {host_name()}, whose worker took this run"
+            f" (market.dir={market.dir}). Mount it there at this path, as on all machines of the"
+            " pool, or run with another market.dir, which begins with /."
+        )
 
 
 def run_of(

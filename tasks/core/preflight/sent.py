@@ -5,10 +5,12 @@ because the code or what lies outside the store differs, nothing is made.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 from tasks.core.chain.manifest import Recipe
 from tasks.core.chain.plan import difference
@@ -16,9 +18,13 @@ from tasks.core.chain.run import Run
 from tasks.core.errors import RequestError
 from tasks.core.preflight.prepare import check_steps, run_of
 from tasks.core.processes.host import host_name
+from tasks.core.processes.http import is_loopback
 from tasks.core.records.artifacts import Ref
+from tasks.core.serving.ollama_host import host_url
 from tasks.core.settings.profiles import load
 from tasks.core.steps import chain
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Sent:
     refs: dict[str, Ref]  # what the step reads
     recipe: Recipe
     host: str  # where the run is
+    ollama: str | None  # the address in OLLAMA_HOST there
 
     @classmethod
     def of(cls, run: Run, name: str, reads: Mapping[str, Ref]) -> "Sent":
@@ -46,6 +53,7 @@ class Sent:
             refs=dict(reads),
             recipe=run.recipe(name, reads),
             host=host_name(),
+            ollama=host_url(),
         )
 
 
@@ -74,6 +82,7 @@ def prepare_sent(sent: Sent) -> Run:
     force = [sent.name] if sent.forced else []
     run = run_of(resolved, force, steps, surveyed={sent.name: steps[sent.name]})
     run = replace(run, part=sent.part)
+    _check_server(sent, steps[sent.name].asks_server)
     _check_inputs(run, sent)
     recipe = run.recipe(sent.name, sent.refs)
     if recipe.key != sent.recipe.key:
@@ -84,6 +93,25 @@ def prepare_sent(sent: Sent) -> Run:
             " version."
         )
     return run
+
+
+def _check_server(sent: Sent, asks: bool) -> None:
+    """Refuses to ask another model server than the one on which the run puts its models.
+
+    A step that asks none only warns of it: a later one will be refused.
+    """
+    ours = host_url()
+    is_own = ours is not None and is_loopback(urlsplit(ours).hostname or "")
+    if ours == sent.ollama and not (is_own and sent.host != host_name()):
+        return
+    told = (
+        f"OLLAMA_HOST is {sent.ollama or 'not set'} on {sent.host} and {ours or 'not set'} on"
+        f" {host_name()}, so each asks a model server of its own. Set it to one that all workers"
+        " reach by the same address, or nowhere."
+    )
+    if asks:
+        raise RequestError(f"{sent.name} is not asked here: {told}")
+    log.warning("%s", told)
 
 
 def _check_inputs(run: Run, sent: Sent) -> None:

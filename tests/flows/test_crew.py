@@ -1,0 +1,92 @@
+"""Workers that share a KOSPILOT_HOME see one another, and whether their locks hold."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flows import crew
+from tasks.core.errors import WorkError
+from tasks.core.files.json_files import read_json, write_json
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from flows import crew
+
+while True:
+    crew.beat(Path(sys.argv[1]), "gpu")
+    print("beat", flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(crew, "BEAT_S", 0.3)
+
+
+@contextlib.contextmanager
+def worker(home):
+    """A worker on another machine."""
+    env = {**os.environ, "KOSPILOT_HOST": "gpu-1"}
+    command = [sys.executable, "-c", WORKER, home]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "beat\n"
+        yield process
+        process.kill()
+
+
+def records(home):
+    return sorted((home / "workers").glob("gpu-1-*.json"))
+
+
+def test_a_worker_with_the_same_code_is_no_news(tmp_path):
+    with worker(tmp_path):
+        assert crew.join(tmp_path, "cpu") == []
+        assert len(records(tmp_path)) == 1
+    crew.leave(tmp_path)
+
+
+def test_a_worker_with_other_code_is_told_with_the_step(tmp_path, monkeypatch):
+    with worker(tmp_path):
+        steps = [step for step in crew.CHAIN if step.name != "rejects"]
+        monkeypatch.setattr(crew, "CHAIN", steps)
+        [said] = crew.join(tmp_path, "cpu")
+    assert said == (
+        "The worker of the pool gpu on gpu-1 has another kospilot: rejects has version 2 there and"
+        " none here. Neither does such a step for the other: update both."
+    )
+
+
+def test_a_worker_that_was_killed_is_forgotten(tmp_path):
+    with worker(tmp_path) as process:
+        process.kill()
+        process.wait()
+    assert len(records(tmp_path)) == 1
+    assert crew.join(tmp_path, "cpu") == []
+    assert records(tmp_path) == []
+
+
+def test_a_home_without_locks_between_machines_is_refused(tmp_path, monkeypatch):
+    """As on NFS with `nolock`, where each machine gets the lock that the other one holds."""
+    monkeypatch.setattr(crew, "lives", lambda folder, name: False)
+    with (
+        worker(tmp_path),
+        pytest.raises(WorkError, match="carries no locks from gpu-1 to .*nolock"),
+    ):
+        crew.join(tmp_path, "cpu")
+
+
+def test_an_odd_record_is_passed_over(tmp_path):
+    for number, odd in enumerate(["", "[]", "3", '{"steps": 3}', "\x00"]):
+        (tmp_path / "workers").mkdir(exist_ok=True)
+        (tmp_path / "workers" / f"gpu-1-{number}.json").write_text(odd)
+    assert crew.join(tmp_path, "cpu") == []
+    own = crew.show_life(tmp_path / "workers")
+    assert read_json(tmp_path / "workers" / f"{own}.json")["pool"] == "cpu"
+    write_json(tmp_path / "workers" / f"{own}.json", {})
+    crew.leave(tmp_path)
+    assert not list((tmp_path / "workers").glob("*.json"))
