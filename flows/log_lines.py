@@ -69,7 +69,8 @@ def _line(at: datetime, level: str, logger: str, message: str, fields: dict[str,
 
 
 def keep_run_log(home: Path) -> None:
-    """Lets what a worker's run tells be appended to logs/runs/DAY.jsonl, if JSON is wanted.
+    """Lets what a worker's run tells be appended to logs/runs/DAY.jsonl, if JSON is wanted, and
+    removes the oldest days once the folder is large.
 
     Its output goes nowhere: a pipe to its worker would end the run with the worker.
     """
@@ -77,9 +78,12 @@ def keep_run_log(home: Path) -> None:
     is_kept = any(isinstance(handler, logging.FileHandler) for handler in loggers[0].handlers)
     if is_kept or not (is_json() and os.environ.get(_RUN_ID)):
         return
+    from tasks.core.processes.log_files import prune  # noqa: PLC0415 - slow, for a command
+
     day = datetime.now(UTC).date().isoformat()
     file = home / "logs" / "runs" / f"{day}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
+    prune(sorted(file.parent.glob("*.jsonl")))
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(JsonLines())
     for logger in loggers:

@@ -15,8 +15,10 @@ from prometheus_client import REGISTRY
 
 from flows.log_lines import catch_the_rest, is_json
 from flows.run_figures import WrittenFigures
+from flows.server_files import SERVER_LOG
 from tasks.core.processes.connections import BoundedConnection
 from tasks.core.processes.http import is_loopback
+from tasks.core.processes.log_files import keep_rotated
 from tasks.core.processes.own_clients import OwnClientsOnly
 from tasks.core.settings.home import kospilot_home
 
@@ -27,7 +29,9 @@ def main(port: str, host: str = "127.0.0.1", part: str = "all") -> None:
     What listens to other machines answers to any name: its password alone keeps foreign pages out.
     """
     catch_the_rest()
-    REGISTRY.register(WrittenFigures(kospilot_home()))
+    home = kospilot_home()
+    keep_rotated(home / "logs" / SERVER_LOG)
+    REGISTRY.register(WrittenFigures(home))
     app = create_app(final=True, webserver_only=part == "web")
     uvicorn.run(
         OwnClientsOnly(app) if is_loopback(host) else app,

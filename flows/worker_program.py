@@ -15,6 +15,9 @@ from prefect.logging.configuration import setup_logging
 from prefect.workers.process import ProcessWorker
 
 from flows.log_lines import catch_the_rest
+from flows.server_files import WORKER_LOG
+from tasks.core.processes.log_files import keep_rotated
+from tasks.core.settings.home import kospilot_home
 
 log = get_logger("worker")
 
@@ -23,6 +26,7 @@ def main(pool: str) -> None:
     """Works until the process is ended."""
     setup_logging()
     catch_the_rest()
+    keep_rotated(kospilot_home() / "logs" / WORKER_LOG)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     worker = ProcessWorker(work_pool_name=pool, create_pool_if_not_found=False)
     with contextlib.suppress(KeyboardInterrupt):

@@ -5,13 +5,15 @@ And whose settings it and a run obey: ours, and no others.
 
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flows.server_files import secret
+from flows.server_files import SERVER_LOG, secret
 from flows.server_settings import authorization
+from tasks.core.processes.log_files import rotate
 from tests.pipeline.conftest import foreign_variables, write_foreign_settings
 
 pytestmark = pytest.mark.slow
@@ -47,6 +49,16 @@ def test_a_foreign_page_is_refused_even_with_the_secret(server, headers):
         assert answer.status_code == 403
         assert "access-control-allow-origin" not in answer.headers
         assert "not this server" in answer.text or "are not answered" in answer.text
+
+
+def test_the_server_goes_on_in_a_new_file_when_its_log_was_rotated(prefect_server):
+    log = prefect_server.home / "logs" / SERVER_LOG
+    rotate(log, most=-1)
+    assert not log.exists()
+    deadline = time.monotonic() + 30
+    while not log.exists():
+        assert time.monotonic() < deadline, "the server writes to the old file still"
+        time.sleep(0.1)
 
 
 def test_prometheus_scrapes_prefects_figures_and_the_runs_with_the_secret(prefect_server, server):
