@@ -316,16 +316,14 @@ def test_a_changed_market_starts_refresh_and_another_one_does_not(served, tmp_pa
         done = home.kospilot("market", "import", str(table), "--market", str(tmp_path / name))
         assert "kospilot.market.updated" in done.stderr
     wanted = {"deployments": {"id": {"any_": [api.deployments()["refresh"]["id"]]}}}
-    deadline = time.monotonic() + 60
-    while True:
-        runs = api.post("/flow_runs/filter", wanted)
-        started = [run for run in runs if not run["auto_scheduled"]]
-        if started:
-            break
+    by_event, deadline = [], time.monotonic() + 120
+    while not by_event:
         assert time.monotonic() < deadline, "the event started no refresh run"
         time.sleep(1)
-    for run in started:  # it would go on to train the whole demo, which other tests do
-        api.end(run["id"])
-    # `serve` may have seen the folder rest before a busy server got to the event.
-    by_event = [run for run in started if (run["created_by"] or {}).get("type") == "AUTOMATION"]
-    assert len(by_event) == 1 or (not by_event and started[0]["tags"] == ["market"])
+        runs = api.post("/flow_runs/filter", wanted)
+        started = [run for run in runs if not run["auto_scheduled"]]
+        for run in started:  # it would go on to train the whole demo, which other tests do
+            api.end(run["id"])
+        # On a slow server `serve` sees the folder rest before, and starts another: no proof.
+        by_event = [run for run in started if (run["created_by"] or {}).get("type") == "AUTOMATION"]
+    assert len(by_event) == 1
