@@ -45,7 +45,9 @@ from flows.server_settings import (
 from flows.watch import Watched, watch
 from tasks.core.errors import RequestError, WorkError
 from tasks.core.processes.child import run_child, start_child, stop_child
+from tasks.core.processes.host import host_name
 from tasks.core.processes.http import responds
+from tasks.core.processes.living import end_life, living_hosts, show_life
 from tasks.core.processes.log_files import open_end, read_since
 from tasks.core.processes.server import Program, free_port, start_server
 from tasks.core.settings.notify import ADDRESS_VARIABLE
@@ -213,6 +215,7 @@ def _started(home: Path, port: int, with_ui: bool) -> Iterator[Record]:
     folder.mkdir(parents=True, exist_ok=True)
     _check_folder(folder)
     database = folder / "prefect.db"
+    _refuse_second_machine(folder)
     with _alone(folder):
         damage = damage_of(database)
         if damage:
@@ -222,6 +225,23 @@ def _started(home: Path, port: int, with_ui: bool) -> Iterator[Record]:
         yield Record(f"http://127.0.0.1:{port}/api", process.pid)
     finally:
         stop_child(process)
+        end_life(folder)
+
+
+def _refuse_second_machine(folder: Path) -> None:
+    """Shows that a server of this machine works with the database in a folder.
+
+    Raises RequestError if one of another machine does: SQLite's locks hold on one machine only.
+    """
+    show_life(folder)
+    others = living_hosts(folder) - {host_name()}
+    if others:
+        end_life(folder)
+        raise RequestError(
+            f"Prefect's server on {min(others)} works with the database in {folder}, which two"
+            " machines cannot share. Let this one use that server: set PREFECT_API_URL, as for"
+            " `kospilot worker`."
+        )
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ Importing this module does not import Prefect.
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from flows.server_files import secret
 from flows.server_settings import authorization, recorded_server
 from tasks.core.processes.host import host_name
 from tasks.core.processes.http import http_client, one_line
+from tasks.core.processes.living import process_name
 
 POOL = "kospilot"
 ERRORS = (httpx.HTTPError, ValueError, LookupError)
@@ -31,6 +31,7 @@ HOST_LABEL = "kospilot.host"
 _TRIES = 5  # with SQLite, one POST in a dozen is refused beside the end of a run
 _PAUSE_S = 0.5
 _PATIENCE_S = 15.0  # for a run that ends by itself: it has processes and files of its own
+_PROCESS = process_name()  # a CSRF token is a client's, and the next one of its name replaces it
 _RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
 
 
@@ -47,7 +48,7 @@ def client_of(server: Mapping[str, str]) -> Iterator[httpx.Client]:
     """A client of the server that these settings name: it has the password and a CSRF token."""
     with http_client(server["PREFECT_API_URL"], httpx.Timeout(10)) as client:
         client.headers.update(authorization(server))
-        name = f"kospilot-{os.getpid()}"
+        name = f"kospilot-{_PROCESS}"
         answer = client.get("/csrf-token", params={"client": name})
         if answer.status_code != httpx.codes.UNPROCESSABLE_ENTITY:  # a server that wants none
             token = answer.raise_for_status().json()["token"]

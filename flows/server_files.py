@@ -9,7 +9,7 @@ import re
 import secrets
 import sqlite3
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from filelock import FileLock
 from tasks.core.errors import WorkError
 from tasks.core.files.atomic import replacing
 from tasks.core.files.json_files import read_json, write_json
+from tasks.core.processes.host import host_name
 
 SERVER_LOG = "prefect-server.log"
 WORKER_LOG = "prefect-worker.log"
@@ -103,11 +104,14 @@ class Record:
 
     url: str
     pid: int
+    host: str = field(default_factory=host_name)
 
     def is_running(self) -> bool:
         """Whether the process is still that server: its number may be another's by now, and so may
-        its port.
+        its port. The server of another machine is no server of this one.
         """
+        if self.host != host_name():
+            return False
         try:
             process = psutil.Process(self.pid)
             command = process.cmdline()
@@ -122,8 +126,8 @@ def read_record(home: Path) -> Record | None:
     """The record, or None if there is none or if it is odd."""
     try:
         known = read_json(_record_file(home))
-        record = Record(known["url"], known["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+        record = Record(known["url"], known["pid"], known.get("host", host_name()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     # A damaged record must not send the secret to another machine.
     is_loopback = isinstance(record.url, str) and _URL.fullmatch(record.url)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.core.files.atomic import give_usual_modes, replacing, write_text
+from tasks.core.files.atomic import give_usual_modes, half_written, replacing, write_text
 from tasks.core.files.digests import digest_file, digest_files, digest_value
 from tasks.core.files.json_files import (
     LineError,
@@ -29,6 +29,17 @@ def test_an_error_leaves_the_old_file_and_no_neighbour(tmp_path):
         raise KeyboardInterrupt
     assert file.read_bytes() == "국면".encode()
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_two_containers_whose_processes_have_one_number_do_not_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 12)
+    file = tmp_path / "status.json"
+    with replacing(file) as ours:
+        ours.write_text("ours")
+        with replacing(file) as theirs:
+            theirs.write_text("theirs")
+        assert half_written(tmp_path) == [ours]
+    assert file.read_text() == "ours"
 
 
 def test_json_is_read_back(tmp_path):

@@ -167,5 +167,5 @@ def test_the_record_holds_no_secret(tmp_path):
     made = secret(tmp_path)
     write_record(tmp_path, Record("http://127.0.0.1:1/api", os.getpid()))
     text = (tmp_path / "prefect" / "server.json").read_text()
-    assert json.loads(text).keys() == {"url", "pid"}
+    assert json.loads(text).keys() == {"url", "pid", "host"}
     assert made not in text

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-_NEIGHBOUR = re.compile(r"\..+\.\d+")  # .NAME.PID
+_NEIGHBOUR = re.compile(r"\..+\.\d+")  # .NAME.NUMBER
 
 
 @contextlib.contextmanager
@@ -17,13 +18,20 @@ def replacing(path: Path) -> Iterator[Path]:
     leaves the old file as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
+    neighbour = neighbour_of(path)
     try:
         yield neighbour
         os.replace(neighbour, path)
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
+
+
+def neighbour_of(path: Path) -> Path:
+    """A new name beside a file or folder that is to be made; no other process on any machine has
+    it, while process numbers are the same in two containers.
+    """
+    return path.with_name(f".{path.name}.{uuid.uuid4().int % 10**18}")
 
 
 def half_written(folder: Path) -> list[Path]:

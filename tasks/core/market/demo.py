@@ -6,7 +6,6 @@ regimes occur on both sides of the usual T.
 """
 
 import math
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +15,7 @@ from random import Random
 import pyarrow as pa
 
 from tasks.core.errors import RequestError
+from tasks.core.files.atomic import neighbour_of
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.market.folder import GENERATED, write_parquet
 from tasks.core.market.partitions import partition_file
@@ -121,8 +121,7 @@ def generate_demo_market(folder: Path, seed: int = 42, count: int = STOCKS) -> N
             f"{folder} is not empty and not a generated market: its files stay."
             " Give `kospilot market demo` a new folder, or delete this one."
         )
-    neighbour = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(neighbour, ignore_errors=True)
+    neighbour = neighbour_of(folder)
     _write_partitions(neighbour, _generate_rows(seed, count))
     _write_marker(neighbour, seed, count)
     shutil.rmtree(folder, ignore_errors=True)

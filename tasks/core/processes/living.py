@@ -63,6 +63,12 @@ def lives(folder: Path, name: str) -> bool:
         return True
 
 
+def living_hosts(folder: Path) -> set[str]:
+    """The names of the machines on which a process lives that shows so in this folder."""
+    names = [file.name[len(".alive-") : -len(".lock")] for file in folder.glob(".alive-*.lock")]
+    return {name.rsplit("-", 2)[0] for name in names if lives(folder, name)}
+
+
 def _remove_dead(file: Path) -> None:
     with contextlib.suppress(OSError, Timeout), FileLock(file).acquire(timeout=0):
         file.unlink()
