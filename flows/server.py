@@ -177,18 +177,26 @@ def put_deployments(
 
 def refuse_taken(port: int, instead: str, host: str = "127.0.0.1") -> None:
     """Raises RequestError if a server cannot listen there; `instead` is what to type then."""
-    with socket.socket() as probe:
+    try:
+        for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            _listen_once(found[0], found[4])
+    except OSError as error:
+        why = "is taken"
+        if error.errno != errno.EADDRINUSE:
+            why = f"cannot be listened to at {host}"
+        raise RequestError(
+            f"Port {port} {why} ({error.strerror}). Give another: {instead}."
+        ) from error
+
+
+def _listen_once(family: int, address: object) -> None:
+    """Raises OSError if nobody can listen at an address, which is IPv4's or IPv6's."""
+    with socket.socket(family) as probe:
         # A server that has just ended does not hold its port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            why = "is taken"
-            if error.errno != errno.EADDRINUSE:
-                why = f"cannot be listened to at {host}"
-            raise RequestError(
-                f"Port {port} {why} ({error.strerror}). Give another: {instead}."
-            ) from error
+        if family == socket.AF_INET6:  # IPv4's port of the same number may be taken
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(address)  # type: ignore[arg-type]  # what getaddrinfo gives, bind takes
 
 
 def _check_loopback() -> None:

@@ -21,6 +21,7 @@ from flows.server_files import prefect_folder, read_record, secret
 from tasks.core.errors import WorkError
 from tasks.core.processes.http import (
     Limits,
+    bracketed,
     fetch,
     http_client,
     is_loopback,
@@ -93,10 +94,10 @@ def server_settings(home: Path, port: int, with_ui: bool) -> dict[str, str]:
 def lone_server_settings(home: Path, host: str, port: int) -> dict[str, str]:
     """What a server knows that `kospilot server` starts: ours, and what the user has set for it."""
     settings = server_settings(home, port, with_ui=True)
-    if not is_loopback(host):
-        # The UI asks whatever address it came from.
-        settings["PREFECT_SERVER_UI_API_URL"] = "/api"
-        settings["PREFECT_UI_URL"] = f"http://{socket.gethostname()}:{port}"
+    # The UI asks whatever address it came from.
+    settings["PREFECT_SERVER_UI_API_URL"] = "/api"
+    name = bracketed(host) if is_loopback(host) else socket.gethostname()
+    settings["PREFECT_UI_URL"] = f"http://{name}:{port}"
     for name, value in os.environ.items():
         if name.upper().startswith(_SERVERS_OWN) and value:
             settings[name.upper()] = value

@@ -105,9 +105,11 @@ def server(
         recorded_server,
     )
     from tasks.core.errors import RequestError
+    from tasks.core.processes.http import bracketed
     from tasks.core.settings.home import kospilot_home
 
     home = kospilot_home()
+    host = host.strip("[]")  # of an IPv6 address in a URL
     running = recorded_server(home)
     if running:
         raise RequestError(
@@ -119,7 +121,7 @@ def server(
     whose = own_password if os.environ.get(own_password) else f"the line in {secret_file(home)}"
     settings = lone_server_settings(home, host, port)
     forget_foreign_settings()
-    say(f"Prefect's server and UI: http://{host}:{port}. Its password: {whose}.")
+    say(f"Prefect's server and UI: http://{bracketed(host)}:{port}. Its password: {whose}.")
     part = "all" if services else "web"
     _become("flows.server_program", [str(port), host, part], settings)
 

@@ -72,6 +72,21 @@ def test_a_workers_run_keeps_its_lines_and_its_end_with_its_id(monkeypatch):
     assert (last["level"], last["message"]) == ("ERROR", "Finished in state Failed()")
 
 
+def test_the_oldest_days_of_runs_go_once_the_folder_is_large(monkeypatch):
+    for name in ("tasks", "prefect.flow_runs", "prefect.task_runs"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "0190")
+    folder = kospilot_home() / "logs" / "runs"
+    folder.mkdir(parents=True)
+    for day in (1, 2, 3):
+        with (folder / f"2026-11-0{day}.jsonl").open("w") as opened:
+            opened.truncate(30 << 20)  # bytes that take no room on the disk
+    keep_run_log(kospilot_home())
+    logging.getLogger("tasks").handlers[0].close()
+    old = sorted(file.name for file in folder.glob("2026-11-0*"))
+    assert old == ["2026-11-02.jsonl", "2026-11-03.jsonl"]
+
+
 def test_warnings_libraries_and_uncaught_errors_are_lines_too():
     program = (
         "import logging, warnings; from flows.log_lines import handle_the_rest; handle_the_rest();"

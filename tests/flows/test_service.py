@@ -79,6 +79,42 @@ def test_an_address_of_another_machine_is_refused(became):
         service.server(host="192.0.2.1", port=free_port())
 
 
+@pytest.fixture
+def ipv6():
+    """A port of IPv6's loopback that somebody listens on."""
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.usefixtures("ipv6")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_a_server_listens_at_ipv6s_loopback(became, capsys, host):
+    port = free_port()
+    service.server(host=host, port=port)
+    assert became.arguments == ["flows.server_program", str(port), "::1", "all"]
+    assert f"Prefect's server and UI: http://[::1]:{port}." in capsys.readouterr().err
+    assert became.env["PREFECT_UI_URL"] == f"http://[::1]:{port}"
+    assert became.env["PREFECT_SERVER_UI_API_URL"] == "/api"
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_ipv6s_port_that_is_taken_is_refused_and_ipv4s_of_the_same_number_is_not(
+    became, ipv6, host
+):
+    with pytest.raises(RequestError, match=f"Port {ipv6} is taken"):
+        service.server(host=host, port=ipv6)
+    service.server(port=ipv6)
+
+
+def test_a_name_that_is_none_is_refused(became):
+    with pytest.raises(RequestError, match="cannot be listened to at nowhere.invalid"):
+        service.server(host="nowhere.invalid", port=free_port())
+
+
 @pytest.mark.parametrize("name", ["PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"])
 def test_a_worker_takes_runs_of_its_pool_from_the_named_server(became, monkeypatch, name):
     with answering(PREFECT) as (url, asked):

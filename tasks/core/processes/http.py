@@ -43,6 +43,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def bracketed(host: str) -> str:
+    """Returns a name or an address as it stands before a port: IPv6's are in brackets."""
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
+    except ValueError:
+        return host
+
+
 def http_client(url: str, timeout: httpx.Timeout) -> httpx.Client:
     """Returns a client for the server at an address; its paths are relative to the address.
 

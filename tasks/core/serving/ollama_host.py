@@ -1,13 +1,12 @@
 """Which Ollama the environment names, read as its own programs read it (envconfig.Host)."""
 
-import ipaddress
 import os
 from urllib.parse import urlsplit
 
 import httpx
 
 from tasks.core.errors import RequestError
-from tasks.core.processes.http import without_user
+from tasks.core.processes.http import bracketed, without_user
 
 _DEFAULT_PORT = 11434
 _USUAL_PORTS = {"http": 80, "https": 443}
@@ -37,7 +36,7 @@ def _url(named: str) -> str:
     if any(char.isspace() or not char.isprintable() for char in named):
         raise ValueError("it has white space within")
     has_scheme = "://" in named
-    parts = urlsplit(named if has_scheme else f"http://{_bracketed(named)}")
+    parts = urlsplit(named if has_scheme else f"http://{bracketed(named)}")
     if parts.scheme not in _USUAL_PORTS:
         raise ValueError(f"{parts.scheme} is neither http nor https")
     if parts.username is not None or parts.query or parts.fragment:
@@ -50,14 +49,6 @@ def _url(named: str) -> str:
     host = parts.hostname or "127.0.0.1"
     if host in _EVERY_ADDRESS:
         host = "127.0.0.1"
-    url = f"{parts.scheme}://{_bracketed(host)}:{port}{parts.path.rstrip('/')}"
+    url = f"{parts.scheme}://{bracketed(host)}:{port}{parts.path.rstrip('/')}"
     httpx.URL(url)
     return url
-
-
-def _bracketed(host: str) -> str:
-    """An IPv6 address as it stands before a port."""
-    try:
-        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
-    except ValueError:
-        return host
