@@ -45,7 +45,7 @@ def graph(
     store = Store(home / "artifacts")
     manifest = _find(store, home, name)
     step = manifest.recipe.step
-    named = name or str(manifest.metrics.get("tag") or f"{step}-{manifest.key[:8]}")
+    named = name or _tag(manifest) or f"{step}-{manifest.key[:8]}"
     file = out or Path(re.sub("[^A-Za-z0-9.-]+", "-", named) + ".svg")
     if file.is_dir() or not file.parent.is_dir():
         raise RequestError(f"{file} cannot be written: name a file in a folder that is there.")
@@ -71,7 +71,7 @@ def _find(store: "Store", home: Path, name: str | None) -> "Manifest":
         return manifests[-1]
     registered = store.manifests("register")
     for manifest in reversed(registered):
-        if same_name(str(manifest.metrics.get("tag")), name):
+        if same_name(_tag(manifest), name):
             return _last_about(store, manifest)
     if re.fullmatch("[0-9a-f]+", name) and store.find(name):
         return find_artifact(store, name)
@@ -83,6 +83,12 @@ def _find(store: "Store", home: Path, name: str | None) -> "Manifest":
         f"{name} is no model of this store: none was registered with its digest, {digest[:19]}."
         " `kospilot artifacts list` shows the keys that can be named instead."
     )
+
+
+def _tag(manifest: "Manifest") -> str:
+    """Under which tag a model was registered; empty if this is none."""
+    tag = manifest.metrics.get("tag")
+    return tag if isinstance(tag, str) else ""
 
 
 def _served_digest(home: Path, name: str) -> str:
@@ -105,24 +111,34 @@ def _last_about(store: "Store", registered: "Manifest") -> "Manifest":
 
 def _summary(ancestors: "Sequence[Ancestor]") -> list[str]:
     """The market days, the base and the sources that all began with."""
+    from tasks.core.chain.lineage_picture import shortened
+
     lines = []
     for ancestor in ancestors:
+        step, key = ancestor.name
         metrics = ancestor.manifest.metrics if ancestor.manifest else {}
-        if ancestor.name[0] == "market":
-            lines.append(f"Market: {_days(metrics)}")
-        if ancestor.name[0] == "download":
-            lines += [f"{told[0].upper()}{told[1:]}" for told in _sources(metrics)[:1]]
-            others = ", ".join(told.partition(":")[0] for told in _sources(metrics)[1:])
-            lines.append(f"Sources: {others}")
-    return lines
+        if step == "market":
+            lines.append(f"Market {key[:8]}: {_days(metrics) or _GONE}")
+        if step == "download":
+            lines += _bases(key, metrics)
+    return [shortened(line, _WIDTH) for line in lines]
+
+
+def _bases(key: str, metrics: dict[str, Any]) -> list[str]:
+    """The base, and the names of the sources, of one download."""
+    base, *others = [*_sources(metrics), _GONE]
+    names = ", ".join(told.partition(":")[0] for told in others[:-1])
+    lines = [f"Base {key[:8]}: {base.removeprefix('base: ')}"]
+    return [*lines, f"Sources: {names}"] if names else lines
 
 
 def _days(metrics: dict[str, Any]) -> str:
+    """The days of a market; empty if these are no market's metrics."""
+    if "train_until" not in metrics:
+        return ""
     kind = "generated, not real" if metrics.get("generated") else "imported"
-    return (
-        f"{metrics.get('days')} days, {metrics.get('first')} to {metrics.get('last')} ({kind});"
-        f" trained on until {metrics.get('train_until')}"
-    )
+    days, first, last = (metrics.get(name, "?") for name in ("days", "first", "last"))
+    return f"{days} days, {first} to {last} ({kind}); trained on until {metrics['train_until']}"
 
 
 def _sources(metrics: dict[str, Any]) -> list[str]:
@@ -164,7 +180,7 @@ def _notes(facts: list[list[str]]) -> tuple[str, ...]:
 
     notes: list[str] = []
     for fact in facts:
-        notes += wrapped(fact, _WIDTH, 3)
+        notes += wrapped(fact, _WIDTH, 4)
     return tuple(notes)
 
 
@@ -228,13 +244,14 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
 def _contents(metrics: dict[str, Any]) -> list[str]:
     """What else the metrics tell: days, rows, a quantization, a proof, a tag, a decision."""
     told = []
-    if "train_until" in metrics:
+    if _days(metrics):
         told.append(_days(metrics))
     for name in ("rows", "pairs"):
-        if isinstance(metrics.get(name), int):
+        if type(metrics.get(name)) is int:
             told.append(f"{metrics[name]:,} {name}")
     if "quantization" in metrics:
-        told.append(f"{metrics['quantization']}, {metrics.get('bits_per_weight')} bits per weight")
+        bits = metrics.get("bits_per_weight", "?")
+        told.append(f"{metrics['quantization']}, {bits} bits per weight")
     proven = [hop for hop, found in metrics.items() if _is_faultless(found)]
     if proven:
         told.append(f"the same model after each hop: {', '.join(proven)}")

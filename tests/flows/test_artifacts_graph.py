@@ -1,5 +1,6 @@
 """kospilot artifacts graph: which artifact a name means, and what the picture tells of it."""
 
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,11 +74,12 @@ def graph(*arguments):
 def test_market_base_sources_and_settings_stand_behind_a_tag(store):
     stage = release(store, "kospi:aa", "d1", 0.0366)
     told = graph("kospi:aa")
+    download, market = (store.manifests(step)[0].key[:8] for step in ("download", "market"))
     assert told[:4] == [
         "What stands behind kospi:aa",
-        "Base: Qwen/Qwen2.5-7B-Instruct a09a35458c70",
+        f"Base {download}: Qwen/Qwen2.5-7B-Instruct a09a35458c70",
         "Sources: krx_won",
-        "Market: 500 days, 2024-01-09 to 2025-12-30 (generated, not real);"
+        f"Market {market}: 500 days, 2024-01-09 to 2025-12-30 (generated, not real);"
         " trained on until 2025-09-30",
     ]
     assert stage.key in told
@@ -116,6 +118,39 @@ def test_a_model_of_others_and_an_unknown_name_are_refused(store, tmp_path):
         graph("theirs:1")
     with pytest.raises(RequestError, match="There is no model 'kospy'"):
         graph("kospy")
+
+
+def test_what_is_gone_damaged_or_expended_is_told(store):
+    stage = release(store, "kospi:aa", "d1", 0.5)
+    market, download = store.manifests("market")[0], store.manifests("download")[0]
+    shutil.rmtree(store.path("market", market.key))
+    shutil.rmtree(store.path("download", download.key))
+    (store.path("stage2", stage.key) / "a.bin").unlink()
+    told = graph("kospi:aa")
+    gone = "gone: the store has no readable manifest of it"
+    assert {f"Market {market.key[:8]}: {gone}", f"Base {download.key[:8]}: {gone}"} <= set(told)
+    assert "damaged: a.bin is missing" in told
+
+
+ODD = {
+    "tag": 7,
+    "rows": True,
+    "released": 3,
+    "promoted": "x",
+    "quantization": None,
+    "eval_loss": [],
+}
+
+
+def test_metrics_of_another_version_end_no_command(store):
+    made = publish(store, recipe("download"), {"a.bin": "x"}, metrics={"base": "?", "x": {}})
+    market = publish(store, recipe("market"), {"a.bin": "x"}, metrics={"train_until": None})
+    lineage = {"download": made.key, "market": market.key}
+    odd = publish(store, recipe("register"), {"a.bin": "x"}, lineage=lineage, metrics=ODD)
+    told = graph(odd.key)
+    assert f"Market {market.key[:8]}: ? days, ? to ? (imported); trained on until None" in told
+    with pytest.raises(RequestError, match="There is no model 'None'"):
+        graph("None")
 
 
 def test_an_empty_store_and_a_place_that_is_not_there_are_refused(store):
