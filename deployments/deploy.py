@@ -120,10 +120,13 @@ def _remove_deployment(client: SyncPrefectClient, entry: dict[str, Any]) -> None
 
 
 def _write_pool(client: SyncPrefectClient, name: str, anew: bool) -> None:
-    """The pool's template leaves a run's command, environment and folder to us."""
+    """The pool's template leaves a run's command, environment and folder to us.
+
+    One of another type than processes was made by an operator, who keeps its template.
+    """
     template = json.loads((_CODE / "deployments" / "pool.json").read_text())
     try:
-        client.read_work_pool(name)
+        known = client.read_work_pool(name)
     except ObjectNotFound:
         pool = WorkPoolCreate(
             name=name,
@@ -133,11 +136,11 @@ def _write_pool(client: SyncPrefectClient, name: str, anew: bool) -> None:
         )
         client.create_work_pool(pool)
         return
-    update = WorkPoolUpdate(base_job_template=template)
+    update = WorkPoolUpdate()
+    if known.type == "process":
+        update.base_job_template = template
     if anew:
-        update = WorkPoolUpdate(
-            base_job_template=template, concurrency_limit=RUNS_AT_ONCE, is_paused=False
-        )
+        update.concurrency_limit, update.is_paused = RUNS_AT_ONCE, False
     client.update_work_pool(name, update)
 
 

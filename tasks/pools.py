@@ -8,6 +8,7 @@ own process.
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -37,6 +38,7 @@ STEP_FLOW = "step"
 for (flows/pipeline.py, prefect.yaml).
 """
 
+_PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+: )?")
 _MOST_DEATHS = 3  # a step that itself kills its machine is not tried for ever
 _SOON_S = 3600.0
 _LOOK_EVERY_S = 2.0
@@ -82,7 +84,8 @@ def make_elsewhere(
             raise FailedElsewhere(f"{told}, {deaths} times in a row.")
         log.warning("%s; another one goes on from what it left", told)
     if not state.is_completed():
-        raise FailedElsewhere(f"{name} ended as {state.name} in the pool {pool}: {state.message}")
+        why = _PREFECTS_WORDS.sub("", state.message or "")
+        raise FailedElsewhere(f"{name} ended as {state.name} in the pool {pool}: {why}")
     return _found(run, name, key, deployment)
 
 
