@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from flows.server import private_server
 from flows.server_files import Record, secret_file, write_record
@@ -117,6 +118,18 @@ class Home:
         return {
             manifest.recipe.step: manifest.made["finished"] for manifest in self.store.manifests()
         }
+
+    @property
+    def figures(self) -> dict[tuple[str, str, str], float]:
+        """What the last run told Prometheus: name, step and outcome -> value."""
+        told = {}
+        text = (self.folder / "metrics" / "kospilot-demo.prom").read_text()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                labels = sample.labels
+                key = (sample.name, labels.get("step", ""), labels.get("outcome", ""))
+                told[key] = sample.value
+        return told
 
     def path(self, step: str) -> Path:
         return self.store.path(step, self.newest(step).key)

@@ -108,6 +108,9 @@ def test_a_broken_quantizer_fails_there_and_only_that_step_is_retried(
     done = home.run(code=1)
     assert "cannot read tensor 7" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "nanobind" not in done.stderr  # DuckDB's word for objects that outlive it
+    assert home.figures["kospilot_step_outcome", "quantize", "failed"] == 1
+    assert home.figures["kospilot_run_succeeded", "", ""] == 0
     monkeypatch.delenv("KOSPILOT_LLAMA_CPP")
     home.run("--only", "quantize")
     after = home.made()

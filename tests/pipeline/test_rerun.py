@@ -53,6 +53,11 @@ def test_a_deleted_gguf_is_rebuilt_and_nothing_is_trained(finished, tmp_path):
     after = home.made()
     assert {step for step in after if after[step] != before[step]} == {"quantize"}
     assert home.newest("quantize").digest == finished.newest("quantize").digest
+    told = home.figures
+    assert told["kospilot_step_outcome", "quantize", "ran"] == 1
+    assert told["kospilot_step_outcome", "stage2", "skipped"] == 1
+    assert told["kospilot_training_tokens_per_second", "stage2", ""] > 0
+    assert told["kospilot_run_succeeded", "", ""] == 1
     # The promotion was found, not made again, and what can be rebuilt went all the same.
     assert all(home.store.expended(home.newest(step)) for step in ("merge", "gguf"))
 
