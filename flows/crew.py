@@ -21,9 +21,15 @@ def join(home: Path, pool: str) -> list[str]:
     """Shows this worker to the others, and returns sentences about those that have other code.
 
     Raises WorkError if a worker on another machine is at work whose lock is not seen here: two runs
-    would then write the same artifact.
+    would then write the same artifact. So it does if nothing can be written there.
     """
-    beat(home, pool)
+    try:
+        beat(home, pool)
+    except OSError as error:
+        raise WorkError(
+            f"{home} cannot be written on {host_name()} ({error.strerror}), where a worker keeps"
+            " artifacts, locks and logs. Mount it so that it can be, or set another KOSPILOT_HOME."
+        ) from error
     silent = []
     sentences = []
     for file in _others(home):

@@ -143,10 +143,10 @@ def work(home: Path, server: dict[str, str], pool: str) -> None:
 
     server: the settings of the server whose runs it takes. Raises WorkError if the worker ends.
     """
-    folder = prefect_folder(home)
-    folder.mkdir(parents=True, exist_ok=True)
     for sentence in crew.join(home, pool):
         say(f"! {sentence}")
+    folder = prefect_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "flows.worker_program", pool]
     worker = start_child(command, server, folder, sys.stderr)
     try:

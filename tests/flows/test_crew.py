@@ -90,3 +90,11 @@ def test_an_odd_record_is_passed_over(tmp_path):
     write_json(tmp_path / "workers" / f"{own}.json", {})
     crew.leave(tmp_path)
     assert not list((tmp_path / "workers").glob("*.json"))
+
+
+def test_a_home_that_cannot_be_written_is_told_with_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("KOSPILOT_HOST", "gpu-2")
+    (tmp_path / "workers").write_text("no folder")
+    told = rf"{tmp_path} cannot be written on gpu-2 \(.*\), where a worker keeps"
+    with pytest.raises(WorkError, match=told):
+        crew.join(tmp_path, "gpu")
