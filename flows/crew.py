@@ -10,7 +10,7 @@ from typing import Any
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json, write_json
 from tasks.core.processes.host import host_name
-from tasks.core.processes.living import lives, show_life
+from tasks.core.processes.living import end_life, lives, show_life
 from tasks.core.steps import CHAIN
 
 BEAT_S = 5.0
@@ -51,7 +51,9 @@ def beat(home: Path, pool: str) -> None:
 
 def leave(home: Path) -> None:
     """Lets the others see no more of this worker."""
-    (_folder(home) / f"{show_life(_folder(home))}.json").unlink(missing_ok=True)
+    folder = _folder(home)
+    (folder / f"{show_life(folder)}.json").unlink(missing_ok=True)
+    end_life(folder)
 
 
 def _check_dead(home: Path, silent: list[Path]) -> None:

@@ -16,6 +16,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.log_lines import catch_the_rest
 from flows.server_files import WORKER_LOG
+from tasks.core.processes.living import process_name
 from tasks.core.processes.log_files import keep_rotated
 from tasks.core.settings.home import kospilot_home
 
@@ -28,7 +29,8 @@ def main(pool: str) -> None:
     catch_the_rest()
     keep_rotated(kospilot_home() / "logs" / WORKER_LOG)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    worker = ProcessWorker(work_pool_name=pool, create_pool_if_not_found=False)
+    name = process_name()  # the UI's list of workers says where each is
+    worker = ProcessWorker(work_pool_name=pool, name=name, create_pool_if_not_found=False)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(worker.start(printer=log.info))
 

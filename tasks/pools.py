@@ -40,7 +40,7 @@ for (flows/pipeline.py, prefect.yaml).
 
 _PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+: )?")
 _MOST_DEATHS = 3  # a step that itself kills its machine is not tried for ever
-_SOON_S = 3600.0
+_SOON_S = 3600.0  # after its start; a machine that worked for longer died of something else
 _LOOK_EVERY_S = 2.0
 
 

@@ -48,6 +48,7 @@ def test_a_worker_with_the_same_code_is_no_news(tmp_path):
         assert crew.join(tmp_path, "cpu") == []
         assert len(records(tmp_path)) == 1
     crew.leave(tmp_path)
+    assert not [file for file in (tmp_path / "workers").iterdir() if "gpu-1" not in file.name]
 
 
 def test_a_worker_with_other_code_is_told_with_the_step(tmp_path, monkeypatch):
