@@ -84,7 +84,8 @@ class StageChecks:
         self._report.add(log_probs.check_packing(compared, remedy, moment))
         if compared.rounding is not None:
             tokens = int(compared.tokens.sum())
-            checks = log_probs.check_rounding(compared.rounding, tokens, remedy, moment)
+            dtype = compared.dtype
+            checks = log_probs.check_rounding(compared.rounding, tokens, dtype, remedy, moment)
             self._report.add(*checks)
 
     def _shortest_row(self) -> int:
