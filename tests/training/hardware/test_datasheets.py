@@ -13,6 +13,9 @@ from tasks.core.training.hardware.datasheets import CARDS, card_of
         ("24", "RTX 4090", 24),
         ("80 GiB", "A100", 80),
         ("rtx-3090", "RTX 3090", 24),
+        ("RTX 3090 Ti", "RTX 3090 Ti", 24),
+        ("A100 80GB", "A100", 80),
+        ("A100 40GB", "A100 40GB", 40),
         ("H100", "H100", 80),
         ("20.5gb", "", 20.5),
         ("L40S", "L40S", 45),  # as nvidia-smi shows it

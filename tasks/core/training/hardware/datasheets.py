@@ -43,6 +43,7 @@ CARDS = (
     Card("L4", 22.5, 121, 300),
     Card("RTX 4090", 24, 165, 1008),
     Card("RTX 3090", 24, 71, 936),
+    Card("RTX 3090 Ti", 24, 80, 1008),
     Card("RTX 5090", 32, 210, 1792),
     Card("A100 40GB", 40, 312, 1555),
     Card("L40S", 45, 362, 864),
@@ -60,13 +61,14 @@ H200.
 
 
 def card_of(text: str) -> Card:
-    """Returns a card by its name, or one of that many GiB: `RTX 4090`, `8gb`, `20.5`.
+    """Returns a card by its name, or one of that many GiB: `RTX 4090`, `A100 80GB`, `8gb`, `20.5`.
 
     Raises RequestError if the text is neither.
     """
     plain = re.sub(r"[\s_-]", "", text.lower())
     for card in CARDS:
-        if plain == card.name.lower().replace(" ", ""):
+        name = card.name.lower().replace(" ", "")
+        if plain in (name, f"{name}{card.gib:g}gb"):
             return card
     size = re.fullmatch(r"(\d+(?:\.\d+)?)(?:gi?b)?", plain)
     if not size:
