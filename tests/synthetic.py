@@ -22,6 +22,7 @@ from tasks.core.settings.tree import Market, Synthesis
 from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.universe import etfs, stocks
 from tasks.core.synthesis.generate import synthesize
+from tasks.core.synthesis.kind_rows import Source
 
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
 LAYOUTS = ("bullets", "sentence", "compact", "table")
@@ -144,5 +145,6 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
 def synthetic_rows(train: Path, out: Path, **settings: Any) -> list[dict[str, Any]]:
     """Rows of the synthesize step from a market part, written into a new folder `out`."""
     out.mkdir()
-    synthesize(train, whitespace_tokenizer(out), Synthesis(**{"rows": 200, **settings}), out)
+    synthesis = Synthesis(**{"rows": 200, **settings})
+    synthesize(Source(train, whitespace_tokenizer(out), synthesis), out)
     return read_lines(out / "rows.jsonl")

@@ -25,6 +25,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tasks.core.market.demo import ensure_demo_market
 from tasks.core.settings.tree import Market, Pairs, Synthesis
 from tasks.core.synthesis.generate import synthesize
+from tasks.core.synthesis.kind_rows import Source
 from tasks.core.synthesis.pairs import build_pairs
 from tasks.core.synthesis.proof import prove_file
 
@@ -72,7 +73,7 @@ def _measure(part: str, folder: Path, tokenizer: Path, number: int) -> None:
 
 def _work(part: str, folder: Path, tokenizer: Path, number: int) -> dict[str, Any]:
     if part == "make rows":
-        return synthesize(folder / "train", tokenizer, Synthesis(rows=number), folder)
+        return synthesize(Source(folder / "train", tokenizer, Synthesis(rows=number)), folder)
     if part == "make pairs":
         return build_pairs(folder / "rows.jsonl", tokenizer, Pairs(rows=number), folder)
     proof = prove_file(folder / f"{part.removeprefix('check ')}.jsonl")

@@ -22,10 +22,11 @@ from tasks.core.evaluation.questions import build_questions
 from tasks.core.kinds import KINDS, kind_named
 from tasks.core.settings.tree import Evaluation, Pairs, Synthesis
 from tasks.core.synthesis.generate import synthesize
+from tasks.core.synthesis.kind_rows import Source
 from tasks.core.synthesis.pairs import build_pairs
 
 market, tokenizer, out = map(Path, sys.argv[1:])
-rows = synthesize(market / "train", tokenizer, Synthesis(rows=60), out)
+rows = synthesize(Source(market / "train", tokenizer, Synthesis(rows=60)), out)
 pairs = build_pairs(out / "rows.jsonl", tokenizer, Pairs(rows=60), out)
 asked = build_questions(market / "holdout", Evaluation(questions=40), out)
 kind = kind_named("drawdown_limit")

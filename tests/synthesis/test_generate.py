@@ -7,17 +7,22 @@ import pytest
 
 from tasks.core.errors import WorkError
 from tasks.core.kinds import KINDS
+from tasks.core.market.invented import write_invented
+from tasks.core.records.market_days import read_snapshots
 from tasks.core.scripts import HANGUL, HANJA
 from tasks.core.settings.tree import Pairs, Synthesis
+from tasks.core.strategy.rules import NUMBERS
 from tasks.core.strategy.universe import etfs
 from tasks.core.synthesis.generate import synthesize
-from tasks.core.synthesis.kind_rows import shares
+from tasks.core.synthesis.kind_rows import Source, shares
 from tasks.core.synthesis.pairs import build_pairs
+from tests.market.folders import contents
 from tests.synthetic import read_lines, synthetic_rows, whitespace_tokenizer
 
 
 def test_rows_have_their_exact_shares(train, tmp_path):
-    metrics = synthesize(train, whitespace_tokenizer(tmp_path), Synthesis(rows=200), tmp_path)
+    source = Source(train, whitespace_tokenizer(tmp_path), Synthesis(rows=200))
+    metrics = synthesize(source, tmp_path)
     rows = read_lines(tmp_path / "rows.jsonl")
     assert metrics["kind"] == {known.name: round(200 * known.share) for known in KINDS}
     assert metrics["language"] == {"ko": 100, "en": 100}
@@ -60,11 +65,33 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train, tmp_
         assert same == again != other
 
 
+def test_simulated_rows_are_about_days_of_invented_markets(train, tmp_path):
+    parts = write_invented(tmp_path, 2, seed=7, progress=lambda share, text: None)
+    synthesis = Synthesis(rows=60, real_share=0.5, invented_markets=2)
+    source = Source(train, whitespace_tokenizer(tmp_path), synthesis, tuple(parts))
+    report = synthesize(source, tmp_path)
+    days = {numbers_of(day) for part in parts for day in read_snapshots(part)}
+    simulated = [row for row in read_lines(tmp_path / "rows.jsonl") if not row["metadata"]["day"]]
+    assert len(simulated) == 60 - report["real"] > 20
+    for row in simulated:
+        told = row["metadata"]
+        stated = told["scene"]["facts"]["numbers"]
+        assert told["date"] is None
+        if set(NUMBERS) <= set(stated):
+            assert tuple(stated[name] for name in NUMBERS) in days
+    again = write_invented(tmp_path / "again", 2, seed=7, progress=lambda share, text: None)
+    assert [contents(part) for part in again] == [contents(part) for part in parts]
+
+
+def numbers_of(day):
+    return tuple(getattr(day, name) for name in NUMBERS)
+
+
 def test_a_budget_that_no_row_fits_is_refused(train, tmp_path):
     tokenizer, out = whitespace_tokenizer(tmp_path), tmp_path / "out"
     out.mkdir()
     with pytest.raises(WorkError, match="synthesis.token_budget=20"):
-        synthesize(train, tokenizer, Synthesis(rows=5, token_budget=20), out)
+        synthesize(Source(train, tokenizer, Synthesis(rows=5, token_budget=20)), out)
     assert not list(out.iterdir())
 
 
@@ -74,7 +101,8 @@ def test_a_budget_that_some_kind_cannot_meet_is_told_before_any_row_is_made(trai
     out.mkdir()
     tokenizer = whitespace_tokenizer(tmp_path)
     with pytest.raises(WorkError, match="shortest of 100 .* rows in .. has .* tokens.*Set synth"):
-        synthesize(train, tokenizer, Synthesis(rows=200, token_budget=shortest // 2), out)
+        synthesis = Synthesis(rows=200, token_budget=shortest // 2)
+        synthesize(Source(train, tokenizer, synthesis), out)
     assert not list(out.iterdir())
 
 

@@ -55,6 +55,10 @@ class Days:
     snapshots: tuple[Snapshot, ...]
     stocks: dict[str, list[StockDay]]
     macro: dict[str, dict[str, float]] = field(default_factory=dict)
+    invented: tuple["Days", ...] = ()
+    """Markets whose days, without their dates, are what simulated scenes are about. Without them a
+    simulated scene's numbers are drawn one by one.
+    """
 
     @classmethod
     def read(cls, part: Path) -> "Days":
@@ -103,7 +107,7 @@ def draw_scene(kind: Kind, days: Days, draw: Draw, rng: Random) -> Scene:
     if not draw.partial:
         inventions = () if names_its_day else draw_inventions(kind, rng)
         asked = Asked(kind, said.words, inventions)
-        offers = draw_offers(asked, days.stocks[day.date], rng)
+        offers = draw_offers(asked, day.stocks, rng)
     if offers and "nav_100m_krw" in said.numbers:
         smallest = min(offer.market_cap for offer in offers)
         said.numbers["nav_100m_krw"] = simulate_nav(rng, smallest)
@@ -135,12 +139,14 @@ def _templates(kind: Kind, draw: Draw) -> range:
 
 @dataclass(frozen=True)
 class _Day:
-    """A day with stocks, which the question is about if it is real. Otherwise the question has its
-    stocks alone, and simulated numbers.
+    """A day with stocks, which the question is about if it is real. Of an invented day the question
+    has the stocks and the market's numbers, otherwise the stocks alone, and simulated numbers.
     """
 
     snapshot: Snapshot
+    stocks: list[StockDay]
     is_real: bool
+    is_invented: bool = False
 
     @property
     def date(self) -> str:
@@ -152,13 +158,25 @@ def _draw_day(days: Days, draw: Draw, rng: Random) -> _Day:
         raise WorkError(
             "The market has no day on which a stock of the universe traded; import more of it."
         )
+    if days.invented and not draw.real and not draw.near:
+        return _invented_day(rng.choice(days.invented), draw, rng)
     regime = draw.regime or rng.choice(list(days.by_regime))
     fitting = days.by_regime.get(regime, [])
     if draw.near:
         fitting = [day for day in fitting if confidence_pct(**_market(day)) <= NEAR_A_LIMIT_PCT]
-    if fitting:
-        return _Day(rng.choice(fitting), is_real=draw.real)
-    return _Day(rng.choice(days.by_regime[rng.choice(list(days.by_regime))]), is_real=False)
+    is_real = draw.real
+    if not fitting:
+        fitting, is_real = days.by_regime[rng.choice(list(days.by_regime))], False
+    day = rng.choice(fitting)
+    return _Day(day, days.stocks[day.date], is_real)
+
+
+def _invented_day(market: Days, draw: Draw, rng: Random) -> _Day:
+    """Returns one of an invented market's days, of the drawn regime if it has one."""
+    regime = draw.regime or rng.choice(list(market.by_regime))
+    fitting = market.by_regime.get(regime) or market.by_regime[rng.choice(list(market.by_regime))]
+    day = rng.choice(fitting)
+    return _Day(day, market.stocks[day.date], is_real=False, is_invented=True)
 
 
 @dataclass(frozen=True)
@@ -174,7 +192,8 @@ def _draw_said(kind: Kind, days: Days, draw: Draw, day: _Day, rng: Random) -> _S
     """Returns the market's numbers, those beside them and the words: what the data holds of a real
     day, and else simulated ones.
     """
-    market = _market(day.snapshot) if day.is_real else _simulated_market(draw, rng)
+    is_measured = day.is_real or day.is_invented
+    market = _market(day.snapshot) if is_measured else _simulated_market(draw, rng)
     known, measured = _known_words(days, day), _macro(days, day)
     words = {name: _draw_word(name, rng) for name in kind.needs.words}
     words |= {name: word for name, word in known.items() if name in words}

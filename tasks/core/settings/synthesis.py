@@ -16,6 +16,11 @@ class Synthesis(Section):
     """Share of rows whose market numbers are a real day's; the others are simulated to cover rare
     regimes.
     """
+    invented_markets: Annotated[int, LATER, Field(ge=0, le=1_000)] = 0
+    """Invented markets, of two years each, whose days the simulated rows are about; 0 draws those
+    rows' numbers one by one. A real market's days come again and again in many rows, so that a
+    small model learns their sums by heart.
+    """
     token_budget: Count = 2_000
     """Most tokens of a row, prompt and answer, by the base model's tokenizer: fewer stocks, never
     cut answers.

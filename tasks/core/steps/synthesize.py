@@ -1,8 +1,10 @@
 """synthesize: strategy rows for Stage 2, each proven before any is published."""
 
+from pathlib import Path
 from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
+from tasks.core.files.scratch import scratch_folder
 from tasks.core.steps._contents import HELD_LOGS
 from tasks.core.steps._own import logs_digest, own_digest
 from tasks.core.steps._shipped import prompt_digest, table_digests, words_digest
@@ -16,11 +18,17 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
+    from tasks.core.market.invented import write_invented
     from tasks.core.synthesis.generate import synthesize
+    from tasks.core.synthesis.kind_rows import Source
 
     train = job.folder("market") / "train"
     tokenizer = job.folder("download") / "base" / "tokenizer.json"
-    return synthesize(train, tokenizer, job.settings.synthesis, job.out)
+    synthesis = job.settings.synthesis
+    with scratch_folder() as scratch:
+        seed = synthesis.seed
+        invented = write_invented(Path(scratch), synthesis.invented_markets, seed, job.progress)
+        return synthesize(Source(train, tokenizer, synthesis, tuple(invented)), job.out)
 
 
 STEP = Step(

@@ -12,35 +12,32 @@ from random import Random
 from typing import Any
 
 from tasks.core.files.json_files import encode_line, write_encoded, write_json, write_lines
-from tasks.core.settings.synthesis import Synthesis
-from tasks.core.synthesis.kind_rows import refuse_budget
+from tasks.core.synthesis.kind_rows import Material, Source, refuse_budget
 from tasks.core.synthesis.logs import HELD_FILE, Market, logged_rows
 from tasks.core.synthesis.own import own_rows
 from tasks.core.synthesis.proven import PROVEN, digest_lines
-from tasks.core.synthesis.sharing import Source, lines_by_kind, second_process
+from tasks.core.synthesis.sharing import lines_by_kind, quotas_of, second_process
 from tasks.core.synthesis.variety import Variety
 
 _REPORTED = ("kind", "language", "regime", "date", "day", "tokens")
 """The parts of the rows' metadata that the report counts."""
 
 
-def synthesize(
-    train: Path, tokenizer_file: Path, synthesis: Synthesis, out: Path
-) -> dict[str, Any]:
+def synthesize(source: Source, out: Path) -> dict[str, Any]:
     """Writes out/rows.jsonl with `messages` and `metadata`; the same seed gives the same bytes.
 
     Raises WorkError, and publishes nothing, if a row cannot be proven or no scene fits the token
     budget.
     """
-    source = Source(train, tokenizer_file, synthesis)
-    quotas = source.quotas()
+    synthesis = source.synthesis
+    quotas = quotas_of(synthesis)
     lines_of_kind: dict[str, list[bytes]] = {}  # take less memory than the rows
     reported: list[dict[str, Any]] = []
     variety = Variety()
     with second_process(source) as second:
-        material = source.read()
+        material = Material.of(source)
         own = own_rows(synthesis, material.tokens.counts)
-        logged = logged_rows(synthesis, Market.of(train), material.tokens.counts)
+        logged = logged_rows(synthesis, Market.of(source.train), material.tokens.counts)
         for quota in quotas:
             refuse_budget(quota, material)
         for quota, made in lines_by_kind(quotas, material, second):

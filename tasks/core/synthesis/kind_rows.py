@@ -1,6 +1,7 @@
 """The rows of one kind: a question about a scene, and its right answer, each proven from its text.
 
-Reads the market artifact's train part and the base model's tokenizer.json; writes no file.
+Reads the market artifact's train part, those of invented markets and the base model's
+tokenizer.json; writes no file.
 """
 
 from collections.abc import Iterable
@@ -39,6 +40,16 @@ _FEW = 0.05
 """A share of rows up to this, of which the strict proof of texts does not pass the wording, is
 drawn again, so many times.
 """
+
+
+@dataclass(frozen=True)
+class Source:
+    """What rows are made from: files, and settings."""
+
+    train: Path  # the training part of the market artifact
+    tokenizer_file: Path
+    synthesis: Synthesis
+    invented: tuple[Path, ...] = ()  # parts like `train`, of invented markets
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,12 @@ class Material:
     generated: bool  # whether the market's prices are invented
 
     @classmethod
-    def of(cls, train: Path, tokenizer_file: Path, synthesis: Synthesis) -> "Material":
-        """Reads the training part of the market artifact and a tokenizer.json."""
-        generated = read_marks(train)["generated"]
-        return cls(Days.read(train), Tokens.of(tokenizer_file), synthesis, generated)
+    def of(cls, source: Source) -> "Material":
+        """Reads the source's files."""
+        invented = tuple(Days.read(part) for part in source.invented)
+        days = replace(Days.read(source.train), invented=invented)
+        generated = read_marks(source.train)["generated"]
+        return cls(days, Tokens.of(source.tokenizer_file), source.synthesis, generated)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tasks.core.processes.child import start_child, stop_child, wait_for_program
 from tasks.core.processes.cores import cores
 from tasks.core.processes.reporting import tell_error
 from tasks.core.settings.synthesis import Synthesis
-from tasks.core.synthesis.kind_rows import Material, Quota, lines_of, shares
+from tasks.core.synthesis.kind_rows import Material, Quota, Source, lines_of, shares
 
 FEWEST_SHARED = 1_500
 """Rows from which a second process is worth its start, which takes as long as 500 rows."""
@@ -28,21 +28,9 @@ FEWEST_SHARED = 1_500
 _JOB = "job.json"
 
 
-@dataclass(frozen=True)
-class Source:
-    """What rows are made from: files, and settings."""
-
-    train: Path
-    tokenizer_file: Path
-    synthesis: Synthesis
-
-    def read(self) -> Material:
-        """Reads the files."""
-        return Material.of(self.train, self.tokenizer_file, self.synthesis)
-
-    def quotas(self) -> list[Quota]:
-        """Returns how many rows of each kind are to be made."""
-        return shares(KINDS, self.synthesis.rows, self.synthesis.korean_share)
+def quotas_of(synthesis: Synthesis) -> list[Quota]:
+    """Returns how many rows of each kind are to be made."""
+    return shares(KINDS, synthesis.rows, synthesis.korean_share)
 
 
 @dataclass(frozen=True)
@@ -65,8 +53,13 @@ def second_process(source: Source) -> Iterator[Second | None]:
         return
     with scratch_folder() as scratch:
         folder = Path(scratch)
-        job = {"train": str(source.train), "tokenizer_file": str(source.tokenizer_file)}
-        write_json(folder / _JOB, {**job, "synthesis": source.synthesis.model_dump()})
+        job = {
+            "train": str(source.train),
+            "tokenizer_file": str(source.tokenizer_file),
+            "synthesis": source.synthesis.model_dump(),
+            "invented": [str(part) for part in source.invented],
+        }
+        write_json(folder / _JOB, job)
         with start_child([sys.executable, "-m", "tasks.core.synthesis.sharing", folder]) as process:
             try:
                 yield Second(process, folder)
@@ -123,10 +116,11 @@ def main(folder: Path) -> int:
     """Is the second process; returns its exit code."""
     job = read_json(folder / _JOB)
     synthesis = Synthesis(**job["synthesis"])
-    source = Source(Path(job["train"]), Path(job["tokenizer_file"]), synthesis)
+    invented = tuple(Path(part) for part in job["invented"])
+    source = Source(Path(job["train"]), Path(job["tokenizer_file"]), synthesis, invented)
     try:
-        material = source.read()
-        for quota in _by_size(source.quotas()):
+        material = Material.of(source)
+        for quota in _by_size(quotas_of(synthesis)):
             if _take(quota, folder):
                 write_encoded(_lines_file(folder, quota), lines_of(quota, material))
     except WorkError as error:
