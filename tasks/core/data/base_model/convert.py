@@ -7,6 +7,7 @@ Writes config.json, generation_config.json, model.safetensors (bf16), tokenizer.
 tokenizer_config.json and chat_template.jinja.
 """
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,9 @@ def _field(reader: GGUFReader, name: str) -> Any:
 
 
 if __name__ == "__main__":
+    # a GGUF's reader makes a million small arrays, none of them garbage: a fifth of the time went by
+    # in looking for some
+    gc.disable()
     transformers_logging.disable_progress_bar()
     convert(Path(sys.argv[1]), Path(sys.argv[2]))
     print_faults(Path(sys.argv[2]))
