@@ -121,8 +121,8 @@ def _field(reader: GGUFReader, name: str) -> Any:
 
 
 if __name__ == "__main__":
-    # a GGUF's reader makes a million small arrays, none of them garbage: a fifth of the time went by
-    # in looking for some
+    # a reader of GGUF makes a million small arrays, none of them garbage: a fifth of the time went
+    # by in looking for some
     gc.disable()
     transformers_logging.disable_progress_bar()
     convert(Path(sys.argv[1]), Path(sys.argv[2]))
