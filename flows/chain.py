@@ -15,7 +15,7 @@ from prefect.exceptions import Pause
 from flows.log_lines import keep_run_log
 from flows.naming import label_host, name_run
 from flows.notices import tell_refused
-from flows.run_figures import Done, figures_kept
+from flows.run_figures import Done, figures_kept, tell_unplanned
 from tasks.core.chain.plan import is_idle
 from tasks.core.chain.produce import find_inputs
 from tasks.core.chain.run import Run
@@ -81,8 +81,12 @@ def new_run(profile: str, overrides: Sequence[str], force: Sequence[str]) -> Run
     home = kospilot_home()
     write_status(home, "run", 0.0, f"{profile} is being planned")
     with _ends_told(home):
-        check_market_seen(profile, overrides, home)
-        return prepare(profile, overrides, force)
+        try:
+            check_market_seen(profile, overrides, home)
+            return prepare(profile, overrides, force)
+        except Exception:
+            tell_unplanned(home, profile)
+            raise
 
 
 @contextlib.contextmanager

@@ -62,22 +62,38 @@ def figures_kept(run: Run, done: Sequence[Done]) -> Iterator[None]:
     _write(run, done, started, succeeded=True)
 
 
-def _write(run: Run, done: Sequence[Done], started: float, succeeded: bool) -> None:
-    """No run fails because its figures cannot be written."""
-    folder = figures_folder(run.home)
-    if os.environ.get(_VARIABLE) and not folder.is_dir():
-        log.warning("%s=%s is no folder: this run's figures are not written.", _VARIABLE, folder)
-        return
+def tell_unplanned(home: Path, profile: str) -> None:
+    """Says that the profile's last run failed before it had any steps. What the run before it came
+    to stays.
+    """
+    earlier = _read(figures_folder(home) / f"kospilot-{profile}.prom")
     registry = CollectorRegistry()
-    gauges = _Gauges(registry, run)
+    gauges = _Gauges(registry, profile)
+    gauges.tell_run(time.time(), succeeded=False)
+    registry.register(_Kept([one for one in earlier if not gauges.told(one.name)]))
+    _replace(home, profile, registry)
+
+
+def _write(run: Run, done: Sequence[Done], started: float, succeeded: bool) -> None:
+    registry = CollectorRegistry()
+    gauges = _Gauges(registry, run.resolved.profile, run.part)
     gauges.tell_run(started, succeeded)
     for one in done:
         gauges.tell_step(one)
         manifest = run.store.manifest(one.step, one.key) if one.key else None
         if manifest:
             gauges.tell_artifact(one.step, figures_of(manifest.metrics))
+    _replace(run.home, run.history.replace(" ", "-"), registry)
+
+
+def _replace(home: Path, name: str, registry: CollectorRegistry) -> None:
+    """Writes a file of figures. No run fails because that cannot be done."""
+    folder = figures_folder(home)
+    if os.environ.get(_VARIABLE) and not folder.is_dir():
+        log.warning("%s=%s is no folder: this run's figures are not written.", _VARIABLE, folder)
+        return
     try:
-        with replacing(folder / f"kospilot-{run.history.replace(' ', '-')}.prom") as neighbour:
+        with replacing(folder / f"kospilot-{name}.prom") as neighbour:
             neighbour.write_bytes(generate_latest(registry))
             neighbour.chmod(_READABLE)
     except OSError as error:
@@ -87,10 +103,14 @@ def _write(run: Run, done: Sequence[Done], started: float, succeeded: bool) -> N
 class _Gauges:
     """The metrics of one run; each is labelled with its profile."""
 
-    def __init__(self, registry: CollectorRegistry, run: Run):
+    def __init__(self, registry: CollectorRegistry, profile: str, part: str = ""):
         self._registry = registry
-        self._labels = {"profile": run.resolved.profile, "part": run.part}
+        self._labels = {"profile": profile, "part": part}
         self._known: dict[str, Gauge] = {}
+
+    def told(self, name: str) -> bool:
+        """Whether a metric of this full name has been told."""
+        return name.removeprefix("kospilot_") in self._known
 
     def tell_run(self, started: float, succeeded: bool) -> None:
         now = time.time()
@@ -128,6 +148,16 @@ class _Gauges:
         if name not in self._known:
             self._known[name] = Gauge(f"kospilot_{name}", told, every, registry=self._registry)
         self._known[name].labels(**every).set(value)
+
+
+class _Kept(Collector):
+    """Metrics as they were written before."""
+
+    def __init__(self, metrics: Sequence[Metric]):
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class WrittenFigures(Collector):

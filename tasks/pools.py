@@ -51,7 +51,7 @@ class FailedElsewhere(WorkError):
 def pool_elsewhere(step: Step) -> DeploymentResponse | None:
     """The deployment that does the step in a pool of its own; None if it works in this process."""
     flow_run = _this_run()
-    if flow_run is None or flow_run.deployment_id is None:
+    if flow_run is None or flow_run.deployment_id is None or _is_sent():
         return None
     if (flow_run.work_pool_name or "").endswith(f"-{step.pool}"):
         return None
@@ -175,6 +175,12 @@ class _Waiting:
         log.info("%s: %s", self._name, text)
         if in_status:
             write_status(self._run.home, self._name, 0.0, text)
+
+
+def _is_sent() -> bool:
+    """Whether this run does one step of another one, in whatever pool that is."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow is not None and context.flow.name == STEP_FLOW
 
 
 def _this_run() -> FlowRun | None:

@@ -65,7 +65,9 @@ def _find(store: "Store", home: Path, name: str | None) -> "Manifest":
     from tasks.core.serving.tags import same_name
 
     if name is None:
-        manifests = store.manifests("promote") or store.manifests()
+        promotions = store.manifests("promote")
+        served = [one for one in promotions if one.metrics.get("promoted")]
+        manifests = served or promotions or store.manifests()
         if not manifests:
             raise RequestError("The store is empty. `kospilot demo` makes a first model.")
         return manifests[-1]

@@ -43,7 +43,7 @@ def store():
     return Store(kospilot_home() / "artifacts")
 
 
-def release(store, tag, digest, loss):
+def release(store, tag, digest, loss, promoted=True):
     """A chain of a few bytes, up to its promotion."""
 
     def made(step, metrics, *upstream, **settings):
@@ -58,7 +58,7 @@ def release(store, tag, digest, loss):
     registered = made("register", {"tag": tag, "digest": digest}, stage, tag=tag)
     answers = {"released": {"grade": 0.8916, "fully_right": 1 / 3}}
     evaluation = made("evaluate", answers, registered, market, tag=tag)
-    metrics = {"tag": tag, "promoted": True, "name": "kospi", "digest": digest}
+    metrics = {"tag": tag, "promoted": promoted, "name": "kospi", "digest": digest}
     made("promote", metrics, registered, evaluation, tag=tag)
     return stage
 
@@ -97,6 +97,12 @@ def test_the_newest_release_is_drawn_by_default_and_any_artifact_by_its_key(stor
     told = graph(stage.key[:9], "--out", "stage.svg")
     assert "held-out loss 0.5000" in told and "held-out loss 0.2500" not in told
     assert not any("promoted" in text for text in told)
+
+
+def test_a_refused_release_is_not_drawn_by_default(store):
+    release(store, "kospi:aa", "d1", 0.5)
+    release(store, "kospi:bb", "d2", 0.25, promoted=False)
+    assert graph()[0] == "What stands behind kospi:aa"
 
 
 def test_a_name_means_what_the_server_holds_under_it(store, tmp_path):

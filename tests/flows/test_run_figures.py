@@ -11,7 +11,7 @@ from prefect.exceptions import Pause
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flows.run_figures import Done, WrittenFigures, figures_kept
+from flows.run_figures import Done, WrittenFigures, figures_kept, tell_unplanned
 from tasks.core.chain.store import Store
 from tests.chain.stores import publish, recipe
 
@@ -155,3 +155,18 @@ def test_the_server_exports_every_profile_and_survives_what_else_lies_there(tmp_
     profiles = [key[1][1] for key in told if key[0] == "step_seconds"]
     assert profiles == ["demo", "smol"]
     assert all(key[0].startswith(("run_", "step_")) for key in told)
+
+
+def test_a_run_that_fails_while_it_is_planned_leaves_the_figures_of_the_one_before(tmp_path):
+    run = OneRun(tmp_path)
+    keep(run, Done("evaluate", "ran", 3.0, run.made("evaluate", GRADED)))
+    file = tmp_path / "metrics" / "kospilot-demo.prom"
+    before = read(file.read_text())
+    tell_unplanned(tmp_path, "demo")
+    after = read(file.read_text())
+    assert before.keys() == after.keys()
+    changed = {key for key in before if before[key] != after[key]}
+    assert any("run_succeeded" in str(key) for key in changed)
+    assert all(key[0].startswith("run_") for key in changed)
+    tell_unplanned(tmp_path, "smol")
+    assert "kospilot_run_succeeded" in (tmp_path / "metrics" / "kospilot-smol.prom").read_text()

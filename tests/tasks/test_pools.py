@@ -166,3 +166,12 @@ def test_a_step_works_elsewhere_only_if_it_wants_another_pool_and_there_is_one(s
     monkeypatch.setattr(pools, "_this_run", lambda: None)
     assert pool_elsewhere(STEP) is None
     assert len(asked) == 2
+
+
+def test_a_sent_step_is_not_sent_on_whatever_its_pool_is_called(server, monkeypatch):
+    server.here.work_pool_name = "a100"
+    server.read_deployment_by_name = lambda name: POOL
+    assert pool_elsewhere(STEP) is POOL
+    sent = SimpleNamespace(flow=SimpleNamespace(name=pools.STEP_FLOW))
+    monkeypatch.setattr(pools.FlowRunContext, "get", lambda: sent)
+    assert pool_elsewhere(STEP) is None

@@ -40,8 +40,8 @@ def check_market_seen(profile: str, overrides: Iterable[str], home: Path) -> Non
     if market.dir != "demo" and not folder.is_dir():
         raise RequestError(
             f"There is no market folder {folder} on {host_name()}, whose worker took this run"
-            f" (market.dir={market.dir}). Mount it there at this path, as on all machines of the"
-            " pool, or run with another market.dir, which begins with /."
+            f" (market.dir={market.dir}). Make one with `kospilot market import …`, take"
+            " market.dir=demo, or, if it lies on another machine, mount it here at this path."
         )
 
 

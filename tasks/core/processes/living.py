@@ -8,6 +8,7 @@ or `local_lock` keeps locks to one machine, and is of no use here.
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import uuid
@@ -57,10 +58,13 @@ def lives(folder: Path, name: str) -> bool:
     if not _NAME.fullmatch(name) or not _file(folder, name).exists():
         return False
     try:
-        with FileLock(_file(folder, name)).acquire(timeout=0):
-            return False
-    except Timeout:
+        with _file(folder, name).open("rb") as opened:  # which another account may, too
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    except FileNotFoundError:  # it ended meanwhile
+        return False
+    return False
 
 
 def living_hosts(folder: Path) -> set[str]:

@@ -84,8 +84,7 @@ class StageChecks:
         self._report.add(log_probs.check_packing(compared, remedy, moment))
         if compared.rounding is not None:
             tokens = int(compared.tokens.sum())
-            dtype = compared.dtype
-            checks = log_probs.check_rounding(compared.rounding, tokens, dtype, remedy, moment)
+            checks = log_probs.check_rounding(compared.rounding, tokens, remedy, moment)
             self._report.add(*checks)
 
     def _shortest_row(self) -> int:
