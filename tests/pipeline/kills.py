@@ -176,14 +176,14 @@ def wait_until_gone(home: Home) -> None:
 
 
 def paths(home: Home) -> set[str]:
-    """All that lies in a home but for logs, Prefect's, and locks of artifacts, which stay, and
-    TensorBoard's files, which are named by the time.
+    """All that lies in a home but for logs, Prefect's, runs' figures, and locks of artifacts, which
+    stay, and TensorBoard's files, which are named by the time.
     """
     found = set()
     for path in home.folder.rglob("*"):
         name = str(path.relative_to(home.folder))
         is_lock = name.startswith("artifacts/.locks/") and "/run-" not in name
-        is_log = name.startswith(("logs/", "prefect/")) or ".tfevents." in name
+        is_log = name.startswith(("logs/", "prefect/", "metrics")) or ".tfevents." in name
         if not (is_lock or is_log):
             found.add(name)
     return found - _PLACES

@@ -10,6 +10,7 @@ from tasks.core.errors import WorkError
 from tasks.core.kinds import KINDS
 from tasks.core.settings.synthesis import Synthesis
 from tasks.core.synthesis import sharing
+from tasks.core.synthesis.kind_rows import Material, Source
 from tests.synthetic import whitespace_tokenizer
 
 
@@ -29,11 +30,12 @@ def one_process(monkeypatch):
 
 def made(train, tmp_path, **settings):
     """Each kind's rows, as lines."""
-    source = sharing.Source(train, whitespace_tokenizer(tmp_path), Synthesis(**settings))
+    source = Source(train, whitespace_tokenizer(tmp_path), Synthesis(**settings))
+    quotas, material = sharing.quotas_of(source.synthesis), Material.of(source)
     with sharing.second_process(source) as second:
         return {
             quota.kind.name: lines
-            for quota, lines in sharing.lines_by_kind(source.quotas(), source.read(), second)
+            for quota, lines in sharing.lines_by_kind(quotas, material, second)
         }
 
 
