@@ -21,7 +21,7 @@ def join(home: Path, pool: str) -> list[str]:
     """Shows this worker to the others, and returns sentences about those that have other code.
 
     Raises WorkError if a worker on another machine is at work whose lock is not seen here: two runs
-    would then write the same artifact. So it does if nothing can be written there.
+    would then write the same artifact. Also raises it if nothing can be written there.
     """
     try:
         beat(home, pool)

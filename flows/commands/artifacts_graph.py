@@ -128,10 +128,14 @@ def _summary(ancestors: "Sequence[Ancestor]") -> list[str]:
 
 def _bases(key: str, metrics: dict[str, Any]) -> list[str]:
     """The base, and the names of the sources, of one download."""
-    base, *others = [*_sources(metrics), _GONE]
-    names = ", ".join(told.partition(":")[0] for told in others[:-1])
-    lines = [f"Base {key[:8]}: {base.removeprefix('base: ')}"]
-    return [*lines, f"Sources: {names}"] if names else lines
+    sources = _sources(metrics)
+    if not sources:
+        return [f"Base {key[:8]}: {_GONE}"]
+    lines = [f"Base {key[:8]}: {sources[0].removeprefix('base: ')}"]
+    if sources[1:]:
+        names = ", ".join(told.partition(":")[0] for told in sources[1:])
+        lines.append(f"Sources: {names}")
+    return lines
 
 
 def _days(metrics: dict[str, Any]) -> str:

@@ -1,15 +1,11 @@
 """Workers that share a KOSPILOT_HOME see one another, and whether their locks hold."""
 
-import contextlib
-import os
-import subprocess
-import sys
-
 import pytest
 
 from flows import crew
 from tasks.core.errors import WorkError
 from tasks.core.files.json_files import read_json, write_json
+from tests.another_machine import on_another_machine
 
 WORKER = """
 import sys, time
@@ -28,15 +24,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(crew, "BEAT_S", 0.3)
 
 
-@contextlib.contextmanager
 def worker(home):
     """A worker on another machine."""
-    env = {**os.environ, "KOSPILOT_HOST": "gpu-1"}
-    command = [sys.executable, "-c", WORKER, home]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "beat\n"
-        yield process
-        process.kill()
+    return on_another_machine(WORKER, home, "beat")
 
 
 def records(home):

@@ -1,8 +1,6 @@
 """Machines that share a folder: locks and names that hold between them, and not by numbers."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -10,6 +8,7 @@ from tasks.core.chain.store import Store
 from tasks.core.processes import host
 from tasks.core.processes.host import accelerator, host_name
 from tasks.core.processes.living import lives, living_hosts, process_name, show_life
+from tests.another_machine import on_another_machine
 
 HOLDER = """
 import sys, time
@@ -27,12 +26,8 @@ with store.running(), store.locked("stage2-0123"), store.locked(accelerator()):
 @pytest.fixture
 def gpu_1(tmp_path):
     """A run on another machine that holds the locks of a run, an artifact and its accelerator."""
-    env = {**os.environ, "KOSPILOT_HOST": "gpu-1"}
-    command = [sys.executable, "-c", HOLDER, tmp_path]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "accelerator-gpu-1\n"
+    with on_another_machine(HOLDER, tmp_path, "accelerator-gpu-1") as process:
         yield process
-        process.kill()
 
 
 def test_an_artifact_is_one_machines_and_an_accelerator_each_ones_own(gpu_1, tmp_path, monkeypatch):

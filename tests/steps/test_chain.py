@@ -63,6 +63,18 @@ def test_a_correction_of_a_shipped_table_changes_what_is_made_from_it(tmp_path, 
     }  # fmt: skip
 
 
+def test_another_generator_of_invented_markets_makes_their_rows_again(tmp_path, monkeypatch):
+    def outside(number):
+        settings = load("demo", [f"synthesis.invented_markets={number}"]).settings
+        around = Surroundings(settings, tmp_path, DigestMemory(tmp_path / "memory"))
+        return chain(settings)["synthesize"].outside(around)
+
+    before = outside(0), outside(1)
+    monkeypatch.setattr("tasks.core.market.demo.VERSION", 99)
+    assert outside(0) == before[0]
+    assert outside(1) != before[1]
+
+
 def test_a_changed_rule_card_asks_a_briefed_base_again(tmp_path, monkeypatch):
     evaluate = chain(load("demo", EVERY_STEP).settings)["evaluate"]
 

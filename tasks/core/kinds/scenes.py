@@ -139,8 +139,9 @@ def _templates(kind: Kind, draw: Draw) -> range:
 
 @dataclass(frozen=True)
 class _Day:
-    """A day with stocks, which the question is about if it is real. Of an invented day the question
-    has the stocks and the market's numbers, otherwise the stocks alone, and simulated numbers.
+    """A day with stocks. If it is real, the question is about it. If it is invented, the question
+    takes its stocks and the market's numbers, but not its date. Otherwise the question takes its
+    stocks alone, and its numbers are simulated.
     """
 
     snapshot: Snapshot

@@ -24,7 +24,8 @@ def open_end(log_file: Path) -> int:
 def rotate(log_file: Path, most: int = _MOST) -> None:
     """Renames a log to NAME.1, and NAME.1 to NAME.2, if it has more than `most` bytes.
 
-    No line is lost: who has the file open goes on there, until he opens the log anew.
+    No line is lost: a process that has the file open goes on writing to it under its new name,
+    until it opens the log anew.
     """
     with FileLock(log_file.with_name(f".{log_file.name}.lock")):
         if not log_file.exists() or log_file.stat().st_size <= most:

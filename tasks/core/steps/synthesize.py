@@ -11,8 +11,12 @@ from tasks.core.steps._shipped import prompt_digest, table_digests, words_digest
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
+    from tasks.core.market.demo import VERSION
+
     shipped = {"strategy prompt": prompt_digest(), "words": words_digest(), **table_digests()}
     synthesis = around.settings.synthesis
+    if synthesis.invented_markets:
+        shipped["invented markets"] = f"version {VERSION}"
     own = own_digest("synthesis.own", synthesis.own, around)
     return {**shipped, **own, **logs_digest(synthesis.logs, around)}
 
