@@ -9,6 +9,7 @@ from flows.commands.options import Json, Overrides
 from flows.console import duration, print_json, say, stderr, stdout, table
 
 if TYPE_CHECKING:
+    from tasks.core.chain.run import Run
     from tasks.core.training.hardware.datasheets import Card
 
 Profile = Annotated[str, typer.Argument(help="The profile whose stage is tried out.")]
@@ -142,8 +143,10 @@ def probe(
 
     What the planner expected stands beside what was measured.
     """
+    from tasks.core.preflight.prepare import prepare
+
     trials = [{"steps": steps, "scale": scale} for scale in (1, 0.5, 2)]
-    _try_out(profile, overrides or [], stage, trials, as_json)
+    _show_results(_try_out(prepare(profile, overrides or []), stage, trials), as_json)
 
 
 @app.command()
@@ -153,26 +156,40 @@ def sweep(
     ranks: Annotated[str, typer.Option(help="LoRA ranks, e.g. 8,16,32.")] = "8,16,32",
     stage: Stage = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps of each trial.")] = 50,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Put the trials on this Ray cluster, side by side."),
+    ] = None,
+    gpu: Annotated[
+        bool | None,
+        typer.Option(
+            "--gpu/--cpu",
+            help="With --ray, each trial takes a GPU or one CPU; if not given, a GPU if there is"
+            " one.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compares adapters of several ranks on the same rows; keeps nothing."""
     from tasks.core.errors import RequestError
+    from tasks.core.preflight.prepare import prepare
 
     parts = [part.strip() for part in ranks.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
         raise RequestError(f"--ranks {ranks} is no list of ranks: --ranks 8,16,32.")
+    if ray is None and gpu is not None:
+        raise RequestError("--gpu and --cpu are for trials on a cluster: --ray ADDRESS.")
     trials = [{"steps": steps, "rank": int(part)} for part in parts]
-    _try_out(profile, overrides or [], stage, trials, as_json)
+    run = prepare(profile, overrides or [])
+    if ray is None:
+        results = _try_out(run, stage, trials)
+    else:
+        results = _try_out_on_cluster(run, stage, trials, ray, gpu)
+    _show_results(results, as_json)
 
 
-def _try_out(
-    profile: str,
-    overrides: list[str],
-    stage: str | None,
-    trials: list[dict[str, Any]],
-    as_json: bool,
-) -> None:
-    from tasks.core.preflight.prepare import prepare
+def _try_out(run: "Run", stage: str | None, trials: list[dict[str, Any]]) -> list[Figures]:
+    """Runs trials on this machine, one after the other."""
     from tasks.core.preflight.trials import try_out
 
     results: list[Figures] = []
@@ -182,19 +199,52 @@ def _try_out(
             results.append(figures)
             status.update(f"trial {min(len(results) + 1, len(trials))} of {len(trials)}")
 
-        try_out(prepare(profile, overrides), stage, trials, take)
+        try_out(run, stage, trials, take)
+    return results
+
+
+def _try_out_on_cluster(
+    run: "Run", stage: str | None, trials: list[dict[str, Any]], address: str, gpu: bool | None
+) -> list[Figures]:
+    """Runs trials on the nodes of a Ray cluster, as many at once as it has room for."""
+    from flows.server import deliver_logs, server
+    from flows.server_settings import base_settings
+    from tasks.core.preflight.cluster import check_nodes, joined, place_trials
+    from tasks.core.preflight.trials import find_tried
+
+    spec = find_tried(run, stage)
+    with joined(address, base_settings(run.home)):
+        placement = place_trials(gpu)
+        check_nodes(placement, spec)
+        takes = "a GPU" if placement.on_gpu else "one CPU"
+        names = ", ".join(node.name for node in placement.nodes)
+        say(f"Trials that each take {takes}, on {names}.")
+        with server(run.home):
+            # Only now: Prefect's settings must be settled before it is imported.
+            from flows.sweep import sweep as sweep_flow
+
+            try:
+                with stderr.status(f"{len(trials)} trials"):
+                    return sweep_flow(spec, trials, run.settings.release.name, placement.options)
+            finally:
+                deliver_logs()
+
+
+def _show_results(results: list[Figures], as_json: bool) -> None:
     if as_json:
         print_json(results)
         return
-    table("", _MEASURED, [_measured_cells(figures) for figures in results])
+    columns = (*_MEASURED, "node") if "node" in results[0] else _MEASURED
+    table("", columns, [_measured_cells(figures) for figures in results])
     _print_problems((f"trial {number}", figures) for number, figures in enumerate(results, 1))
     if any("expected_step_s" in figures for figures in results):
         say("In brackets: what the planner expected.")
 
 
 def _measured_cells(figures: Figures) -> tuple[Any, ...]:
+    where = (figures["node"],) if "node" in figures else ()
     if "problem" in figures:
-        return (figures["rank"], *"-" * 7)
+        return (figures["rank"], *"-" * 7, *where)
     return (
         figures["rank"],
         f"{figures['parameters'] / 1e6:.2f} M",
@@ -204,6 +254,7 @@ def _measured_cells(figures: Figures) -> tuple[Any, ...]:
         _beside_expected(figures, "peak_gib"),
         f"{figures['loss']:.4f}",
         _number(figures["eval_loss"], ".4f"),
+        *where,
     )
 
 

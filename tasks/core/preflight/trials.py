@@ -1,4 +1,4 @@
-"""What training would be like: what is there to plan a stage with, and trials on this machine.
+"""What training would be like: what is there to plan a stage with, and its trials.
 
 Trials run in a process of their own and leave nothing in the store.
 """
@@ -98,18 +98,25 @@ def try_out(
     trials: list[dict[str, Any]],
     on_result: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Runs trials (trials.Trial as dicts) of a stage, and hands on the result of each.
+    """Runs trials (trials.Trial as dicts) of a stage here, and hands on the result of each.
 
-    stage: None for the first one. Raises RequestError if the base or the stage's rows are not there
-    yet.
+    Raises what find_tried raises.
+    """
+    spec = find_tried(run, stage)
+    with run.store.locked(accelerator(), "is taken by another run's training"):
+        free_card(run.settings.release.name)
+        carry_out_trials(spec, trials, on_result)
+
+
+def find_tried(run: Run, stage: str | None) -> TrainingSpec:
+    """Returns the spec of the stage that is tried out; stage: None for the first one.
+
+    Raises RequestError if the base or the stage's rows are not there yet.
     """
     tried = _stage_named(stage, stages_of(run.settings))
     rows = rows_file(run.steps[tried].reads)
     folders = {name: run.store.path(name, find(run, name).key) for name in ("download", rows.step)}
-    spec = spec_of(run.settings, tried, folders)
-    with run.store.locked(accelerator(), "is taken by another run's training"):
-        free_card(run.settings.release.name)
-        carry_out_trials(spec, trials, on_result)
+    return spec_of(run.settings, tried, folders)
 
 
 def _stage_named(name: str | None, stages: list[StageName]) -> StageName:
