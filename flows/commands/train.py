@@ -215,11 +215,11 @@ def _try_out_on_cluster(
     spec = find_tried(run, stage)
     with joined(address, base_settings(run.home)):
         placement = place_trials(gpu)
-        check_nodes(placement, spec)
-        takes = "a GPU" if placement.on_gpu else "one CPU"
-        names = ", ".join(node.name for node in placement.nodes)
-        say(f"Trials that each take {takes}, on {names}.")
-        with server(run.home):
+        with server(run.home) as url:
+            check_nodes(placement, spec, url)
+            takes = "a GPU" if placement.on_gpu else "one CPU"
+            names = ", ".join(node.name for node in placement.nodes)
+            say(f"Trials that each take {takes}, on {names}.")
             # Only now: Prefect's settings must be settled before it is imported.
             from flows.sweep import sweep as sweep_flow
 

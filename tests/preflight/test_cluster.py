@@ -16,7 +16,15 @@ import pytest
 
 from tasks.core.errors import RequestError
 from tasks.core.preflight import cluster
-from tasks.core.preflight.cluster import Node, Placement, Seen, check_seen, living_nodes, place
+from tasks.core.preflight.cluster import (
+    Node,
+    Placement,
+    Seen,
+    check_reached,
+    check_seen,
+    living_nodes,
+    place,
+)
 from tasks.core.processes.child import start_child, stop_child
 from tasks.core.processes.server import free_port
 from tests.chain.test_adoption import of, publish
@@ -74,25 +82,44 @@ def test_only_living_nodes_count():
 @pytest.mark.parametrize(
     ("theirs", "told"),
     [
-        (Seen("kospilot 9 (code b)", []), "^cards has kospilot 9 .code b., and here is kospilot 1"),
-        (Seen("", ["/home/base"]), "^cards has no kospilot, and here is kospilot 1 .code a.: inst"),
         (
-            Seen("kospilot 1 (code a)", ["/home/base", "/home/rows"]),
+            Seen("kospilot 9 (code b)", [], ""),
+            "^cards has kospilot 9 .code b., and here is kospilot 1",
+        ),
+        (
+            Seen("", ["/home/base"], ""),
+            "^cards has no kospilot, and here is kospilot 1 .code a.: inst",
+        ),
+        (
+            Seen("kospilot 1 (code a)", ["/home/base", "/home/rows"], ""),
             "^cards does not see /home/base: KOSPILOT_HOME must be one folder that all nodes share",
         ),
     ],
 )
 def test_a_node_that_cannot_run_trials(theirs, told):
-    ours = Seen("kospilot 1 (code a)", [])
+    ours = Seen("kospilot 1 (code a)", [], "")
     check_seen("cards", ours, ours)
     with pytest.raises(RequestError, match=told):
         check_seen("cards", theirs, ours)
 
 
-def test_a_place_is_looked_at_for_its_code_and_its_files(tmp_path):
-    code, missing = cluster._inquiry([str(tmp_path), str(tmp_path / "gone")])()
+def test_a_node_that_reaches_no_server():
+    server = "http://127.0.0.1:4200/api"
+    check_reached("cards", Seen("kospilot 1", [], ""), server)
+    with pytest.raises(
+        RequestError,
+        match="^cards does not reach Prefect's server at http://127.0.0.1:4200/api .Connection ref"
+        "used.. Start one that all nodes reach .`kospilot server --host ADDRESS`., and name it",
+    ):
+        check_reached("cards", Seen("kospilot 1", [], "Connection refused"), server)
+
+
+def test_a_place_is_looked_at_for_its_code_its_files_and_the_server(tmp_path):
+    nobody = f"http://127.0.0.1:{free_port()}/api"
+    code, missing, away = cluster._inquiry([str(tmp_path), str(tmp_path / "gone")], nobody)()
     assert code.startswith("kospilot 0.1.0 (code ")
     assert missing == [str(tmp_path / "gone")]
+    assert "Connection refused" in away
 
 
 def test_without_the_library_its_extra_is_named(monkeypatch):

@@ -12,6 +12,8 @@ import importlib
 import importlib.util
 import os
 import re
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tasks.core.errors import RequestError
+from tasks.core.errors import RequestError, WorkError
 from tasks.core.training.spec import TrainingSpec
 
 _ADDRESS = re.compile(r"(ray://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
@@ -62,6 +64,7 @@ class Seen:
 
     kospilot: str  # its version and a digest of its code; empty without one
     missing: list[str]  # of the paths that a trial reads
+    away: str  # why Prefect's server is not reached; empty if it is
 
 
 @contextlib.contextmanager
@@ -87,6 +90,9 @@ def joined(address: str, env: Mapping[str, str]) -> Iterator[None]:
         ) from error
     try:
         yield
+    except ray.exceptions.RayError as error:
+        cause = str(getattr(error, "cause", error)).strip().splitlines()
+        raise WorkError(f"A trial was lost on the Ray cluster: {' '.join(cause[:1])}") from error
     finally:
         ray.shutdown()
 
@@ -174,14 +180,15 @@ def _resources(nodes: list[Node]) -> str:
     return ", ".join(told) or "it has no nodes"
 
 
-def check_nodes(placement: Placement, spec: TrainingSpec) -> None:
+def check_nodes(placement: Placement, spec: TrainingSpec, server: str) -> None:
     """Asks each node of a placement whether it can run trials of what a spec describes.
 
-    Raises RequestError if one of them cannot (check_seen), or does not say.
+    server: the address of Prefect's API, without which no task begins. Raises RequestError if a
+    node cannot (check_seen), or does not say.
     """
     ray = _library()
     strategies = importlib.import_module("ray.util.scheduling_strategies")
-    look = _inquiry([spec.base, spec.rows])
+    look = _inquiry([spec.base, spec.rows], server)
     ours = Seen(*look())
     asked = ray.remote(num_cpus=0)(look)
     answers = []
@@ -194,30 +201,42 @@ def check_nodes(placement: Placement, spec: TrainingSpec) -> None:
         except ray.exceptions.RayError as error:
             raise RequestError(f"{node.name} cannot be asked: {error}") from error
         check_seen(node.name, theirs, ours)
+        check_reached(node.name, theirs, server)
 
 
-def _inquiry(paths: list[str]) -> Callable[[], tuple[str, list[str]]]:
+def _inquiry(paths: list[str], server: str) -> Callable[[], tuple[str, list[str], str]]:
     """Returns a function that says, where it runs, what Seen holds.
 
     Ray sends an inner function as code, and one of a module as a name. So this one names nothing of
     kospilot's, and a node with another kospilot answers too.
     """
 
-    def look() -> tuple[str, list[str]]:
+    def look() -> tuple[str, list[str], str]:
         missing = [path for path in paths if not Path(path).exists()]
+        return name_code(), missing, why_away()
+
+    def name_code() -> str:
         found = importlib.util.find_spec("tasks")
-        try:
-            number = version("kospilot")
-        except PackageNotFoundError:
-            return "", missing
         if found is None or not found.submodule_search_locations:
-            return "", missing
+            return ""
         folder = Path(found.submodule_search_locations[0])
         digest = hashlib.sha256()
         for file in sorted(folder.rglob("*.py")):
             digest.update(str(file.relative_to(folder)).encode())
             digest.update(file.read_bytes())
-        return f"kospilot {number} (code {digest.hexdigest()[:8]})", missing
+        try:
+            return f"kospilot {version('kospilot')} (code {digest.hexdigest()[:8]})"
+        except PackageNotFoundError:
+            return ""
+
+    def why_away() -> str:
+        try:
+            urllib.request.urlopen(f"{server}/health", timeout=_ANSWER_S).close()
+        except urllib.error.HTTPError:  # it answers
+            return ""
+        except OSError as error:
+            return str(getattr(error, "reason", error))
+        return ""
 
     return look
 
@@ -233,4 +252,13 @@ def check_seen(name: str, theirs: Seen, ours: Seen) -> None:
         raise RequestError(
             f"{name} does not see {theirs.missing[0]}: KOSPILOT_HOME must be one folder that all"
             " nodes share, mounted there at the same path."
+        )
+
+
+def check_reached(name: str, theirs: Seen, server: str) -> None:
+    """Raises RequestError if a node does not reach Prefect's server, without which no task runs."""
+    if theirs.away:
+        raise RequestError(
+            f"{name} does not reach Prefect's server at {server} ({theirs.away}). Start one that"
+            " all nodes reach (`kospilot server --host ADDRESS`), and name it in PREFECT_API_URL."
         )
