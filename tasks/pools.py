@@ -40,7 +40,7 @@ for (flows/pipeline.py, prefect.yaml).
 
 _PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+: )?")
 _MOST_DEATHS = 3  # a step that itself kills its machine is not tried for ever
-_SOON_S = 3600.0  # after its start; a machine that worked for longer died of something else
+_SOON_S = 3600.0  # of work; a machine that worked for longer died of something else
 _LOOK_EVERY_S = 2.0
 
 
@@ -74,11 +74,11 @@ def make_elsewhere(
     pool = deployment.work_pool_name
     deaths = 0  # in a row, each soon after the start
     while True:
-        started = time.monotonic()
-        state = _Waiting(run, name, deployment).await_end(_send(run, name, reads, deployment))
+        waiting = _Waiting(run, name, deployment)
+        state = waiting.await_end(_send(run, name, reads, deployment))
         if not state.is_crashed():
             break
-        deaths = deaths + 1 if time.monotonic() - started < _SOON_S else 1
+        deaths = deaths + 1 if waiting.worked_s() < _SOON_S else 1
         told = f"{name}: its run in the pool {pool} died ({state.message})"
         if deaths == _MOST_DEATHS:
             raise FailedElsewhere(f"{told}, {deaths} times in a row.")
@@ -127,6 +127,11 @@ class _Waiting:
         self._pool = deployment.work_pool_name or ""
         self._pause = PauseWatch()
         self._told = ""
+        self._began: float | None = None  # by our clock; None as long as it only waits
+
+    def worked_s(self) -> float:
+        """For how long the run has been seen at work; its wait for a worker does not count."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
 
     def await_end(self, sent: FlowRun) -> State:
         """Returns the state in which the run ended.
@@ -152,6 +157,8 @@ class _Waiting:
         state = client.read_flow_run(identity).state
         assert state is not None  # every run that was created has one
         if state.is_running():
+            if self._began is None:
+                self._began = time.monotonic()
             self._tell(f"works in the pool {self._pool}", in_status=False)
         elif state.is_scheduled():
             self._tell(state.message or self._whom_it_waits_for(client), in_status=True)

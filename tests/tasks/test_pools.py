@@ -102,8 +102,16 @@ def test_machines_that_die_hours_after_they_began_do_not_count(server, monkeypat
     now = iter(range(0, 10**6, 4000))
     clock = SimpleNamespace(monotonic=lambda: next(now), sleep=lambda seconds: None)
     monkeypatch.setattr(pools, "time", clock)
-    make(server, *[Crashed(message="the power went")] * 5, Completed())
+    make(server, *[Running(), Crashed(message="the power went")] * 5, Completed())
     assert len(server.sent) == 6
+
+
+def test_hours_in_the_queue_are_no_work_before_a_death(server, monkeypatch):
+    now = iter(range(0, 10**6, 4000))
+    clock = SimpleNamespace(monotonic=lambda: next(now), sleep=lambda seconds: None)
+    monkeypatch.setattr(pools, "time", clock)
+    with pytest.raises(FailedElsewhere, match="3 times in a row"):
+        make(server, *[Scheduled(), Crashed(message="out of memory")] * 3)
 
 
 def test_a_step_that_fails_there_fails_here_with_its_words(server):
