@@ -148,7 +148,7 @@ def _carry_out_steps(run: Run, named: list[str]) -> None:
     names = [name for name in named if not is_idle(run.steps[name], run.world(), named)]
     rows: list[_Row] = []
     # `artifacts gc` spares what this run may read.
-    with run.store.running(), figures_kept(run, rows):
+    with run.store.running(), figures_kept(run, rows, named):
         refs = find_inputs(run, names)
         try:
             for name in names:

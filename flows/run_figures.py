@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ log = logging.getLogger("tasks.chain")
 
 _VARIABLE = "KOSPILOT_METRICS"
 _OUTCOMES = ("ran", "skipped", "failed")
+_GRADED = "evaluate"  # the step of the figures that name none
 _GIB = 1 << 30
 _READABLE = 0o644  # node_exporter is another user
 _LARGEST = 1 << 20  # bytes of a file that is exported; ours have some thousand
@@ -40,6 +41,14 @@ class Done:
     key: str  # of its artifact; empty if it failed
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """When a run began, in seconds, and how it ended."""
+
+    started: float
+    succeeded: bool
+
+
 def figures_folder(home: Path) -> Path:
     """Where figures are written, and read by the server."""
     named = os.environ.get(_VARIABLE)
@@ -47,26 +56,31 @@ def figures_folder(home: Path) -> Path:
     return Path(os.environ.get("KOSPILOT_FOLDER", "."), named) if named else home / "metrics"
 
 
+def _file(home: Path, name: str) -> Path:
+    return figures_folder(home) / f"kospilot-{name}.prom"
+
+
 @contextlib.contextmanager
-def figures_kept(run: Run, done: Sequence[Done]) -> Iterator[None]:
+def figures_kept(run: Run, done: Sequence[Done], asked: Collection[str]) -> Iterator[None]:
     """Writes the figures of what is done when this block has ended, well or with an error.
 
-    A run that is paused or stopped has not ended: the figures of the one before it stay.
+    asked: the steps that the run is for. What an earlier run told of the profile's other steps
+    stays. A run that is paused or stopped has not ended: the figures of the one before it stay.
     """
     started = time.time()
     try:
         yield
     except Exception:
-        _write(run, done, started, succeeded=False)
+        _write(run, done, asked, _Ended(started, succeeded=False))
         raise
-    _write(run, done, started, succeeded=True)
+    _write(run, done, asked, _Ended(started, succeeded=True))
 
 
 def tell_unplanned(home: Path, profile: str) -> None:
     """Says that the profile's last run failed before it had any steps. What the run before it came
     to stays.
     """
-    earlier = _read(figures_folder(home) / f"kospilot-{profile}.prom")
+    earlier = _read(_file(home, profile))
     registry = CollectorRegistry()
     gauges = _Gauges(registry, profile)
     gauges.tell_run(time.time(), succeeded=False)
@@ -74,16 +88,19 @@ def tell_unplanned(home: Path, profile: str) -> None:
     _replace(home, profile, registry)
 
 
-def _write(run: Run, done: Sequence[Done], started: float, succeeded: bool) -> None:
+def _write(run: Run, done: Sequence[Done], asked: Collection[str], ended: _Ended) -> None:
     registry = CollectorRegistry()
     gauges = _Gauges(registry, run.resolved.profile, run.part)
-    gauges.tell_run(started, succeeded)
+    gauges.tell_run(ended.started, ended.succeeded)
+    name = run.history.replace(" ", "-")
+    for metric in _read(_file(run.home, name)):
+        gauges.tell_again(metric, asked)
     for one in done:
         gauges.tell_step(one)
         manifest = run.store.manifest(one.step, one.key) if one.key else None
         if manifest:
             gauges.tell_artifact(one.step, figures_of(manifest.metrics))
-    _replace(run.home, run.history.replace(" ", "-"), registry)
+    _replace(run.home, name, registry)
 
 
 def _replace(home: Path, name: str, registry: CollectorRegistry) -> None:
@@ -93,7 +110,7 @@ def _replace(home: Path, name: str, registry: CollectorRegistry) -> None:
         log.warning("%s=%s is no folder: this run's figures are not written.", _VARIABLE, folder)
         return
     try:
-        with replacing(folder / f"kospilot-{name}.prom") as neighbour:
+        with replacing(_file(home, name)) as neighbour:
             neighbour.write_bytes(generate_latest(registry))
             neighbour.chmod(_READABLE)
     except OSError as error:
@@ -140,6 +157,16 @@ class _Gauges:
         self._set("evaluation_mean_grade", told, figures.grade)
         told = "Share of the release's answers that are right in every part."
         self._set("evaluation_fully_right_ratio", told, figures.fully_right)
+
+    def tell_again(self, metric: Metric, without: Collection[str]) -> None:
+        """What an earlier run told of its steps, but for some of them."""
+        name = metric.name.removeprefix("kospilot_")
+        of_all = _GRADED if name.startswith("evaluation_") else ""
+        for sample in metric.samples:
+            step = sample.labels.get("step", of_all)
+            if step and step not in without:
+                own = {key: text for key, text in sample.labels.items() if key not in self._labels}
+                self._set(name, metric.documentation, sample.value, **own)
 
     def _set(self, name: str, told: str, value: float | None, **labels: str) -> None:
         if value is None:

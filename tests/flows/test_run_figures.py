@@ -43,8 +43,11 @@ class OneRun:
         return publish(self.store, recipe(step), {"a.bin": step}, metrics=metrics).key
 
 
-def keep(run, *done, error=None):
-    with figures_kept(run, done):
+EVERY = ("stage2", "stage3", "quantize", "evaluate", "promote")
+
+
+def keep(run, *done, error=None, asked=EVERY):
+    with figures_kept(run, done, asked):
         if error:
             raise error
 
@@ -66,6 +69,24 @@ def read(text):
 
 def file_of(home, name="kospilot-demo.prom"):
     return (home / "metrics" / name).read_text()
+
+
+def test_a_run_of_some_steps_leaves_what_is_told_of_the_others(tmp_path):
+    run = OneRun(tmp_path)
+    trained, graded = run.made("stage2", TRAINED), run.made("evaluate", GRADED)
+    keep(run, Done("stage2", "ran", 62.5, trained), Done("evaluate", "ran", 9.0, graded))
+    before = read(file_of(tmp_path))
+    keep(run, Done("stage2", "skipped", 0.25, trained), asked=["stage2"])
+    after = read(file_of(tmp_path))
+    step, profile = ("step", "stage2"), ("profile", "demo")
+    assert after["step_seconds", profile, step] == 0.25
+    assert after["step_outcome", ("outcome", "ran"), profile, step] == 0
+    assert after.keys() == before.keys()
+    others = [name for name in before if step not in name and not name[0].startswith("run_")]
+    assert ("evaluation_mean_grade", profile) in others
+    assert {name: after[name] for name in others} == {name: before[name] for name in others}
+    keep(run, Done("stage2", "skipped", 0.25, trained))
+    assert ("evaluation_mean_grade", profile) not in read(file_of(tmp_path))
 
 
 def test_a_run_that_ends_well(tmp_path):
