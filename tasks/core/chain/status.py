@@ -4,7 +4,6 @@ Writes and reads KOSPILOT_HOME/logs/status.json.
 """
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tasks.core.files.json_files import read_json, write_json
 from tasks.core.processes.host import host_name
 from tasks.core.processes.living import end_life, lives, show_life
 
-_KINDS = {"step": str, "text": str, "state": str, "fraction": int | float, "pid": int}
+_KINDS = {"step": str, "text": str, "state": str, "fraction": int | float}
 
 
 def write_status(home: Path, step: str, fraction: float, text: str, state: str = "running") -> None:
@@ -24,7 +23,6 @@ def write_status(home: Path, step: str, fraction: float, text: str, state: str =
         "text": text,
         "state": state,
         "host": host_name(),
-        "pid": os.getpid(),
         "process": show_life(_file(home).parent),
         "at": time.time(),
     }
