@@ -30,7 +30,7 @@ def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = 
     resolved = load(profile, tuple(overrides))
     steps = chain(resolved.settings)
     check_steps(steps, force)
-    return run_of(resolved, force, steps, surveyed=steps)
+    return surveyed_run(resolved, force, steps, surveyed=steps)
 
 
 def check_market_seen(profile: str, overrides: Iterable[str], home: Path) -> None:
@@ -45,7 +45,7 @@ def check_market_seen(profile: str, overrides: Iterable[str], home: Path) -> Non
         )
 
 
-def run_of(
+def surveyed_run(
     resolved: Resolved, force: Iterable[str], steps: dict[str, Step], surveyed: dict[str, Step]
 ) -> Run:
     """Returns a run of these steps, and looks at the world that the surveyed ones depend on."""

@@ -16,7 +16,7 @@ from tasks.core.chain.manifest import Recipe
 from tasks.core.chain.plan import difference
 from tasks.core.chain.run import Run
 from tasks.core.errors import RequestError
-from tasks.core.preflight.prepare import check_steps, run_of
+from tasks.core.preflight.prepare import check_steps, surveyed_run
 from tasks.core.processes.host import host_name
 from tasks.core.processes.http import is_loopback
 from tasks.core.records.artifacts import Ref
@@ -80,7 +80,7 @@ def prepare_sent(sent: Sent) -> Run:
     steps = chain(resolved.settings)
     check_steps(steps, [sent.name])
     force = [sent.name] if sent.forced else []
-    run = run_of(resolved, force, steps, surveyed={sent.name: steps[sent.name]})
+    run = surveyed_run(resolved, force, steps, surveyed={sent.name: steps[sent.name]})
     run = replace(run, part=sent.part)
     _check_server(sent, steps[sent.name].asks_server)
     _check_inputs(run, sent)
