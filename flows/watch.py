@@ -20,6 +20,7 @@ from flows.console import say
 from flows.server_api import ERRORS, POOL, Json, client_of, post, runs_in_pool
 from tasks.core.errors import RequestError
 from tasks.core.market.news import (
+    NO_MARKET,
     Stillness,
     followed_folder,
     follower_of,
@@ -106,6 +107,7 @@ class _Followed:
     deployment: str
     name: str  # of the follower
     folder: Path
+    is_demo: bool  # whether kospilot makes the market itself
 
 
 class MarketWatch:
@@ -132,7 +134,8 @@ class MarketWatch:
         is_quiet = self._stillness.is_quiet()
         state = market_state(followed.folder)
         known = looked_at(self._home, followed.name)
-        if known is None:  # nothing has been followed yet: what is there is not news
+        is_first = known is None or (followed.is_demo and known == NO_MARKET)
+        if is_first:  # what is there at first is no news, nor is the demo market that a run makes
             note_looked_at(self._home, followed.name, state)
         elif state in (known, self._started_for) or not is_quiet:
             return
@@ -159,7 +162,8 @@ def _find_followed(client: httpx.Client, home: Path, pool: str) -> _Followed | N
     except RequestError:
         return None
     folder = followed_folder(resolved, home)
-    return _Followed(deployment["id"], follower_of(resolved, folder), folder)
+    is_demo = resolved.settings.market.dir == "demo"
+    return _Followed(deployment["id"], follower_of(resolved, folder), folder, is_demo)
 
 
 def _is_refreshing(client: httpx.Client, followed: _Followed, pool: str) -> bool:

@@ -7,6 +7,8 @@ import pytest
 
 from flows.watch import MarketWatch
 from tasks.core.market import news
+from tasks.core.market.folder import named_folder
+from tasks.core.settings.profiles import load
 from tests.market.folders import random_rows, weekdays, write_market
 
 
@@ -59,6 +61,28 @@ def test_what_is_there_at_first_is_no_news_and_a_change_is(server, look, change)
     change()
     look()
     assert server.started == [{"tags": ["market"]}]
+
+
+def test_the_demo_market_is_no_news_when_the_first_run_makes_it(server, look, tmp_path):
+    server.deployment["parameters"]["overrides"] = []
+    look()
+    folder = named_folder(load("demo", ()).settings.market, tmp_path / "home")
+    write_market(folder, random_rows(weekdays("2024-01-02", 10)))
+    look()
+    look()
+    assert server.started == []
+    write_market(folder, random_rows(weekdays("2024-03-01", 5)))
+    look()
+    assert len(server.started) == 1
+
+
+def test_the_first_market_in_a_folder_of_ones_own_is_news(server, look, tmp_path):
+    folder = tmp_path / "later"
+    server.deployment["parameters"]["overrides"] = [f"market.dir={folder}"]
+    look()
+    write_market(folder, random_rows(weekdays("2024-01-02", 10)))
+    look()
+    assert len(server.started) == 1
 
 
 def test_a_run_that_was_cancelled_or_failed_is_not_started_again(server, look, change):

@@ -23,6 +23,9 @@ MARKET_UPDATED = "kospilot.market.updated"
 FOLDER_LABEL = "kospilot.folder"
 """The event's label that holds the folder's absolute path."""
 
+NO_MARKET = digest_value({})
+"""The state of a folder without a file of a market."""
+
 QUIET_S = 20.0
 """A folder in which nothing has changed for so long is not being copied into any more."""
 
