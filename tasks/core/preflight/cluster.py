@@ -91,8 +91,7 @@ def joined(address: str, env: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        cause = str(getattr(error, "cause", error)).strip().splitlines()
-        raise WorkError(f"A trial was lost on the Ray cluster: {' '.join(cause[:1])}") from error
+        raise WorkError(f"A trial was lost on the Ray cluster: {_words(error)}") from error
     finally:
         ray.shutdown()
 
@@ -107,6 +106,12 @@ def _join(ray: ModuleType, address: str, env: Mapping[str, str]) -> None:
             log_to_driver=False,
             logging_level="ERROR",
         )
+
+
+def _words(error: Exception) -> str:
+    """What one of Ray's errors says first; a traceback and numbers of its own follow."""
+    told = str(getattr(error, "cause", error)).strip()
+    return told.partition("\n")[0]
 
 
 def _library() -> ModuleType:
@@ -199,7 +204,7 @@ def check_nodes(placement: Placement, spec: TrainingSpec, server: str) -> None:
         try:
             theirs = Seen(*ray.get(answer, timeout=_LOOK_S))
         except ray.exceptions.RayError as error:
-            raise RequestError(f"{node.name} cannot be asked: {error}") from error
+            raise RequestError(f"{node.name} cannot be asked: {_words(error)}") from error
         check_seen(node.name, theirs, ours)
         check_reached(node.name, theirs, server)
 
