@@ -110,7 +110,7 @@ def _join(ray: ModuleType, address: str, env: Mapping[str, str]) -> None:
 
 def _words(error: Exception) -> str:
     """What one of Ray's errors says first; a traceback and numbers of its own follow."""
-    told = str(getattr(error, "cause", error)).strip()
+    told = str(getattr(error, "cause", None) or error).strip()
     return told.partition("\n")[0]
 
 
