@@ -183,8 +183,8 @@ funds: {hedges()[0]} -1x or another that shorts the KOSPI; beside longs after {_
 {_US_SHORT} -1x or another inverse US fund
 working: the market's line; "index_drop: return -1*3.0=-3.00, 0.40-3.00=-2.60; breadth \
 -6*3.0=-18.0, 55.0-18.0=37.0; ..." (below 0: "12.0-18.0=-6.0: 0.0"); the line of the \
-numbers after it; "MILD_BULL -> WEAKENING: CUT"; "long 60+20*37.0%=67; short 20-10*37.0%=16; net 67-16=51"; \
-"hedge {hedges()[0]} 16*-1=-16"\
+numbers after it; "MILD_BULL -> WEAKENING: CUT"; "long 60+20*37.0%=67; short \
+20-10*37.0%=16; net 67-16=51"; "hedge {hedges()[0]} 16*-1=-16"\
 """
 
 _HEDGE = stock_entry(
