@@ -34,23 +34,27 @@ def test_a_number_at_a_limit_is_said_to_be_there():
 def test_a_missing_number_is_marked_and_the_confidence_halved():
     facts = Facts({"return_pct": -8.24})
     line = market_working(facts)
-    assert "46-82.40-41.20=-77.60 breadth 2.0 (usual): below 30" in line
+    assert "46-82.40=-36.40, -36.40-41.20=-77.60 breadth 2.0 (usual): below 30" in line
     assert "2*-8.24=-16.48 momentum -16.48 (usual)" in line
-    assert "15+3*8.24=39.72 volatility 39.72 (usual)" in line and line.endswith("rule 1: BEAR")
+    assert "3*8.24=24.72, 15+24.72=39.72 volatility 39.72 (usual)" in line and line.endswith(
+        "rule 1: BEAR"
+    )
     assert confidence_working(facts).endswith("confidence 1 or more: 95; half 47")
     line = market_working(Facts({"breadth_pct": 15.0}))
-    assert line.startswith("15.0-50=-35.0, 0.2+0.05*-35.0=-1.55 return -1.55 (usual): -2 to -1.5;")
+    assert line.startswith(
+        "15.0-50=-35.0, 0.05*-35.0=-1.75, 0.2-1.75=-1.55 return -1.55 (usual): -2 to -1.5;"
+    )
     assert market_working(Facts({"momentum_pct": 2.0})).startswith("return 0.00 (usual): at 0;")
 
 
 def test_the_confidence_is_worked_out_from_the_distance():
     assert confidence_working(facts_of(-1.31, 23.1, -1.4, 18.0)) == (
-        "turns: return -1 0.31, breadth 35 11.9/10=1.19; return first, to WEAKENING;"
-        " confidence 50+45*0.31: 65"
+        "turns: return -1: 1.31-1=0.310, breadth 35: 35-23.1=11.9/10=1.190; return first,"
+        " to WEAKENING; confidence 50+45*0.310: 65"
     )
     assert confidence_working(facts_of(1.8, 92.5, 5.4, 45.0)) == (
-        "turns: return 1 0.80, breadth 65 27.5/10=2.75, momentum 3 2.40/2=1.200;"
-        " return first, to MILD_BULL; confidence 50+45*0.80: 85;"
+        "turns: return 1: 1.80-1=0.800, breadth 65: 92.5-65=27.5/10=2.750,"
+        " momentum 3: 5.40-3=2.40/2=1.200; return first, to MILD_BULL; confidence 50+45*0.800: 85;"
         " volatility above 40, at most 70: 70"
     )
 

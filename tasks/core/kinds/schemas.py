@@ -65,7 +65,7 @@ def stock_entry(**properties: Schema) -> Schema:
 
 WORKING = {
     "type": "array",
-    "items": {"type": "string", "minLength": 3, "maxLength": 240},
+    "items": {"type": "string", "minLength": 3, "maxLength": 280},
     "minItems": 1,
     "maxItems": 14,
 }

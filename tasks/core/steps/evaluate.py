@@ -163,7 +163,7 @@ STEP = Step(
         "model.base",
     ),
     outside=_outside,
-    version=6,  # as synthesize's; balanced questions with twins; fully right, confusion
+    version=7,  # as synthesize's; balanced questions with twins; fully right, confusion
     resumes=True,
     pool="gpu",
     asks_server=True,

@@ -38,5 +38,5 @@ STEP = Step(
     reads_also=_reads_also,
     settings=("pairs",),
     outside=_outside,
-    version=5,  # as synthesize's; near misses, of the right answers' words and length
+    version=6,  # as synthesize's; near misses, of the right answers' words and length
 )

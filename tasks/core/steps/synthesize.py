@@ -42,5 +42,5 @@ STEP = Step(
     reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
     settings=("synthesis",),
     outside=_outside,
-    version=6,  # what is compared stands in the working before it decides
+    version=7,  # all that is put in order or summed up stands in the working before
 )

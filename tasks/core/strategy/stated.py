@@ -60,11 +60,10 @@ def _usual_breadth(return_pct: float) -> float:
 
 
 def usual_sum(name: str, facts: Facts) -> str:
-    """Returns how a missing number follows from what is stated, as in 15+3*2.30=21.90; empty if
-    nothing that is stated tells of it.
+    """Returns how a missing number follows from what is stated, a step at a time as one sums it up
+    by heart: 3*2.30=6.90, 15+6.90=21.90; empty if nothing that is stated tells of it.
 
-    The breadth's product is stated in two parts, ten times the return and the rest, as one sums it
-    up by heart: 46-23.00-11.50=11.50.
+    The breadth takes ten times the return and then the rest: 46-23.00=23.00, 23.00-11.50=11.50.
     """
     if name == "return_pct":
         if "breadth_pct" not in facts.numbers:
@@ -80,13 +79,17 @@ def usual_sum(name: str, facts: Facts) -> str:
     if name == "breadth_pct":
         none, each_point = USUAL_BREADTH
         tens, rest = 10 * market_return, (each_point - 10) * market_return
-        return f"{none:g}{tens:+.2f}{rest:+.2f}={none + each_point * market_return:.2f}"
+        by_tens = none + tens
+        return f"{none:g}{tens:+.2f}={by_tens:.2f}, {by_tens:.2f}{rest:+.2f}={by_tens + rest:.2f}"
     return _sum(*USUAL_MOMENTUM, f"{market_return:.2f}", market_return)
 
 
 def _sum(none: float, each_point: float, shown: str, points: float) -> str:
-    start = f"{none:g}+" if none else ""
-    return f"{start}{each_point:g}*{shown}={none + each_point * points:.2f}"
+    product = f"{each_point * points:.2f}"
+    step = f"{each_point:g}*{shown}={product}"
+    if not none:
+        return step
+    return f"{step}, {none:g}{each_point * points:+.2f}={none + each_point * points:.2f}"
 
 
 def stated_regime(facts: Facts) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from tasks.core.records.facts import Facts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.borders import (
     LEAST_CONFIDENCE_PCT,
     MOST_CONFIDENCE_PCT,
@@ -110,17 +110,31 @@ def _distance_working(**numbers: float) -> str:
 
 
 def _turn_working(turn: Turn, numbers: dict[str, float]) -> str:
-    """A turn's limit, and its distance in points and in units of NEAR."""
-    step = f"{_short(turn.name)} {turn.limit:g} {_printed(turn.name, turn.distance(numbers))}"
+    """A turn's limit, its distance in points with the sum that gives it, and in units of NEAR."""
+    nearness = _printed_nearness(turn, numbers)
+    distance = _printed(turn.name, turn.distance(numbers))
     if NEAR[turn.name] == 1:
-        return step
-    return f"{step}/{NEAR[turn.name]:g}={_printed_nearness(turn, numbers)}"
+        distance = nearness
+    step = f"{_short(turn.name)} {turn.limit:g}: {_distance_sum(turn, numbers)}{distance}"
+    return step if NEAR[turn.name] == 1 else f"{step}/{NEAR[turn.name]:g}={nearness}"
+
+
+def _distance_sum(turn: Turn, numbers: dict[str, float]) -> str:
+    """As one counts it by heart, from the smaller size to the larger: 1.31-1=, or across zero
+    0.40+1=; nothing from zero itself.
+    """
+    value = numbers[turn.name]
+    printed, limit = _printed(turn.name, abs(value)), f"{abs(turn.limit):g}"
+    if turn.limit == 0:
+        return ""
+    if value * turn.limit < 0:
+        return f"{printed}+{limit}="
+    return f"{printed}-{limit}=" if abs(value) >= abs(turn.limit) else f"{limit}-{printed}="
 
 
 def _printed_nearness(turn: Turn, numbers: dict[str, float]) -> str:
-    """With the decimals that say it exactly."""
-    decimals = 2 if turn.name in ("return_pct", "breadth_pct") else 3
-    return f"{turn.nearness(numbers):.{decimals}f}"
+    """With the same decimals for all, which say each exactly."""
+    return f"{turn.nearness(numbers):.3f}"
 
 
 def exposure_working(regime: str, facts: Facts) -> str:
@@ -139,17 +153,21 @@ def exposure_working(regime: str, facts: Facts) -> str:
 
 
 def preference_working(facts: Facts, regime: str, count: int) -> str:
-    """Returns the first of the stocks as the regime's stance likes them, behind the betas, or their
-    distances from 1, that order them.
+    """Returns the first of the stocks as the regime's stance likes them, behind the betas of all
+    of them, or their distances from 1, which order them.
     """
-    order, base = "betas nearest 1", 1.0
+    measure, order, base = "betas from 1", "nearest", 1.0
     if regime in WEAK_REGIMES:
-        order, base = "lowest betas", 0.0
+        measure, order, base = "betas", "lowest", 0.0
     elif regime == "STRONG_BULL":
-        order, base = "highest betas", 0.0
+        measure, order, base = "betas", "highest", 0.0
+
+    def measured(stocks: Iterable[StockFacts]) -> str:
+        sizes = [f"{abs(stock.numbers['beta'] - base):.2f} {stock.ticker}" for stock in stocks]
+        return ", ".join(sizes)
+
     chosen = preferred(facts, regime)[:count]
-    ranks = [f"{abs(stock.numbers['beta'] - base):.2f} {stock.ticker}" for stock in chosen]
-    return f"{order} first: {', '.join(ranks)}"
+    return f"{measure} {measured(facts.stocks)}; {order} first: {measured(chosen)}"
 
 
 def ceiling_working(drawdown_pct: float) -> str:

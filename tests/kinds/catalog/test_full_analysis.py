@@ -66,7 +66,9 @@ def test_the_regimes_stance_orders_the_betas(regime, key):
 
 def test_the_working_orders_weighs_sums_and_hedges():
     lines = book_of("WEAKENING", 6)["working"]
-    assert lines[3].startswith("lowest betas first: ") and lines[3].count(",") == 3
+    listed, chosen = lines[3].split("; lowest first: ")
+    assert listed.startswith("betas 1.07 005930, ") and listed.count(",") == 5
+    assert chosen.startswith("1.07 005930, ") and chosen.count(",") == 3
     assert lines[2] == "long 60+20*42.0%=68; short 20-10*42.0%=16; net 68-16=52"
     assert lines[4:] == ["68/18: 4 longs, 17+17+17+17=68", "hedge 114800 16*-1=-16; net 68-16=52"]
     assert "at most 6*18=108" in book_of("STRONG_BULL", 6)["working"]

@@ -106,7 +106,8 @@ def test_the_working_shows_every_sum():
         "042700 +15.6: >=15 TAKE_PROFIT 0",
         "036930 +0.0: -3 to 15 HOLD 17<=18",
         "000990 +0.0: -3 to 15 HOLD 10<=18",
-        "kept 18+11=29+17=46+10=56; 60-56=4 to buy, room 1+8=9: +1, +3, unplaced 0",
+        "kept 18+11=29+17=46+10=56; 60-56=4 to buy, room 1+8=9: 1*4/9=0, 8*4/9=3; +1, +3,"
+        " unplaced 0",
     ]
 
 

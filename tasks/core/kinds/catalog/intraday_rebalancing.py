@@ -216,7 +216,10 @@ def _step(book: _Book, position: _Position) -> str:
         return f"{step} 0"
     if position.left > book.limit:
         return f"{step} {position.left}>{book.limit}: {position.kept}"
-    return f"{step} {position.left}<={book.limit}"
+    step = f"{step} {position.left}<={book.limit}"
+    if position.action == "HOLD":
+        step = f"{step}, room {book.limit}-{position.left}={position.room}"
+    return step
 
 
 def _summed(weights: Iterable[int]) -> str:
@@ -242,8 +245,14 @@ def _fitted(book: _Book) -> str:
     step = f"{low}-{book.kept}={book.missing} to buy, room {room}"
     if book.unplaced:
         return f"{step}: all to {book.limit}, unplaced {book.unplaced}"
+    space = sum(position.room for position in book.positions)
+    shares = []
+    for position in book.positions:
+        if position.room:
+            share = position.room * book.missing // space
+            shares.append(f"{position.room}*{book.missing}/{space}={share}")
     bought = [f"+{more}" for more in _bought(book) if more]
-    return f"{step}: {', '.join(bought)}, unplaced 0"
+    return f"{step}: {', '.join(shares)}; {', '.join(bought)}, unplaced 0"
 
 
 card = f"""\

@@ -180,9 +180,10 @@ def _days(move: _Move) -> str:
         return f"at most {SMALL_STEP_PCT}: day 1 {move.target}"
     step, sign = move.first_step, "+" if move.rises else "-"
     rest = move.target - move.first
+    share = f"{move.size * move.first_day_pct / 100:.1f}"
     return (
-        f"{move.first_day_pct}% of {move.size}={step}; day 1 {move.now}{sign}{step}={move.first};"
-        f" day 2 {move.first}{rest:+d}={move.target}"
+        f"{move.first_day_pct}% of {move.size}={share}: {step}; "
+        f"day 1 {move.now}{sign}{step}={move.first}; day 2 {move.first}{rest:+d}={move.target}"
     )
 
 
@@ -195,8 +196,8 @@ day 1: all of a move of at most {SMALL_STEP_PCT} points; else {FAST_FIRST_DAY_PC
 more is right), rounded half up
 day 2: the target; target_net_exposure_pct is day 2
 working after the market's line: "WEAKENING -> STRONG_BULL: GRADUAL"; "long 100+30*74.0%=122; \
-short 0; net 122-0=122"; "122-62=60; 50% of 60=30; day 1 62+30=92; day 2 92+30=122" or "net 91 \
-in 80 to 100: keep 91"\
+short 0; net 122-0=122"; "122-62=60; 50% of 60=30.0: 30; day 1 62+30=92; day 2 92+30=122" or \
+"net 91 in 80 to 100: keep 91"\
 """
 
 # How it is argued.

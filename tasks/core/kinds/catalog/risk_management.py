@@ -121,8 +121,9 @@ def _action_step(leverage_x100: int, most_x100: int, regime: str, misread: bool 
     if misread:
         is_above = not is_above
     sign = ">" if is_above else "<="
-    gap = abs(leverage_x100 - most_x100) / 100
-    step = f"leverage {leverage_x100 / 100:.2f}{sign}{most_x100 / 100:.2f}, gap {gap:.2f}"
+    step = f"leverage {leverage_x100 / 100:.2f}{sign}{most_x100 / 100:.2f}"
+    larger, smaller = max(leverage_x100, most_x100) / 100, min(leverage_x100, most_x100) / 100
+    step = f"{step}, gap {larger:.2f}-{smaller:.2f}={larger - smaller:.2f}"
     state = regime
     if regime in WEAK_REGIMES and carries_longs(regime):
         state = f"{regime} weak"

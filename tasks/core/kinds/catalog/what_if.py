@@ -130,9 +130,14 @@ def _shock_step(facts: Facts, numbers_after: dict[str, float]) -> str:
     steps = []
     for number, effect in zip(NUMBERS, SHOCKS[shock], strict=True):
         decimals = DECIMALS[number]
-        added = f"{effect:g}*{size:.1f}={effect * size + 0.0:.{decimals}f}"
-        before, after = f"{numbers[number]:.{decimals}f}", f"{numbers_after[number]:.{decimals}f}"
-        steps.append(f"{number.removesuffix('_pct')} {before}, {added}: {after}")
+        change = round(effect * size, decimals) + 0.0
+        product = f"{effect:g}*{size:.1f}={change:.{decimals}f}"
+        result = round(numbers[number] + change, decimals) + 0.0
+        added = f"{numbers[number]:.{decimals}f}{change:+.{decimals}f}={result:.{decimals}f}"
+        step = f"{number.removesuffix('_pct')} {product}, {added}"
+        if result != numbers_after[number]:
+            step = f"{step}: {numbers_after[number]:.{decimals}f}"
+        steps.append(step)
     return f"{shock}: {'; '.join(steps)}"
 
 
@@ -176,9 +181,10 @@ net = long_gross - index_short; hedge: funds bought (side BUY) whose weight * mu
 -index_short; none if that is 0
 funds: {hedges()[0]} -1x or another that shorts the KOSPI; beside longs after {_FROM_THE_US}: \
 {_US_SHORT} -1x or another inverse US fund
-working: the market's line; "index_drop: return 0.40, -1*3.0=-3.00: -2.60; breadth 55.0, \
--6*3.0=-18.0: 37.0; ..."; the line of the numbers after it; "MILD_BULL -> WEAKENING: CUT"; \
-"long 60+20*37.0%=67; short 20-10*37.0%=16; net 67-16=51"; "hedge {hedges()[0]} 16*-1=-16"\
+working: the market's line; "index_drop: return -1*3.0=-3.00, 0.40-3.00=-2.60; breadth \
+-6*3.0=-18.0, 55.0-18.0=37.0; ..." (below 0: "12.0-18.0=-6.0: 0.0"); the line of the \
+numbers after it; "MILD_BULL -> WEAKENING: CUT"; "long 60+20*37.0%=67; short \
+20-10*37.0%=16; net 67-16=51"; "hedge {hedges()[0]} 16*-1=-16"\
 """
 
 _HEDGE = stock_entry(
