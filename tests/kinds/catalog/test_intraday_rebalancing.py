@@ -101,11 +101,11 @@ def test_the_working_shows_every_sum():
     working = decided("WEAKENING", 18, (22, -5.4), (14, 15.6), 17, 10)["working"]
     assert working[1:] == [
         "now 18+22=40+14=54+17=71+10=81; band 60 to 80: OVER_EXPOSED",
-        "005930 +0.0: -3 to 15 HOLD 18<=18",
+        "005930 +0.0: -3 to 15 HOLD 18<=18, room 18-18=0",
         "000660 -5.4: -8 to -3, weak: REDUCE 22/2=11 11<=18",
         "042700 +15.6: >=15 TAKE_PROFIT 0",
-        "036930 +0.0: -3 to 15 HOLD 17<=18",
-        "000990 +0.0: -3 to 15 HOLD 10<=18",
+        "036930 +0.0: -3 to 15 HOLD 17<=18, room 18-17=1",
+        "000990 +0.0: -3 to 15 HOLD 10<=18, room 18-10=8",
         "kept 18+11=29+17=46+10=56; 60-56=4 to buy, room 1+8=9: 1*4/9=0, 8*4/9=3; +1, +3,"
         " unplaced 0",
     ]

@@ -44,7 +44,7 @@ def test_the_working_leads_to_both_days():
     assert moved("MILD_BULL", "BEAR", 90)["working"][1:] == [
         "MILD_BULL -> BEAR: IMMEDIATE",
         "long 0; short 80-30*18.0%=75; net 0-75=-75",
-        "-75-90=-165; 70% of 165=116; day 1 90-116=-26; day 2 -26-49=-75",
+        "-75-90=-165; 70% of 165=115.5: 116; day 1 90-116=-26; day 2 -26-49=-75",
     ]
     assert moved("BEAR", "BEAR", -60)["working"][1:] == [
         "BEAR -> BEAR: NONE",

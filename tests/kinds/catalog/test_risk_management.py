@@ -35,11 +35,11 @@ def test_the_working_shows_level_ceiling_and_action():
     assert decided("WEAKENING", 43.0, 1.16)["working"][1:] == [
         "MDD 43.0: 35 or more: CRITICAL",
         "MDD 43.0<=50: ceiling 2.00",
-        "leverage 1.16<=2.00, gap 0.84; WEAKENING weak: HEDGE",
+        "leverage 1.16<=2.00, gap 2.00-1.16=0.84; WEAKENING weak: HEDGE",
     ]
     assert decided("MILD_BULL", 62.5, 1.61)["working"][2:] == [
         "ceiling 100/62.5=1.60",
-        "leverage 1.61>1.60, gap 0.01; MILD_BULL: DELEVERAGE",
+        "leverage 1.61>1.60, gap 1.61-1.60=0.01; MILD_BULL: DELEVERAGE",
     ]
     assert decided("BEAR", 9.9, 0.5)["working"][1] == "MDD 9.9: below 10: LOW"
     assert decided("BEAR", 0.0, 0.5)["working"][2] == "no MDD: ceiling 2.00"

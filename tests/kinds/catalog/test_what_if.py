@@ -43,8 +43,8 @@ def test_a_shock_of_nothing_changes_nothing(shock):
 
 def test_the_working_shocks_each_number_and_compares_it():
     assert shaken("MILD_BULL", "index_drop", 3.0)["working"][1:] == [
-        "index_drop: return 0.40, -1*3.0=-3.00: -2.60; breadth 55.0, -6*3.0=-18.0: 37.0;"
-        " momentum 1.00, -1*3.0=-3.00: -2.00; volatility 14.00, 2*3.0=6.00: 20.00",
+        "index_drop: return -1*3.0=-3.00, 0.40-3.00=-2.60; breadth -6*3.0=-18.0, 55.0-18.0=37.0;"
+        " momentum -1*3.0=-3.00, 1.00-3.00=-2.00; volatility 2*3.0=6.00, 14.00+6.00=20.00",
         "return -2.60: below -2; breadth 37.0: 35 to 50; momentum -2.00: -5 to 3;"
         " volatility 20.00: below 25; rule 4: WEAKENING",
         "MILD_BULL -> WEAKENING: CUT",
