@@ -217,9 +217,8 @@ def _step(book: _Book, position: _Position) -> str:
     if position.left > book.limit:
         return f"{step} {position.left}>{book.limit}: {position.kept}"
     step = f"{step} {position.left}<={book.limit}"
-    if position.action == "HOLD":
-        step = f"{step}, room {book.limit}-{position.left}={position.room}"
-    return step
+    room = f", room {book.limit}-{position.left}={position.room}"
+    return step + room if position.action == "HOLD" else step
 
 
 def _summed(weights: Iterable[int]) -> str:
@@ -245,12 +244,9 @@ def _fitted(book: _Book) -> str:
     step = f"{low}-{book.kept}={book.missing} to buy, room {room}"
     if book.unplaced:
         return f"{step}: all to {book.limit}, unplaced {book.unplaced}"
-    space = sum(position.room for position in book.positions)
-    shares = []
-    for position in book.positions:
-        if position.room:
-            share = position.room * book.missing // space
-            shares.append(f"{position.room}*{book.missing}/{space}={share}")
+    rooms = [position.room for position in book.positions if position.room]
+    of = f"{book.missing}/{sum(rooms)}"
+    shares = [f"{space}*{of}={space * book.missing // sum(rooms)}" for space in rooms]
     bought = [f"+{more}" for more in _bought(book) if more]
     return f"{step}: {', '.join(shares)}; {', '.join(bought)}, unplaced 0"
 
