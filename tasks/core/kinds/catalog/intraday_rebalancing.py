@@ -216,9 +216,8 @@ def _step(book: _Book, position: _Position) -> str:
         return f"{step} 0"
     if position.left > book.limit:
         return f"{step} {position.left}>{book.limit}: {position.kept}"
-    step = f"{step} {position.left}<={book.limit}"
     room = f", room {book.limit}-{position.left}={position.room}"
-    return step + room if position.action == "HOLD" else step
+    return f"{step} {position.left}<={book.limit}{room if position.action == 'HOLD' else ''}"
 
 
 def _summed(weights: Iterable[int]) -> str:
@@ -247,8 +246,8 @@ def _fitted(book: _Book) -> str:
     rooms = [position.room for position in book.positions if position.room]
     of = f"{book.missing}/{sum(rooms)}"
     shares = [f"{space}*{of}={space * book.missing // sum(rooms)}" for space in rooms]
-    bought = [f"+{more}" for more in _bought(book) if more]
-    return f"{step}: {', '.join(shares)}; {', '.join(bought)}, unplaced 0"
+    bought = ", ".join(f"+{more}" for more in _bought(book) if more)
+    return f"{step}: {', '.join(shares)}; {bought}, unplaced 0"
 
 
 card = f"""\
