@@ -4,12 +4,13 @@ from random import Random
 
 import pytest
 
-from tasks.core.records.facts import Facts
+from tasks.core.records.facts import Facts, StockFacts
 from tasks.core.strategy.rules import NUMBERS, THRESHOLDS, regime_of
 from tasks.core.strategy.working import (
     confidence_working,
     exposure_working,
     market_working,
+    preference_working,
     stop_working,
 )
 
@@ -57,6 +58,23 @@ def test_the_confidence_is_worked_out_from_the_distance():
         " momentum 3: 5.40-3=2.40/2=1.200; return first, to MILD_BULL; confidence 50+45*0.800: 85;"
         " volatility above 40, at most 70: 70"
     )
+
+
+def test_a_distance_across_zero_adds_both_sizes():
+    assert "momentum 3: 0.50+3=3.50/2=1.750" in confidence_working(facts_of(1.8, 80.0, -0.5, 18.0))
+
+
+@pytest.mark.parametrize(
+    ("regime", "line"),
+    [
+        ("WEAKENING", "betas 1.25 000660, 0.90 005930; lowest first: 0.90 005930"),
+        ("STRONG_BULL", "betas 1.25 000660, 0.90 005930; highest first: 1.25 000660"),
+        ("MILD_BULL", "betas from 1 0.25 000660, 0.10 005930; nearest first: 0.10 005930"),
+    ],
+)
+def test_all_betas_stand_in_their_order_before_they_are_put_in_the_regimes(regime, line):
+    stocks = (StockFacts("000660", {"beta": 1.25}), StockFacts("005930", {"beta": 0.9}))
+    assert preference_working(Facts({}, stocks), regime, 1) == line
 
 
 @pytest.mark.parametrize(

@@ -42,5 +42,5 @@ STEP = Step(
     reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
     settings=("synthesis",),
     outside=_outside,
-    version=7,  # all that is put in order or summed up stands in the working before
+    version=7,  # a working states what it orders or sums up before it does
 )

@@ -110,26 +110,27 @@ def _distance_working(**numbers: float) -> str:
 
 
 def _turn_working(turn: Turn, numbers: dict[str, float]) -> str:
-    """A turn's limit, its distance in points with the sum that gives it, and in units of NEAR."""
-    nearness = _printed_nearness(turn, numbers)
-    distance = _printed(turn.name, turn.distance(numbers))
-    if NEAR[turn.name] == 1:
-        distance = nearness
-    step = f"{_short(turn.name)} {turn.limit:g}: {_distance_sum(turn, numbers)}{distance}"
-    return step if NEAR[turn.name] == 1 else f"{step}/{NEAR[turn.name]:g}={nearness}"
+    """A turn's limit, and its distance in points, worked out, and in units of NEAR."""
+    step = f"{_short(turn.name)} {turn.limit:g}: {_distance_sum(turn, numbers)}"
+    nearness, unit = _printed_nearness(turn, numbers), NEAR[turn.name]
+    if unit == 1:
+        return f"{step}{nearness}"
+    return f"{step}{_printed(turn.name, turn.distance(numbers))}/{unit:g}={nearness}"
 
 
 def _distance_sum(turn: Turn, numbers: dict[str, float]) -> str:
-    """As one counts it by heart, from the smaller size to the larger: 1.31-1=, or across zero
-    0.40+1=; nothing from zero itself.
+    """The sum that gives the distance, without its result: the larger size less the smaller one,
+    as in 1.31-1=, or both together across zero, as in 0.40+1=. Empty for a limit of 0.
     """
     value = numbers[turn.name]
-    printed, limit = _printed(turn.name, abs(value)), f"{abs(turn.limit):g}"
+    size, limit = _printed(turn.name, abs(value)), f"{abs(turn.limit):g}"
     if turn.limit == 0:
         return ""
     if value * turn.limit < 0:
-        return f"{printed}+{limit}="
-    return f"{printed}-{limit}=" if abs(value) >= abs(turn.limit) else f"{limit}-{printed}="
+        return f"{size}+{limit}="
+    if abs(value) < abs(turn.limit):
+        return f"{limit}-{size}="
+    return f"{size}-{limit}="
 
 
 def _printed_nearness(turn: Turn, numbers: dict[str, float]) -> str:

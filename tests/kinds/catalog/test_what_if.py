@@ -53,6 +53,11 @@ def test_the_working_shocks_each_number_and_compares_it():
     ]
 
 
+def test_a_breadth_that_is_shocked_below_nothing_is_nothing():
+    step = shaken("MILD_BULL", "index_drop", 9.5)["working"][1]
+    assert "; breadth -6*9.5=-57.0, 55.0-57.0=-2.0: 0.0; momentum" in step
+
+
 @each_regime
 @pytest.mark.parametrize("shock", SHOCKS)
 def test_the_book_adds_up_and_its_hedge_is_bought(regime, shock):

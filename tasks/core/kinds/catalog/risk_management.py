@@ -121,9 +121,10 @@ def _action_step(leverage_x100: int, most_x100: int, regime: str, misread: bool 
     if misread:
         is_above = not is_above
     sign = ">" if is_above else "<="
-    step = f"leverage {leverage_x100 / 100:.2f}{sign}{most_x100 / 100:.2f}"
-    larger, smaller = max(leverage_x100, most_x100) / 100, min(leverage_x100, most_x100) / 100
-    step = f"{step}, gap {larger:.2f}-{smaller:.2f}={larger - smaller:.2f}"
+    leverage, most = leverage_x100 / 100, most_x100 / 100
+    smaller, larger = sorted((leverage, most))
+    gap = f"{larger:.2f}-{smaller:.2f}={larger - smaller:.2f}"
+    step = f"leverage {leverage:.2f}{sign}{most:.2f}, gap {gap}"
     state = regime
     if regime in WEAK_REGIMES and carries_longs(regime):
         state = f"{regime} weak"

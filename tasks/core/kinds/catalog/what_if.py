@@ -124,7 +124,9 @@ def _decision(
 
 
 def _shock_step(facts: Facts, numbers_after: dict[str, float]) -> str:
-    """What the shock adds to each number, and what results."""
+    """What the shock adds to each number, and what results: a sum, and behind it the end of the
+    breadth's range that the sum has passed.
+    """
     shock, size = facts.words["shock"], facts.numbers["shock_pct"]
     numbers = known_numbers(facts)
     steps = []
@@ -132,10 +134,10 @@ def _shock_step(facts: Facts, numbers_after: dict[str, float]) -> str:
         decimals = DECIMALS[number]
         change = round(effect * size, decimals) + 0.0
         product = f"{effect:g}*{size:.1f}={change:.{decimals}f}"
-        result = round(numbers[number] + change, decimals) + 0.0
-        added = f"{numbers[number]:.{decimals}f}{change:+.{decimals}f}={result:.{decimals}f}"
+        total = round(numbers[number] + change, decimals) + 0.0
+        added = f"{numbers[number]:.{decimals}f}{change:+.{decimals}f}={total:.{decimals}f}"
         step = f"{number.removesuffix('_pct')} {product}, {added}"
-        if result != numbers_after[number]:
+        if total != numbers_after[number]:
             step = f"{step}: {numbers_after[number]:.{decimals}f}"
         steps.append(step)
     return f"{shock}: {'; '.join(steps)}"
