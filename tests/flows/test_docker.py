@@ -51,6 +51,12 @@ def test_every_part_is_there_and_no_image_floats():
     assert all("PASSWORD" not in str(COMPOSE[name].get("command")) for name in COMPOSE)
 
 
+def test_a_database_that_is_being_set_up_is_not_healthy():
+    """PostgreSQL's image first answers on its socket alone."""
+    _, *check = COMPOSE["postgres"]["healthcheck"]["test"]
+    assert check == ["pg_isready", "-h", "127.0.0.1", "-U", "prefect"]
+
+
 def test_a_container_ends_as_a_user_without_rights():
     stages = re.split(r"^FROM .* AS (\w+)$", DOCKERFILE, flags=re.M)
     users = {name: re.findall(r"^USER (\d+)$", text, re.M) for name, text in _pairs(stages[1:])}
