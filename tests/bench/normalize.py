@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from tasks.core.data.normalize import normalize
 from tasks.core.kinds.base import system_prompt
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PUBLISHED = {

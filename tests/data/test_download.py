@@ -23,8 +23,9 @@ from tasks.core.data.tables import read_columns, read_rows
 from tasks.core.errors import RequestError
 from tasks.core.files.memory import DigestMemory
 from tasks.core.records.artifacts import no_progress
+from tasks.core.settings.data import Data
 from tasks.core.settings.profiles import load
-from tasks.core.settings.tree import Data, Model
+from tasks.core.settings.tree import Model
 
 DEMO = load("demo").settings
 DEMO_ROWS = Path(download.__file__).parent / "demo"
@@ -195,7 +196,8 @@ from pathlib import Path
 from tasks.core.data import download as step
 from tasks.core.files.digests import digest_file
 from tasks.core.errors import RequestError, WorkError
-from tasks.core.settings.tree import Data, Model
+from tasks.core.settings.data import Data
+from tasks.core.settings.tree import Model
 model, data = Model(**json.loads(sys.argv[1])), Data(**json.loads(sys.argv[2]))
 cache, out = Path(sys.argv[3]), Path(sys.argv[4])
 try:

@@ -22,7 +22,7 @@ def test_rows_that_would_be_dropped_whole_are_warned_of(tmp_path, caplog):
         warn_of_drops(source, write_jsonl(tmp_path / "calls.jsonl", rows), None)
     (record,) = caplog.records
     assert "3 of the first 5 rows of" in record.getMessage()
-    assert "3 of them because of: tool call in messages" in record.getMessage()
+    assert "3 of them because of: a tool call and no tools" in record.getMessage()
 
 
 def test_rows_that_the_bases_template_refuses_are_warned_of(tmp_path, caplog):

@@ -15,7 +15,7 @@ from tasks.core.data import scratch, shuffle
 from tasks.core.data.normalize import allocate_rows, normalize
 from tasks.core.data.sources import SOURCES
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 STRATEGY = "You are the strategy analyst."
 SENTIMENT = Path(__file__).parents[3] / "shared/data/sentiment/fingpt_format.jsonl"

@@ -19,7 +19,8 @@ from tasks.core.data.download import fingerprints
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
 from tasks.core.files.json_files import read_lines
-from tasks.core.settings.tree import Data, Model
+from tasks.core.settings.data import Data
+from tasks.core.settings.tree import Model
 from tasks.core.training.policy.base_model import load_tokenizer
 from tasks.core.training.rows.encoding import encode_rows
 from tasks.core.training.rows.selection import select_rows

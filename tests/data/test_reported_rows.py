@@ -17,7 +17,8 @@ from tasks.core.data.tables import table_files
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
 from tasks.core.records.artifacts import no_progress
-from tasks.core.settings.tree import Data, Model
+from tasks.core.settings.data import Data
+from tasks.core.settings.tree import Model
 
 REPORTS = Path(__file__).parents[3] / "shared/cases/reports"
 pytestmark = pytest.mark.skipif(not REPORTS.exists(), reason="needs ../shared/cases/reports")

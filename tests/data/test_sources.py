@@ -17,7 +17,8 @@ from tasks.core.data.sources import SOURCES
 from tasks.core.data.sources.shares import shares_of
 from tasks.core.errors import RequestError
 from tasks.core.files.digests import digest_file
-from tasks.core.settings.tree import Data, Model
+from tasks.core.settings.data import Data
+from tasks.core.settings.tree import Model
 
 STRATEGY = "You are the strategy analyst."
 TOOLS = Path(__file__).parents[3] / "shared/data/tool_calling"
@@ -166,7 +167,7 @@ def test_korean_read_as_latin1_is_mended_and_french_is_left(tmp_path):
     [
         ([*GOOD, GOOD[0]], "no answer at the end of messages"),
         (GOOD[1:], "no question at the start of messages"),
-        ([GOOD[0], {"role": "assistant", "tool_calls": [{"id": 1}]}], "tool call in messages"),
+        ([GOOD[0], {"role": "assistant", "tool_calls": [{"id": 1}]}], "a tool call and no tools"),
         ([GOOD[0], {"role": "assistant", "content": None}], "null in messages"),
         ([{"role": "narrator", "content": "q"}, GOOD[1]], "unknown role in messages"),
         ([*GOOD, {"role": "system", "content": "s"}, *GOOD], "second system prompt in messages"),
@@ -207,10 +208,14 @@ def test_own_columns_that_are_not_there_are_refused_with_the_settings(tmp_path):
 
 
 @pytest.mark.skipif(not TOOLS.exists(), reason="needs ../shared/data/tool_calling")
-def test_real_tool_calling_rows_are_refused_with_their_reason(tmp_path):
-    """Stage 1 trains text; a row whose answer is a call would be trained as an empty one."""
-    with pytest.raises(RequestError, match=r"own: 10 read, 10 tool call in messages"):
-        run(tmp_path, Data(own=str(TOOLS / "gennx_tool_calling_samples.jsonl"), own_share=1))
+def test_real_tool_calling_rows_are_trained_with_their_tools(tmp_path):
+    for name, count in (("gennx_tool_calling_samples", 10), ("elem_training_samples", 15)):
+        own = str(TOOLS / f"{name}.jsonl")
+        taken, report = run(tmp_path / name, Data(rows=count, own=own, own_share=1))
+        assert report["dropped"] == {} and len(taken) == count
+        for row in taken:
+            system, _, called = row["messages"][:3]
+            assert "<tools>" in system["content"] and "<tool_call>" in called["content"]
 
 
 LOG = {

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.chat.template import ChatTemplate
+from tasks.core.chat.tool_text import with_tools
 from tasks.core.errors import RequestError
 
 Turns = Sequence[Mapping[str, Any]]
@@ -47,14 +48,7 @@ def _qwen(turns: Turns, tools: Tools) -> str:
     """ChatML, with the tools behind the system text as Qwen2.5 writes them."""
     if not tools:
         return _chatml(turns, tools)
-    signatures = "".join(f"\n{_json(tool)}" for tool in tools)
-    system = (
-        f"{turns[0]['content']}\n\n# Tools\n\nYou may call one or more functions to assist with the"
-        " user query.\n\nYou are provided with function signatures within <tools></tools> XML"
-        f" tags:\n<tools>{signatures}\n</tools>\n\nFor each function call, return a json object"
-        " with function name and arguments within <tool_call></tool_call> XML tags:\n<tool_call>\n"
-        '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
-    )
+    system = with_tools(turns[0]["content"], tools)
     return _chatml([{"role": "system", "content": system}, *turns[1:]], tools)
 
 
@@ -88,7 +82,7 @@ def _llama31_tools(tools: Tools) -> str:
         " use variables.\n\n"
     )
     for tool in tools:
-        text += _json(tool, indent=4) + "\n\n"
+        text += json.dumps(tool, ensure_ascii=False, indent=4) + "\n\n"
     return text
 
 
@@ -107,10 +101,6 @@ def _gemma(turns: Turns, tools: Tools) -> str:
         text += f"<start_of_turn>{role}\n{prefix}{turn['content'].strip()}<end_of_turn>\n"
         prefix = ""
     return text + "<start_of_turn>model\n"
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 _CHATML_STOPS = ("<|im_end|>", "<|im_start|>")

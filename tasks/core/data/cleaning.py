@@ -23,7 +23,7 @@ from tasks.core.data.languages import LANGUAGES, language_of
 from tasks.core.data.near_duplicates import NearDuplicates
 from tasks.core.data.scratch import CleanRow, Scratch
 from tasks.core.data.tables import read_rows
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 # The traces of UTF-8 read as Latin-1 or Windows-1252, a lead byte's character followed by a
 # continuation byte's, and of Windows-1252 read as Latin-1, a control character. ftfy takes 0.4 ms a

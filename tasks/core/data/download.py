@@ -29,7 +29,8 @@ from tasks.core.files.digests import digest_file, digest_value
 from tasks.core.files.json_files import write_json
 from tasks.core.files.log_folder import find_logs
 from tasks.core.records.artifacts import Progress, stretch_of
-from tasks.core.settings.tree import Data, Model
+from tasks.core.settings.data import Data
+from tasks.core.settings.tree import Model
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
 """Rows of many shapes become chat messages of one, sampled by share, and every row is accounted
 for.
 
-Reads SOURCES/NAME.EXT; writes rows.parquet (messages: list<struct<role, content>>, source), and
-beside it report.json, report.md, report.html and pictures. Each file is read once and rows wait on
+Reads SOURCES/NAME.EXT; writes rows.parquet (messages: list<struct<role, content>>, source), of the
+same columns test.parquet with the rows that are kept from training if any are, and beside these
+report.json, report.md, report.html and pictures. Each file is read once and rows wait on
 disk: memory holds 21 bytes and a digest of a usable row, whatever its length.
 """
 
@@ -24,7 +25,7 @@ from tasks.core.data.sources.shares import shares_of
 from tasks.core.data.tables import table_files
 from tasks.core.errors import RequestError
 from tasks.core.records.artifacts import Progress
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 _READING = 0.8  # of the progress bar
 _METRICS = ("rows_in", "dropped", "rows", "shortfall", "languages", "characters")
@@ -53,7 +54,12 @@ def normalize(
             raise _nothing_left(surveys)
         progress(_READING, f"shuffling and writing {sum(taken.values()):,} rows")
         chosen = {name: draw_rows(survey.draws, taken[name]) for name, survey in surveys.items()}
-        write_shuffled(scratch, _final_order(surveys, chosen), out / "rows.parquet")
+        order = _final_order(surveys, chosen)
+        tested = round(data.test_share * len(order))
+        _refuse_empty_test(data.test_share, tested, len(order))
+        write_shuffled(scratch, order[tested:], out / "rows.parquet")
+        if tested:
+            write_shuffled(scratch, order[:tested], out / "test.parquet")
     report = make_report(data, asked, surveys, chosen)
     write_report(report, lengths_of(surveys, chosen), out)
     progress(1.0, f"{report['rows']:,} rows")
@@ -153,6 +159,15 @@ def _final_order(surveys: Mapping[str, Survey], chosen: Mapping[str, np.ndarray]
         first += survey.usable
     order = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate(numbers)[order]
+
+
+def _refuse_empty_test(share: float, tested: int, rows: int) -> None:
+    if (share and not tested) or tested == rows:
+        part = "no row to test" if not tested else "no row to train on"
+        raise RequestError(
+            f"data.test_share={share:g} of {rows} rows leaves {part}. Give more rows, or another"
+            " share."
+        )
 
 
 def _nothing_left(surveys: Mapping[str, Survey]) -> RequestError:

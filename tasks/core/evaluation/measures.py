@@ -32,15 +32,22 @@ class Row:
     words: str
     estimates: list[dict[str, Any]]  # statistics.estimate's
 
+    @property
+    def applies(self) -> bool:
+        """Whether any question asks for it."""
+        return any(estimate["n"] for estimate in self.estimates)
+
 
 def share_rows(models: list[Figures]) -> list[Row]:
     """Returns one row for each measure that is a share of the replies, and one for each figure that
-    some kinds report beside their grade.
+    some kinds report beside their grade. Of rows' questions, which have no regime, only what they
+    ask for has one.
     """
     rows = []
     for name, words in MEASURES.items():
-        if name != "grade":
-            rows.append(_row(words, models, "measures", name))
+        row = _row(words, models, "measures", name)
+        if name != "grade" and (models[0]["regimes"] or row.applies):
+            rows.append(row)
     for name in models[0].get("beside", {}):
         rows.append(_row(name, models, "beside", name))
     return rows

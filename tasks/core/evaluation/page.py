@@ -13,16 +13,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks.core.evaluation.evaluated import Evaluated
-from tasks.core.evaluation.measures import MEASURES, grade_rows, share_rows, signed
+from tasks.core.evaluation.measures import MEASURES, Figures, grade_rows, share_rows, signed
 from tasks.core.evaluation.path_page import path_part
 from tasks.core.evaluation.path_report import NO_PATH
 from tasks.core.evaluation.records import Question, days_of
 from tasks.core.evaluation.report import headline
-from tasks.core.evaluation.score import parse
+from tasks.core.evaluation.score import grade_of, parse
 from tasks.core.evaluation.verdicts import NO_VERDICT
 from tasks.core.files.atomic import write_text
-from tasks.core.kinds import kind_named
-from tasks.core.kinds.base import scene_from_dict
 from tasks.core.strategy.rules import REGIMES
 
 WORST = 6
@@ -94,7 +92,7 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
         questions=len(evaluated.questions),
         days=sorted(set(days_of(evaluated.questions))),
         verdict=_verdict(evaluated),
-        tiles=[(MEASURES[name], name) for name in TILES],
+        tiles=[(MEASURES[name], name) for name in TILES if _applies(name, figures[-1])],
         measures=MEASURES,
         changes={model: evaluated.change(model) for model in models},
         shares=share_rows(figures),
@@ -102,7 +100,7 @@ def write_page(evaluated: Evaluated, about: About, file: Path) -> None:
         headline=headline(evaluated),
         regimes=(*REGIMES, NO_VERDICT),
         path=path_part(evaluated.path, colors),
-        no_path=NO_PATH,
+        no_path=NO_PATH if evaluated.constants else "",
         cases=worst_cases(evaluated),
     )
     write_text(file, page)
@@ -135,8 +133,13 @@ def worst_cases(evaluated: Evaluated) -> list[Case]:
     return [_case(evaluated.questions[number], replies[number].text) for number in chosen[:WORST]]
 
 
+def _applies(measure: str, figures: Figures) -> bool:
+    """Whether a tile shows it: of rows' questions, which have no regime, what they ask for."""
+    return bool(figures["regimes"] or figures["measures"][measure]["n"])
+
+
 def _case(question: Question, text: str) -> Case:
-    grade = kind_named(question.kind).grade(scene_from_dict(question.scene), text)
+    grade = grade_of(question, text)
     right = _lines(question.reference)
     return Case(
         question=question,

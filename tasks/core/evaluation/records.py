@@ -19,16 +19,21 @@ class Question:
     """One question with all that is needed to ask it and to grade any reply to it."""
 
     id: str
-    kind: str
+    kind: str  # of the strategy, or held_rows.CALL or TEXT
     language: str  # ko or en
     date: str | None  # the day it names, YYYY-MM-DD
-    messages: list[dict[str, str]]  # system, user
+    messages: list[dict[str, str]]  # system, user; a row's may be longer
     schema: dict[str, Any] | None  # JSON Schema of the answer; None binds the reply to nothing
     reference: str  # the right answer's text
-    scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about
+    scene: dict[str, Any]  # kinds.base.scene_to_dict of what was asked about; {} for a row
     most_tokens: int = 4_096  # whatever the right answer's length (settings.Evaluation.max_tokens)
     twin_of: str | None = None  # the id of the question that this one is a counterfactual of
     change: str | None = None  # what was changed there (twins.Change)
+
+    @property
+    def of_a_row(self) -> bool:
+        """Whether it is a question of a row that was kept from training, about no scene."""
+        return not self.scene
 
     @property
     def day(self) -> str | None:

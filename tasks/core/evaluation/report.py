@@ -11,7 +11,6 @@ from typing import Any
 
 from tasks.core.evaluation.chart import draw_chart
 from tasks.core.evaluation.evaluated import Evaluated, write_marks
-from tasks.core.evaluation.exposure_path import ExposurePath
 from tasks.core.evaluation.measures import Figures, Row, grade_rows, share_rows, signed
 from tasks.core.evaluation.path_chart import draw_path
 from tasks.core.evaluation.path_report import (
@@ -93,7 +92,7 @@ def _table(evaluated: Evaluated, toy: bool) -> str:
         *_change_lines(evaluated),
         *_confusion_lines(models[-1], figures[-1]),
         *_confidence_lines(models[-1], figures[-1]),
-        *_path_lines(evaluated.path),
+        *_path_lines(evaluated),
         *_speed_lines(scores),
     ]
     return "\n".join(lines) + "\n"
@@ -101,20 +100,24 @@ def _table(evaluated: Evaluated, toy: bool) -> str:
 
 def headline(evaluated: Evaluated) -> str:
     """Returns the sentence that counts: how many replies are fully right, beside the best answer
-    that is always the same.
+    that is always the same if the questions are the strategy's.
     """
     last = list(evaluated.scores)[-1]
     right = evaluated.scores[last]["measures"]["fully_right"]
+    told = f"Fully right: {last} {_cell(right, _percent)} % of {right['n']} replies"
+    if not evaluated.constants:
+        return f"{told}."
     regime, constant = next(iter(evaluated.constants.items()))
-    return (
-        f"Fully right: {last} {_cell(right, _percent)} % of {right['n']} replies; the best constant"
-        f" answer (always {regime}) {_cell(constant, _percent)} %."
-    )
+    return f"{told}; the best constant answer (always {regime}) {_cell(constant, _percent)} %."
 
 
 def _confusion_lines(model: str, figures: Figures) -> list[str]:
-    """Returns the table of regimes told by the right ones, in numbers of replies."""
+    """Returns the table of regimes told by the right ones, in numbers of replies; nothing if no
+    question asks for a regime.
+    """
     confusion = figures["confusion"]
+    if not confusion:
+        return []
     told: set[str] = set()
     for counts in confusion.values():
         told.update(counts)
@@ -177,8 +180,13 @@ def _change_lines(evaluated: Evaluated) -> list[str]:
     return lines
 
 
-def _path_lines(path: ExposurePath | None) -> list[str]:
-    """Returns the table of the net-exposure path, with what one must know to read it."""
+def _path_lines(evaluated: Evaluated) -> list[str]:
+    """Returns the table of the net-exposure path, with what one must know to read it; nothing if
+    the questions are rows'.
+    """
+    path = evaluated.path
+    if not evaluated.constants:
+        return []
     if path is None:
         return [NO_PATH, ""]
     titles = path_titles(path)

@@ -12,6 +12,7 @@ import jsonschema_rs
 
 from tasks.core.evaluation.measures import MEASURES, Figures
 from tasks.core.evaluation.records import Mark, Question, Reply, days_of
+from tasks.core.evaluation.row_grades import grade_row, mark_row
 from tasks.core.evaluation.statistics import estimate, percentile
 from tasks.core.evaluation.verdicts import confidence_table, confusion, regime_of_question
 from tasks.core.files.digests import digest_value
@@ -48,7 +49,7 @@ def score(questions: list[Question], replies: list[Reply], marks: list[Mark]) ->
         "measures": measures,
         "kinds": _by([question.kind for question in questions], grades, days),
         "languages": _by([question.language for question in questions], grades, days),
-        "regimes": _by([regime_of_question(question) for question in questions], grades, days),
+        "regimes": _by_regime(questions, grades, days),
         "confusion": confusion(questions, replies),
         "confidence": confidence_table(questions, replies, marks),
         "speed": _speed(replies),
@@ -76,8 +77,17 @@ def _mark_twin(mark: Mark, original: Mark, change: str | None) -> None:
     mark[measure] = None if None in both else float(both == (1.0, 1.0))
 
 
+def grade_of(question: Question, text: str) -> Grade:
+    """Returns the grade of one reply, by the question's kind or by the row that it is of."""
+    if question.of_a_row:
+        return grade_row(question, text)
+    return kind_named(question.kind).grade(scene_from_dict(question.scene), text)
+
+
 def judge(question: Question, text: str) -> Mark:
     """Returns every measure of one reply, 0..1, or None if the question does not ask for it."""
+    if question.of_a_row:
+        return dict.fromkeys(_OF_EVERY_REPLY) | mark_row(question, text)
     reply = parse(text)
     kind, given = kind_named(question.kind), given_kind(question.kind)
     scene = scene_from_dict(question.scene)
@@ -124,6 +134,15 @@ def _beside(marks: list[Mark], days: list[str]) -> dict[str, Any]:
     """Returns the estimates of what some kinds report beside their grade, by its name."""
     names = dict.fromkeys(name for mark in marks for name in mark if name not in _OF_EVERY_REPLY)
     return {name: estimate([mark.get(name) for mark in marks], days) for name in names}
+
+
+def _by_regime(
+    questions: list[Question], grades: list[float | None], days: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Returns the estimate of the grade in each regime; rows' questions have none."""
+    if any(question.of_a_row for question in questions):
+        return {}
+    return _by([regime_of_question(question) for question in questions], grades, days)
 
 
 def _by(

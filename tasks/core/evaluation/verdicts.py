@@ -106,9 +106,11 @@ def constant_answers(questions: list[Question], days: list[str]) -> dict[str, di
     fully right}, the best first.
 
     To each question of a kind and language it gives the same reply, the right one to the first such
-    question of that regime; that question itself does not count.
+    question of that regime; that question itself does not count. Rows' questions have none.
     """
-    shares = {}
+    shares: dict[str, dict[str, Any]] = {}
+    if any(question.of_a_row for question in questions):
+        return shares
     for regime in REGIMES:
         replies = _constant_replies(questions, regime)
         right: list[float | None] = []

@@ -30,6 +30,10 @@ class Evaluation(Section):
     """
     seed: int = 42
     """Seed of the question set."""
+    asks: Annotated[Literal["strategy", "rows"], LATER] = "strategy"
+    """What the models are asked: questions of the strategy about held-out days, or the rows that
+    data.test_share kept from training, each question of theirs.
+    """
     models: Annotated[list[ComparedName], LATER] = ["base"]
     """The models that are asked beside the release: base; briefed, which is the base with the rule
     card of each question's kind; the earlier stages (quantized as the release is); and the

@@ -172,6 +172,16 @@ def _contradictions(settings: Settings) -> Iterator[str]:
                 f"release.stages names {stage}, and stages.skip leaves it out. Take it out of one"
                 " of them."
             )
+    if settings.evaluation.asks == "rows" and not settings.data.test_share:
+        yield (
+            "evaluation.asks=rows asks rows that are kept from training, and data.test_share=0"
+            " keeps none. Set e.g. data.test_share=0.1."
+        )
+    if settings.evaluation.asks == "rows" and "briefed" in settings.evaluation.models:
+        yield (
+            "evaluation.models names briefed, which has the strategy's rule cards before it, and"
+            " evaluation.asks=rows asks nothing of the strategy. Leave briefed out."
+        )
     share = settings.pairs.model_reject_share
     if share and "stage2" in settings.stages.skip:
         yield (

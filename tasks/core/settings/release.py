@@ -60,8 +60,10 @@ class Release(Section):
     """
     tensor_types: Annotated[dict[str, str], LATER] = {}
     """Types of single tensors, e.g. release.tensor_types={ffn_down: Q6_K, blk.0.attn_v: Q8_0}."""
-    system_language: Literal["ko", "en"] = "ko"
-    """Language of the strategy prompt that is the model's SYSTEM."""
+    system_language: Literal["ko", "en", "none"] = "ko"
+    """Language of the strategy prompt that is the model's SYSTEM; none gives it no prompt, for rows
+    that bring their own.
+    """
     num_ctx: Count = 8_192
     """Context length in tokens served by default."""
     num_predict: Count = 4_096

@@ -17,6 +17,7 @@ from tasks.core.records.quantizations import share_of_base
 from tasks.core.settings.evaluation import ComparedName
 from tasks.core.settings.tree import STAGES, Settings
 from tasks.core.steps._contents import ADAPTER
+from tasks.core.steps._shipped import served_system
 
 if TYPE_CHECKING:
     from tasks.core.serving.servers import Server
@@ -57,14 +58,13 @@ def served(job: Job, server: "Server", name: ComparedName) -> Iterator[str]:
 
     It gets the release's own prompt and parameters.
     """
-    from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.tags import temporary_tag
     from tasks.core.serving.temporary import lent
 
     release = job.settings.release
     base = job.folder("download") / "base"
-    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    modelfile = build_modelfile(base, release, served_system(release.system_language))
     tag = temporary_tag(release.name, name, job.key)
     making = replace(job, progress=stretch_of(job.progress, 0, MAKING))
     gguf = _gguf_of(making, name)

@@ -15,6 +15,17 @@ def prompt_digest() -> str:
     return digest_value([system_prompt("ko"), system_prompt("en")])
 
 
+def served_system(language: str) -> str:
+    """The system prompt that a released model has by itself: the strategy's in this language, or
+    none (release.system_language).
+    """
+    from tasks.core.kinds.base import system_prompt
+
+    if language == "none":
+        return ""
+    return system_prompt("ko" if language == "ko" else "en")
+
+
 @cache
 def analyst_digest() -> str:
     """The digest of the prompt that stands in for a blank one in Stage 1."""

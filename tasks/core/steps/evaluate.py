@@ -23,6 +23,9 @@ _TRAINED_ON = ("synthesize", "pairs")
 
 def _reads_also(settings: Settings) -> Reads:
     reads = compared_reads(settings)
+    if settings.evaluation.asks == "rows":
+        return reads | {"normalize": ("rows.parquet", "test.parquet")}
+    reads["market"] = ("holdout/*",)
     if "stage2" in settings.trained_stages:
         reads["synthesize"] = ("rows.jsonl",)
     if "stage3" in settings.trained_stages:
@@ -33,6 +36,8 @@ def _reads_also(settings: Settings) -> Reads:
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
+    if around.settings.evaluation.asks == "rows":
+        return {}
     outside = {"strategy prompt": prompt_digest(), **table_digests()}
     if "briefed" in around.settings.compared_models:
         outside["rule cards"] = cards_digest()
@@ -42,10 +47,42 @@ def _outside(around: Surroundings) -> dict[str, str]:
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.evaluation.evaluated import Evaluated
     from tasks.core.evaluation.page import write_page
-    from tasks.core.evaluation.path_days import build_path_days, read_path_days
-    from tasks.core.evaluation.questions import build_questions, read_questions
+    from tasks.core.evaluation.path_days import read_path_days
+    from tasks.core.evaluation.questions import read_questions
     from tasks.core.evaluation.report import write_report
     from tasks.core.serving.servers import open_server, required_server
+
+    if job.settings.evaluation.asks == "rows":
+        apart = _ask_about_rows(job)
+    else:
+        apart = _ask_about_strategy(job)
+    questions = read_questions(job.out / "questions.jsonl")
+    cost_bp = job.settings.evaluation.cost_bp
+    evaluated = Evaluated(questions, read_path_days(job.out), cost_bp)
+    only_on = required_server(job.folder("download") / "base")
+    with open_server(job.home, only_on) as server:
+        _ask_models(job, server, evaluated)
+    write_report(evaluated, job.out, toy=job.settings.model.base == "demo")
+    write_page(evaluated, _about(job, evaluated), job.out / "report.html")
+    for stage in STAGES:
+        shutil.rmtree(job.out / stage, ignore_errors=True)
+    summaries = {name: figures["summary"] for name, figures in evaluated.scores.items()}
+    return {"apart_from_training": apart, **summaries}
+
+
+def _ask_about_rows(job: Job) -> dict[str, Any]:
+    """Writes the questions of the rows that were kept from training."""
+    from tasks.core.evaluation.held_rows import build_row_questions
+
+    rows = job.folder("normalize")
+    settings = job.settings.evaluation
+    return build_row_questions(rows / "test.parquet", rows / "rows.parquet", settings, job.out)
+
+
+def _ask_about_strategy(job: Job) -> dict[str, Any]:
+    """Writes the questions about held-out days, and proves that none was trained on."""
+    from tasks.core.evaluation.path_days import build_path_days
+    from tasks.core.evaluation.questions import build_questions
     from tasks.core.synthesis.guard import prove_apart
 
     holdout = job.folder("market") / "holdout"
@@ -59,18 +96,7 @@ def _build(job: Job) -> dict[str, Any]:
         for file in job.reads.get(step, ()):
             if file != HELD_LOGS:
                 trained_on.append(job.folder(step) / file)
-    apart = prove_apart(holdout, job.out / "questions.jsonl", trained_on)
-    questions = read_questions(job.out / "questions.jsonl")
-    evaluated = Evaluated(questions, read_path_days(job.out), settings.cost_bp)
-    only_on = required_server(job.folder("download") / "base")
-    with open_server(job.home, only_on) as server:
-        _ask_models(job, server, evaluated)
-    write_report(evaluated, job.out, toy=job.settings.model.base == "demo")
-    write_page(evaluated, _about(job, evaluated), job.out / "report.html")
-    for stage in STAGES:
-        shutil.rmtree(job.out / stage, ignore_errors=True)
-    summaries = {name: figures["summary"] for name, figures in evaluated.scores.items()}
-    return {"apart_from_training": apart, **summaries}
+    return prove_apart(holdout, job.out / "questions.jsonl", trained_on)
 
 
 def _ask_models(job: Job, server: "Server", evaluated: "Evaluated") -> None:
@@ -144,7 +170,6 @@ STEP = Step(
     build=_build,
     content=("questions.jsonl", "marks.jsonl", "scores.json"),
     reads={
-        "market": ("holdout/*",),
         "register": ("registration.json",),
         "parity": ("verdict.json",),  # its table is on the page
         "download": TOKENIZER,

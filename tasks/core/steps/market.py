@@ -57,6 +57,7 @@ STEP = Step(
     build=_build,
     content=("train/*", "holdout/*"),
     settings=("market",),
+    runs=lambda settings: settings.knows_strategy,
     outside=_outside,
     version=3,
 )

@@ -5,9 +5,14 @@ from typing import Any
 from tasks.core.chain.step import Job, Step, Surroundings
 from tasks.core.steps._shipped import analyst_digest
 
+_OWN_ROWS = "2"  # tool calls are read; raised alone, so that others' rows keep their key
+
 
 def _outside(around: Surroundings) -> dict[str, str]:
-    return {"analyst prompt": analyst_digest()}
+    outside = {"analyst prompt": analyst_digest()}
+    if around.settings.data.own:
+        outside["reading of own rows"] = _OWN_ROWS
+    return outside
 
 
 def _build(job: Job) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def _build(job: Job) -> dict[str, Any]:
 STEP = Step(
     name="normalize",
     build=_build,
-    content=("rows.parquet",),
+    content=("rows.parquet", "test.parquet"),
     reads={"download": ("sources/*",)},
     settings=("data",),
     outside=_outside,

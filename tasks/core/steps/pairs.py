@@ -37,6 +37,7 @@ STEP = Step(
     reads={"synthesize": ("rows.jsonl",), "download": ("base/tokenizer.json",)},
     reads_also=_reads_also,
     settings=("pairs",),
+    runs=lambda settings: settings.knows_strategy,
     outside=_outside,
     version=6,  # as synthesize's; near misses, of the right answers' words and length
 )

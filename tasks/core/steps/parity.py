@@ -10,7 +10,7 @@ from tasks.core.records.artifacts import no_progress, stretch_of
 from tasks.core.records.quantizations import share_of_base
 from tasks.core.settings.tree import Settings
 from tasks.core.steps._contents import ADAPTER
-from tasks.core.steps._shipped import prompt_digest
+from tasks.core.steps._shipped import prompt_digest, served_system
 
 if TYPE_CHECKING:
     from tasks.core.parity.figures import Figures
@@ -99,7 +99,6 @@ def _release(job: Job) -> "Release":
 
 def _ask_served(job: Job, prompts: "Prompts", folder: Path) -> "Figures":
     """Puts the model on the server as `register` will, asks it, and removes it again."""
-    from tasks.core.kinds.base import system_prompt
     from tasks.core.parity.proof import likely_share
     from tasks.core.parity.served import Proof, measure_served
     from tasks.core.serving.modelfile import build_modelfile
@@ -110,7 +109,7 @@ def _ask_served(job: Job, prompts: "Prompts", folder: Path) -> "Figures":
 
     release = job.settings.release
     base = job.folder("download") / "base"
-    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    modelfile = build_modelfile(base, release, served_system(release.system_language))
     tag = temporary_tag(release.name, "parity", job.key)
     gguf = job.folder("quantize") / "model.gguf"
 

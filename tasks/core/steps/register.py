@@ -9,7 +9,7 @@ from tasks.core.chain.store import Store
 from tasks.core.files.json_files import write_json
 from tasks.core.records.quantizations import share_of_base
 from tasks.core.steps._contents import TOKENIZER
-from tasks.core.steps._shipped import prompt_digest
+from tasks.core.steps._shipped import prompt_digest, served_system
 
 
 def _outside(around: Surroundings) -> dict[str, str]:
@@ -19,7 +19,6 @@ def _outside(around: Surroundings) -> dict[str, str]:
 
 
 def _build(job: Job) -> dict[str, Any]:
-    from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel, register
     from tasks.core.serving.servers import open_server, required_server
@@ -27,7 +26,7 @@ def _build(job: Job) -> dict[str, Any]:
 
     release = job.settings.release
     base = job.folder("download") / "base"
-    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    modelfile = build_modelfile(base, release, served_system(release.system_language))
     tag = f"{job.settings.release_tag}:{job.key[:8]}"
     gguf = job.folder("quantize") / "model.gguf"
     with open_server(job.home, required_server(base)) as server:

@@ -18,7 +18,7 @@ from tasks.core.files.json_files import write_json
 from tasks.core.records.artifacts import stretch_of
 from tasks.core.settings.tree import STAGES
 from tasks.core.steps._contents import TOKENIZER
-from tasks.core.steps._shipped import prompt_digest
+from tasks.core.steps._shipped import prompt_digest, served_system
 
 if TYPE_CHECKING:
     from tasks.core.serving.registration import NewModel
@@ -77,7 +77,6 @@ def _build(job: Job) -> dict[str, Any]:
 
 def _make(job: Job, merged: Path, scratch: Path) -> "NewModel":
     """Converts and quantizes the stand-in, and returns it as what is to be served."""
-    from tasks.core.kinds.base import system_prompt
     from tasks.core.release.model import Model, build_gguf
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.registration import NewModel
@@ -86,7 +85,7 @@ def _make(job: Job, merged: Path, scratch: Path) -> "NewModel":
 
     release = job.settings.release
     base = job.folder("download") / "base"
-    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    modelfile = build_modelfile(base, release, served_system(release.system_language))
     llama = ensure_llama_cpp(job.home, job.progress)
     making = stretch_of(job.progress, 0.3, 0.4)
     build_gguf(Model(merged), release.quantization, llama, scratch, making)

@@ -9,6 +9,7 @@ from typing import Any
 from tasks.core.chain.step import Job, Step
 from tasks.core.records.artifacts import stretch_of
 from tasks.core.steps._contents import ADAPTER
+from tasks.core.steps._shipped import served_system
 
 _MODEL_SHARE = 0.2  # of the progress, until the model is on the server
 
@@ -16,7 +17,6 @@ _MODEL_SHARE = 0.2  # of the progress, until the model is on the server
 def _build(job: Job) -> dict[str, Any]:
     from tasks.core.evaluation.answer import Endpoint
     from tasks.core.evaluation.row_questions import ask_rows
-    from tasks.core.kinds.base import system_prompt
     from tasks.core.serving.modelfile import build_modelfile
     from tasks.core.serving.servers import open_server, required_server
     from tasks.core.serving.tags import temporary_tag
@@ -31,7 +31,7 @@ def _build(job: Job) -> dict[str, Any]:
 
     release = job.settings.release
     base = job.folder("download") / "base"
-    modelfile = build_modelfile(base, release, system_prompt(release.system_language))
+    modelfile = build_modelfile(base, release, served_system(release.system_language))
     _build_stage2_model(job)
     lines = rows_with_scenes(job.folder("synthesize") / "rows.jsonl")
     rows = [json.loads(line) for line in lines]

@@ -41,6 +41,7 @@ STEP = Step(
     content=("rows.jsonl", HELD_LOGS),  # the second only if logs are given
     reads={"market": ("train/*",), "download": ("base/tokenizer.json",)},
     settings=("synthesis",),
+    runs=lambda settings: settings.knows_strategy,
     outside=_outside,
     version=7,  # a working states what it orders or sums up before it does
 )

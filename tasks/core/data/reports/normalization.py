@@ -15,7 +15,7 @@ from tasks.core.data.cleaning import Survey
 from tasks.core.data.languages import LANGUAGES
 from tasks.core.data.reports.charts import draw_counts, draw_lengths
 from tasks.core.data.reports.pages import FIGURES, Table, describe_lengths, write_pages
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 Chosen = Mapping[str, np.ndarray]
 """By source, the numbers of the usable rows that were taken."""

@@ -29,10 +29,9 @@ def read_messages(messages: Any) -> Chat | Drop:
 
     It must begin with a question, end with an assistant's text, and every message be text.
     """
-    if isinstance(messages, str):
-        messages = _parse(messages)
-        if messages is None:
-            return "neither JSON nor Python's form of it in messages"
+    messages = parsed(messages)
+    if messages is None:
+        return "neither JSON nor Python's form of it in messages"
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return "not a list of messages in messages"
     turns = []
@@ -50,11 +49,15 @@ def read_messages(messages: Any) -> Chat | Drop:
     return Chat(system, tuple(turns))
 
 
-def _parse(text: str) -> Any:
-    """The list that a text stands for; pandas' to_csv writes Python's form. None if it is none."""
+def parsed(value: Any) -> Any:
+    """The list that a text stands for; pandas' to_csv writes Python's form. None if it is none.
+    What is no text comes back as it is.
+    """
+    if not isinstance(value, str):
+        return value
     for parse in (json.loads, ast.literal_eval):
         try:
-            return parse(text)
+            return parse(value)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
     return None
@@ -66,7 +69,7 @@ def _read_turn(message: Mapping[str, Any]) -> Turn | Drop:
     if role is None:
         return "unknown role in messages"
     if message.get("tool_calls"):
-        return "tool call in messages"  # training renders text alone
+        return "tool call without tools in messages"
     if role == "assistant" and message.get("weight") == 0:
         return "answer of weight 0 in messages"  # every answer of a row is trained
     text = _text(message.get("content", message.get("value")))

@@ -1,9 +1,9 @@
 """Your own rows, any file with a column map: data.own=FILE data.own_user=COLUMN
 data.own_assistant=COLUMN.
 
-A file with a column `messages` or `conversations` (a list of messages, or its text) needs no map.
-The columns of data.own_keep go along to rows.parquet, text as it is and other values as JSON text,
-for recipes that use them.
+A file with a column `messages` or `conversations` (a list of messages, or its text) needs no map;
+with a column `tools` beside it, its messages may call these. The columns of data.own_keep go along
+to rows.parquet, text as it is and other values as JSON text, for recipes that use them.
 """
 
 import json
@@ -11,9 +11,13 @@ from functools import partial
 from typing import Any
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
-from tasks.core.data.sources.messages import COLUMNS, read_messages
+from tasks.core.data.sources.messages import COLUMNS, parsed, read_messages
+from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
+
+TOOLS = "tools"
+"""The column of a row's tools."""
 
 
 def own_source(data: Data) -> Source:
@@ -38,22 +42,30 @@ def own_source(data: Data) -> Source:
         columns=tuple(columns),
         system=None,
         to_chat=partial(to_chat, data=data),
-        optional=(_system_column(data), *data.own_keep),
+        optional=(_system_column(data), TOOLS, *data.own_keep),
         carried=tuple(dict.fromkeys(data.own_keep)),
     )
 
 
 def to_chat(row: Row, data: Data) -> Chat | Drop:
     """The conversation of a row, with the columns to keep, or why the row is dropped."""
-    messages = _messages(row)
-    if messages is None:
-        chat = make_chat(row, _system_column(data), data.own_user, data.own_assistant)
-    else:
-        chat = read_messages(messages)
+    chat = _read(row, data)
     if isinstance(chat, str):
         return chat
     carried = {name: _carried_text(row.get(name)) for name in data.own_keep}
     return Chat(chat.system, chat.turns, carried)
+
+
+def _read(row: Row, data: Data) -> Chat | Drop:
+    messages = _messages(row)
+    if messages is None:
+        return make_chat(row, _system_column(data), data.own_user, data.own_assistant)
+    if not has_tools(row.get(TOOLS), parsed(messages)):
+        return read_messages(messages)
+    try:
+        return read_tool_chat(parsed(messages), row.get(TOOLS))
+    except Fault as fault:
+        return fault.reason
 
 
 def _messages(row: Row) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
 from tasks.core.files.json_files import write_encoded
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 LOGS = "reasoning_logs"
 _NEEDED = ("task", "reasoning", "signals", "confidence")

@@ -5,7 +5,7 @@ from tasks.core.data.sources import SOURCES
 from tasks.core.data.sources.own import own_source
 from tasks.core.data.sources.reasoning_logs import reasoning_source
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import Data
+from tasks.core.settings.data import Data
 
 _TOLERANCE = 1e-6  # shares are added in floating point
 _NO_SHARE = 1e-9
@@ -23,6 +23,10 @@ def shares_of(data: Data) -> dict[Source, float]:
     by their own shares. Raises RequestError for shares that cannot sum to 1.
     """
     added = _added_shares(data)
+    if data.own_share == 1 and not data.own:
+        raise RequestError(
+            "data.own_share=1 takes all rows from data.own, which names no file. Add data.own=FILE."
+        )
     rest = 1 - sum(added.values())
     if rest < -_TOLERANCE:
         raise RequestError(f"{_list_shares(added)}: together more than 1. Lower one.")
