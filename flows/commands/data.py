@@ -1,5 +1,6 @@
 """kospilot data: what is in training, synthetic and pair files, and whether it is true."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ app = typer.Typer(
     name="data", no_args_is_help=True, help="Training, synthetic and pair files: check, report."
 )
 
+_ROW_FILES = (".jsonl", ".json", ".csv", ".parquet")
 _SHOWN = 20  # failures in the terminal; --json has them all
 
 
@@ -25,16 +27,24 @@ def group() -> None:
 def check(
     file: Annotated[
         Path,
-        typer.Argument(help="rows.jsonl, pairs.jsonl, questions.jsonl, or parquet with messages."),
+        typer.Argument(
+            help="rows.jsonl, pairs.jsonl, questions.jsonl, or parquet with messages; or rows with"
+            " `messages` and `tools`."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Proves every row against the strategy's rules, reading only the file.
+    """Proves every row against the strategy's rules, or its calls against its tools, reading only
+    the file.
 
     The exit code is 1 if any row fails.
     """
+    from tasks.core.data.tool_rows import are_tool_rows
     from tasks.core.synthesis.proof import prove_file
 
+    if file.is_file() and file.suffix.lower() in _ROW_FILES and are_tool_rows(file):
+        _check_tool_rows(file, as_json)
+        return
     proof = prove_file(file)
     if as_json:
         print_json(proof.to_dict())
@@ -49,6 +59,26 @@ def check(
         if len(proof.failures) > _SHOWN:
             say(f"The first {_SHOWN} failures are shown; --json lists all.")
     if proof.failed:
+        raise typer.Exit(1)
+
+
+def _check_tool_rows(file: Path, as_json: bool) -> None:
+    """Shows which rows would be left out of training, and why."""
+    from tasks.core.data.tool_rows import check_tool_rows
+
+    found = check_tool_rows(file)
+    wrong = [(row.row, row.rule, row.detail) for row in found.wrong]
+    if as_json:
+        failures = [asdict(row) for row in found.wrong]
+        print_json({"rows": found.rows, "failed": len(wrong), "failures": failures})
+    elif not wrong:
+        say(f"All {found.rows:,} rows can be trained: each call fits its tool.")
+    else:
+        table("", ("row", "rule", "what is wrong"), wrong[:_SHOWN])
+        say(f"{len(wrong):,} of {found.rows:,} rows would be left out.")
+        if len(wrong) > _SHOWN:
+            say(f"The first {_SHOWN} are shown; --json lists all.")
+    if wrong:
         raise typer.Exit(1)
 
 

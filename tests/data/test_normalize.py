@@ -329,3 +329,20 @@ def test_real_sentiment_rows(tmp_path):
     assert report["rows_in"] == report["sources"]["fin_sentiment"]["usable"] + sum(
         report["dropped"].values()
     )
+
+
+def test_a_share_of_the_rows_is_kept_from_training(tmp_path):
+    folder = tmp_path / "sources"
+    write_lines(folder, "own", [{"user": f"q{n}", "assistant": f"a{n}"} for n in range(15)])
+    data = Data(rows=15, own=str(folder / "own.jsonl"), own_share=1)
+    whole, _, _ = run(folder, data, tmp_path / "whole")
+    assert not (tmp_path / "whole/test.parquet").exists()
+    held = data.model_copy(update={"test_share": 0.1})
+    trained, report, _ = run(folder, held, tmp_path / "held")
+    tested = pq.read_table(tmp_path / "held/test.parquet").to_pylist()
+    assert (len(tested), len(trained), report["rows"]) == (2, 13, 15)
+    assert tested + trained == whole  # the same draw, cut in two
+    for share, left in ((0.01, "no row to test"), (1.0, "no row to train on")):
+        with pytest.raises(RequestError, match=rf"data\.test_share={share:g} of 15 rows.*{left}"):
+            odd = data.model_copy(update={"test_share": share})
+            run(folder, odd, tmp_path / f"odd-{share}")

@@ -14,6 +14,15 @@ def test_every_profile_loads(profile):
     assert load(profile).profile == profile
 
 
+def test_rows_that_nobody_kept_cannot_be_asked():
+    settings = load("tool-calling").settings
+    assert not settings.knows_strategy and settings.release_tag == "qwen2.5-tools"
+    with pytest.raises(
+        RequestError, match=r"(?s)data\.test_share=0 keeps none.*briefed, which has"
+    ):
+        load("tool-calling", ["data.test_share=0", "evaluation.models=[briefed]"])
+
+
 def test_kospi_7b_is_the_table_of_the_specification():
     settings = load("kospi-7b").settings
     assert settings.model.base == "Qwen/Qwen2.5-7B-Instruct"

@@ -173,7 +173,13 @@ def _encode(
     whole_text = not training.assistant_only_loss
     file = RowFile(Path(spec.rows), spec.method)
     encoded = encode_once(Path(spec.out), digests, tokenizer, file, whole_text)
-    rows = select_rows(encoded, training.max_length, settings.positions_of_epoch, training.seed)
+    rows = select_rows(
+        encoded,
+        training.max_length,
+        settings.positions_of_epoch,
+        training.seed,
+        training.validation_share,
+    )
     looked_at = pick_evenly(encoded)
     texts = file.pick(row.number for row in looked_at + pick_first(rows))
     report.add(check_template(tokenizer, looked_at, texts))

@@ -40,6 +40,12 @@ def test_a_hundredth_of_the_rows_is_kept_for_the_eval_loss(count, kept):
     assert (len(rows.evaluation), len(rows.train)) == (kept, count - kept)
 
 
+@pytest.mark.parametrize(("count", "kept"), [(2, 1), (9, 1), (13, 1), (90, 10), (1, 0)])
+def test_a_share_of_ones_own_is_kept_of_few_rows_too(count, kept):
+    rows = select_rows(encoded(*[1] * count), 10, 0, 1, 0.111)
+    assert (len(rows.evaluation), len(rows.train)) == (kept, count - kept)
+
+
 def test_no_row_that_fits_is_a_request_that_cannot_be_met():
     with pytest.raises(
         RequestError, match=r"No row fits training.max_length=9: the shortest of 2 has 10 tokens"

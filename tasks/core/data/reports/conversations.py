@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from tasks.core.data.sources.messages import parsed
+from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
+
 Messages = list[dict[str, Any]]
 """Each with role and content."""
 
@@ -10,6 +13,8 @@ def conversations_of(row: dict[str, Any]) -> list[Messages] | str:
     """The row's conversation, or its prompt with each of two answers, chosen first; or what is
     wrong with the row.
     """
+    if has_tools(row.get("tools"), parsed(row.get("messages"))):
+        return _with_tools(row)
     if row.get("messages") is not None:
         conversations = [_message_list(row["messages"])]
     elif row.get("prompt") is not None and "chosen" in row:
@@ -22,6 +27,16 @@ def conversations_of(row: dict[str, Any]) -> list[Messages] | str:
     if not all(conversations):
         return "not text in a message"
     return conversations
+
+
+def _with_tools(row: dict[str, Any]) -> list[Messages] | str:
+    """The conversation as it is trained, tools, calls and results as text."""
+    try:
+        chat = read_tool_chat(parsed(row["messages"]), row.get("tools"))
+    except Fault as fault:
+        return fault.reason
+    messages = [{"role": "system", "content": chat.system}]
+    return [[*messages, *({"role": turn.role, "content": turn.text} for turn in chat.turns)]]
 
 
 def _messages_of(value: Any, role: str) -> Messages:

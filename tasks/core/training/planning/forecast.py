@@ -124,13 +124,14 @@ def _measured(spec: TrainingSpec, settings: StageSettings) -> _Load:
     training, schedule = settings.training, settings.schedule
     sampled = sample_rows(spec, training, load_tokenizer(Path(spec.base)), _ROWS_LOOKED_AT)
     budget = sampled.share * schedule.token_budget / schedule.epochs
-    rows = select_rows(sampled.rows, training.max_length, budget, training.seed)
+    share = training.validation_share
+    rows = select_rows(sampled.rows, training.max_length, budget, training.seed, share)
     works = works_of(rows.train, schedule.effective_batch, training.seed)
     if rows.left_out["beyond the token budget"]:
         return _Load(works, round(len(rows.train) / sampled.share))
     fitting = round((len(rows.train) + len(rows.evaluation)) / sampled.share)
     # a smaller share of many rows is kept for eval loss than of the sample's few
-    return _Load(works, fitting - count_held_out(fitting))
+    return _Load(works, fitting - count_held_out(fitting, share))
 
 
 def _assumed(spec: TrainingSpec, settings: StageSettings, expected: ExpectedRows) -> _Load:

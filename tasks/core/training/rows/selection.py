@@ -29,13 +29,15 @@ class Rows:
         return sum(row.positions for row in self.train)
 
 
-def select_rows(encoded: Sequence[Row], max_length: int, budget: float, seed: int) -> Rows:
+def select_rows(
+    encoded: Sequence[Row], max_length: int, budget: float, seed: int, held_out: float = 0
+) -> Rows:
     """Returns the rows that fit, in seeded order.
 
     The first ones are kept for eval loss; the others are trained as far as the budget reaches.
-    max_length: tokens of one sequence; budget: positions in one epoch, 0 for no limit. No row is
-    ever cut. Rows without tokens are those that the base's chat template refuses. Raises
-    RequestError if no row can be trained.
+    max_length: tokens of one sequence; budget: positions in one epoch, 0 for no limit; held_out:
+    training.validation_share. No row is ever cut. Rows without tokens are those that the base's
+    chat template refuses. Raises RequestError if no row can be trained.
     """
     rendered = [row for row in encoded if row.positions]
     if encoded and not rendered:
@@ -44,7 +46,7 @@ def select_rows(encoded: Sequence[Row], max_length: int, budget: float, seed: in
             " or take a base whose template renders them: model.base=FOLDER."
         )
     fitting = _fitting(rendered, max_length, seed)
-    evaluation_count = count_held_out(len(fitting))
+    evaluation_count = count_held_out(len(fitting), held_out)
     evaluation = fitting[:evaluation_count]
     candidates = fitting[evaluation_count:]
     train = _within_budget(candidates, budget)
@@ -89,8 +91,13 @@ def _within_budget(candidates: list[Row], budget: float) -> list[Row]:
     return chosen
 
 
-def count_held_out(count: int) -> int:
-    """Returns how many of so many fitting rows are kept for eval loss."""
+def count_held_out(count: int, share: float = 0) -> int:
+    """Returns how many of so many fitting rows are kept for eval loss.
+
+    share: training.validation_share, of which one row is kept at least and one trained.
+    """
+    if share:
+        return min(max(1, round(share * count)), count - 1)
     if count < _EVAL_FROM_ROWS:
         return 0
     return max(1, min(_EVAL_MOST, count // 100))

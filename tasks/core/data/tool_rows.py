@@ -1,0 +1,62 @@
+"""Whether a file's rows can teach to call tools: each row, its calls held against its tools.
+
+Reads parquet, JSON lines or a JSON array with `messages` and `tools`; writes nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tasks.core.data.sources.messages import parsed
+from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
+from tasks.core.data.tables import read_rows
+
+_LOOKED_AT = 100  # rows, to see what a file is about
+
+
+@dataclass(frozen=True)
+class WrongRow:
+    """A row that would be left out, counted from 1."""
+
+    row: int
+    rule: str
+    detail: str
+
+
+@dataclass
+class ToolRows:
+    """What was found in a file."""
+
+    rows: int = 0
+    wrong: list[WrongRow] = field(default_factory=list)
+
+
+def are_tool_rows(file: Path) -> bool:
+    """Whether any of a file's first rows is about tools. Raises RequestError if it has no rows."""
+    return any(_is_about_tools(row) for row in islice(read_rows(file), _LOOKED_AT))
+
+
+def check_tool_rows(file: Path) -> ToolRows:
+    """Reads every row as training would, and returns those at fault."""
+    found = ToolRows()
+    for found.rows, row in enumerate(read_rows(file), 1):
+        found.wrong += _faults(row, found.rows)
+    return found
+
+
+def _is_about_tools(row: dict[str, Any] | str) -> bool:
+    if isinstance(row, str):
+        return False
+    return has_tools(row.get("tools"), parsed(row.get("messages")))
+
+
+def _faults(row: dict[str, Any] | str, number: int) -> Iterator[WrongRow]:
+    if isinstance(row, str):
+        yield WrongRow(number, row, "")
+        return
+    try:
+        read_tool_chat(parsed(row.get("messages")), row.get("tools"))
+    except Fault as fault:
+        yield WrongRow(number, fault.reason, fault.detail)
