@@ -7,13 +7,13 @@ import pytest
 from tasks.core.chat.families import PROBE_TOOLS
 from tasks.core.chat.template import ChatTemplate
 from tasks.core.chat.tool_text import (
+    ToolCall,
     read_calls,
     read_tools,
     with_tools,
     write_calls,
     write_results,
 )
-from tasks.core.records.tools import ToolCall
 from tests.serving.shapes import qwen_base
 
 PRICE = ToolCall("price", {"code": "005930", "market": "KOSPI", "days": [1, 2.5], "더": None})

@@ -6,11 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.core.chat.tool_text import write_calls, write_results
+from tasks.core.chat.tool_text import ToolCall, write_calls, write_results
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.held_rows import CALL, TEXT, build_row_questions
 from tasks.core.evaluation.questions import read_questions
-from tasks.core.records.tools import ToolCall
 from tasks.core.settings.evaluation import Evaluation
 
 SYSTEM = {"role": "system", "content": "S"}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.core.chat.tool_text import with_tools, write_calls
+from tasks.core.chat.tool_text import ToolCall, with_tools, write_calls
 from tasks.core.evaluation.records import Question, Reply
 from tasks.core.evaluation.row_grades import (
     CALLED_RIGHTLY,
@@ -17,7 +17,6 @@ from tasks.core.evaluation.row_grades import (
     parameter_share,
 )
 from tasks.core.evaluation.score import judge, judge_all, score
-from tasks.core.records.tools import ToolCall
 
 TOOLS = [
     {

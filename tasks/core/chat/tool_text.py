@@ -7,17 +7,28 @@ base learns the form from its rows.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.records.tools import Tool, ToolCall
+Tool = Mapping[str, Any]
+"""A function as OpenAI's API describes it: {"type": "function", "function": {"name",
+"description", "parameters"}}, whose parameters are a JSON Schema.
+"""
 
 NO_SYSTEM = "You are a helpful assistant."
 """The system text before the tools of a conversation that has none of its own."""
 
 _TOOLS = re.compile(r"\n\n# Tools\n.*?\n<tools>\n(.*?)\n</tools>", re.DOTALL)
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One call: the tool's name and its arguments, an object."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 def with_tools(system: str, tools: Sequence[Tool]) -> str:

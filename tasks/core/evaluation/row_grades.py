@@ -10,10 +10,9 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.chat.tool_text import CallsRead, read_calls, read_tools
+from tasks.core.chat.tool_text import CallsRead, ToolCall, read_calls, read_tools
 from tasks.core.evaluation.records import Question
 from tasks.core.kinds.base import Grade
-from tasks.core.records.tools import ToolCall
 from tasks.core.rouge import rouge_l
 from tasks.core.scripts import HANGUL, HANJA
 

@@ -12,10 +12,16 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.chat.tool_text import NO_SYSTEM, with_tools, write_calls, write_results
+from tasks.core.chat.tool_text import (
+    NO_SYSTEM,
+    Tool,
+    ToolCall,
+    with_tools,
+    write_calls,
+    write_results,
+)
 from tasks.core.data.chat import Chat, Turn, find_fault
 from tasks.core.errors import did_you_mean
-from tasks.core.records.tools import Tool, ToolCall
 
 _LONGEST = 120  # characters of a schema's complaint
 
