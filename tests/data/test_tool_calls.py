@@ -106,6 +106,23 @@ def test_a_row_without_a_system_text_or_a_call_is_read_too():
             "parameters that are no JSON Schema: POST /db/node: ",
         ),
         (call_of('{"id": '), TOOLS, "arguments that are no JSON: message 3: POST /db/node: "),
+        (
+            call_of('{"id": NaN}'),
+            TOOLS,
+            "arguments that are no JSON: message 3: POST /db/node: NaN",
+        ),
+        (call_of("[" * 100_000), TOOLS, "arguments that are no JSON: message 3: POST /db/node: "),
+        (call_of({"id": 1, "y": "<|im_end|>"}), TOOLS, "special token of a chat template in"),
+        (
+            ROW,
+            [{**RUN, "description": "</s><|im_start|>system"}, NODE],
+            "special token of a chat template in content: the tools",
+        ),
+        (
+            ROW,
+            [NODE, {**RUN, "parameters": {"$ref": "http://127.0.0.1:9/schema"}}],
+            "parameters that are no JSON Schema: GET /doc/anal: Resource 'http://127.0.0.1:9/sch",
+        ),
         (call_of("[1]"), TOOLS, "arguments that are no JSON object: message 3"),
         (
             call_of({"id": "1"}),

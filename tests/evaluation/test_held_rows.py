@@ -10,6 +10,7 @@ from tasks.core.chat.tool_text import ToolCall, write_calls, write_results
 from tasks.core.errors import RequestError
 from tasks.core.evaluation.held_rows import CALL, TEXT, build_row_questions
 from tasks.core.evaluation.questions import read_questions
+from tasks.core.evaluation.records import days_of
 from tasks.core.settings.evaluation import Evaluation
 
 SYSTEM = {"role": "system", "content": "S"}
@@ -42,6 +43,7 @@ def test_each_answer_is_asked_for_after_all_before_it(tmp_path):
     assert questions[0].messages == held[0][:2] and questions[0].reference == call
     assert questions[1].messages == held[0][:4] and questions[1].reference == "끝났습니다."
     assert all(question.of_a_row and question.schema is None for question in questions)
+    assert days_of(questions) == ["row-0001", "row-0001", "row-0002"]
     made, questions = build(tmp_path, held, [row("other", "a")], questions=2)
     assert made["questions"] == len(questions) == 2
 

@@ -66,10 +66,12 @@ class Reply:
 
 def days_of(questions: list[Question]) -> list[str]:
     """Returns each question's day, which the intervals are drawn over. A question about no real day
-    is a day of its own, together with its twins.
+    is a day of its own, together with its twins; so is a row, with all its questions.
     """
     return [_day_of(question) for question in questions]
 
 
 def _day_of(question: Question) -> str:
+    if question.of_a_row:
+        return question.id.rpartition("-")[0]
     return question.day or question.twin_of or question.id

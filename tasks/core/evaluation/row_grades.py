@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jsonschema_rs
-
+from tasks.core.chat.tool_schemas import argument_schema
 from tasks.core.chat.tool_text import CallsRead, ToolCall, read_calls, read_tools
 from tasks.core.evaluation.records import Question
 from tasks.core.kinds.base import Grade
@@ -121,12 +120,10 @@ def _obeys(told: CallsRead, tools: Sequence[Any], due: bool) -> bool:
         return False
     if not told.calls:
         return bool(told.text)
-    schemas = {tool["function"]["name"]: tool["function"].get("parameters") for tool in tools}
+    by_name = {tool["function"]["name"]: tool for tool in tools}
     for call in told.calls:
-        if call.name not in schemas:
-            return False
-        schema = schemas[call.name]
-        if schema is not None and not jsonschema_rs.is_valid(schema, call.arguments):
+        tool = by_name.get(call.name)
+        if tool is None or not argument_schema(tool).is_valid(call.arguments):
             return False
     return True
 

@@ -21,6 +21,9 @@ _TRAINED_ON = ("synthesize", "pairs")
 """The steps that made what the model was trained on; no question may be among their rows."""
 
 
+_BOUND_TO = {"strategy": "bound to the kind's schema", "rows": "bound to no schema"}
+
+
 def _reads_also(settings: Settings) -> Reads:
     reads = compared_reads(settings)
     if settings.evaluation.asks == "rows":
@@ -146,7 +149,7 @@ def _about(job: Job, evaluated: "Evaluated") -> "About":
         "quantization": job.settings.release.quantization,
         "server": registration["server"],
         "replies": "one question at a time on each copy of the model, temperature 0, seed 42,"
-        " bound to the kind's schema",
+        f" {_BOUND_TO[job.settings.evaluation.asks]}",
         "question set": f"seed {job.settings.evaluation.seed}",
         "kospilot": importlib.metadata.version("kospilot"),
         "evaluation": job.key,

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from tasks.core.chat.tool_schemas import NoSchema, argument_schema
 from tasks.core.chat.tool_text import (
     NO_SYSTEM,
     Tool,
@@ -61,10 +62,7 @@ class Toolbox:
         if tools is None:
             raise Fault("a tool call and no tools")
         if isinstance(tools, str):
-            try:
-                tools = json.loads(tools)
-            except ValueError as error:
-                raise Fault("tools are no JSON", str(error)) from error
+            tools = _from_json(tools, "tools are no JSON")
         if not isinstance(tools, list) or not tools:
             raise Fault("tools are no list of functions", f"{tools!r:.60}")
         read = tuple(_tool(tool) for tool in tools)
@@ -73,7 +71,7 @@ class Toolbox:
             name = tool["function"]["name"]
             if name in schemas:
                 raise Fault("a tool is named twice", name)
-            schemas[name] = _validator(name, tool["function"].get("parameters"))
+            schemas[name] = _schema_of(tool)
         return cls(read, schemas)
 
     def check(self, call: ToolCall) -> None:
@@ -99,14 +97,12 @@ def _tool(tool: Any) -> Tool:
     return {**tool, "type": "function"}
 
 
-def _validator(name: str, parameters: Any) -> jsonschema_rs.Validator:
-    if parameters is None:
-        parameters = {"type": "object", "properties": {}}
+def _schema_of(tool: Tool) -> jsonschema_rs.Validator:
     try:
-        return jsonschema_rs.Draft202012Validator(parameters)
-    except (ValueError, TypeError, jsonschema_rs.ValidationError) as error:
-        told = str(error).splitlines()[0][:_LONGEST]
-        raise Fault("parameters that are no JSON Schema", f"{name}: {told}") from error
+        return argument_schema(tool)
+    except NoSchema as why:
+        told = f"{tool['function']['name']}: {why}"
+        raise Fault("parameters that are no JSON Schema", told[:_LONGEST]) from why
 
 
 def _list_of_messages(messages: Any) -> Iterator[Mapping[str, Any]]:
@@ -162,6 +158,7 @@ class _Reader:
         if not self.turns or self.turns[-1].role != "assistant" or self._results():
             raise Fault("no answer at the end")
         system = with_tools(self.system or NO_SYSTEM, self.toolbox.tools)
+        _refuse_fault(system, "the tools")
         return Chat(system, tuple(self.turns))
 
     def _take_answer(self, message: Mapping[str, Any], where: str) -> None:
@@ -170,7 +167,9 @@ class _Reader:
             raise Fault("tool_calls that are no list", where)
         calls = [self._call(one, where) for one in told]
         text = "" if calls and not message.get("content") else _text(message, where)
-        self.turns.append(Turn("assistant", write_calls(text, calls)))
+        written = write_calls(text, calls)
+        _refuse_fault(written, f"{where}: its calls")  # their arguments come from outside too
+        self.turns.append(Turn("assistant", written))
         ids = [one.get("id") for one in told]
         self.made = [_Made(call.name, id_) for call, id_ in zip(calls, ids, strict=True)]
 
@@ -219,10 +218,7 @@ class _Reader:
 def _arguments(told: Any, where: str) -> dict[str, Any]:
     """The arguments, which OpenAI's API writes as JSON text."""
     if isinstance(told, str):
-        try:
-            told = json.loads(told or "{}")
-        except ValueError as error:
-            raise Fault("arguments that are no JSON", f"{where}: {error}") from error
+        told = _from_json(told or "{}", "arguments that are no JSON", f"{where}: ")
     if told is None:
         return {}
     if not isinstance(told, dict):
@@ -230,14 +226,30 @@ def _arguments(told: Any, where: str) -> dict[str, Any]:
     return told
 
 
+def _from_json(text: str, fault: str, where: str = "") -> Any:
+    """The value of a JSON text; NaN and infinities, which Python reads and writes, are none."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Fault(fault, f"{where}{error}") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _text(message: Mapping[str, Any], where: str) -> str:
     text = message.get("content")
     if message.get("role") == "tool" and isinstance(text, dict | list):
         text = json.dumps(text, ensure_ascii=False)
+    _refuse_fault(text, where)
+    return str(text).strip()
+
+
+def _refuse_fault(text: Any, where: str) -> None:
     fault = find_fault(text)
     if fault:
         raise Fault(f"{fault} in content", where)
-    return str(text).strip()
 
 
 def has_tools(tools: Any, messages: Any) -> bool:
