@@ -51,6 +51,18 @@ def test_every_part_is_there_and_no_image_floats():
     assert all("PASSWORD" not in str(COMPOSE[name].get("command")) for name in COMPOSE)
 
 
+def test_no_note_of_the_example_becomes_a_value():
+    """Compose takes what stands behind an empty value for the value, a note with its # too."""
+    example = (CODE / "docker" / "env.example").read_text().splitlines()
+    values = dict(line.split("=", 1) for line in example if re.match(r"\w+=", line))
+    assert values == {
+        "KOSPILOT_PASSWORD": "",
+        "POSTGRES_PASSWORD": "",
+        "KOSPILOT_DEPLOYED": "demo",
+        "KOSPILOT_TRAINING": "cpu",
+    }
+
+
 def test_a_database_that_is_being_set_up_is_not_healthy():
     """PostgreSQL's image first answers on its socket alone."""
     _, *check = COMPOSE["postgres"]["healthcheck"]["test"]

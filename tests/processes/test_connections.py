@@ -10,6 +10,7 @@ from contextlib import closing
 import httpx
 import pytest
 import uvicorn
+from websockets.sync.client import connect as connect_websocket
 
 from tasks.core.processes.connections import BoundedConnection
 
@@ -29,6 +30,12 @@ ended = threading.Event()
 
 async def application(scope, receive, send):
     """Answers without reading the body: at once, after a time, or much."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(0.6)
+        await send({"type": "websocket.send", "bytes": WORD})
+        return
     if scope["path"] == "/late":
         await asyncio.sleep(0.5)
     body = bytes(LARGE) if scope["path"] == "/large" else WORD
@@ -41,7 +48,7 @@ async def application(scope, receive, send):
 @pytest.fixture(scope="module")
 def server():
     config = uvicorn.Config(
-        application, port=0, http=Hasty, ws="none", lifespan="off", log_level="error"
+        application, port=0, http=Hasty, lifespan="off", log_level="error"
     )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run)
@@ -71,6 +78,13 @@ def is_closed(connection):
 def get(server, path="/"):
     host, port = server.servers[0].sockets[0].getsockname()
     return httpx.get(f"http://{host}:{port}{path}", trust_env=False).content
+
+
+def test_a_websocket_may_be_silent(server):
+    """Its request never ends, and is no request any more."""
+    host, port = server.servers[0].sockets[0].getsockname()
+    with connect_websocket(f"ws://{host}:{port}/", proxy=None) as connection:
+        assert connection.recv(5) == WORD
 
 
 HALF = b"GET / HTTP/1.1\r\nHost: a\r\n"

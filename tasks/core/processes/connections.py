@@ -61,6 +61,9 @@ class BoundedConnection(H11Protocol):
 
     def _follow(self) -> None:
         """Begins a new wait if another part of the request is awaited than before."""
+        if self.transport.get_protocol() is not self:  # a WebSocket now, whose request never ends
+            _cancel(self._receiving)
+            return
         if self.conn.their_state is self._awaited:
             return
         self._awaited = self.conn.their_state
