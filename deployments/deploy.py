@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
     asked = _parse(arguments)
     resolved = load(asked.profile, asked.overrides)
     url = resolved.settings.notify.address()
-    parameters = {"profile": asked.profile, "overrides": list(resolved.overrides), "force": []}
+    parameters = {"profile": resolved.profile, "overrides": list(resolved.overrides), "force": []}
     entries = yaml.safe_load((_CODE / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
         deployed = Deployed(parameters, _read_written(client), asked.reset)

@@ -155,7 +155,7 @@ def _carry_out_steps(run: Run, named: list[str]) -> None:
                 reads = {other: refs[other] for other in run.steps[name].reads}
                 refs[name] = _carry_out_step(run, name, reads, rows)
         finally:
-            _show_table(run.resolved.profile, rows)
+            _show_table(run.resolved.name, rows)
 
 
 def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]) -> Ref:
@@ -182,7 +182,7 @@ def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]
     return ref
 
 
-def _show_table(profile: str, rows: list[_Row]) -> None:
+def _show_table(name: str, rows: list[_Row]) -> None:
     lines = ["| step | state | why | time | report | artifact |", "|---|---|---|---|---|---|"]
     lines += [row.text() for row in rows]
-    create_markdown_artifact("\n".join(lines), "steps", f"Steps of {profile}")
+    create_markdown_artifact("\n".join(lines), "steps", f"Steps of {name}")

@@ -21,7 +21,7 @@ _LONGEST_WHY = 60  # characters; a list of runs shows no more
 
 
 def name_run(run: Run, lines: Sequence[Planned]) -> None:
-    """Names this flow's run after its profile, the day and what its plan makes first.
+    """Names this flow's run after its profile or file, the day and what its plan makes first.
 
     A name that a person gave stays, and so does the name of a run that is tried again. A label says
     on which machine it works.
@@ -30,7 +30,7 @@ def name_run(run: Run, lines: Sequence[Planned]) -> None:
     if context is None or context.flow_run is None or context.flow is None:
         return
     flow_run = context.flow_run
-    tags = sorted({*flow_run.tags, run.resolved.profile, _trigger(flow_run)})
+    tags = sorted({*flow_run.tags, run.resolved.name, _trigger(flow_run)})
     name = flow_run.name
     if _MADE_UP.fullmatch(name):
         today = date.today().isoformat()

@@ -90,7 +90,7 @@ def tell_unplanned(home: Path, profile: str) -> None:
 
 def _write(run: Run, done: Sequence[Done], asked: Collection[str], ended: _Ended) -> None:
     registry = CollectorRegistry()
-    gauges = _Gauges(registry, run.resolved.profile, run.part)
+    gauges = _Gauges(registry, run.resolved.name, run.part)
     gauges.tell_run(ended.started, ended.succeeded)
     name = run.history.replace(" ", "-")
     for metric in _read(_file(run.home, name)):

@@ -111,7 +111,7 @@ def _send(run: Run, name: str, reads: Mapping[str, Ref], deployment: DeploymentR
         deployment.id,
         parameters={"sent": asdict(sent)},
         flow_run_name=f"{name} of {whole}",
-        tags=[run.resolved.profile],
+        tags=[run.resolved.name],
         timeout=0,
     )
     assert isinstance(started, FlowRun)  # it would be a coroutine in an asynchronous flow

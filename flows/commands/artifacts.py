@@ -202,7 +202,9 @@ def import_adapter(
         Path,
         typer.Argument(help="The folder that `python -m tasks.core.training` wrote elsewhere."),
     ],
-    profile: Annotated[str, typer.Argument(help="The profile whose stage it is.")] = "kospi-7b",
+    profile: Annotated[
+        str, typer.Argument(help="The profile or file whose stage it is.")
+    ] = "kospi-7b",
     overrides: Overrides = None,
     step: Annotated[
         str | None, typer.Option(help="stage1, stage2 or stage3; by default what the folder says.")

@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(
-    profile: Annotated[str, typer.Argument(help="The profile to judge the machine for.")] = "demo",
+    profile: Annotated[str, typer.Argument(help="The profile or file to judge it for.")] = "demo",
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:

@@ -9,5 +9,9 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[SETTINGS]...", help="section.name=value")
 ]
 Profile = Annotated[
-    str, typer.Argument(help="A profile, e.g. demo or kospi-7b; a wrong one lists them all.")
+    str,
+    typer.Argument(
+        help="A profile, e.g. demo or kospi-7b (a wrong one lists them all), or a YAML file of your"
+        " own that extends one."
+    ),
 ]

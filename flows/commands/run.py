@@ -59,7 +59,7 @@ def run(
         names = [only]
     elif until:
         names = names[: names.index(until) + 1]
-    _execute(prepared, names, confirm=not yes and profile != "demo")
+    _execute(prepared, names, confirm=not yes and prepared.resolved.profile != "demo")
 
 
 def plan(
@@ -84,7 +84,10 @@ def plan(
 
     *earlier, prepared = releases(prepare(profile, overrides or [], force or []))
     if as_json:
-        document: dict[str, Any] = {"profile": profile, "steps": _planned_steps(prepared)}
+        document: dict[str, Any] = {
+            "profile": prepared.resolved.name,
+            "steps": _planned_steps(prepared),
+        }
         if earlier:
             document["earlier"] = {part.part: _planned_steps(part) for part in earlier}
         print_json(document)
@@ -190,8 +193,8 @@ def _carry_out(prepared: "Run", names: list[str]) -> None:
 
     started = time.time()
     handler = follow_run()
-    profile = prepared.resolved.profile
-    write_status(prepared.home, "run", 0.0, f"{profile} is starting")
+    name = prepared.resolved.name
+    write_status(prepared.home, "run", 0.0, f"{name} is starting")
     try:
         _run_flow(prepared, names)
     except BaseException as error:
@@ -200,7 +203,7 @@ def _carry_out(prepared: "Run", names: list[str]) -> None:
     finally:
         handler.close_status()
     took = duration(time.time() - started)
-    write_status(prepared.home, "run", 1.0, f"{profile} done in {took}", "done")
+    write_status(prepared.home, "run", 1.0, f"{name} done in {took}", "done")
     say(f"Done in {took}.")
     if "promote" in names:
         registered = prepared.store.manifests("register")[-1].metrics
@@ -253,9 +256,11 @@ def _show_origins(resolved: "Resolved") -> None:
     for name, origin in changed.items():
         if origin == "override":
             say(f"{name} = {values[name]}  (override)")
+    whose = f"Profile {resolved.profile}"
+    if resolved.file:
+        whose = f"{resolved.file}, which extends {resolved.profile}"
     say(
-        f"Profile {resolved.profile}: {len(changed)} values differ from the defaults"
-        " (`kospilot settings` shows them)."
+        f"{whose}: {len(changed)} values differ from the defaults (`kospilot settings` shows them)."
     )
 
 

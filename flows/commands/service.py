@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tasks.core.settings.profiles import Resolved
 
 DeployedProfile = Annotated[
-    str, typer.Argument(help="The profile of runs that are given no other.")
+    str, typer.Argument(help="The profile or file of runs that are given no other.")
 ]
 Reset = Annotated[
     bool,
@@ -71,7 +71,7 @@ def serve(
         with stderr.status("starting server, worker and deployments"):
             url = stack.enter_context(serving(home, port, deployed, reset))
         stack.callback(say, "Stopping.")
-        chain = " ".join([profile, *deployed.overrides])
+        chain = " ".join([deployed.profile, *deployed.overrides])
         say(
             f"`refresh` runs the chain of {chain}: on weekdays at 18:30 in Seoul, and whenever its"
             " market folder has changed."
@@ -181,13 +181,21 @@ def deploy(
 
 
 def _settled(profile: str, overrides: list[str] | None) -> "Resolved":
-    """The settings to deploy; says which paths are meant by relative ones."""
+    """The settings to deploy; says which paths are meant by relative ones.
+
+    A file of one's own becomes settings that differ from its profile's: no worker needs to have it.
+    """
     from pathlib import Path
 
     from tasks.core.settings.paths import relative_paths, settle_paths
     from tasks.core.settings.profiles import load
 
     resolved = load(profile, overrides or [])
+    if resolved.file:
+        say(
+            f"The values of {resolved.file} are deployed as settings of {resolved.profile}. If it"
+            " changes, deploy it again."
+        )
     for name, path in relative_paths(resolved, Path.cwd()).items():
         say(f"{name} is {path} for all runs, on every machine.")
     return settle_paths(resolved, Path.cwd())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tasks.core.chain.run import Run
     from tasks.core.training.hardware.datasheets import Card
 
-Profile = Annotated[str, typer.Argument(help="The profile whose stage is tried out.")]
+Profile = Annotated[str, typer.Argument(help="The profile or file whose stage is tried out.")]
 Stage = Annotated[
     str | None,
     typer.Option("--stage", help="stage1, stage2 or stage3; the first one if not given."),

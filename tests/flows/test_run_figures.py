@@ -29,7 +29,7 @@ class OneRun:
 
     @property
     def resolved(self):
-        return SimpleNamespace(profile=self.profile)
+        return SimpleNamespace(name=self.profile)
 
     @property
     def history(self):

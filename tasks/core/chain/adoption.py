@@ -76,8 +76,8 @@ def adopt(run: Run, stage: str | None, folder: Path) -> Adoption:
         differences += faults_of_weights(folder, base, run.settings.training)
     if differences:
         listed = "".join(f"\n  - {difference}" for difference in differences)
-        profile = run.resolved.profile
-        raise RequestError(f"{folder} is not what {profile} asks for as {stage}:{listed}")
+        name = run.resolved.name
+        raise RequestError(f"{folder} is not what {name} asks for as {stage}:{listed}")
     new = run.store.problem(stage, recipe.key) is not None
 
     def take(job: Job) -> dict[str, Any]:

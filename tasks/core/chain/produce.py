@@ -150,8 +150,7 @@ def find(run: Run, name: str) -> Ref:
         return run.store.known(name, key).ref
     cause = next(line for line in lines.values() if line.action == "run")
     whose = "" if cause.step == name else f"{cause.step}: "
-    resolved = run.resolved
-    command = ["kospilot", "run", resolved.profile, *resolved.overrides, "--until", name]
+    command = ["kospilot", "run", *run.resolved.typed, "--until", name]
     raise RequestError(
         f"{name} is not there for these settings ({whose}{cause.reason})."
         f" Run `{shlex.join(command)}` first."

@@ -39,7 +39,7 @@ class Run:
     @property
     def history(self) -> str:
         """Whose artifacts these are: a new one is compared with those of the same history."""
-        return f"{self.resolved.profile} {self.part}".strip()
+        return f"{self.resolved.name} {self.part}".strip()
 
     @property
     def settings(self) -> Settings:

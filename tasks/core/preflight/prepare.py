@@ -23,9 +23,9 @@ from tasks.core.steps import chain
 
 
 def prepare(profile: str, overrides: Iterable[str] = (), force: Iterable[str] = ()) -> Run:
-    """Returns a run of this profile, ready to be planned. Raises RequestError if it cannot be.
+    """Returns a run of this profile, or of a file of one's own, ready to be planned.
 
-    force: the steps to make again even if nothing changed.
+    force: the steps to make again even if nothing changed. Raises RequestError if it cannot be.
     """
     resolved = load(profile, tuple(overrides))
     steps = chain(resolved.settings)
@@ -87,12 +87,13 @@ def _part(run: Run, stage: str) -> Run:
     if "stage2" in skipped:
         overrides.append("pairs.model_reject_share=0")  # nobody is there to be asked
     part = prepare(run.resolved.profile, overrides)
+    resolved = replace(part.resolved, file=run.resolved.file)  # which its history is named after
     needed = {line.step for line in part.plan(["promote"])}
     steps = {}
     for name, step in part.steps.items():
         if name in needed or step.rehearses:
             steps[name] = step
-    return replace(part, steps=steps, part=stage)
+    return replace(part, resolved=resolved, steps=steps, part=stage)
 
 
 def check_steps(steps: dict[str, Step], names: Iterable[str]) -> None:

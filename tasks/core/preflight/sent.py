@@ -34,6 +34,7 @@ class Sent:
     name: str
     profile: str
     overrides: list[str]
+    file: str  # of the run's settings, which names it and is not read here; see Resolved.file
     part: str  # of the run, see Run.part
     forced: bool
     refs: dict[str, Ref]  # what the step reads
@@ -48,6 +49,7 @@ class Sent:
             name=name,
             profile=run.resolved.profile,
             overrides=list(run.resolved.overrides),
+            file=run.resolved.file,
             part=run.part,
             forced=name in run.force,
             refs=dict(reads),
@@ -76,7 +78,7 @@ def prepare_sent(sent: Sent) -> Run:
     market's folder, need not be on this machine. Raises RequestError unless the step would make
     here what is waited for there.
     """
-    resolved = load(sent.profile, sent.overrides)
+    resolved = replace(load(sent.profile, sent.overrides), file=sent.file)
     steps = chain(resolved.settings)
     check_steps(steps, [sent.name])
     force = [sent.name] if sent.forced else []

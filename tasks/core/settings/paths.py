@@ -4,14 +4,12 @@ A worker's runs begin elsewhere, and on other machines: a relative path would na
 there. Where such a setting says something lies is in no key, so nothing is made anew for it.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
 from tasks.core.settings.profiles import Resolved
 from tasks.core.settings.section import BESIDE
+from tasks.core.settings.yaml_text import as_yaml
 
 _ALWAYS = "market.dir"  # a folder, whether it is there yet or not; others may be names of a hub
 
@@ -26,7 +24,7 @@ def settle_paths(resolved: Resolved, folder: Path) -> Resolved:
         whole = getattr(settings, section).model_copy(update={name: str(path)})
         settings = settings.model_copy(update={section: whole})
         overrides = [text for text in overrides if text.partition("=")[0].strip() != setting]
-        overrides.append(f"{setting}={_as_yaml(str(path))}")
+        overrides.append(f"{setting}={as_yaml(str(path))}")
     origins = {**resolved.origins, **dict.fromkeys(paths, "override")}
     return replace(resolved, overrides=tuple(overrides), settings=settings, origins=origins)
 
@@ -52,12 +50,3 @@ def _absolute(name: str, value: str, folder: Path) -> Path | None:
     path = (folder / Path(value).expanduser()).resolve()
     is_whole = Path(value).is_absolute()
     return path if not is_whole and (name == _ALWAYS or path.exists()) else None
-
-
-def _as_yaml(text: str) -> str:
-    """The text as an override's value; quoted if YAML would read it as something else."""
-    try:
-        is_plain = yaml.load(text, Loader=yaml.BaseLoader) == text
-    except yaml.YAMLError:
-        is_plain = False
-    return text if is_plain else json.dumps(text)

@@ -1,6 +1,7 @@
 """Settings put together: the defaults, a profile's differences, then `section.name=value`.
 
-Reads deployments/profiles/PROFILE.yaml. Every mistake is reported at once.
+Reads deployments/profiles/PROFILE.yaml, or a file of one's own that extends such a profile. Every
+mistake is reported at once.
 """
 
 import re
@@ -16,18 +17,40 @@ from pydantic import ValidationError
 
 from tasks.core.errors import RequestError, did_you_mean
 from tasks.core.settings.notify import without_address
+from tasks.core.settings.own_file import OwnFile, is_file_name, name_of_file, read_own_file
 from tasks.core.settings.section import Section
 from tasks.core.settings.tree import STAGES, Settings
+from tasks.core.settings.yaml_text import as_yaml, parse
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """Settings with the origin of every value: `default`, `profile NAME` or `override`."""
+    """Settings with the origin of every value: `default`, `profile NAME`, `override`, or the file
+    of one's own that it stands in.
 
-    profile: str
+    profile and overrides alone give the same settings anywhere: a file's values are overrides too.
+    """
+
+    profile: str  # one that ships with kospilot
     overrides: tuple[str, ...]  # without notify.url, which is shown and kept nowhere
     settings: Settings
     origins: dict[str, str]  # "section.name" -> origin
+    file: str = ""  # of one's own, as it was named; empty if it was the profile that was
+
+    @property
+    def name(self) -> str:
+        """What runs of these settings are called: the profile, or the file without its ending."""
+        return name_of_file(self.file) if self.file else self.profile
+
+    @property
+    def typed(self) -> list[str]:
+        """What a person types to mean these settings: a profile or a file, and what differs."""
+        if not self.file:
+            return [self.profile, *self.overrides]
+        return [self.file, *(text for text in self.overrides if self._is_typed(text))]
+
+    def _is_typed(self, override: str) -> bool:
+        return self.origins[_path_of(override)] == "override"
 
 
 @cache
@@ -62,43 +85,78 @@ def _meaning(section: type[Section], name: str) -> str:
 
 
 def load(profile: str, overrides: Iterable[str] = ()) -> Resolved:
-    """Defaults, then the profile's differences, then `section.name=value` overrides.
+    """Defaults, then the profile's differences, then those of a file that extends it, then
+    `section.name=value` overrides.
 
-    Raises RequestError with every mistake at once: unknown names with the nearest known one, wrong
-    values, wrong form.
+    profile: the name of one that ships with kospilot, or a YAML file of one's own. Raises
+    RequestError with every mistake at once: unknown names with the nearest known one, wrong values,
+    wrong form.
     """
-    if profile not in profile_names():
+    if is_file_name(profile):
+        return _load(read_own_file(profile), tuple(overrides), profile)
+    return _load(OwnFile(extends=profile), tuple(overrides))
+
+
+def _load(own: OwnFile, overrides: tuple[str, ...], file: str = "") -> Resolved:
+    """The settings of a file of one's own; without a name, of the profile that it extends."""
+    draft = _Draft(file)
+    if own.extends in profile_names():
+        draft.take_profile(own.extends)
+    elif file:
+        own.mistakes.append(f"extends: {_no_profile(own.extends)}")
+    else:
         raise RequestError(
-            f"There is no profile {profile!r}.{did_you_mean(profile, profile_names())}"
-            f" Profiles: {', '.join(profile_names())}."
+            f"{_no_profile(own.extends)} A file of your own is named with its ending, .yaml."
         )
-    overrides = tuple(overrides)
-    draft = _Draft()
-    draft.take_profile(profile)
+    draft.take_file(own)
     for override in overrides:
         draft.take_override(override)
     settings = draft.validated()
-    if settings:
+    if settings and not own.mistakes:  # else values may be missing, and seem to contradict others
         draft.mistakes += _contradictions(settings)
     if draft.mistakes or settings is None:
         raise RequestError("\n".join(draft.mistakes))
-    return Resolved(profile, tuple(without_address(overrides)), settings, draft.origins)
+    differences = tuple(without_address([*draft.overrides_of_file(own), *overrides]))
+    return Resolved(own.extends, differences, settings, draft.origins, file)
+
+
+def _no_profile(name: str) -> str:
+    return (
+        f"There is no profile {name!r}.{did_you_mean(name, profile_names())}"
+        f" Profiles: {', '.join(profile_names())}."
+    )
+
+
+def _path_of(override: str) -> str:
+    """The setting, `section.name`, that an override changes."""
+    return override.partition("=")[0].strip()
 
 
 @dataclass
 class _Draft:
     """Values on their way to settings, with every mistake found so far."""
 
+    file: str  # of one's own; its mistakes bear its name
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=lambda: dict.fromkeys(meanings(), "default"))
     mistakes: list[str] = field(default_factory=list)
 
     def take_profile(self, profile: str) -> None:
         file = files("deployments") / "profiles" / f"{profile}.yaml"
-        sections = _parse(file.read_text(encoding="utf-8")) or {}
+        sections = parse(file.read_text(encoding="utf-8")) or {}
         for section, fields in sections.items():
             for name, value in (fields or {}).items():
                 self._put(f"{section}.{name}", value, f"profile {profile}")
+
+    def take_file(self, own: OwnFile) -> None:
+        self.mistakes += [f"{self.file}: {mistake}" for mistake in own.mistakes]
+        for path, value in own.values.items():
+            self._put(path, value, self.file)
+
+    def overrides_of_file(self, own: OwnFile) -> list[str]:
+        """The file's values that stand, as overrides of the profile that it extends."""
+        stand = [path for path in own.values if self.origins[path] == self.file]
+        return [f"{path}={as_yaml(own.values[path])}" for path in stand]
 
     def take_override(self, override: str) -> None:
         path, equals, value = override.partition("=")
@@ -106,7 +164,7 @@ class _Draft:
             self.mistakes.append(f"{override!r} is not section.name=value.")
             return
         try:
-            self._put(path.strip(), _parse(value), "override")
+            self._put(path.strip(), parse(value), "override")
         except yaml.YAMLError:
             [told] = without_address([override]) or [path.strip()]
             self.mistakes.append(
@@ -115,7 +173,8 @@ class _Draft:
 
     def _put(self, path: str, value: Any, origin: str) -> None:
         if path not in self.origins:
-            self.mistakes.append(f"There is no setting {path!r}.{did_you_mean(path, self.origins)}")
+            told = f"There is no setting {path!r}.{did_you_mean(path, self.origins)}"
+            self.mistakes.append(self._with_file(told, origin))
             return
         section, name = path.split(".", 1)
         self.values.setdefault(section, {})[name] = value
@@ -130,16 +189,12 @@ class _Draft:
                 path = ".".join(str(part) for part in problem["loc"])
                 reason = problem["msg"].removeprefix("Value error, ")
                 [told] = without_address([f"{path}={problem['input']}"]) or [path]
-                self.mistakes.append(f"{told}: {reason}.")
+                origin = self.origins[".".join(str(part) for part in problem["loc"][:2])]
+                self.mistakes.append(self._with_file(f"{told}: {reason}.", origin))
             return None
 
-
-def _parse(text: str) -> Any:
-    """YAML whose scalars stay text, so that the setting's type decides what they are.
-
-    Otherwise 2025-06-30 would be a date, and 123 no name.
-    """
-    return yaml.load(text, Loader=yaml.BaseLoader)
+    def _with_file(self, mistake: str, origin: str) -> str:
+        return f"{self.file}: {mistake}" if self.file and origin == self.file else mistake
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
