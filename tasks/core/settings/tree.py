@@ -6,7 +6,13 @@ Profiles and overrides hold only differences from these defaults; profiles.py pu
 from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from tasks.core.settings.data import Data
 from tasks.core.settings.evaluation import COMPARED, ComparedName, Evaluation
@@ -18,6 +24,7 @@ from tasks.core.settings.synthesis import Synthesis
 StageName = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
 Weights = Literal["previous_day", "same_day"]
+Epoch = Literal["epoch"]
 
 
 class Model(Section):
@@ -207,16 +214,35 @@ class Stage(Section):
     """
     log_every: Annotated[Count, BESIDE]
     """Optimizer steps between two telemetry lines."""
-    save_every: Annotated[Count, BESIDE]
-    """Optimizer steps between two checkpoints."""
+    save_every: Annotated[Count | Epoch, BESIDE]
+    """Optimizer steps between two checkpoints, or `epoch`: one at the end of each pass over the
+    rows, and of the stage, whose last pass may be a part of one.
+    """
     keep: Annotated[Count, BESIDE]
     """Checkpoints kept."""
-    eval_every: Annotated[int, Field(ge=0)] = 0
-    """Optimizer steps between two evaluations on held-out rows; 0 evaluates at the end only."""
+    eval_every: Annotated[int, Field(ge=0)] | Epoch = 0
+    """Optimizer steps between two evaluations on held-out rows, or `epoch`: one at the end of each
+    pass over the rows, and of the stage, whose last pass may be a part of one (with epochs=2.5
+    there are three; with 0.5, one). 0 evaluates at the end only.
+    """
     patience: Annotated[int, Field(ge=0)] = 0
     """The stage stops after this many evaluations without a lower loss, and takes its best
     checkpoint; 0 trains to the end and takes the last one.
     """
+
+    @field_validator("eval_every", "save_every", mode="wrap")
+    @classmethod
+    def _is_interval(
+        cls, every: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        """Says in one sentence what pydantic says of each type of a union."""
+        try:
+            return check(every)
+        except ValidationError:
+            least = 0 if info.field_name == "eval_every" else 1
+            raise ValueError(
+                f"write a whole number of optimizer steps, at least {least}, or epoch"
+            ) from None
 
     @field_validator("patience")
     @classmethod
@@ -239,7 +265,7 @@ class Stage1(Stage):
     micro_batch: Annotated[Count, BESIDE] = 2
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     log_every: Annotated[Count, BESIDE] = 25
-    save_every: Annotated[Count, BESIDE] = 500
+    save_every: Annotated[Count | Epoch, BESIDE] = 500
     keep: Annotated[Count, BESIDE] = 3
 
 
@@ -249,7 +275,7 @@ class Stage2(Stage):
     micro_batch: Annotated[Count, BESIDE] = 2
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     log_every: Annotated[Count, BESIDE] = 10
-    save_every: Annotated[Count, BESIDE] = 200
+    save_every: Annotated[Count | Epoch, BESIDE] = 200
     keep: Annotated[Count, BESIDE] = 3
 
 
@@ -261,7 +287,7 @@ class Stage3(Stage):
     micro_batch: Annotated[Count, BESIDE] = 1
     learning_rate: Annotated[float, Field(gt=0)] = 5e-7
     log_every: Annotated[Count, BESIDE] = 10
-    save_every: Annotated[Count, BESIDE] = 200
+    save_every: Annotated[Count | Epoch, BESIDE] = 200
     keep: Annotated[Count, BESIDE] = 2
     beta: Annotated[float, Field(gt=0)] = 0.1
     """Strength of the pull towards the reference policy."""

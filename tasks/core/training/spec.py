@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from tasks.core.errors import RequestError
-from tasks.core.settings.tree import STAGES, Stage, Stage3, Training
+from tasks.core.settings.tree import STAGES, Epoch, Stage, Stage3, Training
 
 STAGE_VERSION = 3
 """The version of the three stages; raise it if their training would now make another adapter."""
@@ -49,8 +49,18 @@ class StageSettings:
 
         An epoch's last step may hold fewer rows than the others.
         """
-        steps_of_epoch = math.ceil(rows / self.schedule.effective_batch)
-        return math.ceil(steps_of_epoch * self.schedule.epochs)
+        return math.ceil(self.steps_of_epoch(rows) * self.schedule.epochs)
+
+    def steps_of_epoch(self, rows: int) -> int:
+        """Optimizer steps of one pass over so many rows."""
+        return math.ceil(rows / self.schedule.effective_batch)
+
+    def interval(self, every: int | Epoch, rows: int) -> int:
+        """Optimizer steps between two evaluations or checkpoints; `epoch` is a pass over the rows.
+
+        The stage's last step has one of each in any case.
+        """
+        return self.steps_of_epoch(rows) if every == "epoch" else every
 
     @property
     def positions_of_epoch(self) -> float:

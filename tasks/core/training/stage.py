@@ -62,7 +62,7 @@ from tasks.core.training.spec import (
 )
 from tasks.core.training.watch.checkpoints import checkpoint_of, find_newest_intact
 from tasks.core.training.watch.evaluations import best_step, is_out_of_patience
-from tasks.core.training.watch.health import Health, PresentIntervals, TimeLimit
+from tasks.core.training.watch.health import Evaluations, Health, PresentIntervals, TimeLimit
 from tasks.core.training.watch.metrics import metrics_of
 from tasks.core.training.watch.telemetry import Telemetry
 
@@ -97,8 +97,11 @@ def train(spec: TrainingSpec) -> dict[str, Any]:
         checks = StageChecks(trainer, _start_of(spec), rows, report)
         checks.before(settings.training.target_modules, machine.compute)
         _add_callbacks(trainer, spec, settings, machine, started)
+        every = settings.interval(settings.schedule.eval_every, len(rows.train))
+        if every:
+            trainer.add_callback(Evaluations(every))
         resumed = _run(trainer, checks, spec.stage, settings.schedule)
-        if rows.evaluation and not settings.schedule.eval_every:
+        if rows.evaluation and not every:
             trainer.evaluate()
     if ranks.number() > 0:
         return {}

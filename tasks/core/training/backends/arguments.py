@@ -41,7 +41,7 @@ def trainer_arguments(run: StageRun, rows: int) -> dict[str, Any]:
         "logging_steps": min(schedule.log_every, steps),
         "logging_nan_inf_filter": False,
         "save_strategy": "steps",
-        "save_steps": schedule.save_every,
+        "save_steps": run.settings.interval(schedule.save_every, rows),
         "save_total_limit": schedule.keep,
         "eval_strategy": "no",
         "report_to": "none",

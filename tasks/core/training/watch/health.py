@@ -69,10 +69,7 @@ class Health(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Asks for an evaluation if one is due, and for a log line before each checkpoint."""
-        every = self._schedule.eval_every
-        if every and (state.global_step % every == 0 or state.global_step == state.max_steps):
-            control.should_evaluate = True
+        """Asks for a log line before each checkpoint."""
         if control.should_save:
             control.should_log = True  # a loss that is not a number must not get into a checkpoint
 
@@ -181,6 +178,20 @@ class Health(TrainerCallback):
         if kind not in self._warned:
             self._warned.add(kind)
             self._warn_user(step, text)
+
+
+class Evaluations(TrainerCallback):
+    """Asks for an evaluation after every so many optimizer steps, and after the last one."""
+
+    def __init__(self, every: int):
+        self._every = every
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Asks if one is due."""
+        if state.global_step % self._every == 0 or state.global_step == state.max_steps:
+            control.should_evaluate = True
 
 
 class TimeLimit(TrainerCallback):
