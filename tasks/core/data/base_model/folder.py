@@ -12,7 +12,12 @@ from pathlib import Path
 from tasks.core.chat.families import refuse_no_system
 from tasks.core.data.base_model.children import check_folder, refuse_faults
 from tasks.core.data.base_model.demo import DEMO_PACKAGE, DEMO_SHA256, fetch_demo
-from tasks.core.data.base_model.parts import model_parts, read_shape, refuse_incomplete
+from tasks.core.data.base_model.parts import (
+    model_parts,
+    read_shape,
+    refuse_encoder_decoder,
+    refuse_incomplete,
+)
 from tasks.core.data.copies import copy_file
 from tasks.core.data.hub import Repo, fetch_files, list_files, name_pin, parse_repo, pin_commit
 from tasks.core.errors import RequestError
@@ -85,13 +90,15 @@ def _fetch_repo(repo: Repo, out: Path, cache: Path, progress: Progress) -> dict[
     sizes = list_files(repo, commit)
     parts = model_parts(sizes)
     place = f"The hub's {repo.id} at {commit}"
-    refuse_incomplete(place, parts, sizes)
     refuse_code(place, [name for name in sizes if "/" not in name])  # no other is ever fetched
     # first, because they say whether the gigabytes beside them can be trained
     small = {name: sizes[name] for name in parts if name.endswith("config.json")}
     configs = fetch_files(repo, commit, small, no_progress)
     for file in configs.values():
         refuse_code_keys(file)
+    if "config.json" in configs:
+        refuse_encoder_decoder(repo.id, configs["config.json"])
+    refuse_incomplete(place, parts, sizes)
     read_shape(repo.id, configs["config.json"])
     fetched = fetch_files(repo, commit, {name: sizes[name] for name in parts}, progress)
     for name, file in fetched.items():
@@ -124,6 +131,7 @@ def local_parts(location: str) -> list[Path]:
         )
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
     parts = model_parts(names)
+    refuse_encoder_decoder(location, folder / "config.json")
     refuse_incomplete(f"The base model folder {folder}", parts, names)
     refuse_foreign(folder, parts)
     read_shape(location, folder / "config.json")
