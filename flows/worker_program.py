@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import prefect.utilities.services as prefects_services
 from prefect.logging import get_logger
 from prefect.logging.configuration import setup_logging
@@ -58,15 +59,17 @@ _PREFECTS_LOOP = prefects_services.critical_service_loop
 
 
 async def _loop(workload: Callable[[], Awaitable[Any]], interval: float, **how: Any) -> None:
-    """Calls a workload for ever, as Prefect's loop does, and says once that the server is away."""
-    is_away = False
+    """Calls a workload for ever, as Prefect's loop does, and says once what is wrong with the
+    server.
+    """
+    problem = ""
 
     async def work() -> None:
-        nonlocal is_away
+        nonlocal problem
         await workload()
-        if is_away:
+        if problem:
             log.info("Prefect's server answers again.")
-        is_away = False
+        problem = ""
 
     # One round of failures is the end of Prefect's loop; its pauses would grow to minutes.
     how = {**how, "backoff": 1, "printer": _print_nothing}
@@ -74,12 +77,27 @@ async def _loop(workload: Callable[[], Awaitable[Any]], interval: float, **how: 
         try:
             await _PREFECTS_LOOP(work, interval, **how)
             return
-        except RuntimeError as error:
-            if "error threshold" not in str(error):
+        except (RuntimeError, httpx.HTTPStatusError) as error:
+            found = _problem_of(error)
+            if not found:
                 raise
-            if not is_away:
-                log.warning("Prefect's server does not answer; it is asked again and again.")
-            is_away = True
+        if found != problem:
+            log.warning("Prefect's server %s. It is asked again and again.", found)
+        problem = found
+        await asyncio.sleep(interval)
+
+
+def _problem_of(error: RuntimeError | httpx.HTTPStatusError) -> str:
+    """What is wrong with the server if it may pass; empty for any other error."""
+    if isinstance(error, RuntimeError):
+        return "does not answer" if "error threshold" in str(error) else ""
+    status = error.response.status_code
+    if status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return ""
+    return (
+        f"refuses this worker's PREFECT_API_AUTH_STRING (HTTP {status}). Start the worker again"
+        " with the right one, once its run has ended"
+    )
 
 
 if __name__ == "__main__":
