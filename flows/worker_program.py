@@ -58,18 +58,31 @@ def _print_nothing(*words: object) -> None:
 _PREFECTS_LOOP = prefects_services.critical_service_loop
 
 
+class _Server:
+    """What is wrong with the server, as one of Prefect's loops saw it; each change is said once."""
+
+    def __init__(self) -> None:
+        self._problem = ""
+
+    def note(self, problem: str) -> None:
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem:
+            log.warning("Prefect's server %s. It is asked again and again.", problem)
+        else:
+            log.info("Prefect's server answers again.")
+
+
+_server = _Server()
+
+
 async def _loop(workload: Callable[[], Awaitable[Any]], interval: float, **how: Any) -> None:
-    """Calls a workload for ever, as Prefect's loop does, and says once what is wrong with the
-    server.
-    """
-    problem = ""
+    """Calls a workload for ever, as Prefect's loop does."""
 
     async def work() -> None:
-        nonlocal problem
         await workload()
-        if problem:
-            log.info("Prefect's server answers again.")
-        problem = ""
+        _server.note("")
 
     # One round of failures is the end of Prefect's loop; its pauses would grow to minutes.
     how = {**how, "backoff": 1, "printer": _print_nothing}
@@ -78,12 +91,10 @@ async def _loop(workload: Callable[[], Awaitable[Any]], interval: float, **how: 
             await _PREFECTS_LOOP(work, interval, **how)
             return
         except (RuntimeError, httpx.HTTPStatusError) as error:
-            found = _problem_of(error)
-            if not found:
+            problem = _problem_of(error)
+            if not problem:
                 raise
-        if found != problem:
-            log.warning("Prefect's server %s. It is asked again and again.", found)
-        problem = found
+        _server.note(problem)
         await asyncio.sleep(interval)
 
 

@@ -15,6 +15,7 @@ from flows import worker_program
 def loop(monkeypatch):
     """The loop by which Prefect's worker asks for runs, as our program leaves it."""
     monkeypatch.setattr(prefects_workers, "critical_service_loop", worker_program._PREFECTS_LOOP)
+    monkeypatch.setattr(worker_program, "_server", worker_program._Server())
     worker_program.outlive_outages()
     return prefects_workers.critical_service_loop
 
