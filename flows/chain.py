@@ -158,8 +158,10 @@ def _carry_out_steps(run: Run, named: list[str]) -> None:
             for name in names:
                 reads = {other: refs[other] for other in run.steps[name].reads}
                 refs[name] = _carry_out_step(run, name, reads, rows)
-        finally:
+        except Exception:  # not by Ctrl-C, which nothing holds up
             await_server()
+            raise
+        finally:
             _show_table(run.resolved.profile, rows)
 
 
