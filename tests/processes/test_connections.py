@@ -47,9 +47,7 @@ async def application(scope, receive, send):
 
 @pytest.fixture(scope="module")
 def server():
-    config = uvicorn.Config(
-        application, port=0, http=Hasty, lifespan="off", log_level="error"
-    )
+    config = uvicorn.Config(application, port=0, http=Hasty, lifespan="off", log_level="error")
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run)
     thread.start()
