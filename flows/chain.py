@@ -25,6 +25,7 @@ from tasks.core.preflight.sent import Sent, prepare_sent
 from tasks.core.records.artifacts import Ref
 from tasks.core.settings.home import kospilot_home
 from tasks.pausing import tell_rest
+from tasks.reaching import await_server
 from tasks.shown import show_files
 from tasks.steps import CACHED, TASKS
 
@@ -119,6 +120,7 @@ def carry_out(run: Run, only: Iterable[str] | None = None) -> None:
     """
     wanted = run.steps if only is None else only
     named = [name for name in run.steps if name in wanted]
+    await_server()
     name_run(run, [line for line in run.plan(named) if line.step in named])
     started = time.time()
     write_status(run.home, "run", 0.0, f"{run.history} is starting")
@@ -135,6 +137,7 @@ def carry_out_sent(sent: Sent) -> None:
     """
     begin()
     home = kospilot_home()
+    await_server()
     label_host()
     write_status(home, sent.name, 0.0, "is starting")
     with _ends_told(home):
@@ -142,6 +145,7 @@ def carry_out_sent(sent: Sent) -> None:
         with run.store.running():
             TASKS[sent.name].with_options(refresh_cache=sent.forced)(run, sent.refs)
     write_status(home, sent.name, 1.0, "done", "done")
+    await_server()
 
 
 def _carry_out_steps(run: Run, named: list[str]) -> None:
@@ -154,6 +158,9 @@ def _carry_out_steps(run: Run, named: list[str]) -> None:
             for name in names:
                 reads = {other: refs[other] for other in run.steps[name].reads}
                 refs[name] = _carry_out_step(run, name, reads, rows)
+        except Exception:  # not by Ctrl-C, which nothing holds up
+            await_server()
+            raise
         finally:
             _show_table(run.resolved.name, rows)
 
@@ -171,6 +178,7 @@ def _carry_out_step(run: Run, name: str, reads: dict[str, Ref], rows: list[_Row]
         rows.append(_Row(name, "failed", seconds, "", link, why))
     ref = state.result()
     assert isinstance(ref, Ref)
+    await_server()
     report = run.steps[name].report
     shown = show_files(run, ref, report) if report else ""  # of a step that was skipped too
     outcome = "skipped" if state.name == CACHED else "ran"

@@ -6,6 +6,7 @@ changed, 130 interrupted.
 """
 
 import atexit
+import errno
 import gc
 import os
 import signal
@@ -112,8 +113,18 @@ def _show_usage(error: Any) -> None:
 def _tell(error: Exception, code: int) -> int:
     if os.environ.get("KOSPILOT_DEBUG"):
         raise error
-    say(f"error: {error}")
+    say(f"error: {_words(error)}")
     return code
+
+
+def _words(error: Exception) -> str:
+    """What an error says; to a system's error of a read-only disk is added what to do."""
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return (
+            f"{error.filename} cannot be written ({error.strerror}). Mount it so that it can be, or"
+            " set KOSPILOT_HOME to a folder that can."
+        )
+    return str(error)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -5,6 +5,7 @@ Writes and reads KOSPILOT_HOME/workers/NAME.json, one for each worker, rewritten
 
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from tasks.core.errors import WorkError
@@ -23,13 +24,7 @@ def join(home: Path, pool: str) -> list[str]:
     Raises WorkError if a worker on another machine is at work whose lock is not seen here: two runs
     would then write the same artifact. Also raises it if nothing can be written there.
     """
-    try:
-        beat(home, pool)
-    except OSError as error:
-        raise WorkError(
-            f"{home} cannot be written on {host_name()} ({error.strerror}), where a worker keeps"
-            " artifacts, locks and logs. Mount it so that it can be, or set another KOSPILOT_HOME."
-        ) from error
+    _check_written(home, pool)
     silent = []
     sentences = []
     for file in _others(home):
@@ -39,6 +34,22 @@ def join(home: Path, pool: str) -> list[str]:
             silent.append(file)
     _check_dead(home, silent)
     return sentences
+
+
+def _check_written(home: Path, pool: str) -> None:
+    """Gives the first sign of life. Raises WorkError if that or an artifact cannot be written."""
+    folder = home
+    try:
+        beat(home, pool)
+        folder = home / "artifacts"
+        folder.mkdir(exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise WorkError(
+            f"{folder} cannot be written on {host_name()} ({error.strerror}), where a worker keeps"
+            " artifacts, locks and logs. Mount it so that it can be, or set another KOSPILOT_HOME."
+        ) from error
 
 
 def beat(home: Path, pool: str) -> None:

@@ -139,41 +139,64 @@ def known_server(home: Path, purpose: str) -> dict[str, str] | None:
     """
     recorded = recorded_server(home)
     if recorded is None or recorded != os.environ.get("PREFECT_API_URL"):
-        named = named_server(purpose)
+        instead = "`kospilot serve`'s is used" if recorded else "No other server is there"
+        named = named_server(purpose, instead)
         if named:
             return {**base_settings(home), **named}
     return client_settings(home, recorded) if recorded else None
 
 
 def server_to_use(home: Path, purpose: str) -> dict[str, str]:
-    """As known_server; raises WorkError if there is none."""
-    settings = known_server(home, purpose)
-    if settings is None:
+    """The settings of the server that PREFECT_API_URL names, else of the recorded one.
+
+    Raises WorkError if there is none, or if the named one cannot be used: it alone is meant.
+    """
+    recorded = recorded_server(home)
+    named = _named()
+    if named and named["PREFECT_API_URL"] != recorded:
+        shown = without_user(named["PREFECT_API_URL"])
+        problem = _problem(named["PREFECT_API_URL"], named)
+        if problem:
+            raise WorkError(f"PREFECT_API_URL={shown} cannot be used: {problem}.")
+        say(f"PREFECT_API_URL: {purpose} {shown}.")
+        return {**base_settings(home), **named}
+    if recorded is None:
         raise WorkError(
             "There is no server to use. Start one with `kospilot server`, on any machine, and name"
             " it: PREFECT_API_URL=http://HOST:4200/api, with PREFECT_API_AUTH_STRING=USER:PASSWORD."
         )
-    return settings
+    return client_settings(home, recorded)
 
 
-def named_server(purpose: str = "the run is reported to") -> dict[str, str] | None:
+def named_server(
+    purpose: str = "the run is reported to", instead: str = "kospilot uses a server of its own"
+) -> dict[str, str] | None:
     """The settings of the server that PREFECT_API_URL names, if it can be used.
 
-    Says on the screen what becomes of the variable. The other variables that are obeyed then are
-    PREFECT_API_AUTH_STRING, PREFECT_API_KEY and, where the server's own password is set, that.
+    Says on the screen what becomes of the variable; `instead` is what happens if it cannot be used.
+    """
+    named = _named()
+    if named is None:
+        return None
+    shown = without_user(named["PREFECT_API_URL"])
+    problem = _problem(named["PREFECT_API_URL"], named)
+    if problem:
+        say(f"! PREFECT_API_URL={shown} is not used: {problem}. {instead}.")
+        return None
+    say(f"PREFECT_API_URL: {purpose} {shown}.")
+    return named
+
+
+def _named() -> dict[str, str] | None:
+    """PREFECT_API_URL and what is obeyed with it: PREFECT_API_AUTH_STRING, PREFECT_API_KEY and,
+    where the server's own password is set, that. None if no server is named.
     """
     named = {name: os.environ[name] for name in _NAMED if os.environ.get(name)}
     if "PREFECT_API_URL" not in named:
         return None
     if os.environ.get(_SERVERS_PASSWORD) and len(named) == 1:
         named["PREFECT_API_AUTH_STRING"] = os.environ[_SERVERS_PASSWORD]
-    url = named["PREFECT_API_URL"] = named["PREFECT_API_URL"].rstrip("/")
-    shown = without_user(url)
-    problem = _problem(url, named)
-    if problem:
-        say(f"! PREFECT_API_URL={shown} is not used: {problem}. kospilot uses a server of its own.")
-        return None
-    say(f"PREFECT_API_URL: {purpose} {shown}.")
+    named["PREFECT_API_URL"] = named["PREFECT_API_URL"].rstrip("/")
     return named
 
 
@@ -188,7 +211,9 @@ def authorization(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _problem(url: str, settings: dict[str, str]) -> str:
-    """Why no Prefect server that we can use answers at an address; empty if one does."""
+    """Why no Prefect server that we can use answers at an address, and what to do; empty if one
+    does.
+    """
     headers = authorization(settings)
     try:
         with http_client(url, httpx.Timeout(_LIMITS.seconds)) as client:
@@ -196,12 +221,27 @@ def _problem(url: str, settings: dict[str, str]) -> str:
             version = fetch(client, "GET", f"{url}/admin/version", _LIMITS, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
         reason = one_line(without_user(str(error))) or type(error).__name__
-        return f"no server answers there ({reason})"
+        return f"no server answers there ({reason}). `kospilot server` starts one on its machine"
     if version.status_code in (401, 403):
-        return f"it wants another PREFECT_API_AUTH_STRING (HTTP {version.status_code})"
+        return _password_problem(settings, version.status_code)
     if health.status_code != 200 or health.text.strip() != "true":
-        return f"what answers there is no Prefect server (HTTP {health.status_code})"
+        return (
+            f"what answers there is no Prefect server (HTTP {health.status_code}). The address of"
+            " one ends with /api: http://HOST:4200/api"
+        )
     return _version_problem(version)
+
+
+def _password_problem(settings: dict[str, str], status: int) -> str:
+    if "PREFECT_API_KEY" in settings and "PREFECT_API_AUTH_STRING" not in settings:
+        return f"it does not accept PREFECT_API_KEY (HTTP {status}). Set it to a key of yours there"
+    fault = "it wants another PREFECT_API_AUTH_STRING"
+    if "PREFECT_API_AUTH_STRING" not in settings:
+        fault = "it wants a PREFECT_API_AUTH_STRING, and none is set"
+    return (
+        f"{fault} (HTTP {status}). Set it to USER:PASSWORD as in the server's"
+        " PREFECT_SERVER_API_AUTH_STRING, or else in its KOSPILOT_HOME/prefect/secret"
+    )
 
 
 def _version_problem(answer: httpx.Response) -> str:
@@ -210,4 +250,7 @@ def _version_problem(answer: httpx.Response) -> str:
     theirs = answer.text.strip().strip('"') if answer.status_code == 200 else ours
     if theirs.partition(".")[0] == ours.partition(".")[0]:
         return ""
-    return f"it is Prefect {theirs[:20]}, and this is {ours}"
+    shown = one_line(theirs)[:20]
+    return (
+        f"it is Prefect {shown}, and this is {ours}. `kospilot server` starts one of this version"
+    )

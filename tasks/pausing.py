@@ -13,6 +13,8 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.exceptions import Pause
 
+from tasks.reaching import Telling
+
 log = logging.getLogger(__name__)
 
 _PERIOD_S = 20.0  # between two looks: each is a request
@@ -21,18 +23,23 @@ _PERIOD_S = 20.0  # between two looks: each is a request
 class PauseWatch:
     """Looks, now and then while a step is at work, whether the run was paused."""
 
-    def __init__(self) -> None:
+    def __init__(self, telling: Telling | None = None) -> None:
         self._looked = time.monotonic()
+        self._telling = telling or Telling()
 
     def stop_if_paused(self) -> None:
-        """Raises Prefect's Pause if so, by which the step and its process end."""
+        """Raises Prefect's Pause if so, by which the step and its process end.
+
+        A server that is away is asked later.
+        """
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
             return
-        if time.monotonic() - self._looked < _PERIOD_S:
+        if time.monotonic() - self._looked < _PERIOD_S or not self._telling.is_worthwhile():
             return
         self._looked = time.monotonic()
-        with get_client(sync_client=True) as client:
+        state = None
+        with self._telling.passing(), get_client(sync_client=True) as client:
             state = client.read_flow_run(context.flow_run.id).state
         if state is not None and state.is_paused():
             raise Pause(state=state)

@@ -30,6 +30,7 @@ from tasks.core.errors import WorkError
 from tasks.core.preflight.sent import Sent
 from tasks.core.records.artifacts import Ref
 from tasks.pausing import PauseWatch
+from tasks.reaching import await_server
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def pool_elsewhere(step: Step) -> DeploymentResponse | None:
         return None
     if (flow_run.work_pool_name or "").endswith(f"-{step.pool}"):
         return None
+    await_server()
     with get_client(sync_client=True) as client:
         try:
             return client.read_deployment_by_name(f"{STEP_FLOW}/{step.pool}")
@@ -105,6 +107,7 @@ def _send(run: Run, name: str, reads: Mapping[str, Ref], deployment: DeploymentR
     sent = Sent.of(run, name, reads)
     here = _this_run()
     assert here is not None
+    await_server()
     with get_client(sync_client=True) as client:
         whole = client.read_flow_run(here.id).name  # it was renamed after it had begun
     started = run_deployment(

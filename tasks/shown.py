@@ -24,6 +24,7 @@ from tasks.core.chain.status import write_status
 from tasks.core.files.json_files import read_whole_objects
 from tasks.core.records.artifacts import Ref
 from tasks.pausing import PauseWatch
+from tasks.reaching import Telling, await_server
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("progress")  # a terminal's alone: hundreds of lines a minute
@@ -42,7 +43,8 @@ class Progress:
         self._home = home
         self._step = step
         self._losses = _Losses(step, staging)
-        self._pause = PauseWatch()
+        self._telling = Telling()
+        self._pause = PauseWatch(self._telling)
         self._artifact: UUID | None = None
         self._updated = 0.0
         self._share = 0.0
@@ -56,25 +58,31 @@ class Progress:
         self._pause.stop_if_paused()
         if fraction >= 1 or time.monotonic() - self._updated >= _PROGRESS_PERIOD_S:
             log.info("%s: %.0f %%, %s", self._step, 100 * fraction, text)
-            self._show(fraction, text)
-        self._losses.show_sometimes()
+            self._updated = time.monotonic()
+            if self._telling.is_worthwhile():
+                self._show(fraction, text)
+        if self._telling.is_worthwhile():
+            with self._telling.passing():
+                self._losses.show_sometimes()
 
     def end(self, finished: Path) -> None:
         """Shows that all is done, and the last loss; `finished` is the artifact's folder."""
+        await_server()
         if self._artifact is not None and self._share < 1:
             self._show(1.0, "done")
-        self._losses.show_last(finished)
+        with self._telling.passing():
+            self._losses.show_last(finished)
 
     def _show(self, fraction: float, text: str) -> None:
-        self._updated = time.monotonic()
-        self._share = fraction
-        if self._artifact is None:
-            key = artifact_key(f"progress-{self._step}")
-            artifact = create_progress_artifact(100 * fraction, key, text)
-            assert isinstance(artifact, UUID)  # it would be a coroutine in an asynchronous flow
-            self._artifact = artifact
-        else:
-            update_progress_artifact(self._artifact, 100 * fraction, text)
+        with self._telling.passing():
+            if self._artifact is None:
+                key = artifact_key(f"progress-{self._step}")
+                artifact = create_progress_artifact(100 * fraction, key, text)
+                assert isinstance(artifact, UUID)  # it would be a coroutine in an asynchronous flow
+                self._artifact = artifact
+            else:
+                update_progress_artifact(self._artifact, 100 * fraction, text)
+            self._share = fraction
 
 
 class _Losses:

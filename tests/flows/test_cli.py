@@ -1,6 +1,8 @@
 """The command's manners: a wrong request is one short paragraph and exit code 2, no traceback."""
 
+import errno
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -134,6 +136,17 @@ def test_an_error_is_the_last_that_is_told_though_someone_keeps_it(arguments, co
     assert done.returncode == code
     assert "nanobind" not in done.stderr
     assert done.stderr[done.stderr.index(last) :].count("\n") <= 4
+
+
+def test_a_disk_that_is_read_only_is_told_with_what_to_do(kospilot, monkeypatch):
+    def refuse(home):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), f"{home}/artifacts/.locks/gc.lock")
+
+    monkeypatch.setattr("tasks.core.chain.status.read_status", refuse)
+    done = kospilot("status")
+    assert done.code == 1
+    told = "".join(done.err.split())
+    assert "artifacts/.locks/gc.lockcannotbewritten(Read-onlyfilesystem).Mountitso" in told
 
 
 def test_a_kinds_schema_is_one_json_document(kospilot):

@@ -1,5 +1,8 @@
 """Workers that share a KOSPILOT_HOME see one another, and whether their locks hold."""
 
+import errno
+import os
+
 import pytest
 
 from flows import crew
@@ -81,6 +84,18 @@ def test_an_odd_record_is_passed_over(tmp_path):
     write_json(tmp_path / "workers" / f"{own}.json", {})
     crew.leave(tmp_path)
     assert not list((tmp_path / "workers").glob("*.json"))
+
+
+def test_artifacts_that_cannot_be_written_are_told_before_a_run_begins(tmp_path, monkeypatch):
+    """As where the store alone is mounted read-only."""
+
+    def refuse(dir):  # noqa: A002 - its name in the standard library
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+
+    monkeypatch.setattr(crew, "TemporaryFile", refuse)
+    told = rf"{tmp_path}/artifacts cannot be written on .* \(Read-only file system\)"
+    with pytest.raises(WorkError, match=told):
+        crew.join(tmp_path, "cpu")
 
 
 def test_a_home_that_cannot_be_written_is_told_with_the_machine(tmp_path, monkeypatch):

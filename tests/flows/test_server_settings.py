@@ -11,9 +11,12 @@ import pytest
 from flows.server_settings import (
     client_settings,
     forget_foreign_settings,
+    known_server,
     named_server,
     server_settings,
+    server_to_use,
 )
+from tasks.core.errors import WorkError
 
 PREFECT = {"/api/health": (200, "true"), "/api/admin/version": (200, f'"{prefect.__version__}"')}
 
@@ -92,10 +95,16 @@ def test_a_named_server_that_answers_is_used_with_its_secret(capsys, monkeypatch
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
-        ({"*": (200, "welcome")}, "what answers there is no Prefect server (HTTP 200)"),
+        (
+            {"*": (200, "<html>")},
+            "what answers there is no Prefect server (HTTP 200). The address of one ends with /api",
+        ),
         ({"*": (200, "true")}, "it is Prefect true, and this is"),
         ({"*": (404, "")}, "what answers there is no Prefect server (HTTP 404)"),
-        ({**PREFECT, "/api/admin/version": (401, "")}, "it wants another PREFECT_API_AUTH_STRING"),
+        (
+            {**PREFECT, "/api/admin/version": (401, "")},
+            "it wants a PREFECT_API_AUTH_STRING, and none is set (HTTP 401). Set it to USER:",
+        ),
         ({**PREFECT, "/api/admin/version": (200, '"2.20.1"')}, "it is Prefect 2.20.1, and this is"),
     ],
 )
@@ -106,6 +115,38 @@ def test_what_cannot_be_used_is_said_and_not_used(capsys, monkeypatch, answers, 
     said = _said(capsys)
     assert f"PREFECT_API_URL={url} is not used: {why}" in said
     assert "kospilot uses a server of its own." in said
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"PREFECT_API_AUTH_STRING": "me:guess"}, "it wants another PREFECT_API_AUTH_STRING"),
+        ({"PREFECT_API_KEY": "guess"}, "it does not accept PREFECT_API_KEY"),
+    ],
+)
+def test_who_works_for_a_server_is_told_why_it_refuses_and_uses_no_other(
+    tmp_path, monkeypatch, given, fault
+):
+    recorded = "http://127.0.0.1:4200/api"
+    monkeypatch.setattr("flows.server_settings.recorded_server", lambda home: recorded)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with answering({**PREFECT, "/api/admin/version": (401, "")}) as (url, _):
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        told = f"^PREFECT_API_URL={url} cannot be used: {fault} \\(HTTP 401\\). Set it to "
+        with pytest.raises(WorkError, match=told) as refused:
+            server_to_use(tmp_path, "the worker takes its runs from")
+    assert "guess" not in str(refused.value)
+
+
+def test_news_that_the_named_server_cannot_take_go_to_serve(tmp_path, monkeypatch, capsys):
+    recorded = "http://127.0.0.1:4200/api"
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert known_server(tmp_path, "the news goes to") is None
+    assert "starts one on its machine. No other server is there." in _said(capsys)
+    monkeypatch.setattr("flows.server_settings.recorded_server", lambda home: recorded)
+    assert known_server(tmp_path, "the news goes to")["PREFECT_API_URL"] == recorded
+    assert "starts one on its machine. `kospilot serve`'s is used." in _said(capsys)
 
 
 @pytest.mark.parametrize(

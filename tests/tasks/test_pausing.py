@@ -1,9 +1,12 @@
 """A paused run ends its step at work, and says that it rests, so that nobody takes it for dead."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from types import SimpleNamespace
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect.exceptions import Pause
 from prefect.states import Paused, Running
@@ -43,6 +46,27 @@ def test_a_step_at_work_ends_when_its_run_is_paused(server):
     server.now = 63.0
     with pytest.raises(Pause):
         watch.stop_if_paused()
+
+
+def test_a_server_that_is_away_is_asked_later(server, monkeypatch):
+    def refuse(run):
+        raise httpx.ConnectError("All connection attempts failed")
+
+    watch = PauseWatch()
+    with monkeypatch.context() as patch:
+        patch.setattr(pausing, "get_client", lambda sync_client: nullcontext(Away(refuse)))
+        server.now = 21.0
+        watch.stop_if_paused()
+    server.state, server.now = Paused(), 60.0
+    with pytest.raises(Pause):
+        watch.stop_if_paused()
+
+
+@dataclass
+class Away:
+    """A client whose server does not answer."""
+
+    read_flow_run: Callable[[UUID], object]
 
 
 def test_a_resting_run_gives_a_sign_of_life_that_the_automation_waits_for(server):

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from uuid import UUID
 
+import httpx
 import pytest
 
 from tasks import shown
@@ -55,6 +56,28 @@ def test_progress_ends_at_100_percent(told, tmp_path):
         ("progress", "progress-pairs", 30.0, "30 / 100 pairs"),
         ("update", ARTIFACT, 100.0, "done"),
     ]
+
+
+def test_a_server_that_is_away_fails_no_step_and_is_told_later(told, tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(shown.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(shown, "update_progress_artifact", away)
+    progress = Progress(tmp_path, "stage1", tmp_path / "staging")
+    progress(0.1, "step 1 of 10")
+    now[0] += 6
+    train(tmp_path / "staging", 2.0)
+    progress(0.2, "step 2 of 10")
+    assert told == [("progress", "progress-stage1", 10.0, "step 1 of 10")]
+    monkeypatch.setattr(
+        shown, "update_progress_artifact", lambda *given: told.append(("update", *given))
+    )
+    now[0] += 31
+    progress(0.3, "step 3 of 10")
+    assert ("update", ARTIFACT, 30.0, "step 3 of 10") in told
+
+
+def away(*given):
+    raise httpx.ConnectError("All connection attempts failed")
 
 
 def test_a_last_word_stays(told, tmp_path):
