@@ -1,11 +1,16 @@
 """Replies to rows that call tools, and to rows that answer in words: twenty counted by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tasks.core.chat.tool_text import ToolCall, with_tools, write_calls
+from tasks.core.evaluation.evaluated import Evaluated, read_marks, write_marks
+from tasks.core.evaluation.page import About, write_page
+from tasks.core.evaluation.promotion import Rival, decide
 from tasks.core.evaluation.records import Question, Reply
+from tasks.core.evaluation.report import write_report
 from tasks.core.evaluation.row_grades import (
     CALLED_RIGHTLY,
     EXACT,
@@ -116,6 +121,27 @@ def test_arguments_are_compared_value_by_value():
     assert parameter_share(deep, deep) == 1
     assert parameter_share(deep, other) == 2 / 4
     assert parameter_share([ToolCall("run", {})], [ToolCall("run", {})]) == 1
+
+
+def test_models_are_shown_and_weighed_by_their_rows(tmp_path):
+    """Tables, page, chart and promotion, as an evaluation of a release makes them."""
+    questions = [ONE, replace(WORDS, id="row-0002-2")]
+    evaluated = Evaluated(questions)
+    for model, texts in (("base", ["", ""]), ("released", [ONE.reference, WORDS.reference])):
+        evaluated.add(model, [Reply(text, 1.0, 1, 1, "stop") for text in texts])
+    write_report(evaluated, tmp_path, toy=False)
+    table = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "Fully right: released 100.0 [100.0, 100.0] % of 2 replies.\n" in table
+    assert f"| {TOOL_NAMES} | 0.0 [0.0, 0.0] | 100.0 [100.0, 100.0] | +100.0 | 1 |" in table
+    for of_the_strategy in ("regime", "exposure", "confidence"):
+        assert of_the_strategy not in table
+    write_page(evaluated, About("released evaluated"), tmp_path / "report.html")
+    assert "Regimes told" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    write_marks(evaluated, tmp_path)
+    marks = read_marks(tmp_path)
+    rival = Rival("holder", marks.of["base"])
+    assert decide(marks.of["released"], rival, marks.days).promote
+    assert not decide(marks.of["base"], Rival("holder", marks.of["released"]), marks.days).promote
 
 
 def test_the_figures_of_rows_have_what_their_questions_ask_for():

@@ -57,8 +57,10 @@ def net_keys(question: Question) -> tuple[str, ...]:
     """Returns the keys that lead to the net exposure in an answer, as the right answer has them.
 
     Empty if the answer tells none that could be held after the question's day: the question states
-    only some of its numbers or what a shock would do, or it is a counterfactual of another.
+    only some of its numbers or what a shock would do, it is another's counterfactual, or a row's.
     """
+    if question.of_a_row:
+        return ()
     scene = scene_from_dict(question.scene)
     if question.twin_of or scene.partial or "shock" in scene.facts.words:
         return ()
