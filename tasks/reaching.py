@@ -12,18 +12,12 @@ from collections.abc import Iterator
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, SettingsContext, get_settings_context
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.settings import (
-    PREFECT_API_REQUEST_TIMEOUT,
-    PREFECT_CLIENT_MAX_RETRIES,
-    temporary_settings,
-)
 
 log = logging.getLogger(__name__)
 
-_QUICK = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: 10.0}
-"""Prefect's client would try for minutes, and the step at work would wait for it."""
+_ANSWER_WITHIN_S = 10.0
 _PASSING = (
     httpx.codes.UNAUTHORIZED,
     httpx.codes.FORBIDDEN,
@@ -33,6 +27,22 @@ _PASSING = (
 _LOOK_EVERY_S = 2.0
 _PATIENCE_S = 600.0
 _NEXT_TRY_S = 30.0  # after a call that failed: one that hangs takes 10 s of the step's time
+
+
+@contextlib.contextmanager
+def _quick_client() -> Iterator[None]:
+    """Prefect's client tries once: it would try for minutes, and the step at work would wait.
+
+    The settings are copied. Prefect's temporary_settings reads all of them anew, also from a .env
+    in the folder at hand, which is somebody else's.
+    """
+    context = get_settings_context()
+    now = context.settings
+    client = now.client.model_copy(update={"max_retries": 0})
+    api = now.api.model_copy(update={"request_timeout": _ANSWER_WITHIN_S})
+    quick = now.model_copy(update={"client": client, "api": api})
+    with SettingsContext(profile=context.profile, settings=quick):
+        yield
 
 
 class Telling:
@@ -49,7 +59,7 @@ class Telling:
     def passing(self) -> Iterator[None]:
         """Ends quietly if the server is away or busy; the log has a word of it."""
         try:
-            with temporary_settings(_QUICK):
+            with _quick_client():
                 yield
         except (httpx.TransportError, PrefectHTTPStatusError) as error:
             if not _may_pass(error):
@@ -90,7 +100,7 @@ def await_server() -> None:
 
 
 def _absence() -> Exception | None:
-    with temporary_settings(_QUICK):
+    with _quick_client():
         try:
             with get_client(sync_client=True) as client:
                 return client.api_healthcheck()

@@ -50,6 +50,11 @@ def test_a_conversation_is_what_qwens_own_template_writes_of_it(tmp_path):
 def test_tools_are_read_as_they_were_written():
     assert read_tools(with_tools("너는 분석가.", PROBE_TOOLS)) == list(PROBE_TOOLS)
     assert read_tools("너는 분석가.") == []
+    odd = {"name": "f", "description": "a\u2028b\x85c"}
+    tools = [{"type": "function", "function": odd}]
+    own = "Use these.\n\n# Tools\n\n<tools>\nnone\n</tools>"
+    assert read_tools(with_tools(own, tools)) == tools
+    assert read_tools(own) == read_tools(with_tools("S", [odd])) == []
 
 
 @pytest.mark.parametrize("text", ["", "먼저 시세를 봅니다."])

@@ -342,7 +342,7 @@ def test_a_share_of_the_rows_is_kept_from_training(tmp_path):
     tested = pq.read_table(tmp_path / "held/test.parquet").to_pylist()
     assert (len(tested), len(trained), report["rows"]) == (2, 13, 15)
     assert tested + trained == whole  # the same draw, cut in two
-    for share, left in ((0.01, "no row to test"), (1.0, "no row to train on")):
+    for share, left in ((0.01, "no row to test"), (0.99, "no row to train on")):
         with pytest.raises(RequestError, match=rf"data\.test_share={share:g} of 15 rows.*{left}"):
             odd = data.model_copy(update={"test_share": share})
             run(folder, odd, tmp_path / f"odd-{share}")

@@ -4,8 +4,12 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from tasks.core.chat.tool_text import ToolCall, read_calls, read_tools
+from tasks.core.data.sources.conversation import is_about_tools, read_conversation
 from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
 
 REAL = Path(__file__).parents[3] / "shared/data/tool_calling"
@@ -123,6 +127,21 @@ def test_a_row_without_a_system_text_or_a_call_is_read_too():
             [NODE, {**RUN, "parameters": {"$ref": "http://127.0.0.1:9/schema"}}],
             "parameters that are no JSON Schema: GET /doc/anal: Resource 'http://127.0.0.1:9/sch",
         ),
+        (changed(2, weight=0), TOOLS, "an answer of weight 0: message 3"),
+        (
+            changed(5, content='<tool_call>{"name": "f"}</tool_call>'),
+            TOOLS,
+            "the text of a tool call within a message: message 6",
+        ),
+        (
+            call_of({"id": 1, "y": "</tool_call>"}),
+            TOOLS,
+            "the text of a tool call within a message: message 3",
+        ),
+        (call_of({"id": 1, "z": float("inf")}), TOOLS, "arguments that are no JSON: message 3"),
+        (changed(3, content="</tool_response>"), TOOLS, "</tool_response> in a result: message 4"),
+        (changed(1, tool_calls=[{}]), TOOLS, "a tool call of nobody's but an assistant's"),
+        (ROW, [{"name": "f", "parameters": "{"}], "parameters that are no JSON Schema: f: "),
         (call_of("[1]"), TOOLS, "arguments that are no JSON object: message 3"),
         (
             call_of({"id": "1"}),
@@ -156,6 +175,55 @@ def test_a_row_that_would_teach_what_is_not_so_is_left_out(row, tools, told):
         read_tool_chat(row, tools)
     assert str(fault.value).startswith(told)
     assert str(fault.value).startswith(fault.value.reason)
+
+
+def test_the_nulls_of_parquets_structs_teach_nothing(tmp_path):
+    """Parquet has one set of keys for all structs of a column, and null where a row has none."""
+    names = ("city", "code")
+    tools, rows = [], []
+    for name in names:
+        properties = {name: {"type": "string"}, "unit": {"type": ["string", "null"]}}
+        parameters = {"type": "object", "properties": properties, "required": [name]}
+        tools.append({"name": f"by_{name}", "parameters": parameters})
+        call = called(f"by_{name}", {name: "a", "unit": None})
+        rows.append([ROW[1], {"role": "assistant", "content": None, "tool_calls": [call]}])
+    file = tmp_path / "rows.parquet"
+    table = pa.table({"messages": rows, "tools": [[tool] for tool in tools]})
+    pq.write_table(table, file)
+    for name, row in zip(names, pq.read_table(file).to_pylist(), strict=True):
+        assert None in row["messages"][1]["tool_calls"][0]["function"]["arguments"].values()
+        chat = read_tool_chat(row["messages"], row["tools"])
+        (call,) = read_calls(chat.turns[1].text).calls
+        assert call == ToolCall(f"by_{name}", {name: "a", "unit": None})
+        (tool,) = read_tools(chat.system)
+        assert tool["function"]["parameters"]["properties"].keys() == {name, "unit"}
+
+
+@pytest.mark.parametrize("answer", ["", "null", 7, None, {"a": 1}, "nan"])
+def test_a_tool_may_answer_with_anything(answer):
+    chat = read_tool_chat(changed(4, content=answer), TOOLS)
+    told = answer if isinstance(answer, str) else json.dumps(answer)
+    assert chat.turns[2].text.endswith(f"<tool_response>\n{told}\n</tool_response>")
+
+
+def test_what_people_write_in_other_forms_is_read():
+    parts = [{"type": "text", "text": "절점 1번을 추가하고 해석해줘"}]
+    row = changed(1, content=parts)
+    row[2]["content"] = "\n\n"
+    assert read_tool_chat(row, repr(TOOLS)) == read_tool_chat(ROW, TOOLS)
+    as_text = {**NODE["function"], "parameters": json.dumps(NODE["function"]["parameters"])}
+    assert read_tool_chat(ROW, [as_text, RUN]).turns == read_tool_chat(ROW, TOOLS).turns
+    blank = read_tool_chat(changed(0, content=" "), TOOLS)
+    assert blank.system.startswith("You are a helpful assistant.\n\n# Tools")
+
+
+def test_a_row_that_was_written_as_text_already_is_no_tool_row():
+    chat = read_tool_chat(ROW, TOOLS)
+    messages = [{"role": "system", "content": chat.system}]
+    messages += [{"role": turn.role, "content": turn.text} for turn in chat.turns]
+    row = {"messages": messages, "tools": json.dumps(TOOLS)}
+    assert not is_about_tools(row) and is_about_tools({"messages": ROW, "tools": TOOLS})
+    assert read_conversation(row) == chat
 
 
 def test_what_rows_are_about_tools():

@@ -79,7 +79,9 @@ WORDS = question("절점 1번을 추가했습니다.")
         (ONE, "추가했습니다.", 0, 0, 0, 0, 0),
         (ONE, "", 0, 0, 0, 0, 0),
         (TWO, written(NODE, RUN), 1, 1, 1, 0, 1),
-        (TWO, written(RUN, NODE), 1, 0, 0, 0, 1),
+        (TWO, written(RUN, NODE), 1, 1, 1, 0, 1),
+        (ONE, written(("node", {"id": 10**400, "at": [1, 2]})), 1, 1, 2 / 4, 0, 1),
+        (ONE, '<tool_call>{"name": "node", "arguments": {"id": NaN}}', 0, 0, 0, 0, 0),
         (TWO, written(NODE), 1, 0, 3 / 4, 0, 1),
     ],
 )
@@ -103,6 +105,7 @@ def test_a_call_is_held_against_the_rows_own(
         (WORDS, "절점  1번을 추가했습니다.", 1, 1, 1),
         (WORDS, "절점 1번을", 2 * 5 / (5 + 11), 1, 1),
         (WORDS, written(NODE), 0, 0, 0),
+        (question("영하 -5도", tools=None), "영하 5도", 1, 1, None),
         (question("Added.", "en", tools=None), "Added.", 1, None, None),
     ],
 )
@@ -111,7 +114,7 @@ def test_words_are_held_against_the_rows_own(asked, reply, grade, korean, due):
     assert mark["grade"] == pytest.approx(grade)
     assert mark["korean_rationale"] == korean
     assert mark.get(CALLED_RIGHTLY) == due
-    assert mark[EXACT] == mark["fully_right"] == (grade == 1)
+    assert mark[EXACT] == mark["fully_right"] == (reply.split() == asked.reference.split())
     assert TOOL_NAMES not in mark
 
 

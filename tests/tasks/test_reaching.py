@@ -78,3 +78,10 @@ def test_a_run_in_a_terminal_does_not_wait_for_ever(clock, monkeypatch):
 def test_a_server_that_is_not_there_is_an_absence():
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert isinstance(reaching._absence(), httpx.ConnectError)
+
+
+def test_a_foreign_env_file_in_the_folder_at_hand_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("PREFECT_LOGGING_LEVEL=NONSENSE\nPREFECT_SERVER_PORT=no\n")
+    monkeypatch.chdir(tmp_path)
+    with Telling().passing():
+        assert PREFECT_CLIENT_MAX_RETRIES.value() == 0

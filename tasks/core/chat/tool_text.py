@@ -44,9 +44,20 @@ def with_tools(system: str, tools: Sequence[Tool]) -> str:
 
 
 def read_tools(system: str) -> list[Tool]:
-    """Returns the tools behind a system text; none if it has none."""
-    found = _TOOLS.search(system)
-    return [json.loads(line) for line in found[1].splitlines()] if found else []
+    """Returns the tools behind a system text; none if it has none, or what are none."""
+    found = _TOOLS.findall(system)
+    if not found:
+        return []
+    try:
+        tools = [json.loads(line) for line in found[-1].split("\n")]
+    except ValueError:
+        return []
+    return tools if all(map(_is_tool, tools)) else []
+
+
+def _is_tool(value: Any) -> bool:
+    function = value.get("function") if isinstance(value, dict) else None
+    return isinstance(function, dict) and isinstance(function.get("name"), str)
 
 
 def write_calls(text: str, calls: Sequence[ToolCall]) -> str:
@@ -87,7 +98,7 @@ def read_calls(message: str) -> CallsRead:
 
 def _read_call(told: str) -> ToolCall | None:
     try:
-        call = json.loads(told)
+        call = json.loads(told, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return None
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
@@ -97,5 +108,13 @@ def _read_call(told: str) -> ToolCall | None:
 
 
 def to_json(value: Any) -> str:
-    """Returns the JSON that chat templates write: one line, and no letter escaped."""
-    return json.dumps(value, ensure_ascii=False)
+    """Returns the JSON that chat templates write: one line, and no letter escaped.
+
+    Raises ValueError for NaN and infinities, which are no JSON.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def refuse_constant(name: str) -> Any:
+    """For json.loads, which reads NaN and infinities if nothing refuses them."""
+    raise ValueError(f"{name} is no JSON")

@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tasks.core.data.sources.messages import parsed
-from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
+from tasks.core.data.sources.conversation import is_about_tools, read_conversation
+from tasks.core.data.sources.tool_calls import Fault
 from tasks.core.data.tables import read_rows
 
-_LOOKED_AT = 100  # rows, to see what a file is about
+_LOOKED_AT = 1_000  # rows, to see what a file is about
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class ToolRows:
 
 def are_tool_rows(file: Path) -> bool:
     """Whether any of a file's first rows is about tools. Raises RequestError if it has no rows."""
-    return any(_is_about_tools(row) for row in islice(read_rows(file), _LOOKED_AT))
+    rows = islice(read_rows(file), _LOOKED_AT)
+    return any(not isinstance(row, str) and is_about_tools(row) for row in rows)
 
 
 def check_tool_rows(file: Path) -> ToolRows:
@@ -46,17 +47,11 @@ def check_tool_rows(file: Path) -> ToolRows:
     return found
 
 
-def _is_about_tools(row: dict[str, Any] | str) -> bool:
-    if isinstance(row, str):
-        return False
-    return has_tools(row.get("tools"), parsed(row.get("messages")))
-
-
 def _faults(row: dict[str, Any] | str, number: int) -> Iterator[WrongRow]:
     if isinstance(row, str):
         yield WrongRow(number, row, "")
         return
     try:
-        read_tool_chat(parsed(row.get("messages")), row.get("tools"))
+        read_conversation(row)
     except Fault as fault:
         yield WrongRow(number, fault.reason, fault.detail)

@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def build_row_questions(
 ) -> dict[str, Any]:
     """Writes out/questions.jsonl, of the first rows, evaluation.questions at most.
 
-    A row that asks what a trained row asks is left out, and logged: a model may know its answer by
-    heart. Raises RequestError if no row is left.
+    A row that asks what a trained row asks, with the same system text, is left out, and logged: a
+    model may know its answer by heart. Raises RequestError if no row is left.
     """
     known = {_asked(row) for row in _rows(trained)}
     fresh = []
@@ -49,7 +50,7 @@ def build_row_questions(
             "%s of the rows kept for the test ask what a trained row asks; they are not asked.",
             repeated,
         )
-    questions = list(_questions(fresh, evaluation))[: evaluation.questions]
+    questions = list(islice(_questions(fresh, evaluation), evaluation.questions))
     if not questions:
         raise RequestError(
             f"All {repeated} rows kept for the test ask what a trained row asks, so nothing can be"
@@ -70,9 +71,10 @@ def _rows(file: Path) -> Iterator[Messages]:
             yield row["messages"]
 
 
-def _asked(row: Messages) -> str:
-    """The first thing that a user asks for in a row."""
-    return next(message["content"] for message in row if message["role"] == "user")
+def _asked(row: Messages) -> tuple[str, ...]:
+    """All that a row says before its first answer."""
+    before = takewhile(lambda message: message["role"] != "assistant", row)
+    return tuple(message["content"] for message in before)
 
 
 def _questions(rows: list[Messages], evaluation: Evaluation) -> Iterator[Question]:
@@ -86,10 +88,11 @@ def _questions(rows: list[Messages], evaluation: Evaluation) -> Iterator[Questio
 
 def _question(name: str, before: Messages, answer: str, evaluation: Evaluation) -> Question:
     called = bool(read_calls(answer).calls)
+    spoken = before[-1]["content"] if called else answer
     return Question(
         id=name,
         kind=CALL if called else TEXT,
-        language="ko" if HANGUL.search(answer if not called else before[-1]["content"]) else "en",
+        language="ko" if HANGUL.search(spoken) else "en",
         date=None,
         messages=before,
         schema=None,

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.core.chat.tool_schemas import argument_schema
-from tasks.core.chat.tool_text import CallsRead, ToolCall, read_calls, read_tools
+from tasks.core.chat.tool_schemas import NoSchema, argument_schema
+from tasks.core.chat.tool_text import CallsRead, Tool, ToolCall, read_calls, read_tools
 from tasks.core.evaluation.records import Question
 from tasks.core.kinds.base import Grade
 from tasks.core.rouge import rouge_l
@@ -28,34 +28,34 @@ better.
 
 
 def grade_row(question: Question, text: str) -> Grade:
-    """Grades a reply. Where the row calls tools, the grade is the mean of its parts: the tools that
-    are called, each argument's value, and calls that can be read; else it is the ROUGE-L F1 of the
-    text, and an answer in place of a call, or a call in place of an answer, is worth nothing.
+    """Grades a reply. If the row calls tools, the grade is the mean of its parts: the tools that
+    are called, each argument's value, and calls that can be read. Else it is the ROUGE-L F1 of the
+    text, of which Hangul, Latin letters and digits count; a call in place of a text is worth
+    nothing. A reply is fully right if all its parts are.
     """
     due, told = read_calls(question.reference), read_calls(text)
     if not due.calls:
         called = bool(told.calls or told.broken)
-        score = 0.0 if called else rouge_l(due.text, told.text)
         same = not called and _spaced(due.text) == _spaced(told.text)
+        score = 0.0 if called else rouge_l(due.text, told.text)
         return Grade(1.0 if same else score, {"no call": not called, "the row's own": same})
-    names = [call.name for call in told.calls] == [call.name for call in due.calls]
+    names = _tools_of(told) == _tools_of(due)
     parameters = parameter_share(due.calls, told.calls)
     readable = bool(told.calls) and not told.broken
     parts = {"json": readable, "tools": names, "arguments": parameters == 1}
-    score = (readable + names + parameters) / 3
-    return Grade(score, parts)
+    return Grade((readable + names + parameters) / 3, parts)
 
 
 def mark_row(question: Question, text: str) -> dict[str, float | None]:
-    """Returns what is measured of a reply to a row; None where the row does not ask for it."""
+    """Returns what is measured of a reply to a row; None if the row does not ask for it."""
     due, told = read_calls(question.reference), read_calls(text)
     grade = grade_row(question, text)
     tools = read_tools(question.messages[0]["content"])
     calls = bool(due.calls)
     marks: dict[str, float | None] = {
-        "fully_right": float(grade.score == 1),
+        "fully_right": float(all(grade.parts.values())),
         "schema_valid": float(_obeys(told, tools, calls)),
-        "korean_rationale": _is_korean(question, told) if not calls else None,
+        "korean_rationale": None if calls else _is_korean(question, told),
         "grade": grade.score,
     }
     if calls:
@@ -72,12 +72,17 @@ def mark_row(question: Question, text: str) -> dict[str, float | None]:
     return marks
 
 
+def _tools_of(message: CallsRead) -> Counter[str]:
+    """How often each tool is called; calls of one message are made side by side, in no order."""
+    return Counter(call.name for call in message.calls)
+
+
 def parameter_share(due: Sequence[ToolCall], told: Sequence[ToolCall]) -> float:
     """Returns the share of all arguments, of both sides together, that are the same in both.
 
     An argument is a value at the end of a path of keys; lists are compared place by place, and 1 is
-    1.0. A call without arguments counts as one argument. Calls are compared in their order, those
-    of other tools not at all.
+    1.0. A call without arguments counts as one argument. The first call of a tool is compared with
+    the first one of the same tool, the second with the second.
     """
     expected, given = _paths(due), _paths(told)
     same = sum((expected & given).values())
@@ -86,11 +91,13 @@ def parameter_share(due: Sequence[ToolCall], told: Sequence[ToolCall]) -> float:
 
 
 def _paths(calls: Sequence[ToolCall]) -> Counter[tuple[Any, ...]]:
-    """Every argument of the calls, with the call's number and tool before its path."""
+    """Every argument of the calls, with the tool and which of its calls it is before its path."""
     paths: Counter[tuple[Any, ...]] = Counter()
-    for number, call in enumerate(calls):
+    earlier: Counter[str] = Counter()
+    for call in calls:
         for path in _leaves(call.arguments):
-            paths[number, call.name, *path] += 1
+            paths[call.name, earlier[call.name], *path] += 1
+        earlier[call.name] += 1
     return paths
 
 
@@ -107,7 +114,7 @@ def _leaves(value: Any) -> Iterator[tuple[Any, ...]]:
             for path in _leaves(inner):
                 yield (place, *path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield ("number", float(value))
+        yield ("number", value)  # 1 and 1.0 are equal, and so are their hashes
     else:
         yield (type(value).__name__, str(value))
 
@@ -123,9 +130,17 @@ def _obeys(told: CallsRead, tools: Sequence[Any], due: bool) -> bool:
     by_name = {tool["function"]["name"]: tool for tool in tools}
     for call in told.calls:
         tool = by_name.get(call.name)
-        if tool is None or not argument_schema(tool).is_valid(call.arguments):
+        if tool is None or not _fits(call, tool):
             return False
     return True
+
+
+def _fits(call: ToolCall, tool: Tool) -> bool:
+    """Whether a tool's schema allows the arguments; a plain row's may be no schema at all."""
+    try:
+        return argument_schema(tool).is_valid(call.arguments)
+    except NoSchema:
+        return True
 
 
 def _is_korean(question: Question, told: CallsRead) -> float | None:

@@ -64,7 +64,7 @@ class Data(Section):
     """Longest latency, in milliseconds, of a log that is taken; 0 is no limit. A log that names
     none is taken.
     """
-    test_share: Annotated[Share, LATER] = 0.0
+    test_share: Annotated[float, LATER, Field(ge=0, lt=1)] = 0.0
     """Share of the rows that are kept from training, for evaluation.asks=rows; drawn by
     data.seed.
     """

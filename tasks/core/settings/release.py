@@ -62,7 +62,7 @@ class Release(Section):
     """Types of single tensors, e.g. release.tensor_types={ffn_down: Q6_K, blk.0.attn_v: Q8_0}."""
     system_language: Literal["ko", "en", "none"] = "ko"
     """Language of the strategy prompt that is the model's SYSTEM; none gives it no prompt, for rows
-    that bring their own.
+    that bring their own; those of Stage 1 that do not are given a helpful assistant's.
     """
     num_ctx: Count = 8_192
     """Context length in tokens served by default."""

@@ -138,7 +138,7 @@ class Training(Section):
     """Share of the optimizer steps over which the learning rate rises to its peak; cosine decay
     follows.
     """
-    validation_share: Annotated[Share, LATER] = 0.0
+    validation_share: Annotated[float, LATER, Field(ge=0, le=0.5)] = 0.0
     """Share of a stage's rows that is kept for the loss on rows not trained, by which patience
     goes; 0 keeps one row in a hundred, 500 at most, and none of fewer than 20.
     """

@@ -3,6 +3,8 @@
 from typing import Any
 
 from tasks.core.chain.step import Job, Step, Surroundings
+from tasks.core.chat.tool_text import NO_SYSTEM
+from tasks.core.files.digests import digest_value
 from tasks.core.steps._shipped import analyst_digest
 
 _OWN_ROWS = "2"  # tool calls are read; raised alone, so that others' rows keep their key
@@ -10,6 +12,8 @@ _OWN_ROWS = "2"  # tool calls are read; raised alone, so that others' rows keep 
 
 def _outside(around: Surroundings) -> dict[str, str]:
     outside = {"analyst prompt": analyst_digest()}
+    if around.settings.release.system_language == "none":
+        outside["analyst prompt"] = digest_value(NO_SYSTEM)
     if around.settings.data.own:
         outside["reading of own rows"] = _OWN_ROWS
     return outside
@@ -20,7 +24,9 @@ def _build(job: Job) -> dict[str, Any]:
     from tasks.core.kinds.base import ANALYST_PROMPT
 
     sources = job.folder("download") / "sources"
-    return normalize(sources, ANALYST_PROMPT, job.settings.data, job.out, job.progress)
+    of_the_strategy = job.settings.release.system_language != "none"
+    prompt = ANALYST_PROMPT if of_the_strategy else NO_SYSTEM
+    return normalize(sources, prompt, job.settings.data, job.out, job.progress)
 
 
 STEP = Step(
@@ -29,6 +35,7 @@ STEP = Step(
     content=("rows.parquet", "test.parquet"),
     reads={"download": ("sources/*",)},
     settings=("data",),
+    consults=("release.system_language",),  # the key has the prompt that follows from it
     outside=_outside,
     version=3,
     report="Stage 1 rows: what came in, what was dropped and why",

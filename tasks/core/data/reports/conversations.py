@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tasks.core.data.sources.messages import parsed
-from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
+from tasks.core.data.sources.conversation import is_about_tools, read_conversation
+from tasks.core.data.sources.tool_calls import Fault
 
 Messages = list[dict[str, Any]]
 """Each with role and content."""
@@ -13,7 +13,7 @@ def conversations_of(row: dict[str, Any]) -> list[Messages] | str:
     """The row's conversation, or its prompt with each of two answers, chosen first; or what is
     wrong with the row.
     """
-    if has_tools(row.get("tools"), parsed(row.get("messages"))):
+    if is_about_tools(row):
         return _with_tools(row)
     if row.get("messages") is not None:
         conversations = [_message_list(row["messages"])]
@@ -32,7 +32,7 @@ def conversations_of(row: dict[str, Any]) -> list[Messages] | str:
 def _with_tools(row: dict[str, Any]) -> list[Messages] | str:
     """The conversation as it is trained, tools, calls and results as text."""
     try:
-        chat = read_tool_chat(parsed(row["messages"]), row.get("tools"))
+        chat = read_conversation(row)
     except Fault as fault:
         return fault.reason
     messages = [{"role": "system", "content": chat.system}]

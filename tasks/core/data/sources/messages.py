@@ -68,18 +68,16 @@ def _read_turn(message: Mapping[str, Any]) -> Turn | Drop:
     role = _ROLES.get(named) if isinstance(named, str) else None
     if role is None:
         return "unknown role in messages"
-    if message.get("tool_calls"):
-        return "tool call without tools in messages"
     if role == "assistant" and message.get("weight") == 0:
         return "answer of weight 0 in messages"  # every answer of a row is trained
-    text = _text(message.get("content", message.get("value")))
+    text = text_of(message.get("content", message.get("value")))
     fault = find_fault(text)
     if fault:
         return f"{fault} in messages"
     return Turn(role, text.strip())
 
 
-def _text(content: Any) -> Any:
+def text_of(content: Any) -> Any:
     """Parts of text as one text; anything else as it is."""
     if not isinstance(content, list) or not content:
         return content

@@ -11,13 +11,11 @@ from functools import partial
 from typing import Any
 
 from tasks.core.data.chat import Chat, Drop, Row, Source, make_chat
-from tasks.core.data.sources.messages import COLUMNS, parsed, read_messages
-from tasks.core.data.sources.tool_calls import Fault, has_tools, read_tool_chat
+from tasks.core.data.sources.conversation import TOOLS, messages_of, read_conversation
+from tasks.core.data.sources.messages import COLUMNS
+from tasks.core.data.sources.tool_calls import Fault
 from tasks.core.errors import RequestError
 from tasks.core.settings.data import Data
-
-TOOLS = "tools"
-"""The column of a row's tools."""
 
 
 def own_source(data: Data) -> Source:
@@ -57,22 +55,12 @@ def to_chat(row: Row, data: Data) -> Chat | Drop:
 
 
 def _read(row: Row, data: Data) -> Chat | Drop:
-    messages = _messages(row)
-    if messages is None:
+    if messages_of(row) is None:
         return make_chat(row, _system_column(data), data.own_user, data.own_assistant)
-    if not has_tools(row.get(TOOLS), parsed(messages)):
-        return read_messages(messages)
     try:
-        return read_tool_chat(parsed(messages), row.get(TOOLS))
+        return read_conversation(row)
     except Fault as fault:
         return fault.reason
-
-
-def _messages(row: Row) -> Any:
-    for column in COLUMNS:
-        if row.get(column) is not None:
-            return row[column]
-    return None
 
 
 def _system_column(data: Data) -> str:

@@ -15,15 +15,21 @@ import jsonschema_rs
 from tasks.core.chat.tool_schemas import NoSchema, argument_schema
 from tasks.core.chat.tool_text import (
     NO_SYSTEM,
+    CallsRead,
     Tool,
     ToolCall,
+    read_calls,
+    refuse_constant,
     with_tools,
     write_calls,
     write_results,
 )
-from tasks.core.data.chat import Chat, Turn, find_fault
+from tasks.core.data.chat import Chat, Turn, find_fault, is_blank
+from tasks.core.data.sources.messages import parsed, text_of
 from tasks.core.errors import did_you_mean
 
+_MAY_BE_NULL = ("default", "const")  # keys of a JSON Schema
+_RESULT_END = "</tool_response>"
 _LONGEST = 120  # characters of a schema's complaint
 
 
@@ -58,14 +64,15 @@ class Toolbox:
 
     @classmethod
     def read(cls, tools: Any) -> "Toolbox":
-        """Returns the tools of a list, or of its JSON text. Raises Fault if they are none."""
+        """Returns the tools of a list, or of its text. Raises Fault if they are none."""
         if tools is None:
             raise Fault("a tool call and no tools")
-        if isinstance(tools, str):
-            tools = _from_json(tools, "tools are no JSON")
-        if not isinstance(tools, list) or not tools:
+        listed = parsed(tools)
+        if listed is None:
+            raise Fault("tools are no JSON", f"{tools!r:.60}")
+        if not isinstance(listed, list) or not listed:
             raise Fault("tools are no list of functions", f"{tools!r:.60}")
-        read = tuple(_tool(tool) for tool in tools)
+        read = tuple(_tool(tool) for tool in listed)
         schemas = {}
         for tool in read:
             name = tool["function"]["name"]
@@ -73,6 +80,13 @@ class Toolbox:
                 raise Fault("a tool is named twice", name)
             schemas[name] = _schema_of(tool)
         return cls(read, schemas)
+
+    def without_fillers(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments without the nulls that parquet puts where another call has a key and this
+        one none: those that the tool's schema does not name, or does not allow.
+        """
+        schemas = (tool["function"].get("parameters") for tool in self.tools if _name(tool) == name)
+        return _allowed(arguments, next(schemas, None))
 
     def check(self, call: ToolCall) -> None:
         """Raises Fault if there is no such tool, or if the arguments are not what it takes."""
@@ -86,15 +100,50 @@ class Toolbox:
             raise Fault("arguments that break the tool's schema", told[:_LONGEST])
 
 
+def _name(tool: Tool) -> str:
+    return str(tool["function"]["name"])
+
+
+def _allowed(arguments: dict[str, Any], schema: Any) -> dict[str, Any]:
+    named = schema.get("properties") if isinstance(schema, dict) else None
+    kept = {}
+    for key, value in arguments.items():
+        own = named.get(key) if isinstance(named, dict) else None
+        if isinstance(value, dict):
+            kept[key] = _allowed(value, own)
+        elif value is not None or (isinstance(own, dict) and jsonschema_rs.is_valid(own, None)):
+            kept[key] = value
+    return kept
+
+
 def _tool(tool: Any) -> Tool:
     """A function as OpenAI's API has it; a bare one is put into its frame."""
     if isinstance(tool, dict) and "function" not in tool and "name" in tool:
         tool = {"type": "function", "function": tool}
     function = tool.get("function") if isinstance(tool, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(function, dict):
+        raise Fault("a tool without a name", f"{tool!r:.60}")
+    name = function.get("name")
     if not isinstance(name, str) or not name.strip():
         raise Fault("a tool without a name", f"{tool!r:.60}")
-    return {**tool, "type": "function"}
+    parameters = function.get("parameters")
+    if isinstance(parameters, str):
+        parameters = _from_json(parameters, "parameters that are no JSON Schema", f"{name}: ")
+    described = _without_fillers({**function, "parameters": parameters})
+    return {**tool, "type": "function", "function": described}
+
+
+def _without_fillers(value: Any) -> Any:
+    """A tool without the nulls that parquet puts where another tool has a key and this one none."""
+    if isinstance(value, list):
+        return [_without_fillers(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, entry in value.items():
+        if entry is not None or key in _MAY_BE_NULL:
+            kept[key] = _without_fillers(entry)
+    return kept
 
 
 def _schema_of(tool: Tool) -> jsonschema_rs.Validator:
@@ -140,10 +189,13 @@ class _Reader:
             self._take_result(message, where)
             return
         self._close_results(where)
+        if message.get("tool_calls") and role != "assistant":
+            raise Fault("a tool call of nobody's but an assistant's", where)
         if role in ("system", "developer"):
             if number > 1:
                 raise Fault("a system message that is not the first", where)
-            self.system = _text(message, where)
+            if not is_blank(message.get("content")):
+                self.system = _text(message, where)
         elif role == "user":
             self._expect("assistant", where)
             self.turns.append(Turn("user", _text(message, where)))
@@ -165,10 +217,14 @@ class _Reader:
         told = message.get("tool_calls") or []
         if not isinstance(told, list):
             raise Fault("tool_calls that are no list", where)
-        calls = [self._call(one, where) for one in told]
-        text = "" if calls and not message.get("content") else _text(message, where)
-        written = write_calls(text, calls)
+        if message.get("weight") == 0:
+            raise Fault("an answer of weight 0", where)  # every answer of a row is trained
+        calls = tuple(self._call(one, where) for one in told)
+        text = "" if calls and is_blank(message.get("content")) else _text(message, where)
+        written = _written(text, calls, where)
         _refuse_fault(written, f"{where}: its calls")  # their arguments come from outside too
+        if read_calls(written) != CallsRead(calls, 0, text):
+            raise Fault("the text of a tool call within a message", where)
         self.turns.append(Turn("assistant", written))
         ids = [one.get("id") for one in told]
         self.made = [_Made(call.name, id_) for call, id_ in zip(calls, ids, strict=True)]
@@ -178,7 +234,11 @@ class _Reader:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise Fault("a call without a name", where)
         name = function["name"]
-        call = ToolCall(name, _arguments(function.get("arguments"), f"{where}: {name}"))
+        told = function.get("arguments")
+        arguments = _arguments(told, f"{where}: {name}")
+        if not isinstance(told, str):
+            arguments = self.toolbox.without_fillers(name, arguments)
+        call = ToolCall(name, arguments)
         self.toolbox.check(call)
         return call
 
@@ -187,7 +247,7 @@ class _Reader:
         name = message.get("name")
         if name not in (None, made.name):
             raise Fault("a result of another call", f"{where}: {name}, not {made.name}")
-        made.result = _text(message, where)
+        made.result = _result(message, where)
 
     def _answered_by(self, message: Mapping[str, Any], where: str) -> _Made:
         """The call that a result belongs to: the one of its id, else the first that waits."""
@@ -215,6 +275,13 @@ class _Reader:
             raise Fault("roles out of order", where)
 
 
+def _written(text: str, calls: tuple[ToolCall, ...], where: str) -> str:
+    try:
+        return write_calls(text, calls)
+    except ValueError as error:
+        raise Fault("arguments that are no JSON", f"{where}: {error}") from error
+
+
 def _arguments(told: Any, where: str) -> dict[str, Any]:
     """The arguments, which OpenAI's API writes as JSON text."""
     if isinstance(told, str):
@@ -229,21 +296,25 @@ def _arguments(told: Any, where: str) -> dict[str, Any]:
 def _from_json(text: str, fault: str, where: str = "") -> Any:
     """The value of a JSON text; NaN and infinities, which Python reads and writes, are none."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Fault(fault, f"{where}{error}") from error
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _text(message: Mapping[str, Any], where: str) -> str:
-    text = message.get("content")
-    if message.get("role") == "tool" and isinstance(text, dict | list):
-        text = json.dumps(text, ensure_ascii=False)
+    text = text_of(message.get("content"))
     _refuse_fault(text, where)
     return str(text).strip()
+
+
+def _result(message: Mapping[str, Any], where: str) -> str:
+    """What a tool answered: any text, also none, and any other value as JSON."""
+    told = message.get("content")
+    text = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+    fault = find_fault(f"> {text}")  # a tool may well answer with nothing, or with null
+    if fault or _RESULT_END in text:
+        raise Fault(f"{fault or _RESULT_END} in a result", where)
+    return text.strip()
 
 
 def _refuse_fault(text: Any, where: str) -> None:

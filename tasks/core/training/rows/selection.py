@@ -97,7 +97,7 @@ def count_held_out(count: int, share: float = 0) -> int:
     share: training.validation_share, of which one row is kept at least and one trained.
     """
     if share:
-        return min(max(1, round(share * count)), count - 1)
+        return max(0, min(max(1, round(share * count)), count - 1))
     if count < _EVAL_FROM_ROWS:
         return 0
     return max(1, min(_EVAL_MOST, count // 100))
