@@ -1,5 +1,6 @@
 """Every command of the README is run here, or by the test named beside it."""
 
+import json
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import flows
+from tests.data.test_tool_calls import ROW, TOOLS
 from tests.market.folders import weekdays
 
 pytestmark = pytest.mark.slow
@@ -52,6 +54,8 @@ def place(finished, tmp_path_factory):
     (folder / "krx_listing.csv").write_text(
         "Code,Name,Stocks\n005930,삼성전자,5969782550\n", encoding="utf-8"
     )
+    samples = [{"messages": ROW, "tools": TOOLS}] * 2
+    (folder / "samples.jsonl").write_text("\n".join(map(json.dumps, samples)), encoding="utf-8")
     shutil.copy(home.path("synthesize") / "rows.jsonl", folder / "rows.jsonl")
     return home, folder
 
@@ -64,10 +68,8 @@ def test_readme_command(place, command):
     arguments = words[3:]
     if arguments == ["demo"]:
         arguments += home.small
-    if arguments[:2] == [
-        "run",
-        "kospi-7b",
-    ]:  # 30 GPU hours: what it would do is all that can be shown here
+    # hours of a GPU: what it would do is all that can be shown here
+    if arguments[0] == "run" and arguments[1] in ("kospi-7b", "tool-calling"):
         arguments[0] = "plan"
     code = 1 if command == DOCTOR_MAY_FAIL else 0
     done = home.kospilot(*arguments, code=code, folder=folder)
