@@ -12,6 +12,7 @@ from typing import Any
 from tasks.core.data.sources.conversation import is_about_tools, read_conversation
 from tasks.core.data.sources.tool_calls import Fault
 from tasks.core.data.tables import read_rows
+from tasks.core.errors import RequestError
 
 _LOOKED_AT = 1_000  # rows, to see what a file is about
 
@@ -34,9 +35,12 @@ class ToolRows:
 
 
 def are_tool_rows(file: Path) -> bool:
-    """Whether any of a file's first rows is about tools. Raises RequestError if it has no rows."""
+    """Whether any of a file's first rows is about tools; of one that cannot be read, none is."""
     rows = islice(read_rows(file), _LOOKED_AT)
-    return any(not isinstance(row, str) and is_about_tools(row) for row in rows)
+    try:
+        return any(not isinstance(row, str) and is_about_tools(row) for row in rows)
+    except RequestError:
+        return False
 
 
 def check_tool_rows(file: Path) -> ToolRows:
