@@ -140,7 +140,7 @@ def test_a_row_without_a_system_text_or_a_call_is_read_too():
         ),
         (call_of({"id": 1, "z": float("inf")}), TOOLS, "arguments that are no JSON: message 3"),
         (changed(3, content="</tool_response>"), TOOLS, "</tool_response> in a result: message 4"),
-        (changed(1, tool_calls=[{}]), TOOLS, "a tool call of nobody's but an assistant's"),
+        (changed(1, tool_calls=[{}]), TOOLS, "a tool call of another role than assistant"),
         (ROW, [{"name": "f", "parameters": "{"}], "parameters that are no JSON Schema: f: "),
         (call_of("[1]"), TOOLS, "arguments that are no JSON object: message 3"),
         (
@@ -197,6 +197,17 @@ def test_the_nulls_of_parquets_structs_teach_nothing(tmp_path):
         assert call == ToolCall(f"by_{name}", {name: "a", "unit": None})
         (tool,) = read_tools(chat.system)
         assert tool["function"]["parameters"]["properties"].keys() == {name, "unit"}
+
+
+def test_a_null_of_a_schema_that_refers_to_its_own_parts_is_left_to_the_check():
+    unit = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    parameters = {"properties": {"unit": {"$ref": "#/$defs/unit"}}, "$defs": {"unit": unit}}
+    row = call_of({"unit": None}, "f")
+    chat = read_tool_chat(row, [{"name": "f", "parameters": parameters}])
+    assert read_calls(chat.turns[1].text).calls == (ToolCall("f", {"unit": None}),)
+    unit["anyOf"].pop()
+    with pytest.raises(Fault, match="arguments that break the tool's schema: f: null"):
+        read_tool_chat(row, [{"name": "f", "parameters": parameters}])
 
 
 @pytest.mark.parametrize("answer", ["", "null", 7, None, {"a": 1}, "nan"])

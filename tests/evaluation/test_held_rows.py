@@ -8,9 +8,9 @@ import pytest
 
 from tasks.core.chat.tool_text import ToolCall, write_calls, write_results
 from tasks.core.errors import RequestError
-from tasks.core.evaluation.held_rows import CALL, TEXT, build_row_questions
+from tasks.core.evaluation.held_rows import build_row_questions
 from tasks.core.evaluation.questions import read_questions
-from tasks.core.evaluation.records import days_of
+from tasks.core.evaluation.records import CALL, TEXT, days_of
 from tasks.core.settings.evaluation import Evaluation
 
 SYSTEM = {"role": "system", "content": "S"}

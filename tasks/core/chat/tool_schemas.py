@@ -23,10 +23,13 @@ def argument_schema(tool: Tool) -> jsonschema_rs.Validator:
     Raises NoSchema.
     """
     parameters = tool["function"].get("parameters")
-    if parameters is None:
-        parameters = _NO_ARGUMENTS
+    return validator_of(_NO_ARGUMENTS if parameters is None else parameters)
+
+
+def validator_of(schema: Any) -> jsonschema_rs.Validator:
+    """Returns the validator of a JSON Schema. Raises NoSchema."""
     try:
-        return jsonschema_rs.Draft202012Validator(parameters, retriever=_refuse)
+        return jsonschema_rs.Draft202012Validator(schema, retriever=_refuse)
     except (ValueError, TypeError, jsonschema_rs.ValidationError) as error:
         raise NoSchema(str(error).splitlines()[0]) from error
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as parquet
 
 from tasks.core.chat.tool_text import read_calls
 from tasks.core.errors import RequestError
-from tasks.core.evaluation.records import Question
+from tasks.core.evaluation.records import CALL, TEXT, Question
 from tasks.core.files.json_files import write_lines
 from tasks.core.scripts import HANGUL
 from tasks.core.settings.evaluation import Evaluation
@@ -24,9 +24,6 @@ from tasks.core.settings.evaluation import Evaluation
 log = logging.getLogger(__name__)
 
 Messages = list[dict[str, str]]
-
-CALL, TEXT = "tool_calls", "text"
-"""The kinds of a row's questions: what is due is a call, or a text."""
 
 
 def build_row_questions(

@@ -10,6 +10,9 @@ Mark = dict[str, float | None]
 ask for it.
 """
 
+CALL, TEXT = "tool_calls", "text"
+"""The kinds of a row's questions: what is due is a call, or a text."""
+
 MIN_REPLY_TOKENS = 256
 """A reply may have so many tokens, however short the right answer is."""
 
@@ -19,7 +22,7 @@ class Question:
     """One question with all that is needed to ask it and to grade any reply to it."""
 
     id: str
-    kind: str  # of the strategy, or held_rows.CALL or TEXT
+    kind: str  # of the strategy, or CALL or TEXT of a row
     language: str  # ko or en
     date: str | None  # the day it names, YYYY-MM-DD
     messages: list[dict[str, str]]  # system, user; a row's may be longer
@@ -33,7 +36,7 @@ class Question:
     @property
     def of_a_row(self) -> bool:
         """Whether it is a question of a row that was kept from training, about no scene."""
-        return not self.scene
+        return self.kind in (CALL, TEXT)
 
     @property
     def day(self) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tasks.core.chat.tool_schemas import NoSchema, argument_schema
+from tasks.core.chat.tool_schemas import NoSchema, argument_schema, validator_of
 from tasks.core.chat.tool_text import (
     NO_SYSTEM,
     CallsRead,
@@ -111,9 +111,21 @@ def _allowed(arguments: dict[str, Any], schema: Any) -> dict[str, Any]:
         own = named.get(key) if isinstance(named, dict) else None
         if isinstance(value, dict):
             kept[key] = _allowed(value, own)
-        elif value is not None or (isinstance(own, dict) and jsonschema_rs.is_valid(own, None)):
+        elif value is not None or _takes_null(own):
             kept[key] = value
     return kept
+
+
+def _takes_null(schema: Any) -> bool:
+    """Whether a part of a tool's schema allows null, as far as it can be told from the part alone:
+    one that refers to another part is left to the check against the whole.
+    """
+    if not isinstance(schema, dict):
+        return False
+    try:
+        return validator_of(schema).is_valid(None)
+    except NoSchema:
+        return True
 
 
 def _tool(tool: Any) -> Tool:
@@ -190,7 +202,7 @@ class _Reader:
             return
         self._close_results(where)
         if message.get("tool_calls") and role != "assistant":
-            raise Fault("a tool call of nobody's but an assistant's", where)
+            raise Fault("a tool call of another role than assistant", where)
         if role in ("system", "developer"):
             if number > 1:
                 raise Fault("a system message that is not the first", where)
@@ -234,9 +246,9 @@ class _Reader:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise Fault("a call without a name", where)
         name = function["name"]
-        told = function.get("arguments")
-        arguments = _arguments(told, f"{where}: {name}")
-        if not isinstance(told, str):
+        given = function.get("arguments")
+        arguments = _arguments(given, f"{where}: {name}")
+        if not isinstance(given, str):
             arguments = self.toolbox.without_fillers(name, arguments)
         call = ToolCall(name, arguments)
         self.toolbox.check(call)
