@@ -225,7 +225,15 @@ def test_several_requests_at_once(model_server, tmp_path):
 
 
 def test_the_longest_are_asked_first_and_none_alone(model_server, tmp_path):
-    model_server.reply = lambda body: body["messages"][-1]["content"]
+    both_there = threading.Barrier(2, timeout=60)  # else a third may overtake a slow thread
+
+    def reply(body):
+        asked = body["messages"][-1]["content"]
+        if asked in ("question 5", "question 4"):
+            both_there.wait()
+        return asked
+
+    model_server.reply = reply
     long = [replace(question(number), reference="x" * 300 * number) for number in range(6)]
     file = tmp_path / "replies.jsonl"
     replies = ask_all(model_server.endpoint, long, file, silent, Options(at_once=2))
